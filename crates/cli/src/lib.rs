@@ -1,0 +1,1 @@
+//! The anomaly command: a client of the HTTP API.

@@ -1,0 +1,284 @@
+//! What services tell each other: past-tense facts on four topics.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{LatencyHistogram, Point, SeriesId, Version};
+
+/// A stream of events of one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Topic {
+    /// Its name; the name of [`MetricsEvent::TOPIC`] can be overridden by `KAFKA_TOPIC_METRICS`.
+    pub name: &'static str,
+    /// How many partitions it is created with.
+    pub partitions: i32,
+    /// Whether only the newest event of a key is kept.
+    pub compacted: bool,
+}
+
+/// A type that is published on one topic.
+pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Where it goes.
+    const TOPIC: Topic;
+
+    /// What keeps events in order: events of one key go to one partition. `None`: any partition.
+    fn key(&self) -> Option<&str>;
+}
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum MetricsEvent {
+    /// A series was fitted.
+    Training {
+        /// Which.
+        series_id: SeriesId,
+        /// How long that took, in milliseconds.
+        latency_ms: f64,
+    },
+    /// Points were judged: one, or all of up to 100 ms.
+    Inference(InferenceBatch),
+}
+
+/// Predictions of one predictor over a short while. With only `latency_ms` set it is the event of one prediction, as recorded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InferenceBatch {
+    /// Mean latency in milliseconds.
+    pub latency_ms: f64,
+    /// How many predictions; absent means 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Their latencies; absent means all took `latency_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<LatencyHistogram>,
+    /// How many of them were of which series.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub usage: BTreeMap<SeriesId, u64>,
+}
+
+impl Event for MetricsEvent {
+    const TOPIC: Topic = Topic {
+        name: "metrics",
+        partitions: 2,
+        compacted: false,
+    };
+
+    fn key(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// More points than this are published in parts, so that an event stays under 900 KB.
+pub const MAX_POINTS_PER_PART: usize = 10_000;
+
+/// Training points of one model: all of them, or one part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingData {
+    /// The series.
+    pub series_id: SeriesId,
+    /// The model fitted on them.
+    pub version: Version,
+    /// The points, in the order of the model's training set.
+    pub data: Vec<Point>,
+    /// Which part this is, from 0; absent when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<u32>,
+    /// How many parts there are; absent when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<u32>,
+}
+
+impl TrainingData {
+    /// The points of one model as events of at most [`MAX_POINTS_PER_PART`] points.
+    pub fn in_parts(
+        series_id: &SeriesId,
+        version: Version,
+        points: &[Point],
+    ) -> impl Iterator<Item = Self> {
+        let chunks = points.chunks(MAX_POINTS_PER_PART);
+        let parts = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        chunks.zip(0_u32..).map(move |(data, part)| Self {
+            series_id: series_id.clone(),
+            version,
+            data: data.to_vec(),
+            part: (parts > 1).then_some(part),
+            parts: (parts > 1).then_some(parts),
+        })
+    }
+
+    /// The position of this part's first point in the training set, from 0.
+    pub fn first_position(&self) -> usize {
+        self.part.unwrap_or(0) as usize * MAX_POINTS_PER_PART
+    }
+}
+
+impl Event for TrainingData {
+    const TOPIC: Topic = Topic {
+        name: "training-data",
+        partitions: 4,
+        compacted: false,
+    };
+
+    fn key(&self) -> Option<&str> {
+        Some(self.series_id.as_str())
+    }
+}
+
+/// What happened to a model. Predictors drop what they hold of the series, unless it is as new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum ModelEvent {
+    /// A version can be used.
+    Ready {
+        /// The series.
+        series_id: SeriesId,
+        /// The version.
+        version: Version,
+    },
+    /// A version was made the one that judges, whatever its number.
+    Promoted {
+        /// The series.
+        series_id: SeriesId,
+        /// The version.
+        version: Version,
+    },
+    /// A version is gone.
+    Deleted {
+        /// The series.
+        series_id: SeriesId,
+        /// The version.
+        version: Version,
+    },
+}
+
+impl ModelEvent {
+    /// The series it is about.
+    pub fn series_id(&self) -> &SeriesId {
+        match self {
+            Self::Ready { series_id, .. }
+            | Self::Promoted { series_id, .. }
+            | Self::Deleted { series_id, .. } => series_id,
+        }
+    }
+}
+
+impl Event for ModelEvent {
+    const TOPIC: Topic = Topic {
+        name: "models",
+        partitions: 1,
+        compacted: true,
+    };
+
+    fn key(&self) -> Option<&str> {
+        Some(self.series_id().as_str())
+    }
+}
+
+/// The topic of messages that a consumer could not use. Their payload is kept as it came; headers say where from and why.
+#[derive(Clone, Copy, Debug)]
+pub struct DeadLetters;
+
+impl DeadLetters {
+    /// Where they go.
+    pub const TOPIC: Topic = Topic {
+        name: "dead-letters",
+        partitions: 1,
+        compacted: false,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(id: &str) -> SeriesId {
+        SeriesId::new(id).unwrap()
+    }
+
+    #[test]
+    fn recorded_events_are_read() {
+        let training: MetricsEvent =
+            serde_json::from_str(r#"{"type":"training","series_id":"s","latency_ms":1.5}"#)
+                .unwrap();
+        assert_eq!(
+            training,
+            MetricsEvent::Training {
+                series_id: series("s"),
+                latency_ms: 1.5
+            }
+        );
+        let inference: MetricsEvent =
+            serde_json::from_str(r#"{"type":"inference","latency_ms":2}"#).unwrap();
+        assert_eq!(
+            inference,
+            MetricsEvent::Inference(InferenceBatch {
+                latency_ms: 2.0,
+                ..InferenceBatch::default()
+            })
+        );
+    }
+
+    #[test]
+    fn wire_forms_are_pinned() {
+        let mut histogram = LatencyHistogram::default();
+        histogram.record(1_000_000);
+        let batch = InferenceBatch {
+            latency_ms: 1.0,
+            count: Some(1),
+            histogram: Some(histogram),
+            usage: [(series("s"), 1)].into(),
+        };
+        let events = [
+            serde_json::to_string(&MetricsEvent::Inference(batch)).unwrap(),
+            serde_json::to_string(&ModelEvent::Ready {
+                series_id: series("s"),
+                version: Version::new(3).unwrap(),
+            })
+            .unwrap(),
+            serde_json::to_string(&TrainingData {
+                series_id: series("s"),
+                version: Version::new(1).unwrap(),
+                data: vec![Point {
+                    timestamp: 1,
+                    value: 2.0,
+                }],
+                part: None,
+                parts: None,
+            })
+            .unwrap(),
+        ];
+        assert_eq!(
+            events,
+            [
+                r#"{"type":"inference","latency_ms":1.0,"count":1,"histogram":[[270,1]],"usage":{"s":1}}"#,
+                r#"{"type":"ready","series_id":"s","version":"v3"}"#,
+                r#"{"series_id":"s","version":"v1","data":[{"timestamp":1,"value":2.0}]}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn the_largest_part_is_under_900_kilobytes() {
+        let point = Point {
+            timestamp: i64::MIN,
+            value: -1.797_693_134_862_315_7e308,
+        };
+        let points = vec![point; MAX_POINTS_PER_PART + 1];
+        let parts: Vec<_> = TrainingData::in_parts(
+            &series(&"\\".repeat(200)),
+            Version::new(u32::MAX).unwrap(),
+            &points,
+        )
+        .collect();
+        assert_eq!(
+            parts.iter().map(|p| p.data.len()).collect::<Vec<_>>(),
+            [MAX_POINTS_PER_PART, 1]
+        );
+        assert_eq!(
+            (parts[1].first_position(), parts[1].part, parts[1].parts),
+            (MAX_POINTS_PER_PART, Some(1), Some(2))
+        );
+        assert!(serde_json::to_vec(&parts[0]).unwrap().len() < 900_000);
+    }
+}

@@ -1,0 +1,169 @@
+//! `GET /healthcheck`: the whole reply, and the parts of it that trainer and predictor know.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A latency in milliseconds over the last five minutes; zeros when there was none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencyMs {
+    /// Mean.
+    pub avg: f64,
+    /// 95th percentile, within 5 %.
+    pub p95: f64,
+}
+
+/// How much of the machine a process uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SystemMetrics {
+    /// CPU time of the process since the last look, in per cent of one core.
+    pub cpu_percent: f64,
+    /// Resident memory of the process, in per cent of the machine's.
+    pub memory_percent: f64,
+    /// Load averages of the machine over 1, 5 and 15 minutes.
+    pub load_avg: [f64; 3],
+}
+
+/// What became of the figures of a reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Up to date.
+    #[default]
+    Ok,
+    /// The last known ones: the place where figures are kept does not answer.
+    Degraded,
+}
+
+/// Latency and rate of one kind of request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadFigures {
+    /// Latency over the last five minutes.
+    pub latency_ms: LatencyMs,
+    /// Mean requests a minute over the last five minutes, or since the first one if that is less.
+    pub per_minute: f64,
+}
+
+/// The running figures of the platform.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// How many series were ever trained.
+    pub series_trained: u64,
+    /// Fits.
+    pub training: LoadFigures,
+    /// Predictions.
+    pub inference: LoadFigures,
+    /// Predictions by series, the 1,000 busiest.
+    pub model_usage: BTreeMap<String, u64>,
+}
+
+/// The rate of one service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRate {
+    /// Mean requests a minute over the last five minutes, or since the first one if that is less.
+    pub avg_per_minute: f64,
+}
+
+/// The trainer's part of the health check.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainerHealth {
+    /// Whether the figures are up to date.
+    pub status: Status,
+    /// How many series were ever trained.
+    pub series_trained: u64,
+    /// Latency of fits.
+    pub training_latency_ms: LatencyMs,
+    /// Rate of fits.
+    pub throughput: ServiceRate,
+    /// The trainer's use of its machine.
+    pub system_metrics: SystemMetrics,
+}
+
+/// The predictor's part of the health check.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PredictorHealth {
+    /// Whether the figures are up to date.
+    pub status: Status,
+    /// Latency of predictions.
+    pub inference_latency_ms: LatencyMs,
+    /// Rate of predictions.
+    pub throughput: ServiceRate,
+    /// Predictions by series, counts as text, the 1,000 busiest.
+    pub model_usage: BTreeMap<String, String>,
+    /// The predictor's use of its machine.
+    pub system_metrics: SystemMetrics,
+}
+
+/// One figure of each service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Throughput<T> {
+    /// The trainer's.
+    pub trainer: T,
+    /// The predictor's.
+    pub predictor: T,
+}
+
+/// The reply of the gateway's health check.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HealthReply {
+    /// `degraded` if any part is.
+    pub status: Status,
+    /// How many series were ever trained.
+    pub series_trained: u64,
+    /// Latency of predictions.
+    pub inference_latency_ms: LatencyMs,
+    /// Latency of fits.
+    pub training_latency_ms: LatencyMs,
+    /// Rates of both services.
+    pub throughput: Throughput<ServiceRate>,
+    /// Predictions by series, counts as text, the 1,000 busiest.
+    pub model_usage: BTreeMap<String, String>,
+    /// Machine use of both services.
+    pub system_metrics: Throughput<SystemMetrics>,
+}
+
+impl HealthReply {
+    /// Puts the two parts together.
+    pub fn of(trainer: TrainerHealth, predictor: PredictorHealth) -> Self {
+        let degraded = trainer.status == Status::Degraded || predictor.status == Status::Degraded;
+        Self {
+            status: if degraded {
+                Status::Degraded
+            } else {
+                Status::Ok
+            },
+            series_trained: trainer.series_trained,
+            inference_latency_ms: predictor.inference_latency_ms,
+            training_latency_ms: trainer.training_latency_ms,
+            throughput: Throughput {
+                trainer: trainer.throughput,
+                predictor: predictor.throughput,
+            },
+            model_usage: predictor.model_usage,
+            system_metrics: Throughput {
+                trainer: trainer.system_metrics,
+                predictor: predictor.system_metrics,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_platform_reports_zeros() {
+        let reply = serde_json::to_string(&HealthReply::default()).unwrap();
+        let system = r#"{"cpu_percent":0.0,"memory_percent":0.0,"load_avg":[0.0,0.0,0.0]}"#;
+        let expected = format!(
+            concat!(
+                r#"{{"status":"ok","series_trained":0,"inference_latency_ms":{{"avg":0.0,"p95":0.0}},"#,
+                r#""training_latency_ms":{{"avg":0.0,"p95":0.0}},"throughput":{{"trainer":{{"avg_per_minute":0.0}},"#,
+                r#""predictor":{{"avg_per_minute":0.0}}}},"model_usage":{{}},"system_metrics":{{"trainer":{0},"predictor":{0}}}}}"#
+            ),
+            system
+        );
+        assert_eq!(reply, expected);
+    }
+}

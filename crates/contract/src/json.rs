@@ -1,0 +1,200 @@
+//! Request bodies, read strictly: one JSON object, no key twice, nothing after it.
+
+use std::{borrow::Cow, cell::Cell, fmt};
+
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// A body, and what a client should hear about it although it was accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed<T> {
+    /// The body.
+    pub body: T,
+    /// One sentence for each unknown field that was ignored.
+    pub warnings: Vec<String>,
+}
+
+/// A body that is not what the route takes; the message names the field, the line and the column.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadJson(pub(crate) String);
+
+/// A type that is read from the fields of one JSON object.
+pub(crate) trait Fields: Sized {
+    /// The fields while they are being read.
+    type Partial: Default;
+    /// The fields that are known.
+    const NAMES: &'static [&'static str];
+
+    /// Reads the value of the known field `index` of [`Self::NAMES`] into `partial`.
+    fn read<'de, A: MapAccess<'de>>(
+        partial: &mut Self::Partial,
+        index: usize,
+        map: &mut A,
+    ) -> Result<(), A::Error>;
+
+    /// Puts the fields together, or names the one that is missing.
+    fn finish(partial: Self::Partial) -> Result<Self, &'static str>;
+}
+
+/// At most this many unknown fields are named; the rest is ignored silently.
+const MAX_WARNINGS: usize = 10;
+
+/// Reads `body` as one JSON object with the fields of `T`.
+///
+/// # Errors
+/// Anything but one object with each field of `T` once, in valid UTF-8, with only white space around it.
+pub(crate) fn parse<T: Fields>(body: &[u8]) -> Result<Parsed<T>, BadJson> {
+    let text = std::str::from_utf8(body)
+        .map_err(|e| BadJson(format!("body is not UTF-8 from byte {}", e.valid_up_to())))?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let field = Cell::new("");
+    let object = ObjectVisitor::<T> {
+        field: &field,
+        of: std::marker::PhantomData,
+    };
+    let parsed = json
+        .deserialize_map(object)
+        .map_err(|e| name_field(field.get(), &e))?;
+    json.end()
+        .map_err(|e| BadJson(format!("after the JSON object: {e}")))?;
+    Ok(parsed)
+}
+
+fn name_field(field: &str, error: &serde_json::Error) -> BadJson {
+    match field {
+        "" => BadJson(error.to_string()),
+        field => BadJson(format!("{field}: {error}")),
+    }
+}
+
+struct ObjectVisitor<'a, T> {
+    /// The known field being read, for the message.
+    field: &'a Cell<&'static str>,
+    of: std::marker::PhantomData<T>,
+}
+
+impl<'de, T: Fields> Visitor<'de> for ObjectVisitor<'_, T> {
+    type Value = Parsed<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object with {}", T::NAMES.join(" and "))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut partial = T::Partial::default();
+        let mut seen = 0_u32;
+        let mut unknown: Vec<String> = Vec::new();
+        while let Some(key) = map.next_key_seed(Key)? {
+            let Some(index) = T::NAMES.iter().position(|name| *name == key) else {
+                skip_unknown(&key, &mut unknown, &mut map)?;
+                continue;
+            };
+            if seen & (1 << index) != 0 {
+                return Err(de::Error::custom(format_args!("duplicate field `{key}`")));
+            }
+            seen |= 1 << index;
+            self.field.set(T::NAMES[index]);
+            T::read(&mut partial, index, &mut map)?;
+            self.field.set("");
+        }
+        let body = T::finish(partial).map_err(de::Error::missing_field)?;
+        let warnings = unknown
+            .iter()
+            .map(|key| format!("unknown field `{key}` was ignored"))
+            .collect();
+        Ok(Parsed { body, warnings })
+    }
+}
+
+fn skip_unknown<'de, A: MapAccess<'de>>(
+    key: &str,
+    unknown: &mut Vec<String>,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    if unknown.iter().any(|name| name == key) {
+        return Err(de::Error::custom(format_args!("duplicate field `{key}`")));
+    }
+    if unknown.len() < MAX_WARNINGS {
+        unknown.push(key.to_owned());
+    }
+    map.next_value::<Skipped>().map(drop)
+}
+
+/// Reads a key without copying it where that is possible.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(key))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(key.to_owned()))
+    }
+}
+
+/// A value of no interest. Unlike `serde::de::IgnoredAny`, which serde_json skips without counting, it is held to the parser's
+/// depth limit, and so refused as deep nesting anywhere else would be.
+struct Skipped;
+
+impl<'de> Deserialize<'de> for Skipped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skipped {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+}

@@ -1,0 +1,1 @@
+//! Creates topics and runs migrations, once, before the services.

@@ -1,0 +1,1 @@
+//! Counts what services measured into the running figures.

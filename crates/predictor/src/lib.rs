@@ -1,0 +1,1 @@
+//! Judges points from models in memory.

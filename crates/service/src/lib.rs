@@ -1,0 +1,9 @@
+//! What every service shares: HTTP server, problems, telemetry, health, shutdown.
+
+pub mod admin;
+pub mod health;
+pub mod http;
+pub mod shutdown;
+pub mod system;
+pub mod task;
+pub mod telemetry;

@@ -1,0 +1,1 @@
+//! For tests: start a platform, call it, make series.

@@ -1,0 +1,1 @@
+//! Fits models, numbers versions, draws plots.

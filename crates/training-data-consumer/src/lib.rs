@@ -1,0 +1,1 @@
+//! Stores the points that models were fitted on.
