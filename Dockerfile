@@ -1,0 +1,22 @@
+# syntax=docker/dockerfile:1
+# One image a service: `docker build --build-arg SERVICE=gateway .`
+# All of them share the build stage; crates and what was compiled last time stay in cache mounts.
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,id=anomaly-registry,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,id=anomaly-target,target=/src/target,sharing=locked \
+    cargo build --release --locked --bins \
+    && mkdir /out \
+    && for bin in gateway trainer predictor metrics-consumer training-data-consumer init standalone anomaly; do \
+         cp "target/release/$bin" /out/; \
+       done
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+ARG SERVICE
+COPY --from=build /out/${SERVICE} /usr/local/bin/service
+# For health checks: `anomaly ready`.
+COPY --from=build /out/anomaly /usr/local/bin/anomaly
+ENV APP_HOST=0.0.0.0
+ENTRYPOINT ["/usr/local/bin/service"]
