@@ -1,0 +1,106 @@
+//! The folder of one standalone process, which no second process may use.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+};
+
+/// The folder of one standalone process; locked for as long as this lives.
+///
+/// The lock is the operating system's and goes with the process, however it ends.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another process holds it; the text is its process id, if known.
+    #[error("data folder {0} is in use by another process (pid {1})")]
+    InUse(PathBuf, String),
+    /// It cannot be made or locked.
+    #[error("data folder {0} cannot be used")]
+    Unusable(PathBuf, #[source] io::Error),
+}
+
+impl DataDir {
+    /// Makes the folder if need be, and locks it.
+    ///
+    /// # Errors
+    /// [`DataDirError::InUse`] if another process holds it.
+    pub fn lock(path: &Path) -> Result<Self, DataDirError> {
+        let unusable = |error| DataDirError::Unusable(path.to_owned(), error);
+        std::fs::create_dir_all(path).map_err(unusable)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join("lock"))
+            .map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(DataDirError::InUse(path.to_owned(), holder(&mut file)));
+            }
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        sign(&mut file).map_err(unusable)?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: file,
+        })
+    }
+
+    /// Where `file` lies in the folder.
+    pub fn file(&self, file: &str) -> PathBuf {
+        self.path.join(file)
+    }
+}
+
+/// Leaves our process id in the lock file, for the message that a second process gives.
+fn sign(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+fn holder(file: &mut File) -> String {
+    let mut pid = String::new();
+    match file.take(20).read_to_string(&mut pid) {
+        Ok(_) if !pid.trim().is_empty() => pid.trim().to_owned(),
+        _ => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_holder_who_is_named() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("made/on/the/way");
+        let held = DataDir::lock(&path).unwrap();
+        assert_eq!(held.file("log.db"), path.join("log.db"));
+
+        let refused = DataDir::lock(&path).unwrap_err().to_string();
+        let pid = format!("(pid {})", std::process::id());
+        assert!(refused.ends_with(&pid), "{refused}");
+
+        drop(held);
+        DataDir::lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let refused = DataDir::lock(&file.join("folder")).unwrap_err();
+        assert!(matches!(refused, DataDirError::Unusable(..)), "{refused}");
+    }
+}
