@@ -113,7 +113,7 @@ mod tests {
     /// A model of format 1, as it was first written. It must load for ever.
     const FIRST: &str = concat!(
         r#"{"format":1,"detector":"sigma","params":{"mean":2.0,"std":1.0},"points":4,"#,
-        r#""checksum":"CHECKSUM"}"#
+        r#""checksum":"72e2ac8078a1e8d066c3ff24cde8615c915baae7f222d5e23d9c32595b909b13"}"#
     );
 
     #[test]

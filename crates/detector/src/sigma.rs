@@ -26,11 +26,9 @@ impl Sigma {
         let largest = points.iter().fold(0.0_f64, |max, p| max.max(p.value.abs()));
         let unit = power_of_two_near(largest);
         let n = points.len() as f64;
-        let mean = points.iter().map(|p| p.value / unit / n).sum::<f64>();
-        let variance = points
-            .iter()
-            .map(|p| (p.value / unit - mean).powi(2) / n)
-            .sum::<f64>();
+        let mean = points.iter().map(|p| p.value / unit).sum::<f64>() / n;
+        let squares = points.iter().map(|p| (p.value / unit - mean).powi(2));
+        let variance = squares.sum::<f64>() / n;
         Self {
             mean: (mean * unit).clamp(-f64::MAX, f64::MAX),
             std: (variance.sqrt() * unit).min(f64::MAX),

@@ -1,1 +1,12 @@
 //! For tests: start a platform, call it, make series.
+//!
+//! [`Client`] sends what it is given and nothing else, so that a test says on the wire what it means. [`compat`] and [`hostile`]
+//! are whole suites that run against any gateway, whatever stands behind it.
+
+mod client;
+pub mod compat;
+pub mod hostile;
+mod wait;
+
+pub use client::{Client, Reply};
+pub use wait::eventually;

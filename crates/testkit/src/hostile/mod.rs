@@ -1,0 +1,126 @@
+//! Requests that nobody well-meaning sends. Each must be refused with a problem that names the fault, and change nothing.
+
+mod bodies;
+mod requests;
+
+use anyhow::ensure;
+
+use crate::Client;
+
+/// One request, and how it must be refused.
+struct Attack {
+    name: String,
+    request: Vec<u8>,
+    /// The statuses that are right.
+    statuses: &'static [u16],
+    /// A word that `detail` or `errors` must have, in lower case.
+    fault: &'static str,
+}
+
+/// The series that attacks try to train; none of them may exist afterwards.
+const VICTIM: &str = "victim";
+
+/// Sends every attack and demands a 4xx problem that names the fault.
+///
+/// # Errors
+/// All attacks that were answered otherwise.
+pub async fn check(client: Client) -> anyhow::Result<()> {
+    let attacks = attacks();
+    ensure!(attacks.len() >= 100, "only {} attacks", attacks.len());
+    let before = client.health().await?.series_trained;
+    let mut failures = String::new();
+    for attack in &attacks {
+        if let Err(error) = check_attack(client, attack).await {
+            failures.push_str(&format!("\n{}: {error:#}", attack.name));
+        }
+    }
+    ensure!(
+        failures.is_empty(),
+        "not refused as they should be:{failures}"
+    );
+    check_nothing_changed(client, before).await
+}
+
+async fn check_attack(client: Client, attack: &Attack) -> anyhow::Result<()> {
+    let reply = client.raw(&attack.request).await?;
+    ensure!(
+        attack.statuses.contains(&reply.status),
+        "{} instead of {:?}: {}",
+        reply.status,
+        attack.statuses,
+        reply.text()
+    );
+    let problem = reply.problem()?;
+    let said = format!("{} {:?}", problem.detail, problem.errors).to_lowercase();
+    ensure!(
+        said.contains(attack.fault),
+        "{:?} is not named in {said}",
+        attack.fault
+    );
+    ensure!(
+        reply.status != 405 || reply.header("allow").is_some(),
+        "405 without Allow"
+    );
+    Ok(())
+}
+
+async fn check_nothing_changed(client: Client, series_trained: u64) -> anyhow::Result<()> {
+    ensure!(
+        client.get("/livez").await?.status == 200,
+        "the service died"
+    );
+    let reply = client
+        .post(
+            &format!("/predict/{VICTIM}"),
+            r#"{"timestamp":1,"value":1}"#,
+        )
+        .await?;
+    ensure!(
+        reply.status == 404,
+        "an attack trained a model: {}",
+        reply.text()
+    );
+    let reply = client.get(&format!("/plot?series_id={VICTIM}")).await?;
+    ensure!(
+        reply.status == 404,
+        "an attack stored points: {}",
+        reply.status
+    );
+    let after = client.health().await?.series_trained;
+    ensure!(
+        after == series_trained,
+        "{after} series instead of {series_trained}"
+    );
+    Ok(())
+}
+
+fn attacks() -> Vec<Attack> {
+    let mut attacks = Vec::new();
+    attacks.extend(bodies::of_fit());
+    attacks.extend(bodies::of_predict());
+    attacks.extend(requests::ids());
+    attacks.extend(requests::methods_and_paths());
+    attacks.extend(requests::plots());
+    attacks.extend(requests::sizes());
+    attacks.extend(requests::broken_http());
+    attacks
+}
+
+fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    let mut request = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    request.extend_from_slice(body);
+    request
+}
+
+fn bare(line: &str) -> Vec<u8> {
+    format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").into_bytes()
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars().take(80).collect()
+}

@@ -1,0 +1,214 @@
+//! Requests whose head is wrong: ids, methods, queries, sizes, and what is no HTTP at all.
+
+use super::{Attack, bare, post, shown};
+
+pub(super) fn ids() -> Vec<Attack> {
+    let long = "l".repeat(201);
+    let long_encoded = "%C3%A9".repeat(101);
+    let table = [
+        ("..", "series id"),
+        (".", "series id"),
+        ("%2e%2e", "series id"),
+        ("%2E", "series id"),
+        ("..%2F..%2Fetc%2Fpasswd", "slash"),
+        ("a%2Fb", "slash"),
+        ("%2F", "slash"),
+        ("a%00b", "control character"),
+        ("a%0Ab", "control character"),
+        ("a%0D%0Ax-evil:%201", "control character"),
+        ("%7F", "control character"),
+        ("%C2%85", "control character"),
+        ("%FF", "utf-8"),
+        ("%C3%28", "utf-8"),
+        ("%ED%A0%80", "utf-8"),
+        (&long, "longer than 200"),
+        (&long_encoded, "longer than 200"),
+    ];
+    let body = br#"{"timestamps":[1,2,3],"values":[1,2,3]}"#;
+    let point = br#"{"timestamp":1,"value":1}"#;
+    let attacks = table.into_iter().flat_map(|(id, fault)| {
+        [("fit", &body[..]), ("predict", &point[..])].map(|(route, body)| Attack {
+            name: format!("{route} id {}", shown(id.as_bytes())),
+            request: post(&format!("/{route}/{id}"), body),
+            statuses: &[400],
+            fault,
+        })
+    });
+    attacks.collect()
+}
+
+pub(super) fn methods_and_paths() -> Vec<Attack> {
+    let wrong_method = [
+        "GET /fit/a",
+        "PUT /fit/a",
+        "DELETE /predict/a",
+        "PATCH /predict/a",
+        "DELETE /plot?series_id=a",
+        "PUT /healthcheck",
+        "OPTIONS /fit/a",
+        "PURGE /livez",
+    ];
+    let nowhere = [
+        "GET /",
+        "GET /fit",
+        "GET /admin",
+        "GET /metrics",
+        "GET /fit/a/b",
+        "GET /fit/a/",
+        "GET /predict",
+        "GET //fit/a",
+        "GET /.git/config",
+        "GET /PLOT?series_id=a",
+    ];
+    let methods = wrong_method
+        .iter()
+        .map(|line| (line, &[405_u16][..], "method"));
+    let paths = nowhere.iter().map(|line| (line, &[404_u16][..], "found"));
+    let attack = |(line, statuses, fault): (&&'static str, &'static [u16], &'static str)| Attack {
+        name: (*line).to_owned(),
+        request: bare(line),
+        statuses,
+        fault,
+    };
+    methods.chain(paths).map(attack).collect()
+}
+
+pub(super) fn plots() -> Vec<Attack> {
+    let table: [(&str, &[u16], &str); 14] = [
+        ("", &[400], "series_id"),
+        ("?series_id=", &[400], "series id is empty"),
+        ("?version=v1", &[400], "series_id"),
+        ("?series_id=..", &[400], "series id"),
+        ("?series_id=a%2Fb", &[400], "slash"),
+        ("?series_id=%FF", &[400], "utf-8"),
+        ("?series_id=a&version=1", &[400], "version"),
+        ("?series_id=a&version=v0", &[400], "version"),
+        ("?series_id=a&version=v99999999999", &[400], "version"),
+        ("?series_id=a&version=latest", &[400], "version"),
+        ("?series_id=a&width=0", &[400], "width"),
+        ("?series_id=a&height=1e9", &[400], "height"),
+        ("?series_id=a&format=exe", &[400], "format"),
+        (
+            "?series_id=nobody",
+            &[404],
+            "no training data found for given series_id and version.",
+        ),
+    ];
+    let attack = |(query, statuses, fault): (&'static str, &'static [u16], &'static str)| Attack {
+        name: format!("plot {query}"),
+        request: bare(&format!("GET /plot{query}")),
+        statuses,
+        fault,
+    };
+    table.into_iter().map(attack).collect()
+}
+
+pub(super) fn sizes() -> Vec<Attack> {
+    let chunked = |path: &str, chunk: usize, chunks: usize| {
+        let mut request = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes();
+        for _ in 0..chunks {
+            request.extend_from_slice(format!("{chunk:x}\r\n").as_bytes());
+            request.resize(request.len() + chunk, b' ');
+            request.extend_from_slice(b"\r\n");
+        }
+        request.extend_from_slice(b"0\r\n\r\n");
+        request
+    };
+    let header = |size: usize| {
+        format!(
+            "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-big: {}\r\n\r\n",
+            "h".repeat(size)
+        )
+        .into_bytes()
+    };
+    let many: String = (0..500).map(|i| format!("x-{i}: 1\r\n")).collect();
+    let announced = |path: &str| {
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000000000000\r\n\r\n").into_bytes()
+    };
+    let attack =
+        |name: &str, request: Vec<u8>, statuses: &'static [u16], fault: &'static str| Attack {
+            name: name.to_owned(),
+            request,
+            statuses,
+            fault,
+        };
+    vec![
+        attack(
+            "a terabyte announced to fit",
+            announced("/fit/victim"),
+            &[413],
+            "large",
+        ),
+        attack(
+            "a terabyte announced to predict",
+            announced("/predict/victim"),
+            &[413],
+            "large",
+        ),
+        attack(
+            "70 MB in chunks to fit",
+            chunked("/fit/victim", 1 << 20, 70),
+            &[413],
+            "large",
+        ),
+        attack(
+            "1 MB in chunks to predict",
+            chunked("/predict/victim", 1 << 16, 16),
+            &[413],
+            "large",
+        ),
+        attack(
+            "100 KB body to predict",
+            post("/predict/victim", &vec![b' '; 100_000]),
+            &[413],
+            "large",
+        ),
+        attack("20 KB header", header(20_000), &[431], "header"),
+        attack("1 MB header", header(1_000_000), &[431], "header"),
+        attack(
+            "500 headers",
+            format!("GET /livez HTTP/1.1\r\nhost: x\r\n{many}\r\n").into_bytes(),
+            &[431],
+            "header",
+        ),
+        attack(
+            "60 KB path",
+            bare(&format!("GET /fit/{}", "p".repeat(60_000))),
+            &[414, 431],
+            "",
+        ),
+        attack(
+            "20 KB query",
+            bare(&format!("GET /plot?series_id={}", "q".repeat(20_000))),
+            &[414, 431],
+            "",
+        ),
+    ]
+}
+
+pub(super) fn broken_http() -> Vec<Attack> {
+    let table: [(&str, &[u8], &[u16]); 10] = [
+        ("no HTTP at all", b"hello\r\n\r\n", &[400]),
+        ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", &[400]),
+        ("two lengths", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\n{}   ", &[400]),
+        ("a length that is no number", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", &[400]),
+        ("a negative length", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", &[400]),
+        (
+            "a length and chunks",
+            b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\nX",
+            &[400],
+        ),
+        ("chunks that are none", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", &[400]),
+        ("an unknown transfer coding", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\nconnection: close\r\n\r\n", &[400]),
+        ("a header without a name", b"GET /livez HTTP/1.1\r\nhost: x\r\n: y\r\n\r\n", &[400]),
+        ("a control character in a header", b"GET /livez HTTP/1.1\r\nhost: x\r\na: b\x01c\r\n\r\n", &[400]),
+    ];
+    let attack =
+        |(name, request, statuses): (&'static str, &'static [u8], &'static [u16])| Attack {
+            name: name.to_owned(),
+            request: request.to_vec(),
+            statuses,
+            fault: "",
+        };
+    table.into_iter().map(attack).collect()
+}
