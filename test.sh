@@ -1,0 +1,74 @@
+#!/bin/sh
+# Passes the tests: format, lints, licences, docs, every suite. Needs a Rust toolchain, a C compiler and make.
+#
+# Suites over real servers run where TEST_KAFKA_BROKERS, TEST_DATABASE_URL or TEST_REDIS_URL say where one is
+# (`.ci/servers.sh` starts all three), and are reported as skipped otherwise. With CI=true they are demanded: the servers are
+# installed and started here, and stopped at the end.
+set -eu
+cd "$(dirname "$0")"
+
+step() { printf '\n== %s\n' "$*"; }
+skipped=''
+skip() { skipped="$skipped
+  $1: $2"; }
+
+if [ "${CI:-}" = true ]; then
+  step "real Kafka, Postgres and Redis"
+  .ci/servers.sh install
+  trap '.ci/servers.sh stop' EXIT
+  trap 'exit 1' INT TERM
+  .ci/servers.sh start
+  eval "$(.ci/servers.sh env)"
+  if ! command -v cargo-deny >/dev/null && ! [ -x .cache/tools/bin/cargo-deny ]; then
+    step "cargo-deny"
+    cargo install --quiet --locked --root .cache/tools cargo-deny
+  fi
+fi
+PATH="$PWD/.cache/tools/bin:$PATH"
+
+step "format"
+cargo fmt --all --check
+
+step "lints"
+cargo clippy --workspace --all-targets -- -D warnings
+
+step "licences and sources"
+if command -v cargo-deny >/dev/null; then
+  cargo deny --log-level error check bans licenses sources
+else
+  skip "cargo deny check bans licenses sources" "cargo-deny is not installed"
+fi
+
+step "documentation"
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+
+step "binaries"
+# Tests that kill a process start the real one.
+cargo build --workspace --bins
+
+step "tests"
+cargo test --workspace
+
+# A suite over real servers: all tests below a module of that name. $1: module, $2: what it needs, the rest: its variables.
+real() {
+  module=$1
+  shift
+  for variable in "$@"; do
+    eval "value=\${$variable:-}"
+    if [ -z "$value" ]; then
+      skip "tests of module $module" "$variable is not set"
+      return 0
+    fi
+  done
+  step "tests over real servers: $module"
+  cargo test --workspace -- --ignored "$module::"
+}
+real kafka TEST_KAFKA_BROKERS
+real postgres TEST_DATABASE_URL
+real redis TEST_REDIS_URL
+real distributed TEST_KAFKA_BROKERS TEST_DATABASE_URL TEST_REDIS_URL
+
+if [ -n "$skipped" ]; then
+  printf '\nskipped:%s\n' "$skipped"
+fi
+printf '\nall tests passed\n'
