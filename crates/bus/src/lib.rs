@@ -18,6 +18,12 @@ pub struct KafkaConfig {
     /// Copies of each partition, when `init` creates the topics; 1 on a single node.
     #[arg(long, env = "KAFKA_REPLICATION", default_value_t = 3)]
     pub kafka_replication: i32,
+    /// Put before the name of every topic and group, to share one Kafka with others.
+    #[arg(long, env = "KAFKA_TOPIC_PREFIX", default_value = "")]
+    pub kafka_topic_prefix: String,
+    /// After how many milliseconds of silence Kafka gives a consumer's partitions to others.
+    #[arg(long, env = "KAFKA_SESSION_TIMEOUT_MS", default_value_t = 10_000)]
+    pub kafka_session_timeout_ms: u32,
 }
 
 /// Publishes and subscribes. Cheap to clone.
@@ -176,6 +182,8 @@ pub struct Message<E> {
     pub event: Result<E, String>,
     /// The request that caused it.
     pub trace: TraceParent,
+    /// All its headers, in order, as text.
+    pub headers: Vec<(String, String)>,
 }
 
 impl<E: Event> Subscription<E> {
