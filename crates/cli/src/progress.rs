@@ -1,0 +1,56 @@
+//! How far a command is: a bar on a terminal, a plain line anywhere else, both on standard error.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+const FRAME: Duration = Duration::from_millis(100);
+
+/// A bar that is gone when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// Something that takes a while, `doing` which.
+    pub(crate) fn spinner(doing: String) -> Self {
+        Self::start(
+            ProgressBar::new_spinner(),
+            doing,
+            "{spinner} {msg} ({elapsed})",
+        )
+    }
+
+    /// `total` steps, `doing` which.
+    pub(crate) fn steps(total: usize, doing: String) -> Self {
+        let template = "{msg} {wide_bar} {human_pos}/{human_len}, {per_sec}, {eta} left";
+        Self::start(ProgressBar::new(total as u64), doing, template)
+    }
+
+    fn start(bar: ProgressBar, doing: String, template: &str) -> Self {
+        if bar.is_hidden() {
+            eprintln!("{doing}");
+            return Self(bar);
+        }
+        let style = ProgressStyle::with_template(template).expect("the template is a constant");
+        bar.set_style(style);
+        bar.set_message(doing);
+        bar.enable_steady_tick(FRAME);
+        Self(bar)
+    }
+
+    /// One step is done.
+    pub(crate) fn step(&self) {
+        self.0.inc(1);
+    }
+
+    /// Runs `print`, which may write to the terminal, with the bar out of the way.
+    pub(crate) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

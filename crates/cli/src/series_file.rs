@@ -1,0 +1,414 @@
+//! CSV files of points.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use contract::Point;
+use csv::StringRecord;
+
+use crate::{
+    args::CsvArgs,
+    timestamp::{Clock, InvalidStamp, Stamp},
+};
+
+const TIME_NAMES: [&str; 7] = ["timestamp", "time", "date", "datetime", "ts", "ds", "t"];
+const VALUE_NAMES: [&str; 4] = ["value", "values", "y", "v"];
+
+/// The points of a file, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SeriesFile {
+    /// The points; all timestamps in one unit, the coarsest that keeps every fraction.
+    pub(crate) points: Vec<Point>,
+    /// How to show their timestamps.
+    pub(crate) clock: Clock,
+    /// How many rows were left out.
+    pub(crate) skipped: usize,
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be opened.
+    #[error("cannot read {path}: {source}")]
+    Open {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be read on.
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+    /// A column is not there.
+    #[error("no column {wanted}; the first line names: {}. Name it with {option}", .found.join(", "))]
+    NoColumn {
+        /// What was looked for.
+        wanted: String,
+        /// What there is.
+        found: Vec<String>,
+        /// The option that names it.
+        option: &'static str,
+    },
+    /// A row cannot be read.
+    #[error("line {line}, column {column}: {text:?} is {why} (--skip-bad leaves such rows out)")]
+    BadCell {
+        /// The line, from 1.
+        line: u64,
+        /// The name of the column.
+        column: String,
+        /// What is there.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Dates in this range have no room in 64 bits in the unit that the file needs.
+    #[error("point {0}: its time has no room in 64 bits, as fine as other times of the file are")]
+    NoRoom(usize),
+    /// No row is left.
+    #[error("no points in it")]
+    Empty,
+}
+
+impl SeriesFile {
+    /// Reads the file that `args` name.
+    ///
+    /// # Errors
+    /// The first fault; bad rows are none with `--skip-bad`.
+    pub(crate) fn read(args: &CsvArgs) -> Result<Self, FileError> {
+        if args.file == Path::new("-") {
+            return Self::parse(io::stdin().lock(), args);
+        }
+        let file = File::open(&args.file).map_err(|source| FileError::Open {
+            path: args.file.display().to_string(),
+            source,
+        })?;
+        Self::parse(file, args)
+    }
+
+    fn parse(input: impl Read, args: &CsvArgs) -> Result<Self, FileError> {
+        // Every row ends in exactly one line feed, so that the reader's line tells the row's, whatever blank lines or carriage
+        // returns there are. Trimming takes the carriage returns away.
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .terminator(csv::Terminator::Any(b'\n'))
+            .from_reader(input.chain(&b"\n"[..]));
+        let columns = Columns::find(reader.headers()?, args)?;
+        let mut stamps = Vec::new();
+        let mut values = Vec::new();
+        let mut skipped = 0;
+        let mut row = Row::default();
+        while reader.read_record(&mut row.cells)? {
+            row.line = reader.position().line() - 1;
+            if row.is_blank() {
+                continue;
+            }
+            match columns.point(&row) {
+                Ok((stamp, value)) => {
+                    stamps.push(stamp);
+                    values.push(value);
+                }
+                Err(_) if args.skip_bad => skipped += 1,
+                Err(bad) => return Err(bad),
+            }
+            row.index += 1;
+        }
+        let clock = columns.clock(&stamps);
+        Ok(Self {
+            points: join(&stamps, &values)?,
+            clock,
+            skipped,
+        })
+    }
+}
+
+/// Puts times and values together, all times in the unit of the finest.
+fn join(stamps: &[Stamp], values: &[f64]) -> Result<Vec<Point>, FileError> {
+    let digits = finest(stamps);
+    let mut points = Vec::with_capacity(values.len());
+    for (i, (stamp, value)) in stamps.iter().zip(values).enumerate() {
+        let timestamp = stamp.ticks(digits).ok_or(FileError::NoRoom(i + 1))?;
+        let value = *value;
+        points.push(Point { timestamp, value });
+    }
+    if points.is_empty() {
+        return Err(FileError::Empty);
+    }
+    Ok(points)
+}
+
+fn finest(stamps: &[Stamp]) -> u32 {
+    stamps.iter().map(|s| s.digits()).max().unwrap_or(0)
+}
+
+/// A row of a file.
+#[derive(Debug, Default)]
+struct Row {
+    cells: StringRecord,
+    /// How many rows are before it.
+    index: i64,
+    /// The line that it ends on, from 1.
+    line: u64,
+}
+
+impl Row {
+    fn is_blank(&self) -> bool {
+        self.cells.len() == 1 && self.cells[0].is_empty()
+    }
+}
+
+/// Where in a row things are.
+#[derive(Debug)]
+struct Columns {
+    time: Option<Column>,
+    value: Column,
+}
+
+#[derive(Debug)]
+struct Column {
+    index: usize,
+    name: String,
+}
+
+impl Columns {
+    fn find(header: &StringRecord, args: &CsvArgs) -> Result<Self, FileError> {
+        let time = match &args.time_column {
+            Some(name) => Some(named(header, name, "--time-column")?),
+            None => known(header, &TIME_NAMES),
+        };
+        let value = match &args.value_column {
+            Some(name) => named(header, name, "--value-column")?,
+            None => match known(header, &VALUE_NAMES) {
+                Some(column) => column,
+                None => only_one_left(header, time.as_ref())?,
+            },
+        };
+        Ok(Self { time, value })
+    }
+
+    /// The time and value in a row.
+    fn point(&self, row: &Row) -> Result<(Stamp, f64), FileError> {
+        let stamp = match &self.time {
+            Some(column) => column.read(row, |text| {
+                text.parse().map_err(|e: InvalidStamp| e.to_string())
+            })?,
+            None => Stamp::number(row.index),
+        };
+        let value = self.value.read(row, |text| match text.parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(value),
+            Ok(_) => Err("not finite".to_owned()),
+            Err(_) => Err("not a number".to_owned()),
+        })?;
+        Ok((stamp, value))
+    }
+
+    fn clock(&self, stamps: &[Stamp]) -> Clock {
+        let digits = finest(stamps);
+        match &self.time {
+            None => Clock::Rows,
+            Some(_) if stamps.iter().all(|s| s.is_date) => Clock::Dates(digits),
+            Some(_) => Clock::Numbers(digits),
+        }
+    }
+}
+
+impl Column {
+    fn read<T>(
+        &self,
+        row: &Row,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, FileError> {
+        let text = row.cells.get(self.index).unwrap_or_default();
+        parse(text).map_err(|why| FileError::BadCell {
+            line: row.line,
+            column: self.name.clone(),
+            text: text.to_owned(),
+            why,
+        })
+    }
+}
+
+/// The column called `name`, exactly.
+fn named(header: &StringRecord, name: &str, option: &'static str) -> Result<Column, FileError> {
+    match header.iter().position(|found| found == name) {
+        Some(index) => Ok(Column {
+            index,
+            name: name.to_owned(),
+        }),
+        None => Err(no_column(header, format!("{name:?}"), option)),
+    }
+}
+
+/// The column with the first of `names` that there is, in any case.
+fn known(header: &StringRecord, names: &[&str]) -> Option<Column> {
+    names.iter().find_map(|name| {
+        let found = |(_, found): &(usize, &str)| found.eq_ignore_ascii_case(name);
+        let (index, name) = header.iter().enumerate().find(found)?;
+        Some(Column {
+            index,
+            name: name.to_owned(),
+        })
+    })
+}
+
+/// The column that is not `time`, if there is one only, and if the first line is one of names.
+fn only_one_left(header: &StringRecord, time: Option<&Column>) -> Result<Column, FileError> {
+    let mut left = header
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| time.is_none_or(|t| t.index != *index));
+    match (left.next(), left.next()) {
+        (Some((index, name)), None) if name.parse::<f64>().is_err() => Ok(Column {
+            index,
+            name: name.to_owned(),
+        }),
+        _ => Err(no_column(header, "value".to_owned(), "--value-column")),
+    }
+}
+
+fn no_column(header: &StringRecord, wanted: String, option: &'static str) -> FileError {
+    FileError::NoColumn {
+        wanted,
+        found: header.iter().map(|name| format!("{name:?}")).collect(),
+        option,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args() -> CsvArgs {
+        CsvArgs {
+            file: "-".into(),
+            time_column: None,
+            value_column: None,
+            skip_bad: false,
+        }
+    }
+
+    fn parse(text: &str) -> Result<SeriesFile, FileError> {
+        SeriesFile::parse(text.as_bytes(), &args())
+    }
+
+    fn pairs(file: &SeriesFile) -> Vec<(i64, f64)> {
+        let pair = |p: &Point| (p.timestamp, p.value);
+        file.points.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn columns_are_found_by_name_in_any_place_and_case() {
+        for text in [
+            "timestamp,value\n5,1.5\n6,2\n",
+            "\u{feff}id,Value,Time\nx,1.5,5\r\ny,2,6",
+            "ds,y\n5,1.5\n6,2\n",
+            "cpu,timestamp\n1.5,5\n2,6\n",
+            "\"value\" , ts\n\"1.5\" , 5 \n 2, 6\n",
+        ] {
+            let file = parse(text).unwrap();
+            assert_eq!(pairs(&file), [(5, 1.5), (6, 2.0)], "{text}");
+        }
+    }
+
+    #[test]
+    fn named_columns_win_over_known_ones() {
+        let args = CsvArgs {
+            time_column: Some("when".into()),
+            value_column: Some("load".into()),
+            ..args()
+        };
+        let text = "timestamp,value,when,load\n1,2,3,4\n";
+        assert_eq!(
+            pairs(&SeriesFile::parse(text.as_bytes(), &args).unwrap()),
+            [(3, 4.0)]
+        );
+        let missing = SeriesFile::parse("timestamp,value\n1,2\n".as_bytes(), &args);
+        assert_eq!(
+            missing.unwrap_err().to_string(),
+            r#"no column "when"; the first line names: "timestamp", "value". Name it with --time-column"#
+        );
+    }
+
+    #[test]
+    fn rows_are_counted_where_there_is_no_time() {
+        let file = parse("value,label\n7,0\n8,1\n").unwrap();
+        assert_eq!(pairs(&file), [(0, 7.0), (1, 8.0)]);
+        assert_eq!(file.clock, Clock::Rows);
+    }
+
+    #[test]
+    fn a_file_without_names_is_refused_and_its_first_row_not_lost() {
+        for text in ["1\n2\n3\n", "1,2\n3,4\n", "", "timestamp,a,b\n1,2,3\n"] {
+            let error = parse(text).unwrap_err();
+            assert!(
+                matches!(error, FileError::NoColumn { .. }),
+                "{text}: {error}"
+            );
+        }
+        assert!(matches!(parse("timestamp,value\n"), Err(FileError::Empty)));
+    }
+
+    #[test]
+    fn one_fraction_makes_the_unit_of_the_whole_file_finer() {
+        let file = parse("time,value\n2023-08-31 05:20:00,1\n2023-08-31 05:20:00.250,2\n").unwrap();
+        assert_eq!(
+            pairs(&file),
+            [(1_693_459_200_000, 1.0), (1_693_459_200_250, 2.0)]
+        );
+        assert_eq!(file.clock, Clock::Dates(3));
+        let wide = parse("time,value\n9223372036854775807,1\n0.5,2\n");
+        assert!(matches!(wide, Err(FileError::NoRoom(1))));
+    }
+
+    #[test]
+    fn a_bad_row_is_named_by_line_and_column() {
+        for (text, message) in [
+            (
+                "timestamp,value\n1,1\n\n2,x\n",
+                r#"line 4, column value: "x" is not a number"#,
+            ),
+            (
+                "timestamp,value\r\n1,1\r\n\r\n2,x\r\n",
+                r#"line 4, column value: "x" is not a number"#,
+            ),
+            (
+                "timestamp,value\n1,1\n2,x",
+                r#"line 3, column value: "x" is not a number"#,
+            ),
+            (
+                "timestamp,value\nsoon,1\n",
+                r#"line 2, column timestamp: "soon" is not a number, a date"#,
+            ),
+            (
+                "timestamp,value\n1\n",
+                r#"line 2, column value: "" is not a number"#,
+            ),
+            (
+                "timestamp,value\n1,NaN\n",
+                r#"line 2, column value: "NaN" is not finite"#,
+            ),
+            (
+                "timestamp,value\n1,1e999\n",
+                r#"line 2, column value: "1e999" is not finite"#,
+            ),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn bad_rows_are_left_out_and_counted_on_request() {
+        let args = CsvArgs {
+            skip_bad: true,
+            ..args()
+        };
+        let text = "value\n1\nx\n3\nnan\n";
+        let file = SeriesFile::parse(text.as_bytes(), &args).unwrap();
+        assert_eq!(pairs(&file), [(0, 1.0), (2, 3.0)], "rows keep their number");
+        assert_eq!(file.skipped, 2);
+    }
+}
