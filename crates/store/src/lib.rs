@@ -1,55 +1,34 @@
 //! Models and training points: Postgres, or SQLite for one process.
 //!
-//! The same transactions on both. A version becomes visible when it is `ready`, never before.
+//! The same transactions on both. A version becomes visible when it is `ready`, never before. Points are stored for versions
+//! that exist, pending or ready, and go with them: points of a version that was swept are dropped when they arrive.
+//!
+//! Connections belong to the runtime on which they were opened: call a [`Store`] there.
+
+mod batch;
+mod config;
+mod error;
+mod postgres;
+mod sqlite;
 
 use std::{path::Path, time::Duration};
 
 use contract::{Point, SeriesId, TrainingData, Version};
 use detector::Model;
 
-/// Where Postgres is. The same variables in every service.
-#[derive(Clone, Debug, clap::Args)]
-pub struct PostgresConfig {
-    /// Whole address, `postgres://user:password@host:port/db`; overrides the parts.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<String>,
-    /// Host.
-    #[arg(long, env = "POSTGRES_HOST", default_value = "127.0.0.1")]
-    pub postgres_host: String,
-    /// Port.
-    #[arg(long, env = "POSTGRES_PORT", default_value_t = 5432)]
-    pub postgres_port: u16,
-    /// Database.
-    #[arg(long, env = "POSTGRES_DB", default_value = "anomaly")]
-    pub postgres_db: String,
-    /// User.
-    #[arg(long, env = "POSTGRES_USER", default_value = "anomaly")]
-    pub postgres_user: String,
-    /// Password.
-    #[arg(long, env = "POSTGRES_PASSWORD", hide_env_values = true)]
-    pub postgres_password: Option<String>,
-    /// File that holds the password; overrides `POSTGRES_PASSWORD`.
-    #[arg(long, env = "POSTGRES_PASSWORD_FILE")]
-    pub postgres_password_file: Option<std::path::PathBuf>,
-}
+pub use config::PostgresConfig;
+pub use error::StoreError;
+use postgres::PostgresStore;
+use sqlite::SqliteStore;
 
 /// Keeps models and training points. Cheap to clone.
-#[derive(Clone)]
-pub struct Store(());
+#[derive(Clone, Debug)]
+pub struct Store(Backend);
 
-/// What went wrong between us and the database.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// TODO by the owner of this crate.
-    #[error("database does not answer")]
-    Unavailable,
-}
-
-impl StoreError {
-    /// Whether the same call may succeed later: the database is away or overloaded, as opposed to refusing what it was given.
-    pub fn is_transient(&self) -> bool {
-        todo!()
-    }
+#[derive(Clone, Debug)]
+enum Backend {
+    Postgres(PostgresStore),
+    Sqlite(SqliteStore),
 }
 
 /// A model and the version it is.
@@ -94,13 +73,16 @@ pub struct Delivery<'a> {
     pub event: Option<&'a TrainingData>,
 }
 
+/// How long [`Store::ping`] and [`Store::close`] take at most.
+const PROBE: Duration = Duration::from_secs(2);
+
 impl Store {
-    /// A store in Postgres. Connects when it is first used.
+    /// A store in Postgres. Connects when it is first used. Must be called on a Tokio runtime.
     ///
     /// # Errors
     /// When the configuration makes no sense (an address that is none, a password file that cannot be read).
     pub fn postgres(config: &PostgresConfig) -> Result<Self, StoreError> {
-        todo!("{config:?}")
+        Ok(Self(Backend::Postgres(PostgresStore::new(config)?)))
     }
 
     /// A store in the SQLite database at `path`, migrated.
@@ -108,7 +90,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened or migrated.
     pub async fn sqlite(path: &Path) -> Result<Self, StoreError> {
-        todo!("{path:?}")
+        Ok(Self(Backend::Sqlite(SqliteStore::open(path).await?)))
     }
 
     /// Runs the migrations; idempotent, and safe when several do it at once.
@@ -116,7 +98,10 @@ impl Store {
     /// # Errors
     /// When the database is away or a migration fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        todo!()
+        match &self.0 {
+            Backend::Postgres(store) => store.migrate().await,
+            Backend::Sqlite(store) => store.migrate().await,
+        }
     }
 
     /// Gives `model` the next version of `series` and stores it, not yet visible. Numbers never repeat, whoever else does this.
@@ -128,15 +113,21 @@ impl Store {
         series: &SeriesId,
         model: &Model,
     ) -> Result<Version, StoreError> {
-        todo!("{series} {model:?}")
+        match &self.0 {
+            Backend::Postgres(store) => store.insert_pending(series, model).await,
+            Backend::Sqlite(store) => store.insert_pending(series, model).await,
+        }
     }
 
-    /// Makes a pending version visible and durable.
+    /// Makes a pending version visible and durable. To do so again changes nothing.
     ///
     /// # Errors
     /// When that is not certain; also when the version is not there (swept).
     pub async fn mark_ready(&self, series: &SeriesId, version: Version) -> Result<(), StoreError> {
-        todo!("{series} {version}")
+        match &self.0 {
+            Backend::Postgres(store) => store.mark_ready(series, version).await,
+            Backend::Sqlite(store) => store.mark_ready(series, version).await,
+        }
     }
 
     /// Removes pending versions older than `age`, and their points: what a crash left. Returns how many.
@@ -144,7 +135,10 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn sweep_pending(&self, age: Duration) -> Result<u64, StoreError> {
-        todo!("{age:?}")
+        match &self.0 {
+            Backend::Postgres(store) => store.sweep_pending(age).await,
+            Backend::Sqlite(store) => store.sweep_pending(age).await,
+        }
     }
 
     /// The newest ready model of `series`.
@@ -152,7 +146,10 @@ impl Store {
     /// # Errors
     /// When the database does not answer, or the stored model cannot be read.
     pub async fn newest(&self, series: &SeriesId) -> Result<Option<VersionedModel>, StoreError> {
-        todo!("{series}")
+        match &self.0 {
+            Backend::Postgres(store) => store.newest(series).await,
+            Backend::Sqlite(store) => store.newest(series).await,
+        }
     }
 
     /// Series in which a version became ready within the last `age` by the database's clock, and the newest of each.
@@ -163,7 +160,10 @@ impl Store {
         &self,
         age: Duration,
     ) -> Result<Vec<(SeriesId, Version)>, StoreError> {
-        todo!("{age:?}")
+        match &self.0 {
+            Backend::Postgres(store) => store.ready_within(age).await,
+            Backend::Sqlite(store) => store.ready_within(age).await,
+        }
     }
 
     /// The training points of a ready model: of `version`, or of the newest.
@@ -175,21 +175,30 @@ impl Store {
         series: &SeriesId,
         version: Option<Version>,
     ) -> Result<TrainingPoints, StoreError> {
-        todo!("{series} {version:?}")
+        match &self.0 {
+            Backend::Postgres(store) => store.training_points(series, version).await,
+            Backend::Sqlite(store) => store.training_points(series, version).await,
+        }
     }
 
-    /// Stores the points of `batch` and moves the offsets of `group`, in one transaction. A message below the group's offset
-    /// was applied before and changes nothing, whoever delivers it. Returns the number of rows that are new.
+    /// Stores the points of `batch` and moves the offsets of `group` with them. A message below the group's offset was applied
+    /// before and changes nothing, whoever delivers it. Returns the number of points that are new.
+    ///
+    /// In Postgres it is one transaction. In SQLite, where a long one would hold up every other writer, it is one for each
+    /// 20,000 points, and each moves the offsets of its own messages.
     ///
     /// # Errors
-    /// When nothing of it was stored.
+    /// When not all of it was stored. What was, is known by the offsets: to apply the same batch again does the rest.
     pub async fn apply_training_data(
         &self,
         group: &str,
         topic: &str,
         batch: &[Delivery<'_>],
     ) -> Result<u64, StoreError> {
-        todo!("{group} {topic} {}", batch.len())
+        match &self.0 {
+            Backend::Postgres(store) => store.apply_training_data(group, topic, batch).await,
+            Backend::Sqlite(store) => store.apply_training_data(group, topic, batch).await,
+        }
     }
 
     /// How far `group` got in `topic`.
@@ -197,19 +206,87 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn offsets(&self, group: &str, topic: &str) -> Result<Vec<Offset>, StoreError> {
-        todo!("{group} {topic}")
+        match &self.0 {
+            Backend::Postgres(store) => store.offsets(group, topic).await,
+            Backend::Sqlite(store) => store.offsets(group, topic).await,
+        }
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, asked for at most two seconds.
     ///
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        todo!()
+        let ping = async {
+            match &self.0 {
+                Backend::Postgres(store) => store.ping().await,
+                Backend::Sqlite(store) => store.ping().await,
+            }
+        };
+        match tokio::time::timeout(PROBE, ping).await {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError::TimedOut(PROBE)),
+        }
     }
 
-    /// Closes all connections.
+    /// Closes all connections, within two seconds. Calls after this one fail.
     pub async fn close(&self) {
-        todo!()
+        let close = async {
+            match &self.0 {
+                Backend::Postgres(store) => store.close().await,
+                Backend::Sqlite(store) => store.close().await,
+            }
+        };
+        if tokio::time::timeout(PROBE, close).await.is_err() {
+            tracing::warn!("a connection to the database was still in use when it was closed");
+        }
     }
+}
+
+/// What the database wrote down as a version.
+fn version(number: i64) -> Result<Version, StoreError> {
+    u32::try_from(number)
+        .ok()
+        .and_then(Version::new)
+        .ok_or_else(|| unreadable(format!("{number} is no version")))
+}
+
+/// A model as it lies in the database: its number and its document.
+fn stored_model(
+    series: &SeriesId,
+    (number, document): (i64, String),
+) -> Result<VersionedModel, StoreError> {
+    let version = version(number)?;
+    match Model::from_json(&document) {
+        Ok(model) => Ok(VersionedModel { version, model }),
+        Err(source) => Err(StoreError::Corrupt {
+            series: series.clone(),
+            version,
+            source,
+        }),
+    }
+}
+
+/// What the database says became ready.
+fn ready(rows: Vec<(String, i64)>) -> Result<Vec<(SeriesId, Version)>, StoreError> {
+    let one = |(series, number): (String, i64)| {
+        let series = SeriesId::new(&series).map_err(|error| unreadable(error.to_string()))?;
+        Ok((series, version(number)?))
+    };
+    rows.into_iter().map(one).collect()
+}
+
+/// The place that rows `(partition, next_offset)` name.
+fn offsets(topic: &str, rows: Vec<(i32, i64)>) -> Vec<Offset> {
+    rows.into_iter()
+        .map(|(partition, next_offset)| Offset {
+            topic: topic.to_owned(),
+            partition,
+            next_offset,
+        })
+        .collect()
+}
+
+fn unreadable(why: String) -> StoreError {
+    StoreError::Unreadable(sqlx::Error::Decode(why.into()))
 }

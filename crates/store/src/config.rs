@@ -1,0 +1,278 @@
+//! Where Postgres is, and how it is spoken to.
+
+use std::{fmt, fs, path::PathBuf};
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use sqlx::{ConnectOptions, postgres::PgConnectOptions};
+
+use crate::StoreError;
+
+/// Where Postgres is. The same variables in every service.
+#[derive(Clone, clap::Args)]
+pub struct PostgresConfig {
+    /// Whole address, `postgres://user:password@host:port/db`; overrides the parts.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Host, or the folder of its socket.
+    #[arg(long, env = "POSTGRES_HOST", default_value = "127.0.0.1")]
+    pub postgres_host: String,
+    /// Port.
+    #[arg(long, env = "POSTGRES_PORT", default_value_t = 5432)]
+    pub postgres_port: u16,
+    /// Database.
+    #[arg(long, env = "POSTGRES_DB", default_value = "anomaly")]
+    pub postgres_db: String,
+    /// User.
+    #[arg(long, env = "POSTGRES_USER", default_value = "anomaly")]
+    pub postgres_user: String,
+    /// Password.
+    #[arg(long, env = "POSTGRES_PASSWORD", hide_env_values = true)]
+    pub postgres_password: Option<String>,
+    /// File that holds the password; overrides `POSTGRES_PASSWORD`, and serves a `DATABASE_URL` that has none.
+    // An empty value means that there is no file.
+    #[arg(long, env = "POSTGRES_PASSWORD_FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub postgres_password_file: Option<PathBuf>,
+    /// Connections of this process at most.
+    #[arg(long, env = "POSTGRES_MAX_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub postgres_max_connections: u32,
+}
+
+/// Milliseconds after which the server gives up a statement by itself: longer than any of ours takes, so that one whose client is
+/// gone does not stay.
+const STATEMENT_TIMEOUT_MS: u32 = 60_000;
+/// Milliseconds after which the server ends a transaction whose client has fallen silent, and lets go of its locks.
+const IDLE_IN_TRANSACTION_MS: u32 = 30_000;
+
+impl PostgresConfig {
+    /// How to connect.
+    ///
+    /// # Errors
+    /// When the address is none, or the password file cannot be read.
+    pub(crate) fn connect_options(&self) -> Result<PgConnectOptions, StoreError> {
+        let mut options = match self.url() {
+            Some(url) => parse(url)?,
+            None => self.parts(),
+        };
+        if let Some(password) = self.password()? {
+            options = options.password(&password);
+        }
+        if options.get_application_name().is_none() {
+            options = options.application_name(&program());
+        }
+        Ok(options
+            .options([
+                ("statement_timeout", STATEMENT_TIMEOUT_MS),
+                (
+                    "idle_in_transaction_session_timeout",
+                    IDLE_IN_TRANSACTION_MS,
+                ),
+            ])
+            .disable_statement_logging())
+    }
+
+    fn url(&self) -> Option<&str> {
+        self.database_url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    fn parts(&self) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .host(&self.postgres_host)
+            .port(self.postgres_port)
+            .database(&self.postgres_db)
+            .username(&self.postgres_user)
+    }
+
+    /// The password that is to be used; `None` when the address has its own, or there is none.
+    fn password(&self) -> Result<Option<String>, StoreError> {
+        if self.url().is_some_and(has_password) {
+            return Ok(None);
+        }
+        let file = self.postgres_password_file.as_ref();
+        if let Some(file) = file.filter(|file| !file.as_os_str().is_empty()) {
+            let password = fs::read_to_string(file)
+                .map_err(|error| StoreError::PasswordFile(file.clone(), error))?;
+            return Ok(Some(password.trim_end_matches(['\r', '\n']).to_owned()));
+        }
+        Ok(match self.url() {
+            Some(_) => None,
+            None => self.postgres_password.clone(),
+        })
+    }
+}
+
+/// Passwords stay out of it.
+impl fmt::Debug for PostgresConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "…");
+        f.debug_struct("PostgresConfig")
+            .field("database_url", &hidden(&self.database_url))
+            .field("postgres_host", &self.postgres_host)
+            .field("postgres_port", &self.postgres_port)
+            .field("postgres_db", &self.postgres_db)
+            .field("postgres_user", &self.postgres_user)
+            .field("postgres_password", &hidden(&self.postgres_password))
+            .field("postgres_password_file", &self.postgres_password_file)
+            .field("postgres_max_connections", &self.postgres_max_connections)
+            .finish()
+    }
+}
+
+fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        let why = "it does not begin with postgres://";
+        return Err(StoreError::BadAddress(sqlx::Error::Configuration(
+            why.into(),
+        )));
+    }
+    url.parse().map_err(StoreError::BadAddress)
+}
+
+fn has_password(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, _) = address.split_once('/').unwrap_or((address, ""));
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || query.split('&').any(|pair| pair.starts_with("password="))
+}
+
+/// The name of this program, by which a database administrator knows its connections.
+fn program() -> String {
+    let path = std::env::args_os()
+        .next()
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "anomaly".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        postgres: PostgresConfig,
+    }
+
+    fn config(args: &[&str]) -> PostgresConfig {
+        Cli::parse_from(std::iter::once(&"test").chain(args)).postgres
+    }
+
+    /// What sqlx will use; it does not tell the password in any other way.
+    fn password(args: &[&str]) -> Option<String> {
+        let options = format!("{:?}", config(args).connect_options().unwrap());
+        let (_, rest) = options.split_once("password: Some(\"")?;
+        rest.split_once('"')
+            .map(|(password, _)| password.to_owned())
+    }
+
+    fn secret(content: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        file
+    }
+
+    #[test]
+    fn the_address_beats_the_parts() {
+        let args = [
+            "--postgres-host=h",
+            "--postgres-user=u",
+            "--postgres-password=p",
+        ];
+        let parts = config(&args).connect_options().unwrap();
+        assert_eq!(
+            (parts.get_host(), parts.get_username(), parts.get_database()),
+            ("h", "u", Some("anomaly"))
+        );
+        let url = "--database-url=postgres://w:secret@x:1/y";
+        let all = [&args[..], &[url]].concat();
+        let options = config(&all).connect_options().unwrap();
+        assert_eq!(
+            (
+                options.get_host(),
+                options.get_port(),
+                options.get_username()
+            ),
+            ("x", 1, "w")
+        );
+        assert_eq!(options.get_database(), Some("y"));
+        assert_eq!(password(&all).as_deref(), Some("secret"));
+    }
+
+    #[test]
+    fn an_empty_variable_is_none() {
+        let config = config(&["--database-url=", "--postgres-password-file="]);
+        assert_eq!(config.connect_options().unwrap().get_host(), "127.0.0.1");
+    }
+
+    #[test]
+    fn the_password_file_beats_the_variable_and_loses_its_newline_only() {
+        let file = secret(" p w \r\n");
+        let file = format!("--postgres-password-file={}", file.path().display());
+        assert_eq!(
+            password(&["--postgres-password=x", &file]).as_deref(),
+            Some(" p w ")
+        );
+        assert_eq!(
+            password(&["--database-url=postgres://u@h/d", &file]).as_deref(),
+            Some(" p w ")
+        );
+        assert_eq!(
+            password(&["--database-url=postgres://u:own@h/d", &file]).as_deref(),
+            Some("own")
+        );
+        assert_eq!(
+            password(&["--database-url=postgres://u@h/d", "--postgres-password=x"]),
+            None
+        );
+    }
+
+    #[test]
+    fn passwords_are_not_in_debug_output() {
+        let config = config(&[
+            "--database-url=postgres://u:hunter2@h/d",
+            "--postgres-password=hunter2",
+        ]);
+        let text = format!("{config:?}");
+        assert!(
+            !text.contains("hunter2") && text.contains("127.0.0.1"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_without_telling_the_secret() {
+        for (args, fault) in [
+            (&["--database-url=mysql://u:hunter2@h/d"][..], "postgres://"),
+            (
+                &["--database-url=postgres://u:hunter2@h:port/d"],
+                "invalid port",
+            ),
+            (
+                &["--postgres-password-file=/nowhere/at/all"],
+                "/nowhere/at/all",
+            ),
+        ] {
+            let error = config(args).connect_options().unwrap_err();
+            let chain = format!("{:#}", anyhow::Error::from(error));
+            assert!(
+                chain.contains(fault) && !chain.contains("hunter2"),
+                "{chain}"
+            );
+        }
+        assert!(Cli::try_parse_from(["test", "--postgres-max-connections=0"]).is_err());
+    }
+
+    #[test]
+    fn a_folder_as_host_is_that_of_the_socket() {
+        let options = config(&["--postgres-host=/run/postgresql", "--postgres-port=1"])
+            .connect_options()
+            .unwrap();
+        assert_eq!(options.get_host(), "/run/postgresql");
+    }
+}

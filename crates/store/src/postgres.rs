@@ -1,0 +1,229 @@
+//! The store in Postgres. Every call is bounded in time, on this side of the network too: a server that vanished sends no error.
+
+mod points;
+
+use std::time::Duration;
+
+use contract::{SeriesId, Version};
+use detector::Model;
+use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgPoolOptions};
+
+use crate::{PostgresConfig, StoreError, VersionedModel, ready, stored_model, version};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long a caller waits for a connection. Short: a database that is away is said to be so while the client still listens.
+const ACQUIRE: Duration = Duration::from_millis(2_500);
+/// How long a call about one model may take.
+const ONE_MODEL: Duration = Duration::from_secs(5);
+/// How long a call that moves a million points may take.
+const MANY_POINTS: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug)]
+pub(crate) struct PostgresStore {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    pub(crate) fn new(config: &PostgresConfig) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(config.postgres_max_connections)
+            .acquire_timeout(ACQUIRE)
+            .connect_lazy_with(config.connect_options()?);
+        Ok(Self { pool })
+    }
+
+    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+        // Not a connection of the pool: waiting for another's migration, or doing one, may take longer than a statement may.
+        let mut connection = self.pool.acquire().await?.detach();
+        sqlx::raw_sql("SET statement_timeout = 0; SET client_min_messages = warning")
+            .execute(&mut connection)
+            .await?;
+        MIGRATIONS
+            .run(&mut connection)
+            .await
+            .map_err(StoreError::Migration)?;
+        Ok(connection.close().await?)
+    }
+
+    pub(crate) async fn insert_pending(
+        &self,
+        series: &SeriesId,
+        model: &Model,
+    ) -> Result<Version, StoreError> {
+        const INSERT: &str = "
+            WITH next AS (
+                INSERT INTO series (series_id, last_version) VALUES ($1, 1)
+                ON CONFLICT (series_id) DO UPDATE SET last_version = series.last_version + 1
+                RETURNING last_version
+            )
+            INSERT INTO models (series_id, version, detector, format, points, model)
+            SELECT $1, last_version, $2, $3, $4, $5 FROM next
+            RETURNING version";
+        let number = self
+            .within(ONE_MODEL, async |connection| {
+                sqlx::query_scalar(INSERT)
+                    .bind(series.as_str())
+                    .bind(model.detector().name())
+                    .bind(i64::from(detector::FORMAT))
+                    .bind(i64::try_from(model.points()).unwrap_or(i64::MAX))
+                    .bind(model.to_json())
+                    .fetch_one(connection)
+                    .await
+            })
+            .await?;
+        version(number)
+    }
+
+    pub(crate) async fn mark_ready(
+        &self,
+        series: &SeriesId,
+        version: Version,
+    ) -> Result<(), StoreError> {
+        const UPDATE: &str = "
+            UPDATE models SET status = 'ready', ready_at = COALESCE(ready_at, clock_timestamp())
+            WHERE series_id = $1 AND version = $2";
+        let updated = self
+            .within(ONE_MODEL, async |connection| {
+                sqlx::query(UPDATE)
+                    .bind(series.as_str())
+                    .bind(i64::from(version.number()))
+                    .execute(connection)
+                    .await
+            })
+            .await?;
+        if updated.rows_affected() == 0 {
+            let series = series.clone();
+            return Err(StoreError::Swept { series, version });
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn sweep_pending(&self, age: Duration) -> Result<u64, StoreError> {
+        let mut swept = 0;
+        while self
+            .within(MANY_POINTS, async |connection| {
+                sweep_one(connection, age).await
+            })
+            .await?
+        {
+            swept += 1;
+        }
+        Ok(swept)
+    }
+
+    pub(crate) async fn newest(
+        &self,
+        series: &SeriesId,
+    ) -> Result<Option<VersionedModel>, StoreError> {
+        let row = self
+            .within(ONE_MODEL, async |connection| {
+                ready_model(connection, series, None).await
+            })
+            .await?;
+        row.map(|row| stored_model(series, row)).transpose()
+    }
+
+    pub(crate) async fn ready_within(
+        &self,
+        age: Duration,
+    ) -> Result<Vec<(SeriesId, Version)>, StoreError> {
+        const SELECT: &str = "
+            SELECT series_id, (
+                SELECT max(version) FROM models m WHERE m.series_id = changed.series_id AND m.status = 'ready'
+            ) FROM (
+                SELECT DISTINCT series_id FROM models
+                WHERE status = 'ready' AND ready_at > clock_timestamp() - make_interval(secs => $1)
+            ) changed";
+        let rows = self
+            .within(ONE_MODEL, async |connection| {
+                sqlx::query_as(SELECT)
+                    .bind(seconds(age))
+                    .fetch_all(connection)
+                    .await
+            })
+            .await?;
+        ready(rows)
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        self.within(ONE_MODEL, async |connection| {
+            sqlx::query("SELECT 1").execute(connection).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Does `work` on a connection. One that does not answer within `limit` is closed: giving it back to the pool would mean to
+    /// wait for its answer.
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        match tokio::time::timeout(limit, work(&mut connection)).await {
+            Ok(result) => Ok(result?),
+            Err(_) => {
+                drop(connection.detach());
+                Err(StoreError::TimedOut(limit))
+            }
+        }
+    }
+}
+
+/// Removes the oldest of the pending versions older than `age` with its points, and says whether there was one.
+async fn sweep_one(connection: &mut PgConnection, age: Duration) -> Result<bool, sqlx::Error> {
+    // Skips one that is becoming ready, getting points or being swept by another just now.
+    const DELETE: &str = "
+        DELETE FROM models WHERE (series_id, version) = (
+            SELECT series_id, version FROM models
+            WHERE status = 'pending' AND created_at <= clock_timestamp() - make_interval(secs => $1)
+            ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
+        ) RETURNING series_id, version";
+    let mut transaction = connection.begin().await?;
+    let orphan: Option<(String, i64)> = sqlx::query_as(DELETE)
+        .bind(seconds(age))
+        .fetch_optional(&mut *transaction)
+        .await?;
+    let Some((series, version)) = orphan else {
+        return Ok(false);
+    };
+    // After the row was locked, and so after all who were adding points to it.
+    sqlx::query("DELETE FROM training_data WHERE series_id = $1 AND version = $2")
+        .bind(&series)
+        .bind(version)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    tracing::info!(series, version, "removed a version that never became ready");
+    Ok(true)
+}
+
+/// The ready model of `version`, or the newest.
+async fn ready_model(
+    connection: &mut PgConnection,
+    series: &SeriesId,
+    version: Option<Version>,
+) -> Result<Option<(i64, String)>, sqlx::Error> {
+    const NEWEST: &str = "
+        SELECT version, model FROM models WHERE series_id = $1 AND status = 'ready'
+        ORDER BY version DESC LIMIT 1";
+    const ONE: &str = "SELECT version, model FROM models WHERE series_id = $1 AND status = 'ready' AND version = $2";
+    let query = match version {
+        None => sqlx::query_as(NEWEST).bind(series.as_str()),
+        Some(version) => sqlx::query_as(ONE)
+            .bind(series.as_str())
+            .bind(i64::from(version.number())),
+    };
+    query.fetch_optional(connection).await
+}
+
+/// For `make_interval`; a thousand years stand for anything longer.
+fn seconds(age: Duration) -> f64 {
+    age.as_secs_f64().min(3e10)
+}

@@ -1,0 +1,191 @@
+//! Training points in SQLite: 10,000 in a row of the table, and the offsets of those who bring them.
+
+use contract::{Point, SeriesId, TrainingData, Version};
+use futures_util::TryStreamExt;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{SqliteStore, next_offsets};
+use crate::{
+    Delivery, Offset, StoreError, TrainingPoints,
+    batch::{self, NextOffsets},
+    offsets, unreadable,
+};
+
+/// Points in a row of the table, at most: what the largest event carries.
+const BLOCK: usize = contract::MAX_POINTS_PER_PART;
+/// Bytes of a point: its timestamp and its value.
+const POINT: usize = size_of::<i64>() + size_of::<f64>();
+/// Points that one transaction stores, at most, unless a single message has more.
+const POINTS: usize = 20_000;
+/// Messages that one transaction applies, at most.
+const MESSAGES: usize = 500;
+
+impl SqliteStore {
+    pub(crate) async fn training_points(
+        &self,
+        series: &SeriesId,
+        version: Option<Version>,
+    ) -> Result<TrainingPoints, StoreError> {
+        let Some(model) = self.ready_model(series, version).await? else {
+            return Ok(TrainingPoints::NoModel);
+        };
+        let expected = usize::try_from(model.model.points()).unwrap_or(usize::MAX);
+        Ok(match self.read(series, model.version, expected).await? {
+            Some(points) => TrainingPoints::Complete(model, points),
+            None => TrainingPoints::Incomplete,
+        })
+    }
+
+    /// The first `expected` points of a version; `None` if there are fewer.
+    async fn read(
+        &self,
+        series: &SeriesId,
+        version: Version,
+        expected: usize,
+    ) -> Result<Option<Vec<Point>>, StoreError> {
+        const SELECT: &str = "
+            SELECT position, points FROM training_data
+            WHERE series_id = ? AND version = ? ORDER BY position";
+        let mut blocks = sqlx::query(SELECT)
+            .bind(series.as_str())
+            .bind(version.number())
+            .fetch(&self.pool);
+        let mut points = Vec::new();
+        while points.len() < expected {
+            let Some(block) = blocks.try_next().await? else {
+                return Ok(None);
+            };
+            if usize::try_from(block.try_get::<i64, _>(0)?) != Ok(points.len()) {
+                return Ok(None);
+            }
+            points.extend(decode(&block)?);
+        }
+        points.truncate(expected);
+        Ok(Some(points))
+    }
+
+    pub(crate) async fn apply_training_data(
+        &self,
+        group: &str,
+        topic: &str,
+        batch: &[Delivery<'_>],
+    ) -> Result<u64, StoreError> {
+        let deliveries = batch::in_order(batch);
+        let mut rest = deliveries.as_slice();
+        let mut inserted = 0;
+        while !rest.is_empty() {
+            let (some, others) = rest.split_at(share(rest));
+            let (_turn, mut transaction) = self.begin().await?;
+            inserted += apply(&mut transaction, (group, topic), some).await?;
+            transaction.commit().await?;
+            rest = others;
+        }
+        Ok(inserted)
+    }
+
+    pub(crate) async fn offsets(
+        &self,
+        group: &str,
+        topic: &str,
+    ) -> Result<Vec<Offset>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let rows = next_offsets(&mut connection, (group, topic)).await?;
+        Ok(offsets(topic, rows))
+    }
+}
+
+/// How many of the deliveries one transaction applies: at least one.
+fn share(deliveries: &[&Delivery<'_>]) -> usize {
+    let mut points = 0;
+    let fit = deliveries.iter().take(MESSAGES).take_while(|delivery| {
+        points += delivery.event.map_or(0, |event| event.data.len());
+        points <= POINTS
+    });
+    fit.count().max(1)
+}
+
+async fn apply(
+    connection: &mut SqliteConnection,
+    group: (&str, &str),
+    deliveries: &[&Delivery<'_>],
+) -> Result<u64, sqlx::Error> {
+    let before: NextOffsets = next_offsets(connection, group).await?.into_iter().collect();
+    let mut next = before.clone();
+    let mut inserted = 0;
+    for event in batch::take_new(deliveries, &mut next) {
+        inserted += insert(connection, event).await?;
+    }
+    for (partition, next_offset) in next {
+        if before.get(&partition) != Some(&next_offset) {
+            move_offset(connection, group, partition, next_offset).await?;
+        }
+    }
+    Ok(inserted)
+}
+
+async fn move_offset(
+    connection: &mut SqliteConnection,
+    (group, topic): (&str, &str),
+    partition: i32,
+    next_offset: i64,
+) -> Result<(), sqlx::Error> {
+    const UPSERT: &str = r#"
+        INSERT INTO consumer_offsets ("group", topic, partition, next_offset) VALUES (?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset"#;
+    sqlx::query(UPSERT)
+        .bind(group)
+        .bind(topic)
+        .bind(partition)
+        .bind(next_offset)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Stores the points of `event`, if its version exists. Returns how many are new.
+async fn insert(
+    connection: &mut SqliteConnection,
+    event: &TrainingData,
+) -> Result<u64, sqlx::Error> {
+    const INSERT: &str = "
+        INSERT INTO training_data (series_id, version, position, points)
+        SELECT series_id, version, ?, ? FROM models WHERE series_id = ? AND version = ?
+        ON CONFLICT DO NOTHING";
+    let mut inserted = 0;
+    let positions = (event.first_position()..).step_by(BLOCK);
+    for (position, block) in positions.zip(event.data.chunks(BLOCK)) {
+        let result = sqlx::query(INSERT)
+            .bind(i64::try_from(position).unwrap_or(i64::MAX))
+            .bind(encode(block))
+            .bind(event.series_id.as_str())
+            .bind(event.version.number())
+            .execute(&mut *connection)
+            .await?;
+        inserted += result.rows_affected() * block.len() as u64;
+    }
+    Ok(inserted)
+}
+
+fn encode(block: &[Point]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(block.len() * POINT);
+    for point in block {
+        bytes.extend_from_slice(&point.timestamp.to_le_bytes());
+        bytes.extend_from_slice(&point.value.to_le_bytes());
+    }
+    bytes
+}
+
+fn decode(row: &SqliteRow) -> Result<impl Iterator<Item = Point> + '_, StoreError> {
+    let bytes: &[u8] = row.try_get(1)?;
+    let (points, []) = bytes.as_chunks::<POINT>() else {
+        let why = format!("{} bytes are no training points", bytes.len());
+        return Err(unreadable(why));
+    };
+    Ok(points.iter().map(|bytes| {
+        let bits = u128::from_le_bytes(*bytes);
+        Point {
+            timestamp: bits as i64,
+            value: f64::from_bits((bits >> 64) as u64),
+        }
+    }))
+}
