@@ -1,38 +1,65 @@
-//! The running figures of the platform: in Redis, or in memory with snapshots in SQLite for one process.
+//! The running figures of the platform: in Redis for many processes, or in SQLite for one.
 //!
-//! `redis` appears in this crate only.
+//! Both promise the same: a batch of messages and the offsets behind it are one transaction, so a message counts exactly once
+//! however often it is delivered and whoever dies in between. `redis` appears in this crate only.
 
-use std::path::Path;
+mod config;
+mod confirmed;
+mod connection;
+mod delta;
+mod in_redis;
+mod in_sqlite;
+mod window;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use contract::{Figures, MetricsEvent};
 
-/// Where Redis is. The same variables in every service.
-#[derive(Clone, Debug, clap::Args)]
-pub struct RedisConfig {
-    /// Whole address, `redis://:password@host:port/db`; overrides the parts.
-    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
-    pub redis_url: Option<String>,
-    /// File that holds the password; overrides the one in `REDIS_URL`.
-    #[arg(long, env = "REDIS_PASSWORD_FILE")]
-    pub redis_password_file: Option<std::path::PathBuf>,
-    /// Host.
-    #[arg(long, env = "REDIS_HOST", default_value = "127.0.0.1")]
-    pub redis_host: String,
-    /// Port.
-    #[arg(long, env = "REDIS_PORT", default_value_t = 6379)]
-    pub redis_port: u16,
-}
+pub use config::RedisConfig;
+pub use delta::{MAX_COUNT, MAX_LATENCY_MS, Unusable, check};
+
+use in_redis::RedisStats;
+use in_sqlite::SqliteStats;
 
 /// Counts and reports. Cheap to clone.
 #[derive(Clone)]
-pub struct Stats(());
+pub struct Stats(Backend);
+
+#[derive(Clone)]
+enum Backend {
+    Redis(Arc<RedisStats>),
+    Sqlite(SqliteStats),
+}
 
 /// What went wrong between us and where the figures are kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StatsError {
-    /// TODO by the owner of this crate.
+    /// The address of Redis is none.
+    #[error("redis cannot be reached as configured")]
+    Config(#[source] redis::RedisError),
+    /// The file with the password cannot be read.
+    #[error("password file {0} cannot be read")]
+    PasswordFile(PathBuf, #[source] std::io::Error),
+    /// No answer in two seconds; what was asked may have happened.
     #[error("redis does not answer")]
-    Unavailable,
+    TimedOut,
+    /// Redis refused, or the connection failed.
+    #[error("redis failed")]
+    Redis(#[from] redis::RedisError),
+    /// Redis has forgotten offsets that it had confirmed: it was restarted from an older state. What comes next would leave a
+    /// gap, so nothing was counted; the topic has to be read again from [`Stats::offsets`]. Said once, not at the next call.
+    #[error("redis has lost what it had confirmed")]
+    WentBack,
+    /// The database failed.
+    #[error("figures cannot be read or written")]
+    Database(#[from] sqlx::Error),
+    /// The database cannot be brought to the present schema.
+    #[error("figures cannot be migrated")]
+    Migration(#[from] sqlx::migrate::MigrateError),
 }
 
 /// A message for [`Stats::apply`] and the place it came from.
@@ -44,7 +71,8 @@ pub struct Delivery<'a> {
     pub offset: i64,
     /// When it was published: milliseconds since 1970. Decides which five minutes it counts in.
     pub timestamp_ms: i64,
-    /// What was measured; `None` for a message that was buried: only the offset moves.
+    /// What was measured; `None` for a message that was buried: only the offset moves. So it does for an event that [`check`]
+    /// refuses.
     pub event: Option<&'a MetricsEvent>,
 }
 
@@ -63,19 +91,21 @@ impl Stats {
     /// # Errors
     /// When the configuration makes no sense.
     pub fn redis(config: &RedisConfig) -> Result<Self, StatsError> {
-        todo!("{config:?}")
+        let redis = RedisStats::new(config)?;
+        Ok(Self(Backend::Redis(Arc::new(redis))))
     }
 
-    /// Figures in memory, with offsets and figures saved together to the SQLite database at `path`.
+    /// Figures of one process, in the SQLite database at `path`.
     ///
     /// # Errors
     /// When the database cannot be opened or migrated.
     pub async fn memory(path: &Path) -> Result<Self, StatsError> {
-        todo!("{path:?}")
+        let sqlite = SqliteStats::open(path).await?;
+        Ok(Self(Backend::Sqlite(sqlite)))
     }
 
-    /// Counts `batch` and moves the offsets of `group`, all or nothing. A message below the group's offset was counted before
-    /// and changes nothing, whoever delivers it.
+    /// Counts `batch`, messages of `topic` in any order, and moves the offsets of `group`, all or nothing. A message below the
+    /// group's offset was counted before and changes nothing, whoever delivers it.
     ///
     /// # Errors
     /// When it is not certain that it was counted; then it is safe to call again.
@@ -85,15 +115,40 @@ impl Stats {
         topic: &str,
         batch: &[Delivery<'_>],
     ) -> Result<(), StatsError> {
-        todo!("{group} {topic} {}", batch.len())
+        self.apply_at(now_ms(), group, topic, batch).await
     }
 
-    /// How far `group` got in `topic`.
+    /// [`Self::apply`] when it is `now_ms`, in milliseconds since 1970. A message from later than that counts as from then.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub async fn apply_at(
+        &self,
+        now_ms: i64,
+        group: &str,
+        topic: &str,
+        batch: &[Delivery<'_>],
+    ) -> Result<(), StatsError> {
+        match &self.0 {
+            Backend::Redis(redis) => redis.apply(now_ms, group, topic, batch).await,
+            Backend::Sqlite(sqlite) => sqlite.apply(now_ms, group, topic, batch).await,
+        }
+    }
+
+    /// How far `group` got in `topic`, by rising partition.
     ///
     /// # Errors
     /// When Redis does not answer.
     pub async fn offsets(&self, group: &str, topic: &str) -> Result<Vec<Offset>, StatsError> {
-        todo!("{group} {topic}")
+        let stored = match &self.0 {
+            Backend::Redis(redis) => redis.offsets(group, topic).await?,
+            Backend::Sqlite(sqlite) => sqlite.offsets(group, topic).await?,
+        };
+        let offsets = stored.into_iter().map(|(partition, next_offset)| Offset {
+            partition,
+            next_offset,
+        });
+        Ok(offsets.collect())
     }
 
     /// The figures as of now.
@@ -101,7 +156,18 @@ impl Stats {
     /// # Errors
     /// When Redis does not answer.
     pub async fn figures(&self) -> Result<Figures, StatsError> {
-        todo!()
+        self.figures_at(now_ms()).await
+    }
+
+    /// The figures as of `now_ms`, in milliseconds since 1970, which must not be long ago: old counts are forgotten.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn figures_at(&self, now_ms: i64) -> Result<Figures, StatsError> {
+        match &self.0 {
+            Backend::Redis(redis) => redis.figures(now_ms).await,
+            Backend::Sqlite(sqlite) => sqlite.figures(now_ms).await,
+        }
     }
 
     /// Whether it answers.
@@ -109,6 +175,24 @@ impl Stats {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StatsError> {
-        todo!()
+        match &self.0 {
+            Backend::Redis(redis) => redis.ping().await,
+            Backend::Sqlite(sqlite) => sqlite.ping().await,
+        }
     }
+}
+
+/// The most series that [`Figures::model_usage`] names.
+const REPORTED_SERIES: usize = 1_000;
+
+/// Usage is kept for the busiest so many series…
+const KEPT_SERIES: usize = 100_000;
+
+/// …and so many more before the least used are dropped, so that a new one has the time to become busy.
+const NEWCOMERS: usize = 10_000;
+
+/// Milliseconds since 1970.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
 }

@@ -1,0 +1,46 @@
+//! What Redis has confirmed, remembered so that a Redis that forgets is noticed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::StatsError;
+
+/// The highest offsets that Redis is known to have had, by key and partition.
+///
+/// Offsets only rise. A lower one means that Redis was restarted from an older state (it writes its log to disk once a second), and
+/// with the offsets the counts went back. A consumer that just went on would leave a gap; one that reads again leaves none.
+#[derive(Default)]
+pub(crate) struct Confirmed(Mutex<HashMap<String, BTreeMap<i32, i64>>>);
+
+impl Confirmed {
+    /// Compares what is `stored` under `key` now. Says only once that it went back: then it counts as the truth.
+    pub(crate) fn check(&self, key: &str, stored: &BTreeMap<i32, i64>) -> Result<(), StatsError> {
+        let mut all = self.lock();
+        let Some(known) = all.get(key) else {
+            return Ok(());
+        };
+        let kept =
+            |(partition, next): (&i32, &i64)| stored.get(partition).is_some_and(|s| s >= next);
+        if known.iter().all(kept) {
+            return Ok(());
+        }
+        all.remove(key);
+        Err(StatsError::WentBack)
+    }
+
+    /// Remembers that `offsets` are stored under `key`.
+    pub(crate) fn remember(&self, key: &str, offsets: &BTreeMap<i32, i64>) {
+        let mut all = self.lock();
+        match all.get_mut(key) {
+            Some(known) => known.extend(offsets),
+            None => drop(all.insert(key.to_owned(), offsets.clone())),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, BTreeMap<i32, i64>>> {
+        // Nothing in here can panic half way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
