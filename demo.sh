@@ -1,0 +1,298 @@
+#!/bin/sh
+# Shows what the platform does, one request at a time, and checks every reply.
+#
+#   ./demo.sh                          against http://localhost:8080; if nothing answers there, builds standalone and starts it
+#   URL=http://host:port ./demo.sh     against another platform
+#   OUT=folder ./demo.sh               saves the plot there instead of here
+#
+# Needs curl, and cargo if there is something to build. Ends with 0 if every reply was as it should be, else with 1 and the step's name.
+set -eu
+
+url=${URL:-http://localhost:8080}
+url=${url%/}
+out=${OUT:-.}
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+began=$(date +%s)
+server=
+step='start'
+number=0
+
+bold='' dim='' red='' green='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m')
+    red=$(printf '\033[31m') green=$(printf '\033[32m')
+fi
+
+# --- a platform to talk to -------------------------------------------------------------------------------------------------------
+
+# Whether what is in the background still runs.
+running() {
+    kill -0 "$server" 2>/dev/null
+}
+
+pause() {
+    sleep 0.2 2>/dev/null || sleep 1
+}
+
+# Stops what this script started and takes its folder away, however the script ends.
+clean_up() {
+    status=$?
+    trap - EXIT HUP INT TERM
+    if [ -n "$server" ]; then
+        kill "$server" 2>/dev/null || true
+        patience=100
+        while running && [ "$patience" -gt 0 ]; do
+            pause
+            patience=$((patience - 1))
+        done
+        kill -9 "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
+    fi
+    rm -rf "$work"
+    exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Status of GET $1, 000 if there is no answer.
+status_of() {
+    curl -s -o /dev/null -w '%{http_code}' --max-time 10 "$url$1" || true
+}
+
+start_standalone() {
+    case $url in
+        http://localhost | http://127.0.0.1) port=80 ;;
+        http://localhost:* | http://127.0.0.1:*) port=${url##*:} ;;
+        *) fail "an answer from $url" 'none' ;;
+    esac
+    printf '%s\n' "Nothing answers at $url: building standalone and starting it there on a temporary folder."
+    (cd "$here" && cargo build --release -p standalone)
+    # cargo run becomes the program, so that signals sent to this process reach it.
+    (
+        cd "$here"
+        APP_HOST=127.0.0.1 APP_PORT=$port ADMIN_PORT=0 DATA_DIR=$work/data \
+            exec cargo run --quiet --release -p standalone
+    ) >"$work/log" 2>&1 &
+    server=$!
+}
+
+# Waits until $url takes requests, for a minute at most.
+wait_until_ready() {
+    give_up=$(($(date +%s) + 60))
+    until [ "$(status_of /readyz)" = 200 ]; do
+        if [ -n "$server" ] && ! running; then
+            tail -n 20 "$work/log" >&2
+            fail 'standalone to run' 'it ended; its last words are above'
+        fi
+        [ "$(date +%s)" -lt "$give_up" ] || fail "200 from $url/readyz within a minute" "$(status_of /readyz)"
+        pause
+    done
+}
+
+# --- asking and checking ---------------------------------------------------------------------------------------------------------
+
+# fail EXPECTED GOT
+fail() {
+    printf '%s\n' "${red}FAILED${plain} at step: $step" "  expected: $1" "  got:      $2" >&2
+    exit 1
+}
+
+# step NAME
+step() {
+    step=$1
+    number=$((number + 1))
+    printf '\n%s\n' "$bold$number. $step$plain"
+}
+
+# request METHOD PATH [BODY]: prints both ways; leaves $status, $type, $reply and, without the
+# blanks between JSON members, $compact; and the reply's bytes in $work/reply.
+request() {
+    printf '%s\n' "$dim> $1 $2${3:+ $3}$plain"
+    if [ $# -eq 3 ]; then
+        set -- -X "$1" "$url$2" -H 'Content-Type: application/json' -d "$3"
+    else
+        set -- -X "$1" "$url$2"
+    fi
+    answer=$(curl -sS -o "$work/reply" -w '%{http_code} %{content_type}' --max-time 60 "$@" 2>"$work/error") ||
+        fail 'a reply' "$(cat "$work/error")"
+    status=${answer%% *}
+    type=${answer#* }
+    case $type in
+        image/*) reply="$type, $(($(wc -c <"$work/reply"))) bytes" ;;
+        *) reply=$(tr -d '\r\n' <"$work/reply") ;;
+    esac
+    compact=$(printf '%s' "$reply" | sed 's/" *: */":/g; s/ *\([,}]\) */\1/g')
+    printf '%s\n' "< $status $reply"
+}
+
+expect_status() {
+    [ "$status" = "$1" ] || fail "status $1" "$status $reply"
+}
+
+# expect_member '"name":value': the reply has this member, last or followed by another.
+expect_member() {
+    case $compact in
+        *"$1,"* | *"$1}"*) ;;
+        *) fail "$1" "$reply" ;;
+    esac
+}
+
+passed() {
+    printf '%s\n' "${green}ok${plain}"
+}
+
+# expect_problem STATUS DETAIL: a refusal with this sentence, in the standard form.
+expect_problem() {
+    expect_status "$1"
+    expect_member "\"detail\":\"$2\""
+    expect_member "\"status\":$1"
+    [ "${type%%;*}" = application/problem+json ] || fail 'a problem (application/problem+json)' "${type:-no content type}"
+    case $compact in
+        *'"code":"'[a-z]*) ;;
+        *) fail 'a code' "$reply" ;;
+    esac
+    passed
+}
+
+# fit SERIES BODY: trains; leaves the number of the new version in $version.
+fit() {
+    request POST "/fit/$1" "$2"
+    expect_status 200
+    expect_member "\"series_id\":\"$1\""
+    expect_member '"points_used":3'
+    version=$(printf '%s' "$compact" | sed -n 's/.*"version":"v\([1-9][0-9]*\)".*/\1/p')
+    [ -n "$version" ] || fail '"version":"v" and a number' "$reply"
+}
+
+# expect_verdict true|false: the newest version of sensor_01 says so.
+expect_verdict() {
+    expect_status 200
+    expect_member "\"anomaly\":$1"
+    expect_member "\"model_version\":\"v$version\""
+    passed
+}
+
+# The JSON in $work/reply, one member a line.
+pretty() {
+    awk '
+        function line(depth) { printf "\n%*s", 2 * depth, "" }
+        { text = text $0 }
+        END {
+            for (i = 1; i <= length(text); i++) {
+                c = substr(text, i, 1)
+                if (quoted) {
+                    printf "%s", c
+                    if (c == "\\") printf "%s", substr(text, ++i, 1)
+                    else if (c == "\"") quoted = 0
+                } else if (c == "\"") { quoted = 1; printf "%s", c }
+                else if (c == "{" || c == "[") {
+                    printf "%s", c
+                    rest = substr(text, i + 1)
+                    sub(/^[ \t]+/, "", rest)
+                    flat[++depth] = c == "[" || rest ~ /^}/
+                    if (!flat[depth]) line(depth)
+                } else if (c == "}" || c == "]") { if (!flat[depth--]) line(depth); printf "%s", c }
+                else if (c == ",") { printf "%s", c; if (flat[depth]) printf " "; else line(depth) }
+                else if (c == ":") printf ": "
+                else if (c !~ /[ \t]/) printf "%s", c
+            }
+            print ""
+        }' "$work/reply"
+}
+
+# --- the demonstration -----------------------------------------------------------------------------------------------------------
+
+case $(status_of /livez) in
+    200) printf '%s\n' "Using the platform at $url." ;;
+    000) start_standalone ;;
+    *) fail "200 from $url/livez" "$(status_of /livez): something else answers there" ;;
+esac
+wait_until_ready
+ready=$(date +%s)
+
+train() {
+    step "train $1"
+    fit "$1" "{\"timestamps\": [1693459200, 1693459260, 1693459320], \"values\": [$2]}"
+    # A platform that was just started has seen no series.
+    [ -z "$server" ] || [ "$version" -eq 1 ] || fail '"version":"v1"' "$reply"
+    [ "$1" != sensor_01 ] || first=$version
+    passed
+}
+train sensor_01 '10.0, 10.5, 11.0'
+train sensor_02 '20.0, 20.5, 21.0'
+train sensor_03 '30.0, 30.5, 31.0'
+train sensor_04 '40.0, 41.0, 39.0'
+train sensor_05 '50.0, 49.5, 50.5'
+
+step 'refuse constant data'
+request POST /fit/sensor_06 '{"timestamps": [1693459200, 1693459260, 1693459320], "values": [10.0, 10.0, 10.0]}'
+expect_problem 400 'Insufficient or constant data'
+
+step 'refuse empty data'
+request POST /fit/sensor_07 '{"timestamps": [], "values": []}'
+expect_problem 400 'Timestamps and values must be of same non-zero length'
+
+step 'retrain sensor_01'
+fit sensor_01 '{"timestamps": [1693460400, 1693460460, 1693460520], "values": [12.0, 12.5, 13.0]}'
+[ "$version" -eq $((first + 1)) ] || fail "\"version\":\"v$((first + 1))\"" "$reply"
+passed
+
+step 'predict a normal value'
+request POST /predict/sensor_01 '{"timestamp": 1693460000, "value": 10.5}'
+expect_verdict false
+
+step 'predict an anomalous value'
+request POST /predict/sensor_01 '{"timestamp": 1693460060, "value": 22.5}'
+expect_verdict true
+
+step 'refuse a timestamp that is text'
+request POST /predict/sensor_01 '{"timestamp": "now", "value": 10.5}'
+expect_problem 400 'Invalid request payload'
+
+step 'refuse a series that was never trained'
+request POST /predict/sensor_999 '{"timestamp": 1693461000, "value": 10.5}'
+expect_problem 404 'Model not found'
+
+step "plot version $version of sensor_01"
+request GET "/plot?series_id=sensor_01&version=v$version"
+expect_status 200
+# A PNG's first 24 bytes: its signature, then a header chunk with width (0x320) and height (0x190).
+head=$(od -An -tx1 -N24 "$work/reply" | tr -d ' \n')
+[ "$head" = 89504e470d0a1a0a0000000d494844520000032000000190 ] || fail 'a PNG of 800x400' "a file that starts with $head"
+picture=$out/plot_sensor_01_v$version.png
+cp "$work/reply" "$picture" 2>"$work/error" || fail "to save $picture" "$(cat "$work/error")"
+printf '%s\n' "saved $picture"
+passed
+
+step 'health check'
+# Figures arrive within a second or so of what they count: they travel as events.
+give_up=$(($(date +%s) + 15))
+while :; do
+    request GET /healthcheck >"$work/printed"
+    expect_status 200
+    trained=$(printf '%s' "$compact" | sed -n 's/.*"series_trained":\([0-9]*\)[,}].*/\1/p')
+    [ -n "$trained" ] || fail '"series_trained" and a number' "$reply"
+    case $compact in
+        # Figures that are known to be old are not held against the platform.
+        *'"status":"degraded"'*) break ;;
+        *'"model_usage":{}'*) ;;
+        *) [ "$trained" -lt 5 ] || break ;;
+    esac
+    [ "$(date +%s)" -lt "$give_up" ] || fail 'five series trained and some predictions within 15 s' "$reply"
+    pause
+done
+printf '%s\n' "$dim> GET /healthcheck$plain" "< $status"
+pretty
+for member in inference_latency_ms training_latency_ms throughput model_usage system_metrics; do
+    case $compact in
+        *"\"$member\":{"*) ;;
+        *) fail "\"$member\"" "$reply" ;;
+    esac
+done
+passed
+
+ended=$(date +%s)
+printf '\n%s\n' "${green}All $number steps passed${plain} in $((ended - ready)) s; $((ended - began)) s with getting ready."
