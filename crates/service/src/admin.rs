@@ -1,13 +1,39 @@
 //! The port for operators: `/metrics` in Prometheus text, `/livez`, `/readyz`. Never the public port.
 
-use std::net::SocketAddr;
+use std::{
+    fmt::{Display, Write},
+    fs,
+    net::SocketAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
+use axum::{
+    Router,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use prometheus::{TEXT_FORMAT, TextEncoder};
 use tokio_util::sync::CancellationToken;
 
-use crate::{health::Health, http::Listener};
+use crate::{
+    health::Health,
+    http::{self, Listener, ProblemReply, ServerConfig},
+    system::ProcessStat,
+};
+
+/// One thread and a few connections: a scraper and a prober are the only clients.
+const SERVER: ServerConfig = ServerConfig {
+    worker_threads: 1,
+    max_connections: 64,
+    header_timeout_seconds: 30,
+};
 
 /// The admin server of one process: the default Prometheus registry and `health`.
-pub struct Admin(Listener, Health);
+pub struct Admin {
+    listener: Listener,
+    health: Health,
+}
 
 impl Admin {
     /// Binds `addr`; port 0 takes any free one.
@@ -15,12 +41,13 @@ impl Admin {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn bind(addr: SocketAddr, health: Health) -> anyhow::Result<Self> {
-        todo!("{addr}{:?}", std::any::type_name_of_val(&health))
+        let listener = Listener::bind(addr)?;
+        Ok(Self { listener, health })
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
-        self.0.addr()
+        self.listener.addr()
     }
 
     /// Serves until `shutdown` is cancelled.
@@ -28,6 +55,57 @@ impl Admin {
     /// # Errors
     /// When serving fails.
     pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        todo!("{shutdown:?} {:?}", std::any::type_name_of_val(&self.1))
+        let routes = Router::new()
+            .route("/metrics", get(metrics))
+            .merge(self.health.routes())
+            .fallback(http::not_found)
+            .method_not_allowed_fallback(http::method_not_allowed);
+        http::serve(self.listener, routes, SERVER, shutdown).await
     }
+}
+
+async fn metrics() -> Response {
+    let mut text = String::with_capacity(8 * 1024);
+    let families = prometheus::gather();
+    if let Err(error) = TextEncoder::new().encode_utf8(&families, &mut text) {
+        tracing::error!(%error, "cannot write the metrics out");
+        return ProblemReply::internal().into_response();
+    }
+    write_process(&mut text);
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response()
+}
+
+/// Writes the metrics that Prometheus expects of every process, under the names it expects.
+fn write_process(text: &mut String) {
+    let Some(process) = ProcessStat::read() else {
+        return;
+    };
+    let mut write = |name: &str, kind: &str, value: &dyn Display| {
+        writeln!(text, "# TYPE {name} {kind}\n{name} {value}")
+            .expect("writing to a String cannot fail");
+    };
+    write("process_cpu_seconds_total", "counter", &process.cpu_seconds);
+    write(
+        "process_resident_memory_bytes",
+        "gauge",
+        &process.resident_bytes,
+    );
+    write("process_threads", "gauge", &process.threads);
+    if let Some(started) = started_at(&process) {
+        write(
+            "process_start_time_seconds",
+            "gauge",
+            &started.as_secs_f64(),
+        );
+    }
+    if let Ok(open) = fs::read_dir("/proc/self/fd") {
+        write("process_open_fds", "gauge", &open.count());
+    }
+}
+
+/// When the process started, since 1970.
+fn started_at(process: &ProcessStat) -> Option<Duration> {
+    let age = Duration::try_from_secs_f64(process.age_seconds()?).ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    now.checked_sub(age)
 }

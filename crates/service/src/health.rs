@@ -1,13 +1,35 @@
 //! Liveness and readiness: `/livez`, `/readyz` and `/readyz?verbose`.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::{RawQuery, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures_util::future::join_all;
+use http::{StatusCode, header};
+use serde_json::json;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+
+use crate::{http::ProblemReply, task};
+
+/// How long the answer of a dependency is good for.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Whether a service can take requests. Cheap to clone.
 #[derive(Clone)]
-pub struct Health(());
+pub struct Health {
+    shutdown: CancellationToken,
+    checks: Vec<Arc<Check>>,
+}
 
 /// What a failed check means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +43,17 @@ pub enum Need {
 impl Health {
     /// Ready until `shutdown` is cancelled.
     pub fn new(shutdown: CancellationToken) -> Self {
-        todo!("{shutdown:?}")
+        Self {
+            shutdown,
+            checks: Vec::new(),
+        }
     }
 
-    /// Adds a dependency. `check` is asked for at most `timeout` (a second is usual), and its answer kept for a second.
+    /// Adds a dependency. `check` is asked for at most `timeout` (a second is usual), and its answer kept for a second. It
+    /// runs on the main runtime.
     #[must_use]
     pub fn with<F, Fut, E>(
-        self,
+        mut self,
         name: &'static str,
         need: Need,
         timeout: Duration,
@@ -38,12 +64,131 @@ impl Health {
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
     {
-        let _ = (name, need, timeout, check);
-        todo!()
+        let probe: Probe = Box::new(move || {
+            let answer = check();
+            Box::pin(async move {
+                match tokio::time::timeout(timeout, answer).await {
+                    Ok(answer) => answer.map_err(|error| error.to_string()),
+                    Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
+                }
+            })
+        });
+        self.checks.push(Arc::new(Check {
+            name,
+            need,
+            probe,
+            last: Mutex::new(None),
+        }));
+        self
     }
 
     /// `/livez` and `/readyz`.
     pub fn routes(&self) -> Router {
-        todo!()
+        Router::new()
+            .route("/livez", get(async || "ok\n"))
+            .route("/readyz", get(readyz))
+            .with_state(self.clone())
+    }
+
+    async fn ask(&self) -> Vec<Finding> {
+        join_all(self.checks.iter().map(|check| check.ask())).await
+    }
+}
+
+async fn readyz(State(health): State<Health>, RawQuery(query): RawQuery) -> Response {
+    let stopping = health.shutdown.is_cancelled();
+    let verbose = query.is_some_and(|query| {
+        let mut keys = query.split('&').map(|pair| pair.split('=').next());
+        keys.any(|key| key == Some("verbose"))
+    });
+    if stopping && !verbose {
+        return shutting_down().into_response();
+    }
+    let findings = health.ask().await;
+    let missing: Vec<&str> = findings
+        .iter()
+        .filter(|f| f.need == Need::Required && f.answer.is_err())
+        .map(|f| f.name)
+        .collect();
+    if verbose {
+        return list(&findings, stopping, missing.is_empty());
+    }
+    if missing.is_empty() {
+        return "ok\n".into_response();
+    }
+    let detail = format!("Not ready: no answer from {}", missing.join(", "));
+    ProblemReply::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).into_response()
+}
+
+fn shutting_down() -> ProblemReply {
+    ProblemReply::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "shutting_down",
+        "The service is shutting down",
+    )
+}
+
+/// Every dependency with its answer, as JSON.
+fn list(findings: &[Finding], stopping: bool, complete: bool) -> Response {
+    let (code, status) = match (stopping, complete) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+        (false, true) => (StatusCode::OK, "ready"),
+    };
+    let dependencies: Vec<_> = findings.iter().map(Finding::to_json).collect();
+    let body = json!({ "status": status, "dependencies": dependencies }).to_string();
+    (code, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+type Answer = Result<(), String>;
+type Probe = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
+
+/// A dependency.
+struct Check {
+    name: &'static str,
+    need: Need,
+    probe: Probe,
+    last: Mutex<Option<(Instant, Answer)>>,
+}
+
+/// What a dependency answered.
+struct Finding {
+    name: &'static str,
+    need: Need,
+    answer: Answer,
+}
+
+impl Check {
+    /// Its answer, at most a second old. Those who ask while it is being asked wait for the one answer.
+    async fn ask(&self) -> Finding {
+        let mut last = self.last.lock().await;
+        let fresh = last.take_if(|(asked, _)| asked.elapsed() < FRESH);
+        let (asked, answer) = match fresh {
+            Some(known) => known,
+            None => {
+                let answer = task::on_main((self.probe)()).await;
+                (Instant::now(), answer)
+            }
+        };
+        *last = Some((asked, answer.clone()));
+        Finding {
+            name: self.name,
+            need: self.need,
+            answer,
+        }
+    }
+}
+
+impl Finding {
+    fn to_json(&self) -> serde_json::Value {
+        let mut entry = json!({
+            "name": self.name,
+            "required": self.need == Need::Required,
+            "ok": self.answer.is_ok(),
+        });
+        if let Err(error) = &self.answer {
+            entry["error"] = error.as_str().into();
+        }
+        entry
     }
 }

@@ -1,8 +1,15 @@
 //! Background tasks whose end is never silent.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::OnceLock,
+};
 
-use tokio::task::JoinHandle;
+use futures_util::FutureExt;
+use tokio::{runtime::Handle, task::JoinHandle};
+
+static MAIN: OnceLock<Handle> = OnceLock::new();
 
 /// Runs `work` in the background; a panic in it is logged as an error with `name`.
 pub fn spawn<F>(name: &'static str, work: F) -> JoinHandle<Option<F::Output>>
@@ -10,23 +17,40 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let _ = (name, work);
-    todo!()
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that watches the end"
+    )]
+    tokio::spawn(async move {
+        let ended = AssertUnwindSafe(work).catch_unwind().await;
+        if ended.is_err() {
+            tracing::error!(task = name, "background task panicked");
+        }
+        ended.ok()
+    })
 }
 
-/// Remembers the current runtime as the main one. Called once, by `main` (or a test), before any server starts; later calls
-/// change nothing.
+/// Remembers the current runtime as the main one. Called once, by `main`, before any server starts; later calls change
+/// nothing. Tests that have a runtime each leave it be.
 pub fn init_main() {
-    todo!()
+    // A second call finds the main runtime known already.
+    let _ = MAIN.set(Handle::current());
 }
 
 /// Runs `work` on the main runtime and waits for it; without a main runtime, here. A panic in `work` goes on in the caller.
 /// Dropping the returned future does not stop `work`.
+///
+/// # Panics
+/// When `work` does, or the main runtime has ended.
 pub async fn on_main<F>(work: F) -> F::Output
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let _ = work;
-    todo!()
+    let runtime = MAIN.get().cloned().unwrap_or_else(Handle::current);
+    match runtime.spawn(work).await {
+        Ok(output) => output,
+        Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
+        Err(_) => panic!("the main runtime has ended"),
+    }
 }

@@ -1,5 +1,14 @@
 //! Logs.
 
+use std::{
+    any::Any,
+    io::{IsTerminal, stderr},
+    panic::PanicHookInfo,
+};
+
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+
 /// How logs look. The same variables in every service.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TelemetryConfig {
@@ -20,10 +29,38 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging to standard error.
+/// Starts logging to standard error. Panics are logged too, so that a machine finds nothing but its own format there.
 ///
 /// # Errors
 /// When `log_level` is not understood, or logging was started before.
 pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
-    todo!("{config:?}")
+    let filter = EnvFilter::try_new(&config.log_level)
+        .with_context(|| format!("LOG_LEVEL {:?} is not understood", config.log_level))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr);
+    match config.log_format {
+        LogFormat::Text => builder.with_ansi(stderr().is_terminal()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(
+        thread = std::thread::current().name().unwrap_or_default(),
+        place = place.unwrap_or_default(),
+        "panic: {}",
+        message(panic.payload())
+    );
+}
+
+/// What a panic said.
+fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
 }

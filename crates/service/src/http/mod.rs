@@ -1,13 +1,16 @@
 //! The HTTP server of every service: an own accept loop over hyper with limits on everything a client can hold.
 
 mod body;
+mod connection;
 mod context;
+mod fault;
 mod problem;
 mod series;
 mod server;
+mod wire;
 
-pub use body::read_body;
-pub use context::{RequestContext, with_context};
+pub use body::{BodyFault, body_fault, read_body};
+pub use context::{REQUEST_ID, RequestContext, TRACEPARENT, with_context};
 pub use problem::{Fallible, ProblemReply, method_not_allowed, not_found};
-pub use series::SeriesPath;
+pub use series::{SeriesPath, decode_series, decode_series_text};
 pub use server::{Listener, ServerConfig, serve};

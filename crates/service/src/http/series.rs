@@ -1,9 +1,16 @@
 //! The series in a path.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
-use contract::SeriesId;
+use std::borrow::Cow;
 
-use crate::http::ProblemReply;
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::request::Parts,
+};
+use contract::{InvalidSeriesId, SeriesId};
+use http::StatusCode;
+use percent_encoding::percent_decode_str;
+
+use crate::http::{Fallible, ProblemReply};
 
 /// The `{series_id}` of a route, percent-decoded and checked.
 pub struct SeriesPath(pub SeriesId);
@@ -11,8 +18,51 @@ pub struct SeriesPath(pub SeriesId);
 impl<S: Send + Sync> FromRequestParts<S> for SeriesPath {
     type Rejection = ProblemReply;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let _ = parts;
-        todo!()
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        // axum decodes parameters while routing; what is left to fail here is text that is no UTF-8.
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| not_utf8())?;
+        let (_, id) = params
+            .iter()
+            .find(|(name, _)| *name == "series_id")
+            .ok_or_else(|| invalid(InvalidSeriesId::Empty))?;
+        SeriesId::new(id).map(Self).map_err(invalid)
     }
+}
+
+/// The series id that `raw`, one segment of a path, stands for.
+///
+/// # Errors
+/// 400 with the rule that it breaks.
+pub fn decode_series(raw: &str) -> Fallible<SeriesId> {
+    SeriesId::new(&decode(raw)?).map_err(invalid)
+}
+
+/// Like [`decode_series`], as text: enough to look a series up, and without an allocation for most ids.
+///
+/// # Errors
+/// 400 with the rule that it breaks.
+pub fn decode_series_text(raw: &str) -> Fallible<Cow<'_, str>> {
+    let id = decode(raw)?;
+    SeriesId::validate(&id).map_err(invalid)?;
+    Ok(id)
+}
+
+fn decode(raw: &str) -> Fallible<Cow<'_, str>> {
+    percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| not_utf8())
+}
+
+fn invalid(rule: InvalidSeriesId) -> ProblemReply {
+    refused(format!("Invalid series id: {rule}"))
+}
+
+fn not_utf8() -> ProblemReply {
+    refused("Invalid series id: series id is not UTF-8")
+}
+
+fn refused(detail: impl Into<Cow<'static, str>>) -> ProblemReply {
+    ProblemReply::new(StatusCode::BAD_REQUEST, "invalid_series_id", detail)
 }
