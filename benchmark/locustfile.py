@@ -1,0 +1,89 @@
+"""The known profile: 100 users, 20 more a second, each asking about one of five sensors every 0.5 to 1 s.
+
+    locust -f benchmark/locustfile.py --headless -t 60s
+
+The sensors are trained once, before the first user starts. Every reply is checked; one wrong one, or none at all, and Locust
+ends with 1. --host, --users and --spawn-rate say otherwise than this file.
+"""
+
+import logging
+import random
+import re
+import time
+
+import requests
+from locust import FastHttpUser, between, events, task
+from locust.runners import WorkerRunner
+
+SENSORS = [f"sensor_{number:02}" for number in range(1, 6)]
+VERSION = re.compile(r"v[1-9][0-9]*")
+
+
+@events.init_command_line_parser.add_listener
+def set_profile(parser):
+    parser.set_defaults(num_users=100, spawn_rate=20.0)
+
+
+@events.test_start.add_listener
+def train_sensors(environment, **_):
+    """Trains the five sensors; a test without them does not start."""
+    if isinstance(environment.runner, WorkerRunner):
+        return
+    host = environment.host or PredictUser.host
+    try:
+        for sensor in SENSORS:
+            train(host, sensor)
+    except (requests.RequestException, ValueError, KeyError) as error:
+        logging.error("training failed: %s", error)
+        environment.process_exit_code = 1
+        environment.runner.quit()
+
+
+def train(host, sensor):
+    """Fits on 100 points around the middle of what will be asked, so that only the highest values are anomalies."""
+    now = int(time.time())
+    body = {
+        "timestamps": [now - 60 * (100 - minute) for minute in range(100)],
+        "values": [22.0 + minute % 6 for minute in range(100)],
+    }
+    reply = requests.post(f"{host}/fit/{sensor}", json=body, timeout=30)
+    if reply.status_code != 200 or not VERSION.fullmatch(reply.json()["version"]):
+        raise ValueError(f"{sensor}: {reply.status_code} {reply.text}")
+
+
+@events.quitting.add_listener
+def judge(environment, **_):
+    """Fails the run if any reply was wrong, or if there was none."""
+    total = environment.stats.total
+    if total.num_requests == 0 or total.fail_ratio > 0:
+        environment.process_exit_code = 1
+
+
+class PredictUser(FastHttpUser):
+    host = "http://localhost:8080"
+    wait_time = between(0.5, 1)
+
+    @task
+    def predict(self):
+        sensor = random.choice(SENSORS)
+        point = {"timestamp": int(time.time()), "value": random.uniform(20, 30)}
+        with self.client.post(f"/predict/{sensor}", json=point, catch_response=True) as response:
+            fault = fault_of(response)
+            if fault:
+                response.failure(fault)
+
+
+def fault_of(response):
+    """What is wrong with a reply, or None."""
+    if response.status_code != 200:
+        return f"status {response.status_code}"
+    try:
+        reply = response.json()
+        version, anomaly = reply["model_version"], reply["anomaly"]
+    except (ValueError, KeyError, TypeError):
+        return f"not a verdict: {response.text[:100]}"
+    if not isinstance(version, str) or not VERSION.fullmatch(version):
+        return f"model_version is {version!r}"
+    if not isinstance(anomaly, bool):
+        return f"anomaly is {anomaly!r}"
+    return None
