@@ -69,12 +69,27 @@ pub async fn open(path: &Path, durability: Durability) -> Result<SqlitePool, sql
 }
 
 /// Begins a transaction that will write. It waits for its turn here; one that begins by reading could not wait later, when it
-/// writes, and would fail with `SQLITE_BUSY` at once.
+/// writes, and would fail with `SQLITE_BUSY` at once. Cancel safe: a turn that nobody takes any more is given up.
 ///
 /// # Errors
 /// When no connection or no turn is had in time.
 pub async fn begin(pool: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-    pool.begin_with("BEGIN IMMEDIATE").await
+    let pool = pool.clone();
+    // sqlx 0.8.6 begins in two steps. A future dropped between them leaves a transaction open that nobody ends, and no one else
+    // can write any more; a task goes on to the end.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "its end is awaited here, and a panic goes on here"
+    )]
+    let begun = tokio::spawn(async move { pool.begin_with("BEGIN IMMEDIATE").await });
+    match begun.await {
+        Ok(begun) => begun,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(_) => Err(sqlx::Error::WorkerCrashed),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +168,18 @@ mod tests {
             .fetch_one(&pool)
             .await?;
         assert_eq!(n, 50);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_writer_who_gives_up_waiting_stops_nobody() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let pool = open(&folder.path().join("x.db"), Durability::Normal).await?;
+        for micros in 0..400 {
+            // Cut off in every stage of beginning.
+            let _ = tokio::time::timeout(Duration::from_micros(micros), begin(&pool)).await;
+            begin(&pool).await?.commit().await?;
+        }
         Ok(())
     }
 }
