@@ -22,7 +22,7 @@ impl Progress {
 
     /// `total` steps, `doing` which.
     pub(crate) fn steps(total: usize, doing: String) -> Self {
-        let template = "{msg} {wide_bar} {human_pos}/{human_len}, {per_sec}, {eta} left";
+        let template = "{msg} {wide_bar} {human_pos}/{human_len}, {eta} left";
         Self::start(ProgressBar::new(total as u64), doing, template)
     }
 
