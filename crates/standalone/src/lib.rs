@@ -1,1 +1,186 @@
-//! The five services in one process over the embedded backends.
+//! The five services in one process over the embedded backends: no Kafka, no Redis, no Postgres, one folder.
+//!
+//! The same services as in the distributed form, put together otherwise: the gateway calls trainer and predictor in process,
+//! events go through a log in SQLite, models and points lie in another, and the figures are saved in a third.
+
+mod config;
+
+use std::{net::SocketAddr, path::Path};
+
+use anyhow::Context;
+use bus::Bus;
+pub use config::{Config, Settings};
+use gateway::{Gateway, Upstream};
+use metrics_consumer::MetricsConsumer;
+use predictor::Predictor;
+use service::{admin::Admin, health::Health, http::ServerConfig};
+use sqlite::DataDir;
+use stats::Stats;
+use store::Store;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use trainer::Trainer;
+use training_data_consumer::TrainingDataConsumer;
+
+/// The whole platform, bound to its port and not serving yet.
+pub struct Standalone {
+    gateway: Gateway,
+    trainer: Trainer,
+    predictor: Predictor,
+    metrics_consumer: MetricsConsumer,
+    training_data_consumer: TrainingDataConsumer,
+    store: Store,
+    /// Locked for as long as anything here uses the files in it.
+    data_dir: DataDir,
+}
+
+/// Runs the platform in `config.data_dir` until `shutdown` is cancelled.
+///
+/// # Errors
+/// When the folder is in use by another process or cannot be used, when a port cannot be bound, or when a service fails.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let address = SocketAddr::new(config.app_host, config.app_port);
+    let admin_address = SocketAddr::new(config.app_host, config.admin_port);
+    let platform =
+        Standalone::bind(address, config.server, config.settings, &config.data_dir).await?;
+    let admin = Admin::bind(admin_address, platform.health(&shutdown)).await?;
+    tracing::info!(
+        address = %platform.addr(),
+        admin = %admin.addr(),
+        data = %config.data_dir.display(),
+        "listening"
+    );
+    tokio::try_join!(platform.serve(shutdown.clone()), admin.serve(shutdown))?;
+    Ok(())
+}
+
+impl Standalone {
+    /// Locks and opens `data_dir` and binds `address`; port 0 takes any free one.
+    ///
+    /// # Errors
+    /// When the folder is in use by another process or cannot be used, or the address cannot be bound.
+    pub async fn bind(
+        address: SocketAddr,
+        server: ServerConfig,
+        settings: Settings,
+        data_dir: &Path,
+    ) -> anyhow::Result<Self> {
+        let data_dir = DataDir::lock(data_dir)?;
+        let bus = Bus::log(&data_dir.file("events.db"))
+            .await
+            .context("opening events.db")?;
+        let store = Store::sqlite(&data_dir.file("store.db"))
+            .await
+            .context("opening store.db")?;
+        let stats = Stats::memory(&data_dir.file("stats.db"))
+            .await
+            .context("opening stats.db")?;
+
+        let trainer = Trainer::embedded(
+            settings.trainer(),
+            trainer::Backends {
+                bus: bus.clone(),
+                store: store.clone(),
+                stats: stats.clone(),
+            },
+        );
+        let predictor = Predictor::embedded(
+            settings.predictor,
+            predictor::Backends {
+                bus: bus.clone(),
+                store: store.clone(),
+                stats: stats.clone(),
+            },
+        );
+        let upstreams = gateway::Backends {
+            trainer: Upstream::local(trainer.router()),
+            predictor: Upstream::local(predictor.router()),
+        };
+        Ok(Self {
+            gateway: Gateway::bind(address, server, settings.gateway, upstreams).await?,
+            trainer,
+            predictor,
+            metrics_consumer: MetricsConsumer::new(
+                metrics_consumer::Settings::default(),
+                metrics_consumer::Backends {
+                    bus: bus.clone(),
+                    stats,
+                },
+            ),
+            training_data_consumer: TrainingDataConsumer::new(
+                training_data_consumer::Settings::default(),
+                training_data_consumer::Backends {
+                    bus,
+                    store: store.clone(),
+                },
+            ),
+            store,
+            data_dir,
+        })
+    }
+
+    /// Where clients are served.
+    pub fn addr(&self) -> SocketAddr {
+        self.gateway.addr()
+    }
+
+    /// Ready while the trainer is, which needs the store and the log, and `shutdown` is not cancelled.
+    pub fn health(&self, shutdown: &CancellationToken) -> Health {
+        self.trainer.health(shutdown)
+    }
+
+    /// Serves until `shutdown` is cancelled or a service ends, then stops the services in the order in which work flows:
+    /// the gateway ends what is in flight, trainer and predictor hand over what they still hold, the consumers go last.
+    ///
+    /// # Errors
+    /// When a service fails.
+    pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let health = self.health(&shutdown);
+        let (door, services, consumers) = (
+            shutdown.child_token(),
+            CancellationToken::new(),
+            CancellationToken::new(),
+        );
+
+        let mut first = JoinSet::new();
+        first.spawn(self.gateway.serve_with(health, door.clone()));
+        let mut second = JoinSet::new();
+        second.spawn(self.trainer.serve(services.clone()));
+        second.spawn(self.predictor.serve(services.clone()));
+        let mut third = JoinSet::new();
+        third.spawn(self.metrics_consumer.serve(consumers.clone()));
+        third.spawn(self.training_data_consumer.serve(consumers.clone()));
+
+        // The first to end, in any way, stops the rest.
+        let early = tokio::select! {
+            ended = next_end(&mut first) => ended,
+            ended = next_end(&mut second) => ended,
+            ended = next_end(&mut third) => ended,
+        };
+        let mut outcome = early;
+        for (stop, stage) in [(door, first), (services, second), (consumers, third)] {
+            stop.cancel();
+            outcome = outcome.and(all_ends(stage).await);
+        }
+        self.store.close().await;
+        drop(self.data_dir);
+        outcome
+    }
+}
+
+/// Waits until one of `stage` ends, and says how.
+async fn next_end(stage: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+    match stage.join_next().await {
+        Some(ended) => ended.context("a service panicked")?,
+        None => Ok(()),
+    }
+}
+
+/// Waits until all of `stage` have ended; the first failure counts.
+async fn all_ends(mut stage: JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut outcome = Ok(());
+    while let Some(ended) = stage.join_next().await {
+        outcome = outcome.and(ended.context("a service panicked").and_then(|ended| ended));
+    }
+    outcome
+}

@@ -6,7 +6,11 @@
 mod client;
 pub mod compat;
 pub mod hostile;
+mod platform;
+pub mod process;
+pub mod series;
 mod wait;
 
 pub use client::{Client, Reply};
+pub use platform::Platform;
 pub use wait::eventually;

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# All benchmark figures of the README, from one command: benchmark/run.sh [locust seconds]
+#
+# Builds in release, starts real Kafka, Postgres and Redis (unless TEST_KAFKA_BROKERS, TEST_DATABASE_URL and TEST_REDIS_URL say
+# where they are), runs the saturation benchmark with its references, then the Locust profile against standalone and against
+# the distributed form. Results go to benchmark/results/. Needs wrk and python3; Locust goes into an environment of its own.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:-60}
+results=$PWD/benchmark/results
+work=$(mktemp -d)
+pids=()
+
+cleanup() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  [ -z "${own_servers:-}" ] || .ci/servers.sh stop
+  rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+for tool in wrk python3; do
+  command -v $tool >/dev/null || { echo "$tool is not installed" >&2; exit 1; }
+done
+
+cargo build --release --locked --workspace --bins
+cargo build --release --locked -p service --example bare
+
+if [ -z "${TEST_KAFKA_BROKERS:-}${TEST_DATABASE_URL:-}${TEST_REDIS_URL:-}" ]; then
+  own_servers=1
+  .ci/servers.sh install
+  .ci/servers.sh start
+  eval "$(.ci/servers.sh env)"
+fi
+
+python3 benchmark/saturation.py --out "$results" --rounds "${ROUNDS:-5}" --connections 16 64 256
+
+venv=.cache/locust
+[ -x $venv/bin/locust ] || { python3 -m venv $venv && $venv/bin/pip install --quiet locust; }
+
+# $1: the name of the results; $2: where the gateway is.
+profile() {
+  echo "locust: $1, $seconds s" >&2
+  $venv/bin/locust -f benchmark/locustfile.py --headless --only-summary -t "${seconds}s" --host "$2" \
+    --html "$results/locust-$1.html" --csv "$results/locust-$1" --csv-full-history 2>"$work/locust.log" >"$work/locust.out" \
+    || { cat "$work/locust.log" "$work/locust.out" >&2; exit 1; }
+  rm -f "$results/locust-$1_exceptions.csv" "$results/locust-$1_failures.csv"
+}
+
+start() {
+  "$@" &
+  pids+=($!)
+}
+
+wait_ready() {
+  for _ in $(seq 300); do
+    curl -fsS "$1/readyz" >/dev/null 2>&1 && return 0
+    sleep 0.1
+  done
+  echo "$1 is not ready" >&2
+  exit 1
+}
+
+export LOG_LEVEL=warn ADMIN_PORT=0
+APP_PORT=18206 DATA_DIR=$work/data start target/release/standalone
+wait_ready http://127.0.0.1:18206
+profile standalone http://127.0.0.1:18206
+
+database=locust_$$
+psql -q "$TEST_DATABASE_URL" -c "create database $database"
+export KAFKA_BROKERS=$TEST_KAFKA_BROKERS KAFKA_REPLICATION=1 KAFKA_TOPIC_PREFIX=$database. REDIS_URL=$TEST_REDIS_URL \
+  REDIS_KEY_PREFIX=$database: DATABASE_URL=${TEST_DATABASE_URL%/*}/$database
+target/release/init
+APP_PORT=18204 start target/release/trainer
+APP_PORT=18205 start target/release/predictor
+start target/release/metrics-consumer
+start target/release/metrics-consumer
+start target/release/training-data-consumer
+APP_PORT=18203 TRAINER_URL=http://127.0.0.1:18204 PREDICTOR_URL=http://127.0.0.1:18205 start target/release/gateway
+wait_ready http://127.0.0.1:18203
+profile distributed http://127.0.0.1:18203
+
+python3 benchmark/tables.py "$results"
+echo "results are in benchmark/results/" >&2

@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""CPU per request, requests per second and latency of every form of the platform, beside the references, in one run.
+
+The measure is CPU: user and system time of each process from /proc/PID/stat over a wrk run, divided by the requests that
+wrk counted. Forms and references take turns, round by round; the median and the range over the rounds are reported.
+
+Forms
+  standalone           the five services in one process
+  distributed          gateway and predictor (trainer and consumers running beside, over Kafka, Postgres and Redis)
+References
+  bare axum            one route that parses the point and answers a verdict (crates/service/examples/bare.rs)
+  nginx + bare axum    nginx proxying to it
+  nginx + predictor    nginx proxying to the predictor of the distributed form
+
+Needs wrk; nginx is left out where it is not installed. Every server has one worker, so that a request costs what it costs
+and not what idle threads add. Kafka, Postgres and Redis come from TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL.
+"""
+
+import argparse
+import csv
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = ROOT / "target" / "release"
+TICKS = os.sysconf("SC_CLK_TCK")
+SERIES = 5
+PORTS = {"bare": 18100, "nginx_bare": 18101, "nginx_predictor": 18102, "gateway": 18103, "trainer": 18104,
+         "predictor": 18105, "standalone": 18106}
+
+NGINX = """
+worker_processes 1; daemon off; pid {dir}/nginx.pid; error_log {dir}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 1000000; client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy;
+  fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
+  upstream backend {{ server 127.0.0.1:{backend}; keepalive 256; keepalive_requests 1000000; }}
+  server {{ listen 127.0.0.1:{port};
+    location / {{ proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
+}}
+"""
+
+WRK = """
+local requests = {}
+init = function()
+  for i = 1, %d do
+    requests[i] = wrk.format("POST", string.format("/predict/sensor_%%02d", i), nil, '{"timestamp": 1693460000, "value": 10.5}')
+  end
+end
+local at = 0
+request = function() at = at %% #requests + 1; return requests[at] end
+done = function(summary, latency)
+  local errors = summary.errors
+  io.write(string.format('RESULT {"requests":%%d,"duration_us":%%d,"p50_us":%%d,"p99_us":%%d,"p999_us":%%d,"failed":%%d}\\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end
+"""
+
+
+def log(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Processes:
+    """What was started here, by name; all of it is stopped at the end."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.children = {}
+
+    def start(self, name, argv, **env):
+        out = open(self.folder / f"{name}.log", "wb")
+        env = {**os.environ, "LOG_LEVEL": "warn", "WORKER_THREADS": "1", **{k: str(v) for k, v in env.items()}}
+        self.children[name] = subprocess.Popen([str(a) for a in argv], env=env, stdout=out, stderr=out, cwd=self.folder)
+
+    def stop(self):
+        for child in self.children.values():
+            child.terminate()
+        for name, child in self.children.items():
+            try:
+                child.wait(20)
+            except subprocess.TimeoutExpired:
+                log(f"{name} did not stop in 20 s")
+                child.kill()
+
+    def pids(self, name):
+        """The process and its children: nginx works in one of them."""
+        pid = self.children[name].pid
+        tasks = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *map(int, tasks)]
+
+
+def cpu_seconds(pids):
+    total = 0
+    for pid in pids:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def memory_kb(pid, field):
+    return int(re.search(rf"{field}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+
+
+def call(port, method, path, body=None):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, data=body)
+    with urllib.request.urlopen(request, timeout=120) as reply:
+        return reply.read()
+
+
+def wait_ready(port, path="/readyz"):
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return call(port, "GET", path)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def train(port):
+    for i in range(1, SERIES + 1):
+        body = json.dumps({"timestamps": [1693459200, 1693459260, 1693459320], "values": [10.0 * i, 10.5 * i, 11.0 * i]})
+        call(port, "POST", f"/fit/sensor_{i:02d}", body.encode())
+
+
+def nginx(processes, name, backend):
+    folder = processes.folder / name
+    folder.mkdir()
+    config = folder / "nginx.conf"
+    config.write_text(NGINX.format(dir=folder, backend=PORTS[backend], port=PORTS[name]))
+    processes.start(name, ["nginx", "-p", folder, "-e", folder / "error.log", "-c", config])
+
+
+def start_distributed(processes):
+    database = os.environ["TEST_DATABASE_URL"].rsplit("/", 1)
+    name = f"benchmark_{os.getpid()}"
+    subprocess.run(["psql", "-q", os.environ["TEST_DATABASE_URL"], "-c", f"create database {name}"], check=True)
+    shared = {"KAFKA_BROKERS": os.environ["TEST_KAFKA_BROKERS"], "KAFKA_REPLICATION": 1, "KAFKA_TOPIC_PREFIX": f"{name}.",
+              "DATABASE_URL": f"{database[0]}/{name}", "REDIS_URL": os.environ["TEST_REDIS_URL"],
+              "REDIS_KEY_PREFIX": f"{name}:", "ADMIN_PORT": 0}
+    subprocess.run([BIN / "init"], env={**os.environ, **{k: str(v) for k, v in shared.items()}}, check=True)
+    for service in ("trainer", "predictor"):
+        processes.start(service, [BIN / service], **shared, APP_PORT=PORTS[service])
+    processes.start("metrics-consumer", [BIN / "metrics-consumer"], **shared)
+    processes.start("training-data-consumer", [BIN / "training-data-consumer"], **shared)
+    processes.start("gateway", [BIN / "gateway"], APP_PORT=PORTS["gateway"], ADMIN_PORT=0,
+                    TRAINER_URL=f"http://127.0.0.1:{PORTS['trainer']}", PREDICTOR_URL=f"http://127.0.0.1:{PORTS['predictor']}")
+    wait_ready(PORTS["gateway"])
+
+
+def start_all(processes):
+    """Starts everything; returns the forms as (name, port, processes that a request passes)."""
+    processes.start("bare", [BIN / "examples" / "bare"], APP_PORT=PORTS["bare"])
+    wait_ready(PORTS["bare"], "/livez")
+    started = time.monotonic()
+    processes.start("standalone", [BIN / "standalone"], APP_PORT=PORTS["standalone"], ADMIN_PORT=0,
+                    DATA_DIR=processes.folder / "data")
+    wait_ready(PORTS["standalone"])
+    start_ms = (time.monotonic() - started) * 1000
+    start_distributed(processes)
+    forms = [("bare axum", "bare", ["bare"]), ("standalone", "standalone", ["standalone"]),
+             ("distributed", "gateway", ["gateway", "predictor"])]
+    if shutil.which("nginx"):
+        nginx(processes, "nginx_bare", "bare")
+        nginx(processes, "nginx_predictor", "predictor")
+        wait_ready(PORTS["nginx_bare"], "/livez")
+        wait_ready(PORTS["nginx_predictor"], "/livez")
+        forms += [("nginx + bare axum", "nginx_bare", ["nginx_bare", "bare"]),
+                  ("nginx + predictor", "nginx_predictor", ["nginx_predictor", "predictor"])]
+    else:
+        log("nginx is not installed: its references are left out")
+    train(PORTS["standalone"])
+    train(PORTS["gateway"])
+    return forms, start_ms
+
+
+def wrk(script, port, connections, seconds):
+    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{port}"]
+    out = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    result = json.loads(re.search(r"RESULT (\{.*\})", out)[1])
+    if result["failed"]:
+        raise SystemExit(f"{result['failed']} of {result['requests']} requests failed on port {port}")
+    return result
+
+
+def measure(processes, forms, script, args):
+    rows = []
+    beside = ["metrics-consumer"]
+    for round_number in range(1, args.rounds + 1):
+        for connections in args.connections:
+            for name, port, passes in forms:
+                before = {p: cpu_seconds(processes.pids(p)) for p in passes + beside}
+                result = wrk(script, PORTS[port], connections, args.seconds)
+                cost = {p: (cpu_seconds(processes.pids(p)) - before[p]) * 1e6 / result["requests"] for p in before}
+                row = {"round": round_number, "form": name, "connections": connections,
+                       "requests_per_second": result["requests"] / (result["duration_us"] / 1e6),
+                       "p50_ms": result["p50_us"] / 1000, "p99_ms": result["p99_us"] / 1000, "p999_ms": result["p999_us"] / 1000,
+                       "cpu_us": sum(cost[p] for p in passes), "cpu_us_by_process": {p: round(cost[p], 2) for p in passes},
+                       "metrics_consumer_cpu_us": round(cost[beside[0]], 3) if name == "distributed" else None}
+                rows.append(row)
+                log(f"round {round_number}/{args.rounds}  {name:18} {connections:4} connections  "
+                    f"{row['cpu_us']:6.2f} µs  {row['requests_per_second']:9.0f}/s  p50 {row['p50_ms']:.2f}  p99 {row['p99_ms']:.2f} ms")
+    return rows
+
+
+def summarise(rows):
+    """Median, minimum and maximum of each figure over the rounds, and each form's cost as a ratio to the references."""
+    summary = []
+    for form, connections in dict.fromkeys((r["form"], r["connections"]) for r in rows):
+        chosen = [r for r in rows if r["form"] == form and r["connections"] == connections]
+        entry = {"form": form, "connections": connections}
+        for key in ("cpu_us", "requests_per_second", "p50_ms", "p99_ms", "p999_ms"):
+            values = [r[key] for r in chosen]
+            entry[key] = {"median": round(statistics.median(values), 3), "min": round(min(values), 3), "max": round(max(values), 3)}
+        entry["cpu_us_by_process"] = {p: round(statistics.median(r["cpu_us_by_process"][p] for r in chosen), 2)
+                                      for p in chosen[0]["cpu_us_by_process"]}
+        summary.append(entry)
+    cost = {(e["form"], e["connections"]): e["cpu_us"]["median"] for e in summary}
+    for entry in summary:
+        for reference in ("bare axum", "nginx + bare axum", "nginx + predictor"):
+            base = cost.get((reference, entry["connections"]))
+            if base and reference != entry["form"]:
+                entry.setdefault("cpu_ratio", {})[reference] = round(entry["cpu_us"]["median"] / base, 3)
+    return summary
+
+
+def fit_figures(processes):
+    """Time of big fits until the reply, and the peak memory of all our processes afterwards."""
+    figures = []
+    forms = {"standalone": ["standalone"], "distributed": ["gateway", "trainer", "predictor", "metrics-consumer", "training-data-consumer"]}
+    for form, ours in forms.items():
+        port = PORTS["standalone" if form == "standalone" else "gateway"]
+        for points in (10_000, 100_000, 1_000_000):
+            values = ",".join(f"{100 + (i * 7919 % 1000) / 37:.6f}" for i in range(points))
+            stamps = ",".join(str(1_693_459_200 + 60 * i) for i in range(points))
+            body = f'{{"timestamps":[{stamps}],"values":[{values}]}}'.encode()
+            times = []
+            for _ in range(5 if points < 1_000_000 else 3):
+                started = time.perf_counter()
+                call(port, "POST", f"/fit/big_{points}", body)
+                times.append((time.perf_counter() - started) * 1000)
+            peak = {p: memory_kb(processes.children[p].pid, "VmHWM") // 1024 for p in ours}
+            figures.append({"form": form, "points": points, "body_mb": round(len(body) / 1e6, 1), "median_ms": round(statistics.median(times), 1),
+                            "max_ms": round(max(times), 1), "peak_memory_mb": sum(peak.values()), "peak_memory_mb_by_process": peak})
+            log(f"fit {form} {points} points: {figures[-1]['median_ms']} ms, peak memory so far {sum(peak.values())} MB")
+    return figures
+
+
+def machine():
+    model = re.search(r"model name\s+: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    memory = re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    return {"cpu": model[1] if model else platform.machine(), "cores": os.cpu_count(), "memory_gib": round(int(memory[1]) / 2**20, 1),
+            "kernel": platform.release(), "commit": commit, "date": time.strftime("%Y-%m-%d", time.gmtime())}
+
+
+def write(folder, report, rows):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "saturation.json").write_text(json.dumps(report, indent=1) + "\n")
+    with open(folder / "saturation.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["round", "form", "connections", "cpu_us", "requests_per_second", "p50_ms", "p99_ms", "p999_ms"])
+        for r in rows:
+            writer.writerow([r["round"], r["form"], r["connections"], round(r["cpu_us"], 3), round(r["requests_per_second"]),
+                             r["p50_ms"], r["p99_ms"], r["p999_ms"]])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="length of one wrk run")
+    parser.add_argument("--connections", type=int, nargs="+", default=[64])
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "benchmark" / "results")
+    parser.add_argument("--no-fit", action="store_true", help="leave the big fits out")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        processes = Processes(folder)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        try:
+            forms, start_ms = start_all(processes)
+            script = processes.folder / "predict.lua"
+            script.write_text(WRK % SERIES)
+            for _, port, _ in forms:
+                wrk(script, PORTS[port], 16, 1)
+            idle = {n: round(memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
+            rows = measure(processes, forms, script, args)
+            busy = {n: round(memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
+            fits = [] if args.no_fit else fit_figures(processes)
+        except BaseException:
+            for name in processes.children:
+                text = (processes.folder / f"{name}.log").read_text(errors="replace").strip()
+                log(f"--- {name}\n{text[-2000:]}" if text else f"--- {name}: no output")
+            raise
+        finally:
+            processes.stop()
+    sizes = {b: round((BIN / b).stat().st_size / 1e6, 1) for b in ("gateway", "trainer", "predictor", "metrics-consumer",
+             "training-data-consumer", "init", "standalone", "anomaly")}
+    report = {"machine": machine(), "rounds": args.rounds, "seconds": args.seconds, "standalone_start_ms": round(start_ms, 1),
+              "summary": summarise(rows), "fit": fits, "resident_mb_idle": idle, "resident_mb_after_load": busy, "binary_mb": sizes}
+    write(args.out, report, rows)
+    log(f"written to {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Turns benchmark/results/ into what people read: the tables of README.md (between its `benchmark` marks) and static/locust.svg.
+
+Run by run.sh; run it again after editing the README: benchmark/tables.py [results folder]
+"""
+
+import csv
+import json
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def saturation_table(report):
+    lines = ["| form | CPU µs a request | of which | requests/s | p50 ms | p99 ms | CPU against its reference |", "|---|---|---|---|---|---|---|"]
+    references = {"standalone": "bare axum", "distributed": "nginx + predictor"}
+    for entry in report["summary"]:
+        if entry["connections"] != 64:
+            continue
+        cpu, rate = entry["cpu_us"], entry["requests_per_second"]
+        parts = ", ".join(f"{name} {cost}" for name, cost in entry["cpu_us_by_process"].items()) if len(entry["cpu_us_by_process"]) > 1 else ""
+        reference = references.get(entry["form"])
+        ratio = entry.get("cpu_ratio", {}).get(reference)
+        against = f"**{ratio:.2f}** × {reference}" if ratio else ""
+        lines.append(f"| {entry['form']} | **{cpu['median']:.1f}** ({cpu['min']:.1f}–{cpu['max']:.1f}) | {parts.replace('_', ' + ')} "
+                     f"| {rate['median']:,.0f} | {entry['p50_ms']['median']:.2f} | {entry['p99_ms']['median']:.2f} | {against} |")
+    return lines
+
+
+def fit_table(report):
+    lines = ["| `/fit` | points | body | reply after (median) | peak memory of all our processes |", "|---|---|---|---|---|"]
+    for fit in report["fit"]:
+        lines.append(f"| {fit['form']} | {fit['points']:,} | {fit['body_mb']} MB | {fit['median_ms']:.0f} ms | {fit['peak_memory_mb']} MB |")
+    return lines
+
+
+def locust_rows(results, form):
+    with open(results / f"locust-{form}_stats.csv", newline="") as file:
+        return {row["Name"]: row for row in csv.DictReader(file)}
+
+
+def locust_table(results):
+    lines = ["| Locust, 100 users | requests | failures | requests/s | p50 ms | p99 ms | max ms |", "|---|---|---|---|---|---|---|"]
+    for form in ("standalone", "distributed"):
+        row = locust_rows(results, form)["Aggregated"]
+        lines.append(f"| {form} | {row['Request Count']} | {row['Failure Count']} | {float(row['Requests/s']):.0f} | {row['50%']} | {row['99%']} "
+                     f"| {float(row['Max Response Time']):.0f} |")
+    return lines
+
+
+def history(results, form):
+    with open(results / f"locust-{form}_stats_history.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["Name"] == "Aggregated" and row["50%"] not in ("", "N/A")]
+    start = int(rows[0]["Timestamp"])
+    return [(int(r["Timestamp"]) - start, float(r["Requests/s"]), float(r["50%"]), float(r["99%"])) for r in rows]
+
+
+class Panel:
+    """One chart with its axes, drawn as SVG by hand."""
+
+    def __init__(self, x, title, unit, width=430, height=240, top=70):
+        self.x, self.y, self.width, self.height = x, top, width, height
+        self.out = [f'<text x="{x}" y="{top - 14}" font-size="14" font-weight="600">{title}</text>',
+                    f'<text x="{x + width}" y="{top - 14}" font-size="11" fill="#667" text-anchor="end">{unit}</text>']
+
+    def axes(self, seconds, largest):
+        self.seconds, self.largest = seconds, largest
+        for i in range(5):
+            y = self.y + self.height * (1 - i / 4)
+            self.out.append(f'<line x1="{self.x}" y1="{y:.1f}" x2="{self.x + self.width}" y2="{y:.1f}" stroke="#e3e6ea"/>')
+            self.out.append(f'<text x="{self.x - 6}" y="{y + 4:.1f}" font-size="11" fill="#667" text-anchor="end">{largest * i / 4:g}</text>')
+        for i in range(0, int(seconds) + 1, 10):
+            x = self.x + self.width * i / seconds
+            self.out.append(f'<text x="{x:.1f}" y="{self.y + self.height + 18}" font-size="11" fill="#667" text-anchor="middle">{i} s</text>')
+
+    def line(self, points, colour, dash=""):
+        at = [f"{self.x + self.width * min(t / self.seconds, 1):.1f},{self.y + self.height * (1 - min(v / self.largest, 1)):.1f}" for t, v in points]
+        self.out.append(f'<polyline points="{" ".join(at)}" fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round" stroke-dasharray="{dash}"/>')
+
+
+def nice(value):
+    """The next of 1, 2, 4, 8 × a power of ten, so that quarters are round."""
+    scale = 10 ** (len(str(int(max(value, 1)))) - 1)
+    return next(step * scale for step in (1, 2, 4, 8, 12, 20) if step * scale >= value)
+
+
+def chart(results):
+    colours = {"standalone": "#2563a8", "distributed": "#c2571a"}
+    runs = {form: history(results, form) for form in colours}
+    seconds = max(run[-1][0] for run in runs.values()) or 1
+    rate, latency = Panel(60, "Requests a second", "100 users"), Panel(560, "Response time", "ms, p50 solid, p99 dashed")
+    rate.axes(seconds, nice(max(r[1] for run in runs.values() for r in run)))
+    latency.axes(seconds, nice(max(r[3] for run in runs.values() for r in run)))
+    legend = []
+    for i, (form, colour) in enumerate(colours.items()):
+        rate.line([(t, v) for t, v, _, _ in runs[form]], colour)
+        latency.line([(t, p50) for t, _, p50, _ in runs[form]], colour)
+        latency.line([(t, p99) for t, _, _, p99 in runs[form]], colour, "5 4")
+        legend.append(f'<rect x="{60 + 130 * i}" y="20" width="18" height="4" fill="{colour}"/>'
+                      f'<text x="{84 + 130 * i}" y="26" font-size="12">{form}</text>')
+    body = "\n".join(legend + rate.out + latency.out)
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1040 350" font-family="Helvetica, Arial, sans-serif" fill="#223">\n'
+            f'<rect width="1040" height="350" rx="8" fill="#fff"/>\n{body}\n</svg>\n')
+
+
+def main():
+    results = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "benchmark" / "results")
+    report = json.loads((results / "saturation.json").read_text())
+    m = report["machine"]
+    lines = [f"Measured on {m['cores']} cores ({m['cpu']}), {m['memory_gib']} GiB, Linux {m['kernel']}, at commit {m['commit']}; every server has one worker, "
+             f"64 connections, median (range) of {report['rounds']} interleaved rounds of {report['seconds']} s.", ""]
+    lines += saturation_table(report) + [""] + fit_table(report) + [""] + locust_table(results)
+    (ROOT / "static" / "locust.svg").write_text(chart(results))
+    readme = ROOT / "README.md"
+    text = re.sub(r"(<!-- benchmark -->\n).*(<!-- /benchmark -->)", lambda mark: mark[1] + "\n".join(lines) + "\n" + mark[2], readme.read_text(), flags=re.S)
+    readme.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

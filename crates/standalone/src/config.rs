@@ -1,0 +1,64 @@
+//! What standalone is told when it starts.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use service::{http::ServerConfig, telemetry::TelemetryConfig};
+
+/// The whole platform in one process.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(
+    name = "standalone",
+    version,
+    about = "The whole platform in one process, with one data folder"
+)]
+pub struct Config {
+    /// Address to listen on.
+    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
+    pub app_host: IpAddr,
+    /// Port for clients.
+    #[arg(long, env = "APP_PORT", default_value_t = 8080)]
+    pub app_port: u16,
+    /// Port for operators: Prometheus metrics and health.
+    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
+    pub admin_port: u16,
+    /// Folder for everything that is kept.
+    #[arg(long, env = "DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+    /// Limits of the services.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Limits of the HTTP server.
+    #[command(flatten)]
+    pub server: ServerConfig,
+    /// How logs look.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// The settings of the services within.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// The gateway's.
+    #[command(flatten)]
+    pub gateway: gateway::Settings,
+    /// The predictor's.
+    #[command(flatten)]
+    pub predictor: predictor::Settings,
+    /// Bodies of fits in flight at once, in bytes; further ones are refused. A fit takes about twice its body in memory.
+    #[arg(
+        long,
+        env = "MAX_INFLIGHT_FIT_BYTES",
+        default_value_t = trainer::Settings::default().max_inflight_fit_bytes
+    )]
+    pub max_inflight_fit_bytes: usize,
+}
+
+impl Settings {
+    /// The trainer's: it shares the largest body with the gateway, and clap takes each argument once.
+    pub(crate) fn trainer(&self) -> trainer::Settings {
+        trainer::Settings {
+            max_body_bytes: usize::try_from(self.gateway.max_body_bytes).unwrap_or(usize::MAX),
+            max_inflight_fit_bytes: self.max_inflight_fit_bytes,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Series made to order: the same every time.
+
+use contract::Point;
+
+/// `n` points a minute apart, around `level`, with a period of a day and a little noise.
+pub fn daily(n: usize, level: f64) -> Vec<Point> {
+    let value = |i: usize| {
+        let day = (i as f64 / 1440.0 * std::f64::consts::TAU).sin();
+        let noise = ((i * 7919) % 101) as f64 / 101.0 - 0.5;
+        level + level / 4.0 * day + level / 20.0 * noise
+    };
+    (0..n)
+        .map(|i| Point {
+            timestamp: 1_693_459_200 + 60 * i as i64,
+            value: value(i),
+        })
+        .collect()
+}
+
+/// Three points around `level`: the least that can be fitted.
+pub fn three(level: f64) -> [Point; 3] {
+    [0.0, 0.5, 1.0].map(|step| Point {
+        timestamp: 1_693_459_200 + (step * 120.0) as i64,
+        value: level + step,
+    })
+}
