@@ -1,1 +1,182 @@
 //! Fits models, numbers versions, draws plots.
+//!
+//! What `/fit` acknowledges is durable: the model in the store, its training points on the bus. A version is visible when both
+//! are, never before; its number is given once. A fit that has begun goes on to its end, whoever waits for it.
+
+mod admission;
+mod chart;
+mod config;
+mod error;
+mod fit;
+mod health;
+mod metrics;
+mod plot;
+mod plot_query;
+mod routes;
+mod sweep;
+mod work;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::Router;
+use bus::Bus;
+pub use config::{Config, Settings};
+use service::{
+    admin::Admin,
+    health::Health,
+    http::{self, Listener, ServerConfig},
+};
+use stats::Stats;
+use store::Store;
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{admission::Admission, fit::Fitter, health::Healthcheck, plot::Plotter};
+
+/// How long fits without a client may take to end, and then metrics to be delivered, when the service stops.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
+
+/// What the trainer works on. Cheap to clone.
+#[derive(Clone)]
+pub struct Backends {
+    /// Where training points, changes of models and metrics go.
+    pub bus: Bus,
+    /// Where models and training points are.
+    pub store: Store,
+    /// The figures that the health check reports.
+    pub stats: Stats,
+}
+
+/// The service that fits models.
+pub struct Trainer {
+    listener: Option<(Listener, ServerConfig)>,
+    backends: Backends,
+    app: Arc<App>,
+}
+
+/// What request handlers share.
+struct App {
+    max_body_bytes: usize,
+    admission: Admission,
+    fitter: Fitter,
+    /// Fits that have begun.
+    in_flight: TaskTracker,
+    plotter: Plotter,
+    healthcheck: Healthcheck,
+}
+
+/// Runs the trainer over Kafka, Postgres and Redis until `shutdown` is cancelled.
+///
+/// # Errors
+/// When the configuration makes no sense, a port cannot be bound, or serving fails. Not when a backend is away.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let backends = Backends {
+        bus: Bus::kafka(&config.kafka)?,
+        store: Store::postgres(&config.postgres)?,
+        stats: Stats::redis(&config.redis)?,
+    };
+    let store = backends.store.clone();
+    let addr = SocketAddr::new(config.app_host, config.app_port);
+    let trainer = Trainer::bind(addr, config.server, config.settings, backends).await?;
+    let admin_addr = SocketAddr::new(config.app_host, config.admin_port);
+    let admin = Admin::bind(admin_addr, trainer.health(&shutdown)).await?;
+    tracing::info!(addr = %trainer.addr(), admin = %admin.addr(), "listening");
+
+    let served = tokio::try_join!(trainer.serve(shutdown.clone()), admin.serve(shutdown));
+    store.close().await;
+    served.map(|_| ())
+}
+
+impl Trainer {
+    /// Binds `addr`; port 0 takes any free one. Connections are accepted from now on and answered once it serves.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn bind(
+        addr: SocketAddr,
+        server: ServerConfig,
+        settings: Settings,
+        backends: Backends,
+    ) -> anyhow::Result<Self> {
+        let listener = Listener::bind(addr)?;
+        Ok(Self {
+            listener: Some((listener, server)),
+            ..Self::embedded(settings, backends)
+        })
+    }
+
+    /// A trainer without a port, for a caller in the same process that uses [`Self::router`].
+    pub fn embedded(settings: Settings, backends: Backends) -> Self {
+        metrics::register();
+        let Backends { bus, store, stats } = backends.clone();
+        let app = App {
+            max_body_bytes: settings.max_body_bytes,
+            admission: Admission::new(settings.max_inflight_fit_bytes, settings.max_body_bytes),
+            fitter: Fitter::new(store.clone(), bus),
+            in_flight: TaskTracker::new(),
+            plotter: Plotter::new(store),
+            healthcheck: Healthcheck::new(stats),
+        };
+        Self {
+            listener: None,
+            backends,
+            app: Arc::new(app),
+        }
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// When it is embedded: then it does not.
+    pub fn addr(&self) -> SocketAddr {
+        let (listener, _) = self
+            .listener
+            .as_ref()
+            .expect("an embedded trainer has no address");
+        listener.addr()
+    }
+
+    /// `/fit/{series_id}`, `/plot` and `/healthcheck`, without [`http::with_context`].
+    pub fn router(&self) -> Router {
+        routes::router(Arc::clone(&self.app))
+    }
+
+    /// Whether it can take requests: while store and bus answer, and until `shutdown` is cancelled.
+    pub fn health(&self, shutdown: &CancellationToken) -> Health {
+        health::readiness(&self.backends, shutdown)
+    }
+
+    /// Serves HTTP, if bound, and sweeps until `shutdown` is cancelled. Fits in flight end first, also those whose client is
+    /// gone. If embedded, cancel it after the last request was answered.
+    ///
+    /// # Errors
+    /// When serving or background work fails.
+    pub async fn serve(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let mut background = JoinSet::new();
+        let sweeping = sweep::run(self.backends.store.clone(), shutdown.clone());
+        background.spawn(sweeping);
+        let served = self.serve_http(shutdown).await;
+        while let Some(ended) = background.join_next().await {
+            ended.context("background work panicked")?;
+        }
+        self.app.in_flight.close();
+        if timeout(FINISH_WITHIN, self.app.in_flight.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("stopped in the middle of fits that no one was told of");
+        }
+        self.backends.bus.flush(FINISH_WITHIN).await;
+        served
+    }
+
+    async fn serve_http(&mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let Some((listener, server)) = self.listener.take() else {
+            shutdown.cancelled().await;
+            return Ok(());
+        };
+        let routes = self.router().merge(self.health(&shutdown).routes());
+        http::serve(listener, routes, server, shutdown).await
+    }
+}

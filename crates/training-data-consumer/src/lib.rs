@@ -1,1 +1,158 @@
 //! Stores the points that models were fitted on.
+//!
+//! Each point once, whatever is delivered how often and by whoever dies in between: the offsets lie in the same transactions as
+//! the points, and say where to go on. What cannot be used is acknowledged as a dead letter before it is passed over.
+
+mod config;
+mod handle;
+mod metrics;
+mod outage;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bus::{Bus, Position, Positions, Subscription};
+pub use config::{Config, Settings};
+use contract::TrainingData;
+use service::{
+    admin::Admin,
+    health::{Health, Need},
+};
+use store::Store;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::handle::{GROUP, Handler};
+
+/// Messages handled together, at most.
+const MAX_MESSAGES: usize = 64;
+
+/// How long a first message waits for others: plots wait for it meanwhile.
+const MAX_WAIT: Duration = Duration::from_millis(5);
+
+/// How often the lag is looked at while nothing comes.
+const LAG_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a batch in hand may take to end when the service stops.
+const FINISH_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long Kafka and Postgres are waited for when someone asks whether they are there.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// What the consumer works on. Cheap to clone.
+#[derive(Clone)]
+pub struct Backends {
+    /// Where training points come from, and dead letters go.
+    pub bus: Bus,
+    /// Where training points are kept.
+    pub store: Store,
+}
+
+/// The service that stores training points.
+pub struct TrainingDataConsumer {
+    settings: Settings,
+    backends: Backends,
+}
+
+/// Runs the consumer over Kafka and Postgres until `shutdown` is cancelled.
+///
+/// # Errors
+/// When the configuration makes no sense, the port cannot be bound, or it can never go on. Not when a backend is away.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let backends = Backends {
+        bus: Bus::kafka(&config.kafka)?,
+        store: Store::postgres(&config.postgres)?,
+    };
+    let store = backends.store.clone();
+    let consumer = TrainingDataConsumer::new(config.settings, backends);
+    let addr = SocketAddr::new(config.app_host, config.admin_port);
+    let admin = Admin::bind(addr, consumer.health(&shutdown)).await?;
+    tracing::info!(admin = %admin.addr(), "listening");
+
+    let served = tokio::try_join!(consumer.serve(shutdown.clone()), admin.serve(shutdown));
+    store.close().await;
+    served.map(|_| ())
+}
+
+impl TrainingDataConsumer {
+    /// A consumer that is not consuming yet.
+    pub fn new(settings: Settings, backends: Backends) -> Self {
+        metrics::register();
+        Self { settings, backends }
+    }
+
+    /// Whether it gets on: while bus and store answer, and until `shutdown` is cancelled.
+    pub fn health(&self, shutdown: &CancellationToken) -> Health {
+        let Backends { bus, store } = self.backends.clone();
+        Health::new(shutdown.clone())
+            .with("kafka", Need::Required, ANSWER_WITHIN, move || {
+                let bus = bus.clone();
+                async move { bus.ping(ANSWER_WITHIN).await }
+            })
+            .with("postgres", Need::Required, ANSWER_WITHIN, move || {
+                let store = store.clone();
+                async move { store.ping().await }
+            })
+    }
+
+    /// Consumes until `shutdown` is cancelled; then ends the batch in hand and leaves the group.
+    ///
+    /// # Errors
+    /// When the subscription can never go on.
+    pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let Backends { bus, store } = self.backends;
+        let positions = positions(store.clone());
+        let mut events = bus.subscribe::<TrainingData>(GROUP, positions)?;
+        let handler = Handler {
+            bus,
+            store,
+            batch_points: self.settings.training_data_batch_points.get(),
+        };
+        let consumed = consume(&mut events, &handler, &shutdown).await;
+        events.close().await;
+        consumed
+    }
+}
+
+async fn consume(
+    events: &mut Subscription<TrainingData>,
+    handler: &Handler,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        let next = timeout(LAG_EVERY, events.next_batch(MAX_MESSAGES, MAX_WAIT));
+        let Some(next) = shutdown.run_until_cancelled(next).await else {
+            return Ok(());
+        };
+        metrics::LAG.set(events.lag());
+        let Ok(batch) = next else { continue };
+        let batch = batch?;
+        tokio::select! {
+            () = handler.handle(&batch) => {}
+            () = long_after(shutdown) => return Ok(()),
+        }
+        // For tools that show lag. What was applied is known to the store.
+        if let Err(error) = events.commit(&batch) {
+            tracing::debug!(%error, "offsets were not committed");
+        }
+    }
+}
+
+async fn long_after(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    sleep(FINISH_WITHIN).await;
+}
+
+/// Where the group goes on: what `store` says.
+fn positions(store: Store) -> Positions {
+    Arc::new(move |topic: &str| {
+        let (store, topic) = (store.clone(), topic.to_owned());
+        Box::pin(async move {
+            let offsets = store.offsets(GROUP, &topic).await?;
+            let position = |offset: store::Offset| Position {
+                partition: offset.partition,
+                next_offset: offset.next_offset,
+            };
+            Ok(offsets.into_iter().map(position).collect())
+        })
+    })
+}

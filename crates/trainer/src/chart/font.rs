@@ -1,0 +1,87 @@
+//! The one font: embedded, so that a chart looks the same on every machine and none needs a font package.
+
+use std::sync::{Arc, LazyLock};
+
+use resvg::usvg::fontdb::{Database, Source};
+use ttf_parser::Face;
+
+/// DejaVu Sans, cut down to Latin, Greek, Cyrillic and punctuation (see `assets/README.md`).
+const DATA: &[u8] = include_bytes!("../../assets/DejaVuSans-subset.ttf");
+
+/// Its name.
+pub(super) const FAMILY: &str = "DejaVu Sans";
+
+/// Stands for a character that the font does not have.
+const BOX: char = '\u{25a1}';
+
+static FACE: LazyLock<Face<'static>> =
+    LazyLock::new(|| Face::parse(DATA, 0).expect("the embedded font is a font"));
+
+/// The font for drawing, and no other: fonts of the machine are not looked at.
+pub(super) static DATABASE: LazyLock<Arc<Database>> = LazyLock::new(|| {
+    let mut fonts = Database::new();
+    fonts.load_font_source(Source::Binary(Arc::new(DATA)));
+    Arc::new(fonts)
+});
+
+/// How wide `text` is, set in `size`.
+pub(super) fn width(text: &str, size: f64) -> f64 {
+    let advance = |c| {
+        let glyph = FACE.glyph_index(c)?;
+        FACE.glyph_hor_advance(glyph)
+    };
+    let units: f64 = text.chars().filter_map(advance).map(f64::from).sum();
+    units * size / f64::from(FACE.units_per_em())
+}
+
+/// `text` with a box for every character that the font does not have, so that measuring and drawing agree.
+pub(super) fn legible(text: &str) -> String {
+    let known = |c| FACE.glyph_index(c).is_some();
+    text.chars()
+        .map(|c| if known(c) { c } else { BOX })
+        .collect()
+}
+
+/// `text`, with `…` in the place of its middle if it is wider than `room`.
+pub(super) fn shorten(text: &str, size: f64, room: f64) -> String {
+    if width(text, size) <= room {
+        return text.to_owned();
+    }
+    let chars: Vec<char> = text.chars().collect();
+    let mut shortened = String::from("…");
+    for kept in 2..chars.len() {
+        let (head, tail) = (kept.div_ceil(2), kept / 2);
+        let candidate: String = chars[..head]
+            .iter()
+            .chain(&['…'])
+            .chain(&chars[chars.len() - tail..])
+            .collect();
+        if width(&candidate, size) > room {
+            break;
+        }
+        shortened = candidate;
+    }
+    shortened
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_keeps_both_ends_and_fits() {
+        let long = format!("building-{}-temperature", "x".repeat(150));
+        let short = shorten(&long, 14.0, 200.0);
+        assert!(width(&short, 14.0) <= 200.0 && width(&short, 14.0) > 170.0);
+        assert!(short.starts_with("building-") && short.ends_with("temperature"));
+        assert_eq!(shorten("cpu", 14.0, 200.0), "cpu");
+        assert_eq!(shorten(&long, 14.0, 1.0), "…");
+    }
+
+    #[test]
+    fn what_the_font_does_not_have_becomes_a_box() {
+        assert_eq!(legible("Ünïté µσ – ЖΩ"), "Ünïté µσ – ЖΩ");
+        assert_eq!(legible("a温度🔥\u{202e}"), "a□□□□");
+        assert!(width("温", 10.0) == 0.0 && width(&legible("温"), 10.0) > 5.0);
+    }
+}

@@ -1,0 +1,376 @@
+//! The time axis: dates where timestamps can be dates, plain numbers where they cannot.
+
+use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
+
+use super::axis::{self, Tick};
+
+const SECOND: i128 = 1_000_000_000;
+const MINUTE: i128 = 60 * SECOND;
+const HOUR: i128 = 60 * MINUTE;
+const DAY: i128 = 24 * HOUR;
+
+/// Maps timestamps to fractions of the axis.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimeScale {
+    has_dates: bool,
+    /// Parts of a unit of the timestamps that the axis counts in: nanoseconds for dates, [`PARTS`] for plain numbers.
+    parts: i128,
+    /// The ends of the axis, in parts.
+    low: i128,
+    high: i128,
+    /// The first timestamp, where it lies, and the length of one unit of the timestamps: [`Self::at`] runs a million times.
+    first: i64,
+    first_at: f64,
+    unit_length: f64,
+}
+
+/// A mark on a time axis.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TimeTick {
+    /// Where, as a fraction of the axis' length.
+    pub(super) at: f64,
+    /// What changes from one to the next.
+    pub(super) label: String,
+    /// What the ticks from here on have in common, such as the day; empty where it is as before.
+    pub(super) context: String,
+}
+
+/// Part of the axis that is left free on either side.
+const PADDING: f64 = 0.02;
+
+/// Plain numbers are counted in thousandths, so that the padding of a few of them is not a whole one.
+const PARTS: i128 = 1000;
+
+impl TimeScale {
+    /// The scale for timestamps from `first` to `last`.
+    pub(super) fn new(first: i64, last: i64) -> Self {
+        let unit = date_unit(first, last);
+        let parts = unit.unwrap_or(PARTS);
+        let (low, high) = (i128::from(first) * parts, i128::from(last) * parts);
+        let padding = match high - low {
+            0 => unit.map_or(PARTS, |_| 30 * SECOND),
+            span => (span as f64 * PADDING).ceil() as i128,
+        };
+        let (low, high) = (low - padding, high + padding);
+        let length = (high - low) as f64;
+        Self {
+            has_dates: unit.is_some(),
+            parts,
+            low,
+            high,
+            first,
+            first_at: padding as f64 / length,
+            unit_length: parts as f64 / length,
+        }
+    }
+
+    /// Whether timestamps are shown as dates.
+    pub(super) fn has_dates(&self) -> bool {
+        self.has_dates
+    }
+
+    /// Where `timestamp` lies, from 0 to 1.
+    pub(super) fn at(&self, timestamp: i64) -> f64 {
+        // Exact, for none is before the first.
+        let since_first = timestamp.wrapping_sub(self.first).cast_unsigned();
+        self.first_at + since_first as f64 * self.unit_length
+    }
+
+    fn fraction(&self, instant: i128) -> f64 {
+        (instant - self.low) as f64 / (self.high - self.low) as f64
+    }
+
+    /// As many ticks as have room, where one that says a given text takes `room` (as a fraction of the axis).
+    pub(super) fn ticks(&self, room: impl Fn(&str) -> f64) -> Vec<TimeTick> {
+        if self.has_dates {
+            self.date_ticks(room)
+        } else {
+            self.number_ticks(room)
+        }
+    }
+
+    fn number_ticks(&self, room: impl Fn(&str) -> f64) -> Vec<TimeTick> {
+        let fits = |ticks: &Vec<Tick>| {
+            let widest = ticks.iter().map(|t| room(&t.label)).fold(0.0, f64::max);
+            widest * ticks.len() as f64 <= 1.0
+        };
+        let ticks = |most| axis::integer_ticks((self.low, self.high), self.parts, most);
+        let fitting = (2..=10).rev().map(ticks).find(fits);
+        let without_context = |tick: Tick| TimeTick {
+            at: tick.at,
+            label: tick.label,
+            context: String::new(),
+        };
+        let ticks = fitting.unwrap_or_else(|| ticks(1)).into_iter();
+        ticks.map(without_context).collect()
+    }
+
+    fn date_ticks(&self, room: impl Fn(&str) -> f64) -> Vec<TimeTick> {
+        let span = (self.high - self.low) as f64;
+        let fits = |step: &Step| span / step.length() as f64 * room(step.widest_label()) <= 1.0;
+        let step = Step::all().find(fits).unwrap_or(Step::Months(1200));
+        let mut ticks: Vec<TimeTick> = Vec::new();
+        for instant in step.instants(self.low, self.high) {
+            let Some(date) = date(instant) else { continue };
+            let (label, context) = step.labels(date);
+            let at = self.fraction(instant);
+            ticks.push(TimeTick { at, label, context });
+        }
+        drop_repeated(&mut ticks);
+        drop_overlapping(&mut ticks, room);
+        ticks
+    }
+}
+
+/// Leaves out contexts that are as before.
+fn drop_repeated(ticks: &mut [TimeTick]) {
+    let mut before = String::new();
+    for tick in ticks {
+        if tick.context == before {
+            tick.context.clear();
+        } else {
+            before.clone_from(&tick.context);
+        }
+    }
+}
+
+/// Leaves out contexts that would overlap the one before; the first, which may have begun before the axis, gives way to the
+/// second.
+fn drop_overlapping(ticks: &mut [TimeTick], room: impl Fn(&str) -> f64) {
+    let mut with_context = ticks.iter_mut().filter(|t| !t.context.is_empty());
+    let Some(first) = with_context.next() else {
+        return;
+    };
+    let mut free_from = first.at + room(&first.context);
+    let mut first = Some(first);
+    for tick in with_context {
+        match first.take() {
+            Some(first) if tick.at < free_from => first.context.clear(),
+            _ if tick.at < free_from => {
+                tick.context.clear();
+                continue;
+            }
+            _ => {}
+        }
+        free_from = tick.at + room(&tick.context);
+    }
+}
+
+/// The unit in which all timestamps from `first` to `last` are dates between 1973 and 2286, as nanoseconds.
+///
+/// Those spans do not meet for seconds, ms, µs and ns, so that a timestamp has at most one unit.
+fn date_unit(first: i64, last: i64) -> Option<i128> {
+    [SECOND, SECOND / 1_000, SECOND / 1_000_000, 1]
+        .into_iter()
+        .find(|unit| {
+            let seconds = |timestamp| i128::from(timestamp) * unit / SECOND;
+            let plausible = 100_000_000..10_000_000_000;
+            plausible.contains(&seconds(first)) && plausible.contains(&seconds(last))
+        })
+}
+
+fn date(instant: i128) -> Option<DateTime<Utc>> {
+    let seconds = i64::try_from(instant.div_euclid(SECOND)).ok()?;
+    let nanoseconds = u32::try_from(instant.rem_euclid(SECOND)).ok()?;
+    DateTime::from_timestamp(seconds, nanoseconds)
+}
+
+/// The distance between ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nanoseconds, at most two weeks.
+    Time(i128),
+    /// Months; a year is twelve.
+    Months(u32),
+}
+
+impl Step {
+    /// All there are, the smallest first.
+    fn all() -> impl Iterator<Item = Self> {
+        let below_seconds = (0..9).flat_map(|n| [1, 2, 5].map(|digit| digit * 10_i128.pow(n)));
+        let from_seconds = [1, 2, 5, 10, 15, 30].map(|n| n * SECOND);
+        let minutes = [1, 2, 5, 10, 15, 30].map(|n| n * MINUTE);
+        let hours = [1, 2, 3, 6, 12].map(|n| n * HOUR);
+        let days = [1, 2, 7, 14].map(|n| n * DAY);
+        let times = below_seconds
+            .chain(from_seconds)
+            .chain(minutes)
+            .chain(hours)
+            .chain(days);
+        let months = [1, 2, 3, 6, 12, 24, 60, 120, 240, 600].map(Self::Months);
+        times.map(Self::Time).chain(months)
+    }
+
+    fn length(self) -> i128 {
+        match self {
+            Self::Time(nanoseconds) => nanoseconds,
+            Self::Months(months) => i128::from(months) * 30 * DAY,
+        }
+    }
+
+    /// A label that takes as much room as any.
+    fn widest_label(self) -> &'static str {
+        match self {
+            Self::Time(..1_000) => "00.000000000",
+            Self::Time(..1_000_000) => "00.000000",
+            Self::Time(..SECOND) => "00.000",
+            Self::Time(..MINUTE) => "00:00:00",
+            Self::Time(..DAY) => "00:00",
+            Self::Time(_) => "May 30",
+            Self::Months(_) => "2000",
+        }
+    }
+
+    /// What the tick at `date` says, and what it has in common with its neighbours.
+    fn labels(self, date: DateTime<Utc>) -> (String, String) {
+        let (label, context) = match self {
+            Self::Time(..1_000) => ("%S%.9f", "%b %-d, %Y %H:%M UTC"),
+            Self::Time(..1_000_000) => ("%S%.6f", "%b %-d, %Y %H:%M UTC"),
+            Self::Time(..SECOND) => ("%S%.3f", "%b %-d, %Y %H:%M UTC"),
+            Self::Time(..MINUTE) => ("%H:%M:%S", "%b %-d, %Y UTC"),
+            Self::Time(..DAY) => ("%H:%M", "%b %-d, %Y UTC"),
+            Self::Time(_) => ("%b %-d", "%Y"),
+            Self::Months(..12) => ("%b", "%Y"),
+            Self::Months(_) => ("%Y", ""),
+        };
+        (
+            date.format(label).to_string(),
+            date.format(context).to_string(),
+        )
+    }
+
+    /// The instants within `low..=high` at which there is a tick.
+    fn instants(self, low: i128, high: i128) -> Vec<i128> {
+        match self {
+            Self::Time(step) => {
+                // Weeks begin on Mondays; 1970 began on a Thursday.
+                let origin = if step % (7 * DAY) == 0 { 4 * DAY } else { 0 };
+                let before = (low - origin - 1).div_euclid(step);
+                let instants = (before + 1..).map(|n| origin + n * step);
+                instants.take_while(|&instant| instant <= high).collect()
+            }
+            Self::Months(step) => month_starts(low, step)
+                .skip_while(|&instant| instant < low)
+                .take_while(|&instant| instant <= high)
+                .collect(),
+        }
+    }
+}
+
+/// The starts of every `step`th month, from a little before `low`.
+fn month_starts(low: i128, step: u32) -> impl Iterator<Item = i128> {
+    let year = date(low).map_or(1970, |date| date.year());
+    let years = i32::try_from(step.div_ceil(12)).unwrap_or(1);
+    let aligned = year.div_euclid(years) * years;
+    let first = chrono::NaiveDate::from_ymd_opt(aligned, 1, 1);
+    let starts = (0..).map_while(move |n: u32| {
+        let months = Months::new(n.checked_mul(step)?);
+        first?.checked_add_months(months)
+    });
+    starts.map(|day| i128::from(day.and_time(NaiveTime::MIN).and_utc().timestamp()) * SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An axis 700 wide with letters 7 wide.
+    fn ticks(first: i64, last: i64) -> Vec<TimeTick> {
+        let room = |label: &str| (label.chars().count() as f64 * 7.0 + 20.0) / 700.0;
+        TimeScale::new(first, last).ticks(room)
+    }
+
+    fn labels(ticks: &[TimeTick]) -> Vec<&str> {
+        ticks.iter().map(|t| t.label.as_str()).collect()
+    }
+
+    fn contexts(ticks: &[TimeTick]) -> Vec<&str> {
+        let contexts = ticks.iter().map(|t| t.context.as_str());
+        contexts.filter(|context| !context.is_empty()).collect()
+    }
+
+    /// 05:20 UTC.
+    const AUG_31_2023: i64 = 1_693_459_200;
+
+    #[test]
+    fn units_are_told_apart_by_size() {
+        for factor in [1, 1_000, 1_000_000, 1_000_000_000] {
+            let found = ticks(AUG_31_2023 * factor, (AUG_31_2023 + 120) * factor);
+            assert_eq!(labels(&found)[..3], ["05:20:00", "05:20:15", "05:20:30"]);
+            assert_eq!(contexts(&found), ["Aug 31, 2023 UTC"]);
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_no_dates_stay_numbers() {
+        assert_eq!(labels(&ticks(1, 3)), ["1", "2", "3"]);
+        assert_eq!(labels(&ticks(-3, -1)), ["−3", "−2", "−1"]);
+        assert_eq!(labels(&ticks(i64::MIN, i64::MAX))[0], "−8e18");
+        assert_eq!(labels(&ticks(1, i64::MAX))[0], "0");
+        for found in [ticks(1, AUG_31_2023), ticks(-AUG_31_2023, AUG_31_2023)] {
+            assert!(contexts(&found).is_empty(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn labels_suit_the_span() {
+        let from = |seconds: i64| ticks(AUG_31_2023, AUG_31_2023 + seconds);
+        let hours = from(2 * 86_400);
+        assert_eq!(labels(&hours)[..3], ["06:00", "12:00", "18:00"]);
+        assert_eq!(
+            contexts(&hours),
+            ["Aug 31, 2023 UTC", "Sep 1, 2023 UTC", "Sep 2, 2023 UTC"]
+        );
+        let weeks = from(60 * 86_400);
+        assert_eq!(labels(&weeks)[..3], ["Sep 4", "Sep 11", "Sep 18"]);
+        assert_eq!(contexts(&weeks), ["2023"]);
+        let months = from(300 * 86_400);
+        assert_eq!(labels(&months)[..5], ["Sep", "Oct", "Nov", "Dec", "Jan"]);
+        assert_eq!(contexts(&months), ["2023", "2024"]);
+        assert_eq!(labels(&from(20 * 365 * 86_400))[..2], ["2024", "2026"]);
+    }
+
+    #[test]
+    fn a_first_day_that_is_nearly_over_gives_way_to_the_next() {
+        let late = AUG_31_2023 + 18 * 3_600 + 1_800;
+        let found = ticks(late, late + 5 * 3_600);
+        assert_eq!(labels(&found)[0], "00:00");
+        assert_eq!(contexts(&found), ["Sep 1, 2023 UTC"]);
+    }
+
+    #[test]
+    fn the_last_nanosecond_there_is_has_an_axis() {
+        let found = ticks(i64::MAX - 5_000, i64::MAX);
+        assert_eq!(labels(&found)[0], "16.854771");
+        assert_eq!(contexts(&found), ["Apr 11, 2262 23:47 UTC"]);
+    }
+
+    #[test]
+    fn equal_timestamps_lie_in_the_middle() {
+        for timestamp in [0, 7, i64::MAX, i64::MIN, AUG_31_2023] {
+            let scale = TimeScale::new(timestamp, timestamp);
+            assert_eq!(scale.at(timestamp), 0.5);
+            assert!(!ticks(timestamp, timestamp).is_empty());
+        }
+    }
+
+    #[test]
+    fn every_span_has_a_few_ticks_that_do_not_overlap() {
+        for span in (0..59).map(|n| 1_i64 << n) {
+            let start = AUG_31_2023 * 1_000_000_000;
+            let found = ticks(start, start + span);
+            assert!((2..25).contains(&found.len()), "{span}: {found:?}");
+            let room = |text: &str| text.chars().count() as f64 * 7.0 / 700.0;
+            let mut labels_end = f64::MIN;
+            let mut contexts_end = f64::MIN;
+            for tick in &found {
+                assert!((0.0..=1.0).contains(&tick.at) && tick.at >= labels_end);
+                labels_end = tick.at + room(&tick.label);
+                if !tick.context.is_empty() {
+                    assert!(tick.at >= contexts_end, "{span}: {found:?}");
+                    contexts_end = tick.at + room(&tick.context);
+                }
+            }
+        }
+    }
+}

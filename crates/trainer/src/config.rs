@@ -1,0 +1,81 @@
+//! What the trainer is told when it starts.
+
+use std::net::IpAddr;
+
+use bus::KafkaConfig;
+use service::{http::ServerConfig, telemetry::TelemetryConfig};
+use stats::RedisConfig;
+use store::PostgresConfig;
+
+/// Everything that `trainer` can be told.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(version, about = "Fits models, numbers versions, draws plots")]
+pub struct Config {
+    /// Address to listen on.
+    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
+    pub app_host: IpAddr,
+    /// Port to listen on.
+    #[arg(long, env = "APP_PORT", default_value_t = 9000)]
+    pub app_port: u16,
+    /// Port for operators: Prometheus metrics and health.
+    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
+    pub admin_port: u16,
+    /// What is the trainer's own.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Limits of the HTTP server.
+    #[command(flatten)]
+    pub server: ServerConfig,
+    /// Where events go.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
+    /// Where models and training points are.
+    #[command(flatten)]
+    pub postgres: PostgresConfig,
+    /// Where the running figures are.
+    #[command(flatten)]
+    pub redis: RedisConfig,
+    /// How logs look.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// The trainer's own settings.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// Largest body of a fit, in bytes.
+    #[arg(long, env = "MAX_BODY_BYTES", default_value_t = DEFAULT_MAX_BODY_BYTES)]
+    pub max_body_bytes: usize,
+    /// Bodies of fits in flight at once, in bytes; further ones are refused. A fit takes about twice its body in memory.
+    #[arg(long, env = "MAX_INFLIGHT_FIT_BYTES", default_value_t = DEFAULT_MAX_INFLIGHT_FIT_BYTES)]
+    pub max_inflight_fit_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
+            max_inflight_fit_bytes: DEFAULT_MAX_INFLIGHT_FIT_BYTES,
+        }
+    }
+}
+
+const DEFAULT_MAX_BODY_BYTES: usize = 64 << 20;
+const DEFAULT_MAX_INFLIGHT_FIT_BYTES: usize = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn starts_from_nothing() {
+        Config::command().debug_assert();
+        let config = Config::try_parse_from(["trainer"]).unwrap();
+        assert_eq!((config.app_port, config.admin_port), (9000, 9090));
+        assert_eq!(config.settings.max_body_bytes, 67_108_864);
+        let wrong = Config::try_parse_from(["trainer", "--max-body-bytes", "64M"]);
+        assert_eq!(wrong.unwrap_err().exit_code(), 2);
+    }
+}

@@ -1,0 +1,162 @@
+//! Fitting a series, and the order in which a version becomes durable and visible.
+
+use std::{
+    num::NonZeroUsize,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bus::{Bus, TraceParent};
+use bytes::Bytes;
+use contract::{
+    FitReply, FitRequest, MetricsEvent, ModelEvent, Parsed, Point, SeriesId, TrainingData, Version,
+};
+use detector::Model;
+use store::Store;
+use tokio::{sync::Semaphore, time::timeout};
+
+use crate::{error::Error, metrics, work};
+
+/// How long a reply waits for other predictors to be told. They look by themselves every five seconds.
+const TELL_WITHIN: Duration = Duration::from_secs(2);
+
+/// Fits series. A fit, once begun, goes on to its end, whether or not the client waits for it.
+pub(crate) struct Fitter {
+    store: Store,
+    bus: Bus,
+    /// One for each core: more at once would only take more memory.
+    cores: Semaphore,
+}
+
+/// What came out of a body.
+struct Learned {
+    model: Model,
+    points: Vec<Point>,
+    warnings: Vec<String>,
+}
+
+impl Fitter {
+    pub(crate) fn new(store: Store, bus: Bus) -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            store,
+            bus,
+            cores: Semaphore::new(cores),
+        }
+    }
+
+    /// Fits `series` on the points in `body`. What it returns is durable.
+    pub(crate) async fn fit(
+        &self,
+        series: SeriesId,
+        body: Bytes,
+        trace: TraceParent,
+    ) -> Result<FitReply, Error> {
+        let started = Instant::now();
+        let fitted = self.learn_and_keep(&series, body, trace).await;
+        metrics::FITS.with_label_values(&[outcome(&fitted)]).inc();
+        let reply = fitted?;
+        let took = started.elapsed();
+        metrics::FIT_DURATION.observe(took.as_secs_f64());
+        metrics::POINTS_FITTED.inc_by(reply.points_used as u64);
+        let measured = MetricsEvent::Training {
+            series_id: series,
+            latency_ms: took.as_secs_f64() * 1e3,
+        };
+        if !self.bus.try_publish(&measured) {
+            metrics::EVENTS_DROPPED.inc();
+        }
+        Ok(reply)
+    }
+
+    async fn learn_and_keep(
+        &self,
+        series: &SeriesId,
+        body: Bytes,
+        trace: TraceParent,
+    ) -> Result<FitReply, Error> {
+        let learned = self.learn(body).await?;
+        let points_used = learned.points.len();
+        let version = self
+            .keep(series, &learned.model, learned.points, &trace)
+            .await?;
+        self.tell(series, version, trace).await;
+        Ok(FitReply {
+            series_id: series.clone(),
+            version,
+            points_used,
+            warnings: learned.warnings,
+        })
+    }
+
+    async fn learn(&self, body: Bytes) -> Result<Learned, Error> {
+        let _core = self.cores.acquire().await.expect("it is never closed");
+        work::blocking(move || learn(body)).await
+    }
+
+    /// Makes `model` durable, then visible. Where that fails or the process dies, what is left behind is invisible, and swept.
+    async fn keep(
+        &self,
+        series: &SeriesId,
+        model: &Model,
+        points: Vec<Point>,
+        trace: &TraceParent,
+    ) -> Result<Version, Error> {
+        let version = self
+            .store
+            .insert_pending(series, model)
+            .await
+            .map_err(Error::NotStored)?;
+        // Part by part as the bus takes them, not a second copy of all.
+        let parts = TrainingData::in_parts(series, version, &points);
+        self.bus
+            .publish(parts, trace.clone())
+            .await
+            .map_err(Error::NotPublished)?;
+        self.store
+            .mark_ready(series, version)
+            .await
+            .map_err(Error::NotStored)?;
+        Ok(version)
+    }
+
+    /// Tells predictors. The version is durable whether or not that works, and they find it later if it does not.
+    async fn tell(&self, series: &SeriesId, version: Version, trace: TraceParent) {
+        let ready = ModelEvent::Ready {
+            series_id: series.clone(),
+            version,
+        };
+        match timeout(TELL_WITHIN, self.bus.publish([ready], trace)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::warn!(error, %series, %version, "predictors were not told");
+            }
+            Err(_) => tracing::warn!(%series, %version, "predictors were not told in time"),
+        }
+    }
+}
+
+/// Reads `body` and fits; takes about a microsecond a point.
+fn learn(body: Bytes) -> Result<Learned, Error> {
+    let Parsed {
+        body: request,
+        warnings,
+    } = FitRequest::parse(&body)?;
+    drop(body);
+    let points = request.into_points().ok_or(Error::LengthMismatch)?;
+    let model = Model::fit(&points)?;
+    Ok(Learned {
+        model,
+        points,
+        warnings,
+    })
+}
+
+fn outcome(fitted: &Result<FitReply, Error>) -> &'static str {
+    match fitted {
+        Ok(_) => "fitted",
+        Err(Error::NotStored(_) | Error::NotPublished(_)) => "not_durable",
+        Err(_) => "refused",
+    }
+}

@@ -1,0 +1,85 @@
+//! What Prometheus sees of the trainer.
+
+use std::sync::LazyLock;
+
+use prometheus::{
+    Histogram, IntCounter, IntCounterVec, register_histogram, register_int_counter,
+    register_int_counter_vec,
+};
+
+/// Upper bounds in seconds: a small fit waits for two commits and two acknowledgements, a large one takes seconds.
+const DURATION_BOUNDS: [f64; 11] = [
+    5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1, 2.5e-1, 5e-1, 1.0, 2.5, 5.0, 10.0,
+];
+
+pub(crate) static FITS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    outcomes(
+        "anomaly_trainer_fits_total",
+        "Fits by outcome: fitted, refused, overloaded, not_durable.",
+    )
+});
+pub(crate) static FIT_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
+    duration(
+        "anomaly_trainer_fit_duration_seconds",
+        "From the whole body to the reply, for fits that succeeded.",
+    )
+});
+pub(crate) static POINTS_FITTED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_trainer_points_fitted_total",
+        "Points that models were fitted on.",
+    )
+});
+pub(crate) static PLOTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    outcomes(
+        "anomaly_trainer_plots_total",
+        "Plots by outcome: drawn, missing, pending, overloaded, failed.",
+    )
+});
+pub(crate) static PLOT_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
+    duration(
+        "anomaly_trainer_plot_duration_seconds",
+        "Reading the points and drawing them, for plots that were drawn.",
+    )
+});
+pub(crate) static VERSIONS_SWEPT: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_trainer_versions_swept_total",
+        "Versions removed that never became ready.",
+    )
+});
+pub(crate) static EVENTS_DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_trainer_events_dropped_total",
+        "Metrics events that could not be sent and were dropped.",
+    )
+});
+
+fn counter(name: &str, help: &str) -> IntCounter {
+    register_int_counter!(name, help).expect("the name is valid and used once")
+}
+
+fn outcomes(name: &str, help: &str) -> IntCounterVec {
+    register_int_counter_vec!(name, help, &["outcome"]).expect("the name is valid and used once")
+}
+
+fn duration(name: &str, help: &str) -> Histogram {
+    register_histogram!(name, help, DURATION_BOUNDS.to_vec())
+        .expect("the name is valid and used once")
+}
+
+/// Makes every metric visible, with zeros, before the first request.
+pub(crate) fn register() {
+    for outcome in ["fitted", "refused", "overloaded", "not_durable"] {
+        FITS.with_label_values(&[outcome]);
+    }
+    for outcome in ["drawn", "missing", "pending", "overloaded", "failed"] {
+        PLOTS.with_label_values(&[outcome]);
+    }
+    for counter in [&POINTS_FITTED, &VERSIONS_SWEPT, &EVENTS_DROPPED] {
+        LazyLock::force(counter);
+    }
+    for histogram in [&FIT_DURATION, &PLOT_DURATION] {
+        LazyLock::force(histogram);
+    }
+}

@@ -1,0 +1,122 @@
+//! Plots: the training points of a model, drawn.
+
+use std::{
+    num::NonZeroUsize,
+    thread,
+    time::{Duration, Instant},
+};
+
+use contract::{Point, SeriesId};
+use detector::{Detector, Model};
+use store::{Store, TrainingPoints, VersionedModel};
+use tokio::{sync::Semaphore, time::sleep};
+
+use crate::{
+    chart::{self, Chart},
+    error::Error,
+    metrics,
+    plot_query::{Format, PlotQuery},
+    work,
+};
+
+/// Plots in progress at once. Each may hold a million points.
+const MAX_PLOTS: usize = 8;
+
+/// How long points that are still on their way to the database are waited for.
+const STORED_WITHIN: Duration = Duration::from_secs(2);
+
+/// The first and the longest pause between two looks at the database.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
+
+/// Draws plots.
+pub(crate) struct Plotter {
+    store: Store,
+    slots: Semaphore,
+    /// One for each core: more at once would only take more memory.
+    cores: Semaphore,
+}
+
+impl Plotter {
+    pub(crate) fn new(store: Store) -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            store,
+            slots: Semaphore::new(MAX_PLOTS),
+            cores: Semaphore::new(cores),
+        }
+    }
+
+    /// The picture that `query` asks for.
+    pub(crate) async fn plot(&self, query: PlotQuery) -> Result<Vec<u8>, Error> {
+        let started = Instant::now();
+        let drawn = self.read_and_draw(query).await;
+        metrics::PLOTS.with_label_values(&[outcome(&drawn)]).inc();
+        if drawn.is_ok() {
+            metrics::PLOT_DURATION.observe(started.elapsed().as_secs_f64());
+        }
+        drawn
+    }
+
+    async fn read_and_draw(&self, query: PlotQuery) -> Result<Vec<u8>, Error> {
+        let _slot = self.slots.try_acquire().map_err(|_| Error::Overloaded)?;
+        let (model, points) = self.points(&query).await?;
+        let _core = self.cores.acquire().await.expect("it is never closed");
+        work::blocking(move || draw(&query, &model, &points)).await
+    }
+
+    /// The model and its points, as soon as all of them are stored.
+    async fn points(&self, query: &PlotQuery) -> Result<(VersionedModel, Vec<Point>), Error> {
+        let deadline = Instant::now() + STORED_WITHIN;
+        let (mut pause, longest) = PAUSES;
+        loop {
+            let found = self.store.training_points(&query.series, query.version);
+            match found.await.map_err(Error::NotRead)? {
+                TrainingPoints::Complete(model, points) => return Ok((model, points)),
+                TrainingPoints::NoModel => return Err(Error::NoTrainingData),
+                TrainingPoints::Incomplete if Instant::now() + pause > deadline => {
+                    return Err(Error::TrainingDataPending);
+                }
+                TrainingPoints::Incomplete => sleep(pause).await,
+            }
+            pause = (pause * 2).min(longest);
+        }
+    }
+}
+
+fn draw(query: &PlotQuery, model: &VersionedModel, points: &[Point]) -> Result<Vec<u8>, Error> {
+    let svg = chart::to_svg(&chart_of(&query.series, model, points), query.size);
+    match query.format {
+        Format::Svg => Ok(svg.into_bytes()),
+        Format::Png => Ok(chart::to_png(&svg)?),
+    }
+}
+
+fn chart_of<'a>(series: &'a SeriesId, model: &VersionedModel, points: &'a [Point]) -> Chart<'a> {
+    let normal = model.model.normal();
+    Chart {
+        series,
+        version: model.version,
+        points,
+        expected: normal.expected,
+        upper: normal.upper,
+        upper_is: limit_of(&model.model),
+    }
+}
+
+/// Where the upper limit comes from.
+fn limit_of(model: &Model) -> &'static str {
+    match model.detector() {
+        Detector::Sigma(_) => "mean + 3σ",
+        detector => detector.name(),
+    }
+}
+
+fn outcome(drawn: &Result<Vec<u8>, Error>) -> &'static str {
+    match drawn {
+        Ok(_) => "drawn",
+        Err(Error::NoTrainingData) => "missing",
+        Err(Error::TrainingDataPending) => "pending",
+        Err(Error::Overloaded) => "overloaded",
+        Err(_) => "failed",
+    }
+}

@@ -1,0 +1,177 @@
+//! What a plot is asked for: `series_id`, `version`, `width`, `height`, `format`.
+
+use std::borrow::Cow;
+
+use contract::{SeriesId, Version};
+use percent_encoding::percent_decode_str;
+
+use crate::error::Error;
+
+/// A plot that can be drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PlotQuery {
+    /// Whose points.
+    pub(crate) series: SeriesId,
+    /// Of which model; `None`: of the newest.
+    pub(crate) version: Option<Version>,
+    /// Width and height in pixels.
+    pub(crate) size: (u32, u32),
+    /// As what.
+    pub(crate) format: Format,
+}
+
+/// The form of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Png,
+    Svg,
+}
+
+const DEFAULT_SIZE: (u32, u32) = (800, 400);
+const MIN_SIDE: u32 = 200;
+const MAX_SIDE: u32 = 4000;
+
+impl PlotQuery {
+    /// Reads the query of a request target. Parameters that are not known are ignored.
+    ///
+    /// # Errors
+    /// The first parameter that makes no sense, or is there twice.
+    pub(crate) fn parse(query: &str) -> Result<Self, Error> {
+        let series = parameter(query, "series_id")?
+            .filter(|id| !id.is_empty())
+            .ok_or(Error::MissingSeries)?;
+        let version = parameter(query, "version")?;
+        let side = |name, default| match parameter(query, name)? {
+            Some(text) => parse_side(name, &text),
+            None => Ok(default),
+        };
+        Ok(Self {
+            series: SeriesId::new(&series).map_err(|rule| invalid("series_id", rule))?,
+            version: version
+                .map(|text| text.parse().map_err(|form| invalid("version", form)))
+                .transpose()?,
+            size: (
+                side("width", DEFAULT_SIZE.0)?,
+                side("height", DEFAULT_SIZE.1)?,
+            ),
+            format: match parameter(query, "format")?.as_deref() {
+                None | Some("png") => Format::Png,
+                Some("svg") => Format::Svg,
+                Some(_) => return Err(invalid("format", "it is neither png nor svg")),
+            },
+        })
+    }
+}
+
+impl Format {
+    /// Its media type.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Svg => "image/svg+xml",
+        }
+    }
+}
+
+/// The value of the parameter `name`, if it is there.
+fn parameter<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Error> {
+    let pairs = query
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut values = pairs.filter(|(key, _)| decoded(key).is_some_and(|key| key == name));
+    let Some((_, value)) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(invalid(name, "it is given more than once"));
+    }
+    let value = decoded(value).ok_or_else(|| invalid(name, "it is not UTF-8"))?;
+    Ok(Some(value))
+}
+
+/// What `text` stands for, `+` being a space; `None` if that is not UTF-8.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
+        return Some(Cow::Owned(decoded.into_owned()));
+    }
+    percent_decode_str(text).decode_utf8().ok()
+}
+
+fn parse_side(name: &str, text: &str) -> Result<u32, Error> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    let side = text.parse().ok().filter(|_| digits);
+    side.filter(|side| (MIN_SIDE..=MAX_SIDE).contains(side))
+        .ok_or_else(|| {
+            let rule = format!("it is no whole number from {MIN_SIDE} to {MAX_SIDE}");
+            invalid(name, rule)
+        })
+}
+
+fn invalid(name: &str, rule: impl std::fmt::Display) -> Error {
+    Error::InvalidParameter(format!("Invalid {name}: {rule}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(query: &str) -> String {
+        PlotQuery::parse(query).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn defaults_fill_in_and_unknown_parameters_are_ignored() {
+        let query = PlotQuery::parse("x=1&series_id=a%20b+%C3%A9&y&%FF=1").unwrap();
+        assert_eq!(
+            query,
+            PlotQuery {
+                series: SeriesId::new("a b é").unwrap(),
+                version: None,
+                size: (800, 400),
+                format: Format::Png,
+            }
+        );
+    }
+
+    #[test]
+    fn everything_can_be_asked_for() {
+        let query =
+            PlotQuery::parse("series%5Fid=s&version=v12&width=200&height=4000&format=svg").unwrap();
+        assert_eq!(query.version, Version::new(12));
+        assert_eq!((query.size, query.format), ((200, 4000), Format::Svg));
+    }
+
+    #[test]
+    fn a_fault_names_its_parameter() {
+        for query in ["", "version=v1", "series_id=", "series_id"] {
+            assert!(
+                matches!(PlotQuery::parse(query), Err(Error::MissingSeries)),
+                "{query}"
+            );
+        }
+        for (query, name) in [
+            ("series_id=a%2Fb", "series_id"),
+            ("series_id=%FF", "series_id"),
+            ("series_id=a&series_id=a", "series_id"),
+            ("series_id=s&version=1", "version"),
+            ("series_id=s&version=", "version"),
+            ("series_id=s&version=v1&version=v1", "version"),
+            ("series_id=s&width=199", "width"),
+            ("series_id=s&width=4001", "width"),
+            ("series_id=s&width=+300", "width"),
+            ("series_id=s&width=%2B300", "width"),
+            ("series_id=s&height=99999999999", "height"),
+            ("series_id=s&height=4e2", "height"),
+            ("series_id=s&format=jpeg", "format"),
+            ("series_id=s&format=", "format"),
+        ] {
+            let fault = fault(query);
+            assert!(
+                fault.starts_with(&format!("Invalid {name}: ")),
+                "{query}: {fault}"
+            );
+        }
+    }
+}

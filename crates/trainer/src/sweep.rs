@@ -1,0 +1,36 @@
+//! Removes what crashes left behind: versions that never became ready.
+
+use std::time::Duration;
+
+use store::Store;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics;
+
+/// The mean pause between two sweeps; trainers that started together drift apart.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// A version that has been pending for so long belongs to no fit any more.
+const PENDING_FOR: Duration = Duration::from_secs(600);
+
+/// Sweeps until `stop` is cancelled.
+pub(crate) async fn run(store: Store, stop: CancellationToken) {
+    loop {
+        let pause = EVERY.mul_f64(0.5 + fastrand::f64());
+        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+            return;
+        }
+        match store.sweep_pending(PENDING_FOR).await {
+            Ok(0) => {}
+            Ok(versions) => {
+                metrics::VERSIONS_SWEPT.inc_by(versions);
+                tracing::info!(versions, "removed versions that never became ready");
+            }
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::warn!(error, "could not look for versions that never became ready");
+            }
+        }
+    }
+}

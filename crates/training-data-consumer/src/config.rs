@@ -1,0 +1,69 @@
+//! What the consumer is told when it starts.
+
+use std::{net::IpAddr, num::NonZeroUsize};
+
+use bus::KafkaConfig;
+use service::telemetry::TelemetryConfig;
+use store::PostgresConfig;
+
+/// Everything that `training-data-consumer` can be told.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(version, about = "Stores the points that models were fitted on")]
+pub struct Config {
+    /// Address to listen on, for operators only.
+    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
+    pub app_host: IpAddr,
+    /// Port for operators: Prometheus metrics and health.
+    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
+    pub admin_port: u16,
+    /// What is the consumer's own.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Where events come from.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
+    /// Where training points are kept.
+    #[command(flatten)]
+    pub postgres: PostgresConfig,
+    /// How logs look.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// The consumer's own settings.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// Training points stored in one transaction, about; a single message may have more.
+    #[arg(long, env = "TRAINING_DATA_BATCH_POINTS", default_value_t = DEFAULT_BATCH_POINTS)]
+    pub training_data_batch_points: NonZeroUsize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            training_data_batch_points: DEFAULT_BATCH_POINTS,
+        }
+    }
+}
+
+const DEFAULT_BATCH_POINTS: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn starts_from_nothing_and_refuses_batches_of_nothing() {
+        Config::command().debug_assert();
+        let config = Config::try_parse_from(["training-data-consumer"]).unwrap();
+        assert_eq!(config.admin_port, 9090);
+        let nothing = [
+            "training-data-consumer",
+            "--training-data-batch-points",
+            "0",
+        ];
+        assert_eq!(Config::try_parse_from(nothing).unwrap_err().exit_code(), 2);
+    }
+}
