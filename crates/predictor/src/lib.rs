@@ -1,1 +1,196 @@
 //! Judges points from models in memory.
+//!
+//! `/predict` waits for the store only where the series is not held, and for nothing else at all: with Kafka, Redis and
+//! Postgres away it goes on for the series that it holds. It changes no model. Metrics are counted per thread and reported in
+//! batches; those that cannot be sent are dropped and counted.
+
+mod cache;
+mod changes;
+mod config;
+mod health;
+mod metrics;
+mod models;
+mod recorder;
+mod report;
+mod routes;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, anyhow};
+use axum::Router;
+use bus::Bus;
+pub use config::{Config, Settings};
+use service::{
+    admin::Admin,
+    health::Health,
+    http::{self, Listener, ServerConfig},
+};
+use stats::Stats;
+use store::Store;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    changes::Changes, health::Healthcheck, models::Models, recorder::Recorder, report::Reporter,
+};
+
+/// How long the last metrics may take to be delivered when the service stops.
+const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the predictor works on. Cheap to clone.
+#[derive(Clone)]
+pub struct Backends {
+    /// Metrics go out, changes of models come in.
+    pub bus: Bus,
+    /// Where models are.
+    pub store: Store,
+    /// The figures that the health check reports.
+    pub stats: Stats,
+}
+
+/// The service that judges points.
+pub struct Predictor {
+    listener: Option<(Listener, ServerConfig)>,
+    backends: Backends,
+    app: Arc<App>,
+}
+
+/// What request handlers share.
+struct App {
+    models: Models,
+    recorder: Arc<Recorder>,
+    healthcheck: Healthcheck,
+}
+
+/// Runs the predictor over Kafka, Postgres and Redis until `shutdown` is cancelled.
+///
+/// # Errors
+/// When the configuration makes no sense, a port cannot be bound, or serving fails. Not when a backend is away.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let backends = Backends {
+        bus: Bus::kafka(&config.kafka)?,
+        store: Store::postgres(&config.postgres)?,
+        stats: Stats::redis(&config.redis)?,
+    };
+    let addr = SocketAddr::new(config.app_host, config.app_port);
+    let predictor = Predictor::bind(addr, config.server, config.settings, backends).await?;
+    let admin_addr = SocketAddr::new(config.app_host, config.admin_port);
+    let admin = Admin::bind(admin_addr, predictor.health(&shutdown)).await?;
+    tracing::info!(addr = %predictor.addr(), admin = %admin.addr(), "listening");
+
+    tokio::try_join!(predictor.serve(shutdown.clone()), admin.serve(shutdown))?;
+    Ok(())
+}
+
+impl Predictor {
+    /// Binds `addr`; port 0 takes any free one. Connections are accepted from now on and answered once it serves.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn bind(
+        addr: SocketAddr,
+        server: ServerConfig,
+        settings: Settings,
+        backends: Backends,
+    ) -> anyhow::Result<Self> {
+        let listener = Listener::bind(addr)?;
+        Ok(Self {
+            listener: Some((listener, server)),
+            ..Self::embedded(settings, backends)
+        })
+    }
+
+    /// A predictor without a port, for a caller in the same process that uses [`Self::router`].
+    pub fn embedded(settings: Settings, backends: Backends) -> Self {
+        metrics::register();
+        let entries = settings.model_cache_entries.get();
+        let app = App {
+            models: Models::new(backends.store.clone(), entries),
+            recorder: Arc::new(Recorder::new()),
+            healthcheck: Healthcheck::new(backends.stats.clone()),
+        };
+        Self {
+            listener: None,
+            backends,
+            app: Arc::new(app),
+        }
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// When it is embedded: then it does not.
+    pub fn addr(&self) -> SocketAddr {
+        let (listener, _) = self
+            .listener
+            .as_ref()
+            .expect("an embedded predictor has no address");
+        listener.addr()
+    }
+
+    /// `/predict/{series_id}` and `/healthcheck`, without [`http::with_context`].
+    pub fn router(&self) -> Router {
+        routes::router(Arc::clone(&self.app))
+    }
+
+    /// Whether it can take requests: until `shutdown` is cancelled, whatever is away.
+    pub fn health(&self, shutdown: &CancellationToken) -> Health {
+        health::readiness(&self.backends, shutdown)
+    }
+
+    /// Follows changes and reports metrics until `shutdown` is cancelled, and serves HTTP if bound. Requests in flight end
+    /// first, then the last metrics are delivered. If embedded, cancel it after the last request was answered.
+    ///
+    /// # Errors
+    /// When serving or background work fails.
+    pub async fn serve(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let (stop_http, stop_background) = (shutdown.child_token(), CancellationToken::new());
+        let mut background = self.start_background(&stop_background);
+        let server = self.serve_http(stop_http.clone());
+        tokio::pin!(server);
+        let served = tokio::select! {
+            served = &mut server => served,
+            ended = background.join_next() => {
+                tracing::error!(?ended, "background work ended early");
+                stop_http.cancel();
+                server.await.and(Err(anyhow!("background work ended early")))
+            }
+        };
+        stop_background.cancel();
+        while let Some(ended) = background.join_next().await {
+            ended.context("background work panicked")?;
+        }
+        self.backends.bus.flush(FLUSH_WITHIN).await;
+        served
+    }
+
+    /// Starts what goes on beside requests; it ends when `stop` is cancelled.
+    fn start_background(&self, stop: &CancellationToken) -> JoinSet<()> {
+        let Backends { bus, store, .. } = self.backends.clone();
+        let models = self.app.models.clone();
+        let changes = Changes::new(models.clone(), bus.clone(), store);
+        let reporter = Reporter::new(Arc::clone(&self.app.recorder), models, bus);
+        let mut background = JoinSet::new();
+        background.spawn(changes.follow(stop.clone()));
+        background.spawn(reporter.run(stop.clone()));
+        background
+    }
+
+    /// Serves HTTP until `stop` is cancelled, if bound.
+    fn serve_http(
+        &mut self,
+        stop: CancellationToken,
+    ) -> impl Future<Output = anyhow::Result<()>> + use<> {
+        let app = http::with_context(self.router().merge(self.health(&stop).routes()));
+        let listener = self.listener.take();
+        async move {
+            match listener {
+                Some((listener, server)) => http::serve(listener, app, server, stop).await,
+                None => {
+                    stop.cancelled().await;
+                    Ok(())
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Learns which models changed: from events within about 100 ms, and from the store every 5 s, for what events missed.
+//!
+//! A held model that changed is reloaded here, in the background, while the old one goes on judging.
+
+use std::{collections::HashSet, future, time::Duration};
+
+use bus::{Bus, Message, Subscription};
+use contract::{ModelEvent, SeriesId};
+use store::Store;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::models::Models;
+
+/// How often the store is asked what changed.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long that may take.
+const CHECK_WITHIN: Duration = Duration::from_secs(2);
+
+/// How far the store is asked back beyond the last answer: a version is dated before it can be seen.
+const OVERLAP: Duration = Duration::from_secs(10);
+
+/// How many events are taken at once.
+const MAX_EVENTS: usize = 500;
+
+/// How long further events are waited for once there is one.
+const GATHER_FOR: Duration = Duration::from_millis(5);
+
+/// Follows changes and has [`Models`] reload what it holds.
+pub(crate) struct Changes {
+    models: Models,
+    bus: Bus,
+    store: Store,
+    /// When the store was last asked, and answered.
+    checked: Instant,
+    /// Series whose reload failed.
+    behind: HashSet<SeriesId>,
+}
+
+impl Changes {
+    /// Changes from now on.
+    pub(crate) fn new(models: Models, bus: Bus, store: Store) -> Self {
+        Self {
+            models,
+            bus,
+            store,
+            checked: Instant::now(),
+            behind: HashSet::new(),
+        }
+    }
+
+    /// Follows changes until `stop` is cancelled.
+    pub(crate) async fn follow(mut self, stop: CancellationToken) {
+        let mut events = self.tail();
+        let mut checks = interval(CHECK_EVERY);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                batch = next_batch(&mut events) => self.apply(&batch).await,
+                _ = checks.tick() => {
+                    if events.is_none() {
+                        events = self.tail();
+                    }
+                    self.check().await;
+                }
+            }
+        }
+        if let Some(events) = events {
+            events.close().await;
+        }
+    }
+
+    fn tail(&self) -> Option<Subscription<ModelEvent>> {
+        let tail = self.bus.tail();
+        if let Err(error) = &tail {
+            let error: &(dyn std::error::Error + 'static) = error;
+            tracing::warn!(
+                error,
+                "changes of models are learned from the store alone for now"
+            );
+        }
+        tail.ok()
+    }
+
+    async fn apply(&mut self, batch: &[Message<ModelEvent>]) {
+        let events = batch.iter().filter_map(|m| m.event.as_ref().ok());
+        self.reload_outdated(events).await;
+    }
+
+    /// Asks the store for what changed since it last answered. While it is away nothing changes.
+    async fn check(&mut self) {
+        let now = Instant::now();
+        let age = now - self.checked + OVERLAP;
+        let changed = match timeout(CHECK_WITHIN, self.store.ready_within(age)).await {
+            Ok(Ok(changed)) => changed,
+            Ok(Err(error)) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                return tracing::warn!(error, "store does not tell what changed");
+            }
+            Err(_) => return tracing::warn!("store does not tell what changed in time"),
+        };
+        self.checked = now;
+        let events: Vec<ModelEvent> = changed
+            .into_iter()
+            .map(|(series_id, version)| ModelEvent::Ready { series_id, version })
+            .collect();
+        self.reload_outdated(&events).await;
+    }
+
+    /// Reloads what `events` made outdated and what could not be reloaded before.
+    async fn reload_outdated<'a>(&mut self, events: impl IntoIterator<Item = &'a ModelEvent>) {
+        let mut outdated = std::mem::take(&mut self.behind);
+        for event in events {
+            if self.models.is_outdated_by(event) {
+                outdated.insert(event.series_id().clone());
+            }
+        }
+        let failed = self.models.reload(outdated.into_iter().collect()).await;
+        self.behind.extend(failed);
+    }
+}
+
+/// The next events; forever none without a subscription, and from then on if it ends.
+async fn next_batch(events: &mut Option<Subscription<ModelEvent>>) -> Vec<Message<ModelEvent>> {
+    let Some(subscription) = events else {
+        return future::pending().await;
+    };
+    match subscription.next_batch(MAX_EVENTS, GATHER_FOR).await {
+        Ok(batch) => batch,
+        Err(error) => {
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(
+                error,
+                "changes of models are learned from the store alone for now"
+            );
+            *events = None;
+            Vec::new()
+        }
+    }
+}

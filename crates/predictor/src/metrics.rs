@@ -1,0 +1,89 @@
+//! What Prometheus sees of the predictor. Counts of requests come from the recorder, every 100 ms, not from each request.
+
+use std::sync::LazyLock;
+
+use prometheus::{
+    Histogram, IntCounter, IntGauge, register_histogram, register_int_counter, register_int_gauge,
+};
+
+/// Upper bounds in seconds: most requests are answered from memory within microseconds, the rest wait for the store.
+const DURATION_BOUNDS: [f64; 14] = [
+    2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 1e-1, 5e-1, 1.0, 2.5,
+];
+
+pub(crate) static PREDICTIONS: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_predictor_predictions_total",
+        "Points that were judged.",
+    )
+});
+pub(crate) static ANOMALIES: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_predictor_anomalies_total",
+        "Points that were judged to be anomalies.",
+    )
+});
+pub(crate) static CACHE_HITS: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_predictor_cache_hits_total",
+        "Points that were judged by a model already in memory.",
+    )
+});
+pub(crate) static CACHE_MISSES: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_predictor_cache_misses_total",
+        "Requests for a model that was not in memory, or not new enough there.",
+    )
+});
+pub(crate) static MODEL_LOADS: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_predictor_model_loads_total",
+        "Models asked of the store.",
+    )
+});
+pub(crate) static MODEL_LOAD_ERRORS: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_predictor_model_load_errors_total",
+        "Models that the store could not give.",
+    )
+});
+pub(crate) static EVENTS_DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_predictor_events_dropped_total",
+        "Metrics events that could not be sent and were dropped.",
+    )
+});
+pub(crate) static MODELS_HELD: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!("anomaly_predictor_models_held", "Models in memory.")
+        .expect("the name is valid and used once")
+});
+pub(crate) static REQUEST_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
+    register_histogram!(
+        "anomaly_predictor_request_duration_seconds",
+        "From the head of a predict request to its reply, for points that were judged.",
+        DURATION_BOUNDS.to_vec()
+    )
+    .expect("the name is valid and used once")
+});
+
+fn counter(name: &str, help: &str) -> IntCounter {
+    register_int_counter!(name, help).expect("the name is valid and used once")
+}
+
+/// Makes every metric visible, with zeros, before the first request.
+pub(crate) fn register() {
+    let counters = [
+        &PREDICTIONS,
+        &ANOMALIES,
+        &CACHE_HITS,
+        &CACHE_MISSES,
+        &MODEL_LOADS,
+        &MODEL_LOAD_ERRORS,
+        &EVENTS_DROPPED,
+    ];
+    for counter in counters {
+        LazyLock::force(counter);
+    }
+    LazyLock::force(&MODELS_HELD);
+    LazyLock::force(&REQUEST_DURATION);
+}

@@ -1,0 +1,245 @@
+//! Counts what was judged, without threads getting into each other's way.
+//!
+//! A request costs one lock that its thread has to itself nearly always. Memory is bounded: a shard tells so many series apart,
+//! and points of further ones are counted under no name.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap},
+    mem,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use contract::{LatencyHistogram, SeriesId};
+use prometheus::local::LocalHistogram;
+use quick_cache::DefaultHashBuilder;
+
+use crate::{cache::Held, metrics};
+
+/// Series a shard tells apart between two looks: more than a core can judge points in that time.
+const MAX_SERIES: usize = 16_384;
+
+/// One point that was judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged {
+    /// The verdict.
+    pub(crate) anomaly: bool,
+    /// Whether the model was in memory.
+    pub(crate) hit: bool,
+    /// From the head of the request to its reply.
+    pub(crate) took: Duration,
+}
+
+/// Counts requests. Shared by all threads.
+pub(crate) struct Recorder {
+    shards: Box<[Shard]>,
+    /// Takes the place of a shard's tally while that one is read, so that its allocations are used again.
+    spare: Mutex<Tally>,
+}
+
+/// Threads count in shards of their own; the alignment keeps two from sharing a cache line.
+#[repr(align(128))]
+struct Shard(Mutex<Tally>);
+
+/// What was counted since the last look.
+struct Tally {
+    count: u64,
+    anomalies: u64,
+    hits: u64,
+    nanos: u64,
+    buckets: Box<[u64]>,
+    usage: HashMap<SeriesId, u64, DefaultHashBuilder>,
+    durations: LocalHistogram,
+}
+
+/// What all threads counted together since the last look.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Total {
+    /// Points.
+    pub(crate) count: u64,
+    /// Those that were anomalies.
+    pub(crate) anomalies: u64,
+    /// Those whose model was in memory.
+    pub(crate) hits: u64,
+    /// What all took together, in nanoseconds.
+    pub(crate) nanos: u64,
+    /// What each took.
+    pub(crate) histogram: LatencyHistogram,
+    /// How many were of which series; may leave some out.
+    pub(crate) usage: BTreeMap<SeriesId, u64>,
+}
+
+impl Recorder {
+    /// Counts nothing yet.
+    pub(crate) fn new() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // Twice the threads, so that those of a second server in this process (tests, standalone) get shards of their own too.
+        let shards = (0..threads * 2).map(|_| Shard(Mutex::new(Tally::new())));
+        Self {
+            shards: shards.collect(),
+            spare: Mutex::new(Tally::new()),
+        }
+    }
+
+    /// Counts one judged point of the series of `held`.
+    pub(crate) fn record(&self, held: &Held, judged: Judged) {
+        let shard = &self.shards[thread_number() % self.shards.len()];
+        lock(&shard.0).record(held, judged);
+    }
+
+    /// Takes what was counted since the last call.
+    pub(crate) fn take(&self) -> Total {
+        let mut total = Total::default();
+        let mut spare = lock(&self.spare);
+        for shard in &self.shards {
+            mem::swap(&mut *lock(&shard.0), &mut *spare);
+            spare.pour_into(&mut total);
+        }
+        total
+    }
+}
+
+/// A number that this thread keeps; numbers go up from 0.
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed));
+    }
+    NUMBER.get()
+}
+
+fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+    // A tally that misses part of one request is still worth more than none.
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Tally {
+    fn new() -> Self {
+        Self {
+            count: 0,
+            anomalies: 0,
+            hits: 0,
+            nanos: 0,
+            buckets: vec![0; LatencyHistogram::BUCKETS].into(),
+            usage: HashMap::default(),
+            durations: metrics::REQUEST_DURATION.local(),
+        }
+    }
+
+    fn record(&mut self, held: &Held, judged: Judged) {
+        let nanos = u64::try_from(judged.took.as_nanos()).unwrap_or(u64::MAX);
+        self.count += 1;
+        self.anomalies += u64::from(judged.anomaly);
+        self.hits += u64::from(judged.hit);
+        self.nanos = self.nanos.saturating_add(nanos);
+        self.buckets[usize::from(LatencyHistogram::bucket_of(nanos))] += 1;
+        self.durations.observe(judged.took.as_secs_f64());
+        if let Some(used) = self.usage.get_mut(&held.series) {
+            *used += 1;
+        } else if self.usage.len() < MAX_SERIES {
+            self.usage.insert(held.series.clone(), 1);
+        }
+    }
+
+    /// Adds all of this to `total` and starts from nothing.
+    fn pour_into(&mut self, total: &mut Total) {
+        if self.count == 0 {
+            return;
+        }
+        total.count += mem::take(&mut self.count);
+        total.anomalies += mem::take(&mut self.anomalies);
+        total.hits += mem::take(&mut self.hits);
+        total.nanos = total.nanos.saturating_add(mem::take(&mut self.nanos));
+        for (bucket, count) in (0..).zip(&mut self.buckets) {
+            total.histogram.add(bucket, mem::take(count));
+        }
+        for (series, used) in self.usage.drain() {
+            *total.usage.entry(series).or_default() += used;
+        }
+        self.durations.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{Point, Version};
+    use detector::Model;
+
+    use super::*;
+
+    fn held(series: &str) -> Held {
+        let points = [1.0, 2.0, 3.0].map(|value| Point {
+            timestamp: 0,
+            value,
+        });
+        Held {
+            series: SeriesId::new(series).unwrap(),
+            version: Version::new(1).unwrap(),
+            model: Model::fit(&points).unwrap(),
+        }
+    }
+
+    fn judged(nanos: u64) -> Judged {
+        Judged {
+            anomaly: false,
+            hit: true,
+            took: Duration::from_nanos(nanos),
+        }
+    }
+
+    #[test]
+    fn what_all_threads_judge_is_counted_once_while_it_is_being_read() {
+        let recorder = Recorder::new();
+        let read = std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let recorder = &recorder;
+                scope.spawn(move || {
+                    let held = held(&format!("s{}", thread % 4));
+                    for i in 0..1_000 {
+                        let anomaly = i % 10 == 0;
+                        recorder.record(
+                            &held,
+                            Judged {
+                                anomaly,
+                                ..judged(50)
+                            },
+                        );
+                    }
+                });
+            }
+            let mut read: Vec<Total> = Vec::new();
+            while read.iter().map(|t| t.count).sum::<u64>() < 8_000 {
+                read.push(recorder.take());
+            }
+            read
+        });
+        let sum = |of: fn(&Total) -> u64| read.iter().map(of).sum::<u64>();
+        assert_eq!(sum(|t| t.count), 8_000);
+        assert_eq!(sum(|t| t.anomalies), 800);
+        assert_eq!(sum(|t| t.hits), 8_000);
+        assert_eq!(sum(|t| t.nanos), 400_000);
+        assert_eq!(sum(|t| t.histogram.count()), 8_000);
+        for series in ["s0", "s1", "s2", "s3"] {
+            let used = read.iter().filter_map(|t| t.usage.get(series));
+            assert_eq!(used.sum::<u64>(), 2_000, "{series}");
+        }
+        assert_eq!(recorder.take(), Total::default());
+    }
+
+    #[test]
+    fn series_beyond_what_a_shard_tells_apart_still_count() {
+        let recorder = Recorder::new();
+        for i in 0..MAX_SERIES + 10 {
+            recorder.record(&held(&format!("s{i}")), judged(1_000));
+        }
+        recorder.record(&held("s0"), judged(1_000));
+        let total = recorder.take();
+        assert_eq!(total.count, MAX_SERIES as u64 + 11);
+        assert_eq!(total.usage.len(), MAX_SERIES);
+        assert_eq!(total.usage.values().sum::<u64>(), MAX_SERIES as u64 + 1);
+    }
+}
