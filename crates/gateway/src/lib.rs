@@ -1,1 +1,135 @@
-//! The public door: routes, limits, sheds load.
+//! The public door: routes, limits, sheds load. Bodies go through it; none is parsed.
+
+mod config;
+mod failure;
+mod forward;
+mod freshness;
+mod healthcheck;
+mod limits;
+mod metrics;
+mod routes;
+mod upstream;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use service::{
+    admin::Admin,
+    health::{Health, Need},
+    http::{Listener, ServerConfig},
+};
+use tokio_util::sync::CancellationToken;
+
+pub use config::{Config, Settings};
+use forward::Forwarder;
+pub use upstream::{InvalidOrigins, Origins, Upstream};
+
+/// How long a service may take to show that it is there.
+const REACH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The services behind the door.
+#[derive(Clone)]
+pub struct Backends {
+    /// Fits and plots.
+    pub trainer: Upstream,
+    /// Predicts.
+    pub predictor: Upstream,
+}
+
+/// The gateway, bound to its port and not serving yet.
+pub struct Gateway {
+    listener: Listener,
+    server: ServerConfig,
+    forwarder: Arc<Forwarder>,
+}
+
+/// Serves the gateway that `config` describes until `shutdown` is cancelled.
+///
+/// # Errors
+/// When a port cannot be bound or served.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let backends = Backends {
+        trainer: Upstream::http(config.trainer_url.clone()),
+        predictor: Upstream::http(config.predictor_url.clone()),
+    };
+    let address = config.app_addr();
+    let admin_address = config.admin_addr();
+    let gateway = Gateway::bind(address, config.server, config.settings, backends).await?;
+    let admin = Admin::bind(admin_address, gateway.health(&shutdown)).await?;
+    tracing::info!(
+        address = %gateway.addr(),
+        admin = %admin.addr(),
+        trainer = %config.trainer_url,
+        predictor = %config.predictor_url,
+        "listening"
+    );
+    tokio::try_join!(gateway.serve(shutdown.clone()), admin.serve(shutdown))?;
+    Ok(())
+}
+
+impl Gateway {
+    /// Binds `address`; port 0 takes any free one.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    pub async fn bind(
+        address: SocketAddr,
+        server: ServerConfig,
+        settings: Settings,
+        backends: Backends,
+    ) -> anyhow::Result<Self> {
+        let forwarder = Forwarder::new(settings, backends.trainer, backends.predictor);
+        Ok(Self {
+            listener: Listener::bind(address)?,
+            server,
+            forwarder: Arc::new(forwarder),
+        })
+    }
+
+    /// Where clients are served.
+    pub fn addr(&self) -> SocketAddr {
+        self.listener.addr()
+    }
+
+    /// The routes for clients, without those about health: [`Self::serve`] adds them.
+    pub fn router(&self) -> Router {
+        routes::routes(Arc::clone(&self.forwarder))
+    }
+
+    /// Ready while both services answer and `shutdown` is not cancelled.
+    pub fn health(&self, shutdown: &CancellationToken) -> Health {
+        let (trainer, predictor) = (&self.forwarder.trainer, &self.forwarder.predictor);
+        let health = Health::new(shutdown.clone());
+        let health = reachable(health, "trainer", trainer.clone());
+        reachable(health, "predictor", predictor.clone())
+    }
+
+    /// Serves until `shutdown` is cancelled, then ends what is in flight.
+    ///
+    /// # Errors
+    /// When a worker cannot be started.
+    pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let health = self.health(&shutdown);
+        self.serve_with(health, shutdown).await
+    }
+
+    /// As [`Self::serve`], with `health` on the public port: for one that knows of more than the gateway does.
+    ///
+    /// # Errors
+    /// When a worker cannot be started.
+    pub async fn serve_with(
+        self,
+        health: Health,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let app = self.router().merge(health.routes());
+        service::http::serve(self.listener, app, self.server, shutdown).await
+    }
+}
+
+fn reachable(health: Health, name: &'static str, upstream: Upstream) -> Health {
+    health.with(name, Need::Required, REACH_TIMEOUT, move || {
+        let upstream = upstream.clone();
+        async move { upstream.reach(REACH_TIMEOUT).await }
+    })
+}

@@ -1,0 +1,110 @@
+//! Settings of the gateway.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use service::{http::ServerConfig, telemetry::TelemetryConfig};
+
+use crate::upstream::Origins;
+
+/// The public door of the anomaly detection platform.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "gateway", version)]
+pub struct Config {
+    /// Logs.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+    /// The HTTP server.
+    #[command(flatten)]
+    pub server: ServerConfig,
+    /// Limits.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Address to listen on.
+    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
+    pub app_host: IpAddr,
+    /// Port for clients.
+    #[arg(long, env = "APP_PORT", default_value_t = 8080)]
+    pub app_port: u16,
+    /// Port for operators: metrics and health.
+    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
+    pub admin_port: u16,
+    /// Where the trainer answers: `http://host:port`, several separated by commas.
+    #[arg(long, env = "TRAINER_URL", default_value = "http://trainer:9000")]
+    pub trainer_url: Origins,
+    /// Where the predictor answers: `http://host:port`, several separated by commas.
+    #[arg(long, env = "PREDICTOR_URL", default_value = "http://predictor:9000")]
+    pub predictor_url: Origins,
+}
+
+impl Config {
+    /// Where clients are served.
+    pub(crate) fn app_addr(&self) -> SocketAddr {
+        (self.app_host, self.app_port).into()
+    }
+
+    /// Where operators are served.
+    pub(crate) fn admin_addr(&self) -> SocketAddr {
+        (self.app_host, self.admin_port).into()
+    }
+}
+
+/// What the gateway allows.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// Largest body of a fit, in bytes.
+    #[arg(long, env = "MAX_BODY_BYTES", default_value_t = 64 * 1024 * 1024)]
+    pub max_body_bytes: u64,
+    /// Predictions in flight at once; further ones are refused.
+    #[arg(long, env = "MAX_INFLIGHT_PREDICT", default_value_t = 2048)]
+    pub max_inflight_predict: usize,
+    /// Fits in flight at once; further ones are refused.
+    #[arg(long, env = "MAX_INFLIGHT_FIT", default_value_t = 64)]
+    pub max_inflight_fit: usize,
+    /// Plots in flight at once; further ones are refused.
+    #[arg(long, env = "MAX_INFLIGHT_PLOT", default_value_t = 16)]
+    pub max_inflight_plot: usize,
+    /// Milliseconds that the predictor has to answer.
+    #[arg(long, env = "PREDICT_TIMEOUT_MS", default_value_t = 5_000)]
+    pub predict_timeout_ms: u64,
+    /// Milliseconds that the trainer has to answer once it has all of a fit, and that it may stall before.
+    #[arg(long, env = "FIT_TIMEOUT_MS", default_value_t = 60_000)]
+    pub fit_timeout_ms: u64,
+    /// Milliseconds that the trainer has to draw a plot.
+    #[arg(long, env = "PLOT_TIMEOUT_MS", default_value_t = 60_000)]
+    pub plot_timeout_ms: u64,
+}
+
+impl Settings {
+    pub(crate) fn predict_timeout(&self) -> Duration {
+        Duration::from_millis(self.predict_timeout_ms)
+    }
+
+    pub(crate) fn fit_timeout(&self) -> Duration {
+        Duration::from_millis(self.fit_timeout_ms)
+    }
+
+    pub(crate) fn plot_timeout(&self) -> Duration {
+        Duration::from_millis(self.plot_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn the_gateway_starts_from_nothing_and_refuses_urls_it_would_misread() {
+        let config = Config::try_parse_from(["gateway"]).unwrap();
+        assert_eq!(config.app_addr(), "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(config.admin_addr(), "127.0.0.1:9090".parse().unwrap());
+        for url in ["https://trainer", "http://trainer/api", "trainer:9000"] {
+            let parsed = Config::try_parse_from(["gateway", "--trainer-url", url]);
+            assert_eq!(parsed.unwrap_err().exit_code(), 2, "{url}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What a client hears when a service gave no reply, and what the log does.
+
+use std::{
+    error::Error as _,
+    fmt::Write as _,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::StatusCode;
+use service::http::ProblemReply;
+
+use crate::{metrics, upstream::Error};
+
+/// When a client should come again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The answer to a client when `service` gave none.
+pub(crate) fn no_reply(service: &'static str, error: Error) -> ProblemReply {
+    let (status, code, detail) = match &error {
+        Error::Client(problem) => return problem.clone(),
+        Error::Unreachable(_) | Error::Gone(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream_unavailable",
+            "The service is not available",
+        ),
+        Error::Timeout(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream_timeout",
+            "The service did not answer in time",
+        ),
+        Error::Broke(_) | Error::Bad(_) => (
+            StatusCode::BAD_GATEWAY,
+            "bad_gateway",
+            "The service gave no valid answer",
+        ),
+    };
+    metrics::FAILURES.with_label_values(&[code]).inc();
+    if let Some(left_out) = THROTTLE.pass() {
+        tracing::error!(service, code, left_out, error = chain(&error), "no reply");
+    }
+    let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER);
+    ProblemReply {
+        retry_after,
+        ..ProblemReply::new(status, code, detail)
+    }
+}
+
+/// The answer to a client when `service` told nothing that is of use for the health check.
+pub(crate) fn no_figures(service: &'static str, why: impl std::fmt::Display) -> ProblemReply {
+    tracing::error!(service, %why, "no figures for the health check");
+    ProblemReply {
+        retry_after: Some(RETRY_AFTER),
+        ..ProblemReply::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream_unavailable",
+            "The service is not available",
+        )
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Keeps the log readable, and the disk free, while a service is away: every request fails then.
+static THROTTLE: Throttle = Throttle::new();
+
+/// The most lines a second.
+const LINES: u64 = 10;
+
+/// The time from which seconds are counted.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Lets so many lines a second through.
+struct Throttle {
+    second: AtomicU64,
+    lines: AtomicU64,
+    left_out: AtomicU64,
+}
+
+impl Throttle {
+    const fn new() -> Self {
+        Self {
+            second: AtomicU64::new(0),
+            lines: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a line may be written now, and how many were left out since the last one.
+    fn pass(&self) -> Option<u64> {
+        self.pass_in(START.elapsed().as_secs())
+    }
+
+    fn pass_in(&self, second: u64) -> Option<u64> {
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            self.lines.store(0, Ordering::Relaxed);
+        }
+        if self.lines.fetch_add(1, Ordering::Relaxed) < LINES {
+            return Some(self.left_out.swap(0, Ordering::Relaxed));
+        }
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::upstream::BadReply;
+
+    #[test]
+    fn a_client_hears_nothing_internal_and_the_log_hears_all() {
+        let refused = Error::Unreachable(io::Error::other("10.0.0.7:9000: refused"));
+        assert_eq!(
+            chain(&refused),
+            "no backend can be reached: 10.0.0.7:9000: refused"
+        );
+        let problem = no_reply("trainer", refused);
+        assert_eq!(
+            (problem.status.as_u16(), problem.code, &*problem.detail),
+            (503, "upstream_unavailable", "The service is not available")
+        );
+        assert!(problem.retry_after.is_some());
+        let problem = no_reply("trainer", Error::Bad(BadReply::NoLength));
+        assert_eq!(
+            (problem.status.as_u16(), problem.code),
+            (502, "bad_gateway")
+        );
+        assert!(problem.retry_after.is_none());
+    }
+
+    #[test]
+    fn a_flood_of_failures_is_a_trickle_of_lines() {
+        let throttle = Throttle::new();
+        let written = (0..1000).filter_map(|_| throttle.pass_in(7)).count();
+        assert_eq!(written, 10);
+        assert_eq!(throttle.pass_in(8), Some(990));
+        assert_eq!(throttle.pass_in(8), Some(0));
+    }
+}

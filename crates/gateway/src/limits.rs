@@ -1,0 +1,137 @@
+//! How many requests of a kind are in flight at once. One more is refused at once: nothing waits in a queue.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Frame, SizeHint};
+use service::http::{Fallible, ProblemReply};
+
+use crate::metrics::Route;
+
+/// A number of places for one kind of request.
+pub(crate) struct Limit {
+    route: Route,
+    places: usize,
+    taken: Arc<AtomicUsize>,
+    /// When a client that was refused should come again.
+    retry_after: Duration,
+}
+
+/// A place, until it is dropped.
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Limit {
+    pub(crate) fn new(route: Route, places: usize, retry_after: Duration) -> Self {
+        Self {
+            route,
+            places,
+            taken: Arc::default(),
+            retry_after,
+        }
+    }
+
+    /// A place.
+    ///
+    /// # Errors
+    /// 503 when all are taken.
+    pub(crate) fn take(&self) -> Fallible<Place> {
+        let place = Place(Arc::clone(&self.taken));
+        let before = self.taken.fetch_add(1, Ordering::Relaxed);
+        if before < self.places {
+            return Ok(place);
+        }
+        self.route.count_shed();
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Err(ProblemReply {
+            retry_after: Some(self.retry_after),
+            ..ProblemReply::new(status, "overloaded", "Too many requests in flight")
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Place {
+    /// Keeps the place until the client has all of `response`.
+    pub(crate) fn until_sent(self, response: Response) -> Response {
+        response.map(|body| Body::new(Placed { body, _place: self }))
+    }
+}
+
+/// A body that has its place.
+struct Placed {
+    body: Body,
+    _place: Place,
+}
+
+impl http_body::Body for Placed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_it_is_dropped() {
+        let limit = Limit::new(Route::Fit, 2, Duration::from_millis(100));
+        let (first, _second) = (limit.take(), limit.take());
+        assert!(first.is_ok());
+        // A refusal takes nothing.
+        for _ in 0..3 {
+            let refused = limit.take().err().unwrap();
+            assert_eq!(
+                (refused.status, refused.code, refused.retry_after),
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "overloaded",
+                    Some(Duration::from_millis(100))
+                )
+            );
+        }
+        drop(first);
+        assert!(limit.take().is_ok());
+    }
+
+    #[test]
+    fn a_place_is_kept_while_the_reply_is_sent() {
+        let limit = Limit::new(Route::Plot, 1, Duration::ZERO);
+        let place = limit.take().ok().unwrap();
+        let response = place.until_sent("body".into_response());
+        assert!(limit.take().is_err());
+        drop(response);
+        assert!(limit.take().is_ok());
+    }
+}

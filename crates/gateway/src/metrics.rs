@@ -1,0 +1,180 @@
+//! What the gateway counts for Prometheus.
+
+use std::{sync::LazyLock, time::Instant};
+
+use axum::response::Response;
+use prometheus::{
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    register_histogram_vec, register_int_counter, register_int_counter_vec, register_int_gauge_vec,
+};
+
+/// What a client asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Fit,
+    Predict,
+    Plot,
+    Healthcheck,
+    /// A path or method that does not exist.
+    Other,
+}
+
+const ROUTES: [(Route, &str); 5] = [
+    (Route::Fit, "fit"),
+    (Route::Predict, "predict"),
+    (Route::Plot, "plot"),
+    (Route::Healthcheck, "healthcheck"),
+    (Route::Other, "other"),
+];
+
+/// By the first digit of the status.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+static REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "anomaly_gateway_requests_total",
+        "Requests answered, by route and class of status.",
+        &["route", "status"]
+    )
+    .expect("registered once")
+});
+
+static SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    register_histogram_vec!(
+        "anomaly_gateway_request_seconds",
+        "Time from the head of a request to the head of its reply, by route.",
+        &["route"],
+        vec![
+            0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0
+        ]
+    )
+    .expect("registered once")
+});
+
+static IN_FLIGHT: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    register_int_gauge_vec!(
+        "anomaly_gateway_in_flight",
+        "Requests being answered, by route.",
+        &["route"]
+    )
+    .expect("registered once")
+});
+
+static SHED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "anomaly_gateway_shed_total",
+        "Requests refused because too many were in flight, by route.",
+        &["route"]
+    )
+    .expect("registered once")
+});
+
+/// Connections to services that were tried.
+pub(crate) static CONNECTS: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "anomaly_gateway_upstream_connects_total",
+        "Connections to services that were tried."
+    )
+    .expect("registered once")
+});
+
+/// Connections to services that came to nothing.
+pub(crate) static CONNECT_ERRORS: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "anomaly_gateway_upstream_connect_errors_total",
+        "Connections to services that came to nothing."
+    )
+    .expect("registered once")
+});
+
+/// Calls repeated because a used connection had ended.
+pub(crate) static RETRIES: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "anomaly_gateway_upstream_retries_total",
+        "Calls repeated because a used connection had ended."
+    )
+    .expect("registered once")
+});
+
+/// Calls without a reply, by kind of failure.
+pub(crate) static FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "anomaly_gateway_upstream_failures_total",
+        "Calls to services that got no reply, by the code that the client was given.",
+        &["code"]
+    )
+    .expect("registered once")
+});
+
+/// The figures of one route, looked up once.
+struct RouteFigures {
+    requests: [IntCounter; CLASSES.len()],
+    seconds: Histogram,
+    in_flight: IntGauge,
+    shed: IntCounter,
+}
+
+static FIGURES: LazyLock<[RouteFigures; ROUTES.len()]> = LazyLock::new(|| {
+    ROUTES.map(|(_, route)| RouteFigures {
+        requests: CLASSES.map(|class| REQUESTS.with_label_values(&[route, class])),
+        seconds: SECONDS.with_label_values(&[route]),
+        in_flight: IN_FLIGHT.with_label_values(&[route]),
+        shed: SHED.with_label_values(&[route]),
+    })
+});
+
+impl Route {
+    fn figures(self) -> &'static RouteFigures {
+        &FIGURES[self as usize]
+    }
+
+    /// Counts a request that was refused.
+    pub(crate) fn count_shed(self) {
+        self.figures().shed.inc();
+    }
+}
+
+/// A request being answered. Dropped without an answer (the client went away), it counts as ended only.
+pub(crate) struct Measured {
+    figures: &'static RouteFigures,
+    since: Instant,
+}
+
+impl Measured {
+    /// A request to `route` begins.
+    pub(crate) fn start(route: Route) -> Self {
+        let figures = route.figures();
+        figures.in_flight.inc();
+        Self {
+            figures,
+            since: Instant::now(),
+        }
+    }
+
+    /// It is answered.
+    pub(crate) fn answered(self, response: &Response) {
+        self.figures
+            .seconds
+            .observe(self.since.elapsed().as_secs_f64());
+        let class = usize::from(response.status().as_u16() / 100).clamp(1, CLASSES.len());
+        self.figures.requests[class - 1].inc();
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.figures.in_flight.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_found_by_their_route() {
+        for (index, (route, _)) in ROUTES.iter().enumerate() {
+            assert_eq!(*route as usize, index);
+        }
+    }
+}

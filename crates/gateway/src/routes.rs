@@ -1,0 +1,70 @@
+//! What clients can ask for.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use service::http::Fallible;
+
+use crate::{
+    forward::Forwarder,
+    healthcheck,
+    metrics::{Measured, Route},
+};
+
+/// All routes but those about the gateway's own health.
+pub(crate) fn routes(forwarder: Arc<Forwarder>) -> Router {
+    Router::new()
+        .route("/fit/{series_id}", post(fit))
+        .route("/predict/{series_id}", post(predict))
+        .route("/plot", get(plot))
+        .route("/healthcheck", get(healthcheck))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(forwarder)
+}
+
+async fn fit(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    measured(Route::Fit, forwarder.fit(parts, body)).await
+}
+
+async fn predict(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    measured(Route::Predict, forwarder.predict(parts, body)).await
+}
+
+async fn plot(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    measured(Route::Plot, forwarder.plot(parts)).await
+}
+
+async fn healthcheck(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let reply = healthcheck::healthcheck(&forwarder, &parts);
+    measured(Route::Healthcheck, reply).await
+}
+
+async fn not_found() -> Response {
+    measured(Route::Other, async {
+        Err(service::http::not_found().await)
+    })
+    .await
+}
+
+async fn method_not_allowed() -> Response {
+    let refusal = async { Err(service::http::method_not_allowed().await) };
+    measured(Route::Other, refusal).await
+}
+
+/// Counts and times `reply`.
+async fn measured(route: Route, reply: impl Future<Output = Fallible<Response>>) -> Response {
+    let request = Measured::start(route);
+    let response = reply.await.unwrap_or_else(IntoResponse::into_response);
+    request.answered(&response);
+    response
+}

@@ -1,0 +1,162 @@
+//! One backend: its addresses, and whether it was there a moment ago.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{net::TcpStream, sync::Mutex, time::timeout};
+
+use super::origin::Origin;
+
+/// How long a backend that did not accept is left alone while there are others.
+const AWAY_FOR: Duration = Duration::from_millis(500);
+
+/// How long a backend has to accept.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the answer of the name service is used.
+const ADDRESSES_LAST: Duration = Duration::from_secs(5);
+
+/// The time from which the others here are counted.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// A place that answers for a service.
+pub(super) struct Backend {
+    origin: Origin,
+    /// Milliseconds after [`START`] until which it counts as away.
+    away_until: AtomicU64,
+    addresses: Mutex<Option<Addresses>>,
+    /// Which of several addresses is next.
+    turn: AtomicUsize,
+}
+
+struct Addresses {
+    found: Vec<SocketAddr>,
+    at: Instant,
+}
+
+impl Backend {
+    pub(super) fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            away_until: AtomicU64::new(0),
+            addresses: Mutex::new(None),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// Host and port as they were configured.
+    pub(super) fn authority(&self) -> &str {
+        &self.origin.authority
+    }
+
+    /// Whether it did not accept a moment ago.
+    pub(super) fn is_away(&self) -> bool {
+        // The clock is looked at only for a backend that was away at some time.
+        let until = self.away_until.load(Ordering::Relaxed);
+        until != 0 && now_millis() < until
+    }
+
+    /// A new connection, within a second. A backend that does not accept counts as away for a while.
+    ///
+    /// # Errors
+    /// Why the last of its addresses, or its name, gave none.
+    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
+        let result = match timeout(CONNECT_TIMEOUT, self.try_addresses()).await {
+            Ok(result) => result,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        let until = match &result {
+            Ok(_) => 0,
+            Err(_) => now_millis() + millis(AWAY_FOR),
+        };
+        self.away_until.store(until, Ordering::Relaxed);
+        let stream = result?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn try_addresses(&self) -> io::Result<TcpStream> {
+        let addresses = self.addresses().await?;
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut failure = io::Error::new(io::ErrorKind::NotFound, "name has no address");
+        for step in 0..addresses.len() {
+            let address = addresses[first.wrapping_add(step) % addresses.len()];
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = error,
+            }
+        }
+        // The name may stand for another machine by now.
+        *self.addresses.lock().await = None;
+        Err(failure)
+    }
+
+    /// The addresses of the host. Asked once at a time: a lookup takes a thread.
+    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        let mut known = self.addresses.lock().await;
+        if let Some(addresses) = &*known
+            && addresses.at.elapsed() < ADDRESSES_LAST
+        {
+            return Ok(addresses.found.clone());
+        }
+        let host = (self.origin.host.as_str(), self.origin.port);
+        let found: Vec<_> = tokio::net::lookup_host(host).await?.collect();
+        *known = Some(Addresses {
+            found: found.clone(),
+            at: Instant::now(),
+        });
+        Ok(found)
+    }
+}
+
+fn now_millis() -> u64 {
+    millis(START.elapsed())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn backend(port: u16) -> Backend {
+        Backend::new(Origin {
+            host: "localhost".to_owned(),
+            port,
+            authority: format!("localhost:{port}"),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_backend_is_away_from_a_refusal_to_the_next_connection() -> anyhow::Result<()> {
+        let listener = TcpListener::bind(("localhost", 0))?;
+        let port = listener.local_addr()?.port();
+        drop(listener);
+        let backend = backend(port);
+        assert!(!backend.is_away());
+        assert!(backend.connect().await.is_err());
+        assert!(backend.is_away());
+        let _listener = TcpListener::bind(("localhost", port))?;
+        backend.connect().await?;
+        assert!(!backend.is_away());
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_name_without_address_is_an_error() {
+        let mut backend = backend(1);
+        backend.origin.host = "no-such-host.invalid".to_owned();
+        assert!(backend.connect().await.is_err());
+    }
+}

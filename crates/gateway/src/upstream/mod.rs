@@ -1,0 +1,136 @@
+//! The hop to trainer and predictor: over HTTP, or within the process. Nothing outside knows which.
+
+mod backend;
+mod body;
+mod connection;
+mod decode;
+mod http;
+mod local;
+mod origin;
+mod pool;
+mod request;
+mod response;
+#[cfg(test)]
+mod split_tests;
+mod upload;
+
+use std::{io, time::Duration};
+
+use axum::{Router, response::Response};
+use bytes::Bytes;
+use service::http::ProblemReply;
+
+pub use origin::{InvalidOrigins, Origins};
+pub(crate) use request::RequestHead;
+pub(crate) use response::BadReply;
+pub(crate) use upload::Upload;
+
+/// A service that answers calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstream(Way);
+
+#[derive(Clone)]
+enum Way {
+    Http(http::Http),
+    Local(local::Local),
+}
+
+/// What a service is asked.
+pub(crate) struct Call {
+    /// Method, path and headers.
+    pub(crate) head: RequestHead,
+    /// The body.
+    pub(crate) payload: Payload,
+    /// How long an answer may take once the service has the request, and how long either side may stall before that.
+    pub(crate) patience: Duration,
+}
+
+/// The body of a call.
+pub(crate) enum Payload {
+    /// All of it. Such a call may reach the service twice.
+    Whole(Bytes),
+    /// As it comes from the client. Such a call reaches the service at most once.
+    Streamed(Upload),
+}
+
+/// Why a call got no reply.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// No backend accepts connections.
+    #[error("no backend can be reached")]
+    Unreachable(#[source] io::Error),
+    /// The backend ended the connection and said nothing.
+    #[error("connection ended before the reply")]
+    Gone(#[source] io::Error),
+    /// The backend ended the connection in the middle of its reply.
+    #[error("connection ended within the reply")]
+    Broke(#[source] io::Error),
+    /// What the backend sent is no HTTP reply.
+    #[error("reply is not understood")]
+    Bad(#[source] BadReply),
+    /// The backend kept still for this long.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The client did not send its body as it should.
+    #[error("{}", .0.detail)]
+    Client(ProblemReply),
+}
+
+impl Upstream {
+    /// A service at `origins`, over HTTP/1.1. Connections are opened when they are needed.
+    pub fn http(origins: Origins) -> Self {
+        Self(Way::Http(http::Http::new(origins)))
+    }
+
+    /// A service in this process. `router` is one without [`service::http::with_context`]: the request's context goes along.
+    pub fn local(router: Router) -> Self {
+        Self(Way::Local(local::Local::new(router)))
+    }
+
+    /// Whether the service answers at all: any reply will do.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(crate) async fn reach(&self, patience: Duration) -> Result<(), Error> {
+        match &self.0 {
+            Way::Local(_) => Ok(()),
+            Way::Http(_) => {
+                let head = RequestHead::get("/livez", None);
+                self.call(Call::whole(head, Bytes::new(), patience))
+                    .await
+                    .map(drop)
+            }
+        }
+    }
+
+    /// Sends `call` and returns the reply, whatever its status.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn call(&self, call: Call) -> Result<Response, Error> {
+        match &self.0 {
+            Way::Http(http) => http.call(call).await,
+            Way::Local(local) => local.call(call).await,
+        }
+    }
+}
+
+impl Call {
+    /// A call that may reach the service twice.
+    pub(crate) fn whole(head: RequestHead, body: Bytes, patience: Duration) -> Self {
+        Self {
+            head,
+            payload: Payload::Whole(body),
+            patience,
+        }
+    }
+
+    /// A call that reaches the service at most once.
+    pub(crate) fn streamed(head: RequestHead, upload: Upload, patience: Duration) -> Self {
+        Self {
+            head,
+            payload: Payload::Streamed(upload),
+            patience,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Connections to the backends of one service.
+//!
+//! Idle connections belong to the thread that they were used on: a worker's connections live on its own runtime, need no lock,
+//! and wake no other thread.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use super::{backend::Backend, connection::Connection, origin::Origins};
+use crate::metrics;
+
+/// The most idle connections a thread keeps to one backend.
+const MAX_IDLE: usize = 512;
+
+/// Which connections will do for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// Any: the request can be repeated.
+    Any,
+    /// One that the backend has no reason to be closing right now: the request cannot be repeated.
+    Lively,
+    /// A new one.
+    New,
+}
+
+impl Want {
+    /// How long a connection may have been idle. Our services close theirs after 30 s.
+    fn idle_for_at_most(self) -> Option<Duration> {
+        match self {
+            Self::Any => Some(Duration::from_secs(15)),
+            Self::Lively => Some(Duration::from_secs(1)),
+            Self::New => None,
+        }
+    }
+}
+
+/// The backends of one service and the connections to them.
+pub(super) struct Pool {
+    /// Which of a thread's pools is this one's.
+    id: usize,
+    backends: Vec<Backend>,
+}
+
+thread_local! {
+    /// This thread's idle connections, by the id of their pool.
+    static IDLE: RefCell<Vec<Idle>> = const { RefCell::new(Vec::new()) };
+}
+
+/// One thread's part of a pool.
+#[derive(Default)]
+struct Idle {
+    /// Which backend is next.
+    turn: usize,
+    /// By backend; the longest idle connection is in front.
+    connections: Vec<VecDeque<Connection>>,
+}
+
+impl Pool {
+    pub(super) fn new(origins: Origins) -> Self {
+        static POOLS: AtomicUsize = AtomicUsize::new(0);
+        Self {
+            id: POOLS.fetch_add(1, Ordering::Relaxed),
+            backends: origins.0.into_iter().map(Backend::new).collect(),
+        }
+    }
+
+    /// A connection to the backend whose turn it is, or to the next that is there.
+    ///
+    /// # Errors
+    /// Why the last backend asked did not accept.
+    pub(super) async fn take(&self, want: Want) -> io::Result<Connection> {
+        let first = self.with_idle(|idle| {
+            idle.turn = (idle.turn + 1) % self.backends.len();
+            idle.turn
+        });
+        let all_away = self.backends.iter().all(Backend::is_away);
+        let mut failure = io::Error::from(io::ErrorKind::NotFound);
+        for step in 0..self.backends.len() {
+            let index = (first + step) % self.backends.len();
+            if self.backends[index].is_away() && !all_away {
+                continue;
+            }
+            if let Some(connection) = self.idle(index, want) {
+                return Ok(connection);
+            }
+            match self.connect(index).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Keeps `connection` for the next request on this thread, unless more came on it than the reply.
+    pub(super) fn give_back(&self, mut connection: Connection) {
+        if !connection.input.is_empty() {
+            return;
+        }
+        connection.rest();
+        self.with_idle(|idle| {
+            let connections = &mut idle.connections[connection.backend];
+            let too_old = |connection: &Connection| {
+                Some(connection.idle_for()) > Want::Any.idle_for_at_most()
+            };
+            if connections.len() == MAX_IDLE || connections.front().is_some_and(too_old) {
+                connections.pop_front();
+            }
+            connections.push_back(connection);
+        });
+    }
+
+    /// Host and port of a connection's backend.
+    pub(super) fn authority(&self, connection: &Connection) -> &str {
+        self.backends[connection.backend].authority()
+    }
+
+    async fn connect(&self, index: usize) -> io::Result<Connection> {
+        metrics::CONNECTS.inc();
+        match self.backends[index].connect().await {
+            Ok(stream) => Ok(Connection::new(stream, index)),
+            Err(error) => {
+                metrics::CONNECT_ERRORS.inc();
+                let place = self.backends[index].authority();
+                Err(io::Error::new(error.kind(), format!("{place}: {error}")))
+            }
+        }
+    }
+
+    /// The idle connection used last, if it is still open.
+    fn idle(&self, index: usize, want: Want) -> Option<Connection> {
+        let limit = want.idle_for_at_most()?;
+        self.with_idle(|idle| {
+            let connections = &mut idle.connections[index];
+            while let Some(connection) = connections.pop_back() {
+                // The others have been idle for longer still.
+                if connection.idle_for() > limit {
+                    match want {
+                        Want::Any => connections.clear(),
+                        Want::Lively | Want::New => connections.push_back(connection),
+                    }
+                    return None;
+                }
+                if connection.is_open() {
+                    return Some(connection);
+                }
+            }
+            None
+        })
+    }
+
+    fn with_idle<T>(&self, work: impl FnOnce(&mut Idle) -> T) -> T {
+        IDLE.with_borrow_mut(|pools| {
+            if pools.len() <= self.id {
+                pools.resize_with(self.id + 1, Idle::default);
+            }
+            let idle = &mut pools[self.id];
+            if idle.connections.is_empty() {
+                idle.connections
+                    .resize_with(self.backends.len(), VecDeque::new);
+            }
+            work(idle)
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! Fits: streamed through, bounded, and remembered.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::{
+    door::{Door, POINT},
+    fake::{Fake, reply},
+};
+
+#[tokio::test]
+async fn a_fit_is_sent_on_while_it_comes() -> anyhow::Result<()> {
+    let came = Arc::new(Notify::new());
+    let notify = Arc::clone(&came);
+    let fake = Fake::start(move |mut peer| {
+        let notify = Arc::clone(&notify);
+        async move {
+            let head = peer.head().await.unwrap_or_default();
+            let (first, rest): (&[u8], &[u8]) = if head.contains("\r\ncontent-length: 6") {
+                (b"abc", b"def")
+            } else {
+                assert!(head.contains("\r\ntransfer-encoding: chunked"), "{head}");
+                (b"3\r\nabc", b"\r\n3\r\ndef\r\n0\r\n\r\n")
+            };
+            assert_eq!(peer.take(first.len()).await.as_deref(), Some(first));
+            notify.notify_one();
+            assert_eq!(peer.take(rest.len()).await.as_deref(), Some(rest));
+            peer.answer("{}").await
+        }
+    })
+    .await?;
+    let door = Door::to(&fake).await?;
+    for (lines, first, rest) in [
+        ("content-length: 6", "abc", "def"),
+        (
+            "transfer-encoding: chunked",
+            "3\r\nabc\r\n",
+            "3\r\ndef\r\n0\r\n\r\n",
+        ),
+    ] {
+        let mut client = door.client().await?;
+        let head = format!("POST /fit/s HTTP/1.1\r\nhost: x\r\n{lines}\r\n\r\n");
+        client.send(head + first).await?;
+        came.notified().await;
+        assert_eq!(client.ask(rest).await?.status, 200);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_big_fit_comes_through_byte_for_byte() -> anyhow::Result<()> {
+    let fake = Fake::answering("{}").await?;
+    let door = Door::to(&fake).await?;
+    let body: String = (0..500_000).map(|n| format!("{n},")).collect();
+    assert_eq!(
+        door.client().await?.post("/fit/s", &body).await?.status,
+        200
+    );
+    assert!(fake.last().body == body.as_bytes());
+    let chunks: String = (body.as_bytes().chunks(99_999))
+        .map(|chunk| {
+            format!(
+                "{:x}\r\n{}\r\n",
+                chunk.len(),
+                String::from_utf8_lossy(chunk)
+            )
+        })
+        .collect();
+    let request = format!(
+        "POST /fit/s HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\nt: x\r\n\r\n"
+    );
+    assert_eq!(door.client().await?.ask(request).await?.status, 200);
+    assert!(fake.last().body == body.as_bytes());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trainer_may_refuse_before_it_has_read_everything() -> anyhow::Result<()> {
+    let fake = Fake::start(|mut peer| async move {
+        peer.head().await;
+        peer.send(reply("503 Service Unavailable", "", r#"{"busy":1}"#))
+            .await?;
+        peer.until_closed().await;
+        Ok(())
+    })
+    .await?;
+    let door = Door::to(&fake).await?;
+    for _ in 0..2 {
+        let mut client = door.client().await?;
+        // The rest of the body never comes.
+        let reply = client
+            .ask("POST /fit/s HTTP/1.1\r\nhost: x\r\ncontent-length: 50000\r\n\r\n[1,2")
+            .await?;
+        assert_eq!((reply.status, &*reply.body), (503, &br#"{"busy":1}"#[..]));
+    }
+    assert_eq!(fake.accepted(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_however_it_is_sent() -> anyhow::Result<()> {
+    let fake = Fake::start(|mut peer| async move {
+        if peer.request().await.is_some() {
+            peer.answer("{}").await?;
+        }
+        Ok(())
+    })
+    .await?;
+    let url = fake.url();
+    let door = Door::open(&url, &url, &["--max-body-bytes", "1000"]).await?;
+    let (fits, exceeds) = ("x".repeat(1000), "x".repeat(1001));
+    let too_large = (413, "body_too_large".to_owned());
+
+    let mut client = door.client().await?;
+    assert_eq!(client.post("/fit/s", &fits).await?.status, 200);
+    let refused = client.post("/fit/s", &exceeds).await?;
+    assert_eq!(refused.problem(), too_large);
+    assert_eq!(
+        fake.accepted(),
+        1,
+        "nothing is sent of what is announced as too long"
+    );
+
+    let head = "POST /fit/s HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut client = door.client().await?;
+    let chunked = format!("{head}3e8\r\n{fits}\r\n0\r\n\r\n");
+    assert_eq!(client.ask(chunked).await?.status, 200);
+    for chunks in [
+        format!("3e9\r\n{exceeds}\r\n0\r\n\r\n"),
+        format!("3e8\r\n{fits}\r\n1\r\nx\r\n"),
+    ] {
+        let mut client = door.client().await?;
+        let refused = client.ask(format!("{head}{chunks}")).await?;
+        assert_eq!(refused.problem(), too_large);
+    }
+    assert_eq!(
+        fake.received().len(),
+        2,
+        "the trainer never got a whole one"
+    );
+
+    let point = "x".repeat(64 * 1024 + 1);
+    let refused = door.client().await?.post("/predict/s", &point).await?;
+    assert_eq!(refused.problem(), too_large);
+    assert_eq!(fake.received().len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_leaves_no_whole_request_behind() -> anyhow::Result<()> {
+    let broken = Arc::new(Notify::new());
+    let notify = Arc::clone(&broken);
+    let fake = Fake::start(move |mut peer| {
+        let notify = Arc::clone(&notify);
+        async move {
+            assert!(peer.request().await.is_none());
+            notify.notify_one();
+            Ok(())
+        }
+    })
+    .await?;
+    let door = Door::to(&fake).await?;
+    for (lines, part) in [
+        ("content-length: 100", "abc"),
+        ("transfer-encoding: chunked", "3\r\nabc\r\n"),
+        ("transfer-encoding: chunked", "3\r\nabc\r\nnonsense\r\n\r\n"),
+    ] {
+        let mut client = door.client().await?;
+        let head = format!("POST /fit/s HTTP/1.1\r\nhost: x\r\n{lines}\r\n\r\n{part}");
+        client.send(head).await?;
+        drop(client);
+        broken.notified().await;
+    }
+    assert_eq!(fake.received().len(), 0);
+    Ok(())
+}
+
+/// A trainer whose replies say `version` where it has a value, and a predictor.
+async fn platform(versions: &'static [&str]) -> anyhow::Result<(Door, Fake, Fake)> {
+    let trainer = Fake::start(move |mut peer| async move {
+        for version in versions {
+            if peer.request().await.is_none() {
+                return Ok(());
+            }
+            let (status, version) = version.split_once(' ').unwrap_or(("200", version));
+            let line = format!("x-model-version: {version}\r\n");
+            peer.send(reply(&format!("{status} x"), &line, "{}"))
+                .await?;
+        }
+        Ok(())
+    })
+    .await?;
+    let predictor = Fake::answering("{}").await?;
+    let door = Door::open(&trainer.url(), &predictor.url(), &[]).await?;
+    Ok((door, trainer, predictor))
+}
+
+#[tokio::test]
+async fn a_prediction_asks_for_the_version_that_a_fit_was_answered_with() -> anyhow::Result<()> {
+    let (door, _trainer, predictor) = platform(&["v2", "v12", "v3"]).await?;
+    let asked = async |series: &str| {
+        door.predict(series).await?;
+        let version = predictor.last();
+        anyhow::Ok(version.header("x-min-model-version").map(str::to_owned))
+    };
+    assert_eq!(asked("s").await?, None);
+    assert_eq!(door.fit("s").await?.header("x-model-version"), Some("v2"));
+    assert_eq!(asked("s").await?.as_deref(), Some("v2"));
+    assert_eq!(asked("s1").await?, None);
+    door.fit("s").await?;
+    assert_eq!(asked("s").await?.as_deref(), Some("v12"));
+    // The reply to an older fit may come later.
+    door.fit("s").await?;
+    assert_eq!(asked("s").await?.as_deref(), Some("v12"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_series_is_the_same_however_its_id_is_spelled() -> anyhow::Result<()> {
+    let (door, trainer, predictor) = platform(&["v5"]).await?;
+    assert_eq!(door.fit("%61%20b%C3%A9").await?.status, 200);
+    assert_eq!(trainer.last().line(), "POST /fit/%61%20b%C3%A9 HTTP/1.1");
+    door.predict("a%20b%c3%a9").await?;
+    assert_eq!(
+        predictor.last().line(),
+        "POST /predict/a%20b%c3%a9 HTTP/1.1"
+    );
+    assert_eq!(predictor.last().header("x-min-model-version"), Some("v5"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_a_fit_that_succeeded_with_a_version_is_remembered() -> anyhow::Result<()> {
+    let (door, trainer, predictor) = platform(&["400 v7", "503 v7", "7", "v0", "v1"]).await?;
+    for number in 1..=4 {
+        door.fit("s").await?;
+        assert_eq!(trainer.received().len(), number);
+        door.predict("s").await?;
+        assert_eq!(predictor.last().header("x-min-model-version"), None);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_cannot_ask_for_a_version_itself() -> anyhow::Result<()> {
+    let (door, _trainer, predictor) = platform(&["v2"]).await?;
+    let mut client = door.client().await?;
+    let line = "x-min-model-version: v999\r\n";
+    client.post_with("/predict/s", line, POINT).await?;
+    assert_eq!(predictor.last().header("x-min-model-version"), None);
+    door.fit("s").await?;
+    client.post_with("/predict/s", line, POINT).await?;
+    let head = predictor.last().head;
+    assert_eq!(head.matches("x-min-model-version").count(), 1);
+    assert_eq!(predictor.last().header("x-min-model-version"), Some("v2"));
+    Ok(())
+}

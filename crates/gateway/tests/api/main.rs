@@ -1,0 +1,14 @@
+//! The gateway from outside: a real one on a free port, in front of backends that do as the test says.
+
+mod client;
+mod door;
+mod fake;
+
+mod faults;
+mod fits;
+mod forwarding;
+mod health;
+mod hostile;
+mod local;
+mod overload;
+mod reuse;

@@ -1,0 +1,115 @@
+//! More requests than places.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    client::Client,
+    door::{Door, POINT},
+    fake::Fake,
+};
+
+/// A backend that answers as many requests as `permits` allow.
+async fn held(permits: &Arc<Semaphore>) -> anyhow::Result<Fake> {
+    let permits = Arc::clone(permits);
+    Fake::start(move |mut peer| {
+        let permits = Arc::clone(&permits);
+        async move {
+            while peer.request().await.is_some() {
+                permits.acquire().await?.forget();
+                peer.answer("{}").await?;
+            }
+            Ok(())
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn one_too_many_is_refused_at_once_and_the_others_end() -> anyhow::Result<()> {
+    for (line, argument, retry_ms) in [
+        ("POST /predict/s", "--max-inflight-predict", "100"),
+        ("POST /fit/s", "--max-inflight-fit", "1000"),
+        ("GET /plot", "--max-inflight-plot", "1000"),
+    ] {
+        let permits = Arc::new(Semaphore::new(0));
+        let fake = held(&permits).await?;
+        let door = Door::open(&fake.url(), &fake.url(), &[argument, "2"]).await?;
+        let request = format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+        let mut held = JoinSet::new();
+        for _ in 0..2 {
+            let (addr, request) = (door.addr, request.clone());
+            held.spawn(async move { Client::connect(addr).await?.ask(request).await });
+        }
+        fake.has_received(2).await?;
+        let start = Instant::now();
+        for _ in 0..5 {
+            let refused = door.client().await?.ask(&request).await?;
+            assert_eq!(refused.problem(), (503, "overloaded".to_owned()));
+            assert_eq!(refused.header("retry-after"), Some("1"));
+            assert_eq!(refused.header("retry-after-ms"), Some(retry_ms));
+        }
+        assert!(start.elapsed().as_secs() < 2);
+        // Other kinds of requests have places of their own, and a refusal takes none.
+        permits.add_permits(3);
+        while let Some(reply) = held.join_next().await {
+            assert_eq!(reply??.status, 200);
+        }
+        assert_eq!(door.client().await?.ask(&request).await?.status, 200);
+        assert_eq!(fake.received().len(), 3);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_gives_its_place_back() -> anyhow::Result<()> {
+    let permits = Arc::new(Semaphore::new(0));
+    let fake = held(&permits).await?;
+    let arguments = ["--max-inflight-predict", "1", "--predict-timeout-ms", "200"];
+    let door = Door::open(&fake.url(), &fake.url(), &arguments).await?;
+    let mut client = door.client().await?;
+    let length = POINT.len();
+    client
+        .send(format!(
+            "POST /predict/s HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{POINT}"
+        ))
+        .await?;
+    fake.has_received(1).await?;
+    drop(client);
+    permits.add_permits(10);
+    // At the latest when the time limit ends it.
+    loop {
+        let reply = door.predict("s").await?;
+        if reply.status == 200 {
+            return Ok(());
+        }
+        assert_eq!(reply.problem().1, "overloaded");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_counted() -> anyhow::Result<()> {
+    let fake = Fake::answering("{}").await?;
+    let door = Door::open(&fake.url(), &fake.url(), &["--max-inflight-fit", "0"]).await?;
+    assert_eq!(door.fit("s").await?.problem().1, "overloaded");
+    assert_eq!(door.predict("s").await?.status, 200);
+    let families = prometheus::gather();
+    let total = |name: &str, route: &str| {
+        let family = families.iter().find(|family| family.name() == name)?;
+        let of_route = family.get_metric().iter().filter(|metric| {
+            let labels = metric.get_label();
+            labels.iter().any(|label| label.value() == route)
+        });
+        Some(
+            of_route
+                .map(|metric| metric.get_counter().get_value())
+                .sum::<f64>(),
+        )
+    };
+    assert!(total("anomaly_gateway_shed_total", "fit") >= Some(1.0));
+    assert!(total("anomaly_gateway_requests_total", "predict") >= Some(1.0));
+    assert_eq!(fake.received().len(), 1);
+    Ok(())
+}
