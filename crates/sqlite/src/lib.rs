@@ -46,8 +46,6 @@ pub async fn open(path: &Path, durability: Durability) -> Result<SqlitePool, sql
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
-        // Takes effect in a new file only: pages freed by deletes can then be given back bit by bit.
-        .auto_vacuum(SqliteAutoVacuum::Incremental)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .foreign_keys(true)
@@ -56,7 +54,9 @@ pub async fn open(path: &Path, durability: Durability) -> Result<SqlitePool, sql
         .pragma("journal_size_limit", "4194304")
         // In KiB: half of SQLite's default, for up to a dozen connections in one small process.
         .pragma("cache_size", "-1024");
-    SqlitePoolOptions::new()
+    // Takes effect in a new file only: pages freed by deletes can then be given back bit by bit.
+    let first = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
+    let pool = SqlitePoolOptions::new()
         .min_connections(1)
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE)
@@ -64,8 +64,11 @@ pub async fn open(path: &Path, durability: Durability) -> Result<SqlitePool, sql
         .max_lifetime(None)
         // There is no network in between that could have cut the connection.
         .test_before_acquire(false)
-        .connect_with(options)
-        .await
+        .connect_with(first)
+        .await?;
+    // It takes the lock of a writer, even to change nothing: a reader that needs a further connection would wait for one.
+    pool.set_connect_options(options);
+    Ok(pool)
 }
 
 /// Begins a transaction that will write. It waits for its turn here; one that begins by reading could not wait later, when it
@@ -169,6 +172,17 @@ mod tests {
             .await?;
         assert_eq!(n, 50);
         Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_reader_gets_a_connection_while_another_writes() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let pool = open(&folder.path().join("x.db"), Durability::Normal).await?;
+        let writer = begin(&pool).await?;
+        let before = std::time::Instant::now();
+        sqlx::query("SELECT 1").execute(&pool).await?;
+        assert!(before.elapsed() < BUSY / 2);
+        Ok(writer.rollback().await?)
     }
 
     #[tokio::test]
