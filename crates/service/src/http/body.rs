@@ -22,9 +22,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::http::{Fallible, ProblemReply};
 
-/// The longest wait for the next bytes of a body.
-const MAX_STALL: Duration = Duration::from_secs(30);
-/// A body may make us wait [`MAX_STALL`] in all, and a second more for each this many bytes that came.
+/// A body may make us wait as long as the longest pause in all, and a second more for each this many bytes that came.
 const MIN_BYTES_PER_SECOND: u64 = 16 * 1024;
 /// What is reserved ahead for a body, however long it says it is.
 const MAX_RESERVED: u64 = 1024 * 1024;
@@ -43,8 +41,8 @@ pub enum BodyFault {
 /// Reads all of `body`.
 ///
 /// # Errors
-/// 413 as soon as it is certain to have more than `limit` bytes; 408 if it stalls for 30 s or comes at less than about
-/// 16 KiB/s; 400 if it breaks off.
+/// 413 as soon as it is certain to have more than `limit` bytes; 408 if the server gave up waiting for it (it stalled
+/// for 30 s, or came at less than about 16 KiB/s); 400 if it breaks off.
 pub async fn read_body(mut body: Body, limit: usize) -> Fallible<Bytes> {
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
@@ -118,6 +116,8 @@ pub(crate) struct RequestBody {
     incoming: Incoming,
     /// True while there is something of this body left to read.
     unread: Arc<AtomicBool>,
+    /// The longest pause.
+    patience: Duration,
     received: u64,
     waited: Duration,
     wait: Option<Wait>,
@@ -131,7 +131,7 @@ struct Wait {
 
 impl RequestBody {
     /// The body `incoming` as axum takes it; `unread` says from now on whether something of it is left.
-    pub(crate) fn wrap(incoming: Incoming, unread: &Arc<AtomicBool>) -> Body {
+    pub(crate) fn wrap(incoming: Incoming, unread: Arc<AtomicBool>, patience: Duration) -> Body {
         if incoming.is_end_stream() {
             unread.store(false, Ordering::Relaxed);
             return Body::empty();
@@ -139,7 +139,8 @@ impl RequestBody {
         unread.store(true, Ordering::Relaxed);
         Body::new(Self {
             incoming,
-            unread: Arc::clone(unread),
+            unread,
+            patience,
             received: 0,
             waited: Duration::ZERO,
             wait: None,
@@ -158,15 +159,15 @@ impl RequestBody {
     /// Ready when the client has used up its time.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let earned = Duration::from_secs(self.received / MIN_BYTES_PER_SECOND);
-        let left = (MAX_STALL + earned).saturating_sub(self.waited);
+        let left = (self.patience + earned).saturating_sub(self.waited);
         let wait = self.wait.get_or_insert_with(|| Wait {
-            timer: Box::pin(tokio::time::sleep(MAX_STALL)),
+            timer: Box::pin(tokio::time::sleep(left)),
             since: None,
         });
         if wait.since.is_none() {
             let now = Instant::now();
             wait.since = Some(now);
-            wait.timer.as_mut().reset(now + left.min(MAX_STALL));
+            wait.timer.as_mut().reset(now + left.min(self.patience));
         }
         wait.timer.as_mut().poll(cx)
     }

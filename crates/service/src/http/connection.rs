@@ -39,58 +39,67 @@ use crate::http::{
 const MAX_LINGER_BYTES: u64 = 64 * 1024 * 1024;
 /// How long that may take.
 const MAX_LINGER: Duration = Duration::from_secs(5);
+/// How long that may take once the server stops.
+const STOP_LINGER: Duration = Duration::from_millis(500);
 /// The most that hyper buffers of a request, and so the size of the pieces in which big bodies come.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 
 /// How connections speak HTTP, all of them.
-pub(super) fn protocol(header_timeout: Duration) -> Builder {
-    let mut builder = Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        // A client may end its side after the last request and still wants the reply.
-        .half_close(true)
-        .max_headers(MAX_HEADERS)
-        .max_header_size(MAX_HEAD_BYTES)
-        .max_buf_size(READ_BUFFER_BYTES);
-    builder
+pub(super) struct Protocol {
+    http: Builder,
+    patience: Duration,
 }
 
-/// Serves `stream` until the client ends it, it breaks the rules, or `stop` is cancelled and it is idle.
-pub(super) async fn serve_one(
-    stream: TcpStream,
-    app: Router,
-    protocol: &Builder,
-    stop: CancellationToken,
-) {
-    let unread = Arc::new(AtomicBool::new(false));
-    let body_unread = Arc::clone(&unread);
-    let service = service_fn(move |request| answer(app.clone(), request, Arc::clone(&body_unread)));
-    let mut connection = protocol.serve_connection(Wire::new(stream), service);
-    let outcome = drive(&mut connection, stop).await;
-    let rest = connection.into_parts();
-    let (stream, withheld) = rest.io.into_inner();
-    let unread = unread.load(Ordering::Relaxed);
-    match outcome {
-        Ok(()) => {
-            if unread {
-                end(stream, &[]).await;
-            }
-        }
-        Err(error) => match fault::diagnose(&error, &rest.read_buf) {
-            Some(problem) if withheld || !error.is_parse() || !unread => {
-                tracing::debug!(code = problem.code, detail = %problem.detail, "connection refused");
-                end(stream, &fault::render(problem)).await;
-            }
-            _ => tracing::debug!(%error, "connection broke off"),
-        },
+impl Protocol {
+    /// `patience` is how long a client may be silent when it is its turn.
+    pub(super) fn new(patience: Duration) -> Self {
+        let mut http = Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(patience)
+            // A client may end its side after the last request and still wants the reply.
+            .half_close(true)
+            .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_HEAD_BYTES)
+            .max_buf_size(READ_BUFFER_BYTES);
+        Self { http, patience }
     }
+
+    /// Serves `stream` until the client ends it, it breaks the rules, or `stop` is cancelled and it is idle.
+    pub(super) async fn serve(&self, stream: TcpStream, app: Router, stop: CancellationToken) {
+        let unread = Arc::new(AtomicBool::new(false));
+        let patience = self.patience;
+        let service = {
+            let unread = Arc::clone(&unread);
+            service_fn(move |request| answer(app.clone(), request, Arc::clone(&unread), patience))
+        };
+        let wire = Wire::new(stream, patience);
+        let mut connection = self.http.serve_connection(wire, service);
+        let outcome = drive(&mut connection, &stop).await;
+        let rest = connection.into_parts();
+        let farewell = match outcome {
+            Ok(()) => unread.load(Ordering::Relaxed).then(Vec::new),
+            Err(error) => refusal(&error, &rest.read_buf),
+        };
+        if let Some(farewell) = farewell {
+            end(rest.io.into_inner(), &farewell, &stop).await;
+        }
+    }
+}
+
+/// What to say to a client with whom hyper could not go on; `None` when there is no one to say it to.
+fn refusal(error: &hyper::Error, unparsed: &[u8]) -> Option<Vec<u8>> {
+    let Some(problem) = fault::diagnose(error, unparsed) else {
+        tracing::debug!(%error, "connection broke off");
+        return None;
+    };
+    tracing::debug!(code = problem.code, detail = %problem.detail, "connection refused");
+    Some(fault::render(problem))
 }
 
 /// Runs `connection` to its end; once `stop` is cancelled, that is the end of the request in flight.
 async fn drive<S>(
     connection: &mut Connection<Wire, S>,
-    stop: CancellationToken,
+    stop: &CancellationToken,
 ) -> hyper::Result<()>
 where
     S: HttpService<Incoming, ResBody = axum::body::Body>,
@@ -110,8 +119,9 @@ async fn answer(
     app: Router,
     request: Request<Incoming>,
     unread: Arc<AtomicBool>,
+    patience: Duration,
 ) -> Result<Response, Infallible> {
-    let request = request.map(|incoming| RequestBody::wrap(incoming, &unread));
+    let request = request.map(|incoming| RequestBody::wrap(incoming, unread, patience));
     let target = request.uri().path_and_query();
     if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
         let (status, code, detail) = fault::uri_too_long();
@@ -123,13 +133,21 @@ async fn answer(
 
 /// Sends `reply`, ends our side, and reads on for a while: closing a socket with unread bytes resets the connection, and the
 /// reset would overtake the reply.
-async fn end(mut stream: TcpStream, reply: &[u8]) {
+async fn end(mut stream: TcpStream, reply: &[u8], stop: &CancellationToken) {
     let farewell = async {
         stream.write_all(reply).await?;
         stream.shutdown().await?;
         let mut rest = stream.take(MAX_LINGER_BYTES);
         tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
     };
-    // The client has been told, or it is gone; there is no one left to tell about a failure.
-    let _ = tokio::time::timeout(MAX_LINGER, farewell).await;
+    let stopped = async {
+        stop.cancelled().await;
+        tokio::time::sleep(STOP_LINGER).await;
+    };
+    tokio::select! {
+        // The client has been told, or it is gone; there is no one left to tell about a failure.
+        _ = farewell => {}
+        () = tokio::time::sleep(MAX_LINGER) => {}
+        () = stopped => {}
+    }
 }

@@ -4,14 +4,17 @@
 use contract::Problem;
 use http::StatusCode;
 
-use crate::http::{ProblemReply, context, server::MAX_URI_BYTES};
+use crate::http::{
+    ProblemReply, context,
+    server::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
+};
 
 /// The problem of a connection on which hyper failed with `error` while `unparsed` had been received; `None` when the
 /// client is just gone, or was idle.
 pub(super) fn diagnose(error: &hyper::Error, unparsed: &[u8]) -> Option<ProblemReply> {
     let (status, code, detail) = if error.is_timeout() || error.is_incomplete_message() {
-        if unparsed.is_empty() {
-            return None;
+        if unparsed.trim_ascii().is_empty() {
+            return None; // line ends between requests are allowed
         }
         if error.is_timeout() {
             let detail = "Request head did not arrive in time".to_owned();
@@ -40,11 +43,7 @@ fn too_large(unparsed: &[u8]) -> (StatusCode, &'static str, String) {
     (
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         "headers_too_large",
-        format!(
-            "Request head has more than {} bytes or {} fields",
-            super::server::MAX_HEAD_BYTES,
-            super::server::MAX_HEADERS
-        ),
+        format!("Request head has more than {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} fields"),
     )
 }
 

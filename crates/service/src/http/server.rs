@@ -11,7 +11,6 @@ use std::{
 
 use anyhow::Context as _;
 use axum::Router;
-use hyper::server::conn::http1::Builder;
 use tokio::{
     runtime::Runtime,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -19,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::http::connection;
+use crate::http::connection::Protocol;
 
 /// The longest head of a request, request line and fields, in bytes.
 pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -42,7 +41,8 @@ pub struct ServerConfig {
     /// Connections held at once; further ones wait to be accepted.
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
-    /// Seconds a client has to send the head of a request, also the idle time of a kept connection.
+    /// Seconds a client has to send the head of a request; also the longest pause in its body, in taking the reply, and
+    /// between two requests.
     #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30)]
     pub header_timeout_seconds: u64,
 }
@@ -190,8 +190,8 @@ impl Worker {
             .enable_all()
             .build()
             .context("cannot start an HTTP worker")?;
-        let protocol =
-            connection::protocol(Duration::from_secs(config.header_timeout_seconds.max(1)));
+        let patience = Duration::from_secs(config.header_timeout_seconds.max(1));
+        let protocol = Arc::new(Protocol::new(patience));
         // Bounded by the slots: an accepted connection holds one.
         let (connections, incoming) = mpsc::unbounded_channel();
         let thread = thread::Builder::new()
@@ -215,10 +215,9 @@ fn work(
     runtime: Runtime,
     mut incoming: mpsc::UnboundedReceiver<Accepted>,
     app: Router,
-    protocol: Builder,
+    protocol: Arc<Protocol>,
     stop: CancellationToken,
 ) {
-    let protocol = Arc::new(protocol);
     runtime.block_on(async {
         let mut open = JoinSet::new();
         loop {
@@ -245,11 +244,11 @@ fn work(
 async fn serve_accepted(
     accepted: Accepted,
     app: Router,
-    protocol: Arc<Builder>,
+    protocol: Arc<Protocol>,
     stop: CancellationToken,
 ) {
     match tokio::net::TcpStream::from_std(accepted.stream) {
-        Ok(stream) => connection::serve_one(stream, app, &protocol, stop).await,
+        Ok(stream) => protocol.serve(stream, app, stop).await,
         Err(error) => tracing::warn!(%error, "cannot serve a connection"),
     }
 }

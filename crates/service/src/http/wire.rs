@@ -12,9 +12,6 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::Sleep};
 
-/// The longest that a client may take none of a reply.
-const MAX_WRITE_STALL: Duration = Duration::from_secs(30);
-
 /// A connection that holds back two things hyper does by itself: the empty reply to a request that it cannot parse (we have
 /// a better one, see [`fault`](super::fault)), and the end of the stream (which may have to wait for the client to read).
 /// It also gives up on a client that does not read.
@@ -22,28 +19,30 @@ const MAX_WRITE_STALL: Duration = Duration::from_secs(30);
 /// Writes are not vectored, so hyper copies head and body of a reply together: one buffer, one plain `write`.
 pub(super) struct Wire {
     io: TokioIo<TcpStream>,
-    withheld: bool,
+    /// The longest that a client may take none of a reply.
+    patience: Duration,
     stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
         Self {
             io: TokioIo::new(stream),
-            withheld: false,
+            patience,
             stall: None,
         }
     }
 
-    /// The socket, and whether a reply of hyper's own was held back.
-    pub(super) fn into_inner(self) -> (TcpStream, bool) {
-        (self.io.into_inner(), self.withheld)
+    /// The socket.
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.io.into_inner()
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let patience = self.patience;
         let stall = self
             .stall
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(MAX_WRITE_STALL)));
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(stall.as_mut().poll(cx));
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }
@@ -76,7 +75,6 @@ impl Write for Wire {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         if is_automatic(buf) {
-            self.withheld = true;
             return Poll::Ready(Ok(buf.len()));
         }
         match Pin::new(&mut self.io).poll_write(cx, buf) {
