@@ -16,6 +16,30 @@ pub(crate) fn in_order<'b, 'e>(batch: &'b [Delivery<'e>]) -> Vec<&'b Delivery<'e
     deliveries
 }
 
+/// As much of a batch as one transaction is to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// Points at most, unless a single message has more.
+    pub(crate) points: usize,
+    /// Messages at most.
+    pub(crate) messages: usize,
+}
+
+impl Share {
+    /// How many of the deliveries one transaction takes: at least one, if there is one.
+    pub(crate) fn of(self, deliveries: &[&Delivery<'_>]) -> usize {
+        let mut points = 0;
+        let fit = deliveries
+            .iter()
+            .take(self.messages)
+            .take_while(|delivery| {
+                points += delivery.event.map_or(0, |event| event.data.len());
+                points <= self.points
+            });
+        fit.count().max(1).min(deliveries.len())
+    }
+}
+
 /// The partitions that the deliveries, in order, came from.
 pub(crate) fn partitions(deliveries: &[&Delivery<'_>]) -> Vec<i32> {
     let mut partitions: Vec<i32> = deliveries.iter().map(|d| d.partition).collect();
@@ -77,6 +101,37 @@ mod tests {
             .collect();
         assert_eq!(taken, [3, 5, 6, 0]);
         assert_eq!(next, NextOffsets::from([(0, 4), (1, 7), (2, 1)]));
+    }
+
+    #[test]
+    fn a_share_is_bounded_but_never_nothing() {
+        let mut large = event(0);
+        large.data = vec![large.data[0]; 15];
+        let small = event(0);
+        let batch: Vec<Delivery<'_>> = [Some(&large), Some(&small), None, Some(&small)]
+            .into_iter()
+            .zip(0..)
+            .map(|(event, offset)| Delivery {
+                partition: 0,
+                offset,
+                event,
+            })
+            .collect();
+        let deliveries = in_order(&batch);
+        let share = |points, messages| Share { points, messages }.of(&deliveries);
+        assert_eq!(share(10, 9), 1);
+        assert_eq!(share(15, 9), 1);
+        assert_eq!(share(16, 9), 3);
+        assert_eq!(share(99, 2), 2);
+        assert_eq!(share(99, 9), 4);
+        assert_eq!(
+            Share {
+                points: 1,
+                messages: 1
+            }
+            .of(&[]),
+            0
+        );
     }
 
     #[test]

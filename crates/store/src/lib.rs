@@ -184,8 +184,8 @@ impl Store {
     /// Stores the points of `batch` and moves the offsets of `group` with them. A message below the group's offset was applied
     /// before and changes nothing, whoever delivers it. Returns the number of points that are new.
     ///
-    /// In Postgres it is one transaction. In SQLite, where a long one would hold up every other writer, it is one for each
-    /// 20,000 points, and each moves the offsets of its own messages.
+    /// A transaction takes as many messages as have 200,000 points (in SQLite, where it holds up every other writer, 20,000) and
+    /// moves the offsets of these.
     ///
     /// # Errors
     /// When not all of it was stored. What was, is known by the offsets: to apply the same batch again does the rest.

@@ -1,5 +1,6 @@
 //! The store in Postgres. Every call is bounded in time, on this side of the network too: a server that vanished sends no error.
 
+mod copy;
 mod points;
 
 use std::time::Duration;
@@ -36,11 +37,12 @@ impl PostgresStore {
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
         // Not a connection of the pool: waiting for another's migration, or doing one, may take longer than a statement may.
         let mut connection = self.pool.acquire().await?.detach();
-        sqlx::raw_sql("SET statement_timeout = 0; SET client_min_messages = warning")
+        sqlx::query("SET statement_timeout = 0")
             .execute(&mut connection)
             .await?;
+        // Not `run`, whose future cannot be sent to another thread.
         MIGRATIONS
-            .run(&mut connection)
+            .run_direct(&mut connection)
             .await
             .map_err(StoreError::Migration)?;
         Ok(connection.close().await?)

@@ -35,8 +35,9 @@ impl SqliteStore {
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
         // In one transaction around those of the migrations, for sqlx takes no lock on SQLite.
         let (_turn, mut transaction) = self.begin().await?;
+        // Not `run`, whose future cannot be sent to another thread.
         MIGRATIONS
-            .run(&mut *transaction)
+            .run_direct(&mut *transaction)
             .await
             .map_err(StoreError::Migration)?;
         Ok(transaction.commit().await?)

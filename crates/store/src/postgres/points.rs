@@ -5,15 +5,20 @@ use std::collections::BTreeSet;
 use contract::{Point, SeriesId, TrainingData, Version};
 use sqlx::{Acquire, PgConnection};
 
-use super::{MANY_POINTS, ONE_MODEL, PostgresStore, ready_model};
+use super::{MANY_POINTS, ONE_MODEL, PostgresStore, copy, ready_model};
 use crate::{
     Delivery, Offset, StoreError, TrainingPoints,
-    batch::{self, NextOffsets},
+    batch::{self, NextOffsets, Share},
     offsets, stored_model,
 };
 
-/// Rows that are written, or read, by one statement: enough to make its own cost small, few enough to keep it short.
+/// Points that are read by one statement: enough to make its own cost small, few enough to keep it short.
 const ROWS: usize = 10_000;
+/// What one transaction applies: long enough to make its own cost small, short enough to end in time on a slow disk.
+const SHARE: Share = Share {
+    points: 200_000,
+    messages: 2_000,
+};
 
 impl PostgresStore {
     pub(crate) async fn training_points(
@@ -48,10 +53,37 @@ impl PostgresStore {
         topic: &str,
         batch: &[Delivery<'_>],
     ) -> Result<u64, StoreError> {
-        self.within(MANY_POINTS, async |connection| {
-            apply(connection, (group, topic), batch).await
-        })
-        .await
+        let deliveries = batch::in_order(batch);
+        let mut rest = deliveries.as_slice();
+        let mut inserted = 0;
+        while !rest.is_empty() {
+            let (some, others) = rest.split_at(SHARE.of(rest));
+            inserted += self.apply((group, topic), some).await?;
+            rest = others;
+        }
+        Ok(inserted)
+    }
+
+    /// Applies deliveries in one transaction.
+    async fn apply(
+        &self,
+        group: (&str, &str),
+        deliveries: &[&Delivery<'_>],
+    ) -> Result<u64, StoreError> {
+        let first = self
+            .within(MANY_POINTS, async |connection| {
+                apply(connection, group, deliveries, Existing::Fail).await
+            })
+            .await;
+        match first {
+            Err(StoreError::Refused(error)) if is_duplicate(&error) => {
+                self.within(MANY_POINTS, async |connection| {
+                    apply(connection, group, deliveries, Existing::Keep).await
+                })
+                .await
+            }
+            done => done,
+        }
     }
 
     pub(crate) async fn offsets(
@@ -107,21 +139,37 @@ async fn read(
     Ok(Some(points))
 }
 
-/// Applies what is new of `batch` in one transaction.
+/// What to do about points that are there already.
+#[derive(Clone, Copy, Debug)]
+enum Existing {
+    /// Fail: three times as fast, and offsets see to it that nothing is applied twice.
+    Fail,
+    /// Keep what is there: for points that were published twice.
+    Keep,
+}
+
+fn is_duplicate(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|error| error.is_unique_violation())
+}
+
+/// Applies what is new of the deliveries in one transaction.
 async fn apply(
     connection: &mut PgConnection,
     group: (&str, &str),
-    batch: &[Delivery<'_>],
+    deliveries: &[&Delivery<'_>],
+    existing: Existing,
 ) -> Result<u64, sqlx::Error> {
-    let deliveries = batch::in_order(batch);
     let mut transaction = connection.begin().await?;
-    let mut next = lock_offsets(&mut transaction, group, &batch::partitions(&deliveries)).await?;
-    let events = batch::take_new(&deliveries, &mut next);
-    let existing = lock_models(&mut transaction, &events).await?;
-    let events = events
-        .into_iter()
-        .filter(|event| existing.contains(&key(event)));
-    let inserted = insert(&mut transaction, events).await?;
+    let partitions = batch::partitions(deliveries);
+    let mut next = lock_offsets(&mut transaction, group, &partitions).await?;
+    let mut events = batch::take_new(deliveries, &mut next);
+    let models = lock_models(&mut transaction, &events).await?;
+    events.retain(|event| models.contains(&key(event)));
+    let inserted = match existing {
+        Existing::Fail => copy::into(&mut transaction, "training_data", &events).await?,
+        Existing::Keep => insert(&mut transaction, &events).await?,
+    };
     move_offsets(&mut transaction, group, &next).await?;
     transaction.commit().await?;
     Ok(inserted)
@@ -199,66 +247,20 @@ fn key(event: &TrainingData) -> (String, i64) {
     (series, i64::from(event.version.number()))
 }
 
-/// The columns of rows that are written together.
-#[derive(Default)]
-struct Columns<'e> {
-    series: Vec<&'e str>,
-    versions: Vec<i64>,
-    positions: Vec<i64>,
-    timestamps: Vec<i64>,
-    values: Vec<f64>,
-}
-
-async fn insert<'e>(
+/// Stores the points that are not there yet.
+async fn insert(
     connection: &mut PgConnection,
-    events: impl Iterator<Item = &'e TrainingData>,
+    events: &[&TrainingData],
 ) -> Result<u64, sqlx::Error> {
-    let mut inserted = 0;
-    let mut columns = Columns::default();
-    for event in events {
-        for (at, point) in (event.first_position()..).zip(&event.data) {
-            columns.push(event, at, *point);
-            if columns.positions.len() == ROWS {
-                inserted += columns.insert(connection).await?;
-            }
-        }
-    }
-    inserted += columns.insert(connection).await?;
-    Ok(inserted)
-}
-
-impl<'e> Columns<'e> {
-    fn push(&mut self, event: &'e TrainingData, at: usize, point: Point) {
-        self.series.push(event.series_id.as_str());
-        self.versions.push(i64::from(event.version.number()));
-        self.positions.push(position(at));
-        self.timestamps.push(point.timestamp);
-        self.values.push(point.value);
-    }
-
-    /// Inserts the rows and forgets them. Returns how many are new.
-    async fn insert(&mut self, connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        const INSERT: &str = "
-            INSERT INTO training_data (series_id, version, position, timestamp, value)
-            SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::double precision[])
-            ON CONFLICT DO NOTHING";
-        if self.positions.is_empty() {
-            return Ok(0);
-        }
-        let result = sqlx::query(INSERT)
-            .bind(&self.series)
-            .bind(&self.versions)
-            .bind(&self.positions)
-            .bind(&self.timestamps)
-            .bind(&self.values)
-            .execute(connection)
-            .await?;
-        *self = Self::default();
-        Ok(result.rows_affected())
-    }
+    const CREATE: &str = "CREATE TEMPORARY TABLE arrived (LIKE training_data) ON COMMIT DROP";
+    const INSERT: &str = "INSERT INTO training_data SELECT * FROM arrived ON CONFLICT DO NOTHING";
+    sqlx::query(CREATE).execute(&mut *connection).await?;
+    copy::into(&mut *connection, "arrived", events).await?;
+    let inserted = sqlx::query(INSERT).execute(connection).await?;
+    Ok(inserted.rows_affected())
 }
 
 /// A place in a training set, as Postgres counts.
-fn position(index: usize) -> i64 {
+pub(super) fn position(index: usize) -> i64 {
     i64::try_from(index).unwrap_or(i64::MAX)
 }

@@ -7,7 +7,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use super::{SqliteStore, next_offsets};
 use crate::{
     Delivery, Offset, StoreError, TrainingPoints,
-    batch::{self, NextOffsets},
+    batch::{self, NextOffsets, Share},
     offsets, unreadable,
 };
 
@@ -15,10 +15,11 @@ use crate::{
 const BLOCK: usize = contract::MAX_POINTS_PER_PART;
 /// Bytes of a point: its timestamp and its value.
 const POINT: usize = size_of::<i64>() + size_of::<f64>();
-/// Points that one transaction stores, at most, unless a single message has more.
-const POINTS: usize = 20_000;
-/// Messages that one transaction applies, at most.
-const MESSAGES: usize = 500;
+/// Short enough for a fit to wait for: 10 to 20 ms.
+const SHARE: Share = Share {
+    points: 20_000,
+    messages: 500,
+};
 
 impl SqliteStore {
     pub(crate) async fn training_points(
@@ -74,7 +75,7 @@ impl SqliteStore {
         let mut rest = deliveries.as_slice();
         let mut inserted = 0;
         while !rest.is_empty() {
-            let (some, others) = rest.split_at(share(rest));
+            let (some, others) = rest.split_at(SHARE.of(rest));
             let (_turn, mut transaction) = self.begin().await?;
             inserted += apply(&mut transaction, (group, topic), some).await?;
             transaction.commit().await?;
@@ -92,16 +93,6 @@ impl SqliteStore {
         let rows = next_offsets(&mut connection, (group, topic)).await?;
         Ok(offsets(topic, rows))
     }
-}
-
-/// How many of the deliveries one transaction applies: at least one.
-fn share(deliveries: &[&Delivery<'_>]) -> usize {
-    let mut points = 0;
-    let fit = deliveries.iter().take(MESSAGES).take_while(|delivery| {
-        points += delivery.event.map_or(0, |event| event.data.len());
-        points <= POINTS
-    });
-    fit.count().max(1)
 }
 
 async fn apply(

@@ -1,0 +1,200 @@
+//! Fresh databases for tests, which go when the test ends.
+
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result};
+use futures_util::FutureExt;
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use store::{PostgresConfig, Store, StoreError};
+use tempfile::TempDir;
+
+/// A database of one test.
+pub(crate) trait Backend: Sized {
+    /// One hour, as subtracted from a time.
+    const HOUR: &str;
+    /// Lets no offset above 1 be stored.
+    const STOP_OFFSETS: &str;
+    /// Undoes [`Self::STOP_OFFSETS`].
+    const LET_OFFSETS_GO: &str;
+
+    /// Makes an empty database.
+    async fn fresh() -> Result<Self>;
+
+    /// Opens a store in it, as a process would.
+    async fn open(&self) -> Result<Store>;
+
+    /// Runs SQL past the store.
+    async fn execute(&self, sql: &str) -> Result<()>;
+
+    /// The one number that `sql` selects.
+    async fn number(&self, sql: &str) -> Result<i64>;
+
+    /// The one text that `sql` selects.
+    async fn text(&self, sql: &str) -> Result<String>;
+
+    /// Removes the database, in use or not.
+    async fn remove(self) -> Result<()>;
+}
+
+/// Runs `test` on a fresh database, and removes that however the test ends.
+pub(crate) async fn run<B: Backend>(test: impl AsyncFnOnce(&B) -> Result<()>) -> Result<()> {
+    let backend = B::fresh().await?;
+    let outcome = AssertUnwindSafe(test(&backend)).catch_unwind().await;
+    backend.remove().await?;
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// A file in a folder of its own.
+pub(crate) struct Sqlite(TempDir);
+
+impl Sqlite {
+    /// The database.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("store.db")
+    }
+
+    async fn connect(&self) -> Result<SqliteConnection> {
+        let path = self.path();
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        Ok(SqliteConnection::connect_with(&options).await?)
+    }
+}
+
+impl Backend for Sqlite {
+    const HOUR: &str = "3600000";
+    const STOP_OFFSETS: &str = "
+        CREATE TRIGGER stop BEFORE INSERT ON consumer_offsets WHEN NEW.next_offset > 1
+        BEGIN SELECT RAISE(ABORT, 'stopped'); END";
+    const LET_OFFSETS_GO: &str = "DROP TRIGGER stop";
+
+    async fn fresh() -> Result<Self> {
+        Ok(Self(tempfile::tempdir()?))
+    }
+
+    async fn open(&self) -> Result<Store> {
+        Ok(Store::sqlite(&self.path()).await?)
+    }
+
+    async fn execute(&self, sql: &str) -> Result<()> {
+        sqlx::raw_sql(sql)
+            .execute(&mut self.connect().await?)
+            .await?;
+        Ok(())
+    }
+
+    async fn number(&self, sql: &str) -> Result<i64> {
+        let mut connection = self.connect().await?;
+        Ok(sqlx::query_scalar(sql).fetch_one(&mut connection).await?)
+    }
+
+    async fn text(&self, sql: &str) -> Result<String> {
+        let mut connection = self.connect().await?;
+        Ok(sqlx::query_scalar(sql).fetch_one(&mut connection).await?)
+    }
+
+    async fn remove(self) -> Result<()> {
+        Ok(self.0.close()?)
+    }
+}
+
+/// A database on the server of `TEST_DATABASE_URL`.
+pub(crate) struct Postgres {
+    server: String,
+    database: String,
+}
+
+impl Postgres {
+    /// The address of the database.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/{}", self.server, self.database)
+    }
+
+    async fn on_server(&self, sql: &str) -> Result<()> {
+        let mut connection = PgConnection::connect(&format!("{}/postgres", self.server)).await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+}
+
+impl Backend for Postgres {
+    const HOUR: &str = "interval '1 hour'";
+    const STOP_OFFSETS: &str =
+        "ALTER TABLE consumer_offsets ADD CONSTRAINT stop CHECK (next_offset <= 1)";
+    const LET_OFFSETS_GO: &str = "ALTER TABLE consumer_offsets DROP CONSTRAINT stop";
+
+    async fn fresh() -> Result<Self> {
+        let url = server().context("TEST_DATABASE_URL is not set")?;
+        let (server, _) = url
+            .rsplit_once('/')
+            .context("TEST_DATABASE_URL names no database")?;
+        let nonce: String = std::iter::repeat_with(fastrand::alphanumeric)
+            .take(12)
+            .collect();
+        let backend = Self {
+            server: server.to_owned(),
+            database: format!("store_test_{}", nonce.to_lowercase()),
+        };
+        let create = format!("CREATE DATABASE {}", backend.database);
+        backend.on_server(&create).await?;
+        backend.open().await?.migrate().await?;
+        Ok(backend)
+    }
+
+    async fn open(&self) -> Result<Store> {
+        Ok(Store::postgres(&config(self.url()))?)
+    }
+
+    async fn execute(&self, sql: &str) -> Result<()> {
+        let mut connection = PgConnection::connect(&self.url()).await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
+    async fn number(&self, sql: &str) -> Result<i64> {
+        let mut connection = PgConnection::connect(&self.url()).await?;
+        Ok(sqlx::query_scalar(sql).fetch_one(&mut connection).await?)
+    }
+
+    async fn text(&self, sql: &str) -> Result<String> {
+        let mut connection = PgConnection::connect(&self.url()).await?;
+        Ok(sqlx::query_scalar(sql).fetch_one(&mut connection).await?)
+    }
+
+    async fn remove(self) -> Result<()> {
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.database);
+        self.on_server(&drop).await
+    }
+}
+
+/// The error of what must not succeed.
+pub(crate) fn error_of<T>(result: Result<T, StoreError>) -> Result<StoreError> {
+    match result {
+        Ok(_) => anyhow::bail!("succeeded"),
+        Err(error) => Ok(error),
+    }
+}
+
+/// The settings of a store at `url`.
+pub(crate) fn config(url: String) -> PostgresConfig {
+    PostgresConfig {
+        database_url: Some(url),
+        postgres_host: String::new(),
+        postgres_port: 0,
+        postgres_db: String::new(),
+        postgres_user: String::new(),
+        postgres_password: None,
+        postgres_password_file: None,
+        postgres_max_connections: 4,
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no command line of its own"
+)]
+fn server() -> Option<String> {
+    std::env::var("TEST_DATABASE_URL").ok()
+}

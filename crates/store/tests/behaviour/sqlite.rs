@@ -1,0 +1,150 @@
+//! The suite over SQLite, and what only it can show.
+
+use std::{fs, time::Duration};
+
+use anyhow::Result;
+use contract::{Point, SeriesId, TrainingData, Version};
+use detector::Model;
+use sqlx::{Connection, SqliteConnection};
+use store::{Delivery, Store, TrainingPoints};
+use tokio::task::JoinSet;
+
+use crate::backend::{Backend, Sqlite, run};
+
+crate::run_suite!(Sqlite);
+
+fn points(count: i32) -> Vec<Point> {
+    (0..count)
+        .map(|n| Point {
+            timestamp: i64::from(n),
+            value: f64::from(n % 100),
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_process_leaves_has_everything_that_was_acknowledged() -> Result<()> {
+    run::<Sqlite>(async |backend| {
+        let (store, series) = (backend.open().await?, SeriesId::new("s")?);
+        let points = points(25_000);
+        let model = Model::fit(&points)?;
+        let one = store.insert_pending(&series, &model).await?;
+        let events: Vec<_> = TrainingData::in_parts(&series, one, &points).collect();
+        let batch: Vec<_> = (0..)
+            .zip(&events)
+            .map(|(offset, event)| Delivery {
+                partition: 0,
+                offset,
+                event: Some(event),
+            })
+            .collect();
+        store.apply_training_data("g", "t", &batch).await?;
+        store.mark_ready(&series, one).await?;
+        let two = store.insert_pending(&series, &model).await?;
+        // Nothing was closed: these are the files that a kill -9 would leave behind.
+        let left = Sqlite::fresh().await?;
+        let (from, to) = (backend.path(), left.path());
+        for suffix in ["", "-wal"] {
+            let name = |path: &std::path::Path| format!("{}{suffix}", path.display());
+            fs::copy(name(&from), name(&to))?;
+        }
+        let again = left.open().await?;
+        assert_eq!(again.newest(&series).await?.map(|m| m.version), Some(one));
+        let stored = again.training_points(&series, None).await?;
+        assert!(matches!(stored, TrainingPoints::Complete(_, back) if back == points));
+        assert_eq!(again.apply_training_data("g", "t", &batch).await?, 0);
+        again.mark_ready(&series, two).await?;
+        assert_eq!(
+            again.insert_pending(&series, &model).await?,
+            Version::new(3).unwrap()
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fits_and_reads_go_on_while_a_million_points_are_stored() -> Result<()> {
+    run::<Sqlite>(async |backend| {
+        let (store, big) = (backend.open().await?, SeriesId::new("big")?);
+        let points = points(1_000_000);
+        let version = store.insert_pending(&big, &Model::fit(&points)?).await?;
+        let mut bulk = JoinSet::new();
+        let consumer = store.clone();
+        let series = big.clone();
+        bulk.spawn(async move {
+            let events: Vec<_> = TrainingData::in_parts(&series, version, &points).collect();
+            let deliveries = (0..).zip(&events).map(|(offset, event)| Delivery {
+                partition: 0,
+                offset,
+                event: Some(event),
+            });
+            let batch: Vec<_> = deliveries.collect();
+            consumer.apply_training_data("g", "t", &batch).await
+        });
+        let (fits, slowest) = fit_until_done(&store, &mut bulk).await?;
+        println!("{fits} fits meanwhile, the slowest took {slowest:.1?}");
+        // Fifty transactions bring the points; writers take turns, so there is a place for a fit between any two.
+        assert!(
+            fits >= 10,
+            "only {fits} fits while a million points were stored"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// Fits a small series again and again while `bulk` runs. Returns how often, and how long the slowest took.
+async fn fit_until_done(
+    store: &Store,
+    bulk: &mut JoinSet<Result<u64, store::StoreError>>,
+) -> Result<(u32, Duration)> {
+    let small = SeriesId::new("small")?;
+    let model = Model::fit(&points(10))?;
+    let (mut fits, mut slowest) = (0, Duration::ZERO);
+    loop {
+        if let Some(stored) = bulk.try_join_next() {
+            assert_eq!(stored??, 1_000_000);
+            return Ok((fits, slowest));
+        }
+        let start = std::time::Instant::now();
+        let version = store.insert_pending(&small, &model).await?;
+        store.mark_ready(&small, version).await?;
+        let newest = store.newest(&small).await?;
+        assert_eq!(newest.map(|newest| newest.version), Some(version));
+        slowest = slowest.max(start.elapsed());
+        fits += 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_another_process_holds_is_a_passing_trouble() -> Result<()> {
+    run::<Sqlite>(async |backend| {
+        let (store, series) = (backend.open().await?, SeriesId::new("s")?);
+        let model = Model::fit(&points(3))?;
+        let address = format!("sqlite://{}", backend.path().display());
+        let mut other = SqliteConnection::connect(&address).await?;
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await?;
+        let error = store.insert_pending(&series, &model).await.unwrap_err();
+        assert!(error.is_transient(), "{error:?}");
+        assert_eq!(store.newest(&series).await?, None);
+        sqlx::raw_sql("ROLLBACK").execute(&mut other).await?;
+        assert_eq!(
+            store.insert_pending(&series, &model).await?,
+            Version::new(1).unwrap()
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() -> Result<()> {
+    let backend = Sqlite::fresh().await?;
+    fs::write(
+        backend.path(),
+        "not a database, but long enough to look like one".repeat(100),
+    )?;
+    assert!(backend.open().await.is_err());
+    Ok(())
+}
