@@ -48,6 +48,20 @@ pub struct Backends {
     pub stats: Stats,
 }
 
+impl Backends {
+    /// Kafka, Postgres and Redis. They are connected to when first used.
+    ///
+    /// # Errors
+    /// When their configuration makes no sense.
+    pub fn open(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            bus: Bus::kafka(&config.kafka)?,
+            store: Store::postgres(&config.postgres)?,
+            stats: Stats::redis(&config.redis)?,
+        })
+    }
+}
+
 /// The service that judges points.
 pub struct Predictor {
     listener: Option<(Listener, ServerConfig)>,
@@ -67,11 +81,7 @@ struct App {
 /// # Errors
 /// When the configuration makes no sense, a port cannot be bound, or serving fails. Not when a backend is away.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let backends = Backends {
-        bus: Bus::kafka(&config.kafka)?,
-        store: Store::postgres(&config.postgres)?,
-        stats: Stats::redis(&config.redis)?,
-    };
+    let backends = Backends::open(&config)?;
     let addr = SocketAddr::new(config.app_host, config.app_port);
     let predictor = Predictor::bind(addr, config.server, config.settings, backends).await?;
     let admin_addr = SocketAddr::new(config.app_host, config.admin_port);

@@ -1,6 +1,8 @@
 //! The predictor's HTTP interface over the embedded backends, called in process and once over a socket.
 
-use std::{net::SocketAddr, time::Duration};
+mod support;
+
+use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use axum::{
@@ -8,12 +10,9 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode, header},
 };
-use bus::{Bus, Subscription};
+use bus::Bus;
 use clap::Parser;
-use contract::{
-    InferenceBatch, LatencyHistogram, MetricsEvent, ModelEvent, Point, SeriesId, Version,
-};
-use detector::Model;
+use contract::{MetricsEvent, ModelEvent, SeriesId, Version};
 use http_body_util::BodyExt;
 use predictor::{Backends, Config, Predictor, Settings};
 use serde_json::{Value, json};
@@ -21,13 +20,11 @@ use service::http::with_context;
 use stats::Stats;
 use store::Store;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::JoinHandle,
-};
+use tokio::{net::TcpStream, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::support::{eventually, exchange, published, store_model};
 
 const NORMAL: &str = r#"{"timestamp":4,"value":2.0}"#;
 const ANOMALOUS: &str = r#"{"timestamp":4,"value":99.0}"#;
@@ -158,65 +155,12 @@ async fn backends() -> anyhow::Result<(TempDir, Backends)> {
     Ok((dir, backends))
 }
 
-async fn store_model(store: &Store, series: &str, values: &[f64]) -> anyhow::Result<Version> {
-    let points: Vec<Point> = values
-        .iter()
-        .map(|&value| Point {
-            timestamp: 0,
-            value,
-        })
-        .collect();
-    let series = SeriesId::new(series)?;
-    let version = store.insert_pending(&series, &Model::fit(&points)?).await?;
-    store.mark_ready(&series, version).await?;
-    Ok(version)
-}
-
 /// Kafka and Redis that are not there.
 fn nowhere() -> anyhow::Result<Config> {
     let args = ["--kafka-brokers=127.0.0.1:1", "--redis-port=1"];
     Ok(Config::try_parse_from(
         ["predictor"].into_iter().chain(args),
     )?)
-}
-
-/// Asks until `condition` holds; fails with what it said last.
-async fn eventually<T>(mut condition: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    loop {
-        match condition().await {
-            Err(_) if tokio::time::Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            last => return last,
-        }
-    }
-}
-
-/// Adds up what was published until `count` predictions are in.
-async fn published(
-    events: &mut Subscription<MetricsEvent>,
-    count: u64,
-) -> anyhow::Result<InferenceBatch> {
-    let mut sum = InferenceBatch::default();
-    let mut histogram = LatencyHistogram::default();
-    while sum.count.unwrap_or(0) < count {
-        let batch = events.next_batch(100, Duration::ZERO);
-        for message in tokio::time::timeout(Duration::from_secs(30), batch).await?? {
-            let Ok(MetricsEvent::Inference(batch)) = message.event else {
-                anyhow::bail!("{:?}", message.event);
-            };
-            let n = batch.count.context("no count")?;
-            *sum.count.get_or_insert(0) += n;
-            sum.latency_ms += batch.latency_ms * n as f64;
-            histogram.merge(&batch.histogram.context("no histogram")?);
-            for (series, used) in batch.usage {
-                *sum.usage.entry(series).or_default() += used;
-            }
-        }
-    }
-    sum.histogram = Some(histogram);
-    Ok(sum)
 }
 
 #[tokio::test]
@@ -356,10 +300,9 @@ async fn an_event_brings_the_new_version() -> anyhow::Result<()> {
     assert_eq!(fixture.judge("s").await?, "v1");
     let version = fixture.store("s").await?;
     let series_id = SeriesId::new("s")?;
-    fixture
-        .publish(ModelEvent::Ready { series_id, version })
-        .await?;
+    let event = ModelEvent::Ready { series_id, version };
     eventually(async || {
+        fixture.publish(event.clone()).await?;
         let judge = fixture.judge("s").await?;
         ensure!(judge == "v2", "{judge} judges");
         Ok(())
@@ -375,10 +318,9 @@ async fn an_event_takes_a_deleted_version_away_even_without_the_store() -> anyho
     assert_eq!(fixture.judge("s").await?, "v1");
     fixture.backends.store.close().await;
     let series_id = SeriesId::new("s")?;
-    fixture
-        .publish(ModelEvent::Deleted { series_id, version })
-        .await?;
+    let event = ModelEvent::Deleted { series_id, version };
     eventually(async || {
+        fixture.publish(event.clone()).await?;
         let status = fixture.predict("s", NORMAL).await?.status;
         ensure!(status == 503, "{status}");
         Ok(())
@@ -513,21 +455,4 @@ async fn serves_on_its_port_until_it_is_told_to_stop() -> anyhow::Result<()> {
     served.await?.context("predictor panicked")??;
     assert!(TcpStream::connect(addr).await.is_err());
     Ok(())
-}
-
-async fn exchange(
-    addr: SocketAddr,
-    method: &str,
-    path: &str,
-    body: &str,
-) -> anyhow::Result<String> {
-    let mut socket = TcpStream::connect(addr).await?;
-    let length = body.len();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: predictor\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    socket.write_all(request.as_bytes()).await?;
-    let mut reply = String::new();
-    socket.read_to_string(&mut reply).await?;
-    Ok(reply)
 }
