@@ -1,0 +1,288 @@
+//! Messages between the thread that polls Kafka and the task that handles them; and how far both got.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{BusError, message::Incoming, subscription::BATCH_BYTES};
+
+/// Beyond this the partitions are paused; resumed when half of it is free.
+const FULL_MESSAGES: usize = 2_000;
+const FULL_BYTES: usize = BATCH_BYTES;
+
+#[derive(Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Incoming>,
+    bytes: usize,
+    /// What is assigned to us.
+    partitions: HashMap<i32, Progress>,
+    /// No more will come: why, the first time that it is asked for.
+    ended: Option<Option<BusError>>,
+    /// Nobody takes messages any more.
+    abandoned: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    /// Where reading began, if that is known.
+    start: i64,
+    /// The offset after the last one in the queue, if that is known.
+    next: Option<i64>,
+    /// The offset that the next message to be published gets, if that is known.
+    high: Option<i64>,
+    /// What the bus should be told.
+    commit: Option<i64>,
+}
+
+impl Inbox {
+    /// Partitions are ours, to be read from these offsets; `None`: from the beginning or the end.
+    pub(super) fn assign(&self, partitions: impl Iterator<Item = (i32, Option<i64>)>) {
+        let progress = |next: Option<i64>| Progress {
+            start: next.unwrap_or(0),
+            next,
+            ..Progress::default()
+        };
+        self.state().partitions = partitions.map(|(p, next)| (p, progress(next))).collect();
+    }
+
+    /// Nothing is ours any more. What still waits is left to the next owner.
+    pub(super) fn revoke(&self) {
+        let mut state = self.state();
+        state.partitions.clear();
+        state.queue.clear();
+        state.bytes = 0;
+    }
+
+    pub(super) fn push(&self, message: Incoming) {
+        let mut state = self.state();
+        let Some(progress) = state.partitions.get_mut(&message.partition) else {
+            return;
+        };
+        progress.next = Some(message.offset + 1);
+        state.bytes += size(&message);
+        state.queue.push_back(message);
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        let state = self.state();
+        state.queue.len() >= FULL_MESSAGES || state.bytes >= FULL_BYTES
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.state();
+        state.queue.len() <= FULL_MESSAGES / 2 && state.bytes <= FULL_BYTES / 2
+    }
+
+    /// No more will come.
+    pub(super) fn end(&self, why: Option<BusError>) {
+        self.state().ended.get_or_insert(why);
+        self.arrived.notify_one();
+    }
+
+    /// Waits for a message, and then for `max` of them for at most `max_wait`. Cancel safe.
+    pub(super) async fn next_batch(
+        &self,
+        max: usize,
+        max_wait: Duration,
+    ) -> Result<Vec<Incoming>, BusError> {
+        while !self.holds(1)? {
+            self.arrived.notified().await;
+        }
+        let deadline = Instant::now() + max_wait;
+        while !self.holds(max)? {
+            let arrived = tokio::time::timeout_at(deadline, self.arrived.notified());
+            if arrived.await.is_err() {
+                break;
+            }
+        }
+        Ok(self.state().take(max))
+    }
+
+    /// Whether `count` messages, or as many bytes as go into a batch, wait.
+    fn holds(&self, count: usize) -> Result<bool, BusError> {
+        let mut state = self.state();
+        if state.queue.len() >= count || state.bytes >= BATCH_BYTES {
+            return Ok(true);
+        }
+        let some_wait = !state.queue.is_empty();
+        match &mut state.ended {
+            Some(_) if some_wait => Ok(true),
+            Some(why) => Err(why.take().unwrap_or(BusError::Closed)),
+            None => Ok(false),
+        }
+    }
+
+    /// The group is done with `partition` below `next`.
+    pub(super) fn commit(&self, partition: i32, next: i64) {
+        let mut state = self.state();
+        // A batch from before a rebalance may be done after it; what was not ours, or is behind where we began, says nothing.
+        if let Some(progress) = state.partitions.get_mut(&partition)
+            && next > progress.start
+        {
+            progress.commit = Some(next);
+        }
+    }
+
+    /// What to tell the bus since the last time.
+    pub(super) fn take_commits(&self) -> Vec<(i32, i64)> {
+        let mut state = self.state();
+        let partitions = state.partitions.iter_mut();
+        partitions
+            .filter_map(|(partition, progress)| Some((*partition, progress.commit.take()?)))
+            .collect()
+    }
+
+    /// How far `partition` is filled; and where reading goes on, for when nothing was read yet.
+    pub(super) fn note_high(&self, partition: i32, high: i64, next: i64) {
+        if let Some(progress) = self.state().partitions.get_mut(&partition) {
+            progress.high = (high >= 0).then_some(high);
+            progress.next = progress.next.or((next >= 0).then_some(next));
+        }
+    }
+
+    /// Messages that were published and not yet handed out.
+    pub(super) fn lag(&self) -> i64 {
+        let state = self.state();
+        let behind: i64 = state
+            .partitions
+            .values()
+            .filter_map(|progress| Some((progress.high? - progress.next?).max(0)))
+            .sum();
+        behind + i64::try_from(state.queue.len()).unwrap_or(i64::MAX)
+    }
+
+    /// The polling should end.
+    pub(super) fn abandon(&self) {
+        self.state().abandoned = true;
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.state().abandoned
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, max: usize) -> Vec<Incoming> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while batch.len() < max.max(1)
+            && let Some(message) = self.queue.front()
+            && (batch.is_empty() || bytes + size(message) <= BATCH_BYTES)
+            && let Some(message) = self.queue.pop_front()
+        {
+            bytes += size(&message);
+            batch.push(message);
+        }
+        self.bytes -= bytes;
+        batch
+    }
+}
+
+fn size(message: &Incoming) -> usize {
+    message.payload.len() + message.key.as_ref().map_or(0, Vec::len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(partition: i32, offset: i64, bytes: usize) -> Incoming {
+        Incoming {
+            partition,
+            offset,
+            timestamp_ms: 0,
+            key: None,
+            payload: vec![0; bytes],
+            headers: Vec::new(),
+        }
+    }
+
+    fn offsets(batch: &[Incoming]) -> Vec<i64> {
+        batch.iter().map(|message| message.offset).collect()
+    }
+
+    #[tokio::test]
+    async fn batches_end_at_the_number_the_bytes_or_the_time() {
+        let inbox = Inbox::default();
+        inbox.assign([(0, Some(0))].into_iter());
+        for offset in 0..4 {
+            inbox.push(message(0, offset, BATCH_BYTES / 2));
+        }
+        inbox.push(message(0, 4, 1));
+        let (second, moment) = (Duration::from_secs(1), Duration::from_millis(20));
+        assert_eq!(offsets(&inbox.next_batch(1, second).await.unwrap()), [0]);
+        assert_eq!(offsets(&inbox.next_batch(9, second).await.unwrap()), [1, 2]);
+        let began = Instant::now();
+        assert_eq!(offsets(&inbox.next_batch(9, moment).await.unwrap()), [3, 4]);
+        assert!(began.elapsed() >= moment);
+    }
+
+    #[tokio::test]
+    async fn a_message_larger_than_a_batch_still_comes() {
+        let inbox = Inbox::default();
+        inbox.assign([(0, Some(0))].into_iter());
+        inbox.push(message(0, 0, BATCH_BYTES + 1));
+        assert!(inbox.is_full());
+        let batch = inbox.next_batch(9, Duration::ZERO).await.unwrap();
+        assert_eq!(offsets(&batch), [0]);
+        assert!(inbox.has_room());
+    }
+
+    #[tokio::test]
+    async fn a_batch_of_a_lost_partition_commits_nothing() {
+        let inbox = Inbox::default();
+        inbox.assign([(0, Some(10)), (1, None)].into_iter());
+        inbox.push(message(0, 10, 1));
+        inbox.revoke();
+        inbox.push(message(0, 11, 1));
+        inbox.commit(0, 11);
+        assert_eq!((inbox.take_commits(), inbox.lag()), (vec![], 0));
+
+        inbox.assign([(0, Some(50))].into_iter());
+        inbox.commit(0, 11);
+        assert_eq!(inbox.take_commits(), []);
+        inbox.commit(0, 51);
+        assert_eq!(inbox.take_commits(), [(0, 51)]);
+        assert_eq!(inbox.take_commits(), []);
+    }
+
+    #[test]
+    fn lag_is_what_waits_here_and_there() {
+        let inbox = Inbox::default();
+        inbox.assign([(0, Some(10)), (1, None)].into_iter());
+        inbox.note_high(0, 15, 10);
+        inbox.note_high(1, -1001, -1001);
+        assert_eq!(inbox.lag(), 5);
+        inbox.push(message(0, 10, 1));
+        assert_eq!(inbox.lag(), 5);
+        inbox.note_high(1, 3, 1);
+        assert_eq!(inbox.lag(), 7);
+    }
+
+    #[tokio::test]
+    async fn what_came_before_the_end_is_handed_out() {
+        let inbox = Inbox::default();
+        inbox.assign([(0, None)].into_iter());
+        inbox.push(message(0, 0, 1));
+        inbox.end(None);
+        assert_eq!(inbox.next_batch(1, Duration::ZERO).await.unwrap().len(), 1);
+        let ended = inbox.next_batch(1, Duration::ZERO).await.map(|_| ());
+        assert!(matches!(ended, Err(BusError::Closed)));
+    }
+}

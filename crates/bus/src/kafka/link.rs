@@ -1,0 +1,55 @@
+//! Says in the log when Kafka goes away and when it is back: once each, however often the client library does.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rdkafka::{
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+/// Whether Kafka answers one of our clients, as far as is known.
+#[derive(Default)]
+pub(super) struct Link {
+    lost: AtomicBool,
+}
+
+impl Link {
+    /// Something was delivered or received.
+    pub(super) fn works(&self) {
+        if self.lost.load(Ordering::Relaxed) && self.lost.swap(false, Ordering::Relaxed) {
+            tracing::info!("kafka answers again");
+        }
+    }
+
+    /// The client library reports `error`. It goes on by itself after all but fatal ones.
+    pub(super) fn failed(&self, error: &KafkaError, reason: &str) {
+        match error.rdkafka_error_code() {
+            // One broker of several: others take over.
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
+                tracing::debug!(%error, reason, "a kafka broker does not answer");
+            }
+            Some(RDKafkaErrorCode::Fatal) => tracing::error!(reason, "kafka client is broken"),
+            _ if self.lost.swap(true, Ordering::Relaxed) => {
+                tracing::debug!(%error, reason, "kafka still fails");
+            }
+            _ => tracing::warn!(%error, reason, "kafka fails"),
+        }
+    }
+}
+
+/// Puts a line of the client library's own log into ours.
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    match (level, facility) {
+        // These come as errors, too, and by the second.
+        (_, "FAIL" | "ERROR" | "REQTMOUT") => tracing::debug!(facility, "librdkafka: {line}"),
+        (
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning,
+            _,
+        ) => tracing::warn!(facility, "librdkafka: {line}"),
+        _ => tracing::debug!(facility, "librdkafka: {line}"),
+    }
+}

@@ -1,0 +1,143 @@
+//! The bus over Apache Kafka.
+
+mod admin;
+mod consumer;
+mod inbox;
+mod link;
+mod placing;
+mod producer;
+mod statistics;
+
+use std::{sync::Arc, time::Duration};
+
+use contract::{Event, MetricsEvent, Topic};
+use rdkafka::ClientConfig;
+
+use crate::{BusError, KafkaConfig, Positions, TOPICS, budget::Budget, message::Record};
+
+use self::{
+    consumer::{Mode, Reader},
+    producer::Producer,
+};
+
+pub(crate) use self::consumer::KafkaSubscription;
+
+/// Publishes to Kafka and subscribes there. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct KafkaBus(Arc<Inner>);
+
+struct Inner {
+    config: KafkaConfig,
+    names: Vec<(Topic, String)>,
+    producer: Producer,
+}
+
+impl KafkaBus {
+    pub(crate) fn new(config: &KafkaConfig) -> Result<Self, BusError> {
+        let names: Vec<_> = TOPICS.map(|topic| (topic, name(topic, config))).into();
+        let producer = Producer::new(base(config))?;
+        producer.warm_up(names.iter().map(|(_, name)| name.clone()).collect())?;
+        Ok(Self(Arc::new(Inner {
+            config: config.clone(),
+            names,
+            producer,
+        })))
+    }
+
+    pub(crate) async fn create_topics(&self) -> Result<(), BusError> {
+        let replication = self.0.config.kafka_replication;
+        admin::create_topics(&base(&self.0.config), &self.0.names, replication).await
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        records: impl Iterator<Item = Result<Record, BusError>>,
+    ) -> Result<(), BusError> {
+        let named = records.map(|record| record.map(|r| (self.name_of(r.topic), r)));
+        self.0.producer.publish(named).await
+    }
+
+    pub(crate) fn try_publish(&self, record: Result<Record, BusError>) -> bool {
+        match record {
+            Ok(record) => self
+                .0
+                .producer
+                .try_publish(self.name_of(record.topic), &record),
+            Err(error) => {
+                tracing::error!(%error, "dropped an event");
+                self.budget().count_dropped();
+                false
+            }
+        }
+    }
+
+    pub(crate) fn subscribe(
+        &self,
+        topic: &str,
+        group: &str,
+        positions: Positions,
+    ) -> Result<KafkaSubscription, BusError> {
+        let config = &self.0.config;
+        let group = format!("{}{group}", config.kafka_topic_prefix);
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|error| BusError::Unusable(error.to_string()))?;
+        let session = config.kafka_session_timeout_ms;
+        let mut client = base(config);
+        client
+            .set("group.id", group)
+            .set("session.timeout.ms", session.to_string())
+            .set("heartbeat.interval.ms", (session / 4).max(1).to_string());
+        Reader::start(client, topic, Mode::Group { positions, runtime })
+    }
+
+    pub(crate) fn tail(&self, topic: &str) -> Result<KafkaSubscription, BusError> {
+        let mut client = base(&self.0.config);
+        // The client library wants a name here to assign partitions by hand; nothing joins or commits under it.
+        client
+            .set("group.id", format!("{topic}.tail"))
+            .set("auto.offset.reset", "latest");
+        Reader::start(client, topic, Mode::Tail)
+    }
+
+    pub(crate) async fn ping(&self, timeout: Duration) -> Result<(), BusError> {
+        let topic = self.name_of(MetricsEvent::TOPIC).to_owned();
+        self.0.producer.ping(topic, timeout).await
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        self.0.producer.budget()
+    }
+
+    pub(crate) fn name_of(&self, topic: Topic) -> &str {
+        let known = self.0.names.iter().find(|(known, _)| *known == topic);
+        known.map_or(topic.name, |(_, name)| name)
+    }
+}
+
+fn name(topic: Topic, config: &KafkaConfig) -> String {
+    let own = if topic == MetricsEvent::TOPIC {
+        &config.kafka_topic_metrics
+    } else {
+        topic.name
+    };
+    format!("{}{own}", config.kafka_topic_prefix)
+}
+
+/// What all our clients have in common: quick to notice that a broker is gone or back.
+fn base(config: &KafkaConfig) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client
+        .set("bootstrap.servers", &config.kafka_brokers)
+        .set("client.id", "anomaly")
+        .set("allow.auto.create.topics", "false")
+        .set("socket.nagle.disable", "true")
+        .set("socket.keepalive.enable", "true")
+        .set("socket.timeout.ms", "10000")
+        .set("socket.connection.setup.timeout.ms", "5000")
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("topic.metadata.refresh.interval.ms", "10000")
+        .set("metadata.max.age.ms", "30000")
+        .set("log.connection.close", "false");
+    client
+}

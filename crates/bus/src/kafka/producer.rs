@@ -1,0 +1,255 @@
+//! One idempotent producer for a process.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+};
+use tokio::sync::oneshot;
+
+use super::link::{self, Link};
+use crate::{
+    BusError,
+    budget::{Budget, Share},
+    message::Record,
+};
+
+/// How long the topics are looked for at the start.
+const WARM_UP: Duration = Duration::from_secs(5);
+
+type Client = ThreadedProducer<Context>;
+
+/// Publishes to Kafka. A client that is broken for good is replaced.
+pub(super) struct Producer {
+    client: RwLock<Arc<Client>>,
+    config: ClientConfig,
+    budget: Arc<Budget>,
+    link: Arc<Link>,
+}
+
+/// Somebody waits for this event, or nobody does; and what it takes of the budget until then.
+struct Parcel {
+    report: Option<oneshot::Sender<Result<(), KafkaError>>>,
+    _share: Share,
+}
+
+struct Context {
+    budget: Arc<Budget>,
+    link: Arc<Link>,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        link::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.link.failed(&error, reason);
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = Box<Parcel>;
+
+    fn delivery(&self, delivered: &DeliveryResult<'_>, parcel: Box<Parcel>) {
+        let delivered = match delivered {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.clone()),
+        };
+        if delivered.is_ok() {
+            self.link.works();
+        }
+        match parcel.report {
+            // Whoever waited may have gone away.
+            Some(report) => drop(report.send(delivered)),
+            None if delivered.is_err() => self.budget.count_dropped(),
+            None => {}
+        }
+    }
+}
+
+impl Producer {
+    pub(super) fn new(mut config: ClientConfig) -> Result<Self, BusError> {
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.type", "lz4")
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "0")
+            .set("message.timeout.ms", "10000")
+            .set("request.timeout.ms", "5000")
+            // A dead letter may be as large as the largest message that a broker takes, and has headers on top.
+            .set("message.max.bytes", "1200000")
+            // More than the budget, so that the budget is what says no.
+            .set("queue.buffering.max.kbytes", "65536");
+        let (budget, link) = (Arc::default(), Arc::default());
+        let client = RwLock::new(connect(&config, &budget, &link)?);
+        Ok(Self {
+            client,
+            config,
+            budget,
+            link,
+        })
+    }
+
+    /// Looks for the topics in the background: with that the client connects and gets its producer id, and the first event
+    /// does not wait a second for both.
+    pub(super) fn warm_up(&self, topics: Vec<String>) -> Result<(), BusError> {
+        let client = self.current();
+        let work = move || {
+            for topic in topics {
+                if let Err(error) = client.client().fetch_metadata(Some(&topic), WARM_UP) {
+                    tracing::warn!(%error, "kafka does not answer yet");
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("kafka-warm-up".to_owned())
+            .spawn(work)
+            .map(drop)
+            .map_err(|error| BusError::Unusable(error.to_string()))
+    }
+
+    /// Publishes all of `records` at once, as far as the budget allows, and returns when all are acknowledged.
+    pub(super) async fn publish(
+        &self,
+        records: impl Iterator<Item = Result<(&str, Record), BusError>>,
+    ) -> Result<(), BusError> {
+        let mut reports = FuturesUnordered::new();
+        for record in records {
+            let (topic, record) = record?;
+            let share = self.budget.share(record.size());
+            tokio::pin!(share);
+            let share = loop {
+                tokio::select! {
+                    Some(report) = reports.next() => acknowledged(report)?,
+                    share = &mut share => break share?,
+                }
+            };
+            let (report, reported) = oneshot::channel();
+            self.send(topic, &record, Some(report), share)?;
+            reports.push(reported);
+        }
+        while let Some(report) = reports.next().await {
+            acknowledged(report)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn try_publish(&self, topic: &str, record: &Record) -> bool {
+        let Some(share) = self.budget.share_or_drop(record.size()) else {
+            return false;
+        };
+        let sent = self.send(topic, record, None, share);
+        if let Err(error) = &sent {
+            tracing::debug!(%error, "dropped an event");
+            self.budget.count_dropped();
+        }
+        sent.is_ok()
+    }
+
+    pub(super) async fn ping(&self, topic: String, timeout: Duration) -> Result<(), BusError> {
+        let client = self.current();
+        let asked = tokio::task::spawn_blocking(move || {
+            let answer = client.client().fetch_metadata(Some(&topic), timeout);
+            answer.map(drop)
+        });
+        match asked.await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(BusError::Closed),
+        }
+    }
+
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    fn current(&self) -> Arc<Client> {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        client.clone()
+    }
+
+    fn send(
+        &self,
+        topic: &str,
+        record: &Record,
+        report: Option<oneshot::Sender<Result<(), KafkaError>>>,
+        share: Share,
+    ) -> Result<(), KafkaError> {
+        let parcel = Parcel {
+            report,
+            _share: share,
+        };
+        let client = self.current();
+        let Err((error, refused)) = client.send(outgoing(topic, record, Box::new(parcel))) else {
+            return Ok(());
+        };
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::Fatal) {
+            return Err(error);
+        }
+        let fresh = self.replace(client)?;
+        fresh.send(refused).map_err(|(error, _)| error)
+    }
+
+    /// Puts a new client in the place of `broken`, unless that was done already.
+    fn replace(&self, broken: Arc<Client>) -> Result<Arc<Client>, KafkaError> {
+        let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, &broken) {
+            *current = connect(&self.config, &self.budget, &self.link)?;
+            tracing::info!("replaced the kafka producer");
+            // Takes half a second, in which it waits for its thread.
+            std::thread::spawn(move || drop(broken));
+        }
+        Ok(current.clone())
+    }
+}
+
+fn connect(
+    config: &ClientConfig,
+    budget: &Arc<Budget>,
+    link: &Arc<Link>,
+) -> Result<Arc<Client>, KafkaError> {
+    let context = Context {
+        budget: budget.clone(),
+        link: link.clone(),
+    };
+    Client::from_config_and_context(config, context).map(Arc::new)
+}
+
+fn outgoing<'a>(
+    topic: &'a str,
+    record: &'a Record,
+    parcel: Box<Parcel>,
+) -> BaseRecord<'a, [u8], [u8], Box<Parcel>> {
+    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+    for (key, value) in &record.headers {
+        let value = Some(value);
+        headers = headers.insert(Header { key, value });
+    }
+    let message = BaseRecord::with_opaque_to(topic, parcel)
+        .payload(record.payload.as_slice())
+        .headers(headers);
+    match &record.key {
+        Some(key) => message.key(key),
+        None => message,
+    }
+}
+
+fn acknowledged(
+    report: Result<Result<(), KafkaError>, oneshot::error::RecvError>,
+) -> Result<(), BusError> {
+    match report {
+        Ok(report) => Ok(report?),
+        // The client was dropped before it could report.
+        Err(_) => Err(BusError::Closed),
+    }
+}

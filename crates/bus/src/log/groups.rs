@@ -1,0 +1,117 @@
+//! Who shares the partitions of a topic with whom, and how far they are.
+
+use std::collections::HashMap;
+
+/// A group's name and the topic it reads.
+pub(super) type GroupKey = (String, String);
+
+/// All groups of this process.
+#[derive(Default)]
+pub(super) struct Groups {
+    groups: HashMap<GroupKey, Group>,
+    /// What was committed and not written yet: the next offset by group and partition.
+    commits: HashMap<(GroupKey, i32), i64>,
+    last_member: u64,
+}
+
+#[derive(Default)]
+struct Group {
+    members: Vec<u64>,
+    /// Counts changes of `members`.
+    generation: u64,
+}
+
+/// What a member may read, and since when.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Assignment {
+    pub(super) generation: u64,
+    pub(super) partitions: Vec<i32>,
+}
+
+impl Groups {
+    /// Adds a member to the group, which becomes known for all `partitions`.
+    pub(super) fn join(&mut self, key: &GroupKey, partitions: i32) -> u64 {
+        self.last_member += 1;
+        let group = self.groups.entry(key.clone()).or_default();
+        group.members.push(self.last_member);
+        group.generation += 1;
+        for partition in 0..partitions {
+            self.commit(key, partition, 0);
+        }
+        self.last_member
+    }
+
+    pub(super) fn leave(&mut self, key: &GroupKey, member: u64) {
+        if let Some(group) = self.groups.get_mut(key) {
+            group.members.retain(|other| *other != member);
+            group.generation += 1;
+        }
+    }
+
+    /// Which of `partitions` partitions `member` has.
+    pub(super) fn assignment(&self, key: &GroupKey, member: u64, partitions: i32) -> Assignment {
+        let Some(group) = self.groups.get(key) else {
+            return Assignment {
+                generation: 0,
+                partitions: Vec::new(),
+            };
+        };
+        let turns = group.members.iter().cycle();
+        let partitions = (0..partitions)
+            .zip(turns)
+            .filter(|(_, turn)| **turn == member)
+            .map(|(partition, _)| partition)
+            .collect();
+        Assignment {
+            generation: group.generation,
+            partitions,
+        }
+    }
+
+    /// The group is done with `partition` below `next`.
+    pub(super) fn commit(&mut self, key: &GroupKey, partition: i32, next: i64) {
+        let committed = self.commits.entry((key.clone(), partition)).or_insert(next);
+        *committed = next.max(*committed);
+    }
+
+    /// What was committed since the last time.
+    pub(super) fn take_commits(&mut self) -> HashMap<(GroupKey, i32), i64> {
+        std::mem::take(&mut self.commits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_has_one_member_as_members_come_and_go() {
+        let key = ("g".to_owned(), "t".to_owned());
+        let mut groups = Groups::default();
+        let first = groups.join(&key, 4);
+        assert_eq!(groups.assignment(&key, first, 4).partitions, [0, 1, 2, 3]);
+
+        let second = groups.join(&key, 4);
+        let third = groups.join(&key, 4);
+        let of = |groups: &Groups, member| groups.assignment(&key, member, 4).partitions;
+        assert_eq!(of(&groups, first), [0, 3]);
+        assert_eq!(of(&groups, second), [1]);
+        assert_eq!(of(&groups, third), [2]);
+
+        let before = groups.assignment(&key, first, 4).generation;
+        groups.leave(&key, second);
+        assert_eq!(of(&groups, first), [0, 2]);
+        assert_eq!(of(&groups, third), [1, 3]);
+        assert_ne!(groups.assignment(&key, first, 4).generation, before);
+    }
+
+    #[test]
+    fn commits_only_go_forward_between_two_writes() {
+        let key = ("g".to_owned(), "t".to_owned());
+        let mut groups = Groups::default();
+        groups.commit(&key, 1, 7);
+        groups.commit(&key, 1, 5);
+        assert_eq!(groups.take_commits()[&(key.clone(), 1)], 7);
+        assert!(groups.take_commits().is_empty());
+    }
+}

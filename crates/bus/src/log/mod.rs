@@ -1,0 +1,201 @@
+//! The bus over a log in SQLite, for one process.
+//!
+//! One task writes, and commits whatever came together in one transaction. Readers learn in memory that there is more, and
+//! read it from the file. Groups live in memory: all their members are in this process.
+
+mod groups;
+mod reader;
+mod retention;
+mod writer;
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use contract::Topic;
+use sqlite::Durability;
+use sqlx::SqlitePool;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
+
+use self::{
+    groups::Groups,
+    writer::{Request, Writer},
+};
+use crate::{
+    BusError, Positions,
+    budget::{Budget, Share},
+    message::Record,
+};
+
+pub(crate) use self::reader::LogSubscription;
+
+/// As many bytes are written in one transaction on behalf of one publisher.
+const CHUNK_BYTES: usize = 4 << 20;
+/// How long a publisher waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Publishes to the log and subscribes to it. Cheap to clone; the log closes when all clones and subscriptions are gone.
+#[derive(Clone)]
+pub(crate) struct SqliteLog(Arc<Inner>);
+
+struct Inner {
+    pool: SqlitePool,
+    budget: Arc<Budget>,
+    requests: mpsc::UnboundedSender<Request>,
+    shared: Arc<Shared>,
+}
+
+/// What readers and the writer know without asking the database.
+struct Shared {
+    state: Mutex<State>,
+    /// Counts changes: events were appended, or a group has other members.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    ends: Ends,
+    groups: Groups,
+}
+
+/// The next offset of each partition of each topic.
+type Ends = HashMap<(String, i32), i64>;
+
+impl Shared {
+    /// Changes the state and wakes all readers.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let changed = change(&mut self.state());
+        self.changes.send_modify(|count| *count += 1);
+        changed
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn end(&self, topic: &str, partition: i32) -> i64 {
+        let end = self.ends.get(&(topic.to_owned(), partition));
+        end.copied().unwrap_or(0)
+    }
+}
+
+impl SqliteLog {
+    pub(crate) async fn open(path: &Path) -> Result<Self, BusError> {
+        let pool = sqlite::open(path, Durability::Full).await?;
+        sqlx::migrate!()
+            .run(&pool)
+            .await
+            .map_err(BusError::Migrate)?;
+        let state = State {
+            ends: writer::ends(&pool).await?,
+            groups: Groups::default(),
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changes: watch::Sender::new(0),
+        });
+        let (requests, incoming) = mpsc::unbounded_channel();
+        let budget = Arc::new(Budget::default());
+        Writer::start(pool.clone(), shared.clone(), budget.clone(), incoming);
+        Ok(Self(Arc::new(Inner {
+            pool,
+            budget,
+            requests,
+            shared,
+        })))
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        records: impl Iterator<Item = Result<Record, BusError>>,
+    ) -> Result<(), BusError> {
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        for record in records {
+            let record = record?;
+            let size = record.size();
+            if bytes + size > CHUNK_BYTES && !chunk.is_empty() {
+                self.append(std::mem::take(&mut chunk), bytes).await?;
+                bytes = 0;
+            }
+            bytes += size;
+            chunk.push(record);
+        }
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        self.append(chunk, bytes).await
+    }
+
+    async fn append(&self, records: Vec<Record>, bytes: usize) -> Result<(), BusError> {
+        let share = self.0.budget.share(bytes).await?;
+        let (report, reported) = oneshot::channel();
+        self.hand_over(records, Some(report), share)?;
+        match timeout(PATIENCE, reported).await {
+            Ok(Ok(written)) => written.map_err(BusError::Log),
+            Ok(Err(_)) => Err(BusError::Closed),
+            Err(_) => Err(BusError::Busy),
+        }
+    }
+
+    pub(crate) fn try_publish(&self, record: Result<Record, BusError>) -> bool {
+        let handed_over = record.and_then(|record| {
+            let share = self.0.budget.share_or_drop(record.size());
+            match share {
+                Some(share) => self.hand_over(vec![record], None, share).map(|()| true),
+                None => Ok(false),
+            }
+        });
+        handed_over.unwrap_or_else(|error| {
+            tracing::error!(%error, "dropped an event");
+            self.0.budget.count_dropped();
+            false
+        })
+    }
+
+    fn hand_over(
+        &self,
+        records: Vec<Record>,
+        report: Option<oneshot::Sender<Result<(), Arc<sqlx::Error>>>>,
+        share: Share,
+    ) -> Result<(), BusError> {
+        let request = Request {
+            records,
+            report,
+            _share: share,
+        };
+        self.0.requests.send(request).map_err(|_| BusError::Closed)
+    }
+
+    pub(crate) fn subscribe(
+        &self,
+        topic: Topic,
+        group: &str,
+        positions: Positions,
+    ) -> LogSubscription {
+        LogSubscription::member(self.0.clone(), topic, group, positions)
+    }
+
+    pub(crate) fn tail(&self, topic: Topic) -> LogSubscription {
+        LogSubscription::tail(self.0.clone(), topic)
+    }
+
+    pub(crate) async fn ping(&self, limit: Duration) -> Result<(), BusError> {
+        let answer = sqlx::query("SELECT 1").execute(&self.0.pool);
+        match timeout(limit, answer).await {
+            Ok(answer) => Ok(answer.map(drop)?),
+            Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
+        }
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.0.budget
+    }
+}

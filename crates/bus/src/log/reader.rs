@@ -1,0 +1,237 @@
+//! Subscriptions to the log.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use contract::Topic;
+use futures_util::TryStreamExt;
+use sqlx::{Row, sqlite::SqliteRow};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{Inner, groups::GroupKey};
+use crate::{BusError, Positions, message::Incoming, subscription::BATCH_BYTES};
+
+/// The first and the longest pause after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// Reads one topic of the log.
+pub(crate) struct LogSubscription {
+    log: Arc<Inner>,
+    topic: Topic,
+    member: Option<Member>,
+    /// Where to go on in each partition that is ours.
+    cursors: BTreeMap<i32, i64>,
+    changes: watch::Receiver<u64>,
+    retry: Duration,
+}
+
+/// Our place in a group.
+struct Member {
+    group: GroupKey,
+    id: u64,
+    positions: Positions,
+    /// The assignment that the cursors are of.
+    generation: Option<u64>,
+}
+
+impl LogSubscription {
+    pub(super) fn member(log: Arc<Inner>, topic: Topic, group: &str, positions: Positions) -> Self {
+        let group = (group.to_owned(), topic.name.to_owned());
+        let id = log
+            .shared
+            .change(|state| state.groups.join(&group, topic.partitions));
+        let member = Member {
+            group,
+            id,
+            positions,
+            generation: None,
+        };
+        Self::new(log, topic, Some(member), BTreeMap::new())
+    }
+
+    pub(super) fn tail(log: Arc<Inner>, topic: Topic) -> Self {
+        let ends = {
+            let state = log.shared.state();
+            let partitions = 0..topic.partitions;
+            partitions.map(|p| (p, state.end(topic.name, p))).collect()
+        };
+        Self::new(log, topic, None, ends)
+    }
+
+    fn new(
+        log: Arc<Inner>,
+        topic: Topic,
+        member: Option<Member>,
+        cursors: BTreeMap<i32, i64>,
+    ) -> Self {
+        Self {
+            changes: log.shared.changes.subscribe(),
+            log,
+            topic,
+            member,
+            cursors,
+            retry: RETRY.0,
+        }
+    }
+
+    pub(crate) async fn next_batch(
+        &mut self,
+        max: usize,
+        max_wait: Duration,
+    ) -> Result<Vec<Incoming>, BusError> {
+        loop {
+            self.changes.mark_unchanged();
+            let tried = match self.settle().await {
+                Ok(()) if self.lag() == 0 => {
+                    self.changed().await?;
+                    continue;
+                }
+                Ok(()) => self.gather(max, max_wait).await,
+                Err(error) => Err(error),
+            };
+            match tried {
+                // The events were deleted, or we are not to read them any more.
+                Ok(batch) if batch.is_empty() => {}
+                Ok(batch) => {
+                    self.retry = RETRY.0;
+                    return Ok(batch);
+                }
+                Err(error) => self.pause(&*error).await,
+            }
+        }
+    }
+
+    /// Takes part in a rebalance: finds out what is ours and where to go on.
+    async fn settle(&mut self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let Some(member) = &mut self.member else {
+            return Ok(());
+        };
+        let assignment = {
+            let state = self.log.shared.state();
+            let partitions = self.topic.partitions;
+            state
+                .groups
+                .assignment(&member.group, member.id, partitions)
+        };
+        if member.generation == Some(assignment.generation) {
+            return Ok(());
+        }
+        self.cursors.clear();
+        member.generation = None;
+        let positions = (member.positions)(self.topic.name).await?;
+        let place = |partition: i32| {
+            let known = positions.iter().find(|p| p.partition == partition);
+            (partition, known.map_or(0, |p| p.next_offset))
+        };
+        self.cursors = assignment.partitions.into_iter().map(place).collect();
+        member.generation = Some(assignment.generation);
+        Ok(())
+    }
+
+    /// Waits until there are `max` messages, for at most `max_wait`, and reads them.
+    async fn gather(
+        &mut self,
+        max: usize,
+        max_wait: Duration,
+    ) -> Result<Vec<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
+        let deadline = Instant::now() + max_wait;
+        let wanted = i64::try_from(max.max(1)).unwrap_or(i64::MAX);
+        while self.lag() < wanted {
+            match timeout_at(deadline, self.changed()).await {
+                Ok(changed) => changed?,
+                Err(_) => break,
+            }
+        }
+        let (cursors, batch) = self.read(max.max(1)).await?;
+        // From here on nothing waits, so that a future that is dropped has either read nothing or handed all out.
+        self.cursors.extend(cursors);
+        Ok(batch)
+    }
+
+    /// Reads up to `max` messages from where the cursors are, and says where they are then.
+    async fn read(&self, max: usize) -> Result<(BTreeMap<i32, i64>, Vec<Incoming>), sqlx::Error> {
+        let (mut cursors, mut batch, mut bytes) = (BTreeMap::new(), Vec::new(), 0);
+        for (&partition, &cursor) in &self.cursors {
+            let end = self.log.shared.state().end(self.topic.name, partition);
+            if cursor >= end || batch.len() >= max || bytes >= BATCH_BYTES {
+                continue;
+            }
+            let mut rows = sqlx::query(
+                "SELECT \"offset\", key, payload, headers, timestamp_ms FROM events
+                 WHERE topic = ? AND partition = ? AND \"offset\" >= ? AND \"offset\" < ?
+                 ORDER BY \"offset\" LIMIT ?",
+            )
+            .bind(self.topic.name)
+            .bind(partition)
+            .bind(cursor)
+            .bind(end)
+            .bind(i64::try_from(max - batch.len()).unwrap_or(i64::MAX))
+            .fetch(&self.log.pool);
+            let mut next = None;
+            while batch.len() < max
+                && bytes < BATCH_BYTES
+                && let Some(row) = rows.try_next().await?
+            {
+                let message = incoming(partition, &row)?;
+                bytes += message.payload.len();
+                next = Some(message.offset + 1);
+                batch.push(message);
+            }
+            // What is not there was deleted.
+            cursors.insert(partition, next.unwrap_or(end));
+        }
+        Ok((cursors, batch))
+    }
+
+    async fn changed(&mut self) -> Result<(), BusError> {
+        self.changes.changed().await.map_err(|_| BusError::Closed)
+    }
+
+    async fn pause(&mut self, error: &(dyn std::error::Error + Send + Sync)) {
+        if self.retry == RETRY.0 {
+            tracing::warn!(%error, topic = self.topic.name, "cannot read; trying again until it works");
+        }
+        let pause = self.retry;
+        self.retry = RETRY.1.min(pause * 2);
+        sleep(pause).await;
+    }
+
+    pub(crate) fn commit(&self, partition: i32, next: i64) {
+        if let Some(member) = &self.member {
+            let mut state = self.log.shared.state();
+            state.groups.commit(&member.group, partition, next);
+        }
+    }
+
+    pub(crate) fn lag(&self) -> i64 {
+        let state = self.log.shared.state();
+        let cursors = self.cursors.iter();
+        cursors
+            .map(|(partition, cursor)| (state.end(self.topic.name, *partition) - cursor).max(0))
+            .sum()
+    }
+}
+
+impl Drop for LogSubscription {
+    fn drop(&mut self) {
+        if let Some(member) = &self.member {
+            let shared = &self.log.shared;
+            shared.change(|state| state.groups.leave(&member.group, member.id));
+        }
+    }
+}
+
+fn incoming(partition: i32, row: &SqliteRow) -> Result<Incoming, sqlx::Error> {
+    let headers: &str = row.try_get("headers")?;
+    Ok(Incoming {
+        partition,
+        offset: row.try_get("offset")?,
+        timestamp_ms: row.try_get("timestamp_ms")?,
+        key: row.try_get("key")?,
+        payload: row.try_get("payload")?,
+        headers: serde_json::from_str(headers)
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+    })
+}
