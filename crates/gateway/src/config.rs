@@ -55,26 +55,40 @@ impl Config {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Settings {
     /// Largest body of a fit, in bytes.
-    #[arg(long, env = "MAX_BODY_BYTES", default_value_t = 64 * 1024 * 1024)]
+    #[arg(long, env = "MAX_BODY_BYTES", default_value_t = Settings::default().max_body_bytes)]
     pub max_body_bytes: u64,
     /// Predictions in flight at once; further ones are refused.
-    #[arg(long, env = "MAX_INFLIGHT_PREDICT", default_value_t = 2048)]
+    #[arg(long, env = "MAX_INFLIGHT_PREDICT", default_value_t = Settings::default().max_inflight_predict)]
     pub max_inflight_predict: usize,
     /// Fits in flight at once; further ones are refused.
-    #[arg(long, env = "MAX_INFLIGHT_FIT", default_value_t = 64)]
+    #[arg(long, env = "MAX_INFLIGHT_FIT", default_value_t = Settings::default().max_inflight_fit)]
     pub max_inflight_fit: usize,
     /// Plots in flight at once; further ones are refused.
-    #[arg(long, env = "MAX_INFLIGHT_PLOT", default_value_t = 16)]
+    #[arg(long, env = "MAX_INFLIGHT_PLOT", default_value_t = Settings::default().max_inflight_plot)]
     pub max_inflight_plot: usize,
     /// Milliseconds that the predictor has to answer.
-    #[arg(long, env = "PREDICT_TIMEOUT_MS", default_value_t = 5_000)]
+    #[arg(long, env = "PREDICT_TIMEOUT_MS", default_value_t = Settings::default().predict_timeout_ms)]
     pub predict_timeout_ms: u64,
     /// Milliseconds that the trainer has to answer once it has all of a fit, and that it may stall before.
-    #[arg(long, env = "FIT_TIMEOUT_MS", default_value_t = 60_000)]
+    #[arg(long, env = "FIT_TIMEOUT_MS", default_value_t = Settings::default().fit_timeout_ms)]
     pub fit_timeout_ms: u64,
     /// Milliseconds that the trainer has to draw a plot.
-    #[arg(long, env = "PLOT_TIMEOUT_MS", default_value_t = 60_000)]
+    #[arg(long, env = "PLOT_TIMEOUT_MS", default_value_t = Settings::default().plot_timeout_ms)]
     pub plot_timeout_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 64 * 1024 * 1024,
+            max_inflight_predict: 2048,
+            max_inflight_fit: 64,
+            max_inflight_plot: 16,
+            predict_timeout_ms: 5_000,
+            fit_timeout_ms: 60_000,
+            plot_timeout_ms: 60_000,
+        }
+    }
 }
 
 impl Settings {
@@ -102,6 +116,7 @@ mod tests {
         let config = Config::try_parse_from(["gateway"]).unwrap();
         assert_eq!(config.app_addr(), "127.0.0.1:8080".parse().unwrap());
         assert_eq!(config.admin_addr(), "127.0.0.1:9090".parse().unwrap());
+        assert_eq!(config.settings.max_body_bytes, 67_108_864);
         for url in ["https://trainer", "http://trainer/api", "trainer:9000"] {
             let parsed = Config::try_parse_from(["gateway", "--trainer-url", url]);
             assert_eq!(parsed.unwrap_err().exit_code(), 2, "{url}");

@@ -78,6 +78,7 @@ impl Gateway {
         settings: Settings,
         backends: Backends,
     ) -> anyhow::Result<Self> {
+        metrics::register();
         let forwarder = Forwarder::new(settings, backends.trainer, backends.predictor);
         Ok(Self {
             listener: Listener::bind(address)?,

@@ -123,6 +123,15 @@ static FIGURES: LazyLock<[RouteFigures; ROUTES.len()]> = LazyLock::new(|| {
     })
 });
 
+/// Shows every figure from the start: what is missing cannot be told from what is zero.
+pub(crate) fn register() {
+    LazyLock::force(&FIGURES);
+    for counter in [&CONNECTS, &CONNECT_ERRORS, &RETRIES] {
+        LazyLock::force(counter);
+    }
+    LazyLock::force(&FAILURES);
+}
+
 impl Route {
     fn figures(self) -> &'static RouteFigures {
         &FIGURES[self as usize]
