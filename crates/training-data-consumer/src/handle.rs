@@ -27,8 +27,7 @@ struct Judged<'m> {
 }
 
 impl Handler {
-    /// Handles `batch`, which must be in the order of the topic, and returns when its effects and its offsets are durable.
-    /// Waits for a bus or store that is away. It can be dropped at any time: what was done is known by the offsets.
+    /// As [`crate::TrainingDataConsumer::handle`] says.
     pub(crate) async fn handle(&self, batch: &[Message<TrainingData>]) {
         let judged: Vec<Judged<'_>> = batch.iter().map(judge).collect();
         for chunk in self.chunks(&judged) {

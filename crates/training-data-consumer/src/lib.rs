@@ -10,7 +10,7 @@ mod outage;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use bus::{Bus, Position, Positions, Subscription};
+use bus::{Bus, Message, Position, Positions, Subscription};
 pub use config::{Config, Settings};
 use contract::TrainingData;
 use service::{
@@ -48,10 +48,7 @@ pub struct Backends {
 }
 
 /// The service that stores training points.
-pub struct TrainingDataConsumer {
-    settings: Settings,
-    backends: Backends,
-}
+pub struct TrainingDataConsumer(Handler);
 
 /// Runs the consumer over Kafka and Postgres until `shutdown` is cancelled.
 ///
@@ -77,12 +74,16 @@ impl TrainingDataConsumer {
     /// A consumer that is not consuming yet.
     pub fn new(settings: Settings, backends: Backends) -> Self {
         metrics::register();
-        Self { settings, backends }
+        Self(Handler {
+            bus: backends.bus,
+            store: backends.store,
+            batch_points: settings.training_data_batch_points.get(),
+        })
     }
 
     /// Whether it gets on: while bus and store answer, and until `shutdown` is cancelled.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
-        let Backends { bus, store } = self.backends.clone();
+        let (bus, store) = (self.0.bus.clone(), self.0.store.clone());
         Health::new(shutdown.clone())
             .with("kafka", Need::Required, ANSWER_WITHIN, move || {
                 let bus = bus.clone();
@@ -94,45 +95,47 @@ impl TrainingDataConsumer {
             })
     }
 
+    /// Stores the points of `batch`, messages in the order of their topic, and buries what has none; returns when that and the
+    /// offsets are durable. Waits for a bus or store that is away. It can be dropped at any time: what was done is known by
+    /// the offsets.
+    pub async fn handle(&self, batch: &[Message<TrainingData>]) {
+        self.0.handle(batch).await;
+    }
+
     /// Consumes until `shutdown` is cancelled; then ends the batch in hand and leaves the group.
     ///
     /// # Errors
     /// When the subscription can never go on.
     pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Backends { bus, store } = self.backends;
-        let positions = positions(store.clone());
-        let mut events = bus.subscribe::<TrainingData>(GROUP, positions)?;
-        let handler = Handler {
-            bus,
-            store,
-            batch_points: self.settings.training_data_batch_points.get(),
-        };
-        let consumed = consume(&mut events, &handler, &shutdown).await;
+        let positions = positions(self.0.store.clone());
+        let mut events = self.0.bus.subscribe(GROUP, positions)?;
+        let consumed = self.consume(&mut events, &shutdown).await;
         events.close().await;
         consumed
     }
-}
 
-async fn consume(
-    events: &mut Subscription<TrainingData>,
-    handler: &Handler,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<()> {
-    loop {
-        let next = timeout(LAG_EVERY, events.next_batch(MAX_MESSAGES, MAX_WAIT));
-        let Some(next) = shutdown.run_until_cancelled(next).await else {
-            return Ok(());
-        };
-        metrics::LAG.set(events.lag());
-        let Ok(batch) = next else { continue };
-        let batch = batch?;
-        tokio::select! {
-            () = handler.handle(&batch) => {}
-            () = long_after(shutdown) => return Ok(()),
-        }
-        // For tools that show lag. What was applied is known to the store.
-        if let Err(error) = events.commit(&batch) {
-            tracing::debug!(%error, "offsets were not committed");
+    /// The loop: next, handle, commit.
+    async fn consume(
+        &self,
+        events: &mut Subscription<TrainingData>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        loop {
+            let next = timeout(LAG_EVERY, events.next_batch(MAX_MESSAGES, MAX_WAIT));
+            let Some(next) = shutdown.run_until_cancelled(next).await else {
+                return Ok(());
+            };
+            metrics::LAG.set(events.lag());
+            let Ok(batch) = next else { continue };
+            let batch = batch?;
+            tokio::select! {
+                () = self.handle(&batch) => {}
+                () = long_after(shutdown) => return Ok(()),
+            }
+            // For tools that show lag. What was applied is known to the store.
+            if let Err(error) = events.commit(&batch) {
+                tracing::debug!(%error, "offsets were not committed");
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ impl Outage {
     }
 
     /// An attempt failed: waits until it is time for the next, longer each time.
-    pub(crate) async fn pause(&mut self, error: &(dyn Error + 'static)) {
+    pub(crate) async fn pause(&mut self, error: &(dyn Error + Send + Sync + 'static)) {
         metrics::RETRIES.inc();
         if self.since.is_none() {
             self.since = Some(Instant::now());

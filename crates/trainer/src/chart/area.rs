@@ -148,7 +148,7 @@ impl Area {
 
     /// A line at one value from side to side.
     pub(super) fn draw_level(&self, svg: &mut Svg, value: f64, stroke: Stroke) {
-        let y = self.y(self.values.at(value));
+        let y = self.sharp(self.y(self.values.at(value)));
         svg.line((self.left, y), (self.right, y), stroke);
     }
 }

@@ -1,0 +1,7 @@
+//! The trainer's HTTP interface over the embedded backends.
+
+mod fit;
+mod fixture;
+mod guarantee;
+mod plot;
+mod socket;
