@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use contract::{SeriesId, Version};
 use detector::Model;
-use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgPoolOptions};
+use sqlx::{
+    Connection, PgConnection, PgPool, Postgres, migrate::Migrator, pool::PoolConnection,
+    postgres::PgPoolOptions,
+};
 
 use crate::{PostgresConfig, StoreError, VersionedModel, ready, stored_model, version};
 
@@ -130,12 +133,13 @@ impl PostgresStore {
         &self,
         age: Duration,
     ) -> Result<Vec<(SeriesId, Version)>, StoreError> {
+        // Not clock_timestamp(), with which an index cannot be searched.
         const SELECT: &str = "
             SELECT series_id, (
                 SELECT max(version) FROM models m WHERE m.series_id = changed.series_id AND m.status = 'ready'
             ) FROM (
                 SELECT DISTINCT series_id FROM models
-                WHERE status = 'ready' AND ready_at > clock_timestamp() - make_interval(secs => $1)
+                WHERE status = 'ready' AND ready_at > now() - make_interval(secs => $1)
             ) changed";
         let rows = self
             .within(ONE_MODEL, async |connection| {
@@ -160,20 +164,32 @@ impl PostgresStore {
         self.pool.close().await;
     }
 
-    /// Does `work` on a connection. One that does not answer within `limit` is closed: giving it back to the pool would mean to
-    /// wait for its answer.
+    /// Does `work` on a connection, within `limit` from when there is one.
     async fn within<T>(
         &self,
         limit: Duration,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        match tokio::time::timeout(limit, work(&mut connection)).await {
-            Ok(result) => Ok(result?),
-            Err(_) => {
-                drop(connection.detach());
-                Err(StoreError::TimedOut(limit))
+        let mut busy = Busy(None);
+        let connection = busy.0.insert(self.pool.acquire().await?);
+        match tokio::time::timeout(limit, work(connection)).await {
+            Ok(result) => {
+                drop(busy.0.take());
+                Ok(result?)
             }
+            Err(_) => Err(StoreError::TimedOut(limit)),
+        }
+    }
+}
+
+/// A connection in the middle of a call. If that is given up, by us or by our caller, the connection is closed: the pool would
+/// wait, without limit, for the answer that is still owed.
+struct Busy(Option<PoolConnection<Postgres>>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
         }
     }
 }
@@ -184,7 +200,7 @@ async fn sweep_one(connection: &mut PgConnection, age: Duration) -> Result<bool,
     const DELETE: &str = "
         DELETE FROM models WHERE (series_id, version) = (
             SELECT series_id, version FROM models
-            WHERE status = 'pending' AND created_at <= clock_timestamp() - make_interval(secs => $1)
+            WHERE status = 'pending' AND created_at <= now() - make_interval(secs => $1)
             ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
         ) RETURNING series_id, version";
     let mut transaction = connection.begin().await?;

@@ -151,11 +151,12 @@ impl SqliteStore {
         &self,
         age: Duration,
     ) -> Result<Vec<(SeriesId, Version)>, StoreError> {
+        // Without the hint it walks over all models, for they are sorted by series.
         const SELECT: &str = "
             SELECT series_id, (
                 SELECT max(version) FROM models m WHERE m.series_id = changed.series_id AND m.status = 'ready'
             ) FROM (
-                SELECT DISTINCT series_id FROM models
+                SELECT DISTINCT series_id FROM models INDEXED BY models_by_ready_at
                 WHERE status = 'ready' AND ready_at > CAST(unixepoch('subsec') * 1000 AS INTEGER) - ?
             ) changed";
         let rows = sqlx::query_as(SELECT)

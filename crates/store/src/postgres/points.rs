@@ -120,6 +120,9 @@ async fn read(
             SELECT timestamp, value FROM training_data
             WHERE series_id = $1 AND version = $2 AND position >= $3 AND position < $4 ORDER BY position
         ) part";
+    if !has_point(connection, series, version, expected.saturating_sub(1)).await? {
+        return Ok(None);
+    }
     let mut points = Vec::new();
     while points.len() < expected {
         let end = expected.min(points.len() + ROWS);
@@ -137,6 +140,25 @@ async fn read(
         }
     }
     Ok(Some(points))
+}
+
+/// Whether a version has its point `index`. The last one comes last, as a rule: without it there is no need to read the others.
+async fn has_point(
+    connection: &mut PgConnection,
+    series: &SeriesId,
+    version: Version,
+    index: usize,
+) -> Result<bool, sqlx::Error> {
+    const SELECT: &str = "
+        SELECT EXISTS (
+            SELECT 1 FROM training_data WHERE series_id = $1 AND version = $2 AND position = $3
+        )";
+    sqlx::query_scalar(SELECT)
+        .bind(series.as_str())
+        .bind(i64::from(version.number()))
+        .bind(position(index))
+        .fetch_one(connection)
+        .await
 }
 
 /// What to do about points that are there already.

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::backend::{Backend, Postgres, config, run};
+use crate::backend::{Backend, Postgres, config, error_of, run};
 
 crate::run_suite!(Postgres, ignore = "needs Postgres: TEST_DATABASE_URL");
 
@@ -47,38 +47,58 @@ async fn a_server_that_restarted_is_found_again_at_once() -> Result<()> {
 #[ignore = "needs Postgres: TEST_DATABASE_URL"]
 async fn a_server_that_falls_silent_is_given_up_in_time_and_its_connection_with_it() -> Result<()> {
     run::<Postgres>(async |backend| {
-        let url = backend.url();
-        let (_, rest) = url.split_once('@').context("no user")?;
-        let (server, database) = rest.split_once('/').context("no database")?;
-        let (user, _) = url.split_once('@').context("no user")?;
-        let (silence, port, _proxy) = proxy(server.to_owned()).await?;
-        let mut config = config(format!("{user}@127.0.0.1:{port}/{database}"));
-        config.postgres_max_connections = 1;
-        let (store, series) = (Store::postgres(&config)?, SeriesId::new("s")?);
-        store
-            .insert_pending(&series, &Model::fit(&points())?)
-            .await?;
-        // Not while the connection goes back to the pool, but in the middle of a call.
-        let mut other = sqlx::PgPool::connect(&backend.url()).await?.begin().await?;
-        sqlx::query("LOCK TABLE models")
-            .execute(&mut *other)
-            .await?;
-        let start = Instant::now();
-        let mut calls = JoinSet::new();
-        let (asked, name) = (store.clone(), series.clone());
-        calls.spawn(async move { asked.newest(&name).await });
-        wait_for_lock(backend).await?;
-        silence.send(true)?;
-        other.rollback().await?;
-        let error = calls.join_next().await.context("no call")??.unwrap_err();
-        assert!(matches!(error, StoreError::TimedOut(_)) && error.is_transient());
-        assert!(start.elapsed() < Duration::from_secs(8));
-        silence.send(false)?;
-        // The only connection of the pool was on the silent wire.
-        assert_eq!(store.newest(&series).await?, None);
-        Ok(())
+        in_silence(backend, async |store, series| {
+            let start = Instant::now();
+            let error = error_of(store.newest(&series).await)?;
+            assert!(matches!(error, StoreError::TimedOut(_)) && error.is_transient());
+            assert!(start.elapsed() < Duration::from_secs(8));
+            Ok(())
+        })
+        .await
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Postgres: TEST_DATABASE_URL"]
+async fn a_caller_that_gives_up_leaves_no_connection_waiting() -> Result<()> {
+    run::<Postgres>(async |backend| {
+        in_silence(backend, async |store, series| {
+            let impatient = Duration::from_secs(2);
+            let gave_up = tokio::time::timeout(impatient, store.newest(&series)).await;
+            assert!(gave_up.is_err());
+            Ok(())
+        })
+        .await
+    })
+    .await
+}
+
+/// Lets the server fall silent in the middle of `call`, and demands that the store, which has one connection, works afterwards.
+async fn in_silence(
+    backend: &Postgres,
+    call: impl AsyncFnOnce(Store, SeriesId) -> Result<()>,
+) -> Result<()> {
+    let (url, series) = (backend.url(), SeriesId::new("s")?);
+    let (user, address) = url.split_once('@').context("no user")?;
+    let (server, database) = address.split_once('/').context("no database")?;
+    let (silence, port, _wires) = proxy(server.to_owned()).await?;
+    let mut config = config(format!("{user}@127.0.0.1:{port}/{database}"));
+    config.postgres_max_connections = 1;
+    let store = Store::postgres(&config)?;
+    let mut other = sqlx::PgPool::connect(&url).await?.begin().await?;
+    sqlx::query("LOCK TABLE models")
+        .execute(&mut *other)
+        .await?;
+    let fall_silent = async {
+        wait_for_lock(backend).await?;
+        silence.send(true)?;
+        Ok(other.rollback().await?)
+    };
+    tokio::try_join!(call(store.clone(), series.clone()), fall_silent)?;
+    silence.send(false)?;
+    assert_eq!(store.newest(&series).await?, None);
+    Ok(())
 }
 
 async fn wait_for_lock(backend: &Postgres) -> Result<()> {
