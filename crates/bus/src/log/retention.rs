@@ -91,3 +91,104 @@ async fn delete_beyond_cap(
     .await?;
     Ok(deleted.rows_affected())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlite::Durability;
+
+    use super::*;
+
+    const LATER: i64 = 10_000_000;
+
+    async fn log() -> anyhow::Result<(tempfile::TempDir, SqlitePool)> {
+        let folder = tempfile::tempdir()?;
+        let pool = sqlite::open(&folder.path().join("log.db"), Durability::Normal).await?;
+        sqlx::migrate!().run(&pool).await?;
+        Ok((folder, pool))
+    }
+
+    /// Puts `count` events of `bytes` bytes into partition 0 of `topic`, the first at offset 0 and time 0, one each millisecond.
+    async fn fill(pool: &SqlitePool, topic: &str, count: i64, bytes: i64) -> anyhow::Result<()> {
+        sqlx::query(
+            "WITH RECURSIVE numbers(n) AS (
+                 SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?3 - 1)
+             INSERT INTO events (topic, partition, \"offset\", timestamp_ms, headers, payload)
+             SELECT ?1, 0, n, n, '[]', zeroblob(?2) FROM numbers",
+        )
+        .bind(topic)
+        .bind(bytes)
+        .bind(count)
+        .execute(pool)
+        .await?;
+        sqlx::query("INSERT INTO partitions VALUES (?, 0, ?)")
+            .bind(topic)
+            .bind(count)
+            .execute(pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn commit(pool: &SqlitePool, group: &str, next: i64) -> anyhow::Result<()> {
+        sqlx::query("INSERT OR REPLACE INTO group_offsets VALUES (?, 'metrics', 0, ?)")
+            .bind(group)
+            .bind(next)
+            .execute(pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Tidies until nothing is left to tidy, and says which offset is the first of how many.
+    async fn tidied(pool: &SqlitePool, topic: &str, now_ms: i64) -> anyhow::Result<(i64, i64)> {
+        while run(pool, now_ms).await? {}
+        let left = sqlx::query_as(
+            "SELECT coalesce(min(\"offset\"), -1), count(*) FROM events WHERE topic = ?",
+        );
+        Ok(left.bind(topic).fetch_one(pool).await?)
+    }
+
+    #[tokio::test]
+    async fn what_the_slowest_group_has_not_applied_is_kept() -> anyhow::Result<()> {
+        let (_folder, pool) = log().await?;
+        fill(&pool, "metrics", 500, 10).await?;
+        assert_eq!(tidied(&pool, "metrics", LATER).await?, (0, 500));
+        commit(&pool, "fast", 500).await?;
+        commit(&pool, "slow", 0).await?;
+        assert_eq!(tidied(&pool, "metrics", LATER).await?, (0, 500));
+        commit(&pool, "slow", 450).await?;
+        assert_eq!(tidied(&pool, "metrics", LATER).await?, (450, 50));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_was_applied_just_now_is_kept_for_a_minute() -> anyhow::Result<()> {
+        let (_folder, pool) = log().await?;
+        fill(&pool, "metrics", 500, 10).await?;
+        commit(&pool, "group", 500).await?;
+        assert_eq!(tidied(&pool, "metrics", 60_000).await?, (0, 500));
+        assert_eq!(tidied(&pool, "metrics", 60_200).await?, (200, 300));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn topics_without_groups_keep_their_newest() -> anyhow::Result<()> {
+        let (_folder, pool) = log().await?;
+        for topic in ["models", "dead-letters"] {
+            fill(&pool, topic, 1_500, 10).await?;
+            assert_eq!(tidied(&pool, topic, 0).await?, (500, 1_000), "{topic}");
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn the_file_gives_back_what_was_deleted() -> anyhow::Result<()> {
+        let (_folder, pool) = log().await?;
+        fill(&pool, "metrics", 300, 200_000).await?;
+        commit(&pool, "group", 300).await?;
+        assert_eq!(tidied(&pool, "metrics", LATER).await?, (-1, 0));
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count")
+            .fetch_one(&pool)
+            .await?;
+        assert!(pages < FREE_PAGES + 500, "{pages}");
+        Ok(())
+    }
+}

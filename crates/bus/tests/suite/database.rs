@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -91,15 +91,15 @@ impl Database {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The event numbered `number` of `series`.
 pub(crate) fn event(series: &str, number: u32) -> TrainingData {
     TrainingData {
-        series_id: SeriesId::new(series).unwrap(),
-        version: Version::new(number).unwrap(),
+        series_id: SeriesId::new(series).expect("tests use ids that are allowed"),
+        version: Version::new(number).expect("tests count from 1"),
         data: Vec::new(),
         part: None,
         parts: None,

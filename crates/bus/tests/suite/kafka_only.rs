@@ -1,1 +1,217 @@
 //! What only a bus over Kafka has to stand: brokers that go, consumers that are too slow, a client that is broken.
+
+use std::time::Duration;
+
+use bus::Bus;
+use contract::{ModelEvent, Point, TrainingData};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use tokio::time::{Instant, interval, timeout};
+
+use crate::{
+    database::{Database, PATIENCE, consume, event, publish, read},
+    place::Place,
+};
+
+const GROUP: &str = "training-data-consumer";
+
+/// More than a consumer takes in before it pauses: 60 events of 150 KB.
+async fn publish_much(bus: &Bus) -> anyhow::Result<()> {
+    let big = |number: u32| {
+        let series = format!("series_{}", number % 6);
+        let point = |n: u32| Point {
+            timestamp: i64::from(n),
+            value: f64::from(n.wrapping_mul(2_654_435_761)).sqrt(),
+        };
+        let mut event = event(&series, number);
+        event.data = (0..3_000).map(|n| point(n + number * 3_000)).collect();
+        event
+    };
+    bus.publish((1..=60).map(big), None).await?;
+    Ok(())
+}
+
+async fn keeps_a_slow_consumer_in_its_group(place: Place) -> anyhow::Result<()> {
+    publish_much(&place.bus).await?;
+    let database = Database::default();
+    let mut slow = place.bus.subscribe(GROUP, database.positions())?;
+    let first = slow.next_batch(1, Duration::ZERO).await?;
+    database.apply(&first)?;
+
+    // Longer than its session is: had it stopped polling, it would be asked to join anew.
+    let rejoined = timeout(Duration::from_secs(8), async {
+        let mut ticks = interval(Duration::from_millis(20));
+        while database.asked() == 1 {
+            ticks.tick().await;
+        }
+    });
+    assert!(rejoined.await.is_err(), "lost its membership");
+    consume(&mut slow, &database, 60).await?;
+    assert_eq!(database.asked(), 1);
+    for n in 0..6 {
+        let expected: Vec<u32> = (1..=60).filter(|number| number % 6 == n).collect();
+        assert_eq!(database.applied(&format!("series_{n}")), expected);
+    }
+    Ok(())
+}
+
+mod mock {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn keeps_a_slow_consumer_in_its_group() -> anyhow::Result<()> {
+        super::keeps_a_slow_consumer_in_its_group(Place::mock()?).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn works_again_after_its_client_broke_for_good() -> anyhow::Result<()> {
+        let place = Place::mock()?;
+        place.bus.publish([event("a", 1)], None).await?;
+        // To the client library that means that nothing which was acknowledged can be trusted.
+        let desynchronised = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        place
+            .cluster()?
+            .request_errors(RDKafkaApiKey::Produce, &[desynchronised]);
+        let broken = place.bus.publish([event("a", 2)], None).await;
+        assert!(broken.is_err());
+        place.bus.publish([event("a", 3)], None).await?;
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn survives_brokers_that_are_away_when_it_starts() -> anyhow::Result<()> {
+        let place = Place::mock()?;
+        place.cluster()?.broker_down(-1)?;
+        let place = place.reopen().await?;
+        assert!(place.bus.ping(Duration::from_millis(500)).await.is_err());
+        let database = Database::default();
+        let mut member = place.bus.subscribe(GROUP, database.positions())?;
+        let mut tail = place.bus.tail::<ModelEvent>()?;
+        let began = Instant::now();
+        assert!(place.bus.publish([event("a", 1)], None).await.is_err());
+        assert!(
+            began.elapsed() < Duration::from_secs(13),
+            "{:?}",
+            began.elapsed()
+        );
+
+        place.cluster()?.broker_up(-1)?;
+        place.bus.publish([event("a", 2)], None).await?;
+        let came = read::<TrainingData>(&mut member, 1).await?;
+        assert_eq!(came[0].event, Ok(event("a", 2)));
+
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = false;
+        while !seen {
+            assert!(Instant::now() < deadline);
+            let ready = ModelEvent::Ready {
+                series_id: event("a", 1).series_id,
+                version: event("a", 1).version,
+            };
+            place.bus.publish([ready], None).await?;
+            let batch = tail.next_batch(1, Duration::ZERO);
+            seen = timeout(Duration::from_millis(100), batch).await.is_ok();
+        }
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn leaves_in_time_while_brokers_are_away() -> anyhow::Result<()> {
+        let place = Place::mock()?;
+        let database = Database::default();
+        let mut member = place.bus.subscribe(GROUP, database.positions())?;
+        publish(&place.bus, &["a"], 1..=1).await?;
+        consume(&mut member, &database, 1).await?;
+        place.cluster()?.broker_down(-1)?;
+        let began = Instant::now();
+        member.close().await;
+        assert!(
+            began.elapsed() < Duration::from_secs(7),
+            "{:?}",
+            began.elapsed()
+        );
+        Ok(())
+    }
+}
+
+mod kafka {
+    use contract::{DeadLetters, Event};
+    use rdkafka::{
+        ClientConfig,
+        admin::{AdminClient, AdminOptions, ResourceSpecifier},
+        client::DefaultClientContext,
+    };
+
+    use super::*;
+    use crate::place::{brokers, config, unique_prefix};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Kafka: TEST_KAFKA_BROKERS"]
+    async fn keeps_a_slow_consumer_in_its_group() -> anyhow::Result<()> {
+        super::keeps_a_slow_consumer_in_its_group(Place::kafka().await?).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Kafka: TEST_KAFKA_BROKERS"]
+    async fn leaves_its_group_when_closed() -> anyhow::Result<()> {
+        // A member that only fell silent would keep its partitions for so long.
+        let mut config = config(brokers()?, unique_prefix()?);
+        config.kafka_session_timeout_ms = 30_000;
+        let place = Place::kafka_with(config).await?;
+        let database = Database::default();
+        let mut leaving = place.bus.subscribe(GROUP, database.positions())?;
+        publish(&place.bus, &["a"], 1..=1).await?;
+        consume(&mut leaving, &database, 1).await?;
+        let began = Instant::now();
+        leaving.close().await;
+        publish(&place.bus, &["a"], 2..=2).await?;
+        let mut next = place.bus.subscribe(GROUP, database.positions())?;
+        consume(&mut next, &database, 2).await?;
+        assert!(
+            began.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            began.elapsed()
+        );
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Kafka: TEST_KAFKA_BROKERS"]
+    async fn creates_topics_once_with_their_settings() -> anyhow::Result<()> {
+        let place = Place::kafka().await?;
+        place.bus.create_topics().await?;
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", brokers()?)
+            .create()?;
+        for (topic, setting, value) in [
+            (ModelEvent::TOPIC, "cleanup.policy", "compact"),
+            (TrainingData::TOPIC, "cleanup.policy", "delete"),
+            (TrainingData::TOPIC, "min.insync.replicas", "1"),
+            (DeadLetters::TOPIC, "max.message.bytes", "1200000"),
+        ] {
+            let name = place.bus.name_of(topic);
+            let asked = [ResourceSpecifier::Topic(name)];
+            let answer = admin.describe_configs(&asked, &AdminOptions::new()).await?;
+            let settings = answer.into_iter().next().transpose();
+            let settings = settings.map_err(|code| anyhow::anyhow!("{code}"))?;
+            let found = settings.and_then(|s| s.get(setting)?.value.clone());
+            assert_eq!(found.as_deref(), Some(value), "{name} {setting}");
+        }
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Kafka: TEST_KAFKA_BROKERS"]
+    async fn is_warm_soon_after_its_start() -> anyhow::Result<()> {
+        let place = Place::kafka().await?.reopen().await?;
+        // The warm-up is over when Kafka has answered once; cold, the first event takes half a second to a second.
+        place.bus.ping(PATIENCE).await?;
+        let began = Instant::now();
+        place.bus.publish([event("a", 1)], None).await?;
+        assert!(
+            began.elapsed() < Duration::from_millis(400),
+            "{:?}",
+            began.elapsed()
+        );
+        Ok(())
+    }
+}

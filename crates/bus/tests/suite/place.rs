@@ -55,13 +55,24 @@ impl Place {
     }
 
     pub(crate) async fn kafka() -> anyhow::Result<Self> {
-        let config = config(brokers()?, unique_prefix()?);
+        Self::kafka_with(config(brokers()?, unique_prefix()?)).await
+    }
+
+    pub(crate) async fn kafka_with(config: KafkaConfig) -> anyhow::Result<Self> {
         let bus = Bus::kafka(&config)?;
         bus.create_topics().await?;
         Ok(Self {
             bus,
             at: At::Kafka(config),
         })
+    }
+
+    /// The brokers themselves, to break things.
+    pub(crate) fn cluster(&self) -> anyhow::Result<&Cluster> {
+        match &self.at {
+            At::Mock(cluster, _) => Ok(cluster),
+            At::Log(_) | At::Kafka(_) => anyhow::bail!("not a mock cluster"),
+        }
     }
 
     /// The same place as a process finds it that starts after this one died.
