@@ -53,6 +53,7 @@ impl Config {
 
 /// What the gateway allows.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Settings {
     /// Largest body of a fit, in bytes.
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = Settings::default().max_body_bytes)]

@@ -42,6 +42,7 @@ pub struct Config {
 
 /// The predictor's own settings.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Settings {
     /// Models held in memory at once, about 300 bytes each; the least used ones make room.
     #[arg(long, env = "MODEL_CACHE_ENTRIES", default_value_t = DEFAULT_MODEL_CACHE_ENTRIES)]

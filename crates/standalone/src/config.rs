@@ -37,6 +37,7 @@ pub struct Config {
 
 /// The settings of the services within.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Settings {
     /// The gateway's.
     #[command(flatten)]
@@ -60,5 +61,21 @@ impl Settings {
             max_body_bytes: usize::try_from(self.gateway.max_body_bytes).unwrap_or(usize::MAX),
             max_inflight_fit_bytes: self.max_inflight_fit_bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn starts_from_nothing_and_shares_the_largest_body() {
+        Config::command().debug_assert();
+        let config = Config::try_parse_from(["standalone", "--max-body-bytes", "1000"]).unwrap();
+        assert_eq!((config.app_port, config.admin_port), (8080, 9090));
+        assert_eq!(config.settings.trainer().max_body_bytes, 1000);
+        assert_eq!(config.settings.gateway.max_body_bytes, 1000);
     }
 }

@@ -32,6 +32,7 @@ pub struct Config {
 
 /// The consumer's own settings.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Settings {
     /// Training points stored in one transaction, about; a single message may have more.
     #[arg(long, env = "TRAINING_DATA_BATCH_POINTS", default_value_t = DEFAULT_BATCH_POINTS)]

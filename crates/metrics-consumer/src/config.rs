@@ -1,0 +1,62 @@
+//! Settings of the metrics consumer.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+};
+
+use bus::KafkaConfig;
+use service::telemetry::TelemetryConfig;
+use stats::RedisConfig;
+
+/// Everything that `metrics-consumer` can be told.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(
+    version,
+    about = "Counts what services measured into the running figures"
+)]
+pub struct Config {
+    /// Logs.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+    /// Kafka.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
+    /// Redis.
+    #[command(flatten)]
+    pub redis: RedisConfig,
+    /// How it works.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Address to listen on.
+    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
+    pub app_host: IpAddr,
+    /// Port for operators: metrics and health.
+    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
+    pub admin_port: u16,
+}
+
+impl Config {
+    /// Where operators are served.
+    pub(crate) fn admin_addr(&self) -> SocketAddr {
+        (self.app_host, self.admin_port).into()
+    }
+}
+
+/// How the consumer works.
+#[derive(Clone, Debug, clap::Args)]
+// Without an argument group, whose name would be that of every other service's settings in `standalone`.
+#[group(skip)]
+pub struct Settings {
+    /// The most metrics messages that are counted in one transaction.
+    #[arg(long, env = "METRICS_BATCH_MESSAGES", default_value_t = Settings::default().metrics_batch_messages)]
+    pub metrics_batch_messages: NonZeroUsize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            metrics_batch_messages: const { NonZeroUsize::new(1_000).expect("not zero") },
+        }
+    }
+}
