@@ -4,10 +4,7 @@ use std::{
     error::Error,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -20,7 +17,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use crate::http::{Fallible, ProblemReply};
+use crate::http::{Fallible, ProblemReply, status::Status};
 
 /// A body may make us wait as long as the longest pause in all, and a second more for each this many bytes that came.
 const MIN_BYTES_PER_SECOND: u64 = 16 * 1024;
@@ -112,10 +109,9 @@ fn too_large(limit: usize) -> ProblemReply {
 
 /// The body of a request on a connection: gives up on a client that is too slow, and remembers whether it was read to its
 /// end.
-pub(crate) struct RequestBody {
+pub(super) struct RequestBody {
     incoming: Incoming,
-    /// True while there is something of this body left to read.
-    unread: Arc<AtomicBool>,
+    status: Arc<Status>,
     /// The longest pause.
     patience: Duration,
     received: u64,
@@ -130,16 +126,16 @@ struct Wait {
 }
 
 impl RequestBody {
-    /// The body `incoming` as axum takes it; `unread` says from now on whether something of it is left.
-    pub(crate) fn wrap(incoming: Incoming, unread: Arc<AtomicBool>, patience: Duration) -> Body {
+    /// The body `incoming` as axum takes it; `status` says from now on whether something of it is left.
+    pub(super) fn wrap(incoming: Incoming, status: Arc<Status>, patience: Duration) -> Body {
         if incoming.is_end_stream() {
-            unread.store(false, Ordering::Relaxed);
+            status.unread.store(false, Relaxed);
             return Body::empty();
         }
-        unread.store(true, Ordering::Relaxed);
+        status.unread.store(true, Relaxed);
         Body::new(Self {
             incoming,
-            unread,
+            status,
             patience,
             received: 0,
             waited: Duration::ZERO,
@@ -189,10 +185,10 @@ impl HttpBody for RequestBody {
         match &next {
             Some(Ok(frame)) => frame.data_ref().into_iter().for_each(|d| body.arrived(d)),
             Some(Err(_)) => {}
-            None => body.unread.store(false, Ordering::Relaxed),
+            None => body.status.unread.store(false, Relaxed),
         }
         if body.incoming.is_end_stream() {
-            body.unread.store(false, Ordering::Relaxed);
+            body.status.unread.store(false, Relaxed);
         }
         Poll::Ready(next.map(|next| next.map_err(BodyFault::Broken)))
     }

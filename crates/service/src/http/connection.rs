@@ -3,18 +3,12 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use axum::{
-    Router,
-    response::{IntoResponse, Response},
-};
-use http::Request;
+use axum::{Router, response::IntoResponse};
+use http::{Request, Response};
 use hyper::{
     body::Incoming,
     server::conn::http1::{Builder, Connection},
@@ -28,10 +22,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{
-    ProblemReply,
     body::RequestBody,
     context, fault,
     server::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
+    status::{Answering, ReplyBody, Status},
     wire::Wire,
 };
 
@@ -39,7 +33,7 @@ use crate::http::{
 const MAX_LINGER_BYTES: u64 = 64 * 1024 * 1024;
 /// How long that may take.
 const MAX_LINGER: Duration = Duration::from_secs(5);
-/// How long that may take once the server stops.
+/// How long that, or the rest of a head, may take once the server stops.
 const STOP_LINGER: Duration = Duration::from_millis(500);
 /// The most that hyper buffers of a request, and so the size of the pieces in which big bodies come.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
@@ -66,18 +60,18 @@ impl Protocol {
 
     /// Serves `stream` until the client ends it, it breaks the rules, or `stop` is cancelled and it is idle.
     pub(super) async fn serve(&self, stream: TcpStream, app: Router, stop: CancellationToken) {
-        let unread = Arc::new(AtomicBool::new(false));
+        let status = Arc::new(Status::default());
         let patience = self.patience;
         let service = {
-            let unread = Arc::clone(&unread);
-            service_fn(move |request| answer(app.clone(), request, Arc::clone(&unread), patience))
+            let status = Arc::clone(&status);
+            service_fn(move |request| answer(app.clone(), request, Arc::clone(&status), patience))
         };
-        let wire = Wire::new(stream, patience);
+        let wire = Wire::new(stream, Arc::clone(&status), patience);
         let mut connection = self.http.serve_connection(wire, service);
-        let outcome = drive(&mut connection, &stop).await;
+        let outcome = drive(&mut connection, &status, &stop).await;
         let rest = connection.into_parts();
         let farewell = match outcome {
-            Ok(()) => unread.load(Ordering::Relaxed).then(Vec::new),
+            Ok(()) => status.unread.load(Relaxed).then(Vec::new),
             Err(error) => refusal(&error, &rest.read_buf),
         };
         if let Some(farewell) = farewell {
@@ -96,13 +90,15 @@ fn refusal(error: &hyper::Error, unparsed: &[u8]) -> Option<Vec<u8>> {
     Some(fault::render(problem))
 }
 
-/// Runs `connection` to its end; once `stop` is cancelled, that is the end of the request in flight.
+/// Runs `connection` to its end; once `stop` is cancelled, that is the end of the request in flight. Who has not sent all of
+/// a head by then has [`STOP_LINGER`] to do so.
 async fn drive<S>(
     connection: &mut Connection<Wire, S>,
+    status: &Status,
     stop: &CancellationToken,
 ) -> hyper::Result<()>
 where
-    S: HttpService<Incoming, ResBody = axum::body::Body>,
+    S: HttpService<Incoming, ResBody = ReplyBody>,
     S::Error: Into<axum::BoxError>,
 {
     tokio::select! {
@@ -111,24 +107,34 @@ where
         () = stop.cancelled() => {}
     }
     Pin::new(&mut *connection).graceful_shutdown();
-    connection.await
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut *connection => return outcome,
+            () = tokio::time::sleep(STOP_LINGER) => {}
+        }
+        if status.is_waiting() {
+            return Ok(());
+        }
+    }
 }
 
 /// Answers one request. This is the hot path of every service.
 async fn answer(
     app: Router,
     request: Request<Incoming>,
-    unread: Arc<AtomicBool>,
+    status: Arc<Status>,
     patience: Duration,
-) -> Result<Response, Infallible> {
-    let request = request.map(|incoming| RequestBody::wrap(incoming, unread, patience));
+) -> Result<Response<ReplyBody>, Infallible> {
+    let answering = Answering::begin(Arc::clone(&status));
+    let request = request.map(|incoming| RequestBody::wrap(incoming, status, patience));
     let target = request.uri().path_and_query();
-    if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
-        let (status, code, detail) = fault::uri_too_long();
-        let refuse = async |_| ProblemReply::new(status, code, detail).into_response();
-        return Ok(context::respond(request, refuse).await);
-    }
-    Ok(context::respond(request, |request| context::call(app, request)).await)
+    let response = if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
+        context::respond(request, async |_| fault::uri_too_long().into_response()).await
+    } else {
+        context::respond(request, |request| context::call(app, request)).await
+    };
+    Ok(response.map(|body| answering.until_sent(body)))
 }
 
 /// Sends `reply`, ends our side, and reads on for a while: closing a socket with unread bytes resets the connection, and the

@@ -7,6 +7,7 @@ mod fault;
 mod problem;
 mod series;
 mod server;
+mod status;
 mod wire;
 
 pub use body::{BodyFault, body_fault, read_body};

@@ -4,6 +4,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener, TcpStream},
     num::NonZeroUsize,
+    ops::RangeInclusive,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -11,6 +12,8 @@ use std::{
 
 use anyhow::Context as _;
 use axum::Router;
+use clap::builder::RangedU64ValueParser;
+use socket2::{Domain, Socket, Type};
 use tokio::{
     runtime::Runtime,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -27,6 +30,9 @@ pub(super) const MAX_URI_BYTES: usize = 8 * 1024;
 /// The most header fields of a request.
 pub(super) const MAX_HEADERS: usize = 100;
 
+/// Connections that wait to be accepted. The standard library's 128 is too few for the clients of a load test, which all come
+/// at once: who finds no place tries again after a second.
+const BACKLOG: i32 = 4096;
 /// How long requests in flight have to end after a shutdown.
 const DRAIN: Duration = Duration::from_secs(15);
 /// The pause after an `accept` that failed for want of file descriptors or memory.
@@ -36,15 +42,19 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, clap::Args)]
 pub struct ServerConfig {
     /// Threads that serve requests, each with its own runtime; 0 means one a core.
-    #[arg(long, env = "WORKER_THREADS", default_value_t = 0)]
+    #[arg(long, env = "WORKER_THREADS", default_value_t = 0, value_parser = number(0..=1024))]
     pub worker_threads: usize,
     /// Connections held at once; further ones wait to be accepted.
-    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000, value_parser = number(1..=1_000_000))]
     pub max_connections: usize,
     /// Seconds a client has to send the head of a request; also the longest pause in its body, in taking the reply, and
     /// between two requests.
-    #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30)]
+    #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub header_timeout_seconds: u64,
+}
+
+fn number(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(range)
 }
 
 impl ServerConfig {
@@ -69,8 +79,13 @@ impl Listener {
     /// When the address is taken or not ours.
     pub fn bind(addr: SocketAddr) -> anyhow::Result<Self> {
         let bind = || {
-            let socket = TcpListener::bind(addr)?;
+            let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+            // A restart must not wait for connections of the last run to time out. (Not SO_REUSEPORT: that shares a port.)
+            socket.set_reuse_address(true)?;
+            socket.bind(&addr.into())?;
+            socket.listen(BACKLOG)?;
             socket.set_nonblocking(true)?;
+            let socket = TcpListener::from(socket);
             let addr = socket.local_addr()?;
             Ok::<_, io::Error>(Self { socket, addr })
         };
@@ -112,6 +127,7 @@ pub async fn serve(
         () = accept(&socket, &slots, &workers) => {}
     }
     drop(socket);
+    stop.cancel();
     let threads: Vec<_> = workers.into_iter().map(Worker::close).collect();
     for thread in threads {
         let ended = tokio::task::spawn_blocking(|| thread.join()).await?;
@@ -190,7 +206,7 @@ impl Worker {
             .enable_all()
             .build()
             .context("cannot start an HTTP worker")?;
-        let patience = Duration::from_secs(config.header_timeout_seconds.max(1));
+        let patience = Duration::from_secs(config.header_timeout_seconds);
         let protocol = Arc::new(Protocol::new(patience));
         // Bounded by the slots: an accepted connection holds one.
         let (connections, incoming) = mpsc::unbounded_channel();
@@ -250,5 +266,33 @@ async fn serve_accepted(
     match tokio::net::TcpStream::from_std(accepted.stream) {
         Ok(stream) => protocol.serve(stream, app, stop).await,
         Err(error) => tracing::warn!(%error, "cannot serve a connection"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Config {
+        #[command(flatten)]
+        server: ServerConfig,
+    }
+
+    #[test]
+    fn limits_that_would_let_no_one_in_are_refused() {
+        for refused in [
+            ["x", "--max-connections", "0"],
+            ["x", "--max-connections", "18446744073709551615"],
+            ["x", "--header-timeout-seconds", "0"],
+            ["x", "--worker-threads", "-1"],
+        ] {
+            let error = Config::try_parse_from(refused).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{error}");
+        }
+        let defaults = Config::try_parse_from(["x"]).unwrap().server;
+        assert!(defaults.workers() >= 1);
     }
 }

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,6 +13,8 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::Sleep};
 
+use crate::http::status::Status;
+
 /// A connection that holds back two things hyper does by itself: the empty reply to a request that it cannot parse (we have
 /// a better one, see [`fault`](super::fault)), and the end of the stream (which may have to wait for the client to read).
 /// It also gives up on a client that does not read.
@@ -19,15 +22,17 @@ use tokio::{net::TcpStream, time::Sleep};
 /// Writes are not vectored, so hyper copies head and body of a reply together: one buffer, one plain `write`.
 pub(super) struct Wire {
     io: TokioIo<TcpStream>,
+    status: Arc<Status>,
     /// The longest that a client may take none of a reply.
     patience: Duration,
     stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, status: Arc<Status>, patience: Duration) -> Self {
         Self {
             io: TokioIo::new(stream),
+            status,
             patience,
             stall: None,
         }
@@ -79,10 +84,15 @@ impl Write for Wire {
         }
         match Pin::new(&mut self.io).poll_write(cx, buf) {
             Poll::Ready(written) => {
-                self.stall = None;
+                if self.stall.take().is_some() {
+                    self.status.blocked.store(false, Relaxed);
+                }
                 Poll::Ready(written)
             }
-            Poll::Pending => self.poll_stalled(cx).map(Err),
+            Poll::Pending => {
+                self.status.blocked.store(true, Relaxed);
+                self.poll_stalled(cx).map(Err)
+            }
         }
     }
 

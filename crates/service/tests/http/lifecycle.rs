@@ -1,6 +1,10 @@
 //! Connections and the server's end.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Router, routing::get};
 use service::http::{Listener, ServerConfig};
@@ -160,13 +164,40 @@ async fn a_client_that_takes_none_of_its_reply_is_cut_off() -> anyhow::Result<()
 }
 
 #[tokio::test]
-async fn a_client_that_lingers_does_not_hold_up_a_stop() -> anyhow::Result<()> {
+async fn a_stop_waits_neither_for_lingerers_nor_for_half_a_request() -> anyhow::Result<()> {
     let server = Server::start(app().0);
-    let mut client = server.connect().await;
-    client.send("nonsense\r\n\r\n").await?;
-    assert_eq!(client.reply().await?.status, 400);
-    let started = std::time::Instant::now();
+    let (mut lingering, mut late) = (server.connect().await, server.connect().await);
+    lingering.send("nonsense\r\n\r\n").await?;
+    assert_eq!(lingering.reply().await?.status, 400);
+    late.send(format!("{HELLO}GET / HT")).await?;
+    assert_eq!(late.reply().await?.text(), "hello");
+    let started = Instant::now();
     server.stop().await?;
     assert!(started.elapsed().as_secs() < 3, "{:?}", started.elapsed());
+    assert!(late.is_closed().await?);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_reply_begun_before_a_stop_is_sent_to_its_end_however_slowly_it_is_read()
+-> anyhow::Result<()> {
+    let size = 32 << 20;
+    let (text, began) = ("x".repeat(size), Arc::new(Semaphore::new(0)));
+    let signal = Arc::clone(&began);
+    let big = Router::new().route(
+        "/",
+        get(async move || {
+            signal.add_permits(1);
+            text.clone()
+        }),
+    );
+    let server = Server::start(big);
+    let mut client = server.connect().await;
+    client.send("GET / HTTP/1.1\r\n\r\n").await?;
+    began.acquire().await?.forget();
+    server.shutdown.cancel();
+    // Longer than a stop waits for those who owe it half a request.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(client.reply().await?.body.len(), size);
+    server.ended().await
 }

@@ -1,0 +1,83 @@
+//! What a connection is doing, as its parts tell it: request body, reply body and socket. hyper owns those, and tells only
+//! when all is over.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+/// The state of one connection. All of it is used by one thread; atomics are what makes it `Send`.
+#[derive(Debug, Default)]
+pub(super) struct Status {
+    /// Something of the last request's body is left to read.
+    pub(super) unread: AtomicBool,
+    /// A request is being answered; set until hyper has taken the last of the reply.
+    answering: AtomicBool,
+    /// The client has to read before more of a reply can be sent.
+    pub(super) blocked: AtomicBool,
+}
+
+impl Status {
+    /// Whether it is only the client that has something to do: begin a request, or go on with the head of one.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.answering.load(Relaxed) && !self.blocked.load(Relaxed)
+    }
+}
+
+/// A request is being answered as long as this lives.
+pub(super) struct Answering(Arc<Status>);
+
+impl Answering {
+    pub(super) fn begin(status: Arc<Status>) -> Self {
+        status.answering.store(true, Relaxed);
+        Self(status)
+    }
+
+    /// Lasts until hyper has no more use for `body`.
+    pub(super) fn until_sent(self, body: Body) -> ReplyBody {
+        ReplyBody {
+            body,
+            _answering: self,
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.answering.store(false, Relaxed);
+    }
+}
+
+/// The body of a reply.
+pub(super) struct ReplyBody {
+    body: Body,
+    _answering: Answering,
+}
+
+impl HttpBody for ReplyBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
