@@ -25,7 +25,7 @@ CREATE TABLE models (
 CREATE INDEX models_by_ready_at ON models (ready_at) WHERE status = 'ready';
 CREATE INDEX models_pending ON models (created_at) WHERE status = 'pending';
 
--- No foreign key: checking it for every row halves the speed. Whoever adds points locks the model's row instead.
+-- No foreign key, which would be looked up for every row: whoever adds points locks the row of their model, once.
 CREATE TABLE training_data (
     series_id text COLLATE "C" NOT NULL,
     version   bigint NOT NULL,

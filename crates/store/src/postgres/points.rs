@@ -164,7 +164,7 @@ async fn has_point(
 /// What to do about points that are there already.
 #[derive(Clone, Copy, Debug)]
 enum Existing {
-    /// Fail: three times as fast, and offsets see to it that nothing is applied twice.
+    /// Fail: two to three times as fast, and offsets see to it that nothing is applied twice.
     Fail,
     /// Keep what is there: for points that were published twice.
     Keep,
