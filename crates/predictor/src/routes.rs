@@ -167,6 +167,8 @@ fn json(body: Vec<u8>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use store::StoreError;
+
     use super::*;
 
     #[test]
@@ -199,5 +201,21 @@ mod tests {
             assert_eq!(parse(text), None, "{text:?}");
         }
         assert_eq!(min_version(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn what_may_pass_asks_to_try_again_and_what_will_not_does_not() {
+        let refusal = |error| {
+            let reply = cannot_load(&error);
+            (reply.status.as_u16(), reply.retry_after.is_some())
+        };
+        for error in [LoadError::Busy, LoadError::TimedOut, LoadError::GivenUp] {
+            assert_eq!(refusal(error), (503, true));
+        }
+        let for_good = StoreError::Swept {
+            series: SeriesId::new("s").unwrap(),
+            version: Version::new(1).unwrap(),
+        };
+        assert_eq!(refusal(LoadError::Store(Arc::new(for_good))), (500, false));
     }
 }

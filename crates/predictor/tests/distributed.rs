@@ -5,10 +5,12 @@ mod support;
 mod distributed {
     use std::{
         net::SocketAddr,
+        sync::Arc,
         time::{SystemTime, UNIX_EPOCH},
     };
 
     use anyhow::{Context, ensure};
+    use bus::Positions;
     use clap::Parser;
     use contract::{MetricsEvent, ModelEvent, SeriesId};
     use predictor::{Backends, Config, Predictor};
@@ -85,7 +87,6 @@ mod distributed {
         let backends = Backends::open(&config)?;
         backends.store.migrate().await?;
         backends.bus.create_topics().await?;
-        let mut metrics = backends.bus.tail::<MetricsEvent>()?;
 
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let Config {
@@ -120,6 +121,10 @@ mod distributed {
 
         stop.cancel();
         served.await?.context("predictor panicked")??;
+        let from_the_first: Positions = Arc::new(|_| Box::pin(async { Ok(Vec::new()) }));
+        let mut metrics = backends
+            .bus
+            .subscribe::<MetricsEvent>("test", from_the_first)?;
         let sum = published(&mut metrics, judged).await?;
         assert_eq!(sum.count, Some(judged));
         backends.store.close().await;
