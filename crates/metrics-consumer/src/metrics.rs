@@ -1,0 +1,45 @@
+//! What the metrics consumer counts of itself for Prometheus.
+
+use std::sync::LazyLock;
+
+use prometheus::{IntCounter, IntGauge, register_int_counter, register_int_gauge};
+
+pub(crate) static APPLIED: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "anomaly_metrics_consumer_events_applied_total",
+        "Events counted into the figures."
+    )
+    .expect("registered once")
+});
+
+pub(crate) static BURIED: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "anomaly_metrics_consumer_events_buried_total",
+        "Messages that could not be used and went to the dead letters."
+    )
+    .expect("registered once")
+});
+
+pub(crate) static STATS_ERRORS: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "anomaly_metrics_consumer_redis_errors_total",
+        "Batches that could not be written, each try counted; they are tried again until they are."
+    )
+    .expect("registered once")
+});
+
+pub(crate) static LAG: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "anomaly_metrics_consumer_lag_messages",
+        "Messages of the assigned partitions that are not counted yet."
+    )
+    .expect("registered once")
+});
+
+/// Makes every metric visible before it first changes.
+pub(crate) fn register() {
+    for counter in [&APPLIED, &BURIED, &STATS_ERRORS] {
+        LazyLock::force(counter);
+    }
+    LazyLock::force(&LAG);
+}

@@ -1,0 +1,70 @@
+//! Waiting for something that is away.
+
+use std::{error::Error, time::Duration};
+
+/// The first pause between two tries; each is twice as long as the one before…
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// …up to this one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Tries `attempt` until it succeeds. An outage is logged when it begins and when it ends, as `what`.
+pub(crate) async fn until_it_works<T, E, Fut>(
+    what: &'static str,
+    mut attempt: impl FnMut() -> Fut,
+) -> T
+where
+    E: Error + Send + Sync + 'static,
+    Fut: Future<Output = Result<T, E>>,
+{
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match attempt().await {
+            Ok(done) if pause == FIRST_PAUSE => return done,
+            Ok(done) => {
+                tracing::info!(what, "works again");
+                return done;
+            }
+            Err(error) => error,
+        };
+        if pause == FIRST_PAUSE {
+            let error = anyhow::Error::new(error);
+            tracing::warn!(
+                what,
+                error = format_args!("{error:#}"),
+                "does not work; trying until it does"
+            );
+        }
+        tokio::time::sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, fmt};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Away;
+
+    impl fmt::Display for Away {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("away")
+        }
+    }
+
+    impl Error for Away {}
+
+    #[tokio::test]
+    async fn it_is_tried_until_it_works() {
+        let tries = Cell::new(0);
+        let done = until_it_works("a test", || {
+            tries.set(tries.get() + 1);
+            let tries = tries.get();
+            async move { if tries < 3 { Err(Away) } else { Ok(tries) } }
+        });
+        assert_eq!(done.await, 3);
+    }
+}
