@@ -132,8 +132,7 @@ impl Models {
             let read = self.read(load.series()).await;
             if let Err(error) = &read {
                 metrics::MODEL_LOAD_ERRORS.inc();
-                let error: &(dyn std::error::Error + 'static) = error;
-                tracing::error!(error, series = %load.series(), "a model could not be loaded");
+                log(load.series(), error);
             }
             if !load.land(read) {
                 return;
@@ -149,5 +148,13 @@ impl Models {
         let read = timeout(READ_WITHIN, self.0.store.newest(series)).await;
         read.map_err(|_| LoadError::TimedOut)?
             .map_err(|e| LoadError::Store(Arc::new(e)))
+    }
+}
+
+/// Once for each load, however many wait for it. That one had no turn says nothing that those which had one did not.
+fn log(series: &SeriesId, error: &LoadError) {
+    if !matches!(error, LoadError::Busy) {
+        let error: &(dyn std::error::Error + 'static) = error;
+        tracing::error!(error, %series, "a model could not be loaded");
     }
 }

@@ -150,7 +150,7 @@ async fn backends() -> anyhow::Result<(TempDir, Backends)> {
     let backends = Backends {
         bus: Bus::log(&dir.path().join("bus.db")).await?,
         store: Store::sqlite(&dir.path().join("store.db")).await?,
-        stats: Stats::memory(&dir.path().join("stats.db")).await?,
+        stats: Stats::sqlite(&dir.path().join("stats.db")).await?,
     };
     Ok((dir, backends))
 }

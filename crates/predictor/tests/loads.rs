@@ -25,7 +25,7 @@ async fn a_burst_on_a_cold_series_asks_the_store_once() -> anyhow::Result<()> {
     let backends = Backends {
         bus: Bus::log(&dir.path().join("bus.db")).await?,
         store: Store::sqlite(&dir.path().join("store.db")).await?,
-        stats: Stats::memory(&dir.path().join("stats.db")).await?,
+        stats: Stats::sqlite(&dir.path().join("stats.db")).await?,
     };
     let points = [1.0, 2.0, 3.0].map(|value| Point {
         timestamp: 0,
