@@ -72,7 +72,7 @@ impl Standalone {
         let store = Store::sqlite(&data_dir.file("store.db"))
             .await
             .context("opening store.db")?;
-        let stats = Stats::memory(&data_dir.file("stats.db"))
+        let stats = Stats::sqlite(&data_dir.file("stats.db"))
             .await
             .context("opening stats.db")?;
 

@@ -99,7 +99,7 @@ impl Stats {
     ///
     /// # Errors
     /// When the database cannot be opened or migrated.
-    pub async fn memory(path: &Path) -> Result<Self, StatsError> {
+    pub async fn sqlite(path: &Path) -> Result<Self, StatsError> {
         let sqlite = SqliteStats::open(path).await?;
         Ok(Self(Backend::Sqlite(sqlite)))
     }

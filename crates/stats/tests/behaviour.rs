@@ -383,7 +383,7 @@ macro_rules! suite {
             async fn $name() -> anyhow::Result<()> {
                 let folder = tempfile::tempdir()?;
                 let path = folder.path().join("stats.db");
-                super::$name(async || stats::Stats::memory(&path).await.expect("a folder of our own")).await
+                super::$name(async || stats::Stats::sqlite(&path).await.expect("a folder of our own")).await
             })*
         }
 

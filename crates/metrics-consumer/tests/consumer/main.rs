@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 async fn backends(folder: &Path) -> anyhow::Result<Backends> {
     Ok(Backends {
         bus: Bus::log(&folder.join("bus.db")).await?,
-        stats: Stats::memory(&folder.join("stats.db")).await?,
+        stats: Stats::sqlite(&folder.join("stats.db")).await?,
     })
 }
 

@@ -55,7 +55,7 @@ impl Fixture {
 
     pub(crate) async fn with(settings: Settings) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let stats = Stats::memory(&dir.path().join("stats.db")).await?;
+        let stats = Stats::sqlite(&dir.path().join("stats.db")).await?;
         Self::over(dir, stats, settings).await
     }
 
