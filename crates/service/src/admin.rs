@@ -57,7 +57,7 @@ impl Admin {
     pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let routes = Router::new()
             .route("/metrics", get(metrics))
-            .merge(self.health.routes())
+            .merge(self.health.routes_for_operators())
             .fallback(http::not_found)
             .method_not_allowed_fallback(http::method_not_allowed);
         http::serve(self.listener, routes, SERVER, shutdown).await

@@ -40,6 +40,13 @@ pub enum Need {
     Optional,
 }
 
+/// Whether `?verbose` tells what a dependency said when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errors {
+    Hidden,
+    Shown,
+}
+
 impl Health {
     /// Ready until `shutdown` is cancelled.
     pub fn new(shutdown: CancellationToken) -> Self {
@@ -82,12 +89,21 @@ impl Health {
         self
     }
 
-    /// `/livez` and `/readyz`.
+    /// `/livez` and `/readyz`. What a dependency said when it failed is for operators: here `?verbose` only says that it did.
     pub fn routes(&self) -> Router {
+        self.routes_with(Errors::Hidden)
+    }
+
+    /// As [`Self::routes`], with the error of each dependency that failed: for the admin port.
+    pub(crate) fn routes_for_operators(&self) -> Router {
+        self.routes_with(Errors::Shown)
+    }
+
+    fn routes_with(&self, errors: Errors) -> Router {
         Router::new()
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(readyz))
-            .with_state(self.clone())
+            .with_state((self.clone(), errors))
     }
 
     async fn ask(&self) -> Vec<Finding> {
@@ -95,7 +111,10 @@ impl Health {
     }
 }
 
-async fn readyz(State(health): State<Health>, RawQuery(query): RawQuery) -> Response {
+async fn readyz(
+    State((health, errors)): State<(Health, Errors)>,
+    RawQuery(query): RawQuery,
+) -> Response {
     let stopping = health.shutdown.is_cancelled();
     let verbose = query.is_some_and(|query| {
         let mut keys = query.split('&').map(|pair| pair.split('=').next());
@@ -111,7 +130,7 @@ async fn readyz(State(health): State<Health>, RawQuery(query): RawQuery) -> Resp
         .map(|f| f.name)
         .collect();
     if verbose {
-        return list(&findings, stopping, missing.is_empty());
+        return list(&findings, errors, stopping, missing.is_empty());
     }
     if missing.is_empty() {
         return "ok\n".into_response();
@@ -129,13 +148,13 @@ fn shutting_down() -> ProblemReply {
 }
 
 /// Every dependency with its answer, as JSON.
-fn list(findings: &[Finding], stopping: bool, complete: bool) -> Response {
+fn list(findings: &[Finding], errors: Errors, stopping: bool, complete: bool) -> Response {
     let (code, status) = match (stopping, complete) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
         (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
         (false, true) => (StatusCode::OK, "ready"),
     };
-    let dependencies: Vec<_> = findings.iter().map(Finding::to_json).collect();
+    let dependencies: Vec<_> = findings.iter().map(|f| f.to_json(errors)).collect();
     let body = json!({ "status": status, "dependencies": dependencies }).to_string();
     (code, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
@@ -180,13 +199,13 @@ impl Check {
 }
 
 impl Finding {
-    fn to_json(&self) -> serde_json::Value {
+    fn to_json(&self, errors: Errors) -> serde_json::Value {
         let mut entry = json!({
             "name": self.name,
             "required": self.need == Need::Required,
             "ok": self.answer.is_ok(),
         });
-        if let Err(error) = &self.answer {
+        if let (Err(error), Errors::Shown) = (&self.answer, errors) {
             entry["error"] = error.as_str().into();
         }
         entry

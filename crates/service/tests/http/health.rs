@@ -44,7 +44,7 @@ async fn only_a_required_dependency_makes_a_service_unready() -> anyhow::Result<
     let list: serde_json::Value = serde_json::from_slice(&reply.body)?;
     let expected = serde_json::json!({"status": "ready", "dependencies": [
         {"name": "postgres", "required": true, "ok": true},
-        {"name": "redis", "required": false, "ok": false, "error": "refused"},
+        {"name": "redis", "required": false, "ok": false},
     ]});
     assert_eq!((reply.status, list), (200, expected));
     server.stop().await?;
@@ -56,7 +56,7 @@ async fn only_a_required_dependency_makes_a_service_unready() -> anyhow::Result<
     assert!(problem.detail.ends_with("kafka"), "{}", problem.detail);
     let reply = server.ask(get("/readyz?verbose=1")).await?;
     assert_eq!(reply.status, 503);
-    assert!(reply.text().contains("no leader"));
+    assert!(!reply.text().contains("no leader"), "for operators only");
     assert_eq!(server.ask(get("/livez")).await?.status, 200);
     server.stop().await
 }
@@ -109,7 +109,6 @@ async fn a_dependency_that_hangs_is_not_waited_for() -> anyhow::Result<()> {
     let server = serve(&health);
     let reply = server.ask(get("/readyz?verbose")).await?;
     assert_eq!(reply.status, 503);
-    assert!(reply.text().contains("no answer within 20 ms"));
     server.stop().await
 }
 
@@ -118,7 +117,9 @@ async fn the_admin_port_has_metrics_and_health() -> anyhow::Result<()> {
     let counter = prometheus::register_int_counter!("anomaly_test_total", "Of this test.")?;
     counter.inc_by(3);
     let shutdown = CancellationToken::new();
-    let admin = Admin::bind(([127, 0, 0, 1], 0).into(), healthy()).await?;
+    let hang = std::future::pending::<Result<(), String>>;
+    let health = healthy().with("kafka", Need::Optional, Duration::from_millis(20), hang);
+    let admin = Admin::bind(([127, 0, 0, 1], 0).into(), health).await?;
     let addr = admin.addr();
     let serving = service::task::spawn("admin", admin.serve(shutdown.clone()));
     let ask = async |path: &str| -> anyhow::Result<Reply> {
@@ -131,6 +132,12 @@ async fn the_admin_port_has_metrics_and_health() -> anyhow::Result<()> {
         reply
             .header("content-type")
             .starts_with("text/plain; version=0.0.4")
+    );
+    assert!(
+        ask("/readyz?verbose")
+            .await?
+            .text()
+            .contains("no answer within 20 ms")
     );
     assert!(reply.text().contains("\nanomaly_test_total 3\n"));
     let value = |name: &str| -> f64 {
