@@ -8,7 +8,7 @@ mod handle;
 mod metrics;
 mod outage;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bus::{Bus, Message, Position, Positions, Subscription};
 pub use config::{Config, Settings};
@@ -29,7 +29,7 @@ const MAX_MESSAGES: usize = 64;
 /// How long a first message waits for others: plots wait for it meanwhile.
 const MAX_WAIT: Duration = Duration::from_millis(5);
 
-/// How often the lag is looked at while nothing comes.
+/// How often the lag is looked at while nothing comes, or nothing goes on.
 const LAG_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a batch in hand may take to end when the service stops.
@@ -120,6 +120,7 @@ impl TrainingDataConsumer {
         events: &mut Subscription<TrainingData>,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<()> {
+        let mut long_stopped = pin!(long_after(shutdown));
         loop {
             let next = timeout(LAG_EVERY, events.next_batch(MAX_MESSAGES, MAX_WAIT));
             let Some(next) = shutdown.run_until_cancelled(next).await else {
@@ -130,13 +131,24 @@ impl TrainingDataConsumer {
             let batch = batch?;
             tokio::select! {
                 () = self.handle(&batch) => {}
-                () = long_after(shutdown) => return Ok(()),
+                never = show_lag(events, batch.len()) => match never {},
+                () = &mut long_stopped => return Ok(()),
             }
+            metrics::LAG.set(events.lag());
             // For tools that show lag. What was applied is known to the store.
             if let Err(error) = events.commit(&batch) {
                 tracing::debug!(%error, "offsets were not committed");
             }
         }
+    }
+}
+
+/// Shows how far the group is behind for as long as `in_hand` messages are being handled: in an outage, that grows.
+async fn show_lag(events: &Subscription<TrainingData>, in_hand: usize) -> Infallible {
+    let in_hand = i64::try_from(in_hand).unwrap_or(i64::MAX);
+    loop {
+        metrics::LAG.set(events.lag().saturating_add(in_hand));
+        sleep(LAG_EVERY).await;
     }
 }
 

@@ -157,8 +157,8 @@ fn points(n: i64) -> Vec<Point> {
 
 fn part(series: &str, part: Option<u32>, parts: Option<u32>, n: i64) -> TrainingData {
     TrainingData {
-        series_id: SeriesId::new(series).unwrap(),
-        version: Version::new(1).unwrap(),
+        series_id: SeriesId::new(series).expect("a valid id"),
+        version: Version::new(1).expect("not zero"),
         data: points(n),
         part,
         parts,
@@ -168,7 +168,7 @@ fn part(series: &str, part: Option<u32>, parts: Option<u32>, n: i64) -> Training
 /// `event` as it comes from the bus.
 fn message(offset: i64, event: Result<TrainingData, String>) -> Message<TrainingData> {
     let payload = event.as_ref().map_or(b"{broken".to_vec(), |event| {
-        serde_json::to_vec(event).unwrap()
+        serde_json::to_vec(event).expect("points are JSON")
     });
     Message {
         topic: "training-data".to_owned(),
@@ -188,7 +188,9 @@ fn retries() -> f64 {
     let families = prometheus::gather();
     let name = "anomaly_training_data_consumer_retries_total";
     let family = families.iter().find(|family| family.name() == name);
-    family.map_or(0.0, |family| family.get_metric()[0].get_counter().get_value())
+    family.map_or(0.0, |family| {
+        family.get_metric()[0].get_counter().get_value()
+    })
 }
 
 /// Asks until `condition` holds; fails with what it said last.

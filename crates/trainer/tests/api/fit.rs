@@ -131,6 +131,14 @@ async fn what_cannot_be_fitted_is_named_and_leaves_no_trace() -> anyhow::Result<
         let refusal = fixture.fit("s", body).await?.refusal()?;
         assert_eq!(refusal, (400, code.to_owned(), detail.to_owned()), "{body}");
     }
+    assert_eq!(fixture.models().await?, 0);
+    assert_eq!(fixture.fit("s", THREE).await?.version()?, "v1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_malformed_request_is_refused_with_its_fault() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
     for body in [
         "",
         "[1,2,3]",
