@@ -157,7 +157,6 @@ impl Reader {
             }
         }
         self.commit(CommitMode::Sync);
-        self.inbox.end(None);
         // Dropping the consumer makes it leave its group.
     }
 
@@ -232,6 +231,13 @@ impl Reader {
         if let Err(error) = added.and_then(|()| self.consumer.commit(&list, mode)) {
             tracing::debug!(%error, "kafka was not told how far the group got");
         }
+    }
+}
+
+impl Drop for Reader {
+    /// However the thread ends, whoever waits for messages learns of it.
+    fn drop(&mut self) {
+        self.inbox.end(None);
     }
 }
 

@@ -132,7 +132,11 @@ impl Placing {
 
 fn ask(positions: &Positions, runtime: &Handle, topic: &str) -> mpsc::Receiver<Answer> {
     let (answers, answer) = mpsc::channel();
-    let question = positions(topic);
+    let question = {
+        // What it makes before its first await may need the runtime, too.
+        let _entered = runtime.enter();
+        positions(topic)
+    };
     runtime.spawn(async move {
         let positions = match tokio::time::timeout(QUESTION, question).await {
             Ok(answer) => answer.map_err(|error| error.to_string()),
