@@ -111,7 +111,7 @@ impl Bus {
     /// Publishes `events` and returns once all of them are durable (acknowledged by all in-sync replicas).
     ///
     /// # Errors
-    /// When one was not acknowledged within about 10 s; some of them may have been.
+    /// When one was not acknowledged within about 15 s; some of them may have been.
     pub async fn publish<E: Event>(
         &self,
         events: impl IntoIterator<Item = E>,

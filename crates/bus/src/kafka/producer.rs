@@ -84,7 +84,7 @@ impl Producer {
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "0")
-            .set("message.timeout.ms", "10000")
+            .set("message.timeout.ms", "15000")
             .set("request.timeout.ms", "5000")
             // A dead letter may be as large as the largest message that a broker takes, and has headers on top.
             .set("message.max.bytes", "1200000")
