@@ -1,17 +1,24 @@
 #!/usr/bin/env bash
 # Real Kafka, Postgres and Redis for the tests, each one node on loopback with its data in .cache/servers.
 #
-#   .ci/servers.sh install   fetch what is missing (Debian packages as root; Kafka's jars by Maven)
-#   .ci/servers.sh start     start them and wait until they answer
-#   .ci/servers.sh env       print the variables that the tests read
-#   .ci/servers.sh stop      stop what start started, and remove their data
+#   .ci/servers.sh install       fetch what is missing (Debian packages as root; Kafka's jars by Maven)
+#   .ci/servers.sh start         start them and wait until they answer
+#   .ci/servers.sh env           print the variables that the tests read
+#   .ci/servers.sh stop          stop what start started, and remove their data
+#
+# To see what a platform does without them (NAME: kafka, postgres or redis; one or several):
+#   .ci/servers.sh halt NAME     end it as a crash would, and keep its data
+#   .ci/servers.sh resume NAME   start it again on its data and wait until it answers
+#   .ci/servers.sh freeze NAME   have it keep its connections and say nothing (not postgres)
+#   .ci/servers.sh thaw NAME     have it go on
 #
 # Ports: KAFKA_TEST_PORT (39092; the next one is the controller's), POSTGRES_TEST_PORT (35432), REDIS_TEST_PORT (36379).
+# Data, logs and process ids: ANOMALY_SERVERS_DIR (.cache/servers), another for each set of servers.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$(dirname "$here")/.cache
-state=$cache/servers
+state=${ANOMALY_SERVERS_DIR:-$cache/servers}
 jars=$cache/kafka-libs
 kafka_port=${KAFKA_TEST_PORT:-39092}
 postgres_port=${POSTGRES_TEST_PORT:-35432}
@@ -69,8 +76,13 @@ wait_for() {
 
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-start_kafka() {
-  local config=$state/kafka.properties java=(java -Xmx512m -XX:+UseSerialGC "-Dlog4j2.configurationFile=$here/kafka/log4j2.properties" -cp "$jars/*")
+# For each server: prepare_… makes its data, once; run_… starts it on that; …_answers says whether it does.
+
+java=(java -Xmx512m -XX:+UseSerialGC "-Dlog4j2.configurationFile=$here/kafka/log4j2.properties" -cp "$jars/*")
+
+prepare_kafka() {
+  local config=$state/kafka.properties
+  [ -f "$jars/.complete" ] || die "Kafka is not there: .ci/servers.sh install"
   cat >"$config" <<CONFIG
 process.roles=broker,controller
 node.id=1
@@ -87,35 +99,44 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+# After a halt it gets its id back this soon.
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 auto.create.topics.enable=false
 CONFIG
   "${java[@]}" kafka.tools.StorageTool format -t "$("${java[@]}" kafka.tools.StorageTool random-uuid)" -c "$config" --standalone >/dev/null
-  launch kafka "${java[@]}" kafka.Kafka "$config"
 }
+run_kafka() { launch kafka "${java[@]}" kafka.Kafka "$state/kafka.properties"; }
+kafka_answers() { port_open "$kafka_port"; }
 
-start_postgres() {
-  local bin data=$state/postgres as=()
-  bin=$(postgres_bin)
+# The server refuses to run as root.
+as_postgres=()
+[ "$(id -u)" != 0 ] || as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups)
+
+prepare_postgres() {
+  local data=$state/postgres
   mkdir -p "$data"
-  # The server refuses to run as root.
   if [ "$(id -u)" = 0 ]; then
-    chmod 755 "$cache" "$state"
+    [ "$state" != "$cache/servers" ] || chmod 755 "$cache"
+    chmod 755 "$state"
     chown postgres "$data"
-    as=(setpriv --reuid=postgres --regid=postgres --init-groups)
   fi
-  (cd / && "${as[@]}" "$bin/initdb" -D "$data" -U postgres --auth=trust --encoding=UTF8 --no-sync >/dev/null)
-  launch postgres "${as[@]}" "$bin/postgres" -D "$data" -p "$postgres_port" -c listen_addresses=127.0.0.1 -c "unix_socket_directories=" \
-    -c max_connections=300 -c fsync=off
+  (cd / && "${as_postgres[@]}" "$(postgres_bin)/initdb" -D "$data" -U postgres --auth=trust --encoding=UTF8 --no-sync >/dev/null)
 }
+run_postgres() {
+  launch postgres "${as_postgres[@]}" "$(postgres_bin)/postgres" -D "$state/postgres" -p "$postgres_port" \
+    -c listen_addresses=127.0.0.1 -c "unix_socket_directories=" -c max_connections=300 -c fsync=off
+}
+postgres_answers() { psql "postgres://postgres@127.0.0.1:$postgres_port/postgres" -c 'select 1'; }
 
-start_redis() {
-  mkdir -p "$state/redis"
+prepare_redis() { mkdir -p "$state/redis"; }
+run_redis() {
   launch redis redis-server --port "$redis_port" --bind 127.0.0.1 --dir "$state/redis" --save '' --appendonly yes
 }
 
 redis_answers() { redis-cli -p "$redis_port" ping | grep -q PONG; }
-postgres_answers() { psql "postgres://postgres@127.0.0.1:$postgres_port/postgres" -c 'select 1'; }
-kafka_answers() { port_open "$kafka_port"; }
+
+servers=(redis postgres kafka)
 
 start() {
   stop
@@ -123,36 +144,67 @@ start() {
   for port in "$kafka_port" "$((kafka_port + 1))" "$postgres_port" "$redis_port"; do
     ! port_open "$port" || die "port $port is taken"
   done
-  start_redis
-  start_postgres
-  start_kafka
-  wait_for redis redis_answers
-  wait_for postgres postgres_answers
-  wait_for kafka kafka_answers
+  for name in "${servers[@]}"; do "prepare_$name"; done
+  resume "${servers[@]}"
 }
 
-stop() {
+resume() {
+  for name in "$@"; do "run_$name"; done
+  for name in "$@"; do wait_for "$name" "${name}_answers"; done
+}
+
+# Sends the server $1 the signal $2, if it runs. A number of an earlier boot may be somebody else's by now.
+signal() {
   local pid
-  for file in "$state"/*.pid; do
-    [ -f "$file" ] || continue
-    pid=$(cat "$file")
-    # A number of an earlier boot may be somebody else's by now.
-    grep -qxE 'java|postgres|redis-server' "/proc/$pid/comm" 2>/dev/null || continue
-    kill "$pid" 2>/dev/null || true
-    for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
-    kill -9 "$pid" 2>/dev/null || true
+  pid=$(cat "$state/$1.pid" 2>/dev/null) || return 1
+  grep -qxE 'java|postgres|redis-server' "/proc/$pid/comm" 2>/dev/null || return 1
+  # Ended, and no one has asked how: a process whose last thread is gone.
+  ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/task/"*/status 2>/dev/null || [ "$(ls "/proc/$pid/task" | wc -l)" -gt 1 ] || return 1
+  kill "-$2" "$pid" 2>/dev/null
+}
+
+# Waits until the server $1 is gone, for so many tenths of a second.
+is_gone() {
+  for _ in $(seq "$2"); do signal "$1" 0 || return 0; sleep 0.1; done
+  return 1
+}
+
+halt() {
+  for name in "$@"; do
+    # Postgres ends its own processes at once then; a kill would leave them.
+    case $name in postgres) signal "$name" QUIT || true ;; *) signal "$name" KILL || true ;; esac
+    is_gone "$name" 100 || die "$name does not end"
+  done
+}
+
+freeze() { for name in "$@"; do signal "$name" STOP || die "$name does not run"; done; }
+thaw() { for name in "$@"; do signal "$name" CONT || die "$name does not run"; done; }
+
+stop() {
+  for name in "${servers[@]}"; do
+    signal "$name" CONT || continue
+    signal "$name" TERM || true
+    is_gone "$name" 100 || signal "$name" KILL || true
   done
   rm -rf "$state"
 }
 
-case ${1:-} in
+# Whether "$@" are servers.
+known() {
+  [ $# -gt 0 ] || return 1
+  for name in "$@"; do case $name in kafka | postgres | redis) ;; *) return 1 ;; esac; done
+}
+
+command=${1:-}
+shift || true
+case $command in
   install) install_packages; install_kafka ;;
-  start) start ;;
-  stop) stop ;;
+  start | stop) "$command" ;;
+  halt | resume | freeze | thaw) known "$@" || die "$command which? kafka, postgres, redis"; "$command" "$@" ;;
   env)
     echo "export TEST_KAFKA_BROKERS=127.0.0.1:$kafka_port"
     echo "export TEST_DATABASE_URL=postgres://postgres@127.0.0.1:$postgres_port/postgres"
     echo "export TEST_REDIS_URL=redis://127.0.0.1:$redis_port/"
     ;;
-  *) sed -n '2,9p' "$0"; exit 2 ;;
+  *) sed -n '2,16p' "$0"; exit 2 ;;
 esac

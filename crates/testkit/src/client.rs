@@ -3,12 +3,14 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
-use contract::{FitReply, HealthReply, Point, PredictReply, Problem};
+use contract::{FitReply, HealthReply, Point, PredictReply, Problem, Version};
 use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+
+use crate::{eventually, series};
 
 /// Calls one gateway (or service), a new connection each time.
 #[derive(Clone, Copy, Debug)]
@@ -48,19 +50,23 @@ impl Client {
     pub async fn raw(&self, request: &[u8]) -> anyhow::Result<Reply> {
         let exchange = async {
             let mut socket = TcpStream::connect(self.addr).await.context("connecting")?;
-            // A server may refuse early and stop reading: then what it said counts, not that it did.
-            let sent = socket.write_all(request).await;
-            let mut received = Vec::new();
-            let read = read_reply(&mut socket, &mut received).await;
-            match (Reply::parse(&received), sent, read) {
-                (Ok(reply), ..) => Ok(reply),
-                (Err(error), Ok(()), Ok(())) => Err(error),
-                (Err(_), sent, read) => Err(sent.and(read).expect_err("one of them failed").into()),
-            }
+            exchange(&mut socket, request).await
         };
         tokio::time::timeout(PATIENCE, exchange)
             .await
             .context("no reply in time")?
+    }
+
+    /// Sends all of `POST path` but the last byte of `body`: the request is in flight until [`Begun::finish`].
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn begin(&self, path: &str, body: &str) -> anyhow::Result<Begun> {
+        let mut request = self.request("POST", path, &[], Some(body.as_bytes()));
+        let rest = request.split_off(request.len() - 1);
+        let mut socket = TcpStream::connect(self.addr).await.context("connecting")?;
+        socket.write_all(&request).await?;
+        Ok(Begun { socket, rest })
     }
 
     /// Sends one request with `body`, if there is one, and its length.
@@ -74,6 +80,16 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<&[u8]>,
     ) -> anyhow::Result<Reply> {
+        self.raw(&self.request(method, path, headers, body)).await
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Vec<u8> {
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
             self.addr
@@ -87,7 +103,7 @@ impl Client {
         request.push_str("\r\n");
         let mut request = request.into_bytes();
         request.extend_from_slice(body.unwrap_or_default());
-        self.raw(&request).await
+        request
     }
 
     /// `GET path`.
@@ -111,9 +127,7 @@ impl Client {
     /// # Errors
     /// Anything but a 200.
     pub async fn fit(&self, series: &str, points: &[Point]) -> anyhow::Result<FitReply> {
-        let timestamps: Vec<i64> = points.iter().map(|p| p.timestamp).collect();
-        let values: Vec<f64> = points.iter().map(|p| p.value).collect();
-        let body = serde_json::to_string(&contract::FitRequest { timestamps, values })?;
+        let body = series::body(points);
         self.post(&format!("/fit/{series}"), &body).await?.ok()
     }
 
@@ -126,12 +140,61 @@ impl Client {
         self.post(&format!("/predict/{series}"), &body).await?.ok()
     }
 
+    /// The plot of a version of `series` (percent-encoded) as SVG, as soon as its points are stored.
+    ///
+    /// # Errors
+    /// Anything but a 200, and but a 503 that says when to come again.
+    pub async fn plot(&self, series: &str, version: Version) -> anyhow::Result<String> {
+        let path = format!("/plot?series_id={series}&version={version}&format=svg");
+        let reply = eventually("the points to be stored", || async {
+            let reply = self.get(&path).await?;
+            let pending = reply.status == 503 && reply.header("retry-after").is_some();
+            ensure!(!pending, "{}", reply.text());
+            Ok(reply)
+        });
+        let reply = reply.await?;
+        ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
+        Ok(reply.text())
+    }
+
     /// The health check.
     ///
     /// # Errors
     /// Anything but a 200.
     pub async fn health(&self) -> anyhow::Result<HealthReply> {
         self.get("/healthcheck").await?.ok()
+    }
+}
+
+/// A request that has been sent but for its last byte.
+pub struct Begun {
+    socket: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl Begun {
+    /// Sends the last byte and reads the reply.
+    ///
+    /// # Errors
+    /// When there is no reply that can be read.
+    pub async fn finish(mut self) -> anyhow::Result<Reply> {
+        let exchange = exchange(&mut self.socket, &self.rest);
+        tokio::time::timeout(PATIENCE, exchange)
+            .await
+            .context("no reply in time")?
+    }
+}
+
+/// Sends `request` and reads one reply.
+async fn exchange(socket: &mut TcpStream, request: &[u8]) -> anyhow::Result<Reply> {
+    // A server may refuse early and stop reading: then what it said counts, not that it did.
+    let sent = socket.write_all(request).await;
+    let mut received = Vec::new();
+    let read = read_reply(socket, &mut received).await;
+    match (Reply::parse(&received), sent, read) {
+        (Ok(reply), ..) => Ok(reply),
+        (Err(error), Ok(()), Ok(())) => Err(error),
+        (Err(_), sent, read) => Err(sent.and(read).expect_err("one of them failed").into()),
     }
 }
 

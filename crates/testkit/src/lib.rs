@@ -11,6 +11,6 @@ pub mod process;
 pub mod series;
 mod wait;
 
-pub use client::{Client, Reply};
+pub use client::{Begun, Client, Reply};
 pub use platform::Platform;
 pub use wait::eventually;

@@ -1,40 +1,52 @@
 //! Real processes: the binaries of this workspace, started and killed as an operator, or a fault, would.
 
 use std::{
+    fs::File,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
 };
 
 use anyhow::{Context, ensure};
+use tempfile::NamedTempFile;
 
 use crate::{Client, eventually};
 
-/// A running binary of this workspace; killed when dropped.
+/// A running binary of this workspace; killed when dropped, and then what it logged is part of the test's output.
 pub struct Process {
     name: String,
     child: Child,
+    log: NamedTempFile,
 }
 
 impl Process {
-    /// Starts `name`, which must be built, with only `env` set beside `PATH`. What it logs goes to the test's output.
+    /// Starts `name`, which must be built, with nothing but `env` in its environment.
     ///
     /// # Errors
     /// When the binary is not there.
     pub fn start(name: &str, env: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let mut command = Command::new(binary(name)?);
-        command
+        let log = NamedTempFile::new()?;
+        let child = Command::new(binary(name)?)
             .env_clear()
             .envs(env.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        let child = command
+            .stdout(Stdio::null())
+            .stderr(File::create(log.path())?)
             .spawn()
             .with_context(|| format!("starting {name}"))?;
         Ok(Self {
             name: name.to_owned(),
             child,
+            log,
         })
+    }
+
+    /// What it has logged so far.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.log.path())?)
     }
 
     /// Its process id.
@@ -45,10 +57,25 @@ impl Process {
     /// Ends it with SIGKILL: nothing in it gets to know.
     ///
     /// # Errors
-    /// When it cannot be killed.
+    /// When it has ended already, or cannot be killed.
     pub fn kill(mut self) -> anyhow::Result<()> {
+        let ended = self.child.try_wait()?;
+        ensure!(ended.is_none(), "{} ended by itself: {ended:?}", self.name);
         self.child.kill()?;
         self.child.wait()?;
+        Ok(())
+    }
+
+    /// Sends SIGTERM.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn ask_to_stop(&mut self) -> anyhow::Result<()> {
+        let ended = self.child.try_wait()?;
+        ensure!(ended.is_none(), "{} ended by itself: {ended:?}", self.name);
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status()?;
+        ensure!(sent.success(), "{} takes no signal", self.name);
         Ok(())
     }
 
@@ -57,10 +84,7 @@ impl Process {
     /// # Errors
     /// When it does not end within a minute.
     pub async fn terminate(mut self) -> anyhow::Result<ExitStatus> {
-        let sent = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
-            .status()?;
-        ensure!(sent.success(), "{} is gone already", self.name);
+        self.ask_to_stop()?;
         self.ended().await
     }
 
@@ -83,6 +107,11 @@ impl Drop for Process {
         // It may have ended by itself: then there is nothing to kill, and that is fine.
         drop(self.child.kill());
         drop(self.child.wait());
+        println!(
+            "-- log of {}:\n{}",
+            self.name,
+            self.log().unwrap_or_default()
+        );
     }
 }
 
@@ -102,12 +131,18 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     Ok(binary)
 }
 
+/// The ports that [`free_port`] gives: below those that systems give to outgoing connections, which would take one at any time.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
 /// A port that nothing listens on at the moment.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let tries = std::iter::repeat_with(|| fastrand::u16(PORTS)).take(100);
+    let mut free = tries.filter(is_free);
+    free.next().context("no port is free")
 }
 
 /// Waits until the service on `port` of this machine is ready.

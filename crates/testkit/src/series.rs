@@ -1,6 +1,6 @@
 //! Series made to order: the same every time.
 
-use contract::Point;
+use contract::{FitRequest, Point};
 
 /// `n` points a minute apart, around `level`, with a period of a day and a little noise.
 pub fn daily(n: usize, level: f64) -> Vec<Point> {
@@ -23,4 +23,32 @@ pub fn three(level: f64) -> [Point; 3] {
         timestamp: 1_693_459_200 + (step * 120.0) as i64,
         value: level + step,
     })
+}
+
+/// `n` points a minute apart that rise from `level`, no two alike.
+pub fn rising(n: usize, level: f64) -> Vec<Point> {
+    let point = |i: usize| Point {
+        timestamp: 1_693_459_200 + 60 * i as i64,
+        value: level + i as f64 / n as f64,
+    };
+    (0..n).map(point).collect()
+}
+
+/// The body of a fit on `points`.
+pub fn body(points: &[Point]) -> String {
+    let request = FitRequest {
+        timestamps: points.iter().map(|p| p.timestamp).collect(),
+        values: points.iter().map(|p| p.value).collect(),
+    };
+    serde_json::to_string(&request).expect("numbers are always JSON")
+}
+
+/// `id` with every byte but letters, digits and `_` percent-encoded, for paths and queries alike.
+pub fn encoded(id: &str) -> String {
+    id.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
 }

@@ -63,7 +63,9 @@ pub(super) fn methods_and_paths() -> Vec<Attack> {
     let methods = wrong_method
         .iter()
         .map(|line| (line, &[405_u16][..], "method"));
-    let paths = nowhere.iter().map(|line| (line, &[404_u16][..], "found"));
+    let paths = nowhere
+        .iter()
+        .map(|line| (line, &[404_u16][..], "no such route"));
     let attack = |(line, statuses, fault): (&&'static str, &'static [u16], &'static str)| Attack {
         name: (*line).to_owned(),
         request: bare(line),
@@ -76,7 +78,7 @@ pub(super) fn methods_and_paths() -> Vec<Attack> {
 pub(super) fn plots() -> Vec<Attack> {
     let table: [(&str, &[u16], &str); 14] = [
         ("", &[400], "series_id"),
-        ("?series_id=", &[400], "series id is empty"),
+        ("?series_id=", &[400], "series_id is required"),
         ("?version=v1", &[400], "series_id"),
         ("?series_id=..", &[400], "series id"),
         ("?series_id=a%2Fb", &[400], "slash"),
@@ -104,111 +106,129 @@ pub(super) fn plots() -> Vec<Attack> {
 }
 
 pub(super) fn sizes() -> Vec<Attack> {
-    let chunked = |path: &str, chunk: usize, chunks: usize| {
-        let mut request = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes();
-        for _ in 0..chunks {
-            request.extend_from_slice(format!("{chunk:x}\r\n").as_bytes());
-            request.resize(request.len() + chunk, b' ');
-            request.extend_from_slice(b"\r\n");
-        }
-        request.extend_from_slice(b"0\r\n\r\n");
-        request
-    };
-    let header = |size: usize| {
-        format!(
-            "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-big: {}\r\n\r\n",
-            "h".repeat(size)
-        )
-        .into_bytes()
-    };
-    let many: String = (0..500).map(|i| format!("x-{i}: 1\r\n")).collect();
-    let announced = |path: &str| {
-        format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000000000000\r\n\r\n").into_bytes()
-    };
-    let attack =
-        |name: &str, request: Vec<u8>, statuses: &'static [u16], fault: &'static str| Attack {
-            name: name.to_owned(),
-            request,
-            statuses,
-            fault,
-        };
-    vec![
-        attack(
+    let (fit, predict) = ("/fit/victim", "/predict/victim");
+    let table: [(&str, Vec<u8>, &'static [u16], &'static str); 10] = [
+        (
             "a terabyte announced to fit",
-            announced("/fit/victim"),
+            announced(fit),
             &[413],
-            "large",
+            "has more than",
         ),
-        attack(
+        (
             "a terabyte announced to predict",
-            announced("/predict/victim"),
+            announced(predict),
             &[413],
-            "large",
+            "has more than",
         ),
-        attack(
+        (
             "70 MB in chunks to fit",
-            chunked("/fit/victim", 1 << 20, 70),
+            chunked(fit, 1 << 20, 70),
             &[413],
-            "large",
+            "has more than",
         ),
-        attack(
+        (
             "1 MB in chunks to predict",
-            chunked("/predict/victim", 1 << 16, 16),
+            chunked(predict, 1 << 16, 16),
             &[413],
-            "large",
+            "has more than",
         ),
-        attack(
-            "100 KB body to predict",
-            post("/predict/victim", &vec![b' '; 100_000]),
+        (
+            "100 KB to predict",
+            post(predict, &[b' '; 100_000]),
             &[413],
-            "large",
+            "has more than",
         ),
-        attack("20 KB header", header(20_000), &[431], "header"),
-        attack("1 MB header", header(1_000_000), &[431], "header"),
-        attack(
-            "500 headers",
-            format!("GET /livez HTTP/1.1\r\nhost: x\r\n{many}\r\n").into_bytes(),
+        ("20 KB header", header(20_000), &[431], "head has more than"),
+        (
+            "1 MB header",
+            header(1_000_000),
             &[431],
-            "header",
+            "head has more than",
         ),
-        attack(
+        ("500 headers", headers(500), &[431], "or 100 fields"),
+        (
             "60 KB path",
-            bare(&format!("GET /fit/{}", "p".repeat(60_000))),
-            &[414, 431],
-            "",
+            long("/fit/", 60_000),
+            &[414],
+            "target has more than",
         ),
-        attack(
+        (
             "20 KB query",
-            bare(&format!("GET /plot?series_id={}", "q".repeat(20_000))),
-            &[414, 431],
-            "",
+            long("/plot?series_id=", 20_000),
+            &[414],
+            "target has more than",
         ),
-    ]
+    ];
+    let attack = |(name, request, statuses, fault): (&str, _, _, _)| Attack {
+        name: name.to_owned(),
+        request,
+        statuses,
+        fault,
+    };
+    table.into_iter().map(attack).collect()
+}
+
+/// A body of `chunks` times `chunk` bytes whose length is not told beforehand.
+fn chunked(path: &str, chunk: usize, chunks: usize) -> Vec<u8> {
+    let mut request = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    .into_bytes();
+    for _ in 0..chunks {
+        request.extend_from_slice(format!("{chunk:x}\r\n").as_bytes());
+        request.resize(request.len() + chunk, b' ');
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"0\r\n\r\n");
+    request
+}
+
+/// A length that no one wants, and nothing after it.
+fn announced(path: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000000000000\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+fn header(size: usize) -> Vec<u8> {
+    let value = "h".repeat(size);
+    format!("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-big: {value}\r\n\r\n")
+        .into_bytes()
+}
+
+fn headers(number: usize) -> Vec<u8> {
+    let headers: String = (0..number).map(|i| format!("x-{i}: 1\r\n")).collect();
+    format!("GET /livez HTTP/1.1\r\nhost: x\r\n{headers}\r\n").into_bytes()
+}
+
+fn long(path: &str, size: usize) -> Vec<u8> {
+    bare(&format!("GET {path}{}", "p".repeat(size)))
 }
 
 pub(super) fn broken_http() -> Vec<Attack> {
-    let table: [(&str, &[u8], &[u16]); 10] = [
-        ("no HTTP at all", b"hello\r\n\r\n", &[400]),
-        ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", &[400]),
-        ("two lengths", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\n{}   ", &[400]),
-        ("a length that is no number", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", &[400]),
-        ("a negative length", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", &[400]),
+    let table: [(&str, &[u8], &str); 10] = [
+        ("no HTTP at all", b"hello\r\n\r\n", "not valid http"),
+        ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "not valid http"),
+        ("two lengths", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\n{}   ", "not valid http"),
+        ("a length that is no number", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", "not valid http"),
+        ("a negative length", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", "not valid http"),
         (
             "a length and chunks",
             b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\nX",
-            &[400],
+            // The chunks count, and there are none.
+            "eof",
         ),
-        ("chunks that are none", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", &[400]),
-        ("an unknown transfer coding", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\nconnection: close\r\n\r\n", &[400]),
-        ("a header without a name", b"GET /livez HTTP/1.1\r\nhost: x\r\n: y\r\n\r\n", &[400]),
-        ("a control character in a header", b"GET /livez HTTP/1.1\r\nhost: x\r\na: b\x01c\r\n\r\n", &[400]),
+        ("chunks that are none", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", "chunks are malformed"),
+        ("an unknown transfer coding", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\nconnection: close\r\n\r\n", "not valid http"),
+        ("a header without a name", b"GET /livez HTTP/1.1\r\nhost: x\r\n: y\r\n\r\n", "not valid http"),
+        ("a control character in a header", b"GET /livez HTTP/1.1\r\nhost: x\r\na: b\x01c\r\n\r\n", "not valid http"),
     ];
-    let attack =
-        |(name, request, statuses): (&'static str, &'static [u8], &'static [u16])| Attack {
-            name: name.to_owned(),
-            request: request.to_vec(),
-            statuses,
-            fault: "",
-        };
+    let attack = |(name, request, fault): (&'static str, &'static [u8], &'static str)| Attack {
+        name: name.to_owned(),
+        request: request.to_vec(),
+        statuses: &[400],
+        fault,
+    };
     table.into_iter().map(attack).collect()
 }

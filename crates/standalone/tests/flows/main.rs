@@ -1,0 +1,16 @@
+//! Flows through all services, put together in one process over the embedded backends.
+//!
+//! What needs signals, or a second process on the same folder, runs the real program ([`program::Program`]); the rest runs in the
+//! process of the test ([`testkit::Platform`]).
+
+mod contract;
+mod durability;
+mod fits;
+mod health;
+mod load;
+mod overload;
+mod plots;
+mod program;
+mod start;
+mod stop;
+mod tracing;

@@ -1,0 +1,94 @@
+//! SIGTERM ends what is in flight and loses nothing; a second one ends the process at once.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use contract::FitReply;
+use testkit::{Client, eventually, series};
+
+use crate::{
+    load::{Acknowledged, Fitting, Predicting},
+    program::Program,
+};
+
+/// Waits until no one gets in any more.
+async fn closed(client: Client) -> anyhow::Result<()> {
+    eventually("closed doors", || async {
+        ensure!(client.get("/livez").await.is_err(), "still open");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_under_load_answers_what_is_in_flight_and_loses_nothing() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut program = Program::start(folder.path()).await?;
+    let client = program.client;
+    client.fit("held", &series::three(1.0)).await?;
+    let late = client
+        .begin("/fit/late", &series::body(&series::three(5.0)))
+        .await?;
+    let fitting = Fitting::start(client, 6, 3);
+    let predicting = Predicting::start(client, 4, "held");
+    fitting.reaches(30).await?;
+
+    fitting.expect_the_end();
+    predicting.expect_the_end();
+    program.process.ask_to_stop()?;
+    let asked = Instant::now();
+    closed(client).await?;
+    let late: FitReply = late.finish().await?.ok()?;
+    assert!(program.process.ended().await?.success());
+    assert!(
+        asked.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        asked.elapsed()
+    );
+
+    let mut all = Acknowledged::default();
+    all.go_on(fitting.acknowledged().await?)?;
+    let answered = predicting.answered().await?;
+    let program = Program::start(folder.path()).await?;
+    all.check(program.client).await?;
+    let judged = program.client.predict("late", 5.0).await?;
+    assert_eq!(judged.model_version, late.version);
+    // The last moment's figures were handed over, too, and not twice.
+    let used = program.client.health().await?.model_usage;
+    assert_eq!(used.get("held"), Some(&answered.to_string()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_process_at_once() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut program = Program::start(folder.path()).await?;
+    program.client.fit("s", &series::three(1.0)).await?;
+    // Without a second signal this one would be waited for.
+    let body = series::body(&series::three(2.0));
+    let stuck = program.client.begin("/fit/s", &body).await?;
+    program.process.ask_to_stop()?;
+    closed(program.client).await?;
+
+    program.process.ask_to_stop()?;
+    let asked = Instant::now();
+    assert_eq!(program.process.ended().await?.code(), Some(130));
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(stuck.finish().await.is_err());
+
+    let program = Program::start(folder.path()).await?;
+    assert_eq!(
+        program
+            .client
+            .predict("s", 1.0)
+            .await?
+            .model_version
+            .to_string(),
+        "v1"
+    );
+    Ok(())
+}
