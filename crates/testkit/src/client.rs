@@ -57,16 +57,29 @@ impl Client {
             .context("no reply in time")?
     }
 
-    /// Sends all of `POST path` but the last byte of `body`: the request is in flight until [`Begun::finish`].
+    /// Sends all of `POST path` but the last byte of `body`, once the platform has asked for the body: the request is admitted,
+    /// and in flight until [`Begun::finish`].
     ///
     /// # Errors
-    /// When there is no connection.
+    /// When it is not admitted.
     pub async fn begin(&self, path: &str, body: &str) -> anyhow::Result<Begun> {
-        let mut request = self.request("POST", path, &[], Some(body.as_bytes()));
-        let rest = request.split_off(request.len() - 1);
-        let mut socket = TcpStream::connect(self.addr).await.context("connecting")?;
-        socket.write_all(&request).await?;
-        Ok(Begun { socket, rest })
+        let expect = [("expect", "100-continue")];
+        let mut request = self.request("POST", path, &expect, Some(body.as_bytes()));
+        let mut body = request.split_off(request.len() - body.len());
+        let rest = body.split_off(body.len() - 1);
+        let begin = async {
+            let mut socket = TcpStream::connect(self.addr).await.context("connecting")?;
+            socket.write_all(&request).await?;
+            let mut interim = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+            socket.read_exact(&mut interim).await?;
+            let interim = String::from_utf8_lossy(&interim);
+            ensure!(interim.starts_with("HTTP/1.1 100 "), "{interim}…");
+            socket.write_all(&body).await?;
+            Ok(Begun { socket, rest })
+        };
+        tokio::time::timeout(PATIENCE, begin)
+            .await
+            .context("no reply in time")?
     }
 
     /// Sends one request with `body`, if there is one, and its length.
