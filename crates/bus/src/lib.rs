@@ -189,6 +189,14 @@ impl Bus {
         }
     }
 
+    /// What operators know the bus as: `kafka`, or the name of the file that stands in for it.
+    pub fn name(&self) -> &'static str {
+        match &self.0 {
+            Backend::Kafka(_) => "kafka",
+            Backend::Log(_) => "events",
+        }
+    }
+
     /// Whether the bus answers, asked for at most `timeout`.
     ///
     /// # Errors

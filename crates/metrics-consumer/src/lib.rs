@@ -100,11 +100,11 @@ impl MetricsConsumer {
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         let Backends { bus, stats } = self.backends.clone();
         Health::new(shutdown.clone())
-            .with("kafka", Need::Required, REACH_TIMEOUT, move || {
+            .with(bus.name(), Need::Required, REACH_TIMEOUT, move || {
                 let bus = bus.clone();
                 async move { bus.ping(REACH_TIMEOUT).await }
             })
-            .with("redis", Need::Required, REACH_TIMEOUT, move || {
+            .with(stats.name(), Need::Required, REACH_TIMEOUT, move || {
                 let stats = stats.clone();
                 async move { stats.ping().await }
             })

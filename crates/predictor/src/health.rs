@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::Bus;
 use contract::{Figures, PredictorHealth, ServiceRate, Status};
 use service::{
     health::{Health, Need},
@@ -13,7 +12,6 @@ use service::{
     task::on_main,
 };
 use stats::Stats;
-use store::Store;
 use tokio::{sync::Mutex, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -88,25 +86,16 @@ impl Healthcheck {
 pub(crate) fn readiness(backends: &Backends, shutdown: &CancellationToken) -> Health {
     let Backends { bus, store, stats } = backends.clone();
     Health::new(shutdown.clone())
-        .with("kafka", Need::Optional, ANSWER_WITHIN, move || {
-            ping_bus(bus.clone())
+        .with(bus.name(), Need::Optional, ANSWER_WITHIN, move || {
+            let bus = bus.clone();
+            async move { bus.ping(ANSWER_WITHIN).await }
         })
-        .with("postgres", Need::Optional, ANSWER_WITHIN, move || {
-            ping_store(store.clone())
+        .with(store.name(), Need::Optional, ANSWER_WITHIN, move || {
+            let store = store.clone();
+            async move { store.ping().await }
         })
-        .with("redis", Need::Optional, ANSWER_WITHIN, move || {
-            ping_stats(stats.clone())
+        .with(stats.name(), Need::Optional, ANSWER_WITHIN, move || {
+            let stats = stats.clone();
+            async move { stats.ping().await }
         })
-}
-
-async fn ping_bus(bus: Bus) -> Result<(), bus::BusError> {
-    on_main(async move { bus.ping(ANSWER_WITHIN).await }).await
-}
-
-async fn ping_store(store: Store) -> Result<(), store::StoreError> {
-    on_main(async move { store.ping().await }).await
-}
-
-async fn ping_stats(stats: Stats) -> Result<(), stats::StatsError> {
-    on_main(async move { stats.ping().await }).await
 }

@@ -170,6 +170,14 @@ impl Stats {
         }
     }
 
+    /// What operators know the figures as: `redis`, or the name of the file that stands in for it.
+    pub fn name(&self) -> &'static str {
+        match &self.0 {
+            Backend::Redis(_) => "redis",
+            Backend::Sqlite(_) => "stats",
+        }
+    }
+
     /// Whether it answers.
     ///
     /// # Errors

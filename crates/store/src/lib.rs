@@ -212,6 +212,14 @@ impl Store {
         }
     }
 
+    /// What operators know the store as: `postgres`, or the name of the file that stands in for it.
+    pub fn name(&self) -> &'static str {
+        match &self.0 {
+            Backend::Postgres(_) => "postgres",
+            Backend::Sqlite(_) => "store",
+        }
+    }
+
     /// Whether the database answers, asked for at most two seconds.
     ///
     /// # Errors

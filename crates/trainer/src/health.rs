@@ -67,15 +67,15 @@ impl Healthcheck {
 pub(crate) fn readiness(backends: &Backends, shutdown: &CancellationToken) -> Health {
     let Backends { bus, store, stats } = backends.clone();
     Health::new(shutdown.clone())
-        .with("postgres", Need::Required, ANSWER_WITHIN, move || {
+        .with(store.name(), Need::Required, ANSWER_WITHIN, move || {
             let store = store.clone();
             async move { store.ping().await }
         })
-        .with("kafka", Need::Required, ANSWER_WITHIN, move || {
+        .with(bus.name(), Need::Required, ANSWER_WITHIN, move || {
             let bus = bus.clone();
             async move { bus.ping(ANSWER_WITHIN).await }
         })
-        .with("redis", Need::Optional, ANSWER_WITHIN, move || {
+        .with(stats.name(), Need::Optional, ANSWER_WITHIN, move || {
             let stats = stats.clone();
             async move { stats.ping().await }
         })

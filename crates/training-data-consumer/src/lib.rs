@@ -85,11 +85,11 @@ impl TrainingDataConsumer {
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         let (bus, store) = (self.0.bus.clone(), self.0.store.clone());
         Health::new(shutdown.clone())
-            .with("kafka", Need::Required, ANSWER_WITHIN, move || {
+            .with(bus.name(), Need::Required, ANSWER_WITHIN, move || {
                 let bus = bus.clone();
                 async move { bus.ping(ANSWER_WITHIN).await }
             })
-            .with("postgres", Need::Required, ANSWER_WITHIN, move || {
+            .with(store.name(), Need::Required, ANSWER_WITHIN, move || {
                 let store = store.clone();
                 async move { store.ping().await }
             })
