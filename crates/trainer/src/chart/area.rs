@@ -1,22 +1,23 @@
 //! The plot itself: scales, grid, labels and lines.
 
 use contract::Point;
+use plotters::style::{RGBColor, text_anchor::HPos};
 
 use super::{
     Chart, FAINT_INK, INK, VALUES,
     axis::{Tick, ValueScale},
     font,
     reduce::{Vertex, reduce},
-    svg::{Anchor, Lettering, Place, Stroke, Svg},
+    svg::{Lettering, Place, Stroke, Svg},
     time::{TimeScale, TimeTick},
 };
 
-const GRID: Stroke = super::line("#e6e6e6", 1.0);
-const FRAME: Stroke = super::line("#8c8c8c", 1.0);
+const GRID: Stroke = super::line(RGBColor(0xe6, 0xe6, 0xe6), 1.0);
+const FRAME: Stroke = super::line(RGBColor(0x8c, 0x8c, 0x8c), 1.0);
 const LABEL: Lettering = Lettering {
     size: 11.0,
     color: INK,
-    anchor: Anchor::Start,
+    anchor: HPos::Left,
 };
 /// From the plot to a label beside it.
 const LABEL_GAP: f64 = 7.0;
@@ -97,16 +98,16 @@ impl Area {
     }
 
     /// Grid, labels and the lines at the left and bottom.
-    pub(super) fn draw_frame(&self, svg: &mut Svg) {
+    pub(super) fn draw_frame(&self, svg: &Svg<'_>) {
         for tick in &self.value_ticks {
             let y = self.sharp(self.y(tick.at));
             svg.line((self.left, y), (self.right, y), GRID);
             let look = Lettering {
-                anchor: Anchor::End,
+                anchor: HPos::Right,
                 ..LABEL
             };
             let place = (self.left - LABEL_GAP, y + LABEL.size * 0.36);
-            svg.text(place, look, &tick.label, None);
+            svg.text(place, look, &tick.label);
         }
         for tick in &self.time_ticks {
             let x = self.sharp(self.x(tick.at));
@@ -122,22 +123,19 @@ impl Area {
     }
 
     /// A text that begins at `x` in the `row`th row below the plot, moved so that it stays within the picture.
-    fn draw_below(&self, svg: &mut Svg, (row, x): Place, text: &str, color: &'static str) {
+    fn draw_below(&self, svg: &Svg<'_>, (row, x): Place, text: &str, color: RGBColor) {
         let most = self.right + MARGIN - EDGE - font::width(text, LABEL.size);
         let y = self.bottom + row * LABEL_ROW + 2.0;
-        svg.text(
-            (x.min(most).max(EDGE), y),
-            Lettering { color, ..LABEL },
-            text,
-            None,
-        );
+        let place = (x.min(most).max(EDGE), y);
+        svg.text(place, Lettering { color, ..LABEL }, text);
     }
 
     /// The line through the points; dots, too, where there are few.
-    pub(super) fn draw_values(&self, svg: &mut Svg, points: &[Point]) {
+    pub(super) fn draw_values(&self, svg: &Svg<'_>, points: &[Point]) {
         let columns = ((self.right - self.left) * self.scale).max(1.0) as usize;
         let line = reduce(points, columns, |timestamp| self.times.at(timestamp));
-        svg.polyline(line.into_iter().map(|vertex| self.place(vertex)), VALUES);
+        let places = line.into_iter().map(|vertex| self.place(vertex));
+        svg.polyline(places, VALUES);
         if points.len() <= MAX_DOTS {
             for point in points {
                 let vertex = (self.times.at(point.timestamp), point.value);
@@ -147,7 +145,7 @@ impl Area {
     }
 
     /// A line at one value from side to side.
-    pub(super) fn draw_level(&self, svg: &mut Svg, value: f64, stroke: Stroke) {
+    pub(super) fn draw_level(&self, svg: &Svg<'_>, value: f64, stroke: Stroke) {
         let y = self.sharp(self.y(self.values.at(value)));
         svg.line((self.left, y), (self.right, y), stroke);
     }

@@ -1,6 +1,9 @@
 //! The one font: embedded, so that a chart looks the same on every machine and none needs a font package.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    mem,
+    sync::{Arc, LazyLock},
+};
 
 use resvg::usvg::fontdb::{Database, Source};
 use ttf_parser::Face;
@@ -8,11 +11,14 @@ use ttf_parser::Face;
 /// DejaVu Sans, cut down to Latin, Greek, Cyrillic and punctuation (see `assets/README.md`).
 const DATA: &[u8] = include_bytes!("../../assets/DejaVuSans-subset.ttf");
 
-/// Its name.
-pub(super) const FAMILY: &str = "DejaVu Sans";
+/// Its name, and fonts much like it for a viewer of SVG that has another set.
+pub(super) const FAMILIES: &str = "DejaVu Sans, Verdana, sans-serif";
 
 /// Stands for a character that the font does not have.
 const BOX: char = '\u{25a1}';
+
+/// A space that SVG keeps after another.
+const LASTING_SPACE: char = '\u{a0}';
 
 static FACE: LazyLock<Face<'static>> =
     LazyLock::new(|| Face::parse(DATA, 0).expect("the embedded font is a font"));
@@ -34,12 +40,16 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     units * size / f64::from(FACE.units_per_em())
 }
 
-/// `text` with a box for every character that the font does not have, so that measuring and drawing agree.
+/// `text` with a box for every character that the font does not have, and with spaces that SVG does not fold into one, so that
+/// measuring and drawing agree.
 pub(super) fn legible(text: &str) -> String {
-    let known = |c| FACE.glyph_index(c).is_some();
-    text.chars()
-        .map(|c| if known(c) { c } else { BOX })
-        .collect()
+    let mut before = ' ';
+    let shown = |c| match (mem::replace(&mut before, c), c) {
+        (' ', ' ') => LASTING_SPACE,
+        _ if FACE.glyph_index(c).is_some() => c,
+        _ => BOX,
+    };
+    text.chars().map(shown).collect()
 }
 
 /// `text`, with `…` in the place of its middle if it is wider than `room`.
@@ -79,9 +89,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_font_does_not_have_becomes_a_box() {
+    fn what_cannot_be_shown_is_replaced_by_what_can() {
         assert_eq!(legible("Ünïté µσ – ЖΩ"), "Ünïté µσ – ЖΩ");
         assert_eq!(legible("a温度🔥\u{202e}"), "a□□□□");
+        assert_eq!(legible(" a b  c"), "\u{a0}a b \u{a0}c");
         assert!(width("温", 10.0) == 0.0 && width(&legible("温"), 10.0) > 5.0);
     }
 }

@@ -1,13 +1,17 @@
 //! What stands above the plot: title and legend, beside each other where there is room.
 
+use plotters::style::text_anchor::HPos;
+
 use super::{
     Chart, EXPECTED, FAINT_INK, INK, UPPER, VALUES, decimal, font,
-    svg::{Anchor, Lettering, Stroke, Svg},
+    svg::{Lettering, Stroke, Svg},
 };
 
 const MARGIN: f64 = 14.0;
 const TITLE_SIZE: f64 = 14.0;
 const TITLE_BASELINE: f64 = 24.0;
+/// Between the series and what follows it.
+const TITLE_GAP: f64 = 7.0;
 const LEGEND_SIZE: f64 = 11.5;
 const LEGEND_ROW: f64 = 20.0;
 /// Between title and legend, at least.
@@ -16,12 +20,12 @@ const GAP: f64 = 28.0;
 const SAMPLE: f64 = 22.0;
 
 /// Draws title and legend over the whole `width`; returns where the plot may begin.
-pub(super) fn draw(svg: &mut Svg, chart: &Chart<'_>, width: f64) -> f64 {
+pub(super) fn draw(svg: &Svg<'_>, chart: &Chart<'_>, width: f64) -> f64 {
     let room = width - 2.0 * MARGIN;
     let legend = Legend::fitting(chart, room);
     let count = decimal::counted(chart.points.len());
     let second = format!("{} · {count} points", chart.version);
-    let second_room = font::width(&second, TITLE_SIZE) + TITLE_SIZE / 2.0;
+    let second_room = TITLE_GAP + font::width(&second, TITLE_SIZE);
     let title = font::legible(chart.series.as_str());
     let title_room = font::width(&title, TITLE_SIZE) + second_room;
     let in_one_row = title_room + GAP + legend.width() <= room;
@@ -29,10 +33,15 @@ pub(super) fn draw(svg: &mut Svg, chart: &Chart<'_>, width: f64) -> f64 {
     let look = Lettering {
         size: TITLE_SIZE,
         color: INK,
-        anchor: Anchor::Start,
+        anchor: HPos::Left,
     };
-    let second = Some((second.as_str(), FAINT_INK));
-    svg.text((MARGIN, TITLE_BASELINE), look, &title, second);
+    svg.text((MARGIN, TITLE_BASELINE), look, &title);
+    let look = Lettering {
+        color: FAINT_INK,
+        ..look
+    };
+    let after = MARGIN + font::width(&title, TITLE_SIZE) + TITLE_GAP;
+    svg.text((after, TITLE_BASELINE), look, &second);
     if in_one_row {
         legend.draw(svg, width - MARGIN - legend.width(), TITLE_BASELINE);
         TITLE_BASELINE + 12.0
@@ -76,17 +85,17 @@ impl Legend {
         (entries.sum::<f64>() - 18.0).max(0.0)
     }
 
-    fn draw(&self, svg: &mut Svg, mut x: f64, baseline: f64) {
+    fn draw(&self, svg: &Svg<'_>, mut x: f64, baseline: f64) {
         let look = Lettering {
             size: LEGEND_SIZE,
             color: INK,
-            anchor: Anchor::Start,
+            anchor: HPos::Left,
         };
         for (stroke, text) in &self.0 {
             // Between two pixels of the usual size, where a thin line is sharp.
             let y = baseline - 4.5;
             svg.line((x, y), (x + SAMPLE, y), *stroke);
-            svg.text((x + SAMPLE + 6.0, baseline), look, text, None);
+            svg.text((x + SAMPLE + 6.0, baseline), look, text);
             x += entry_width(text);
         }
     }

@@ -1,8 +1,7 @@
 //! Drawing the training points of a model and what it learned from them. No I/O; the same chart gives the same bytes.
 //!
-//! Everything is drawn as SVG, laid out by hand with text measured in the embedded font, and the SVG is the only source of the
-//! PNG. A charting crate would add more code than it saves: `plotters` draws on a grid of whole pixels, shortens no labels,
-//! dashes no lines in SVG and knows no date axis with contexts, and all of that would have to be built around it.
+//! The shapes are plotters', drawn as SVG, and the SVG is the only source of the PNG. Their layout is made here, with text
+//! measured in the embedded font: labels that fit, and dates that say what changes from one to the next.
 
 mod area;
 mod axis;
@@ -15,11 +14,9 @@ mod svg;
 mod time;
 
 use contract::{Point, SeriesId, Version};
+use plotters::style::RGBColor;
 
-use self::{
-    area::Area,
-    svg::{Stroke, Svg},
-};
+use self::{area::Area, svg::Stroke};
 pub(crate) use picture::{DrawError, to_png};
 
 /// What is drawn.
@@ -38,16 +35,16 @@ pub(crate) struct Chart<'a> {
     pub(crate) upper_is: &'static str,
 }
 
-const INK: &str = "#262626";
-const FAINT_INK: &str = "#737373";
-const VALUES: Stroke = line("#1f77b4", 1.3);
-const EXPECTED: Stroke = line("#2ca02c", 1.6);
+const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
+const FAINT_INK: RGBColor = RGBColor(0x73, 0x73, 0x73);
+const VALUES: Stroke = line(RGBColor(0x1f, 0x77, 0xb4), 1.3);
+const EXPECTED: Stroke = line(RGBColor(0x2c, 0xa0, 0x2c), 1.6);
 const UPPER: Stroke = Stroke {
     dashed: true,
-    ..line("#d62728", 1.6)
+    ..line(RGBColor(0xd6, 0x27, 0x28), 1.6)
 };
 
-const fn line(color: &'static str, width: f64) -> Stroke {
+const fn line(color: RGBColor, width: f64) -> Stroke {
     Stroke {
         color,
         width,
@@ -59,16 +56,16 @@ const fn line(color: &'static str, width: f64) -> Stroke {
 pub(crate) fn to_svg(chart: &Chart<'_>, size: (u32, u32)) -> String {
     let scale = text_scale(size);
     let canvas = (f64::from(size.0) / scale, f64::from(size.1) / scale);
-    let mut svg = Svg::new(size, scale);
-    let top = head::draw(&mut svg, chart, canvas.0);
-    let area = Area::new(chart, canvas, top, scale);
-    area.draw_frame(&mut svg);
-    area.draw_values(&mut svg, chart.points);
-    area.draw_level(&mut svg, chart.expected, EXPECTED);
-    if chart.upper.is_finite() {
-        area.draw_level(&mut svg, chart.upper, UPPER);
-    }
-    svg.finish()
+    svg::document(size, scale, |svg| {
+        let top = head::draw(svg, chart, canvas.0);
+        let area = Area::new(chart, canvas, top, scale);
+        area.draw_frame(svg);
+        area.draw_values(svg, chart.points);
+        area.draw_level(svg, chart.expected, EXPECTED);
+        if chart.upper.is_finite() {
+            area.draw_level(svg, chart.upper, UPPER);
+        }
+    })
 }
 
 /// Larger pictures have larger text and lines, though not in proportion: there is more to see in them, too.
@@ -99,7 +96,7 @@ mod tests {
     }
 
     /// Width, height, and how many pixels have which colour.
-    fn pixels(png: &[u8]) -> (u32, u32, std::collections::HashMap<[u8; 3], usize>) {
+    pub(super) fn pixels(png: &[u8]) -> (u32, u32, std::collections::HashMap<[u8; 3], usize>) {
         let mut reader = ::png::Decoder::new(png).read_info().unwrap();
         let mut data = vec![0; reader.output_buffer_size()];
         let info = reader.next_frame(&mut data).unwrap();
@@ -129,7 +126,7 @@ mod tests {
     #[test]
     fn title_and_legend_say_what_is_drawn() {
         let data = points((0..12_345).map(|i| (i, (i % 10) as f64)));
-        let wide = svg("sensor_01", &data, 15.25, (800, 400));
+        let wide = svg("sensor_01", &data, 15.25, (800, 400)).replace('\n', "");
         for text in [
             ">sensor_01<",
             ">v7 · 12,345 points<",
@@ -139,7 +136,7 @@ mod tests {
         ] {
             assert!(wide.contains(text), "{text} in {wide}");
         }
-        let narrow = svg(&"long ".repeat(40), &data, 15.25, (200, 200));
+        let narrow = svg(&"long ".repeat(40), &data, 15.25, (200, 200)).replace('\n', "");
         assert!(
             narrow.contains('…') && narrow.contains(">limit<"),
             "{narrow}"

@@ -27,7 +27,6 @@ pub(crate) enum DrawError {
 pub(crate) fn to_png(svg: &str) -> Result<Vec<u8>, DrawError> {
     let options = Options {
         fontdb: Arc::clone(&font::DATABASE),
-        font_family: font::FAMILY.to_owned(),
         ..Options::default()
     };
     let tree = Tree::from_str(svg, &options)?;

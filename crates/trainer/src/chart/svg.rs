@@ -1,6 +1,17 @@
-//! Writing SVG: the few shapes that a chart is made of.
+//! The few shapes that a chart is made of, drawn by plotters as SVG.
+//!
+//! plotters knows whole numbers only, so it draws on a grid that is much finer than pixels; the document says how large it is.
 
-use std::fmt::{self, Write};
+use plotters::{
+    backend::SVGBackend,
+    coord::Shift,
+    drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea},
+    element::{Circle, DashedPathElement, Drawable, PathElement, PointCollection, Text},
+    style::{
+        Color, IntoFont, RGBColor, TextStyle, WHITE,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
 
 use super::font;
 
@@ -10,132 +21,178 @@ pub(super) type Place = (f64, f64);
 /// How a line looks.
 #[derive(Clone, Copy)]
 pub(super) struct Stroke {
-    pub(super) color: &'static str,
+    pub(super) color: RGBColor,
     pub(super) width: f64,
     pub(super) dashed: bool,
-}
-
-/// Which part of a text lies at its place.
-#[derive(Clone, Copy)]
-pub(super) enum Anchor {
-    Start,
-    End,
 }
 
 /// How a text looks.
 #[derive(Clone, Copy)]
 pub(super) struct Lettering {
     pub(super) size: f64,
-    pub(super) color: &'static str,
-    pub(super) anchor: Anchor,
+    pub(super) color: RGBColor,
+    /// Which end of the text lies at its place.
+    pub(super) anchor: HPos,
 }
+
+/// Lines of the grid in a pixel.
+const FINENESS: u32 = 100;
+/// A dash, and the gap after it.
+const DASHES: (f64, f64) = (6.0, 3.5);
+/// plotters' SVG makes text smaller by this factor.
+const SHRINKING: f64 = 1.24;
+/// From the place of a text down to its baseline in plotters' SVG, as part of the size.
+const ASCENT: f64 = 0.76;
 
 /// A drawing that grows shape by shape.
-pub(super) struct Svg(String);
+pub(super) struct Svg<'a> {
+    area: DrawingArea<SVGBackend<'a>, Shift>,
+    /// Lines of the grid in a unit of the drawing.
+    fineness: f64,
+}
 
-impl Svg {
-    /// A white drawing of `pixels`, whose shapes are given in units of `scale` pixels.
-    pub(super) fn new(pixels: (u32, u32), scale: f64) -> Self {
-        let (width, height) = pixels;
-        let (across, down) = (f64::from(width) / scale, f64::from(height) / scale);
-        let mut svg = Self(String::with_capacity(64 * 1024));
-        svg.put(format_args!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {across:.4} {down:.4}\" font-family=\"'{}', Verdana, sans-serif\">\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
-            font::FAMILY
-        ));
-        svg
+/// A white document of `pixels`, with what `draw` puts there in units of `scale` pixels.
+pub(super) fn document(pixels: (u32, u32), scale: f64, draw: impl FnOnce(&Svg<'_>)) -> String {
+    let (width, height) = pixels;
+    let (columns, rows) = (width * FINENESS, height * FINENESS);
+    let mut document = String::with_capacity(64 * 1024);
+    let backend = SVGBackend::with_string(&mut document, (columns, rows));
+    let svg = Svg {
+        area: backend.into_drawing_area(),
+        fineness: scale * f64::from(FINENESS),
+    };
+    written(svg.area.fill(&WHITE));
+    draw(&svg);
+    written(svg.area.present());
+    drop(svg);
+    // The root element is the first that says so; its view box stays. Joins are round, for mitred peaks rise above their values.
+    let of_grid = format!("width=\"{columns}\" height=\"{rows}\"");
+    let of_pixels = format!("width=\"{width}\" height=\"{height}\" stroke-linejoin=\"round\"");
+    document.replacen(&of_grid, &of_pixels, 1)
+}
+
+impl<'a> Svg<'a> {
+    pub(super) fn line(&self, from: Place, to: Place, stroke: Stroke) {
+        self.polyline([from, to], stroke);
     }
 
-    pub(super) fn line(&mut self, (x1, y1): Place, (x2, y2): Place, stroke: Stroke) {
-        let (x, y) = (x2 - x1, y2 - y1);
-        self.put(format_args!("<path d=\"M{x1:.2} {y1:.2}l{x:.2} {y:.2}\""));
-        self.stroke(stroke);
-    }
-
-    pub(super) fn polyline(&mut self, places: impl Iterator<Item = Place>, stroke: Stroke) {
-        self.put(format_args!("<polyline points=\""));
-        for (x, y) in places {
-            self.put(format_args!("{x:.2},{y:.2} "));
-        }
-        self.put(format_args!("\" stroke-linejoin=\"round\""));
-        self.stroke(stroke);
-    }
-
-    fn stroke(&mut self, stroke: Stroke) {
-        let Stroke { color, width, .. } = stroke;
-        let dashes = if stroke.dashed {
-            " stroke-dasharray=\"6 3.5\""
+    pub(super) fn polyline(&self, places: impl IntoIterator<Item = Place>, stroke: Stroke) {
+        let places: Vec<_> = places.into_iter().map(|place| self.place(place)).collect();
+        let style = stroke.color.stroke_width(self.length(stroke.width));
+        if stroke.dashed {
+            let (dash, gap) = (self.length(DASHES.0), self.length(DASHES.1));
+            self.draw(&DashedPathElement::new(places, dash, gap, style));
         } else {
-            ""
-        };
-        self.put(format_args!(
-            " fill=\"none\" stroke=\"{color}\" stroke-width=\"{width}\"{dashes}/>\n"
-        ));
-    }
-
-    pub(super) fn dot(&mut self, (x, y): Place, radius: f64, color: &str) {
-        self.put(format_args!(
-            "<circle cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"{radius}\" fill=\"{color}\"/>\n"
-        ));
-    }
-
-    /// A text; `second`, if there is one, follows it after a gap, in a colour of its own.
-    pub(super) fn text(
-        &mut self,
-        (x, y): Place,
-        look: Lettering,
-        text: &str,
-        second: Option<(&str, &str)>,
-    ) {
-        let Lettering { size, color, .. } = look;
-        let anchor = match look.anchor {
-            Anchor::Start => "start",
-            Anchor::End => "end",
-        };
-        let text = Escaped(text);
-        self.put(format_args!(
-            "<text x=\"{x:.2}\" y=\"{y:.2}\" font-size=\"{size}\" fill=\"{color}\" text-anchor=\"{anchor}\">{text}"
-        ));
-        if let Some((second, color)) = second {
-            let second = Escaped(second);
-            self.put(format_args!(
-                "<tspan dx=\"{}\" fill=\"{color}\">{second}</tspan>",
-                size / 2.0
-            ));
+            self.draw(&PathElement::new(places, style));
         }
-        self.put(format_args!("</text>\n"));
     }
 
-    /// The whole document.
-    pub(super) fn finish(mut self) -> String {
-        self.put(format_args!("</svg>\n"));
-        self.0
+    pub(super) fn dot(&self, center: Place, radius: f64, color: RGBColor) {
+        self.draw(&Circle::new(
+            self.place(center),
+            self.length(radius),
+            color.filled(),
+        ));
     }
 
-    fn put(&mut self, text: fmt::Arguments<'_>) {
-        self.0
-            .write_fmt(text)
-            .expect("writing to a String cannot fail");
+    /// A text whose baseline is at `y`.
+    pub(super) fn text(&self, (x, y): Place, look: Lettering, text: &str) {
+        let size = look.size * self.fineness * SHRINKING;
+        let style = TextStyle::from((font::FAMILIES, size).into_font())
+            .color(&look.color)
+            .pos(Pos::new(look.anchor, VPos::Top));
+        let top = self.place((x, y - look.size * ASCENT));
+        self.draw(&Text::new(text, top, style));
+    }
+
+    fn draw<'e, E>(&self, element: &'e E)
+    where
+        E: Drawable<SVGBackend<'a>>,
+        &'e E: PointCollection<'e, (i32, i32)>,
+    {
+        written(self.area.draw(element));
+    }
+
+    /// Where `place` is on the grid.
+    fn place(&self, (x, y): Place) -> (i32, i32) {
+        let nearest = |at: f64| (at * self.fineness).round() as i32;
+        (nearest(x), nearest(y))
+    }
+
+    /// How long `length` is on the grid.
+    fn length(&self, length: f64) -> u32 {
+        (length * self.fineness).round() as u32
     }
 }
 
-/// Text that cannot end its element: ids are the client's.
-struct Escaped<'a>(&'a str);
+fn written(outcome: Result<(), DrawingAreaErrorKind<std::io::Error>>) {
+    outcome.expect("nothing stands in the way of writing to a String");
+}
 
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '&' => f.write_str("&amp;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&apos;")?,
-                c => f.write_char(c)?,
-            }
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{tests::pixels, to_png},
+        *,
+    };
+
+    const BLACK: RGBColor = RGBColor(0, 0, 0);
+
+    const fn stroke(dashed: bool) -> Stroke {
+        Stroke {
+            color: BLACK,
+            width: 4.0,
+            dashed,
         }
-        Ok(())
+    }
+
+    #[test]
+    fn places_and_lengths_are_exact_to_a_hundredth_of_a_pixel() {
+        let look = Lettering {
+            size: 10.0,
+            color: BLACK,
+            anchor: HPos::Right,
+        };
+        let document = document((300, 200), 1.5, |svg| {
+            svg.line((0.01, 1.0), (10.25, 1.0), stroke(false));
+            svg.dot((1.0, 2.0), 2.6, BLACK);
+            svg.text((20.0, 17.6), look, "<a & b>");
+        });
+        for shape in [
+            "<svg width=\"300\" height=\"200\" stroke-linejoin=\"round\" viewBox=\"0 0 30000 20000\"",
+            "stroke-width=\"600\" points=\"2,150 1538,150 \"",
+            "<circle cx=\"150\" cy=\"300\" r=\"390\"",
+            "x=\"3000\" y=\"1500\" dy=\"0.76em\" text-anchor=\"end\"",
+            "font-size=\"1500\" opacity=\"1\" fill=\"#000000\">\n&lt;a &amp; b&gt;\n<",
+        ] {
+            assert!(document.contains(shape), "{shape} in {document}");
+        }
+    }
+
+    #[test]
+    fn the_dashes_of_a_line_cover_their_part_of_it() {
+        let dark = |dashed| {
+            let draw = |svg: &Svg<'_>| svg.line((0.0, 50.0), (950.0, 50.0), stroke(dashed));
+            let (_, _, counts) = pixels(&to_png(&document((950, 100), 1.0, draw)).unwrap());
+            counts[&[0, 0, 0]] as f64
+        };
+        assert!((0.55..0.64).contains(&(dark(true) / dark(false))));
+    }
+
+    #[test]
+    fn a_peak_rises_no_further_than_its_place() {
+        let peak = [(35.0, 80.0), (50.0, 50.0), (65.0, 80.0)];
+        let white = Stroke {
+            color: WHITE,
+            width: 52.5,
+            dashed: false,
+        };
+        let document = document((100, 100), 1.0, |svg| {
+            svg.polyline(peak, stroke(false));
+            // Over all that may be dark: up to half the width of the line above its place.
+            svg.line((0.0, 74.0), (100.0, 74.0), white);
+        });
+        let (_, _, counts) = pixels(&to_png(&document).unwrap());
+        assert_eq!(counts, [([255; 3], 10_000)].into());
     }
 }
