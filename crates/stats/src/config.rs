@@ -2,7 +2,11 @@
 
 use std::{ffi::OsStr, fmt, path::PathBuf};
 
-use clap::{Arg, Command, builder::TypedValueParser, error::ErrorKind};
+use clap::{
+    Arg, Command,
+    builder::{OsStringValueParser, TypedValueParser},
+    error::ErrorKind,
+};
 use redis::{ConnectionInfo, IntoConnectionInfo, io::tcp::TcpSettings};
 
 use crate::StatsError;
@@ -13,8 +17,8 @@ pub struct RedisConfig {
     /// Whole address, `redis://:password@host:port/db`; overrides the parts. Empty is as good as absent.
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_parser = RedisUrl)]
     pub redis_url: Option<String>,
-    /// File that holds the password; overrides the one in `REDIS_URL`.
-    #[arg(long, env = "REDIS_PASSWORD_FILE")]
+    /// File that holds the password; overrides the one in `REDIS_URL`. Empty is as good as absent.
+    #[arg(long, env = "REDIS_PASSWORD_FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub redis_password_file: Option<PathBuf>,
     /// Host.
     #[arg(long, env = "REDIS_HOST", default_value = "127.0.0.1")]
@@ -38,7 +42,8 @@ impl RedisConfig {
         let info = info.map_err(StatsError::Config)?;
         // Without it every second small write waits up to 40 ms for an acknowledgement.
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let Some(path) = &self.redis_password_file else {
+        let file = self.redis_password_file.as_ref();
+        let Some(path) = file.filter(|path| !path.as_os_str().is_empty()) else {
             return Ok(info);
         };
         let password = std::fs::read_to_string(path)
@@ -106,7 +111,8 @@ mod tests {
         let whole = ["--redis-url", "redis://:p%40ss@other:9/3"];
         let info = parse(&parts)?.connection_info()?;
         assert_eq!(*info.addr(), ConnectionAddr::Tcp("redis".to_owned(), 7));
-        let info = parse(&[&parts[..], &["--redis-url", ""]].concat())?.connection_info()?;
+        let empty = ["--redis-url", "", "--redis-password-file", ""];
+        let info = parse(&[&parts[..], &empty].concat())?.connection_info()?;
         assert_eq!(*info.addr(), ConnectionAddr::Tcp("redis".to_owned(), 7));
         let info = parse(&[&parts[..], &whole].concat())?.connection_info()?;
         assert_eq!(*info.addr(), ConnectionAddr::Tcp("other".to_owned(), 9));

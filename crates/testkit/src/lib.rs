@@ -5,10 +5,13 @@
 
 mod client;
 pub mod compat;
+pub mod distributed;
 pub mod hostile;
+pub mod load;
 mod platform;
 pub mod process;
 pub mod series;
+pub mod servers;
 mod wait;
 
 pub use client::{Begun, Client, Reply};

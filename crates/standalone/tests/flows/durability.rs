@@ -1,9 +1,8 @@
 //! What was acknowledged survives kill -9.
 
-use crate::{
-    load::{Acknowledged, Fitting},
-    program::Program,
-};
+use testkit::load::{self, Acknowledged};
+
+use crate::program::Program;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_in_the_middle_lose_nothing_that_was_acknowledged() -> anyhow::Result<()> {
@@ -13,11 +12,11 @@ async fn kills_in_the_middle_lose_nothing_that_was_acknowledged() -> anyhow::Res
         let program = Program::start(folder.path()).await?;
         all.check(program.client).await?;
 
-        let fitting = Fitting::start(program.client, 12, 4);
-        fitting.reaches(40).await?;
-        fitting.expect_the_end();
+        let fitting = load::fitting(program.client, 12, 4);
+        fitting.goes_on_for(40).await?;
+        fitting.expect_failures();
         program.process.kill()?;
-        all.go_on(fitting.acknowledged().await?)?;
+        all.go_on(fitting.end().await?)?;
     }
     assert!(all.count() >= 160);
     let program = Program::start(folder.path()).await?;

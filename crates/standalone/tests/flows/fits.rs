@@ -7,7 +7,7 @@ use contract::Version;
 use testkit::{Client, Platform, series};
 use tokio::task::JoinSet;
 
-use crate::load::{Fitted, check_plot};
+use testkit::load::{Fitted, check_plot};
 
 /// Fits `series` on `points` points.
 async fn fit(client: Client, series: String, points: usize) -> anyhow::Result<Fitted> {

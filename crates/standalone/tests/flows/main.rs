@@ -7,7 +7,6 @@ mod contract;
 mod durability;
 mod fits;
 mod health;
-mod load;
 mod overload;
 mod plots;
 mod program;

@@ -2,7 +2,7 @@
 
 use testkit::{Platform, series};
 
-use crate::load::{Fitted, check_plot};
+use testkit::load::{Fitted, check_plot};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plot_right_after_its_fit_is_there() -> anyhow::Result<()> {

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use contract::FitReply;
-use testkit::{Client, eventually, series};
-
-use crate::{
-    load::{Acknowledged, Fitting, Predicting},
-    program::Program,
+use testkit::{
+    Client, eventually,
+    load::{self, Acknowledged},
+    series,
 };
+
+use crate::program::Program;
 
 /// Waits until no one gets in any more.
 async fn closed(client: Client) -> anyhow::Result<()> {
@@ -29,12 +30,12 @@ async fn a_stop_under_load_answers_what_is_in_flight_and_loses_nothing() -> anyh
     let late = client
         .begin("/fit/late", &series::body(&series::three(5.0)))
         .await?;
-    let fitting = Fitting::start(client, 6, 3);
-    let predicting = Predicting::start(client, 4, "held");
-    fitting.reaches(30).await?;
+    let fitting = load::fitting(client, 6, 3);
+    let predicting = load::predicting(client, 4, "held");
+    fitting.goes_on_for(30).await?;
 
-    fitting.expect_the_end();
-    predicting.expect_the_end();
+    fitting.expect_failures();
+    predicting.expect_failures();
     program.process.ask_to_stop()?;
     let asked = Instant::now();
     closed(client).await?;
@@ -47,8 +48,8 @@ async fn a_stop_under_load_answers_what_is_in_flight_and_loses_nothing() -> anyh
     );
 
     let mut all = Acknowledged::default();
-    all.go_on(fitting.acknowledged().await?)?;
-    let answered = predicting.answered().await?;
+    all.go_on(fitting.end().await?)?;
+    let answered = predicting.end().await?.len();
     let program = Program::start(folder.path()).await?;
     all.check(program.client).await?;
     let judged = program.client.predict("late", 5.0).await?;

@@ -1,0 +1,347 @@
+//! The distributed platform: the real programs as processes, over real Kafka, Postgres and Redis.
+//!
+//! Each has a database, topics and keys of its own, so that several can share the servers.
+
+use std::{
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, resume_unwind},
+};
+
+use anyhow::{Context, ensure};
+use bus::{Bus, KafkaConfig};
+use clap::Parser;
+use futures_util::FutureExt;
+use sqlx::{Connection, PgConnection};
+use store::{PostgresConfig, Store};
+
+use crate::{
+    Client,
+    process::{self, Process, free_port},
+    servers::Servers,
+};
+
+/// A program of the platform, in the order in which they are stopped: as work flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The public door.
+    Gateway,
+    /// Fits and plots.
+    Trainer,
+    /// Predicts.
+    Predictor,
+    /// Counts.
+    MetricsConsumer,
+    /// Stores training points.
+    TrainingDataConsumer,
+}
+
+impl Service {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Trainer => "trainer",
+            Self::Predictor => "predictor",
+            Self::MetricsConsumer => "metrics-consumer",
+            Self::TrainingDataConsumer => "training-data-consumer",
+        }
+    }
+}
+
+/// How many there are of each service.
+pub type Shape = [(Service, usize); 5];
+
+/// As little as there can be, with the two metrics consumers that there always are.
+pub const SMALL: Shape = shape(1);
+
+/// Two of each.
+pub const DOUBLE: Shape = shape(2);
+
+const fn shape(n: usize) -> Shape {
+    [
+        (Service::Gateway, n),
+        (Service::Trainer, n),
+        (Service::Predictor, n),
+        (Service::MetricsConsumer, 2),
+        (Service::TrainingDataConsumer, n),
+    ]
+}
+
+/// A running platform.
+pub struct Distributed {
+    servers: Servers,
+    /// The name of its database, and what its topics and keys begin with.
+    name: String,
+    env: Vec<(&'static str, String)>,
+    instances: Vec<Instance>,
+}
+
+/// One process, or the place of one that was stopped.
+struct Instance {
+    service: Service,
+    /// For clients; consumers have none and leave it be.
+    port: u16,
+    admin_port: u16,
+    process: Option<Process>,
+}
+
+/// Starts a platform of `shape` on `servers`, runs `test` on it, demands a clean stop of every process that is left, and removes
+/// its database however the test ended.
+///
+/// # Errors
+/// When it does not start, the test fails, or a process does not stop with exit code 0.
+pub async fn run(
+    servers: Servers,
+    shape: Shape,
+    test: impl AsyncFnOnce(&mut Distributed) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut platform = Distributed::prepare(servers, shape).await?;
+    let flow = async {
+        platform.start_all().await?;
+        test(&mut platform).await?;
+        platform.stop_all().await
+    };
+    let outcome = AssertUnwindSafe(flow).catch_unwind().await;
+    platform.instances.clear();
+    let removed = platform.remove_database().await;
+    let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    outcome.and(removed)
+}
+
+impl Distributed {
+    /// Makes the database and looks for ports. Nothing runs yet.
+    async fn prepare(servers: Servers, shape: Shape) -> anyhow::Result<Self> {
+        let nonce: String = std::iter::repeat_with(|| fastrand::digit(36))
+            .take(10)
+            .collect();
+        let mut platform = Self {
+            servers,
+            name: format!("platform_{nonce}"),
+            env: Vec::new(),
+            instances: Vec::new(),
+        };
+        for (service, number) in shape {
+            for _ in 0..number {
+                platform.instances.push(Instance {
+                    service,
+                    port: free_port()?,
+                    admin_port: free_port()?,
+                    process: None,
+                });
+            }
+        }
+        platform.env = platform.environment()?;
+        let create = format!("CREATE DATABASE {}", platform.name);
+        platform.on_server(&create).await?;
+        Ok(platform)
+    }
+
+    /// What all programs are told.
+    fn environment(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let (server, _) = self
+            .servers
+            .database_url
+            .rsplit_once('/')
+            .context("no database")?;
+        Ok(vec![
+            ("KAFKA_BROKERS", self.servers.kafka_brokers.clone()),
+            ("KAFKA_TOPIC_PREFIX", format!("{}.", self.name)),
+            ("KAFKA_REPLICATION", "1".to_owned()),
+            ("KAFKA_SESSION_TIMEOUT_MS", "6000".to_owned()),
+            ("DATABASE_URL", format!("{server}/{}", self.name)),
+            ("POSTGRES_MAX_CONNECTIONS", "5".to_owned()),
+            ("REDIS_URL", self.servers.redis_url.clone()),
+            ("REDIS_KEY_PREFIX", format!("{}:", self.name)),
+            ("TRAINER_URL", self.origins(Service::Trainer)),
+            ("PREDICTOR_URL", self.origins(Service::Predictor)),
+        ])
+    }
+
+    fn origins(&self, service: Service) -> String {
+        let of_service = self.instances.iter().filter(|i| i.service == service);
+        let origins: Vec<_> = of_service
+            .map(|instance| format!("http://127.0.0.1:{}", instance.port))
+            .collect();
+        origins.join(",")
+    }
+
+    async fn start_all(&mut self) -> anyhow::Result<()> {
+        self.init().await?;
+        for instance in &mut self.instances {
+            instance.start(&self.env)?;
+        }
+        // The gateway is ready when the others are, and is the first.
+        for instance in self.instances.iter().rev() {
+            instance.ready().await?;
+        }
+        Ok(())
+    }
+
+    /// Runs `init`, which makes topics and tables.
+    ///
+    /// # Errors
+    /// When it does not end with exit code 0.
+    pub async fn init(&self) -> anyhow::Result<()> {
+        let env: Vec<_> = self
+            .env
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect();
+        let mut init = Process::start("init", &env)?;
+        let ended = init.ended().await?;
+        ensure!(ended.success(), "init: {ended}");
+        Ok(())
+    }
+
+    /// Starts the `n`th of `service` again, on its old port, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn start(&mut self, service: Service, n: usize) -> anyhow::Result<()> {
+        let env = self.env.clone();
+        let instance = self.instance(service, n)?;
+        instance.start(&env)?;
+        instance.ready().await
+    }
+
+    /// Ends the `n`th of `service` by SIGKILL.
+    ///
+    /// # Errors
+    /// When it has ended by itself.
+    pub fn kill(&mut self, service: Service, n: usize) -> anyhow::Result<()> {
+        self.instance(service, n)?.take()?.kill()
+    }
+
+    /// Ends the `n`th of `service` by SIGTERM.
+    ///
+    /// # Errors
+    /// When it does not end with exit code 0.
+    pub async fn stop(&mut self, service: Service, n: usize) -> anyhow::Result<()> {
+        stop(self.instance(service, n)?.take()?, service).await
+    }
+
+    /// Ends all that run by SIGTERM, as work flows: the gateway first, the consumers last.
+    ///
+    /// # Errors
+    /// When one does not end with exit code 0.
+    pub async fn stop_all(&mut self) -> anyhow::Result<()> {
+        for instance in &mut self.instances {
+            if let Some(process) = instance.process.take() {
+                stop(process, instance.service).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls the first gateway.
+    pub fn client(&self) -> Client {
+        self.gateway(0)
+    }
+
+    /// Calls the `n`th gateway.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn gateway(&self, n: usize) -> Client {
+        let mut gateways = self
+            .instances
+            .iter()
+            .filter(|i| i.service == Service::Gateway);
+        local(gateways.nth(n).expect("the shape has it").port)
+    }
+
+    /// Calls the port for operators of the `n`th of `service`.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn admin(&self, service: Service, n: usize) -> Client {
+        let mut of_service = self.instances.iter().filter(|i| i.service == service);
+        local(of_service.nth(n).expect("the shape has it").admin_port)
+    }
+
+    /// The bus that the platform uses, for this process.
+    ///
+    /// # Errors
+    /// When the configuration makes no sense.
+    pub fn bus(&self) -> anyhow::Result<Bus> {
+        Ok(Bus::kafka(&self.config()?.kafka)?)
+    }
+
+    /// The store that the platform uses, for this process.
+    ///
+    /// # Errors
+    /// When the configuration makes no sense.
+    pub fn store(&self) -> anyhow::Result<Store> {
+        Ok(Store::postgres(&self.config()?.postgres)?)
+    }
+
+    /// How this process finds the servers: from flags that are named as the variables of the programs.
+    fn config(&self) -> anyhow::Result<Config> {
+        let flags = self.env.iter().filter_map(|(name, value)| {
+            let ours = name.starts_with("KAFKA") || name.contains("DATABASE");
+            ours.then(|| format!("--{}={value}", name.to_lowercase().replace('_', "-")))
+        });
+        let program = std::iter::once("test".to_owned());
+        Ok(Config::try_parse_from(program.chain(flags))?)
+    }
+
+    async fn remove_database(&self) -> anyhow::Result<()> {
+        let remove = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        self.on_server(&remove).await
+    }
+
+    async fn on_server(&self, sql: &str) -> anyhow::Result<()> {
+        let mut connection = PgConnection::connect(&self.servers.database_url).await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
+    fn instance(&mut self, service: Service, n: usize) -> anyhow::Result<&mut Instance> {
+        let mut of_service = self.instances.iter_mut().filter(|i| i.service == service);
+        of_service
+            .nth(n)
+            .with_context(|| format!("no {service:?} {n}"))
+    }
+}
+
+impl Instance {
+    fn start(&mut self, env: &[(&str, String)]) -> anyhow::Result<()> {
+        let (port, admin_port) = (self.port.to_string(), self.admin_port.to_string());
+        let mut all: Vec<_> = env.iter().map(|(name, value)| (*name, &**value)).collect();
+        all.extend([("APP_PORT", &*port), ("ADMIN_PORT", &*admin_port)]);
+        self.process = Some(Process::start(self.service.program(), &all)?);
+        Ok(())
+    }
+
+    async fn ready(&self) -> anyhow::Result<()> {
+        let ready = process::ready(self.admin_port).await;
+        ready
+            .map(drop)
+            .with_context(|| format!("{:?}", self.service))
+    }
+
+    fn take(&mut self) -> anyhow::Result<Process> {
+        let name = self.service;
+        self.process
+            .take()
+            .with_context(|| format!("{name:?} does not run"))
+    }
+}
+
+async fn stop(process: Process, service: Service) -> anyhow::Result<()> {
+    let ended = process.terminate().await?;
+    ensure!(ended.success(), "{service:?}: {ended}");
+    Ok(())
+}
+
+fn local(port: u16) -> Client {
+    Client::new(SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+/// Where the servers are, as the programs are told.
+#[derive(Parser)]
+struct Config {
+    #[command(flatten)]
+    kafka: KafkaConfig,
+    #[command(flatten)]
+    postgres: PostgresConfig,
+}

@@ -1,0 +1,165 @@
+//! Kafka, Postgres and Redis: those that tests share, and those of one test, which may stop them.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, ensure};
+use tempfile::TempDir;
+
+use crate::process::free_port;
+
+/// Where they answer.
+#[derive(Clone, Debug)]
+pub struct Servers {
+    /// Kafka's bootstrap servers.
+    pub kafka_brokers: String,
+    /// Address of a Postgres server, with a database in which others can be created.
+    pub database_url: String,
+    /// Address of Redis.
+    pub redis_url: String,
+}
+
+impl Servers {
+    /// Those that all tests share: `TEST_KAFKA_BROKERS`, `TEST_DATABASE_URL`, `TEST_REDIS_URL`. Nobody stops them.
+    ///
+    /// # Errors
+    /// When one of them is not said.
+    pub fn shared() -> anyhow::Result<Self> {
+        Ok(Self {
+            kafka_brokers: variable("TEST_KAFKA_BROKERS")?,
+            database_url: variable("TEST_DATABASE_URL")?,
+            redis_url: variable("TEST_REDIS_URL")?,
+        })
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "says where the servers of the tests are; no program is told so"
+)]
+fn variable(name: &str) -> anyhow::Result<String> {
+    std::env::var(name).with_context(|| format!("{name} does not say where a server is"))
+}
+
+/// Servers of one test, by `.ci/servers.sh`. Gone, data and all, when dropped.
+pub struct OwnServers {
+    folder: TempDir,
+    kafka_port: u16,
+    postgres_port: u16,
+    redis_port: u16,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// Where events are.
+    Kafka,
+    /// Where models and training points are.
+    Postgres,
+    /// Where figures are.
+    Redis,
+}
+
+impl Server {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Kafka, Self::Postgres, Self::Redis];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kafka => "kafka",
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+impl OwnServers {
+    /// Starts all three.
+    ///
+    /// # Errors
+    /// When one does not start; `.ci/servers.sh install` fetches what is missing.
+    pub async fn start() -> anyhow::Result<Self> {
+        let servers = Self {
+            folder: tempfile::tempdir()?,
+            kafka_port: free_port()?,
+            postgres_port: free_port()?,
+            redis_port: free_port()?,
+        };
+        servers.run("start", &[]).await?;
+        Ok(servers)
+    }
+
+    /// Where they answer.
+    pub fn addresses(&self) -> Servers {
+        Servers {
+            kafka_brokers: format!("127.0.0.1:{}", self.kafka_port),
+            database_url: format!(
+                "postgres://postgres@127.0.0.1:{}/postgres",
+                self.postgres_port
+            ),
+            redis_url: format!("redis://127.0.0.1:{}/", self.redis_port),
+        }
+    }
+
+    /// Ends `servers` as a crash would; their data stays.
+    ///
+    /// # Errors
+    /// When one does not end.
+    pub async fn halt(&self, servers: &[Server]) -> anyhow::Result<()> {
+        self.run("halt", servers).await
+    }
+
+    /// Starts `servers` again on their data, and waits until they answer.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub async fn resume(&self, servers: &[Server]) -> anyhow::Result<()> {
+        self.run("resume", servers).await
+    }
+
+    /// Has `servers` keep their connections and say nothing. Not for Postgres, which is many processes.
+    ///
+    /// # Errors
+    /// When one does not run.
+    pub async fn freeze(&self, servers: &[Server]) -> anyhow::Result<()> {
+        self.run("freeze", servers).await
+    }
+
+    /// Has `servers` go on that were frozen.
+    ///
+    /// # Errors
+    /// When one does not run.
+    pub async fn thaw(&self, servers: &[Server]) -> anyhow::Result<()> {
+        self.run("thaw", servers).await
+    }
+
+    async fn run(&self, command: &str, servers: &[Server]) -> anyhow::Result<()> {
+        let mut script = self.script(command, servers);
+        let output = tokio::task::spawn_blocking(move || script.output()).await??;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "servers.sh {command}: {said}");
+        Ok(())
+    }
+
+    fn script(&self, command: &str, servers: &[Server]) -> Command {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.ci/servers.sh");
+        let mut run = Command::new(script);
+        run.arg(command)
+            .args(servers.iter().map(|server| server.name()))
+            .env("ANOMALY_SERVERS_DIR", self.folder.path())
+            .env("KAFKA_TEST_PORT", self.kafka_port.to_string())
+            .env("POSTGRES_TEST_PORT", self.postgres_port.to_string())
+            .env("REDIS_TEST_PORT", self.redis_port.to_string())
+            .stdin(Stdio::null());
+        run
+    }
+}
+
+impl Drop for OwnServers {
+    fn drop(&mut self) {
+        // There is nothing more to do about one that does not end.
+        drop(self.script("stop", &[]).output());
+    }
+}

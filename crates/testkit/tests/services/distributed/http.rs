@@ -1,0 +1,26 @@
+//! The HTTP contract is the same as in one process.
+
+use testkit::{
+    compat,
+    distributed::{SMALL, run},
+    hostile,
+    servers::Servers,
+};
+
+#[tokio::test]
+#[ignore = "needs Kafka, Postgres and Redis: TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL"]
+async fn everything_recorded_is_answered_as_recorded() -> anyhow::Result<()> {
+    run(Servers::shared()?, SMALL, async |platform| {
+        compat::check(platform.client()).await
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs Kafka, Postgres and Redis: TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL"]
+async fn hostile_requests_are_refused_by_name_and_change_nothing() -> anyhow::Result<()> {
+    run(Servers::shared()?, SMALL, async |platform| {
+        hostile::check(platform.client()).await
+    })
+    .await
+}
