@@ -7,7 +7,6 @@
 
 mod config;
 mod metrics;
-mod retry;
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
@@ -17,16 +16,14 @@ use contract::{Event, MetricsEvent};
 use service::{
     admin::Admin,
     health::{Health, Need},
+    retry::until_it_works,
 };
 use stats::{Delivery, Stats, StatsError};
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, Settings};
 
-use crate::{
-    metrics::{APPLIED, BURIED, LAG, STATS_ERRORS},
-    retry::until_it_works,
-};
+use crate::metrics::{APPLIED, BURIED, LAG, STATS_ERRORS};
 
 /// The group that the consumers share the topic in.
 pub const GROUP: &str = "metrics-consumer";

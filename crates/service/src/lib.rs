@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod health;
 pub mod http;
+pub mod retry;
 pub mod shutdown;
 pub mod system;
 pub mod task;

@@ -2,9 +2,10 @@
 
 use bus::{Bus, Message};
 use contract::{MAX_POINTS_PER_PART, TrainingData};
+use service::retry::until_it_works;
 use store::{Delivery, Store, StoreError};
 
-use crate::{metrics, outage::Outage};
+use crate::metrics;
 
 /// The consumer group, on the bus and in the store.
 pub(crate) const GROUP: &str = "training-data-consumer";
@@ -80,30 +81,25 @@ impl Handler {
     /// # Errors
     /// When the store refuses the data: then nothing of it was stored, or some of a prefix with its offsets.
     async fn apply(&self, topic: &str, deliveries: &[Delivery<'_>]) -> Result<(), StoreError> {
-        let mut outage = Outage::of("the database");
-        loop {
-            let applied = self
-                .store
-                .apply_training_data(GROUP, topic, deliveries)
-                .await;
-            match applied {
-                Err(error) if error.is_transient() => outage.pause(&error).await,
-                applied => {
-                    outage.over();
-                    metrics::ROWS_STORED.inc_by(applied?);
-                    return Ok(());
+        let apply = || async {
+            let applied = self.store.apply_training_data(GROUP, topic, deliveries);
+            match applied.await {
+                Err(error) if error.is_transient() => {
+                    metrics::RETRIES.inc();
+                    Err(error)
                 }
+                applied => Ok(applied),
             }
-        }
+        };
+        let rows = until_it_works("storing training points", apply).await?;
+        metrics::ROWS_STORED.inc_by(rows);
+        Ok(())
     }
 
     /// Moves the offset past a message without points: nothing in that can be refused for good.
     async fn skip(&self, topic: &str, delivery: &Delivery<'_>) {
-        let mut outage = Outage::of("the database");
-        while let Err(error) = self.apply(topic, std::slice::from_ref(delivery)).await {
-            outage.pause(&error).await;
-        }
-        outage.over();
+        let only = std::slice::from_ref(delivery);
+        until_it_works("moving an offset", || self.apply(topic, only)).await;
     }
 
     /// Keeps `message` as a dead letter, waiting for the bus if it is away.
@@ -115,11 +111,7 @@ impl Handler {
             ..
         } = message;
         tracing::warn!(%topic, partition, offset, reason, "message cannot be used");
-        let mut outage = Outage::of("the bus");
-        while let Err(error) = self.bus.bury(message, reason).await {
-            outage.pause(&error).await;
-        }
-        outage.over();
+        until_it_works("burying a message", || self.bus.bury(message, reason)).await;
         metrics::BURIED.inc();
     }
 }

@@ -6,7 +6,6 @@
 mod config;
 mod handle;
 mod metrics;
-mod outage;
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 

@@ -9,10 +9,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Tries `attempt` until it succeeds. An outage is logged when it begins and when it ends, as `what`.
-pub(crate) async fn until_it_works<T, E, Fut>(
-    what: &'static str,
-    mut attempt: impl FnMut() -> Fut,
-) -> T
+pub async fn until_it_works<T, E, Fut>(what: &'static str, mut attempt: impl FnMut() -> Fut) -> T
 where
     E: Error + Send + Sync + 'static,
     Fut: Future<Output = Result<T, E>>,
@@ -35,7 +32,8 @@ where
                 "does not work; trying until it does"
             );
         }
-        tokio::time::sleep(pause).await;
+        // Not all at once: several wait for the same thing.
+        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
