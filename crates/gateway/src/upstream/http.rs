@@ -1,6 +1,6 @@
 //! Calling a service over HTTP/1.1.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -39,8 +39,8 @@ impl Http {
         }
     }
 
-    /// Asks a second time, on a new connection, if a used one ended without an answer: its backend may have closed it for being
-    /// idle. Only calls that may happen twice come here.
+    /// Asks a second time, on a new connection, if the first ended without an answer: its backend may have closed it for being
+    /// idle, or be dying, so another backend is asked where there is one. Only calls that may happen twice come here.
     async fn ask(
         &self,
         head: &RequestHead,
@@ -48,11 +48,13 @@ impl Http {
         patience: Duration,
     ) -> Result<Response, Error> {
         let first = self.take(Want::Any).await?;
-        let may_be_stale = first.is_reused();
+        let asked = first.backend;
+        let may_go_better = first.is_reused() || self.0.has_others();
         match self.ask_on(first, head, body, patience).await {
-            Err(Error::Gone(_)) if may_be_stale => {
+            Err(Error::Gone(_)) if may_go_better => {
                 metrics::RETRIES.inc();
-                let second = self.take(Want::New).await?;
+                let second = self.0.take_elsewhere(asked).await;
+                let second = second.map_err(Error::Unreachable)?;
                 self.ask_on(second, head, body, patience).await
             }
             answer => answer,
@@ -91,10 +93,7 @@ impl Http {
     }
 
     async fn take(&self, want: Want) -> Result<Connection, Error> {
-        self.0
-            .take(want)
-            .await
-            .map_err(|error: io::Error| Error::Unreachable(error))
+        self.0.take(want).await.map_err(Error::Unreachable)
     }
 
     /// The reply for the client, and the connection back to the pool as soon as it is free.

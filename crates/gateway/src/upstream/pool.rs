@@ -78,6 +78,23 @@ impl Pool {
             idle.turn = (idle.turn + 1) % self.backends.len();
             idle.turn
         });
+        self.take_from(first, want).await
+    }
+
+    /// A new connection, to the backend `asked` only if no other is there.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(super) async fn take_elsewhere(&self, asked: usize) -> io::Result<Connection> {
+        self.take_from(asked + 1, Want::New).await
+    }
+
+    /// Whether there is more than one backend.
+    pub(super) fn has_others(&self) -> bool {
+        self.backends.len() > 1
+    }
+
+    async fn take_from(&self, first: usize, want: Want) -> io::Result<Connection> {
         let all_away = self.backends.iter().all(Backend::is_away);
         let mut failure = io::Error::from(io::ErrorKind::NotFound);
         for step in 0..self.backends.len() {

@@ -145,6 +145,25 @@ async fn backends_take_turns_and_one_that_is_away_is_skipped() -> anyhow::Result
 }
 
 #[tokio::test]
+async fn a_prediction_that_a_dying_backend_drops_is_asked_of_another() -> anyhow::Result<()> {
+    // It still accepts, and answers nobody.
+    let dying = Fake::start(|mut peer| async move {
+        peer.request().await;
+        peer.reset()
+    })
+    .await?;
+    let well = Fake::answering("well").await?;
+    let urls = format!("{},{}", dying.url(), well.url());
+    let door = Door::open(&nobody()?, &urls, &[]).await?;
+    for _ in 0..10 {
+        assert_eq!(door.predict("s").await?.body, b"well");
+    }
+    assert!(!dying.received().is_empty());
+    assert_eq!(well.received().len(), 10);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_backend_that_comes_back_is_used_at_once() -> anyhow::Result<()> {
     let url = nobody()?;
     let door = Door::open(&url, &url, &[]).await?;
