@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Turns benchmark/results/ into what people read: the tables of README.md (between its `benchmark` marks) and static/locust.svg.
+"""Writes what of README.md comes from elsewhere, between its marks: the tables of benchmark/results/ and the settings of .env.example;
+and static/locust.svg.
 
-Run by run.sh; run it again after editing the README: benchmark/tables.py [results folder]
+Run by run.sh; run it again after editing the README or .env.example: benchmark/tables.py [results folder]
 """
 
 import csv
@@ -105,6 +106,24 @@ def chart(results):
             f'<rect width="1040" height="350" rx="8" fill="#fff"/>\n{body}\n</svg>\n')
 
 
+def settings_table():
+    """The variables of .env.example: a comment line and the variable below it, commented out where the default serves."""
+    lines, about = ["| variable | default | what it is |", "|---|---|---|"], ""
+    for line in (ROOT / ".env.example").read_text().splitlines():
+        variable = re.fullmatch(r"(?:# )?([A-Z][A-Z0-9_]*)=(.*)", line)
+        if variable:
+            lines.append(f"| `{variable[1]}` | {f'`{variable[2]}`' if variable[2] else ''} | {about} |")
+        about = line.removeprefix("# ")
+    return lines
+
+
+def replace_between(text, mark, lines):
+    replaced, count = re.subn(rf"(<!-- {mark} -->\n).*(<!-- /{mark} -->)", lambda found: found[1] + "\n".join(lines) + "\n" + found[2], text, flags=re.S)
+    if count != 1:
+        raise SystemExit(f"README.md has {count} places for {mark}")
+    return replaced
+
+
 def main():
     results = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "benchmark" / "results")
     report = json.loads((results / "saturation.json").read_text())
@@ -114,8 +133,8 @@ def main():
     lines += saturation_table(report) + [""] + fit_table(report) + [""] + locust_table(results)
     (ROOT / "static" / "locust.svg").write_text(chart(results))
     readme = ROOT / "README.md"
-    text = re.sub(r"(<!-- benchmark -->\n).*(<!-- /benchmark -->)", lambda mark: mark[1] + "\n".join(lines) + "\n" + mark[2], readme.read_text(), flags=re.S)
-    readme.write_text(text)
+    text = replace_between(readme.read_text(), "benchmark", lines)
+    readme.write_text(replace_between(text, "settings", settings_table()))
 
 
 if __name__ == "__main__":
