@@ -192,6 +192,22 @@ impl Distributed {
         Ok(())
     }
 
+    /// Tells the variable `name` to what is started from now on.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.env.push((name, value.to_owned()));
+    }
+
+    /// What the `n`th of `service` has logged since it was started.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn log(&mut self, service: Service, n: usize) -> anyhow::Result<String> {
+        let process = self.instance(service, n)?.process.as_ref();
+        process
+            .with_context(|| format!("{service:?} does not run"))?
+            .log()
+    }
+
     /// Starts the `n`th of `service` again, on its old port, and waits until it is ready.
     ///
     /// # Errors

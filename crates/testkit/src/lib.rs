@@ -6,6 +6,7 @@
 mod client;
 pub mod compat;
 pub mod distributed;
+pub mod exposition;
 pub mod hostile;
 pub mod load;
 mod platform;

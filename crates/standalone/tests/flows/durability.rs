@@ -1,6 +1,11 @@
 //! What was acknowledged survives kill -9.
 
-use testkit::load::{self, Acknowledged};
+use anyhow::ensure;
+use testkit::{
+    Client, eventually,
+    load::{self, Acknowledged},
+    series,
+};
 
 use crate::program::Program;
 
@@ -29,7 +34,7 @@ async fn kills_in_the_middle_lose_nothing_that_was_acknowledged() -> anyhow::Res
 async fn a_fit_that_was_killed_half_way_leaves_nothing_that_can_be_seen() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let program = Program::start(folder.path()).await?;
-    let body = testkit::series::body(&testkit::series::three(1.0));
+    let body = series::body(&series::three(1.0));
     let begun = program.client.begin("/fit/half", &body).await?;
     program.process.kill()?;
     assert!(begun.finish().await.is_err());
@@ -43,5 +48,50 @@ async fn a_fit_that_was_killed_half_way_leaves_nothing_that_can_be_seen() -> any
         404
     );
     assert_eq!(program.client.health().await?.series_trained, 0);
+    Ok(())
+}
+
+/// How often `series` was predicted, as soon as that is `least` times.
+async fn used(client: Client, series: &str, least: usize) -> anyhow::Result<usize> {
+    eventually("the figures", || async {
+        let health = client.health().await?;
+        let used = health
+            .model_usage
+            .get(series)
+            .map_or(Ok(0), |n| n.parse())?;
+        ensure!(used >= least, "{used} instead of at least {least}");
+        Ok(used)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_neither_go_back_nor_double_when_the_process_is_killed() -> anyhow::Result<()> {
+    const CLIENTS: usize = 4;
+    let folder = tempfile::tempdir()?;
+    let (mut told, mut answered, mut unanswered) = (0, 0, 0);
+    for _ in 0..5 {
+        let program = Program::start(folder.path()).await?;
+        program.client.fit("held", &series::three(1.0)).await?;
+        let predicting = load::predicting(program.client, CLIENTS, "held");
+        predicting.goes_on_for(300).await?;
+        told = used(program.client, "held", told + 1).await?;
+        predicting.expect_failures();
+        program.process.kill()?;
+        answered += predicting.end().await?.len();
+        // Each client may have had a point judged of which it heard no more.
+        unanswered += CLIENTS;
+    }
+    let program = Program::start(folder.path()).await?;
+    // Once later points are counted, so are all from before.
+    program.client.fit("later", &series::three(1.0)).await?;
+    for n in 1..=3 {
+        program.client.predict("later", 1.0).await?;
+        used(program.client, "later", n).await?;
+    }
+    let counted = used(program.client, "held", told).await?;
+    ensure!(counted <= answered + unanswered, "{counted} of {answered}");
+    let trained = program.client.health().await?.series_trained;
+    assert_eq!(trained, 2);
     Ok(())
 }

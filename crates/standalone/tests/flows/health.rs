@@ -3,7 +3,9 @@
 use anyhow::ensure;
 use contract::HealthReply;
 use serde_json::Value;
-use testkit::{Client, Platform, eventually, series};
+use testkit::{Client, Platform, eventually, exposition, series};
+
+use crate::program::Program;
 
 /// The health check once as many fits and predictions are counted as it should.
 async fn counted(client: Client, predictions: f64, fits: f64) -> anyhow::Result<HealthReply> {
@@ -155,5 +157,34 @@ async fn readiness_lists_what_it_depends_on() -> anyhow::Result<()> {
             "{listed}"
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn operators_are_told_on_a_port_of_their_own_and_of_no_series() -> anyhow::Result<()> {
+    const SECRET: &str = "turbine_47";
+    let folder = tempfile::tempdir()?;
+    let program = Program::start(folder.path()).await?;
+    program.client.fit(SECRET, &series::three(1.0)).await?;
+    program.client.predict(SECRET, 1.0).await?;
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(program.admin.get(path).await?.status, 200, "{path}");
+    }
+    let names = exposition::check(program.admin, SECRET).await?;
+    for part in [
+        "_gateway_",
+        "_trainer_",
+        "_predictor_",
+        "cache_hits",
+        "events_dropped",
+        "lag",
+    ] {
+        ensure!(
+            names.iter().any(|name| name.contains(part)),
+            "{part} in {names:?}"
+        );
+    }
+    assert_eq!(program.client.get("/metrics").await?.status, 404);
+    assert_eq!(program.admin.get("/healthcheck").await?.status, 404);
     Ok(())
 }

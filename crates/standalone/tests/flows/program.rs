@@ -12,6 +12,8 @@ use testkit::{
 pub(crate) struct Program {
     pub(crate) process: Process,
     pub(crate) client: Client,
+    /// Calls the port for operators.
+    pub(crate) admin: Client,
     pub(crate) port: u16,
 }
 
@@ -23,8 +25,9 @@ impl Program {
 
     /// Starts it on `folder` with `env` besides.
     pub(crate) async fn start_with(folder: &Path, env: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let port = free_port()?;
-        let process = spawn(folder, port, env)?;
+        let (port, admin_port) = (free_port()?, free_port()?);
+        let told = admin_port.to_string();
+        let process = spawn(folder, port, &[&[("ADMIN_PORT", &*told)], env].concat())?;
         let client = process::ready(port).await.with_context(|| {
             let log = process.log().unwrap_or_default();
             format!("standalone does not start: {log}")
@@ -32,6 +35,7 @@ impl Program {
         Ok(Self {
             process,
             client,
+            admin: Client::new(([127, 0, 0, 1], admin_port).into()),
             port,
         })
     }

@@ -21,7 +21,7 @@ async fn kill_under_load(
 ) -> anyhow::Result<()> {
     platform.kill(service, n)?;
     let client = platform.client();
-    for i in 0..5 {
+    for i in 0..3 {
         client.fit("between", &series::rising(10 + i, 1.0)).await?;
     }
     platform.start(service, n).await
@@ -35,12 +35,13 @@ async fn kills_of_consumers_lose_and_double_nothing() -> anyhow::Result<()> {
         client.fit("held", &series::three(1.0)).await?;
         let fitting = load::fitting(client, 4, 4);
         let predicting = load::predicting(client, 4, "held");
-        for round in 0..4 {
+        for round in 0..5 {
             // Nobody who asks notices: no failure is expected.
-            fitting.goes_on_for(10).await?;
+            fitting.goes_on_for(5).await?;
             predicting.goes_on_for(100).await?;
-            kill_under_load(platform, Service::MetricsConsumer, round % 2).await?;
+            kill_under_load(platform, Service::MetricsConsumer, 0).await?;
             kill_under_load(platform, Service::TrainingDataConsumer, round % 2).await?;
+            kill_under_load(platform, Service::MetricsConsumer, 1).await?;
         }
         let (fits, predictions) = (fitting.end().await?, predicting.end().await?);
 

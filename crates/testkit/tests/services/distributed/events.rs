@@ -8,8 +8,8 @@ use contract::{DeadLetters, Event, MetricsEvent, Topic, TrainingData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use testkit::{
-    distributed::{Distributed, SMALL, run},
-    series,
+    distributed::{Distributed, SMALL, Service, run},
+    exposition, series,
     servers::Servers,
 };
 use tokio::time::timeout;
@@ -73,6 +73,79 @@ async fn a_trace_is_a_header_of_the_training_data() -> anyhow::Result<()> {
         let header = ("traceparent".to_owned(), TRACE.to_owned());
         ensure!(message.headers.contains(&header), "{:?}", message.headers);
         assert_eq!(message.key.as_deref(), Some(&b"traced"[..]));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka, Postgres and Redis: TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL"]
+async fn a_request_id_is_in_the_logs_of_all_services_that_had_a_part() -> anyhow::Result<()> {
+    run(Servers::shared()?, SMALL, async |platform| {
+        platform.set("LOG_FORMAT", "json");
+        platform.set("LOG_LEVEL", "debug");
+        let services = [Service::Trainer, Service::Predictor, Service::Gateway];
+        for service in services {
+            platform.stop(service, 0).await?;
+            platform.start(service, 0).await?;
+        }
+        let client = platform.client();
+        let (points, point) = (
+            series::body(&series::three(1.0)),
+            r#"{"timestamp":1,"value":1}"#,
+        );
+        for (id, path, body) in [
+            ("the-fit", "/fit/s", &*points),
+            ("the-point", "/predict/s", point),
+        ] {
+            let headers = [("x-request-id", id)];
+            let reply = client.send("POST", path, &headers, Some(body.as_bytes()));
+            assert_eq!(reply.await?.status, 200);
+        }
+        let told = services.map(|service| {
+            let log = platform.log(service, 0)?;
+            let ids =
+                ["the-fit", "the-point"].map(|id| log.contains(&format!(r#""request_id":"{id}""#)));
+            anyhow::Ok(ids)
+        });
+        let [trainer, predictor, gateway] = told;
+        assert_eq!(
+            (trainer?, predictor?, gateway?),
+            ([true, false], [false, true], [true, true])
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka, Postgres and Redis: TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL"]
+async fn every_service_tells_operators_what_it_does_and_no_series() -> anyhow::Result<()> {
+    run(Servers::shared()?, SMALL, async |platform| {
+        const SECRET: &str = "turbine_47";
+        let client = platform.client();
+        let fitted = client.fit(SECRET, &series::three(1.0)).await?;
+        client.predict(SECRET, 1.0).await?;
+        client.plot(SECRET, fitted.version).await?;
+        used(client, SECRET, 1).await?;
+        for (service, expected) in [
+            (Service::Gateway, &["requests", "shed"][..]),
+            (Service::Trainer, &["fits", "events_dropped"]),
+            (
+                Service::Predictor,
+                &["predictions", "cache_hits", "events_dropped"],
+            ),
+            (Service::MetricsConsumer, &["lag"]),
+            (Service::TrainingDataConsumer, &["lag"]),
+        ] {
+            let names = exposition::check(platform.admin(service, 0), SECRET).await?;
+            for part in expected {
+                ensure!(
+                    names.iter().any(|name| name.contains(part)),
+                    "{service:?}: {part} in {names:?}"
+                );
+            }
+        }
         Ok(())
     })
     .await
