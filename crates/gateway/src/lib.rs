@@ -123,7 +123,7 @@ impl Gateway {
         health: Health,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
-        let app = self.router().merge(health.routes());
+        let app = routes::handler(self.forwarder, &health);
         service::http::serve(self.listener, app, self.server, shutdown).await
     }
 }

@@ -8,7 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use service::http::Fallible;
+use service::{
+    health::Health,
+    http::{Fallible, Handler},
+};
 
 use crate::{
     forward::Forwarder,
@@ -26,6 +29,14 @@ pub(crate) fn routes(forwarder: Arc<Forwarder>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(forwarder)
+}
+
+/// All routes, with a shortcut for predictions.
+pub(crate) fn handler(forwarder: Arc<Forwarder>, health: &Health) -> Handler {
+    let routes = routes(Arc::clone(&forwarder)).merge(health.routes());
+    Handler::from(routes).with_shortcut("/predict/", move |request| {
+        predict(State(Arc::clone(&forwarder)), request)
+    })
 }
 
 async fn fit(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {

@@ -23,7 +23,7 @@ pub use config::{Config, Settings};
 use service::{
     admin::Admin,
     health::Health,
-    http::{self, Listener, ServerConfig},
+    http::{self, Handler, Listener, ServerConfig},
 };
 use stats::Stats;
 use store::Store;
@@ -143,6 +143,11 @@ impl Predictor {
         routes::router(Arc::clone(&self.app))
     }
 
+    /// As [`Self::router`], with a shortcut for predictions: for a caller in the same process.
+    pub fn handler(&self) -> Handler {
+        routes::with_shortcut(self.router(), Arc::clone(&self.app))
+    }
+
     /// Whether it can take requests: until `shutdown` is cancelled, whatever is away.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         health::readiness(&self.backends, shutdown)
@@ -191,7 +196,8 @@ impl Predictor {
         &mut self,
         stop: CancellationToken,
     ) -> impl Future<Output = anyhow::Result<()>> + use<> {
-        let app = http::with_context(self.router().merge(self.health(&stop).routes()));
+        let routes = self.router().merge(self.health(&stop).routes());
+        let app = routes::with_shortcut(routes, Arc::clone(&self.app));
         let listener = self.listener.take();
         async move {
             match listener {

@@ -11,13 +11,13 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use contract::{BadJson, PredictReply, PredictRequest, SeriesId, Version};
 use service::http::{
-    Fallible, ProblemReply, decode_series, decode_series_text, method_not_allowed, not_found,
-    read_body,
+    Fallible, Handler, ProblemReply, decode_series, decode_series_text, method_not_allowed,
+    not_found, read_body,
 };
 
 use crate::{
@@ -45,6 +45,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
+}
+
+/// `routes` with a shortcut for predictions.
+pub(crate) fn with_shortcut(routes: Router, app: Arc<App>) -> Handler {
+    Handler::from(routes).with_shortcut("/predict/", move |request| {
+        let app = Arc::clone(&app);
+        async move { predict(State(app), request).await.into_response() }
+    })
 }
 
 /// Judges a point. The content type is not looked at: `curl -d` must work. For a model in memory nothing is allocated here but

@@ -94,7 +94,7 @@ impl Standalone {
         );
         let upstreams = gateway::Backends {
             trainer: Upstream::local(trainer.router()),
-            predictor: Upstream::local(predictor.router()),
+            predictor: Upstream::local(predictor.handler()),
         };
         Ok(Self {
             gateway: Gateway::bind(address, server, settings.gateway, upstreams).await?,

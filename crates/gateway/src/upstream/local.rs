@@ -2,18 +2,18 @@
 
 use std::sync::{Arc, OnceLock};
 
-use axum::{Router, body::Body, response::Response};
-use tower::ServiceExt;
+use axum::{body::Body, response::Response};
+use service::http::Handler;
 
 use super::{Call, Error, Payload, RequestHead};
 
-/// A service whose routes are called as functions. It keeps to its own time limits.
+/// A service whose handler is called as a function. It keeps to its own time limits.
 #[derive(Clone)]
-pub(super) struct Local(Router);
+pub(super) struct Local(Handler);
 
 impl Local {
-    pub(super) fn new(router: Router) -> Self {
-        Self(router)
+    pub(super) fn new(handler: Handler) -> Self {
+        Self(handler)
     }
 
     /// Hands `call` to the service and returns what it answered.
@@ -36,7 +36,6 @@ impl Local {
     }
 
     async fn answer(&self, head: RequestHead, body: Body) -> Response {
-        let Ok(response) = self.0.clone().oneshot(head.into_request(body)).await;
-        response
+        self.0.answer(head.into_request(body)).await
     }
 }

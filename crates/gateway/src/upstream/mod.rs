@@ -16,9 +16,9 @@ mod upload;
 
 use std::{io, time::Duration};
 
-use axum::{Router, response::Response};
+use axum::response::Response;
 use bytes::Bytes;
-use service::http::ProblemReply;
+use service::http::{Handler, ProblemReply};
 
 pub use origin::{InvalidOrigins, Origins};
 pub(crate) use request::RequestHead;
@@ -82,9 +82,9 @@ impl Upstream {
         Self(Way::Http(http::Http::new(origins)))
     }
 
-    /// A service in this process. `router` is one without [`service::http::with_context`]: the request's context goes along.
-    pub fn local(router: Router) -> Self {
-        Self(Way::Local(local::Local::new(router)))
+    /// A service in this process. `handler` is one without [`service::http::with_context`]: the request's context goes along.
+    pub fn local(handler: impl Into<Handler>) -> Self {
+        Self(Way::Local(local::Local::new(handler.into())))
     }
 
     /// Whether the service answers at all: any reply will do.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, response::IntoResponse};
+use axum::response::IntoResponse;
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::http::{
     body::RequestBody,
     context, fault,
+    handler::Handler,
     server::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
     status::{Answering, ReplyBody, Status},
     wire::Wire,
@@ -59,7 +60,7 @@ impl Protocol {
     }
 
     /// Serves `stream` until the client ends it, it breaks the rules, or `stop` is cancelled and it is idle.
-    pub(super) async fn serve(&self, stream: TcpStream, app: Router, stop: CancellationToken) {
+    pub(super) async fn serve(&self, stream: TcpStream, app: Handler, stop: CancellationToken) {
         let status = Arc::new(Status::default());
         let patience = self.patience;
         let service = {
@@ -121,7 +122,7 @@ where
 
 /// Answers one request. This is the hot path of every service.
 async fn answer(
-    app: Router,
+    app: Handler,
     request: Request<Incoming>,
     status: Arc<Status>,
     patience: Duration,
@@ -132,7 +133,7 @@ async fn answer(
     let response = if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
         context::respond(request, async |_| fault::uri_too_long().into_response()).await
     } else {
-        context::respond(request, |request| context::call(app, request)).await
+        context::respond(request, async |request| app.answer(request).await).await
     };
     Ok(response.map(|body| answering.until_sent(body)))
 }

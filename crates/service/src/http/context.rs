@@ -6,9 +6,8 @@ use axum::{Router, body::Body, extract::Request, response::IntoResponse, respons
 use contract::Problem;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use tower::Service;
 
-use crate::http::ProblemReply;
+use crate::http::{Handler, ProblemReply};
 
 /// The header that carries a request's id, in requests and replies.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -45,16 +44,13 @@ impl RequestContext {
 /// [`serve`](crate::http::serve) does this itself: this is for a router that is called without a server. A request that
 /// has a context already passes through untouched.
 pub fn with_context(app: Router) -> Router {
+    let app = Handler::from(app);
     Router::new().fallback_service(tower::service_fn(move |request: Request| {
         let app = app.clone();
-        async move { Ok::<_, Infallible>(respond(request, |request| call(app, request)).await) }
+        async move {
+            Ok::<_, Infallible>(respond(request, async |request| app.answer(request).await).await)
+        }
     }))
-}
-
-/// Calls `app` directly: a router cannot fail.
-pub(crate) async fn call(mut app: Router, request: Request) -> Response {
-    let Ok(response) = app.call(request).await;
-    response
 }
 
 /// Answers `request` by `handle`, in a context.

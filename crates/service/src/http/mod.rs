@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod context;
 mod fault;
+mod handler;
 mod problem;
 mod series;
 mod server;
@@ -12,6 +13,7 @@ mod wire;
 
 pub use body::{BodyFault, body_fault, read_body};
 pub use context::{REQUEST_ID, RequestContext, TRACEPARENT, with_context};
+pub use handler::Handler;
 pub use problem::{Fallible, ProblemReply, method_not_allowed, not_found};
 pub use series::{SeriesPath, decode_series, decode_series_text};
 pub use server::{Listener, ServerConfig, serve};

@@ -11,7 +11,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use axum::Router;
 use clap::builder::RangedU64ValueParser;
 use socket2::{Domain, Socket, Type};
 use tokio::{
@@ -21,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::http::connection::Protocol;
+use crate::http::{connection::Protocol, handler::Handler};
 
 /// The longest head of a request, request line and fields, in bytes.
 pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -108,15 +107,14 @@ impl Listener {
 /// When a worker cannot be started.
 pub async fn serve(
     listener: Listener,
-    app: Router,
+    app: impl Into<Handler>,
     config: ServerConfig,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     // Dropping this future ends the connections too.
     let stop = shutdown.child_token();
     let _stop_on_drop = stop.clone().drop_guard();
-    // State is put into the routes now, not once a request.
-    let app = app.with_state(());
+    let app = app.into();
     let workers = (0..config.workers())
         .map(|n| Worker::start(n, app.clone(), &config, stop.child_token()))
         .collect::<anyhow::Result<Vec<_>>>()?;
@@ -198,7 +196,7 @@ struct Worker {
 impl Worker {
     fn start(
         number: usize,
-        app: Router,
+        app: Handler,
         config: &ServerConfig,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
@@ -230,7 +228,7 @@ impl Worker {
 fn work(
     runtime: Runtime,
     mut incoming: mpsc::UnboundedReceiver<Accepted>,
-    app: Router,
+    app: Handler,
     protocol: Arc<Protocol>,
     stop: CancellationToken,
 ) {
@@ -259,7 +257,7 @@ fn work(
 
 async fn serve_accepted(
     accepted: Accepted,
-    app: Router,
+    app: Handler,
     protocol: Arc<Protocol>,
     stop: CancellationToken,
 ) {
