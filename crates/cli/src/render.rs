@@ -183,8 +183,12 @@ fn usage(out: &mut impl Write, usage: &BTreeMap<String, String>) -> io::Result<(
         .collect();
     busiest.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     writeln!(out, "\npredictions by series")?;
-    for (count, series) in busiest.iter().take(BUSIEST) {
-        writeln!(out, "  {series:<28}{count:>18}")?;
+    let shown = &busiest[..busiest.len().min(BUSIEST)];
+    // Wide enough for the longest id, and for the columns above where ids are short.
+    let longest = shown.iter().map(|(_, series)| series.chars().count());
+    let width = longest.max().unwrap_or(0).max(28);
+    for (count, series) in shown {
+        writeln!(out, "  {series:<width$}{count:>18}")?;
     }
     match busiest.len().saturating_sub(BUSIEST) {
         0 => Ok(()),
