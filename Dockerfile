@@ -7,10 +7,10 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,id=anomaly-registry,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,id=anomaly-target,target=/src/target,sharing=locked \
-    cargo build --release --locked --bins \
+    cargo build --profile dist --locked --bins \
     && mkdir /out \
     && for bin in gateway trainer predictor metrics-consumer training-data-consumer init standalone anomaly; do \
-         cp "target/release/$bin" /out/; \
+         cp "target/dist/$bin" /out/; \
        done
 
 FROM gcr.io/distroless/cc-debian12:nonroot

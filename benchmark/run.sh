@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All benchmark figures of the README, from one command: benchmark/run.sh [locust seconds]
 #
-# Builds in release, starts real Kafka, Postgres and Redis (unless TEST_KAFKA_BROKERS, TEST_DATABASE_URL and TEST_REDIS_URL say
+# Builds as for images, starts real Kafka, Postgres and Redis (unless TEST_KAFKA_BROKERS, TEST_DATABASE_URL and TEST_REDIS_URL say
 # where they are), runs the saturation benchmark with its references, then the Locust profile against standalone and against
 # the distributed form. Results go to benchmark/results/. Needs wrk and python3; Locust goes into an environment of its own.
 set -euo pipefail
@@ -24,8 +24,8 @@ for tool in wrk python3; do
   command -v $tool >/dev/null || { echo "$tool is not installed" >&2; exit 1; }
 done
 
-cargo build --release --locked --workspace --bins
-cargo build --release --locked -p service --example bare
+cargo build --profile dist --locked --workspace --bins
+cargo build --profile dist --locked -p service --example bare
 
 if [ -z "${TEST_KAFKA_BROKERS:-}${TEST_DATABASE_URL:-}${TEST_REDIS_URL:-}" ]; then
   own_servers=1
@@ -63,7 +63,7 @@ wait_ready() {
 }
 
 export LOG_LEVEL=warn ADMIN_PORT=0
-APP_PORT=18206 DATA_DIR=$work/data start target/release/standalone
+APP_PORT=18206 DATA_DIR=$work/data start target/dist/standalone
 wait_ready http://127.0.0.1:18206
 profile standalone http://127.0.0.1:18206
 
@@ -71,13 +71,13 @@ database=locust_$$
 psql -q "$TEST_DATABASE_URL" -c "create database $database"
 export KAFKA_BROKERS=$TEST_KAFKA_BROKERS KAFKA_REPLICATION=1 KAFKA_TOPIC_PREFIX=$database. REDIS_URL=$TEST_REDIS_URL \
   REDIS_KEY_PREFIX=$database: DATABASE_URL=${TEST_DATABASE_URL%/*}/$database
-target/release/init
-APP_PORT=18204 start target/release/trainer
-APP_PORT=18205 start target/release/predictor
-start target/release/metrics-consumer
-start target/release/metrics-consumer
-start target/release/training-data-consumer
-APP_PORT=18203 TRAINER_URL=http://127.0.0.1:18204 PREDICTOR_URL=http://127.0.0.1:18205 start target/release/gateway
+target/dist/init
+APP_PORT=18204 start target/dist/trainer
+APP_PORT=18205 start target/dist/predictor
+start target/dist/metrics-consumer
+start target/dist/metrics-consumer
+start target/dist/training-data-consumer
+APP_PORT=18203 TRAINER_URL=http://127.0.0.1:18204 PREDICTOR_URL=http://127.0.0.1:18205 start target/dist/gateway
 wait_ready http://127.0.0.1:18203
 profile distributed http://127.0.0.1:18203
 

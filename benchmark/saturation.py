@@ -33,7 +33,7 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BIN = ROOT / "target" / "release"
+BIN = ROOT / "target" / "dist"
 TICKS = os.sysconf("SC_CLK_TCK")
 SERIES = 5
 PORTS = {"bare": 18100, "nginx_bare": 18101, "nginx_predictor": 18102, "gateway": 18103, "trainer": 18104,
