@@ -31,6 +31,29 @@ async fn kills_in_the_middle_lose_nothing_that_was_acknowledged() -> anyhow::Res
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_at_the_very_moment_of_the_acknowledgement_loses_nothing() -> anyhow::Result<()> {
+    const POINTS: usize = 60_000;
+    let folder = tempfile::tempdir()?;
+    let points = series::rising(POINTS, 1.0);
+    for round in 1..=6 {
+        let program = Program::start(folder.path()).await?;
+        let fitted = program.client.fit("big", &points).await?;
+        program.process.kill()?;
+        assert_eq!(fitted.version.number(), round);
+
+        let program = Program::start(folder.path()).await?;
+        let fitted = load::Fitted {
+            version: fitted.version,
+            points: POINTS,
+        };
+        load::check_plot(program.client, "big", fitted).await?;
+        let judged = program.client.predict("big", 1.0).await?;
+        assert_eq!(judged.model_version, fitted.version);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fit_that_was_killed_half_way_leaves_nothing_that_can_be_seen() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let program = Program::start(folder.path()).await?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use contract::FitReply;
 use testkit::{
-    Client, eventually,
+    Client, Platform, eventually,
     load::{self, Acknowledged},
     series,
 };
@@ -58,6 +58,31 @@ async fn a_stop_under_load_answers_what_is_in_flight_and_loses_nothing() -> anyh
     let used = program.client.health().await?.model_usage;
     assert_eq!(used.get("held"), Some(&answered.to_string()));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_right_after_the_last_reply_still_counts_it() -> anyhow::Result<()> {
+    let mut platform = Platform::start().await?;
+    platform.client().fit("s", &series::three(1.0)).await?;
+    for round in 1..=5 {
+        for _ in 0..10 {
+            platform.client().predict("s", 1.0).await?;
+        }
+        platform
+            .client()
+            .fit(&format!("s{round}"), &series::three(1.0))
+            .await?;
+        platform = platform.restart().await?;
+        eventually("all that was done to be counted", || async {
+            let health = platform.client().health().await?;
+            let counted = (health.series_trained, health.model_usage.get("s").cloned());
+            let done = (1 + round, Some((10 * round).to_string()));
+            ensure!(counted == done, "{counted:?} instead of {done:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    platform.stop().await.map(drop)
 }
 
 #[tokio::test]
