@@ -12,6 +12,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use crate::BusError;
 
@@ -23,18 +24,28 @@ const DROPPABLE_KIB: u32 = 8 * 1024;
 const TURN: Duration = Duration::from_secs(10);
 
 /// A part of the budget; given back when dropped.
-pub(crate) type Share = OwnedSemaphorePermit;
+#[derive(Debug)]
+pub(crate) struct Share {
+    _permit: OwnedSemaphorePermit,
+    _under_way: TaskTrackerToken,
+}
 
 /// Counts what is under way. Two pots, so that metrics that cannot be sent never keep a fit waiting.
 pub(crate) struct Budget {
     awaited: Arc<Semaphore>,
     droppable: Arc<Semaphore>,
     dropped: AtomicU64,
+    /// Knows when nothing is under way. The pots could tell too, but only by being emptied, which would refuse others.
+    under_way: TaskTracker,
 }
 
 impl Default for Budget {
     fn default() -> Self {
+        let under_way = TaskTracker::new();
+        // So that waiting ends whenever there is nothing; it can be added to all the same.
+        under_way.close();
         Self {
+            under_way,
             awaited: Arc::new(Semaphore::new(AWAITED_KIB as usize)),
             droppable: Arc::new(Semaphore::new(DROPPABLE_KIB as usize)),
             dropped: AtomicU64::new(0),
@@ -50,7 +61,7 @@ impl Budget {
     pub(crate) async fn share(&self, bytes: usize) -> Result<Share, BusError> {
         let kib = kib(bytes).min(AWAITED_KIB);
         match timeout(TURN, self.awaited.clone().acquire_many_owned(kib)).await {
-            Ok(Ok(share)) => Ok(share),
+            Ok(Ok(permit)) => Ok(self.share_of(permit)),
             Ok(Err(_)) | Err(_) => Err(BusError::Busy),
         }
     }
@@ -61,7 +72,14 @@ impl Budget {
         if share.is_err() {
             self.count_dropped();
         }
-        share.ok()
+        share.ok().map(|permit| self.share_of(permit))
+    }
+
+    fn share_of(&self, permit: OwnedSemaphorePermit) -> Share {
+        Share {
+            _permit: permit,
+            _under_way: self.under_way.token(),
+        }
     }
 
     /// Counts an event that was given up.
@@ -74,13 +92,10 @@ impl Budget {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until nothing is under way, for at most `limit`.
+    /// Waits until nothing is under way, for at most `limit`. Meanwhile others go on.
     pub(crate) async fn drained(&self, limit: Duration) {
-        let all = async {
-            let _awaited = self.awaited.acquire_many(AWAITED_KIB).await;
-            let _droppable = self.droppable.acquire_many(DROPPABLE_KIB).await;
-        };
-        let _ = timeout(limit, all).await;
+        // If the limit passes, what is left is given up with the process.
+        let _ = timeout(limit, self.under_way.wait()).await;
     }
 }
 
@@ -122,7 +137,12 @@ mod tests {
         let share = budget.share_or_drop(1).unwrap();
         let mut drained = Box::pin(budget.drained(Duration::from_secs(60)));
         assert!(timeout(SOON, &mut drained).await.is_err());
+        // Two services of one process stop at the same time: one waits, the other still has something to say.
+        let last_words = budget.share_or_drop(1);
+        assert!(last_words.is_some() && budget.dropped() == 0);
         drop(share);
+        assert!(timeout(SOON, &mut drained).await.is_err());
+        drop(last_words);
         drained.await;
         assert!(budget.share_or_drop(1).is_some());
     }
