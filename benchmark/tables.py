@@ -21,11 +21,11 @@ def saturation_table(report):
         if entry["connections"] != 64:
             continue
         cpu, rate = entry["cpu_us"], entry["requests_per_second"]
-        parts = ", ".join(f"{name} {cost}" for name, cost in entry["cpu_us_by_process"].items()) if len(entry["cpu_us_by_process"]) > 1 else ""
+        parts = ", ".join(f"{name.partition('_')[0]} {cost}" for name, cost in entry["cpu_us_by_process"].items()) if len(entry["cpu_us_by_process"]) > 1 else ""
         reference = references.get(entry["form"])
         ratio = entry.get("cpu_ratio", {}).get(reference)
         against = f"**{ratio:.2f}** × {reference}" if ratio else ""
-        lines.append(f"| {entry['form']} | **{cpu['median']:.1f}** ({cpu['min']:.1f}–{cpu['max']:.1f}) | {parts.replace('_', ' + ')} "
+        lines.append(f"| {entry['form']} | **{cpu['median']:.1f}** ({cpu['min']:.1f}–{cpu['max']:.1f}) | {parts} "
                      f"| {rate['median']:,.0f} | {entry['p50_ms']['median']:.2f} | {entry['p99_ms']['median']:.2f} | {against} |")
     return lines
 
