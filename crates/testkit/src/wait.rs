@@ -5,12 +5,12 @@ use std::{future::Future, time::Duration};
 use anyhow::Context;
 
 /// How long [`eventually`] waits before it gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks `condition` again and again until it holds.
 ///
 /// # Errors
-/// What it said last, once a minute has passed.
+/// What it said last, once two minutes have passed.
 pub async fn eventually<F, Fut, T>(what: &str, mut condition: F) -> anyhow::Result<T>
 where
     F: FnMut() -> Fut,
