@@ -78,7 +78,7 @@ port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # For each server: prepare_… makes its data, once; run_… starts it on that; …_answers says whether it does.
 
-java=(java -Xmx512m -XX:+UseSerialGC "-Dlog4j2.configurationFile=$here/kafka/log4j2.properties" -cp "$jars/*")
+java=(java -Xmx512m -XX:+UseSerialGC -XX:-UsePerfData "-Djava.io.tmpdir=$state" "-Dlog4j2.configurationFile=$here/kafka/log4j2.properties" -cp "$jars/*")
 
 prepare_kafka() {
   local config=$state/kafka.properties

@@ -1,7 +1,8 @@
 //! For tests: start a platform, call it, make series.
 //!
-//! [`Client`] sends what it is given and nothing else, so that a test says on the wire what it means. [`compat`] and [`hostile`]
-//! are whole suites that run against any gateway, whatever stands behind it.
+//! [`Client`] sends what it is given and nothing else, so that a test says on the wire what it means. [`Platform`] is standalone
+//! in the test's process, [`process`] runs real programs, and [`distributed`] all of them, over servers that tests share or over
+//! [`servers`] of their own. [`compat`] and [`hostile`] are whole suites that run against any gateway, whatever stands behind it.
 
 mod client;
 pub mod compat;
