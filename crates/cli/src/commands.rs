@@ -132,6 +132,7 @@ pub(crate) fn fit_on(
 ) -> Result<Reply<FitReply>, ClientError> {
     let _progress = Progress::spinner(format!("fitting {}", count(points.len(), "point")));
     let request = FitRequest {
+        options: contract::FitOptions::default(),
         timestamps: points.iter().map(|p| p.timestamp).collect(),
         values: points.iter().map(|p| p.value).collect(),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{LatencyHistogram, Point, SeriesId, Version};
+use crate::{LatencyHistogram, Point, Revision, SeriesId, Version};
 
 /// A stream of events of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,7 +125,7 @@ impl Event for TrainingData {
     }
 }
 
-/// What happened to a model. Predictors drop what they hold of the series, unless it is as new.
+/// What happened to the models of a series. Predictors read the series again, unless what they hold is of that revision or newer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum ModelEvent {
@@ -135,20 +135,30 @@ pub enum ModelEvent {
         series_id: SeriesId,
         /// The version.
         version: Version,
+        /// The series' revision since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<Revision>,
     },
-    /// A version was made the one that judges, whatever its number.
+    /// An alias was set, moved or removed.
     Promoted {
         /// The series.
         series_id: SeriesId,
-        /// The version.
+        /// The version that judges now, whatever its number.
         version: Version,
+        /// The series' revision since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<Revision>,
     },
-    /// A version is gone.
+    /// A version is gone, or all of them.
     Deleted {
         /// The series.
         series_id: SeriesId,
-        /// The version.
-        version: Version,
+        /// The version; absent: all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Version>,
+        /// The series' revision since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<Revision>,
     },
 }
 
@@ -159,6 +169,15 @@ impl ModelEvent {
             Self::Ready { series_id, .. }
             | Self::Promoted { series_id, .. }
             | Self::Deleted { series_id, .. } => series_id,
+        }
+    }
+
+    /// The series' revision since; `None` in events of older programs.
+    pub fn revision(&self) -> Option<Revision> {
+        match self {
+            Self::Ready { revision, .. }
+            | Self::Promoted { revision, .. }
+            | Self::Deleted { revision, .. } => *revision,
         }
     }
 }
@@ -234,6 +253,13 @@ mod tests {
             serde_json::to_string(&ModelEvent::Ready {
                 series_id: series("s"),
                 version: Version::new(3).unwrap(),
+                revision: None,
+            })
+            .unwrap(),
+            serde_json::to_string(&ModelEvent::Deleted {
+                series_id: series("s"),
+                version: None,
+                revision: Some(Revision(7)),
             })
             .unwrap(),
             serde_json::to_string(&TrainingData {
@@ -253,6 +279,7 @@ mod tests {
             [
                 r#"{"type":"inference","latency_ms":1.0,"count":1,"histogram":[[270,1]],"usage":{"s":1}}"#,
                 r#"{"type":"ready","series_id":"s","version":"v3"}"#,
+                r#"{"type":"deleted","series_id":"s","revision":"r7"}"#,
                 r#"{"series_id":"s","version":"v1","data":[{"timestamp":1,"value":2.0}]}"#,
             ]
         );

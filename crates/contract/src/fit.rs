@@ -3,17 +3,21 @@
 use serde::{Deserialize, Serialize, de::MapAccess};
 
 use crate::{
-    Point, SeriesId, Version,
-    json::{self, BadJson, Fields, Parsed},
+    DetectorName, FitOptions, Point, SeriesId, Sides, Version,
+    json::{self, BadJson, Fault, Fields, Parsed},
+    judge::{Named, check_rate, zip},
 };
 
-/// The body of a fit: the training points, in any order, as two arrays.
+/// The body of a fit: the training points, in any order, as two arrays, and what to do with them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FitRequest {
     /// Timestamps of the points, one for each value.
     pub timestamps: Vec<i64>,
     /// Values of the points; all finite.
     pub values: Vec<f64>,
+    /// Which detector is fitted, and how.
+    #[serde(flatten)]
+    pub options: FitOptions,
 }
 
 impl FitRequest {
@@ -27,23 +31,69 @@ impl FitRequest {
 
     /// The points sorted by timestamp, stably; `None` if the arrays differ in length or are empty.
     pub fn into_points(self) -> Option<Vec<Point>> {
-        if self.timestamps.is_empty() || self.timestamps.len() != self.values.len() {
-            return None;
+        sorted_points(self.timestamps, self.values)
+    }
+}
+
+/// Two columns as points sorted by timestamp, stably; `None` if they differ in length or are empty.
+pub(crate) fn sorted_points(timestamps: Vec<i64>, values: Vec<f64>) -> Option<Vec<Point>> {
+    if timestamps.is_empty() {
+        return None;
+    }
+    let mut points = zip(timestamps, values).ok()?;
+    if !points.is_sorted_by_key(|p| p.timestamp) {
+        points.sort_by_key(|p| p.timestamp);
+    }
+    Some(points)
+}
+
+/// The fields that say how to fit, while they are being read.
+#[derive(Default)]
+pub(crate) struct Recipe {
+    detector: Option<DetectorName>,
+    params: Option<Named>,
+    false_alarm_rate: Option<f64>,
+    direction: Option<Sides>,
+}
+
+impl Recipe {
+    /// Reads the field `index` of `detector, params, false_alarm_rate, direction`.
+    pub(crate) fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        index: usize,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match index {
+            0 => self.detector = map.next_value()?,
+            1 => self.params = map.next_value()?,
+            2 => self.false_alarm_rate = map.next_value()?,
+            _ => self.direction = map.next_value()?,
         }
-        let pairs = self.timestamps.into_iter().zip(self.values);
-        let mut points: Vec<Point> = pairs
-            .map(|(timestamp, value)| Point { timestamp, value })
-            .collect();
-        if !points.is_sorted_by_key(|p| p.timestamp) {
-            points.sort_by_key(|p| p.timestamp);
-        }
-        Some(points)
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Result<FitOptions, Fault> {
+        check_rate(self.false_alarm_rate).map_err(Fault::Invalid)?;
+        Ok(FitOptions {
+            detector: self.detector,
+            params: self.params.map(|named| named.0).unwrap_or_default(),
+            false_alarm_rate: self.false_alarm_rate,
+            direction: self.direction,
+        })
     }
 }
 
 impl Fields for FitRequest {
-    type Partial = (Option<Vec<i64>>, Option<Vec<f64>>);
-    const NAMES: &'static [&'static str] = &["timestamps", "values"];
+    type Partial = (Option<Vec<i64>>, Option<Vec<f64>>, Recipe);
+    const NAMES: &'static [&'static str] = &[
+        "timestamps",
+        "values",
+        "detector",
+        "params",
+        "false_alarm_rate",
+        "direction",
+    ];
+    const REQUIRED: &'static str = "timestamps and values";
 
     fn read<'de, A: MapAccess<'de>>(
         partial: &mut Self::Partial,
@@ -52,15 +102,17 @@ impl Fields for FitRequest {
     ) -> Result<(), A::Error> {
         match index {
             0 => partial.0 = Some(map.next_value()?),
-            _ => partial.1 = Some(map.next_value()?),
+            1 => partial.1 = Some(map.next_value()?),
+            _ => partial.2.read(index - 2, map)?,
         }
         Ok(())
     }
 
-    fn finish((timestamps, values): Self::Partial) -> Result<Self, &'static str> {
+    fn finish((timestamps, values, recipe): Self::Partial) -> Result<Self, Fault> {
         Ok(Self {
-            timestamps: timestamps.ok_or("timestamps")?,
-            values: values.ok_or("values")?,
+            timestamps: timestamps.ok_or(Fault::Missing("timestamps"))?,
+            values: values.ok_or(Fault::Missing("values"))?,
+            options: recipe.finish()?,
         })
     }
 }
@@ -74,7 +126,9 @@ pub struct FitReply {
     pub version: Version,
     /// How many points it was fitted on.
     pub points_used: usize,
-    /// What was accepted but ignored; absent when empty.
+    /// What was fitted.
+    pub detector: DetectorName,
+    /// What was accepted but ignored, and what about the points makes a weak model; absent when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -88,6 +142,7 @@ mod tests {
         let request = FitRequest {
             timestamps: vec![3, 1, 3, -2],
             values: vec![0.0, 1.0, 2.0, 3.0],
+            options: FitOptions::default(),
         };
         let order: Vec<f64> = request
             .into_points()
@@ -135,6 +190,26 @@ mod tests {
                 "invalid type: sequence, expected an object with timestamps and values",
             ),
             ("", "EOF while parsing a value"),
+            (
+                r#"{"timestamps":[1],"values":[1],"detector":"magic"}"#,
+                "detector: unknown variant `magic`, expected one of `auto`, `sigma`",
+            ),
+            (
+                r#"{"timestamps":[1],"values":[1],"params":{"k":"x"}}"#,
+                "params: invalid type: string \"x\", expected f64",
+            ),
+            (
+                r#"{"timestamps":[1],"values":[1],"params":{"k":1,"k":2}}"#,
+                "params: duplicate field `k`",
+            ),
+            (
+                r#"{"timestamps":[1],"values":[1],"false_alarm_rate":1}"#,
+                "false_alarm_rate: 1 is not above 0 and at most 0.5",
+            ),
+            (
+                r#"{"timestamps":[1],"values":[1],"direction":"left"}"#,
+                "direction: unknown variant `left`",
+            ),
         ] {
             let message = FitRequest::parse(body.as_bytes()).unwrap_err().to_string();
             assert!(message.contains(fault), "{body}: {message}");
@@ -146,6 +221,18 @@ mod tests {
         let parsed =
             FitRequest::parse(br#"{"note":{"a":[1]},"timestamps":[],"values":[]}"#).unwrap();
         assert_eq!(parsed.warnings, ["unknown field `note` was ignored"]);
+    }
+
+    #[test]
+    fn a_detector_can_be_asked_for() {
+        let body = br#"{"timestamps":[1],"values":[1],"detector":"robust","params":{"window":64},"false_alarm_rate":0.01,"direction":"above"}"#;
+        let parsed = FitRequest::parse(body).unwrap();
+        assert!(parsed.warnings.is_empty());
+        let options = parsed.body.options;
+        assert_eq!(options.detector, Some(DetectorName::Robust));
+        assert_eq!(options.params["window"], 64.0);
+        assert_eq!(options.false_alarm_rate, Some(0.01));
+        assert_eq!(options.direction, Some(Sides::Above));
     }
 
     #[test]

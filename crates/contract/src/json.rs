@@ -22,8 +22,12 @@ pub struct BadJson(pub(crate) String);
 pub(crate) trait Fields: Sized {
     /// The fields while they are being read.
     type Partial: Default;
-    /// The fields that are known.
+    /// The fields that are known, at most 32.
     const NAMES: &'static [&'static str];
+    /// Those that must be there, for the message when it is no object at all.
+    const REQUIRED: &'static str;
+    /// Whether an unknown field is refused; else it is ignored with a warning.
+    const STRICT: bool = false;
 
     /// Reads the value of the known field `index` of [`Self::NAMES`] into `partial`.
     fn read<'de, A: MapAccess<'de>>(
@@ -32,8 +36,16 @@ pub(crate) trait Fields: Sized {
         map: &mut A,
     ) -> Result<(), A::Error>;
 
-    /// Puts the fields together, or names the one that is missing.
-    fn finish(partial: Self::Partial) -> Result<Self, &'static str>;
+    /// Puts the fields together.
+    fn finish(partial: Self::Partial) -> Result<Self, Fault>;
+}
+
+/// What is wrong with fields that are well-formed each by itself.
+pub(crate) enum Fault {
+    /// This one is missing.
+    Missing(&'static str),
+    /// They make no sense; the sentence says which and why.
+    Invalid(String),
 }
 
 /// At most this many unknown fields are named; the rest is ignored silently.
@@ -77,7 +89,7 @@ impl<'de, T: Fields> Visitor<'de> for ObjectVisitor<'_, T> {
     type Value = Parsed<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an object with {}", T::NAMES.join(" and "))
+        write!(f, "an object with {}", T::REQUIRED)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -86,6 +98,9 @@ impl<'de, T: Fields> Visitor<'de> for ObjectVisitor<'_, T> {
         let mut unknown: Vec<String> = Vec::new();
         while let Some(key) = map.next_key_seed(Key)? {
             let Some(index) = T::NAMES.iter().position(|name| *name == key) else {
+                if T::STRICT {
+                    return Err(de::Error::unknown_field(&key, T::NAMES));
+                }
                 skip_unknown(&key, &mut unknown, &mut map)?;
                 continue;
             };
@@ -97,7 +112,10 @@ impl<'de, T: Fields> Visitor<'de> for ObjectVisitor<'_, T> {
             T::read(&mut partial, index, &mut map)?;
             self.field.set("");
         }
-        let body = T::finish(partial).map_err(de::Error::missing_field)?;
+        let body = T::finish(partial).map_err(|fault| match fault {
+            Fault::Missing(field) => de::Error::missing_field(field),
+            Fault::Invalid(sentence) => de::Error::custom(sentence),
+        })?;
         let warnings = unknown
             .iter()
             .map(|key| format!("unknown field `{key}` was ignored"))

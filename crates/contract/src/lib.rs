@@ -2,15 +2,24 @@
 //!
 //! No I/O and no async. A field is added here as optional and never renamed; the wire form of every type is pinned by a test.
 
+mod detect;
 mod event;
 mod fit;
 mod health;
 mod histogram;
 mod id;
 mod json;
+mod judge;
 mod predict;
 mod problem;
+mod reference;
+mod registry;
+mod verdict;
 
+pub use detect::{
+    ChangePointReply, DEFAULT_TRAIN, DetectLine, DetectReply, DetectRequest, DetectSummary,
+    EpisodeReply, MAX_TRAIN_SHARE, Train,
+};
 pub use event::{
     DeadLetters, Event, InferenceBatch, MAX_POINTS_PER_PART, MetricsEvent, ModelEvent, Topic,
     TrainingData,
@@ -23,5 +32,16 @@ pub use health::{
 pub use histogram::LatencyHistogram;
 pub use id::{InvalidSeriesId, InvalidVersion, Point, SeriesId, Version};
 pub use json::{BadJson, Parsed};
-pub use predict::{PredictReply, PredictRequest};
+pub use judge::{FitOptions, JudgeOptions, MAX_CONTEXT, Params};
+pub use predict::{BatchReply, BatchRequest, MAX_BATCH, PredictReply, PredictRequest};
 pub use problem::{Fault, Problem};
+pub use reference::{
+    AliasName, InvalidAlias, InvalidRevision, InvalidVersionRef, Revision, VersionRef,
+};
+pub use registry::{
+    AliasInfo, AliasRequest, ImportReply, ModelFile, ModelInfo, ModelList, SeriesDetail,
+    SeriesList, SeriesSummary, Source,
+};
+pub use verdict::{
+    DetectorName, Direction, JudgedReply, Severity, Sides, UnknownWord, VerdictReply,
+};

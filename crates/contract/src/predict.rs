@@ -1,17 +1,78 @@
-//! `POST /predict/{series_id}`.
+//! `POST /predict/{series_id}` and `POST /predict/{series_id}/batch`.
 
 use serde::{Deserialize, Serialize, de::MapAccess};
 
 use crate::{
-    Point, Version,
-    json::{self, BadJson, Fields, Parsed},
+    DetectorName, JudgeOptions, JudgedReply, Point, Sides, VerdictReply, Version, VersionRef,
+    json::{self, BadJson, Fault, Fields, Parsed},
+    judge::{Context, check_deviation, check_rate, zip},
 };
 
-/// The body of a prediction: one point.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The most points of a batch.
+pub const MAX_BATCH: usize = 100_000;
+
+/// The body of a prediction: one point, and how to judge it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct PredictRequest {
     /// The point to judge.
     pub point: Point,
+    /// How.
+    pub judge: JudgeOptions,
+    /// By which model; `None`: by the one that serves.
+    pub version: Option<VersionRef>,
+    /// The points just before, oldest first, at most [`MAX_CONTEXT`](crate::MAX_CONTEXT); empty: none are known.
+    pub context: Vec<Point>,
+}
+
+/// The body of a batch: points, each of which is judged, those before it in the batch being its context.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchRequest {
+    /// The points to judge, in the order in which they were sent; 1 to [`MAX_BATCH`].
+    pub points: Vec<Point>,
+    /// How.
+    pub judge: JudgeOptions,
+    /// By which model; `None`: by the one that serves.
+    pub version: Option<VersionRef>,
+    /// The points just before the first one, oldest first, at most [`MAX_CONTEXT`](crate::MAX_CONTEXT).
+    pub context: Vec<Point>,
+}
+
+/// The fields that both have.
+#[derive(Default)]
+pub(crate) struct Asked {
+    false_alarm_rate: Option<f64>,
+    direction: Option<Sides>,
+    min_deviation: Option<f64>,
+    version: Option<VersionRef>,
+    context: Option<Context>,
+}
+
+impl Asked {
+    /// Reads the field `index` of `false_alarm_rate, direction, min_deviation, version, context`.
+    fn read<'de, A: MapAccess<'de>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error> {
+        match index {
+            0 => self.false_alarm_rate = map.next_value()?,
+            1 => self.direction = map.next_value()?,
+            2 => self.min_deviation = map.next_value()?,
+            3 => self.version = map.next_value()?,
+            _ => self.context = map.next_value()?,
+        }
+        Ok(())
+    }
+
+    fn judge(&self) -> Result<JudgeOptions, Fault> {
+        check_rate(self.false_alarm_rate).map_err(Fault::Invalid)?;
+        check_deviation(self.min_deviation).map_err(Fault::Invalid)?;
+        Ok(JudgeOptions {
+            false_alarm_rate: self.false_alarm_rate,
+            direction: self.direction,
+            min_deviation: self.min_deviation,
+        })
+    }
+
+    fn context(self) -> Vec<Point> {
+        self.context.map(|context| context.0).unwrap_or_default()
+    }
 }
 
 impl PredictRequest {
@@ -24,9 +85,28 @@ impl PredictRequest {
     }
 }
 
+impl BatchRequest {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// A message that names the field, line and column of the first fault.
+    pub fn parse(body: &[u8]) -> Result<Parsed<Self>, BadJson> {
+        json::parse(body)
+    }
+}
+
 impl Fields for PredictRequest {
-    type Partial = (Option<i64>, Option<f64>);
-    const NAMES: &'static [&'static str] = &["timestamp", "value"];
+    type Partial = (Option<i64>, Option<f64>, Asked);
+    const NAMES: &'static [&'static str] = &[
+        "timestamp",
+        "value",
+        "false_alarm_rate",
+        "direction",
+        "min_deviation",
+        "version",
+        "context",
+    ];
+    const REQUIRED: &'static str = "timestamp and value";
 
     fn read<'de, A: MapAccess<'de>>(
         partial: &mut Self::Partial,
@@ -35,27 +115,98 @@ impl Fields for PredictRequest {
     ) -> Result<(), A::Error> {
         match index {
             0 => partial.0 = Some(map.next_value()?),
-            _ => partial.1 = Some(map.next_value()?),
+            1 => partial.1 = Some(map.next_value()?),
+            _ => partial.2.read(index - 2, map)?,
         }
         Ok(())
     }
 
-    fn finish((timestamp, value): Self::Partial) -> Result<Self, &'static str> {
+    fn finish((timestamp, value, mut asked): Self::Partial) -> Result<Self, Fault> {
         let point = Point {
-            timestamp: timestamp.ok_or("timestamp")?,
-            value: value.ok_or("value")?,
+            timestamp: timestamp.ok_or(Fault::Missing("timestamp"))?,
+            value: value.ok_or(Fault::Missing("value"))?,
         };
-        Ok(Self { point })
+        Ok(Self {
+            point,
+            judge: asked.judge()?,
+            version: asked.version.take(),
+            context: asked.context(),
+        })
+    }
+}
+
+impl Fields for BatchRequest {
+    type Partial = (Option<Vec<i64>>, Option<Vec<f64>>, Asked);
+    const NAMES: &'static [&'static str] = &[
+        "timestamps",
+        "values",
+        "false_alarm_rate",
+        "direction",
+        "min_deviation",
+        "version",
+        "context",
+    ];
+    const REQUIRED: &'static str = "timestamps and values";
+
+    fn read<'de, A: MapAccess<'de>>(
+        partial: &mut Self::Partial,
+        index: usize,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match index {
+            0 => partial.0 = Some(map.next_value()?),
+            1 => partial.1 = Some(map.next_value()?),
+            _ => partial.2.read(index - 2, map)?,
+        }
+        Ok(())
+    }
+
+    fn finish((timestamps, values, mut asked): Self::Partial) -> Result<Self, Fault> {
+        let timestamps = timestamps.ok_or(Fault::Missing("timestamps"))?;
+        let values = values.ok_or(Fault::Missing("values"))?;
+        let points = zip(timestamps, values).map_err(Fault::Invalid)?;
+        if points.is_empty() {
+            return Err(Fault::Invalid("there are no points".to_owned()));
+        }
+        if points.len() > MAX_BATCH {
+            let n = points.len();
+            return Err(Fault::Invalid(format!(
+                "{n} points are more than {MAX_BATCH}"
+            )));
+        }
+        Ok(Self {
+            points,
+            judge: asked.judge()?,
+            version: asked.version.take(),
+            context: asked.context(),
+        })
     }
 }
 
 /// The reply to a prediction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PredictReply {
     /// The version of the model that judged.
     pub model_version: Version,
-    /// Whether the point is an anomaly to that model.
-    pub anomaly: bool,
+    /// What it says.
+    #[serde(flatten)]
+    pub verdict: VerdictReply,
+    /// What was accepted but ignored; absent when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// The reply to a batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BatchReply {
+    /// The version of the model that judged.
+    pub model_version: Version,
+    /// Its detector.
+    pub detector: DetectorName,
+    /// How many of the points are anomalies.
+    pub anomalies: u64,
+    /// One verdict for each point, in their order.
+    pub verdicts: Vec<JudgedReply>,
     /// What was accepted but ignored; absent when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -64,6 +215,7 @@ pub struct PredictReply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{AliasName, Direction, Severity};
 
     #[test]
     fn numbers_in_every_spelling_are_values() {
@@ -91,15 +243,109 @@ mod tests {
     }
 
     #[test]
-    fn the_reply_is_as_recorded() {
+    fn everything_can_be_asked_for() {
+        let body = br#"{"timestamp":3,"value":1,"false_alarm_rate":1e-4,"direction":"below","min_deviation":0.5,
+            "version":"canary","context":{"timestamps":[1,2],"values":[0.5,-1]}}"#;
+        let request = PredictRequest::parse(body).unwrap().body;
+        assert_eq!(request.judge.false_alarm_rate, Some(1e-4));
+        assert_eq!(request.judge.direction, Some(Sides::Below));
+        assert_eq!(request.judge.min_deviation, Some(0.5));
+        let canary = AliasName::new("canary").unwrap();
+        assert_eq!(request.version, Some(VersionRef::Alias(canary)));
+        assert_eq!(request.context.len(), 2);
+        assert_eq!(request.context[1].value, -1.0);
+    }
+
+    #[test]
+    fn a_fault_in_what_is_asked_is_named() {
+        for (field, fault) in [
+            (
+                r#""false_alarm_rate":0"#,
+                "false_alarm_rate: 0 is not above 0",
+            ),
+            (r#""false_alarm_rate":0.6"#, "false_alarm_rate: 0.6 is not"),
+            (
+                r#""false_alarm_rate":"x""#,
+                "false_alarm_rate: invalid type",
+            ),
+            (r#""direction":"up""#, "direction: unknown variant `up`"),
+            (r#""min_deviation":-1"#, "min_deviation: -1 is less than 0"),
+            (r#""version":"v0""#, "version: "),
+            (
+                r#""context":{"timestamps":[1],"values":[]}"#,
+                "context: there are 1 timestamps and 0 values",
+            ),
+            (
+                r#""context":{"timestamps":[2,1],"values":[1,1]}"#,
+                "context: the oldest point must come first",
+            ),
+            (r#""context":[1]"#, "context: invalid"),
+        ] {
+            let body = format!(r#"{{"timestamp":1,"value":1,{field}}}"#);
+            let message = PredictRequest::parse(body.as_bytes())
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains(fault), "{field}: {message}");
+        }
+        let long = format!("[{}0]", "0,".repeat(crate::MAX_CONTEXT));
+        let body = format!(
+            r#"{{"timestamp":1,"value":1,"context":{{"timestamps":{long},"values":{long}}}}}"#
+        );
+        let message = PredictRequest::parse(body.as_bytes())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("2049 points are more than 2048"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_batch_keeps_the_order_in_which_it_was_sent() {
+        let body = br#"{"timestamps":[3,1,2],"values":[0.5,1.5,2.5]}"#;
+        let request = BatchRequest::parse(body).unwrap().body;
+        let order: Vec<i64> = request.points.iter().map(|p| p.timestamp).collect();
+        assert_eq!(order, [3, 1, 2]);
+        for (body, fault) in [
+            (r#"{"timestamps":[],"values":[]}"#, "there are no points"),
+            (
+                r#"{"timestamps":[1],"values":[1,2]}"#,
+                "there are 1 timestamps and 2 values",
+            ),
+            (r#"{"timestamps":[1]}"#, "missing field `values`"),
+        ] {
+            let message = BatchRequest::parse(body.as_bytes())
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains(fault), "{body}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_reply_begins_as_recorded() {
         let reply = PredictReply {
             model_version: Version::new(2).unwrap(),
-            anomaly: false,
+            verdict: VerdictReply {
+                anomaly: false,
+                score: 0.25,
+                severity: Severity::None,
+                p_value: 0.5,
+                expected: Some(10.5),
+                lower: None,
+                upper: Some(12.0),
+                direction: Direction::None,
+                reason: "10.6 is within the expected range up to 12".to_owned(),
+                detector: DetectorName::Sigma,
+            },
             warnings: Vec::new(),
         };
         assert_eq!(
             serde_json::to_string(&reply).unwrap(),
-            r#"{"model_version":"v2","anomaly":false}"#
+            concat!(
+                r#"{"model_version":"v2","anomaly":false,"score":0.25,"severity":"none","p_value":0.5,"expected":10.5,"#,
+                r#""lower":null,"upper":12.0,"direction":"none","reason":"10.6 is within the expected range up to 12","#,
+                r#""detector":"sigma"}"#
+            )
         );
     }
 }

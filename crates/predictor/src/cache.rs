@@ -157,7 +157,7 @@ impl ModelCache {
             ModelEvent::Ready { version, .. } => held.version < version,
             ModelEvent::Promoted { version, .. } => held.version != version,
             ModelEvent::Deleted { version, .. } => {
-                if held.version == version {
+                if version.is_none_or(|gone| held.version == gone) {
                     self.held.remove(series);
                 }
                 false
@@ -313,6 +313,7 @@ mod tests {
         ModelEvent::Ready {
             series_id: series(),
             version: version(number),
+            revision: None,
         }
     }
 
@@ -458,12 +459,14 @@ mod tests {
         let promoted = |number| ModelEvent::Promoted {
             series_id: series(),
             version: version(number),
+            revision: None,
         };
         assert!(cache.is_outdated_by(&promoted(1)));
         assert!(!cache.is_outdated_by(&promoted(2)));
         let deleted = |number| ModelEvent::Deleted {
             series_id: series(),
-            version: version(number),
+            version: Some(version(number)),
+            revision: None,
         };
         assert!(!cache.is_outdated_by(&deleted(1)));
         assert_eq!(held(&cache), Some(2));

@@ -104,7 +104,11 @@ impl Changes {
         self.checked = now;
         let events: Vec<ModelEvent> = changed
             .into_iter()
-            .map(|(series_id, version)| ModelEvent::Ready { series_id, version })
+            .map(|(series_id, version)| ModelEvent::Ready {
+                series_id,
+                version,
+                revision: None,
+            })
             .collect();
         self.reload_outdated(&events).await;
     }

@@ -1,7 +1,6 @@
 //! The predictor's HTTP interface: called by the gateway, over a socket or in process.
 
 use std::{
-    io::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +13,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use contract::{BadJson, PredictReply, PredictRequest, SeriesId, Version};
+use contract::{
+    BadJson, DetectorName, Direction, Point, PredictReply, PredictRequest, SeriesId, Severity,
+    VerdictReply, Version,
+};
 use service::http::{
     Fallible, Handler, ProblemReply, decode_series, decode_series_text, method_not_allowed,
     not_found, read_body,
@@ -31,9 +33,6 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// The newest version of the series that the caller knows of: `v2`.
 const MIN_MODEL_VERSION: HeaderName = HeaderName::from_static("x-min-model-version");
-
-/// A reply without warnings is never longer: version 4294967295, not an anomaly.
-const REPLY_BYTES: usize = 47;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -72,7 +71,8 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Resp
         None => load(&app, &decode_series(segment)?, at_least).await?,
     };
     let verdict = held.model.score(request.body.point);
-    let reply = json(write_reply(held.version, verdict.anomaly, request.warnings));
+    let described = described(request.body.point, verdict.anomaly, held.model.normal());
+    let reply = json(write_reply(held.version, described, request.warnings));
     let judged = Judged {
         anomaly: verdict.anomaly,
         hit,
@@ -148,23 +148,38 @@ fn invalid_payload(error: &BadJson) -> ProblemReply {
     }
 }
 
-/// A [`PredictReply`] as JSON, without serde where there is nothing to escape.
-fn write_reply(model_version: Version, anomaly: bool, warnings: Vec<String>) -> Vec<u8> {
-    if warnings.is_empty() {
-        let mut reply = Vec::with_capacity(REPLY_BYTES);
-        write!(
-            reply,
-            r#"{{"model_version":"{model_version}","anomaly":{anomaly}}}"#
-        )
-        .expect("memory takes what is written to it");
-        return reply;
-    }
+/// A [`PredictReply`] as JSON.
+fn write_reply(model_version: Version, verdict: VerdictReply, warnings: Vec<String>) -> Vec<u8> {
     let reply = PredictReply {
         model_version,
-        anomaly,
+        verdict,
         warnings,
     };
     serde_json::to_vec(&reply).expect("texts and numbers are always JSON")
+}
+
+/// What the recorded rule can say of a point.
+fn described(point: Point, anomaly: bool, normal: detector::Normal) -> VerdictReply {
+    let (value, limit) = (point.value, normal.upper);
+    let (severity, direction, score, reason) = if anomaly {
+        let reason = format!("{value} is above the limit {limit}");
+        (Severity::Low, Direction::Above, 0.9, reason)
+    } else {
+        let reason = format!("{value} is within the limit {limit}");
+        (Severity::None, Direction::None, 0.0, reason)
+    };
+    VerdictReply {
+        anomaly,
+        score,
+        severity,
+        p_value: if anomaly { 0.001 } else { 1.0 },
+        expected: Some(normal.expected),
+        lower: None,
+        upper: limit.is_finite().then_some(limit),
+        direction,
+        reason,
+        detector: DetectorName::Sigma,
+    }
 }
 
 fn json(body: Vec<u8>) -> Response {
@@ -178,25 +193,6 @@ mod tests {
     use store::StoreError;
 
     use super::*;
-
-    #[test]
-    fn the_reply_is_what_serde_writes() {
-        for number in [1, 2, 10, 999, u32::MAX] {
-            let model_version = Version::new(number).unwrap();
-            for anomaly in [true, false] {
-                for warnings in [vec![], vec!["a \"quoted\" field".to_owned()]] {
-                    let by_serde = serde_json::to_vec(&PredictReply {
-                        model_version,
-                        anomaly,
-                        warnings: warnings.clone(),
-                    });
-                    let written = write_reply(model_version, anomaly, warnings);
-                    assert_eq!(written, by_serde.unwrap());
-                    assert!(written.len() <= REPLY_BYTES || written.contains(&b'['));
-                }
-            }
-        }
-    }
 
     #[test]
     fn only_a_version_is_a_minimum() {

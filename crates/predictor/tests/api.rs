@@ -300,7 +300,11 @@ async fn an_event_brings_the_new_version() -> anyhow::Result<()> {
     assert_eq!(fixture.judge("s").await?, "v1");
     let version = fixture.store("s").await?;
     let series_id = SeriesId::new("s")?;
-    let event = ModelEvent::Ready { series_id, version };
+    let event = ModelEvent::Ready {
+        series_id,
+        version,
+        revision: None,
+    };
     eventually(async || {
         fixture.publish(event.clone()).await?;
         let judge = fixture.judge("s").await?;
@@ -318,7 +322,11 @@ async fn an_event_takes_a_deleted_version_away_even_without_the_store() -> anyho
     assert_eq!(fixture.judge("s").await?, "v1");
     fixture.backends.store.close().await;
     let series_id = SeriesId::new("s")?;
-    let event = ModelEvent::Deleted { series_id, version };
+    let event = ModelEvent::Deleted {
+        series_id,
+        version: Some(version),
+        revision: None,
+    };
     eventually(async || {
         fixture.publish(event.clone()).await?;
         let status = fixture.predict("s", NORMAL).await?.status;

@@ -111,7 +111,11 @@ mod distributed {
             .await?;
             let version = store_model(&backends.store, "s", &[1.0, 2.0, 3.0]).await?;
             let series_id = SeriesId::new("s")?;
-            let ready = ModelEvent::Ready { series_id, version };
+            let ready = ModelEvent::Ready {
+                series_id,
+                version,
+                revision: None,
+            };
             backends.bus.publish([ready], None).await?;
         }
         let ready = exchange(addr, "GET", "/readyz?verbose", "").await?;

@@ -85,6 +85,7 @@ impl Fitter {
             series_id: series.clone(),
             version,
             points_used,
+            detector: contract::DetectorName::Sigma,
             warnings: learned.warnings,
         })
     }
@@ -125,6 +126,7 @@ impl Fitter {
         let ready = ModelEvent::Ready {
             series_id: series.clone(),
             version,
+            revision: None,
         };
         match timeout(TELL_WITHIN, self.bus.publish([ready], trace)).await {
             Ok(Ok(())) => {}

@@ -251,6 +251,7 @@ fn ready(number: u32) -> ModelEvent {
     ModelEvent::Ready {
         series_id: event("a", number).series_id,
         version: event("a", number).version,
+        revision: None,
     }
 }
 

@@ -106,6 +106,7 @@ mod mock {
             let ready = ModelEvent::Ready {
                 series_id: event("a", 1).series_id,
                 version: event("a", 1).version,
+                revision: None,
             };
             place.bus.publish([ready], None).await?;
             let batch = tail.next_batch(1, Duration::ZERO);

@@ -33,6 +33,7 @@ async fn a_fit_is_numbered_and_everyone_is_told() -> anyhow::Result<()> {
     let event = |id: &str, version| ModelEvent::Ready {
         series_id: SeriesId::new(id).unwrap(),
         version: Version::new(version).unwrap(),
+        revision: None,
     };
     assert_eq!(
         ready,

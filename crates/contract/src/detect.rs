@@ -1,0 +1,268 @@
+//! `POST /v1/detect` and `POST /v1/detect/plot`: a series is fitted on its beginning, and the rest is judged point by point.
+
+use serde::{Deserialize, Deserializer, Serialize, de, de::MapAccess};
+
+use crate::{
+    DetectorName, FitOptions, JudgedReply, Point, Severity,
+    fit::{Recipe, sorted_points},
+    json::{self, BadJson, Fault, Fields},
+    judge::check_deviation,
+};
+
+/// The share of the points that is fitted on where a request does not say.
+pub const DEFAULT_TRAIN: f64 = 0.15;
+
+/// A share of the points is never more than this many of them.
+pub const MAX_TRAIN_SHARE: usize = 750;
+
+/// How many of the points are fitted on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Train {
+    /// So many.
+    Points(usize),
+    /// A share between 0 and 1, and [`MAX_TRAIN_SHARE`] at most.
+    Share(f64),
+}
+
+impl Train {
+    /// How many of `n` points that is; may be as many as there are or more.
+    pub fn of(self, n: usize) -> usize {
+        match self {
+            Self::Points(points) => points,
+            Self::Share(share) => ((share * n as f64) as usize).min(MAX_TRAIN_SHARE),
+        }
+    }
+}
+
+impl Default for Train {
+    fn default() -> Self {
+        Self::Share(DEFAULT_TRAIN)
+    }
+}
+
+impl<'de> Deserialize<'de> for Train {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let train = f64::deserialize(deserializer)?;
+        if train > 0.0 && train < 1.0 {
+            return Ok(Self::Share(train));
+        }
+        if train >= 1.0 && train <= 1e9 && train.fract() == 0.0 {
+            return Ok(Self::Points(train as usize));
+        }
+        Err(de::Error::custom(format_args!(
+            "{train} is neither a number of points nor a share between 0 and 1"
+        )))
+    }
+}
+
+/// The body of a detection. An unknown field is a fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectRequest {
+    /// The points, sorted by timestamp, stably; at least one.
+    pub points: Vec<Point>,
+    /// How many of them are fitted on.
+    pub train: Train,
+    /// Which detector is fitted, and how.
+    pub fit: FitOptions,
+    /// The smallest distance from what is expected that counts, in the unit of the values; at least 0.
+    pub min_deviation: Option<f64>,
+}
+
+impl DetectRequest {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// A message that names the field, line and column of the first fault.
+    pub fn parse(body: &[u8]) -> Result<Self, BadJson> {
+        json::parse(body).map(|parsed| parsed.body)
+    }
+}
+
+/// The fields while they are being read.
+#[derive(Default)]
+pub(crate) struct Partial {
+    timestamps: Option<Vec<i64>>,
+    values: Option<Vec<f64>>,
+    train: Option<Train>,
+    min_deviation: Option<f64>,
+    recipe: Recipe,
+}
+
+impl Fields for DetectRequest {
+    type Partial = Partial;
+    const NAMES: &'static [&'static str] = &[
+        "timestamps",
+        "values",
+        "train",
+        "min_deviation",
+        "detector",
+        "params",
+        "false_alarm_rate",
+        "direction",
+    ];
+    const REQUIRED: &'static str = "timestamps and values";
+    const STRICT: bool = true;
+
+    fn read<'de, A: MapAccess<'de>>(
+        partial: &mut Partial,
+        index: usize,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match index {
+            0 => partial.timestamps = Some(map.next_value()?),
+            1 => partial.values = Some(map.next_value()?),
+            2 => partial.train = map.next_value()?,
+            3 => partial.min_deviation = map.next_value()?,
+            _ => partial.recipe.read(index - 4, map)?,
+        }
+        Ok(())
+    }
+
+    fn finish(partial: Partial) -> Result<Self, Fault> {
+        let timestamps = partial.timestamps.ok_or(Fault::Missing("timestamps"))?;
+        let values = partial.values.ok_or(Fault::Missing("values"))?;
+        check_deviation(partial.min_deviation).map_err(Fault::Invalid)?;
+        let points = sorted_points(timestamps, values).ok_or_else(|| {
+            Fault::Invalid("Timestamps and values must be of same non-zero length".to_owned())
+        })?;
+        let train = partial.train.unwrap_or_default();
+        if train.of(points.len()) >= points.len() {
+            let (train, n) = (train.of(points.len()), points.len());
+            return Err(Fault::Invalid(format!(
+                "train: {train} of {n} points leave none to judge"
+            )));
+        }
+        Ok(Self {
+            points,
+            train,
+            fit: partial.recipe.finish()?,
+            min_deviation: partial.min_deviation,
+        })
+    }
+}
+
+/// A stretch of alarms that belong together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpisodeReply {
+    /// Timestamp of its first alarm.
+    pub start: i64,
+    /// Timestamp of the last point with evidence for it.
+    pub end: i64,
+    /// Timestamp of its strongest alarm.
+    pub peak: i64,
+    /// How far beyond the alarm level that was.
+    pub severity: Severity,
+    /// The strength of that alarm; at least 1.
+    pub ratio: f64,
+}
+
+/// A moment at which the level of the series changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChangePointReply {
+    /// Timestamp of the first point at the new level.
+    pub timestamp: i64,
+    /// The level before.
+    pub from: f64,
+    /// The level after.
+    pub to: f64,
+}
+
+/// What a detection says of the series as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DetectSummary {
+    /// What was fitted.
+    pub detector: DetectorName,
+    /// On how many points.
+    pub train: u64,
+    /// How many of the judged points are anomalies.
+    pub anomalies: u64,
+    /// The length of the season, in points; `null` where there is none.
+    pub period: Option<u64>,
+    /// Alarms that belong together.
+    pub episodes: Vec<EpisodeReply>,
+    /// Changes of the level.
+    pub change_points: Vec<ChangePointReply>,
+    /// What about the points makes a weak model; absent when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// The reply to a detection. As NDJSON, each verdict is a line, and the last line is [`DetectLine::Summary`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DetectReply {
+    /// The whole.
+    #[serde(flatten)]
+    pub summary: DetectSummary,
+    /// One verdict for each judged point, in order.
+    pub verdicts: Vec<JudgedReply>,
+}
+
+/// A line of an NDJSON reply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum DetectLine {
+    /// The last one.
+    Summary {
+        /// The whole.
+        summary: DetectSummary,
+    },
+    /// Every other one.
+    Verdict(JudgedReply),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_much_is_fitted_on_is_a_number_or_a_share() {
+        for (train, n, used) in [
+            ("", 1_000, 150),
+            ("", 100_000, 750),
+            (r#","train":0.5"#, 1_000, 500),
+            (r#","train":800"#, 1_000, 800),
+            (r#","train":1"#, 1_000, 1),
+        ] {
+            let zeros = format!("[{}0]", "0,".repeat(n - 1));
+            let body = format!(r#"{{"timestamps":{zeros},"values":{zeros}{train}}}"#);
+            let request = DetectRequest::parse(body.as_bytes()).unwrap();
+            assert_eq!(request.train.of(request.points.len()), used, "{train}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_named() {
+        for (rest, fault) in [
+            (r#","train":3"#, "train: 3 of 3 points leave none to judge"),
+            (r#","train":1.5"#, "train: 1.5 is neither"),
+            (r#","train":0"#, "train: 0 is neither"),
+            (r#","train":-1"#, "train: -1 is neither"),
+            (
+                r#","x":1"#,
+                "unknown field `x`, expected one of `timestamps`",
+            ),
+            (r#","min_deviation":-2"#, "min_deviation: -2"),
+            (r#","false_alarm_rate":2"#, "false_alarm_rate: 2"),
+        ] {
+            let body = format!(r#"{{"timestamps":[1,2,3],"values":[1,2,3]{rest}}}"#);
+            let message = DetectRequest::parse(body.as_bytes())
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains(fault), "{rest}: {message}");
+        }
+        let uneven = DetectRequest::parse(br#"{"timestamps":[1,2],"values":[1]}"#);
+        assert!(
+            uneven
+                .unwrap_err()
+                .to_string()
+                .contains("same non-zero length")
+        );
+    }
+
+    #[test]
+    fn points_are_sorted_as_for_a_fit() {
+        let body = br#"{"timestamps":[3,1,2],"values":[3,1,2],"train":1}"#;
+        let request = DetectRequest::parse(body).unwrap();
+        assert!(request.points.is_sorted_by_key(|p| p.timestamp));
+    }
+}

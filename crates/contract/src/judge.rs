@@ -1,0 +1,142 @@
+//! How points are to be judged: the parts that `/predict`, its batch and `/v1/detect` have in common.
+
+use std::collections::BTreeMap;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor},
+};
+
+use crate::{DetectorName, Point, Sides};
+
+/// Parameters of a detector by name. Which there are, and in which range, is the detector's to say.
+pub type Params = BTreeMap<String, f64>;
+
+/// The most parameters that are read.
+const MAX_PARAMS: usize = 32;
+
+/// The longest context, in points.
+pub const MAX_CONTEXT: usize = 2_048;
+
+/// How a verdict is reached, beyond what the model was fitted with. Nothing here changes a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct JudgeOptions {
+    /// The share of normal points that may be called anomalies, in `(0, 0.5]`; `None`: the model's own.
+    pub false_alarm_rate: Option<f64>,
+    /// On which sides anomalies count; `None`: the model's own.
+    pub direction: Option<Sides>,
+    /// The smallest distance from what is expected that counts, in the unit of the values; at least 0.
+    pub min_deviation: Option<f64>,
+}
+
+/// What a fit is asked for. The default asks for nothing in particular.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct FitOptions {
+    /// Which detector; `None`: the platform's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detector: Option<DetectorName>,
+    /// Its parameters; those that are not named have their defaults.
+    #[serde(skip_serializing_if = "Params::is_empty")]
+    pub params: Params,
+    /// The share of normal points that may be called anomalies, in `(0, 0.5]`, unless a request says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub false_alarm_rate: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// On which sides anomalies count, unless a request says otherwise.
+    pub direction: Option<Sides>,
+}
+
+/// Checks a false-alarm rate.
+pub(crate) fn check_rate(rate: Option<f64>) -> Result<(), String> {
+    match rate {
+        Some(rate) if !(rate > 0.0 && rate <= 0.5) => Err(format!(
+            "false_alarm_rate: {rate} is not above 0 and at most 0.5"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Checks a smallest deviation.
+pub(crate) fn check_deviation(deviation: Option<f64>) -> Result<(), String> {
+    match deviation {
+        Some(deviation) if deviation < 0.0 => {
+            Err(format!("min_deviation: {deviation} is less than 0"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Points as two arrays, in the order in which they were sent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Columns {
+    timestamps: Vec<i64>,
+    values: Vec<f64>,
+}
+
+/// Puts two columns together.
+pub(crate) fn zip(timestamps: Vec<i64>, values: Vec<f64>) -> Result<Vec<Point>, String> {
+    if timestamps.len() != values.len() {
+        let (left, right) = (timestamps.len(), values.len());
+        return Err(format!("there are {left} timestamps and {right} values"));
+    }
+    let pairs = timestamps.into_iter().zip(values);
+    Ok(pairs
+        .map(|(timestamp, value)| Point { timestamp, value })
+        .collect())
+}
+
+/// The points just before those to be judged, oldest first.
+pub(crate) struct Context(pub(crate) Vec<Point>);
+
+impl<'de> Deserialize<'de> for Context {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Columns { timestamps, values } = Columns::deserialize(deserializer)?;
+        let points = zip(timestamps, values).map_err(de::Error::custom)?;
+        if points.len() > MAX_CONTEXT {
+            let n = points.len();
+            return Err(de::Error::custom(format_args!(
+                "{n} points are more than {MAX_CONTEXT}"
+            )));
+        }
+        if !points.is_sorted_by_key(|p| p.timestamp) {
+            return Err(de::Error::custom("the oldest point must come first"));
+        }
+        Ok(Self(points))
+    }
+}
+
+/// [`Params`], each named once.
+pub(crate) struct Named(pub(crate) Params);
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NamedVisitor)
+    }
+}
+
+struct NamedVisitor;
+
+impl<'de> Visitor<'de> for NamedVisitor {
+    type Value = Named;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object of numbers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named, A::Error> {
+        let mut params = Params::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if params.len() == MAX_PARAMS {
+                return Err(de::Error::custom(format_args!(
+                    "there are more than {MAX_PARAMS}"
+                )));
+            }
+            let value = map.next_value()?;
+            if params.insert(name.clone(), value).is_some() {
+                return Err(de::Error::custom(format_args!("duplicate field `{name}`")));
+            }
+        }
+        Ok(Named(params))
+    }
+}
