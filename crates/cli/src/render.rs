@@ -43,7 +43,11 @@ pub(crate) fn verdict(
     time: &str,
     reply: &PredictReply,
 ) -> io::Result<()> {
-    let word = if reply.anomaly { "ANOMALY" } else { "normal" };
+    let word = if reply.verdict.anomaly {
+        "ANOMALY"
+    } else {
+        "normal"
+    };
     let version = reply.model_version;
     writeln!(
         out,

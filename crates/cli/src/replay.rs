@@ -116,14 +116,14 @@ impl<W: Write> Report<'_, W> {
             self.progress
                 .aside(|| writeln!(self.out, "{}", reply.raw))?;
         }
-        let verdict = reply.body;
+        let PredictReply {
+            model_version,
+            verdict,
+            ..
+        } = reply.body;
         self.tally.judged += 1;
         self.tally.anomalies += usize::from(verdict.anomaly);
-        *self
-            .tally
-            .versions
-            .entry(verdict.model_version)
-            .or_default() += 1;
+        *self.tally.versions.entry(model_version).or_default() += 1;
         match self.episodes.push(point, verdict.anomaly) {
             Some(ended) => self.episode(&ended),
             None => Ok(()),

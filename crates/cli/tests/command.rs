@@ -21,9 +21,9 @@ use anyhow::{Context, ensure};
 use server::{Reply, Request, Server};
 use tempfile::TempDir;
 
-const FITTED: &str = r#"{"series_id":"s","version":"v7","points_used":3}"#;
-const NORMAL: &str = r#"{"model_version":"v7","anomaly":false}"#;
-const ANOMALY: &str = r#"{"model_version":"v7","anomaly":true}"#;
+const FITTED: &str = r#"{"series_id":"s","version":"v7","points_used":3,"detector":"auto"}"#;
+const NORMAL: &str = r#"{"model_version":"v7","anomaly":false,"score":0.25,"severity":"none","p_value":0.5,"expected":50.0,"lower":0.0,"upper":100.0,"direction":"none","reason":"it is within the expected range from 0 to 100","detector":"auto"}"#;
+const ANOMALY: &str = r#"{"model_version":"v7","anomaly":true,"score":0.98,"severity":"high","p_value":1e-5,"expected":50.0,"lower":0.0,"upper":100.0,"direction":"above","reason":"it is above the 50 expected (limit 100)","detector":"auto"}"#;
 const PROBLEM: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,
     "detail":"Insufficient or constant data","code":"series_unfit","request_id":"r-1","errors":[{"detail":"values: all are 10"}]}"#;
 const BUSY: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,
