@@ -39,8 +39,8 @@ pub use reference::{
     AliasName, InvalidAlias, InvalidRevision, InvalidVersionRef, Revision, VersionRef,
 };
 pub use registry::{
-    AliasInfo, AliasRequest, ImportReply, ModelFile, ModelInfo, ModelList, SeriesDetail,
-    SeriesList, SeriesSummary, Source,
+    AliasInfo, AliasRequest, ImportReply, ModelFile, ModelInfo, ModelList, RollbackRequest,
+    SeriesDetail, SeriesList, SeriesSummary, Source,
 };
 pub use verdict::{
     DetectorName, Direction, JudgedReply, Severity, Sides, UnknownWord, VerdictReply,

@@ -2,7 +2,10 @@
 //!
 //! Times are RFC 3339 in UTC with milliseconds. Bodies are read strictly: an unknown field is a fault.
 
-use serde::{Deserialize, Serialize, de::MapAccess};
+use serde::{
+    Deserialize, Serialize,
+    de::{self, MapAccess},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -119,6 +122,10 @@ pub struct AliasRequest {
     pub version: VersionRef,
 }
 
+/// The body of `POST /v1/series/{id}/rollback`: nothing, or an object with nothing in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RollbackRequest;
+
 /// The reply when a version was imported: `POST /v1/series/{id}/models`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImportReply {
@@ -166,6 +173,34 @@ impl AliasRequest {
     }
 }
 
+impl RollbackRequest {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// A message that names the field, line and column of the first fault.
+    pub fn parse(body: &[u8]) -> Result<Self, BadJson> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self);
+        }
+        json::parse(body).map(|parsed| parsed.body)
+    }
+}
+
+impl Fields for RollbackRequest {
+    type Partial = ();
+    const NAMES: &'static [&'static str] = &[];
+    const REQUIRED: &'static str = "nothing in it";
+    const STRICT: bool = true;
+
+    fn read<'de, A: MapAccess<'de>>((): &mut (), _: usize, map: &mut A) -> Result<(), A::Error> {
+        map.next_value::<de::IgnoredAny>().map(drop)
+    }
+
+    fn finish((): ()) -> Result<Self, Fault> {
+        Ok(Self)
+    }
+}
+
 impl Fields for AliasRequest {
     type Partial = Option<VersionRef>;
     const NAMES: &'static [&'static str] = &["version"];
@@ -188,9 +223,159 @@ impl Fields for AliasRequest {
     }
 }
 
+impl ModelFile {
+    /// The form of the file that is written and read.
+    pub const FORM: u32 = 1;
+
+    /// Reads a file. Whether it matches its checksum, and what the model in it is, is not looked at.
+    ///
+    /// # Errors
+    /// A message that names the field, line and column of the first fault; an unknown form is one.
+    pub fn parse(file: &[u8]) -> Result<Self, BadJson> {
+        json::parse(file).map(|parsed| parsed.body)
+    }
+}
+
+/// The fields of a [`ModelFile`], while they are being read.
+#[derive(Default)]
+pub(crate) struct PartialFile {
+    anomaly_model: Option<u32>,
+    series_id: Option<SeriesId>,
+    version: Option<Version>,
+    created_at: Option<String>,
+    fit_ms: Option<f64>,
+    first_timestamp: Option<i64>,
+    last_timestamp: Option<i64>,
+    model: Option<Box<RawValue>>,
+    checksum: Option<String>,
+}
+
+impl Fields for ModelFile {
+    type Partial = PartialFile;
+    const NAMES: &'static [&'static str] = &[
+        "anomaly_model",
+        "series_id",
+        "version",
+        "created_at",
+        "fit_ms",
+        "first_timestamp",
+        "last_timestamp",
+        "model",
+        "checksum",
+    ];
+    const REQUIRED: &'static str = "the fields of an exported model";
+    const STRICT: bool = true;
+
+    fn read<'de, A: MapAccess<'de>>(
+        partial: &mut Self::Partial,
+        index: usize,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match index {
+            0 => partial.anomaly_model = Some(known_form(map.next_value()?)?),
+            1 => partial.series_id = Some(map.next_value()?),
+            2 => partial.version = Some(map.next_value()?),
+            3 => partial.created_at = Some(map.next_value()?),
+            4 => partial.fit_ms = Some(map.next_value()?),
+            5 => partial.first_timestamp = Some(map.next_value()?),
+            6 => partial.last_timestamp = Some(map.next_value()?),
+            7 => partial.model = Some(map.next_value()?),
+            _ => partial.checksum = Some(map.next_value()?),
+        }
+        Ok(())
+    }
+
+    fn finish(partial: Self::Partial) -> Result<Self, Fault> {
+        let missing = Fault::Missing;
+        Ok(Self {
+            anomaly_model: partial.anomaly_model.ok_or(missing("anomaly_model"))?,
+            series_id: partial.series_id.ok_or(missing("series_id"))?,
+            version: partial.version.ok_or(missing("version"))?,
+            created_at: partial.created_at.ok_or(missing("created_at"))?,
+            fit_ms: partial.fit_ms.ok_or(missing("fit_ms"))?,
+            first_timestamp: partial.first_timestamp.ok_or(missing("first_timestamp"))?,
+            last_timestamp: partial.last_timestamp.ok_or(missing("last_timestamp"))?,
+            model: partial.model.ok_or(missing("model"))?,
+            checksum: Some(partial.checksum.ok_or(missing("checksum"))?),
+        })
+    }
+}
+
+/// Refuses a file of another form at its first field, before fields of that form are met.
+fn known_form<E: de::Error>(form: u32) -> Result<u32, E> {
+    match form {
+        ModelFile::FORM => Ok(form),
+        _ => Err(E::custom(format_args!(
+            "form {form} is not known, only {}",
+            ModelFile::FORM
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rollback_asks_for_nothing_else() {
+        for body in ["", " \n", "{}", " { } "] {
+            assert_eq!(
+                RollbackRequest::parse(body.as_bytes()),
+                Ok(RollbackRequest),
+                "{body}"
+            );
+        }
+        for (body, fault) in [
+            ("[]", "expected an object with nothing in it"),
+            ("null", "expected an object with nothing in it"),
+            (
+                r#"{"version":"v1"}"#,
+                "unknown field `version`, there are no fields",
+            ),
+            ("{}{}", "trailing characters"),
+        ] {
+            let message = RollbackRequest::parse(body.as_bytes())
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains(fault), "{body}: {message}");
+        }
+    }
+
+    const FILE: &str = r#"{"anomaly_model":1,"series_id":"s","version":"v3","created_at":"2026-01-02T03:04:05.678Z","fit_ms":1.5,"first_timestamp":-1,"last_timestamp":7,"model":{"a": 1.50},"checksum":"00"}"#;
+
+    #[test]
+    fn a_model_file_reads_what_it_writes_byte_for_byte() {
+        let file = ModelFile::parse(FILE.as_bytes()).unwrap();
+        assert_eq!(file.model.get(), r#"{"a": 1.50}"#);
+        assert_eq!(serde_json::to_string(&file).unwrap(), FILE);
+    }
+
+    #[test]
+    fn a_fault_in_a_model_file_is_named() {
+        let with = |from: &str, to: &str| FILE.replace(from, to);
+        for (file, fault) in [
+            (
+                "[1]".to_owned(),
+                "expected an object with the fields of an exported model",
+            ),
+            (
+                with(r#"{"anomaly_model":1"#, r#"{"anomaly_model":2,"new":1"#),
+                "anomaly_model: form 2 is not known, only 1",
+            ),
+            (
+                with(r#""anomaly_model":1,"#, ""),
+                "missing field `anomaly_model`",
+            ),
+            (with("v3", "3"), "version: version is not of the form"),
+            (with("1.5,", "null,"), "fit_ms: invalid type: null"),
+            (with("checksum", "sum"), "unknown field `sum`"),
+            (with(r#","checksum":"00""#, ""), "missing field `checksum`"),
+            (FILE[..FILE.len() - 1].to_owned(), "EOF"),
+        ] {
+            let message = ModelFile::parse(file.as_bytes()).unwrap_err().to_string();
+            assert!(message.contains(fault), "{file}: {message}");
+        }
+    }
 
     #[test]
     fn an_alias_is_set_to_a_version_or_to_what_another_names() {

@@ -1,6 +1,6 @@
 //! Series made to order: the same every time.
 
-use contract::{FitRequest, Point};
+use contract::{FitOptions, FitRequest, Point};
 
 /// `n` points a minute apart, around `level`, with a period of a day and a little noise.
 pub fn daily(n: usize, level: f64) -> Vec<Point> {
@@ -36,9 +36,15 @@ pub fn rising(n: usize, level: f64) -> Vec<Point> {
 
 /// The body of a fit on `points`.
 pub fn body(points: &[Point]) -> String {
+    body_with(points, FitOptions::default())
+}
+
+/// The body of a fit on `points` with `options`.
+pub fn body_with(points: &[Point], options: FitOptions) -> String {
     let request = FitRequest {
         timestamps: points.iter().map(|p| p.timestamp).collect(),
         values: points.iter().map(|p| p.value).collect(),
+        options,
     };
     serde_json::to_string(&request).expect("numbers are always JSON")
 }
