@@ -1,12 +1,12 @@
 //! `POST /v1/detect` and `POST /v1/detect/plot`: a series is fitted on its beginning, and the rest is judged point by point.
 
-use serde::{Deserialize, Deserializer, Serialize, de, de::MapAccess};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::MapAccess};
 
 use crate::{
     DetectorName, FitOptions, JudgedReply, Point, Severity,
     fit::{Recipe, sorted_points},
     json::{self, BadJson, Fault, Fields},
-    judge::check_deviation,
+    judge::{check_deviation, columns},
 };
 
 /// The share of the points that is fitted on where a request does not say.
@@ -55,16 +55,28 @@ impl<'de> Deserialize<'de> for Train {
     }
 }
 
+impl Serialize for Train {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::Points(points) => serializer.serialize_u64(points as u64),
+            Self::Share(share) => serializer.serialize_f64(share),
+        }
+    }
+}
+
 /// The body of a detection. An unknown field is a fault.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DetectRequest {
     /// The points, sorted by timestamp, stably; at least one.
+    #[serde(flatten, serialize_with = "columns")]
     pub points: Vec<Point>,
     /// How many of them are fitted on.
     pub train: Train,
     /// Which detector is fitted, and how.
+    #[serde(flatten)]
     pub fit: FitOptions,
     /// The smallest distance from what is expected that counts, in the unit of the values; at least 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub min_deviation: Option<f64>,
 }
 
@@ -257,6 +269,17 @@ mod tests {
                 .to_string()
                 .contains("same non-zero length")
         );
+    }
+
+    #[test]
+    fn a_request_reads_what_it_writes() {
+        for body in [
+            r#"{"timestamps":[1,2],"values":[0.5,1.0],"train":1}"#,
+            r#"{"timestamps":[1,2],"values":[0.5,1.0],"train":0.5,"detector":"ewma","params":{"k":2.0},"min_deviation":3.0}"#,
+        ] {
+            let request = DetectRequest::parse(body.as_bytes()).unwrap();
+            assert_eq!(serde_json::to_string(&request).unwrap(), body);
+        }
     }
 
     #[test]

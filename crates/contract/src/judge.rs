@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, MapAccess, Visitor},
+    ser::SerializeStruct,
 };
 
 use crate::{DetectorName, Point, Sides};
@@ -19,13 +20,16 @@ const MAX_PARAMS: usize = 32;
 pub const MAX_CONTEXT: usize = 2_048;
 
 /// How a verdict is reached, beyond what the model was fitted with. Nothing here changes a model.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct JudgeOptions {
     /// The share of normal points that may be called anomalies, in `(0, 0.5]`; `None`: the model's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub false_alarm_rate: Option<f64>,
     /// On which sides anomalies count; `None`: the model's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Sides>,
     /// The smallest distance from what is expected that counts, in the unit of the values; at least 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub min_deviation: Option<f64>,
 }
 
@@ -72,6 +76,16 @@ pub(crate) fn check_deviation(deviation: Option<f64>) -> Result<(), String> {
 struct Columns {
     timestamps: Vec<i64>,
     values: Vec<f64>,
+}
+
+/// Writes points as [`Columns`].
+pub(crate) fn columns<S: Serializer>(points: &[Point], serializer: S) -> Result<S::Ok, S::Error> {
+    let timestamps: Vec<i64> = points.iter().map(|p| p.timestamp).collect();
+    let values: Vec<f64> = points.iter().map(|p| p.value).collect();
+    let mut object = serializer.serialize_struct("Columns", 2)?;
+    object.serialize_field("timestamps", &timestamps)?;
+    object.serialize_field("values", &values)?;
+    object.end()
 }
 
 /// Puts two columns together.

@@ -5,35 +5,43 @@ use serde::{Deserialize, Serialize, de::MapAccess};
 use crate::{
     DetectorName, JudgeOptions, JudgedReply, Point, Sides, VerdictReply, Version, VersionRef,
     json::{self, BadJson, Fault, Fields, Parsed},
-    judge::{Context, check_deviation, check_rate, zip},
+    judge::{Context, check_deviation, check_rate, columns, zip},
 };
 
 /// The most points of a batch.
 pub const MAX_BATCH: usize = 100_000;
 
 /// The body of a prediction: one point, and how to judge it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PredictRequest {
     /// The point to judge.
+    #[serde(flatten)]
     pub point: Point,
     /// How.
+    #[serde(flatten)]
     pub judge: JudgeOptions,
     /// By which model; `None`: by the one that serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionRef>,
     /// The points just before, oldest first, at most [`MAX_CONTEXT`](crate::MAX_CONTEXT); empty: none are known.
+    #[serde(serialize_with = "columns", skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<Point>,
 }
 
 /// The body of a batch: points, each of which is judged, those before it in the batch being its context.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BatchRequest {
     /// The points to judge, in the order in which they were sent; 1 to [`MAX_BATCH`].
+    #[serde(flatten, serialize_with = "columns")]
     pub points: Vec<Point>,
     /// How.
+    #[serde(flatten)]
     pub judge: JudgeOptions,
     /// By which model; `None`: by the one that serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionRef>,
     /// The points just before the first one, oldest first, at most [`MAX_CONTEXT`](crate::MAX_CONTEXT).
+    #[serde(serialize_with = "columns", skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<Point>,
 }
 
@@ -319,6 +327,19 @@ mod tests {
                 .to_string();
             assert!(message.contains(fault), "{body}: {message}");
         }
+    }
+
+    #[test]
+    fn a_request_reads_what_it_writes() {
+        let body = r#"{"timestamp":3,"value":1.5,"direction":"below","version":"v2","context":{"timestamps":[1,2],"values":[0.5,-1.0]}}"#;
+        let request = PredictRequest::parse(body.as_bytes()).unwrap().body;
+        assert_eq!(serde_json::to_string(&request).unwrap(), body);
+        let body = r#"{"timestamp":3,"value":1.5}"#;
+        let request = PredictRequest::parse(body.as_bytes()).unwrap().body;
+        assert_eq!(serde_json::to_string(&request).unwrap(), body);
+        let body = r#"{"timestamps":[2,1],"values":[0.5,1.0],"false_alarm_rate":0.01,"min_deviation":2.0}"#;
+        let request = BatchRequest::parse(body.as_bytes()).unwrap().body;
+        assert_eq!(serde_json::to_string(&request).unwrap(), body);
     }
 
     #[test]
