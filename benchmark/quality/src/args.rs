@@ -1,0 +1,130 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Measures the detectors on labelled series, and their false-alarm rates on generated ones.
+///
+/// DATA is a folder with nab/, tuning/ and extra/. Tables are printed; a run over all detectors and series also writes them to
+/// benchmark/results/quality, as Markdown and JSON. Every run over all series adds its key figures to log.md there.
+#[derive(Debug, Parser)]
+#[command(name = "quality", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl RunArgs {
+    /// Whether this is a run over everything, whose results are the ones to keep.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.scores.is_none() && self.only.is_none()
+    }
+}
+
+impl Cli {
+    /// The command as it can be given again elsewhere: folders of this machine and the note are left out.
+    pub(crate) fn shown(&self) -> String {
+        shown(std::env::args().skip(1))
+    }
+}
+
+fn shown(words: impl Iterator<Item = String>) -> String {
+    let mut shown = "cargo run --release -p quality --".to_owned();
+    let mut words = words;
+    let mut data_is_next = false;
+    while let Some(word) = words.next() {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+            _ => (word.as_str(), None),
+        };
+        let takes_value = name.starts_with("--") && name != "--help";
+        let mut value = || value.clone().or_else(|| words.next()).unwrap_or_default();
+        match name {
+            "--note" | "--out" => drop(value()),
+            "--scores" | "--dump" => {
+                value();
+                shown.push_str(&format!(" {name} FOLDER"));
+            }
+            _ if takes_value => shown.push_str(&format!(" {name} {}", value())),
+            _ if data_is_next => shown.push_str(" DATA"),
+            command => {
+                shown.push_str(&format!(" {command}"));
+                data_is_next = true;
+            }
+        }
+    }
+    shown
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Hold the scorer to what is published for two detectors on the same files
+    Check(RunArgs),
+    /// Numenta Anomaly Benchmark: best threshold, verdict, and a threshold chosen on other categories
+    Nab(RunArgs),
+    /// VUS-PR of the score on tuning/ and extra/, causal and delayed
+    Vus(RunArgs),
+    /// The benchmark's series with points dropped, resampled, or with noise
+    Altered(RunArgs),
+    /// tuning/ and extra/ as incidents, scored as the Numenta Anomaly Benchmark does
+    Incidents(RunArgs),
+    /// Everything above
+    All(RunArgs),
+}
+
+/// What is run, on what, and where results go.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The folder with nab/, tuning/ and extra/
+    pub(crate) data: PathBuf,
+    /// Judge nothing: take scores from files in this folder, named as the series (column anomaly_score, perhaps score and delayed)
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) scores: Option<PathBuf>,
+    /// Keep the scores in this folder, in files that --scores takes
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dump: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Only series with this in their name; nothing is written
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
+}
+
+/// Where results go.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Write tables and log to this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// What this run is about, for the log
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) note: String,
+    /// Series at a time
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) threads: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_is_shown_without_folders_and_notes() {
+        let words = "nab --only=realTweets --out x /a/b --note said --scores /c --threads 1";
+        let shown = shown(words.split(' ').map(str::to_owned));
+        let command = "nab --only realTweets DATA --scores FOLDER --threads 1";
+        assert_eq!(
+            shown,
+            format!("cargo run --release -p quality -- {command}")
+        );
+    }
+}
