@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for Train {
         if train > 0.0 && train < 1.0 {
             return Ok(Self::Share(train));
         }
-        if train >= 1.0 && train <= 1e9 && train.fract() == 0.0 {
+        if (1.0..=1e9).contains(&train) && train.fract() == 0.0 {
             return Ok(Self::Points(train as usize));
         }
         Err(de::Error::custom(format_args!(
