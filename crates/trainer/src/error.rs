@@ -41,6 +41,9 @@ pub(crate) enum Error {
     /// No such model.
     #[error("no such model")]
     NoTrainingData,
+    /// There is a model, but none of its points is in the part to be drawn.
+    #[error("no points between from and to")]
+    NoPointsInRange,
     /// The points of a plot are still on their way to the database.
     #[error("training points are not stored yet")]
     TrainingDataPending,
@@ -102,6 +105,11 @@ impl Error {
                 StatusCode::NOT_FOUND,
                 "no_training_data",
                 "No training data found for given series_id and version.",
+            ),
+            Self::NoPointsInRange => (
+                StatusCode::NOT_FOUND,
+                "no_points_in_range",
+                "There are no points between from and to",
             ),
             Self::TrainingDataPending => (
                 BUSY,

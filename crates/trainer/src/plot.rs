@@ -1,4 +1,4 @@
-//! Plots: the training points of a model, drawn.
+//! Plots: the training points of a model and its verdicts on them, drawn.
 
 use std::{
     num::NonZeroUsize,
@@ -6,16 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{Point, SeriesId};
-use detector::{Detector, Model};
+use contract::{DetectorName, Point, SeriesId, Severity};
 use store::{Store, TrainingPoints, VersionedModel};
 use tokio::{sync::Semaphore, time::sleep};
 
 use crate::{
-    chart::{self, Chart},
+    chart::{self, Chart, Mark, Normal},
     error::Error,
     metrics,
-    plot_query::{Format, PlotQuery},
+    plot_query::{Format, PlotQuery, View},
     work,
 };
 
@@ -61,7 +60,7 @@ impl Plotter {
         let _slot = self.slots.try_acquire().map_err(|_| Error::Overloaded)?;
         let (model, points) = self.points(&query).await?;
         let _core = self.cores.acquire().await.expect("it is never closed");
-        work::blocking(move || draw(&query, &model, &points)).await
+        work::blocking(move || draw(chart_of(&query.series, &model, points), &query.view)).await
     }
 
     /// The model and its points, as soon as all of them are stored.
@@ -83,38 +82,44 @@ impl Plotter {
     }
 }
 
-fn draw(query: &PlotQuery, model: &VersionedModel, points: &[Point]) -> Result<Vec<u8>, Error> {
-    let svg = chart::to_svg(&chart_of(&query.series, model, points), query.size);
-    match query.format {
+/// Draws the part of `chart` that is looked at.
+pub(crate) fn draw(chart: Chart, view: &View) -> Result<Vec<u8>, Error> {
+    let chart = chart.between(view.from, view.to);
+    let chart = chart.ok_or(Error::NoPointsInRange)?;
+    let svg = chart::to_svg(&chart, view.size);
+    match view.format {
         Format::Svg => Ok(svg.into_bytes()),
         Format::Png => Ok(chart::to_png(&svg)?),
     }
 }
 
-fn chart_of<'a>(series: &'a SeriesId, model: &VersionedModel, points: &'a [Point]) -> Chart<'a> {
-    let normal = model.model.normal();
+/// The points of `series` and what `model` says of each of them.
+fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Point>) -> Chart {
+    let VersionedModel { version, model } = model;
+    let learned = model.normal();
+    let normal = Normal {
+        expected: Some(learned.expected),
+        lower: None,
+        upper: Some(learned.upper).filter(|upper| upper.is_finite()),
+    };
+    let anomalies = points.iter().filter(|point| model.score(**point).anomaly);
+    let mark = |point: &Point| Mark {
+        point: *point,
+        severity: Severity::High,
+        within: normal.contains(point.value),
+    };
     Chart {
-        series,
-        version: model.version,
-        points,
-        expected: normal.expected,
-        upper: normal.upper,
-        upper_is: limit_of(&model.model),
-    }
-}
-
-/// Where the upper limit comes from.
-fn limit_of(model: &Model) -> &'static str {
-    match model.detector() {
-        Detector::Sigma(_) => "mean + 3σ",
-        detector => detector.name(),
+        version: Some(*version),
+        marks: anomalies.map(mark).collect(),
+        normal: vec![normal; points.len()],
+        ..Chart::new(series.as_str().to_owned(), DetectorName::Sigma, points)
     }
 }
 
 fn outcome(drawn: &Result<Vec<u8>, Error>) -> &'static str {
     match drawn {
         Ok(_) => "drawn",
-        Err(Error::NoTrainingData) => "missing",
+        Err(Error::NoTrainingData | Error::NoPointsInRange) => "missing",
         Err(Error::TrainingDataPending) => "pending",
         Err(Error::Overloaded) => "overloaded",
         Err(_) => "failed",

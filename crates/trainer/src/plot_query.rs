@@ -1,4 +1,4 @@
-//! What a plot is asked for: `series_id`, `version`, `width`, `height`, `format`.
+//! What a plot is asked for: `series_id`, `version`, `width`, `height`, `format`, `from`, `to`.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,21 @@ pub(crate) struct PlotQuery {
     pub(crate) series: SeriesId,
     /// Of which model; `None`: of the newest.
     pub(crate) version: Option<Version>,
+    /// How it is looked at.
+    pub(crate) view: View,
+}
+
+/// Which part of a chart is shown, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct View {
     /// Width and height in pixels.
     pub(crate) size: (u32, u32),
     /// As what.
     pub(crate) format: Format,
+    /// The earliest timestamp shown; `None`: that of the first point.
+    pub(crate) from: Option<i64>,
+    /// The latest timestamp shown; `None`: that of the last point.
+    pub(crate) to: Option<i64>,
 }
 
 /// The form of a picture.
@@ -41,15 +52,31 @@ impl PlotQuery {
             .filter(|id| !id.is_empty())
             .ok_or(Error::MissingSeries)?;
         let version = parameter(query, "version")?;
-        let side = |name, default| match parameter(query, name)? {
-            Some(text) => parse_side(name, &text),
-            None => Ok(default),
-        };
         Ok(Self {
             series: SeriesId::new(&series).map_err(|rule| invalid("series_id", rule))?,
             version: version
                 .map(|text| text.parse().map_err(|form| invalid("version", form)))
                 .transpose()?,
+            view: View::parse(query)?,
+        })
+    }
+}
+
+impl View {
+    /// Reads the query of a request target. Other parameters are ignored.
+    ///
+    /// # Errors
+    /// The first parameter that makes no sense, or is there twice.
+    pub(crate) fn parse(query: &str) -> Result<Self, Error> {
+        let side = |name, default| match parameter(query, name)? {
+            Some(text) => parse_side(name, &text),
+            None => Ok(default),
+        };
+        let end = |name| match parameter(query, name)? {
+            Some(text) => parse_timestamp(name, &text).map(Some),
+            None => Ok(None),
+        };
+        let view = Self {
             size: (
                 side("width", DEFAULT_SIZE.0)?,
                 side("height", DEFAULT_SIZE.1)?,
@@ -59,7 +86,13 @@ impl PlotQuery {
                 Some("svg") => Format::Svg,
                 Some(_) => return Err(invalid("format", "it is neither png nor svg")),
             },
-        })
+            from: end("from")?,
+            to: end("to")?,
+        };
+        match (view.from, view.to) {
+            (Some(from), Some(to)) if from > to => Err(invalid("from", "it is after to")),
+            _ => Ok(view),
+        }
     }
 }
 
@@ -109,6 +142,13 @@ fn parse_side(name: &str, text: &str) -> Result<u32, Error> {
         })
 }
 
+fn parse_timestamp(name: &str, text: &str) -> Result<i64, Error> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = digits.bytes().all(|b| b.is_ascii_digit());
+    let timestamp = text.parse().ok().filter(|_| is_number);
+    timestamp.ok_or_else(|| invalid(name, "it is no whole number of 64 bits"))
+}
+
 fn invalid(name: &str, rule: impl std::fmt::Display) -> Error {
     Error::InvalidParameter(format!("Invalid {name}: {rule}"))
 }
@@ -129,18 +169,23 @@ mod tests {
             PlotQuery {
                 series: SeriesId::new("a b é").unwrap(),
                 version: None,
-                size: (800, 400),
-                format: Format::Png,
+                view: View {
+                    size: (800, 400),
+                    format: Format::Png,
+                    from: None,
+                    to: None,
+                },
             }
         );
     }
 
     #[test]
     fn everything_can_be_asked_for() {
-        let query =
-            PlotQuery::parse("series%5Fid=s&version=v12&width=200&height=4000&format=svg").unwrap();
-        assert_eq!(query.version, Version::new(12));
-        assert_eq!((query.size, query.format), ((200, 4000), Format::Svg));
+        let query = "series%5Fid=s&version=v12&width=200&height=4000&format=svg&from=-7&to=-7";
+        let PlotQuery { version, view, .. } = PlotQuery::parse(query).unwrap();
+        assert_eq!(version, Version::new(12));
+        assert_eq!((view.size, view.format), ((200, 4000), Format::Svg));
+        assert_eq!((view.from, view.to), (Some(-7), Some(-7)));
     }
 
     #[test]
@@ -166,6 +211,13 @@ mod tests {
             ("series_id=s&height=4e2", "height"),
             ("series_id=s&format=jpeg", "format"),
             ("series_id=s&format=", "format"),
+            ("series_id=s&from=", "from"),
+            ("series_id=s&from=1.5", "from"),
+            ("series_id=s&from=%2B5", "from"),
+            ("series_id=s&to=yesterday", "to"),
+            ("series_id=s&to=9223372036854775808", "to"),
+            ("series_id=s&from=2&to=1", "from"),
+            ("series_id=s&from=2&from=2", "from"),
         ] {
             let fault = fault(query);
             assert!(

@@ -82,7 +82,7 @@ async fn plot(State(app): State<Arc<App>>, request: Request) -> Fallible<Respons
     let context = request.extensions().get::<RequestContext>();
     let refused = |error: Error| error.reply(context);
     let query = PlotQuery::parse(request.uri().query().unwrap_or_default()).map_err(refused)?;
-    let content_type = HeaderValue::from_static(query.format.content_type());
+    let content_type = HeaderValue::from_static(query.view.format.content_type());
     let plotting = async move { app.plotter.plot(query).await };
     let picture = on_main(plotting).await.map_err(refused)?;
     let mut response = Response::new(Body::from(picture));

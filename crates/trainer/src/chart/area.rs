@@ -1,19 +1,18 @@
-//! The plot itself: scales, grid, labels and lines.
+//! The plot itself: scales, grid and labels.
 
-use contract::Point;
 use plotters::style::{RGBColor, text_anchor::HPos};
 
 use super::{
-    Chart, FAINT_INK, INK, VALUES,
+    Chart,
     axis::{Tick, ValueScale},
     font,
-    reduce::{Vertex, reduce},
+    layers::{FAINT_INK, INK, line},
     svg::{Lettering, Place, Stroke, Svg},
     time::{TimeScale, TimeTick},
 };
 
-const GRID: Stroke = super::line(RGBColor(0xe6, 0xe6, 0xe6), 1.0);
-const FRAME: Stroke = super::line(RGBColor(0x8c, 0x8c, 0x8c), 1.0);
+const GRID: Stroke = line(RGBColor(0xe6, 0xe6, 0xe6), 1.0);
+const FRAME: Stroke = line(RGBColor(0x8c, 0x8c, 0x8c), 1.0);
 const LABEL: Lettering = Lettering {
     size: 11.0,
     color: INK,
@@ -28,17 +27,13 @@ const MARGIN: f64 = 14.0;
 const EDGE: f64 = 3.0;
 /// Height that a value label needs to stand clear of its neighbours.
 const VALUE_ROOM: f64 = 38.0;
-/// Up to this many points are marked by dots.
-const MAX_DOTS: usize = 60;
-/// Their radius.
-const DOT: f64 = 2.6;
 
 /// Where the plot lies and how it maps points to places.
 pub(super) struct Area {
-    left: f64,
-    top: f64,
-    right: f64,
-    bottom: f64,
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) right: f64,
+    pub(super) bottom: f64,
     /// Pixels in a unit of the drawing.
     scale: f64,
     times: TimeScale,
@@ -48,14 +43,13 @@ pub(super) struct Area {
 }
 
 impl Area {
-    /// The plot of `chart` on a drawing of `width` × `height`, below `top`.
+    /// The plot of `chart` on a drawing of `width` × `height`, each unit of which has `scale` pixels, below `top`.
     pub(super) fn new(
-        chart: &Chart<'_>,
-        (width, height): (f64, f64),
+        chart: &Chart,
+        times: TimeScale,
+        ((width, height), scale): ((f64, f64), f64),
         top: f64,
-        scale: f64,
     ) -> Self {
-        let times = time_scale(chart.points);
         let values = value_scale(chart);
         let label_rows = if times.has_dates() { 2.0 } else { 1.0 };
         let bottom = height - MARGIN - label_rows * LABEL_ROW;
@@ -80,20 +74,36 @@ impl Area {
         }
     }
 
-    fn x(&self, fraction: f64) -> f64 {
-        self.left + fraction * (self.right - self.left)
+    /// Columns of pixels.
+    pub(super) fn columns(&self) -> usize {
+        ((self.right - self.left) * self.scale).max(1.0) as usize
     }
 
-    fn y(&self, fraction: f64) -> f64 {
-        self.bottom - fraction * (self.bottom - self.top)
+    /// Where `timestamp` lies on its axis, from 0 to 1.
+    pub(super) fn at(&self, timestamp: i64) -> f64 {
+        self.times.at(timestamp)
     }
 
-    fn place(&self, (at, value): Vertex) -> Place {
-        (self.x(at), self.y(self.values.at(value)))
+    /// Where `value` lies on its axis; from 0 to 1 for values of points, anywhere for others.
+    pub(super) fn height(&self, value: f64) -> f64 {
+        self.values.at(value)
+    }
+
+    /// The place of two such fractions.
+    pub(super) fn place(&self, (at, height): Place) -> Place {
+        (self.x(at), self.y(height))
+    }
+
+    pub(super) fn x(&self, at: f64) -> f64 {
+        self.left + at * (self.right - self.left)
+    }
+
+    fn y(&self, height: f64) -> f64 {
+        self.bottom - height * (self.bottom - self.top)
     }
 
     /// The middle of the pixel at `position`, where a thin line is sharp.
-    fn sharp(&self, position: f64) -> f64 {
+    pub(super) fn sharp(&self, position: f64) -> f64 {
         ((position * self.scale).floor() + 0.5) / self.scale
     }
 
@@ -129,41 +139,26 @@ impl Area {
         let place = (x.min(most).max(EDGE), y);
         svg.text(place, Lettering { color, ..LABEL }, text);
     }
-
-    /// The line through the points; dots, too, where there are few.
-    pub(super) fn draw_values(&self, svg: &Svg<'_>, points: &[Point]) {
-        let columns = ((self.right - self.left) * self.scale).max(1.0) as usize;
-        let line = reduce(points, columns, |timestamp| self.times.at(timestamp));
-        let places = line.into_iter().map(|vertex| self.place(vertex));
-        svg.polyline(places, VALUES);
-        if points.len() <= MAX_DOTS {
-            for point in points {
-                let vertex = (self.times.at(point.timestamp), point.value);
-                svg.dot(self.place(vertex), DOT, VALUES.color);
-            }
-        }
-    }
-
-    /// A line at one value from side to side.
-    pub(super) fn draw_level(&self, svg: &Svg<'_>, value: f64, stroke: Stroke) {
-        let y = self.sharp(self.y(self.values.at(value)));
-        svg.line((self.left, y), (self.right, y), stroke);
-    }
 }
 
-fn time_scale(points: &[Point]) -> TimeScale {
-    let timestamps = || points.iter().map(|p| p.timestamp);
-    let first = timestamps().min().unwrap_or(0);
-    TimeScale::new(first, timestamps().max().unwrap_or(first))
+/// A scale for all points, and for what is normal as far as that does not press them flat: up to as much again above and below.
+fn value_scale(chart: &Chart) -> ValueScale {
+    let (low, high) = extent(chart.points.iter().map(|p| p.value));
+    let span = high - low;
+    let near = |value: f64| match span {
+        0.0 => value,
+        _ => value.max(low - span).min(high + span),
+    };
+    let normal = chart.normal.iter();
+    let limits = normal.flat_map(|n| [n.expected, n.lower, n.upper]);
+    let limits = limits.flatten().filter(|limit| limit.is_finite());
+    let (low, high) = extent(limits.map(near).chain([low, high]));
+    ValueScale::new(low, high)
 }
 
-fn value_scale(chart: &Chart<'_>) -> ValueScale {
-    let levels = [chart.expected, chart.upper];
-    let drawn = chart.points.iter().map(|p| p.value).chain(levels);
-    let (low, high) = drawn
-        .filter(|value| value.is_finite())
-        .fold((f64::MAX, f64::MIN), |(low, high), value| {
-            (low.min(value), high.max(value))
-        });
-    ValueScale::new(low.min(high), high.max(low))
+fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    (low.min(high), high.max(low))
 }

@@ -3,45 +3,45 @@
 use plotters::style::text_anchor::HPos;
 
 use super::{
-    Chart, EXPECTED, FAINT_INK, INK, UPPER, VALUES, decimal, font,
-    svg::{Lettering, Stroke, Svg},
+    Chart, decimal, font,
+    layers::{FAINT_INK, INK},
+    legend::Legend,
+    svg::{Lettering, Svg},
+    time::TimeScale,
 };
 
 const MARGIN: f64 = 14.0;
-const TITLE_SIZE: f64 = 14.0;
+const TITLE: Lettering = Lettering {
+    size: 14.0,
+    color: INK,
+    anchor: HPos::Left,
+};
 const TITLE_BASELINE: f64 = 24.0;
 /// Between the series and what follows it.
 const TITLE_GAP: f64 = 7.0;
-const LEGEND_SIZE: f64 = 11.5;
 const LEGEND_ROW: f64 = 20.0;
 /// Between title and legend, at least.
 const GAP: f64 = 28.0;
-/// Length of a legend's stroke.
-const SAMPLE: f64 = 22.0;
+/// The most that the notes may take of the title.
+const NOTES_PART: f64 = 0.75;
 
 /// Draws title and legend over the whole `width`; returns where the plot may begin.
-pub(super) fn draw(svg: &Svg<'_>, chart: &Chart<'_>, width: f64) -> f64 {
+pub(super) fn draw(svg: &Svg<'_>, chart: &Chart, times: &TimeScale, width: f64) -> f64 {
     let room = width - 2.0 * MARGIN;
     let legend = Legend::fitting(chart, room);
-    let count = decimal::counted(chart.points.len());
-    let second = format!("{} · {count} points", chart.version);
-    let second_room = TITLE_GAP + font::width(&second, TITLE_SIZE);
-    let title = font::legible(chart.series.as_str());
-    let title_room = font::width(&title, TITLE_SIZE) + second_room;
+    let notes = notes(chart, times, NOTES_PART * room);
+    let notes_room = TITLE_GAP + font::width(&notes, TITLE.size);
+    let title = font::legible(&chart.subject);
+    let title_room = font::width(&title, TITLE.size) + notes_room;
     let in_one_row = title_room + GAP + legend.width() <= room;
-    let title = font::shorten(&title, TITLE_SIZE, room - second_room);
-    let look = Lettering {
-        size: TITLE_SIZE,
-        color: INK,
-        anchor: HPos::Left,
-    };
-    svg.text((MARGIN, TITLE_BASELINE), look, &title);
-    let look = Lettering {
+    let title = font::shorten(&title, TITLE.size, room - notes_room);
+    svg.text((MARGIN, TITLE_BASELINE), TITLE, &title);
+    let faint = Lettering {
         color: FAINT_INK,
-        ..look
+        ..TITLE
     };
-    let after = MARGIN + font::width(&title, TITLE_SIZE) + TITLE_GAP;
-    svg.text((after, TITLE_BASELINE), look, &second);
+    let after = MARGIN + font::width(&title, TITLE.size) + TITLE_GAP;
+    svg.text((after, TITLE_BASELINE), faint, &notes);
     if in_one_row {
         legend.draw(svg, width - MARGIN - legend.width(), TITLE_BASELINE);
         TITLE_BASELINE + 12.0
@@ -51,57 +51,26 @@ pub(super) fn draw(svg: &Svg<'_>, chart: &Chart<'_>, width: f64) -> f64 {
     }
 }
 
-/// The strokes and what they mean, in one row.
-struct Legend(Vec<(Stroke, String)>);
-
-impl Legend {
-    /// The most telling legend that fits into `room`.
-    fn fitting(chart: &Chart<'_>, room: f64) -> Self {
-        let expected = decimal::rounded(chart.expected);
-        let upper = decimal::rounded(chart.upper);
-        let wordings = [
-            (
-                format!("mean {expected}"),
-                format!("upper limit {upper} ({})", chart.upper_is),
-            ),
-            (format!("mean {expected}"), format!("limit {upper}")),
-            ("mean".to_owned(), "limit".to_owned()),
-        ];
-        wordings
-            .into_iter()
-            .map(|(expected, limit)| {
-                let mut entries = vec![(VALUES, "values".to_owned()), (EXPECTED, expected)];
-                if chart.upper.is_finite() {
-                    entries.push((UPPER, limit));
-                }
-                Self(entries)
-            })
-            .find(|legend| legend.width() <= room)
-            .unwrap_or(Self(Vec::new()))
+/// What the title says beside whose points they are, as far as there is `room`.
+fn notes(chart: &Chart, times: &TimeScale, room: f64) -> String {
+    let (shown, total) = (chart.points.len(), decimal::counted(chart.total));
+    let points = match shown {
+        _ if shown == chart.total => format!("{total} points"),
+        _ => format!("{} of {total} points", decimal::counted(shown)),
+    };
+    let version = chart.version.map(|version| version.to_string());
+    let period = chart.period.map(|period| {
+        let time = period.time.and_then(|time| times.words(time));
+        time.map_or_else(
+            || format!("period {} points", period.points),
+            |words| format!("period {words}"),
+        )
+    });
+    let detector = Some(chart.detector.to_string());
+    let notes = [version, Some(points), detector, period];
+    let mut notes: Vec<String> = notes.into_iter().flatten().collect();
+    while notes.len() > 1 && font::width(&notes.join(" · "), TITLE.size) > room {
+        notes.pop();
     }
-
-    fn width(&self) -> f64 {
-        let entries = self.0.iter().map(|(_, text)| entry_width(text));
-        (entries.sum::<f64>() - 18.0).max(0.0)
-    }
-
-    fn draw(&self, svg: &Svg<'_>, mut x: f64, baseline: f64) {
-        let look = Lettering {
-            size: LEGEND_SIZE,
-            color: INK,
-            anchor: HPos::Left,
-        };
-        for (stroke, text) in &self.0 {
-            // Between two pixels of the usual size, where a thin line is sharp.
-            let y = baseline - 4.5;
-            svg.line((x, y), (x + SAMPLE, y), *stroke);
-            svg.text((x + SAMPLE + 6.0, baseline), look, text);
-            x += entry_width(text);
-        }
-    }
-}
-
-/// Stroke, text and the gap to the next entry.
-fn entry_width(text: &str) -> f64 {
-    SAMPLE + 6.0 + font::width(text, LEGEND_SIZE) + 18.0
+    notes.join(" · ")
 }

@@ -1,70 +1,186 @@
-//! Drawing the training points of a model and what it learned from them. No I/O; the same chart gives the same bytes.
+//! Drawing points and what a model says of them. No I/O; the same chart gives the same bytes.
 //!
 //! The shapes are plotters', drawn as SVG, and the SVG is the only source of the PNG. Their layout is made here, with text
 //! measured in the embedded font: labels that fit, and dates that say what changes from one to the next.
 
 mod area;
 mod axis;
+mod clip;
 mod decimal;
+mod duration;
 mod font;
 mod head;
+mod layers;
+mod legend;
 mod picture;
 mod reduce;
 mod svg;
+#[cfg(test)]
+mod tests;
 mod time;
 
-use contract::{Point, SeriesId, Version};
-use plotters::style::RGBColor;
+use contract::{DetectorName, Point, Severity, Version};
 
-use self::{area::Area, svg::Stroke};
+use self::{area::Area, time::TimeScale};
 pub(crate) use picture::{DrawError, to_png};
 
 /// What is drawn.
-pub(crate) struct Chart<'a> {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Chart {
     /// Whose points.
-    pub(crate) series: &'a SeriesId,
-    /// The model's version.
-    pub(crate) version: Version,
-    /// The points, at least one, sorted by timestamp.
-    pub(crate) points: &'a [Point],
-    /// The value that the model expects.
-    pub(crate) expected: f64,
-    /// Where its normal range ends; not drawn if infinite.
-    pub(crate) upper: f64,
-    /// What that is, such as `mean + 3σ`.
-    pub(crate) upper_is: &'static str,
+    pub(crate) subject: String,
+    /// The model's version, if it has one.
+    pub(crate) version: Option<Version>,
+    /// What judged the points.
+    pub(crate) detector: DetectorName,
+    /// The length of its season.
+    pub(crate) period: Option<Period>,
+    /// The points, sorted by timestamp.
+    pub(crate) points: Vec<Point>,
+    /// What is normal at each of them; as many, or none at all.
+    pub(crate) normal: Vec<Normal>,
+    /// The anomalies among them, in order.
+    pub(crate) marks: Vec<Mark>,
+    /// First and last timestamp of anomalies that belong together.
+    pub(crate) episodes: Vec<(i64, i64)>,
+    /// Timestamps at which the level changed.
+    pub(crate) changes: Vec<i64>,
+    /// Where not all points were fitted on: how many were.
+    pub(crate) fitted: Option<Fitted>,
+    /// How many points there are, shown or not.
+    pub(crate) total: usize,
+    /// The ends of the time axis. No point lies outside.
+    pub(crate) axis: (i64, i64),
 }
 
-const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
-const FAINT_INK: RGBColor = RGBColor(0x73, 0x73, 0x73);
-const VALUES: Stroke = line(RGBColor(0x1f, 0x77, 0xb4), 1.3);
-const EXPECTED: Stroke = line(RGBColor(0x2c, 0xa0, 0x2c), 1.6);
-const UPPER: Stroke = Stroke {
-    dashed: true,
-    ..line(RGBColor(0xd6, 0x27, 0x28), 1.6)
-};
+/// The length of a season.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Period {
+    /// In points.
+    pub(crate) points: u64,
+    /// In the unit of the timestamps, where those are evenly spaced.
+    pub(crate) time: Option<i64>,
+}
 
-const fn line(color: RGBColor, width: f64) -> Stroke {
-    Stroke {
-        color,
-        width,
-        dashed: false,
+/// What is normal at a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Normal {
+    /// The value that is expected; `None`: not known.
+    pub(crate) expected: Option<f64>,
+    /// The smallest normal value; `None`: none is too small.
+    pub(crate) lower: Option<f64>,
+    /// The largest normal value; `None`: none is too large.
+    pub(crate) upper: Option<f64>,
+}
+
+/// An anomaly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Mark {
+    /// The point.
+    pub(crate) point: Point,
+    /// How far beyond the alarm level it is.
+    pub(crate) severity: Severity,
+    /// Whether its value lies within the normal range: then it is one by its shape.
+    pub(crate) within: bool,
+}
+
+/// The points that were fitted on: the first ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fitted {
+    /// How many.
+    pub(crate) points: usize,
+    /// The timestamp of the last.
+    pub(crate) until: i64,
+}
+
+impl Normal {
+    /// Nothing is known.
+    pub(crate) const UNKNOWN: Self = Self {
+        expected: None,
+        lower: None,
+        upper: None,
+    };
+
+    /// Whether `value` is normal.
+    pub(crate) fn contains(&self, value: f64) -> bool {
+        self.lower.is_none_or(|lower| value >= lower)
+            && self.upper.is_none_or(|upper| value <= upper)
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.lower.is_some() || self.upper.is_some()
+    }
+}
+
+impl Chart {
+    /// A chart of points alone, of which there must be at least one.
+    pub(crate) fn new(subject: String, detector: DetectorName, points: Vec<Point>) -> Self {
+        let end = |point: Option<&Point>| point.map_or(0, |p| p.timestamp);
+        Self {
+            subject,
+            version: None,
+            detector,
+            period: None,
+            normal: Vec::new(),
+            marks: Vec::new(),
+            episodes: Vec::new(),
+            changes: Vec::new(),
+            fitted: None,
+            total: points.len(),
+            axis: (end(points.first()), end(points.last())),
+            points,
+        }
+    }
+
+    /// The part of it from one timestamp to another, both included; where there is none of these, from the first point or to
+    /// the last. `None` if no point is there.
+    pub(crate) fn between(mut self, from: Option<i64>, to: Option<i64>) -> Option<Self> {
+        let from = from.unwrap_or(self.axis.0);
+        let to = to.unwrap_or(self.axis.1);
+        let start = self.points.partition_point(|p| p.timestamp < from);
+        let end = self.points.partition_point(|p| p.timestamp <= to);
+        if start >= end {
+            return None;
+        }
+        self.points = self.points.drain(start..end).collect();
+        if !self.normal.is_empty() {
+            self.normal = self.normal.drain(start..end).collect();
+        }
+        let inside = |at: i64| (from..=to).contains(&at);
+        self.marks.retain(|mark| inside(mark.point.timestamp));
+        self.changes.retain(|&at| inside(at));
+        self.episodes
+            .retain(|&(start, end)| start <= to && end >= from);
+        for (start, end) in &mut self.episodes {
+            (*start, *end) = ((*start).max(from), (*end).min(to));
+        }
+        self.fitted = self.fitted.filter(|fitted| fitted.until >= from);
+        if let Some(fitted) = &mut self.fitted {
+            fitted.until = fitted.until.min(to);
+        }
+        self.axis = (from, to);
+        Some(self)
+    }
+
+    /// What is normal, if that is the same at all points.
+    fn level(&self) -> Option<Normal> {
+        let first = self.normal.first()?;
+        let same = self.normal.iter().all(|normal| normal == first);
+        same.then_some(*first)
     }
 }
 
 /// The chart as an SVG document of `width` × `height` pixels.
-pub(crate) fn to_svg(chart: &Chart<'_>, size: (u32, u32)) -> String {
+pub(crate) fn to_svg(chart: &Chart, size: (u32, u32)) -> String {
     let scale = text_scale(size);
     let canvas = (f64::from(size.0) / scale, f64::from(size.1) / scale);
+    let end = |point: Option<&Point>| point.map_or(0, |p| p.timestamp);
+    let ends = (end(chart.points.first()), end(chart.points.last()));
+    let times = TimeScale::new(chart.axis, ends);
     svg::document(size, scale, |svg| {
-        let top = head::draw(svg, chart, canvas.0);
-        let area = Area::new(chart, canvas, top, scale);
-        area.draw_frame(svg);
-        area.draw_values(svg, chart.points);
-        area.draw_level(svg, chart.expected, EXPECTED);
-        if chart.upper.is_finite() {
-            area.draw_level(svg, chart.upper, UPPER);
-        }
+        let top = head::draw(svg, chart, &times, canvas.0);
+        let area = Area::new(chart, times, (canvas, scale), top);
+        layers::draw(svg, chart, &area);
     })
 }
 
@@ -72,122 +188,4 @@ pub(crate) fn to_svg(chart: &Chart<'_>, size: (u32, u32)) -> String {
 fn text_scale((width, height): (u32, u32)) -> f64 {
     let ratio = (f64::from(width) / 800.0).min(f64::from(height) / 400.0);
     ratio.sqrt().clamp(0.8, 2.5)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn points(values: impl IntoIterator<Item = (i64, f64)>) -> Vec<Point> {
-        let point = |(timestamp, value)| Point { timestamp, value };
-        values.into_iter().map(point).collect()
-    }
-
-    fn svg(id: &str, points: &[Point], upper: f64, size: (u32, u32)) -> String {
-        let chart = Chart {
-            series: &SeriesId::new(id).unwrap(),
-            version: Version::new(7).unwrap(),
-            points,
-            expected: points[0].value,
-            upper,
-            upper_is: "mean + 3σ",
-        };
-        to_svg(&chart, size)
-    }
-
-    /// Width, height, and how many pixels have which colour.
-    pub(super) fn pixels(png: &[u8]) -> (u32, u32, std::collections::HashMap<[u8; 3], usize>) {
-        let mut reader = ::png::Decoder::new(png).read_info().unwrap();
-        let mut data = vec![0; reader.output_buffer_size()];
-        let info = reader.next_frame(&mut data).unwrap();
-        let mut counts = std::collections::HashMap::new();
-        for pixel in data.chunks_exact(3) {
-            *counts.entry([pixel[0], pixel[1], pixel[2]]).or_default() += 1;
-        }
-        (info.width, info.height, counts)
-    }
-
-    #[test]
-    fn a_picture_has_its_size_all_its_colours_and_always_the_same_bytes() {
-        let data = points((0..100).map(|i| (1_693_459_200 + i * 60, (i % 10) as f64)));
-        for size in [(800, 400), (200, 4000), (4000, 200)] {
-            let svg = svg("s", &data, 15.0, size);
-            let png = to_png(&svg).unwrap();
-            assert_eq!(png, to_png(&svg).unwrap());
-            let (width, height, counts) = pixels(&png);
-            assert_eq!((width, height), size);
-            assert!(counts[&[255, 255, 255]] > (width * height / 2) as usize);
-            for color in [[0x1f, 0x77, 0xb4], [0x2c, 0xa0, 0x2c], [0xd6, 0x27, 0x28]] {
-                assert!(counts.get(&color) > Some(&20), "{size:?} {color:x?}");
-            }
-        }
-    }
-
-    #[test]
-    fn title_and_legend_say_what_is_drawn() {
-        let data = points((0..12_345).map(|i| (i, (i % 10) as f64)));
-        let wide = svg("sensor_01", &data, 15.25, (800, 400)).replace('\n', "");
-        for text in [
-            ">sensor_01<",
-            ">v7 · 12,345 points<",
-            ">values<",
-            ">mean 0<",
-            ">upper limit 15.25 (mean + 3σ)<",
-        ] {
-            assert!(wide.contains(text), "{text} in {wide}");
-        }
-        let narrow = svg(&"long ".repeat(40), &data, 15.25, (200, 200)).replace('\n', "");
-        assert!(
-            narrow.contains('…') && narrow.contains(">limit<"),
-            "{narrow}"
-        );
-    }
-
-    #[test]
-    fn an_infinite_limit_is_not_drawn() {
-        let data = points([(1, f64::MAX), (2, -f64::MAX), (3, 0.0)]);
-        let chart = svg("s", &data, f64::INFINITY, (800, 400));
-        assert!(!chart.contains("limit") && !chart.contains("inf") && !chart.contains("NaN"));
-        to_png(&chart).unwrap();
-    }
-
-    #[test]
-    fn a_million_points_are_as_little_to_draw_as_some_thousand() {
-        let data = points((0..1_000_000).map(|i| (i, (i * 7919 % 1000) as f64)));
-        assert!(svg("s", &data, 1500.0, (800, 400)).len() < 100_000);
-    }
-
-    #[test]
-    fn whatever_can_be_fitted_can_be_drawn() {
-        let values = [
-            0.0,
-            5e-324,
-            -1e-300,
-            1e-9,
-            1.0,
-            1e15,
-            1e300,
-            f64::MAX,
-            f64::MIN,
-        ];
-        let timestamps = [
-            i64::MIN,
-            -1,
-            0,
-            1_693_459_200,
-            1_693_459_200_000_000_000,
-            i64::MAX,
-        ];
-        for low in values {
-            for high in values.into_iter().filter(|high| *high != low) {
-                for (i, first) in timestamps.into_iter().enumerate() {
-                    for last in &timestamps[i..] {
-                        let data = points([(first, low), (first, high), (*last, low)]);
-                        let svg = svg("s", &data, high.max(low), (200, 200));
-                        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
-                    }
-                }
-            }
-        }
-    }
 }

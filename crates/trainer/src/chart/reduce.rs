@@ -1,34 +1,82 @@
-//! Reducing a line to what its pixels can show, so that a million points take as long to draw as a thousand.
+//! Reducing lines, bands and marks to what their pixels can show, so that a million points take as long to draw as a thousand.
 
-use contract::Point;
+use std::collections::BTreeMap;
 
-/// Where the line goes: fraction of the width, from 0 to 1, and value.
+use super::svg::Place;
+
+/// Where a line goes: fraction of the width, from 0 to 1, and value.
 pub(super) type Vertex = (f64, f64);
 
-/// The line through `points`, whose timestamps `at` places, for a picture of `columns` pixels.
+/// Where a band goes: fraction of the width, lower and upper value.
+pub(super) type Slice = (f64, f64, f64);
+
+/// `line`, from left to right, for a picture of `columns` pixels.
 ///
-/// Where there are too many points to tell apart, it goes through the middle of each column of pixels, from the first value
+/// Where there are too many vertices to tell apart, it goes through the middle of each column of pixels, from the first value
 /// to the lowest and the highest of that column and on to the last: that covers the same pixels.
-pub(super) fn reduce(points: &[Point], columns: usize, at: impl Fn(i64) -> f64) -> Vec<Vertex> {
-    if points.len() <= 4 * columns {
-        let vertices = points.iter().map(|p| (at(p.timestamp), p.value));
-        return vertices.collect();
+pub(super) fn reduce(line: impl ExactSizeIterator<Item = Vertex>, columns: usize) -> Vec<Vertex> {
+    if line.len() <= 4 * columns {
+        return line.collect();
     }
     let width = columns as f64;
-    let mut line = Vec::with_capacity(4 * columns);
+    let mut reduced = Vec::with_capacity(4 * columns);
     let mut current: Option<Column> = None;
-    for point in points {
-        let number = (at(point.timestamp) * width).floor();
+    for (at, value) in line {
+        let number = (at * width).floor();
         match &mut current {
-            Some(column) if column.number == number => column.add(point.value),
+            Some(column) if column.number == number => column.add(value),
             _ => {
-                let finished = current.replace(Column::new(number, point.value));
-                line.extend(finished.into_iter().flat_map(|c| c.vertices(width)));
+                let finished = current.replace(Column::new(number, value));
+                reduced.extend(finished.into_iter().flat_map(|c| c.vertices(width)));
             }
         }
     }
-    line.extend(current.into_iter().flat_map(|c| c.vertices(width)));
-    line
+    reduced.extend(current.into_iter().flat_map(|c| c.vertices(width)));
+    reduced
+}
+
+/// `band`, from left to right, for a picture of `columns` pixels: where there are too many slices to tell apart, each column
+/// of pixels has one, from the lowest to the highest value.
+pub(super) fn reduce_band(
+    band: impl ExactSizeIterator<Item = Slice>,
+    columns: usize,
+) -> Vec<Slice> {
+    if band.len() <= 2 * columns {
+        return band.collect();
+    }
+    let width = columns as f64;
+    let mut reduced: Vec<Slice> = Vec::with_capacity(columns);
+    for (at, lower, upper) in band {
+        let middle = ((at * width).floor() + 0.5) / width;
+        match reduced.last_mut() {
+            Some(column) if column.0 == middle => {
+                *column = (middle, column.1.min(lower), column.2.max(upper));
+            }
+            _ => reduced.push((middle, lower, upper)),
+        }
+    }
+    reduced
+}
+
+/// Of `marks` that would cover each other, being within the same square of `side`, the one of the highest rank; the first of
+/// equal ones. In the order of their ranks, so that the highest is drawn last.
+pub(super) fn thin<M, R: Ord>(
+    marks: impl IntoIterator<Item = (Place, M)>,
+    side: f64,
+    rank: impl Fn(&M) -> R,
+) -> Vec<(Place, M)> {
+    let mut squares: BTreeMap<(i64, i64), (Place, M)> = BTreeMap::new();
+    for (place, mark) in marks {
+        let square = |at: f64| (at / side).floor() as i64;
+        let square = (square(place.0), square(place.1));
+        match squares.get(&square) {
+            Some((_, other)) if rank(other) >= rank(&mark) => {}
+            _ => drop(squares.insert(square, (place, mark))),
+        }
+    }
+    let mut kept: Vec<_> = squares.into_values().collect();
+    kept.sort_by_key(|(_, mark)| rank(mark));
+    kept
 }
 
 /// The values in one column of pixels.
@@ -83,51 +131,69 @@ impl Column {
 mod tests {
     use super::*;
 
-    fn at(timestamp: i64) -> f64 {
-        timestamp as f64 / 8_192.0
+    fn line(n: i32) -> impl ExactSizeIterator<Item = Vertex> {
+        (0..n).map(move |i| (f64::from(i) / f64::from(n), f64::from(i * 7919 % 1000)))
     }
 
     #[test]
     fn each_column_keeps_its_ends_and_extremes() {
-        let points: Vec<Point> = (0..8_192)
-            .map(|timestamp| Point {
-                timestamp,
-                value: (timestamp * 7919 % 1000) as f64,
-            })
-            .collect();
-        let line = reduce(&points, 64, at);
-        assert!(line.len() <= 4 * 64 && line.is_sorted_by_key(|v| v.0));
-        let columns: Vec<&[Vertex]> = line.chunk_by(|a, b| a.0 == b.0).collect();
+        let reduced = reduce(line(8_192), 64);
+        assert!(reduced.len() <= 4 * 64 && reduced.is_sorted_by_key(|v| v.0));
+        let columns: Vec<&[Vertex]> = reduced.chunk_by(|a, b| a.0 == b.0).collect();
         assert_eq!(columns.len(), 64);
-        for (column, all) in columns.iter().zip(points.chunks(128)) {
-            let low = all.iter().map(|p| p.value).fold(f64::MAX, f64::min);
-            let high = all.iter().map(|p| p.value).fold(f64::MIN, f64::max);
+        let all: Vec<f64> = line(8_192).map(|v| v.1).collect();
+        for (column, all) in columns.iter().zip(all.chunks(128)) {
+            let low = all.iter().copied().fold(f64::MAX, f64::min);
+            let high = all.iter().copied().fold(f64::MIN, f64::max);
             let values: Vec<f64> = column.iter().map(|v| v.1).collect();
             assert!(values.contains(&low) && values.contains(&high));
-            assert_eq!(values.first(), all.first().map(|p| &p.value));
-            assert_eq!(values.last(), all.last().map(|p| &p.value));
+            assert_eq!(values.first(), all.first());
+            assert_eq!(values.last(), all.last());
         }
     }
 
     #[test]
-    fn few_points_are_kept_as_they_are() {
-        let points = [3.0, 1.0, 2.0].map(|value| Point {
-            timestamp: 4_096,
-            value,
-        });
-        assert_eq!(
-            reduce(&points, 600, at),
-            [(0.5, 3.0), (0.5, 1.0), (0.5, 2.0)]
-        );
+    fn few_vertices_are_kept_as_they_are() {
+        let few = [(0.5, 3.0), (0.5, 1.0), (0.5, 2.0)];
+        assert_eq!(reduce(few.into_iter(), 600), few);
+        let few = [(0.5, 3.0, f64::INFINITY), (0.6, 1.0, 2.0)];
+        assert_eq!(reduce_band(few.into_iter(), 600), few);
     }
 
     #[test]
     fn a_million_points_at_one_instant_become_a_few() {
-        let point = |i: i32| Point {
-            timestamp: 4_096,
-            value: f64::from(i % 1000),
-        };
-        let points: Vec<Point> = (0..1_000_000).map(point).collect();
-        assert!(reduce(&points, 600, at).len() <= 4);
+        let values = (0..1_000_000).map(|i| f64::from(i % 1000));
+        assert!(reduce(values.clone().map(|v| (0.5, v)), 600).len() <= 4);
+        let band = reduce_band(values.map(|v| (0.5, -v, v)), 600);
+        assert_eq!(band.len(), 1);
+        assert_eq!((band[0].1, band[0].2), (-999.0, 999.0));
+    }
+
+    #[test]
+    fn a_band_keeps_its_widest_extent_in_each_column() {
+        let slices = line(8_192).map(|(at, value)| (at, value - 7.0, value + 7.0));
+        let band = reduce_band(slices.collect::<Vec<_>>().into_iter(), 64);
+        assert_eq!(band.len(), 64);
+        let all: Vec<f64> = line(8_192).map(|v| v.1).collect();
+        for (slice, all) in band.iter().zip(all.chunks(128)) {
+            let low = all.iter().copied().fold(f64::MAX, f64::min);
+            let high = all.iter().copied().fold(f64::MIN, f64::max);
+            assert_eq!((slice.1, slice.2), (low - 7.0, high + 7.0));
+        }
+    }
+
+    #[test]
+    fn the_highest_mark_of_a_square_stays_and_is_drawn_last() {
+        let marks = [
+            ((0.0, 0.0), 1),
+            ((3.0, 3.0), 2),
+            ((1.0, 1.0), 2),
+            ((4.0, 0.0), 3),
+            ((0.0, 9.0), 1),
+        ];
+        assert_eq!(
+            thin(marks, 4.0, |rank| *rank),
+            [((0.0, 9.0), 1), ((3.0, 3.0), 2), ((4.0, 0.0), 3)]
+        );
     }
 }

@@ -6,9 +6,11 @@ use plotters::{
     backend::SVGBackend,
     coord::Shift,
     drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea},
-    element::{Circle, DashedPathElement, Drawable, PathElement, PointCollection, Text},
+    element::{
+        Circle, DashedPathElement, Drawable, PathElement, PointCollection, Polygon, Rectangle, Text,
+    },
     style::{
-        Color, IntoFont, RGBColor, TextStyle, WHITE,
+        Color, IntoFont, RGBColor, ShapeStyle, TextStyle, WHITE,
         text_anchor::{HPos, Pos, VPos},
     },
 };
@@ -24,6 +26,14 @@ pub(super) struct Stroke {
     pub(super) color: RGBColor,
     pub(super) width: f64,
     pub(super) dashed: bool,
+}
+
+/// How a surface looks.
+#[derive(Clone, Copy)]
+pub(super) struct Fill {
+    pub(super) color: RGBColor,
+    /// From 0, nothing, to 1.
+    pub(super) opacity: f64,
 }
 
 /// How a text looks.
@@ -88,11 +98,28 @@ impl<'a> Svg<'a> {
     }
 
     pub(super) fn dot(&self, center: Place, radius: f64, color: RGBColor) {
-        self.draw(&Circle::new(
-            self.place(center),
-            self.length(radius),
-            color.filled(),
-        ));
+        self.circle(center, radius, color.filled());
+    }
+
+    pub(super) fn ring(&self, center: Place, radius: f64, stroke: Stroke) {
+        let style = stroke.color.stroke_width(self.length(stroke.width));
+        self.circle(center, radius, style);
+    }
+
+    fn circle(&self, center: Place, radius: f64, style: ShapeStyle) {
+        let (center, radius) = (self.place(center), self.length(radius));
+        self.draw(&Circle::new(center, radius, style));
+    }
+
+    pub(super) fn polygon(&self, places: impl IntoIterator<Item = Place>, fill: Fill) {
+        let places: Vec<_> = places.into_iter().map(|place| self.place(place)).collect();
+        self.draw(&Polygon::new(places, fill.color.mix(fill.opacity)));
+    }
+
+    pub(super) fn rectangle(&self, corner: Place, opposite: Place, fill: Fill) {
+        let corners = [self.place(corner), self.place(opposite)];
+        let style = fill.color.mix(fill.opacity).filled();
+        self.draw(&Rectangle::new(corners, style));
     }
 
     /// A text whose baseline is at `y`.

@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
 
-use super::axis::{self, Tick};
+use super::{
+    axis::{self, Tick},
+    duration,
+};
 
-const SECOND: i128 = 1_000_000_000;
-const MINUTE: i128 = 60 * SECOND;
-const HOUR: i128 = 60 * MINUTE;
-const DAY: i128 = 24 * HOUR;
+pub(super) const SECOND: i128 = 1_000_000_000;
+pub(super) const MINUTE: i128 = 60 * SECOND;
+pub(super) const HOUR: i128 = 60 * MINUTE;
+pub(super) const DAY: i128 = 24 * HOUR;
 
 /// Maps timestamps to fractions of the axis.
 #[derive(Clone, Copy, Debug)]
@@ -42,9 +45,9 @@ const PADDING: f64 = 0.02;
 const PARTS: i128 = 1000;
 
 impl TimeScale {
-    /// The scale for timestamps from `first` to `last`.
-    pub(super) fn new(first: i64, last: i64) -> Self {
-        let unit = date_unit(first, last);
+    /// The scale of an axis from `first` to `last`, both included, for `points` that lie within it.
+    pub(super) fn new((first, last): (i64, i64), points: (i64, i64)) -> Self {
+        let unit = date_unit(points).filter(|unit| are_dates((first, last), *unit));
         let parts = unit.unwrap_or(PARTS);
         let (low, high) = (i128::from(first) * parts, i128::from(last) * parts);
         let padding = match high - low {
@@ -67,6 +70,12 @@ impl TimeScale {
     /// Whether timestamps are shown as dates.
     pub(super) fn has_dates(&self) -> bool {
         self.has_dates
+    }
+
+    /// `length`, in the unit of the timestamps, in words; `None` where that unit is not known.
+    pub(super) fn words(&self, length: i64) -> Option<String> {
+        let nanoseconds = i128::from(length) * self.parts;
+        self.has_dates.then(|| duration::words(nanoseconds))?
     }
 
     /// Where `timestamp` lies, from 0 to 1.
@@ -108,7 +117,7 @@ impl TimeScale {
     fn date_ticks(&self, room: impl Fn(&str) -> f64) -> Vec<TimeTick> {
         let span = (self.high - self.low) as f64;
         let fits = |step: &Step| span / step.length() as f64 * room(step.widest_label()) <= 1.0;
-        let step = Step::all().find(fits).unwrap_or(Step::Months(1200));
+        let step = Step::all().find(fits).unwrap_or(Step::Months(24_000));
         let mut ticks: Vec<TimeTick> = Vec::new();
         for instant in step.instants(self.low, self.high) {
             let Some(date) = date(instant) else { continue };
@@ -159,14 +168,31 @@ fn drop_overlapping(ticks: &mut [TimeTick], room: impl Fn(&str) -> f64) {
 /// The unit in which all timestamps from `first` to `last` are dates between 1973 and 2286, as nanoseconds.
 ///
 /// Those spans do not meet for seconds, ms, µs and ns, so that a timestamp has at most one unit.
-fn date_unit(first: i64, last: i64) -> Option<i128> {
+fn date_unit((first, last): (i64, i64)) -> Option<i128> {
+    let plausible = 100_000_000..10_000_000_000;
     [SECOND, SECOND / 1_000, SECOND / 1_000_000, 1]
         .into_iter()
-        .find(|unit| {
-            let seconds = |timestamp| i128::from(timestamp) * unit / SECOND;
-            let plausible = 100_000_000..10_000_000_000;
-            plausible.contains(&seconds(first)) && plausible.contains(&seconds(last))
+        .find(|&unit| {
+            [first, last]
+                .map(|t| seconds(t, unit))
+                .iter()
+                .all(|s| plausible.contains(s))
         })
+}
+
+/// Whether an axis from `first` to `last` lies within the years 1 to 9999: one that was asked for may reach far beyond its
+/// points.
+fn are_dates((first, last): (i64, i64), unit: i128) -> bool {
+    let years_1_to_9999 = -62_135_596_800..253_402_300_800;
+    [first, last]
+        .map(|t| seconds(t, unit))
+        .iter()
+        .all(|s| years_1_to_9999.contains(s))
+}
+
+/// Whole seconds since 1970.
+fn seconds(timestamp: i64, unit: i128) -> i128 {
+    i128::from(timestamp) * unit / SECOND
 }
 
 fn date(instant: i128) -> Option<DateTime<Utc>> {
@@ -197,7 +223,10 @@ impl Step {
             .chain(minutes)
             .chain(hours)
             .chain(days);
-        let months = [1, 2, 3, 6, 12, 24, 60, 120, 240, 600].map(Self::Months);
+        let months = [
+            1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 2400, 6000, 12_000,
+        ]
+        .map(Self::Months);
         times.map(Self::Time).chain(months)
     }
 
@@ -277,7 +306,7 @@ mod tests {
     /// An axis 700 wide with letters 7 wide.
     fn ticks(first: i64, last: i64) -> Vec<TimeTick> {
         let room = |label: &str| (label.chars().count() as f64 * 7.0 + 20.0) / 700.0;
-        TimeScale::new(first, last).ticks(room)
+        TimeScale::new((first, last), (first, last)).ticks(room)
     }
 
     fn labels(ticks: &[TimeTick]) -> Vec<&str> {
@@ -346,9 +375,22 @@ mod tests {
     }
 
     #[test]
+    fn an_axis_may_reach_beyond_its_dates() {
+        let room = |label: &str| (label.chars().count() as f64 * 7.0 + 20.0) / 700.0;
+        let points = (AUG_31_2023, AUG_31_2023 + 60);
+        let ticks = |axis| TimeScale::new(axis, points).ticks(room);
+        let since_1970 = ticks((0, AUG_31_2023));
+        assert_eq!(labels(&since_1970)[..2], ["1970", "1975"]);
+        let all_years = ticks((-62_135_596_800, 253_402_300_799));
+        assert_eq!(labels(&all_years)[1..3], ["1000", "2000"]);
+        let beyond = ticks((i64::MIN, i64::MAX));
+        assert_eq!(labels(&beyond)[1..3], ["−6e18", "−4e18"]);
+    }
+
+    #[test]
     fn equal_timestamps_lie_in_the_middle() {
         for timestamp in [0, 7, i64::MAX, i64::MIN, AUG_31_2023] {
-            let scale = TimeScale::new(timestamp, timestamp);
+            let scale = TimeScale::new((timestamp, timestamp), (timestamp, timestamp));
             assert_eq!(scale.at(timestamp), 0.5);
             assert!(!ticks(timestamp, timestamp).is_empty());
         }

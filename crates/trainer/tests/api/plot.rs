@@ -48,6 +48,33 @@ async fn the_newest_version_is_drawn_unless_another_is_asked_for() -> anyhow::Re
 }
 
 #[tokio::test]
+async fn what_the_model_holds_to_be_normal_and_the_anomalies_are_drawn() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
+    let values: Vec<i32> = (0..100).map(|i| if i == 70 { 50 } else { i % 5 }).collect();
+    let timestamps: Vec<i64> = (0..100).collect();
+    let body = json!({"timestamps": timestamps, "values": values, "detector": "sigma"});
+    fixture.fit("s", &body.to_string()).await?;
+    fixture.store_points(1).await?;
+    let whole = fixture.get("/plot?series_id=s&format=svg").await?;
+    let whole = std::str::from_utf8(&whole.body)?;
+    for part in ["<polygon", "normal up to", "1 anomaly", "· sigma"] {
+        assert!(whole.contains(part), "{part} in {whole}");
+    }
+    let part = fixture
+        .get("/plot?series_id=s&format=svg&from=10&to=69")
+        .await?;
+    let part = std::str::from_utf8(&part.body)?;
+    assert!(part.contains("60 of 100 points") && !part.contains("anomal"));
+    let none = fixture.get("/plot?series_id=s&from=100").await?.refusal()?;
+    let detail = "There are no points between from and to";
+    assert_eq!(
+        none,
+        (404, "no_points_in_range".to_owned(), detail.to_owned())
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_id_of_a_series_cannot_break_out_of_its_title() -> anyhow::Result<()> {
     let fixture = Fixture::new().await?;
     fixture
@@ -86,6 +113,9 @@ async fn what_is_not_there_is_404_and_what_is_asked_wrongly_is_named() -> anyhow
         "height=x",
         "format=gif",
         "width=300&width=300",
+        "from=1.5",
+        "to=now",
+        "from=3&to=2",
     ] {
         let refused = fixture.get(&format!("/plot?series_id=s&{name}")).await?;
         let (status, code, detail) = refused.refusal()?;
