@@ -1,23 +1,30 @@
 //! The command line.
 
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+mod options;
+mod registry;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use contract::{SeriesId, Version};
+use contract::{SeriesId, Train, VersionRef};
 
-use crate::{client::BaseUrl, timestamp::Stamp};
+use self::options::{finite, train};
+pub(crate) use self::{
+    options::{FitOptionArgs, JudgeArgs},
+    registry::{
+        DeleteArgs, ExportArgs, ImportArgs, ModelsArgs, PromoteArgs, RollbackArgs, SeriesArgs,
+    },
+};
+use crate::{http::BaseUrl, timestamp::Stamp};
 
 const EXIT_CODES: &str = "\
 Exit status: 0 done; 1 the platform refused, failed or was not reached, or the result could not be written; \
-2 the command line or the file is wrong, and nothing was sent.";
+2 the command line or the file is wrong, or a question was not answered with yes, and nothing was changed.";
 
 /// The heading of the options that every command takes.
 const EVERYWHERE: &str = "Options of every command";
 
-/// Trains, asks and looks at an anomaly detection platform over HTTP.
+/// Trains, asks, looks at and manages an anomaly detection platform over HTTP.
 #[derive(Debug, Parser)]
 #[command(name = "anomaly", version, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -41,12 +48,28 @@ pub struct Cli {
 pub(crate) enum Command {
     /// Fit a new version of a series on the points of a CSV file.
     Fit(FitArgs),
-    /// Ask whether one point is an anomaly.
+    /// Ask whether one point is an anomaly, and why.
     Predict(PredictArgs),
-    /// Fit on the first part of a CSV file and predict every later row: what the platform would have said.
+    /// Find the anomalies in a CSV file: fit on the first part of it, judge every later row in turn. Nothing is kept.
+    Detect(DetectArgs),
+    /// Fit a series on the first part of a CSV file and predict every later row: what the platform would have said.
     Replay(ReplayArgs),
-    /// Save the plot of a version: its training points, their mean and the limit.
+    /// Save the plot of a version: its training points, what it expects and its limits.
     Plot(PlotArgs),
+    /// List the series.
+    Series(SeriesArgs),
+    /// List the models of a series, and which of them judges.
+    Models(ModelsArgs),
+    /// Give a version an alias; as champion it judges from now on.
+    Promote(PromoteArgs),
+    /// Have the version judge again that judged before the last promotion.
+    Rollback(RollbackArgs),
+    /// Save a model as a file.
+    Export(ExportArgs),
+    /// Make a saved model the next version of a series.
+    Import(ImportArgs),
+    /// Delete a model or a whole series, with its training points.
+    Delete(DeleteArgs),
     /// Show the figures of the platform.
     Health,
     /// Say whether the service at --url takes requests: exit 0 if it does, 1 if not, within two seconds.
@@ -60,6 +83,8 @@ pub(crate) struct FitArgs {
     pub(crate) series: SeriesId,
     #[command(flatten)]
     pub(crate) csv: CsvArgs,
+    #[command(flatten)]
+    pub(crate) options: FitOptionArgs,
 }
 
 /// A file of points and how to read it.
@@ -67,6 +92,13 @@ pub(crate) struct FitArgs {
 pub(crate) struct CsvArgs {
     /// CSV file whose first line names the columns; `-` for standard input.
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+}
+
+/// How to read a file of points.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FormArgs {
     /// Column with the timestamps: integers, seconds with a fraction, `YYYY-MM-DD HH:MM:SS[.fff]` (UTC), or RFC 3339
     /// [default: timestamp, time, date, datetime, ts, ds or t; without one, rows are counted from 0].
     #[arg(long, value_name = "NAME")]
@@ -84,12 +116,40 @@ pub(crate) struct PredictArgs {
     /// The series to ask.
     #[arg(value_parser = SeriesId::new)]
     pub(crate) series: SeriesId,
-    /// Time of the point, in the forms that files may use [default: now, in seconds].
+    /// Time of the point, in the forms that files may use [default: now, in seconds; with a --context that has no times,
+    /// the row after its last].
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) timestamp: Option<Stamp>,
     /// Value of the point.
     #[arg(long, allow_hyphen_values = true, value_parser = finite)]
     pub(crate) value: f64,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    /// The version to ask, or an alias [default: the one that serves].
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<VersionRef>,
+    /// CSV file with the points before this one: the last 2,048 of them are sent along, so that shapes and changes are seen.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) context: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DetectArgs {
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
+    /// How much to fit on: a fraction of the rows (0.15), 750 rows at most, or a number of rows (600).
+    #[arg(long, default_value = "0.15", value_name = "PART", value_parser = train)]
+    pub(crate) train: Train,
+    #[command(flatten)]
+    pub(crate) options: FitOptionArgs,
+    /// Smallest distance from what is expected that counts, in the unit of the values.
+    #[arg(long, value_name = "DISTANCE", value_parser = options::distance)]
+    pub(crate) min_deviation: Option<f64>,
+    /// Save a plot of the judged series here: PNG, or SVG if the name says so.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -100,8 +160,13 @@ pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) csv: CsvArgs,
     /// How much to fit on: a fraction of the rows (0.15) or a number of rows (600).
-    #[arg(long, default_value = "0.15", value_name = "PART")]
+    #[arg(long, default_value = "0.15", value_name = "PART", value_parser = train)]
     pub(crate) train: Train,
+    #[command(flatten)]
+    pub(crate) options: FitOptionArgs,
+    /// Points before each row that are sent along with it, so that shapes and changes are seen; the rows must be sorted by time.
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=512))]
+    pub(crate) context: u16,
     /// Save the plot of the part fitted on here: PNG, or SVG if the name says so.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
@@ -115,9 +180,9 @@ pub(crate) struct PlotArgs {
     /// The series to draw.
     #[arg(value_parser = SeriesId::new)]
     pub(crate) series: SeriesId,
-    /// The version to draw [default: the newest].
+    /// The version to draw, or an alias [default: the one that serves].
     #[arg(long)]
-    pub(crate) version: Option<Version>,
+    pub(crate) version: Option<VersionRef>,
     /// Where to save it; `-` for standard output [default: SERIES.png, or .svg].
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -155,46 +220,6 @@ impl PlotFormat {
     }
 }
 
-/// How much of a file to fit on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Train {
-    /// This part of the rows, above 0 and under 1.
-    Fraction(f64),
-    /// This many rows, from 1 up.
-    Rows(usize),
-}
-
-impl Train {
-    /// How many of `rows` that is, rounded down.
-    pub(crate) fn rows_of(self, rows: usize) -> usize {
-        match self {
-            // Exact: the rows of a file that fits in memory are far below 2^53.
-            Self::Fraction(fraction) => (rows as f64 * fraction) as usize,
-            Self::Rows(rows) => rows,
-        }
-    }
-}
-
-impl FromStr for Train {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "must be a fraction between 0 and 1, or a number of rows";
-        match (text.parse::<usize>(), text.parse::<f64>()) {
-            (Ok(rows), _) if rows > 0 => Ok(Self::Rows(rows)),
-            (Err(_), Ok(fraction)) if fraction > 0.0 && fraction < 1.0 => {
-                Ok(Self::Fraction(fraction))
-            }
-            _ => Err(FORM),
-        }
-    }
-}
-
-fn finite(text: &str) -> Result<f64, &'static str> {
-    let value: f64 = text.parse().map_err(|_| "not a number")?;
-    value.is_finite().then_some(value).ok_or("not finite")
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -204,17 +229,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn train_is_a_fraction_or_a_number_of_rows() {
-        assert_eq!("0.15".parse(), Ok(Train::Fraction(0.15)));
-        assert_eq!("3".parse(), Ok(Train::Rows(3)));
-        for text in ["0", "1.0", "1.5", "0.0", "-1", "nan", "inf", "15%", ""] {
-            assert!(text.parse::<Train>().is_err(), "{text}");
-        }
-        assert_eq!(Train::Fraction(0.15).rows_of(4032), 604);
-        assert_eq!(Train::Rows(7).rows_of(3), 7);
     }
 
     #[test]

@@ -1,51 +1,42 @@
 //! Anomalies that follow each other, as one thing.
 
-use contract::Point;
+use contract::{Point, Severity, VerdictReply};
 
 /// Anomalies that follow each other without a normal point in between.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Episode {
     /// The first.
     pub(crate) first: Point,
     /// The last.
     pub(crate) last: Point,
-    /// The one furthest from what is normal; the earliest of these.
+    /// The most severe one, and of these the one with the highest score; the earliest of those.
     pub(crate) peak: Point,
     /// How many.
     pub(crate) points: usize,
+    /// How severe the peak is.
+    pub(crate) severity: Severity,
+    /// Why the peak is an anomaly.
+    pub(crate) reason: String,
+    /// The score of the peak.
+    score: f64,
 }
 
-/// Joins anomalies to episodes while points come in.
-#[derive(Debug)]
+/// Joins anomalies to episodes while verdicts come in.
+#[derive(Debug, Default)]
 pub(crate) struct Episodes {
-    /// What values are usually around.
-    centre: f64,
     open: Option<Episode>,
 }
 
 impl Episodes {
-    /// For a series whose values are usually around `centre`.
-    pub(crate) fn around(centre: f64) -> Self {
-        Self { centre, open: None }
-    }
-
-    /// Takes the next point; returns the episode that it ends, if it does.
-    pub(crate) fn push(&mut self, point: Point, anomaly: bool) -> Option<Episode> {
-        if !anomaly {
+    /// Takes the verdict on the next point; returns the episode that it ends, if it does.
+    pub(crate) fn push(&mut self, point: Point, verdict: VerdictReply) -> Option<Episode> {
+        if !verdict.anomaly {
             return self.open.take();
         }
-        let episode = self.open.get_or_insert(Episode {
-            first: point,
-            last: point,
-            peak: point,
-            points: 0,
-        });
-        let distance = |p: Point| (p.value - self.centre).abs();
-        if distance(point) > distance(episode.peak) {
-            episode.peak = point;
+        match &mut self.open {
+            Some(episode) => episode.go_on(point, verdict),
+            None => self.open = Some(Episode::begin(point, verdict)),
         }
-        episode.last = point;
-        episode.points += 1;
         None
     }
 
@@ -55,40 +46,97 @@ impl Episodes {
     }
 }
 
+impl Episode {
+    fn begin(point: Point, verdict: VerdictReply) -> Self {
+        Self {
+            first: point,
+            last: point,
+            peak: point,
+            points: 1,
+            severity: verdict.severity,
+            reason: verdict.reason,
+            score: verdict.score,
+        }
+    }
+
+    fn go_on(&mut self, point: Point, verdict: VerdictReply) {
+        self.last = point;
+        self.points += 1;
+        if (verdict.severity, verdict.score) > (self.severity, self.score) {
+            self.peak = point;
+            self.severity = verdict.severity;
+            self.reason = verdict.reason;
+            self.score = verdict.score;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use contract::{DetectorName, Direction};
+
     use super::*;
 
-    fn episodes(values: &[f64]) -> Vec<(i64, i64, f64, usize)> {
-        let mut episodes = Episodes::around(0.0);
+    /// Values over 10 are anomalies, and from 20 on severe ones; the score says how far over they are, but not beyond 15.
+    fn verdict(value: f64) -> VerdictReply {
+        let severity = match value {
+            20.0.. => Severity::High,
+            10.0.. => Severity::Low,
+            _ => Severity::None,
+        };
+        VerdictReply {
+            anomaly: severity > Severity::None,
+            score: value.min(15.0) / 20.0,
+            severity,
+            p_value: 0.5,
+            expected: None,
+            lower: None,
+            upper: Some(10.0),
+            direction: Direction::Above,
+            reason: format!("it is {value}"),
+            detector: DetectorName::Sigma,
+        }
+    }
+
+    fn episodes(values: &[f64]) -> Vec<(i64, i64, String, usize)> {
+        let mut episodes = Episodes::default();
         let mut found = Vec::new();
-        for (timestamp, value) in (0..).zip(values) {
-            let point = Point {
-                timestamp,
-                value: *value,
-            };
-            found.extend(episodes.push(point, value.abs() > 10.0));
+        for (timestamp, value) in (0..).zip(values.iter().copied()) {
+            found.extend(episodes.push(Point { timestamp, value }, verdict(value)));
         }
         found.extend(episodes.finish());
-        let seen = |e: &Episode| (e.first.timestamp, e.last.timestamp, e.peak.value, e.points);
+        let seen = |e: &Episode| {
+            assert_eq!(e.reason, format!("it is {}", e.peak.value));
+            let (first, last) = (e.first.timestamp, e.last.timestamp);
+            (
+                first,
+                last,
+                format!("{} {}", e.severity, e.peak.value),
+                e.points,
+            )
+        };
         found.iter().map(seen).collect()
     }
 
     #[test]
-    fn anomalies_in_a_row_are_one_episode() {
+    fn anomalies_in_a_row_are_one_episode_with_the_reason_of_its_peak() {
         assert_eq!(
-            episodes(&[1.0, 11.0, 13.0, 12.0, 1.0, -20.0, 15.0, 2.0, 3.0]),
-            [(1, 3, 13.0, 3), (5, 6, -20.0, 2)]
+            episodes(&[1.0, 11.0, 13.0, 12.0, 1.0, 16.0, 20.0, 21.0, 3.0]),
+            [
+                (1, 3, "low 13".to_owned(), 3),
+                (5, 7, "high 20".to_owned(), 3)
+            ]
         );
     }
 
     #[test]
     fn episodes_at_both_ends_count() {
+        let low = |value: i32| format!("low {value}");
         assert_eq!(
             episodes(&[11.0, 0.0, 12.0]),
-            [(0, 0, 11.0, 1), (2, 2, 12.0, 1)]
+            [(0, 0, low(11), 1), (2, 2, low(12), 1)]
         );
-        assert_eq!(episodes(&[11.0, 12.0]), [(0, 1, 12.0, 2)]);
+        assert_eq!(episodes(&[11.0, 12.0]), [(0, 1, low(12), 2)]);
         assert_eq!(episodes(&[1.0]), []);
     }
 }

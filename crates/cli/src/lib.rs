@@ -1,13 +1,17 @@
-//! The `anomaly` command: fits series from CSV files, predicts points, replays files, saves plots, shows health.
+//! The `anomaly` command: fits series from CSV files, predicts points, finds what is unusual in files, manages models.
 //!
-//! Every command is one function in `commands`, but `replay` has a file of its own; `client` speaks HTTP, `series_file` reads CSV,
-//! `ordered` keeps several requests under way, and `render` writes what a person reads. Results go to standard output, all else to
-//! standard error.
+//! Every command is one function: those that look after series and models in `manage`, `detect` and `replay` in files of their
+//! own, the others in `commands`. `http` sends and reads, `client` knows the routes, `series_file` reads CSV, `ordered` keeps
+//! several requests under way, and `render` writes what a person reads. Results go to standard output, all else to standard error.
 
 mod args;
 mod client;
 mod commands;
+mod context;
+mod detect;
 mod episode;
+mod http;
+mod manage;
 mod ordered;
 mod progress;
 mod render;
@@ -24,7 +28,7 @@ pub use args::Cli;
 pub enum Error {
     /// The platform refused the request, or gave no answer that can be used.
     #[error(transparent)]
-    Client(#[from] client::ClientError),
+    Client(#[from] http::ClientError),
     /// The file of points cannot be used; nothing was sent.
     #[error(transparent)]
     File(#[from] series_file::FileError),
@@ -42,8 +46,24 @@ pub enum Error {
         /// Time of the point.
         time: String,
         /// What went wrong.
-        source: client::ClientError,
+        source: http::ClientError,
     },
+    /// The file has more points than the platform takes in one request.
+    #[error(
+        "{points} points are more than the platform takes in one call (MAX_BODY_BYTES there says how much): {source}"
+    )]
+    TooManyPoints {
+        /// Points in the file.
+        points: usize,
+        /// What the platform said.
+        source: http::ClientError,
+    },
+    /// Someone would have to confirm, and there is no terminal to ask on; nothing was changed.
+    #[error("this deletes for good: confirm with --yes, there is no terminal to ask on")]
+    NobodyToAsk,
+    /// Someone was asked and did not say yes; nothing was changed.
+    #[error("nothing was deleted")]
+    NotConfirmed,
     /// A result could not be written.
     #[error("cannot write {to}: {source}")]
     Output {
@@ -55,11 +75,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the process ends with: 2 when the command line or the file is wrong, 1 when the platform or the output failed.
+    /// What the process ends with: 2 when the command line or the file is wrong or nobody said yes, 1 when the platform or the
+    /// output failed.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::File(_) | Self::NothingLeft { .. } => 2,
-            Self::Client(_) | Self::Replay { .. } | Self::Output { .. } => 1,
+            Self::File(_) | Self::NothingLeft { .. } | Self::NobodyToAsk | Self::NotConfirmed => 2,
+            Self::Client(_)
+            | Self::Replay { .. }
+            | Self::TooManyPoints { .. }
+            | Self::Output { .. } => 1,
         }
     }
 

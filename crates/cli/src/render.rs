@@ -1,19 +1,21 @@
 //! What a person reads.
 
+pub(crate) mod detection;
+pub(crate) mod health;
+pub(crate) mod registry;
+mod table;
+
 use std::{
     collections::BTreeMap,
     io::{self, Write},
     time::Duration,
 };
 
-use contract::{FitReply, HealthReply, Point, PredictReply, SeriesId, Status};
+use contract::{FitReply, Point, PredictReply, VerdictReply};
 
 use crate::{episode::Episode, timestamp::Clock};
 
-/// Series listed in the table of a health check.
-const BUSIEST: usize = 10;
-
-/// What a fit made: the series, its new version, how many points, and from when to when.
+/// What a fit made: the series, its new version, by what, on how many points, and from when to when.
 pub(crate) fn fitted(
     out: &mut impl Write,
     reply: &FitReply,
@@ -22,9 +24,10 @@ pub(crate) fn fitted(
 ) -> io::Result<()> {
     write!(
         out,
-        "{}: {} fitted on {}",
+        "{}: {} fitted by {} on {}",
         reply.series_id,
         reply.version,
+        reply.detector,
         count(reply.points_used, "point")
     )?;
     let times = points.iter().map(|p| p.timestamp);
@@ -35,47 +38,73 @@ pub(crate) fn fitted(
     warnings(out, &reply.warnings)
 }
 
-/// The verdict on one point.
-pub(crate) fn verdict(
-    out: &mut impl Write,
-    series: &SeriesId,
-    value: f64,
-    time: &str,
-    reply: &PredictReply,
-) -> io::Result<()> {
-    let word = if reply.verdict.anomaly {
-        "ANOMALY"
-    } else {
-        "normal"
+/// The verdict on `subject`, which names a point.
+pub(crate) fn verdict(out: &mut impl Write, subject: &str, reply: &PredictReply) -> io::Result<()> {
+    let (verdict, version) = (&reply.verdict, reply.model_version);
+    let word = match verdict.anomaly {
+        true => format!("ANOMALY ({})", verdict.severity),
+        false => "normal".to_owned(),
     };
-    let version = reply.model_version;
+    writeln!(out, "{subject} is {word} to model {version}")?;
+    writeln!(out, "  {}", verdict.reason)?;
     writeln!(
         out,
-        "{series}: {value} at {time} is {word} to model {version}"
+        "  {}; p-value {}, score {}, direction {}, detector {}",
+        band(verdict),
+        short(verdict.p_value),
+        short(verdict.score),
+        verdict.direction,
+        verdict.detector
     )?;
     warnings(out, &reply.warnings)
 }
 
-fn warnings(out: &mut impl Write, warnings: &[String]) -> io::Result<()> {
+/// What was expected, and what would have been normal.
+fn band(verdict: &VerdictReply) -> String {
+    let expected = match verdict.expected {
+        Some(value) => format!("expected {}", short(value)),
+        None => "nothing expected".to_owned(),
+    };
+    match (verdict.lower, verdict.upper) {
+        (Some(lower), Some(upper)) => {
+            format!(
+                "{expected}, normal from {} to {}",
+                short(lower),
+                short(upper)
+            )
+        }
+        (Some(lower), None) => format!("{expected}, normal from {} up", short(lower)),
+        (None, Some(upper)) => format!("{expected}, normal up to {}", short(upper)),
+        (None, None) => format!("{expected}, no limits"),
+    }
+}
+
+pub(crate) fn warnings(out: &mut impl Write, warnings: &[String]) -> io::Result<()> {
     warnings
         .iter()
         .try_for_each(|warning| writeln!(out, "warning: {warning}"))
 }
 
-/// One line for anomalies in a row.
+/// One line for anomalies in a row, and one for the reason of the most severe.
 pub(crate) fn episode(out: &mut impl Write, episode: &Episode, clock: Clock) -> io::Result<()> {
     let time = |point: Point| clock.show(point.timestamp);
+    let (points, severity) = (episode.points, episode.severity);
     let value = episode.peak.value;
-    if episode.points == 1 {
+    if points == 1 {
         let first = time(episode.first);
-        return writeln!(out, "  {first:<41}     1 point   value {value}");
+        writeln!(
+            out,
+            "  {first:<41}     1 point   {severity:<8}  value {value}"
+        )?;
+    } else {
+        let span = format!("{} – {}", time(episode.first), time(episode.last));
+        let peak = time(episode.peak);
+        writeln!(
+            out,
+            "  {span:<41} {points:>5} points  {severity:<8}  peak {value} at {peak}"
+        )?;
     }
-    let span = format!("{} – {}", time(episode.first), time(episode.last));
-    let (points, peak) = (episode.points, time(episode.peak));
-    writeln!(
-        out,
-        "  {span:<41} {points:>5} points  peak {value} at {peak}"
-    )
+    writeln!(out, "      {}", episode.reason)
 }
 
 /// What a replay came to.
@@ -122,82 +151,11 @@ pub(crate) fn summary(
             .collect();
         writeln!(
             out,
-            "the series was fitted anew meanwhile; points judged by version: {}",
+            "another version came to judge meanwhile; points judged by version: {}",
             versions.join(", ")
         )?;
     }
     Ok(())
-}
-
-/// The figures of the platform as a table.
-pub(crate) fn health(out: &mut impl Write, health: &HealthReply) -> io::Result<()> {
-    let status = match health.status {
-        Status::Ok => "ok",
-        Status::Degraded => "degraded: the last known figures",
-    };
-    writeln!(out, "status          {status}")?;
-    writeln!(out, "series trained  {}", health.series_trained)?;
-    writeln!(out)?;
-    writeln!(out, "{:<24}{:>12}{:>12}", "", "trainer", "predictor")?;
-    let (fits, predictions) = (&health.training_latency_ms, &health.inference_latency_ms);
-    let rates = &health.throughput;
-    let (trainer, predictor) = (
-        &health.system_metrics.trainer,
-        &health.system_metrics.predictor,
-    );
-    let rows = [
-        ("latency avg, ms", fits.avg, predictions.avg),
-        ("latency p95, ms", fits.p95, predictions.p95),
-        (
-            "requests a minute",
-            rates.trainer.avg_per_minute,
-            rates.predictor.avg_per_minute,
-        ),
-        ("CPU, %", trainer.cpu_percent, predictor.cpu_percent),
-        (
-            "memory, %",
-            trainer.memory_percent,
-            predictor.memory_percent,
-        ),
-        ("load, 1 minute", trainer.load_avg[0], predictor.load_avg[0]),
-        (
-            "load, 5 minutes",
-            trainer.load_avg[1],
-            predictor.load_avg[1],
-        ),
-        (
-            "load, 15 minutes",
-            trainer.load_avg[2],
-            predictor.load_avg[2],
-        ),
-    ];
-    for (name, trainer, predictor) in rows {
-        writeln!(out, "{name:<24}{trainer:>12.2}{predictor:>12.2}")?;
-    }
-    usage(out, &health.model_usage)
-}
-
-fn usage(out: &mut impl Write, usage: &BTreeMap<String, String>) -> io::Result<()> {
-    if usage.is_empty() {
-        return Ok(());
-    }
-    let mut busiest: Vec<(u64, &str)> = usage
-        .iter()
-        .map(|(series, count)| (count.parse().unwrap_or(0), series.as_str()))
-        .collect();
-    busiest.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-    writeln!(out, "\npredictions by series")?;
-    let shown = &busiest[..busiest.len().min(BUSIEST)];
-    // Wide enough for the longest id, and for the columns above where ids are short.
-    let longest = shown.iter().map(|(_, series)| series.chars().count());
-    let width = longest.max().unwrap_or(0).max(28);
-    for (count, series) in shown {
-        writeln!(out, "  {series:<width$}{count:>18}")?;
-    }
-    match busiest.len().saturating_sub(BUSIEST) {
-        0 => Ok(()),
-        more => writeln!(out, "  and {more} more series"),
-    }
 }
 
 /// `1 point`, `2 points`.
@@ -209,30 +167,24 @@ fn count_of(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// `number` to five digits, without those that say nothing.
+fn short(number: f64) -> String {
+    let rounded: f64 = format!("{number:.4e}").parse().unwrap_or(number);
+    match rounded.abs() {
+        0.0 | 1e-3..1e15 => format!("{rounded}"),
+        _ => format!("{rounded:e}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
+    /// What `write` writes.
+    pub(super) fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
         let mut out = Vec::new();
         write(&mut out).unwrap();
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn the_busiest_series_come_first_and_by_number_not_by_letters() {
-        let mut usage: BTreeMap<String, String> = (0..11)
-            .map(|i| (format!("idle_{i:02}"), "1".to_owned()))
-            .collect();
-        usage.insert("nine".into(), "9".into());
-        usage.insert("ten".into(), "10".into());
-        let table = text(|out| super::usage(out, &usage));
-        let series: Vec<&str> = table
-            .lines()
-            .filter_map(|line| line.split_whitespace().next())
-            .collect();
-        assert_eq!(series[..4], ["predictions", "ten", "nine", "idle_00"]);
-        assert!(table.ends_with("and 3 more series\n"), "{table}");
     }
 
     #[test]
@@ -243,5 +195,21 @@ mod tests {
             summary.ends_with(" 0 requests/s over 1 connection\n"),
             "{summary}"
         );
+    }
+
+    #[test]
+    fn numbers_are_as_short_as_they_may_be() {
+        for (number, text) in [
+            (0.0, "0"),
+            (12.0, "12"),
+            (-0.123456, "-0.12346"),
+            (0.1 + 0.2, "0.3"),
+            (1e-3, "0.001"),
+            (2.12345678e-5, "2.1235e-5"),
+            (123456.0, "123460"),
+            (1e300, "1e300"),
+        ] {
+            assert_eq!(short(number), text);
+        }
     }
 }

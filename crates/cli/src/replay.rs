@@ -2,18 +2,19 @@
 
 use std::{io::Write, time::Instant};
 
-use contract::{Point, PredictReply, SeriesId};
+use contract::{Point, PredictReply, SeriesId, Train};
 
 use crate::{
     Error,
-    args::PlotFormat,
-    args::ReplayArgs,
-    client::{Client, ClientError, PlotQuery, Reply},
+    args::{PlotFormat, ReplayArgs},
+    client::{Client, PlotQuery},
     commands::{fit_on, read, save},
     episode::{Episode, Episodes},
-    ordered::predict_all,
+    http::{ClientError, Reply},
+    ordered::{Rows, predict_all},
     progress::Progress,
     render::{self, Tally, count},
+    series_file::FileError,
     timestamp::Clock,
 };
 
@@ -29,38 +30,61 @@ pub(crate) fn replay(
 ) -> Result<(), Error> {
     let file = read(&args.csv)?;
     let points = file.points.len();
-    let train = args.train.rows_of(points);
+    let train = rows_of(args.train, points);
     if train >= points {
         return Err(Error::NothingLeft { points, train });
     }
-    let (first, rest) = file.points.split_at(train);
-    let fitted = fit_on(client, &args.series, first)?;
+    if args.context > 0 {
+        check_sorted(&file.points)?;
+    }
+    let first = &file.points[..train];
+    let fitted = fit_on(client, &args.series, first, &args.options)?;
     if json {
         writeln!(out, "{}", fitted.raw)?;
     } else {
         render::fitted(out, &fitted.body, first, file.clock)?;
     }
+    let rows = Rows {
+        points: &file.points,
+        skip: train,
+        context: args.context.into(),
+    };
+    let judged = count(points - train, "point");
     let report = Report {
         out,
         json,
         clock: file.clock,
-        progress: Progress::steps(
-            rest.len(),
-            format!("predicting {}", count(rest.len(), "point")),
-        ),
-        episodes: Episodes::around(mean(first)),
+        progress: Progress::steps(points - train, format!("predicting {judged}")),
+        episodes: Episodes::default(),
         tally: Tally::default(),
     };
-    report.all(client, &args.series, rest, args.connections.into())?;
+    report.all(client, &args.series, &rows, args.connections.into())?;
     let Some(path) = &args.plot else {
         return Ok(());
     };
     let query = PlotQuery {
-        version: Some(fitted.body.version),
+        version: Some(contract::VersionRef::Version(fitted.body.version)),
         format: PlotFormat::of_name(path),
         ..PlotQuery::default()
     };
-    save(path, &client.plot(&args.series, query)?, out)
+    save(path, &client.plot(&args.series, query)?, json, out)
+}
+
+/// How many of `rows` are fitted on. Unlike the platform for a detection, a replay takes a share of any size.
+fn rows_of(train: Train, rows: usize) -> usize {
+    match train {
+        // Exact: the rows of a file that fits in memory are far below 2^53.
+        Train::Share(share) => (rows as f64 * share) as usize,
+        Train::Points(points) => points,
+    }
+}
+
+fn check_sorted(points: &[Point]) -> Result<(), FileError> {
+    let earlier = |pair: &[Point]| pair[1].timestamp < pair[0].timestamp;
+    match points.windows(2).position(earlier) {
+        Some(index) => Err(FileError::Unsorted(index + 2)),
+        None => Ok(()),
+    }
 }
 
 /// What is printed while verdicts come in.
@@ -74,16 +98,16 @@ struct Report<'a, W> {
 }
 
 impl<W: Write> Report<'_, W> {
-    /// Predicts `points` and prints the anomalies among them, then the counts.
+    /// Predicts `rows` and prints the anomalies among them, then the counts.
     fn all(
         mut self,
         client: &Client,
         series: &SeriesId,
-        points: &[Point],
+        rows: &Rows<'_>,
         connections: usize,
     ) -> Result<(), Error> {
         let started = Instant::now();
-        predict_all(client, series, points, connections, |point, verdict| {
+        predict_all(client, series, rows, connections, |point, verdict| {
             self.verdict(point, verdict)
         })?;
         let elapsed = started.elapsed();
@@ -124,7 +148,7 @@ impl<W: Write> Report<'_, W> {
         self.tally.judged += 1;
         self.tally.anomalies += usize::from(verdict.anomaly);
         *self.tally.versions.entry(model_version).or_default() += 1;
-        match self.episodes.push(point, verdict.anomaly) {
+        match self.episodes.push(point, verdict) {
             Some(ended) => self.episode(&ended),
             None => Ok(()),
         }
@@ -140,6 +164,13 @@ impl<W: Write> Report<'_, W> {
     }
 }
 
-fn mean(points: &[Point]) -> f64 {
-    points.iter().map(|p| p.value).sum::<f64>() / points.len() as f64
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_rounded_down_and_has_no_limit() {
+        assert_eq!(rows_of(Train::Share(0.15), 40_321), 6_048);
+        assert_eq!(rows_of(Train::Points(7), 3), 7);
+    }
 }

@@ -10,7 +10,7 @@ use contract::Point;
 use csv::StringRecord;
 
 use crate::{
-    args::CsvArgs,
+    args::FormArgs,
     timestamp::{Clock, InvalidStamp, Stamp},
 };
 
@@ -70,25 +70,33 @@ pub enum FileError {
     /// No row is left.
     #[error("no points in it")]
     Empty,
+    /// It is to be what came before a point, and nothing did.
+    #[error("no point in it is before {0}")]
+    NothingBefore(String),
+    /// Its rows have to be in the order of time, and are not.
+    #[error(
+        "point {0} is earlier than the one before it; --context takes rows that are sorted by time"
+    )]
+    Unsorted(usize),
 }
 
 impl SeriesFile {
-    /// Reads the file that `args` name.
+    /// Reads the file at `path`, `-` being standard input, which has the form that `args` say.
     ///
     /// # Errors
     /// The first fault; bad rows are none with `--skip-bad`.
-    pub(crate) fn read(args: &CsvArgs) -> Result<Self, FileError> {
-        if args.file == Path::new("-") {
+    pub(crate) fn read(path: &Path, args: &FormArgs) -> Result<Self, FileError> {
+        if path == Path::new("-") {
             return Self::parse(io::stdin().lock(), args);
         }
-        let file = File::open(&args.file).map_err(|source| FileError::Open {
-            path: args.file.display().to_string(),
+        let file = File::open(path).map_err(|source| FileError::Open {
+            path: path.display().to_string(),
             source,
         })?;
         Self::parse(file, args)
     }
 
-    fn parse(input: impl Read, args: &CsvArgs) -> Result<Self, FileError> {
+    fn parse(input: impl Read, args: &FormArgs) -> Result<Self, FileError> {
         // Every row ends in exactly one line feed, so that the reader's line tells the row's, whatever blank lines or carriage
         // returns there are. Trimming takes the carriage returns away.
         let mut reader = csv::ReaderBuilder::new()
@@ -174,7 +182,7 @@ struct Column {
 }
 
 impl Columns {
-    fn find(header: &StringRecord, args: &CsvArgs) -> Result<Self, FileError> {
+    fn find(header: &StringRecord, args: &FormArgs) -> Result<Self, FileError> {
         let time = match &args.time_column {
             Some(name) => Some(named(header, name, "--time-column")?),
             None => known(header, &TIME_NAMES),
@@ -281,17 +289,8 @@ fn no_column(header: &StringRecord, wanted: String, option: &'static str) -> Fil
 mod tests {
     use super::*;
 
-    fn args() -> CsvArgs {
-        CsvArgs {
-            file: "-".into(),
-            time_column: None,
-            value_column: None,
-            skip_bad: false,
-        }
-    }
-
     fn parse(text: &str) -> Result<SeriesFile, FileError> {
-        SeriesFile::parse(text.as_bytes(), &args())
+        SeriesFile::parse(text.as_bytes(), &FormArgs::default())
     }
 
     fn pairs(file: &SeriesFile) -> Vec<(i64, f64)> {
@@ -315,10 +314,10 @@ mod tests {
 
     #[test]
     fn named_columns_win_over_known_ones() {
-        let args = CsvArgs {
+        let args = FormArgs {
             time_column: Some("when".into()),
             value_column: Some("load".into()),
-            ..args()
+            ..FormArgs::default()
         };
         let text = "timestamp,value,when,load\n1,2,3,4\n";
         assert_eq!(
@@ -402,9 +401,9 @@ mod tests {
 
     #[test]
     fn bad_rows_are_left_out_and_counted_on_request() {
-        let args = CsvArgs {
+        let args = FormArgs {
             skip_bad: true,
-            ..args()
+            ..FormArgs::default()
         };
         let text = "value\n1\nx\n3\nnan\n";
         let file = SeriesFile::parse(text.as_bytes(), &args).unwrap();

@@ -1,6 +1,9 @@
 //! Times as files write them, and as the platform takes them: integers.
 
-use std::str::FromStr;
+use std::{
+    str::FromStr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
@@ -30,6 +33,13 @@ impl Stamp {
             billionths: 0,
             is_date: false,
         }
+    }
+
+    /// The time of the call, in whole seconds.
+    pub(crate) fn now() -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let seconds = since_1970.map_or(0, |time| time.as_secs());
+        Self::number(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
     /// The digits that its fraction needs: 0, 3, 6 or 9, as in seconds, ms, µs and ns.
@@ -147,6 +157,23 @@ pub(crate) enum Clock {
 }
 
 impl Clock {
+    /// How many decimals were made part of the integers.
+    pub(crate) fn digits(self) -> u32 {
+        match self {
+            Self::Rows => 0,
+            Self::Numbers(digits) | Self::Dates(digits) => digits,
+        }
+    }
+
+    /// The same for integers that have `digits` decimals.
+    pub(crate) fn with_digits(self, digits: u32) -> Self {
+        match self {
+            Self::Rows => self,
+            Self::Numbers(_) => Self::Numbers(digits),
+            Self::Dates(_) => Self::Dates(digits),
+        }
+    }
+
     /// The time `timestamp`, as text.
     pub(crate) fn show(self, timestamp: i64) -> String {
         let date = match self {
@@ -160,6 +187,14 @@ impl Clock {
             Self::Numbers(digits @ 1..) => show_decimal(timestamp, digits),
             _ => timestamp.to_string(),
         })
+    }
+}
+
+/// A time of the platform's own, RFC 3339, to the second; as it is if it has another form.
+pub(crate) fn to_the_second(rfc3339: &str) -> String {
+    match DateTime::parse_from_rfc3339(rfc3339) {
+        Ok(time) => time.naive_utc().format("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => rfc3339.to_owned(),
     }
 }
 
@@ -283,5 +318,12 @@ mod tests {
         assert_eq!(Clock::Numbers(0).show(-60), "-60");
         assert_eq!(Clock::Numbers(3).show(-1_250), "-1.250");
         assert_eq!(Clock::Dates(0).show(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn times_of_the_platform_are_shown_to_the_second() {
+        let time = to_the_second("2024-05-31T13:45:00.123Z");
+        assert_eq!(time, "2024-05-31 13:45:00");
+        assert_eq!(to_the_second("soon"), "soon");
     }
 }

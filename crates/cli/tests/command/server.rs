@@ -15,7 +15,20 @@ use std::{
 pub(crate) struct Request {
     /// Method and target, as `POST /fit/s`.
     pub(crate) line: String,
+    /// Header lines, in lower case.
+    headers: Vec<String>,
+    /// Empty where the client waits for permission to send it.
     pub(crate) body: String,
+}
+
+impl Request {
+    /// The value of header `name`, both in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            (found == name).then(|| value.trim())
+        })
+    }
 }
 
 /// What to answer.
@@ -24,6 +37,8 @@ pub(crate) struct Reply {
     /// Whole header lines.
     pub(crate) headers: Vec<&'static str>,
     pub(crate) body: Vec<u8>,
+    /// Bytes that it lacks at its end.
+    pub(crate) missing: usize,
 }
 
 impl Reply {
@@ -36,7 +51,14 @@ impl Reply {
             status,
             headers: Vec::new(),
             body: body.into(),
+            missing: 0,
         }
+    }
+
+    /// The same, but the connection ends one byte before it does.
+    pub(crate) fn broken_off(mut self) -> Self {
+        self.missing = 1;
+        self
     }
 
     pub(crate) fn with(mut self, header: &'static str) -> Self {
@@ -91,37 +113,54 @@ impl Server {
 fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &Answer) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut input = BufReader::new(stream.try_clone()?);
-    while let Some(request) = read(&mut input)? {
+    while let Some(mut request) = read_head(&mut input)? {
+        if request.header("expect").is_some() {
+            let reply = answer(&request);
+            if reply.status >= 400 {
+                seen.lock().unwrap().push(request);
+                return stream.write_all(&bytes_of(&reply));
+            }
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        let length = request.header("content-length").unwrap_or("0");
+        let length = length.parse().unwrap();
+        input
+            .by_ref()
+            .take(length)
+            .read_to_string(&mut request.body)?;
         seen.lock().unwrap().push(request.clone());
         let reply = answer(&request);
-        let mut text = format!("HTTP/1.1 {} X\r\n", reply.status);
-        for header in &reply.headers {
-            text.push_str(header);
-            text.push_str("\r\n");
+        stream.write_all(&bytes_of(&reply))?;
+        if reply.missing > 0 {
+            return Ok(());
         }
-        text.push_str(&format!("content-length: {}\r\n\r\n", reply.body.len()));
-        stream.write_all(&[text.as_bytes(), &reply.body].concat())?;
     }
     Ok(())
 }
 
-fn read(input: &mut impl BufRead) -> io::Result<Option<Request>> {
+fn bytes_of(reply: &Reply) -> Vec<u8> {
+    let mut text = format!("HTTP/1.1 {} X\r\n", reply.status);
+    for header in &reply.headers {
+        text.push_str(header);
+        text.push_str("\r\n");
+    }
+    let length = reply.body.len() + reply.missing;
+    text.push_str(&format!("content-length: {length}\r\n\r\n"));
+    [text.as_bytes(), &reply.body].concat()
+}
+
+fn read_head(input: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if input.read_line(&mut head)? == 0 {
             return Ok(None);
         }
     }
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let length = name.eq_ignore_ascii_case("content-length");
-        length.then(|| value.trim().parse::<u64>().unwrap())
-    });
-    let mut body = String::new();
-    input.take(length.unwrap_or(0)).read_to_string(&mut body)?;
-    let line = head.lines().next().unwrap_or_default();
+    let mut lines = head.lines();
+    let line = lines.next().unwrap_or_default();
     Ok(Some(Request {
         line: line.trim_end_matches(" HTTP/1.1").to_owned(),
-        body,
+        headers: lines.map(str::to_lowercase).collect(),
+        body: String::new(),
     }))
 }

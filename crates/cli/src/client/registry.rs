@@ -1,0 +1,122 @@
+//! Routes of the registry.
+
+use contract::{
+    AliasInfo, AliasName, AliasRequest, ImportReply, ModelFile, ModelList, Revision, SeriesDetail,
+    SeriesId, SeriesList, Version, VersionRef,
+};
+use ureq::http::header::IF_MATCH;
+
+use super::{Client, with_query};
+use crate::http::{Call, ClientError, Reply, encode, persist};
+
+/// The most entries that a page may have.
+const PAGE: u32 = 1000;
+
+impl Client {
+    /// A page of the series whose ids begin with `prefix`, those after `after`.
+    pub(crate) fn list_series(
+        &self,
+        prefix: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<Reply<SeriesList>, ClientError> {
+        let route = with_query(
+            "/v1/series",
+            &[
+                ("prefix", prefix.map(str::to_owned)),
+                ("limit", Some(PAGE.to_string())),
+                ("after", after.map(str::to_owned)),
+            ],
+        );
+        persist(|| self.http.json(&Call::get(&*route)))
+    }
+
+    /// One series.
+    pub(crate) fn series(&self, series: &SeriesId) -> Result<Reply<SeriesDetail>, ClientError> {
+        persist(|| self.http.json(&Call::get(of(series, ""))))
+    }
+
+    /// A page of the models of `series`, those older than `before`.
+    pub(crate) fn list_models(
+        &self,
+        series: &SeriesId,
+        before: Option<Version>,
+    ) -> Result<Reply<ModelList>, ClientError> {
+        let route = with_query(
+            &of(series, "/models"),
+            &[
+                ("limit", Some(PAGE.to_string())),
+                ("before", before.map(|v| v.to_string())),
+            ],
+        );
+        persist(|| self.http.json(&Call::get(&*route)))
+    }
+
+    /// Has `alias` name `version`. Sent once, as all changes are: another try could undo what someone did in between.
+    pub(crate) fn set_alias(
+        &self,
+        series: &SeriesId,
+        alias: &AliasName,
+        version: &VersionRef,
+        if_match: Option<Revision>,
+    ) -> Result<Reply<AliasInfo>, ClientError> {
+        let request = AliasRequest {
+            version: version.clone(),
+        };
+        let body = serde_json::to_vec(&request).expect("a version is JSON");
+        let call = Call::put(of(series, &format!("/aliases/{alias}")), &body);
+        self.http.json(&call.with(IF_MATCH, tag(if_match)))
+    }
+
+    /// Has the champion name what it named before.
+    pub(crate) fn rollback(
+        &self,
+        series: &SeriesId,
+        if_match: Option<Revision>,
+    ) -> Result<Reply<AliasInfo>, ClientError> {
+        let call = Call::post(of(series, "/rollback"), &[]);
+        self.http.json(&call.with(IF_MATCH, tag(if_match)))
+    }
+
+    /// A model as a file.
+    pub(crate) fn export(
+        &self,
+        series: &SeriesId,
+        version: &VersionRef,
+    ) -> Result<Reply<ModelFile>, ClientError> {
+        let route = of(series, &format!("/models/{version}/export"));
+        persist(|| self.http.json(&Call::get(&*route)))
+    }
+
+    /// Makes the model in `file` the next version of `series`. Sent once.
+    pub(crate) fn import(
+        &self,
+        series: &SeriesId,
+        file: &[u8],
+    ) -> Result<Reply<ImportReply>, ClientError> {
+        self.http.json(&Call::post(of(series, "/models"), file))
+    }
+
+    /// Deletes a version of `series`, or all of it. Sent once.
+    pub(crate) fn delete(
+        &self,
+        series: &SeriesId,
+        version: Option<&VersionRef>,
+        if_match: Option<Revision>,
+    ) -> Result<(), ClientError> {
+        let rest = version.map(|version| format!("/models/{version}"));
+        let call = Call::delete(of(series, &rest.unwrap_or_default()));
+        self.http
+            .bytes(&call.with(IF_MATCH, tag(if_match)))
+            .map(drop)
+    }
+}
+
+/// The route to `rest` of `series`.
+fn of(series: &SeriesId, rest: &str) -> String {
+    format!("/v1/series/{}{rest}", encode(series.as_str()))
+}
+
+/// `revision` as an ETag.
+fn tag(revision: Option<Revision>) -> Option<String> {
+    revision.map(|revision| format!("\"{revision}\""))
+}

@@ -1,0 +1,310 @@
+//! Requests and replies: what every call of the API has in common.
+
+mod error;
+mod lines;
+mod url;
+
+use std::{fmt, thread, time::Duration};
+
+use contract::Revision;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use ureq::{
+    Agent, AsSendBody, Body,
+    http::{
+        HeaderName, Method, Request, Response,
+        header::{CONTENT_TYPE, ETAG, EXPECT},
+    },
+};
+
+pub(crate) use self::{error::ClientError, lines::Lines, url::BaseUrl};
+
+/// What need not be encoded in a path or a query: RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(120);
+const MAX_REPLY_BYTES: u64 = 256 * 1024 * 1024;
+/// Bodies of this size and more, in bytes, are sent once the platform has agreed to take them.
+const ASK_BEFORE: usize = 1024 * 1024;
+/// How often a request that was answered with 503 and a `Retry-After` is sent in all, if it may be sent again.
+const ATTEMPTS: u32 = 5;
+/// A server that wants to be left alone for longer is not waited for.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// A reply, read and as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply<T> {
+    pub(crate) body: T,
+    pub(crate) raw: String,
+    /// The revision of the series that it is about, if it says so.
+    pub(crate) revision: Option<Revision>,
+}
+
+/// A request to be made.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    method: Method,
+    route: String,
+    headers: Vec<(HeaderName, String)>,
+    body: Option<&'a [u8]>,
+    patience: Patience,
+}
+
+/// How long a reply is waited for.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    /// [`REPLY_TIMEOUT`] until it begins, and again until it ends.
+    Usual,
+    /// This long in all.
+    AtMost(Duration),
+    /// As usual until it begins, and then as long as it takes: whoever reads the lines may be slow.
+    ForLines,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn get(route: impl Into<String>) -> Self {
+        Self::new(Method::GET, route)
+    }
+
+    pub(crate) fn delete(route: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, route)
+    }
+
+    pub(crate) fn post(route: impl Into<String>, body: &'a [u8]) -> Self {
+        Self::new(Method::POST, route).sending(body)
+    }
+
+    pub(crate) fn put(route: impl Into<String>, body: &'a [u8]) -> Self {
+        Self::new(Method::PUT, route).sending(body)
+    }
+
+    /// With this header, if there is a value for it.
+    pub(crate) fn with(mut self, name: HeaderName, value: Option<String>) -> Self {
+        self.headers.extend(value.map(|value| (name, value)));
+        self
+    }
+
+    /// For a reply that is read by [`Http::lines`].
+    pub(crate) fn for_lines(mut self) -> Self {
+        self.patience = Patience::ForLines;
+        self
+    }
+
+    /// Given up after `limit`.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.patience = Patience::AtMost(limit);
+        self
+    }
+
+    fn new(method: Method, route: impl Into<String>) -> Self {
+        Self {
+            method,
+            route: route.into(),
+            headers: Vec::new(),
+            body: None,
+            patience: Patience::Usual,
+        }
+    }
+
+    fn sending(mut self, body: &'a [u8]) -> Self {
+        self.body = Some(body);
+        if !body.is_empty() {
+            self.headers
+                .push((CONTENT_TYPE, "application/json".to_owned()));
+        }
+        if body.len() >= ASK_BEFORE {
+            self.headers.push((EXPECT, "100-continue".to_owned()));
+        }
+        self
+    }
+}
+
+/// One platform, to be called by several threads. Connections are kept alive.
+#[derive(Debug)]
+pub(crate) struct Http {
+    agent: Agent,
+    url: BaseUrl,
+}
+
+impl Http {
+    /// Keeps up to `connections` open.
+    pub(crate) fn new(url: &BaseUrl, connections: usize) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // Platforms are reached directly, and a health check in a container must not depend on a proxy.
+            .proxy(None)
+            .user_agent(concat!("anomaly/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(REPLY_TIMEOUT))
+            .timeout_recv_body(Some(REPLY_TIMEOUT))
+            .max_idle_connections(connections)
+            .max_idle_connections_per_host(connections)
+            .build();
+        Self {
+            agent: config.new_agent(),
+            url: url.clone(),
+        }
+    }
+
+    /// Makes `call` and reads the reply, if it is a success.
+    pub(crate) fn json<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<Reply<T>, ClientError> {
+        let reply = self.send(call)?;
+        let status = reply.status().as_u16();
+        let revision = revision(&reply);
+        let bytes = self.success(reply)?;
+        let foreign = |bytes: &[u8]| self.foreign(status, bytes);
+        let raw = String::from_utf8(bytes).map_err(|e| foreign(e.as_bytes()))?;
+        match serde_json::from_str(&raw) {
+            Ok(body) => Ok(Reply {
+                body,
+                raw,
+                revision,
+            }),
+            Err(_) => Err(foreign(raw.as_bytes())),
+        }
+    }
+
+    /// Makes `call`; the bytes of the reply, if it is a success.
+    pub(crate) fn bytes(&self, call: &Call<'_>) -> Result<Vec<u8>, ClientError> {
+        self.success(self.send(call)?)
+    }
+
+    /// Makes `call`; the lines of the reply as they come, if it is a success.
+    pub(crate) fn lines(&self, call: &Call<'_>) -> Result<Lines, ClientError> {
+        let reply = self.send(call)?;
+        if reply.status().is_success() {
+            return Ok(Lines::new(reply, self.url.clone()));
+        }
+        let status = reply.status().as_u16();
+        let said = self.success(reply)?;
+        Err(self.foreign(status, &said))
+    }
+
+    fn send(&self, call: &Call<'_>) -> Result<Response<Body>, ClientError> {
+        let mut request = Request::builder()
+            .method(&call.method)
+            .uri(format!("{}{}", self.url, call.route));
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
+        let sent = match call.body {
+            Some(body) => self.run(request.body(body), call.patience),
+            None => self.run(request.body(()), call.patience),
+        };
+        sent.map_err(|e| self.unreachable(e))
+    }
+
+    fn run(
+        &self,
+        request: Result<Request<impl AsSendBody>, ureq::http::Error>,
+        patience: Patience,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let request = self.agent.configure_request(request?);
+        let request = match patience {
+            Patience::Usual => request,
+            Patience::AtMost(limit) => request.timeout_global(Some(limit)),
+            Patience::ForLines => request.timeout_recv_body(None),
+        };
+        self.agent.run(request.build())
+    }
+
+    /// The body of a reply that is a success. Read to its end either way, so that the connection can be used again.
+    fn success(&self, mut reply: Response<Body>) -> Result<Vec<u8>, ClientError> {
+        let body = reply
+            .body_mut()
+            .with_config()
+            .limit(MAX_REPLY_BYTES)
+            .read_to_vec()
+            .map_err(|e| self.unreachable(e))?;
+        if reply.status().is_success() {
+            return Ok(body);
+        }
+        match serde_json::from_slice(&body) {
+            Ok(problem) => Err(ClientError::Refused {
+                problem: Box::new(problem),
+                retry_after: retry_after(&reply),
+            }),
+            Err(_) => Err(self.foreign(reply.status().as_u16(), &body)),
+        }
+    }
+
+    fn unreachable(&self, source: ureq::Error) -> ClientError {
+        ClientError::Unreachable {
+            url: self.url.clone(),
+            source: Box::new(source),
+        }
+    }
+
+    fn foreign(&self, status: u16, body: &[u8]) -> ClientError {
+        ClientError::foreign(&self.url, status, &String::from_utf8_lossy(body))
+    }
+}
+
+/// `text` as one segment of a path, or one value of a query.
+pub(crate) fn encode(text: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(text, RESERVED)
+}
+
+/// The value of header `name`, if it is text.
+fn header<'a>(reply: &'a Response<Body>, name: &str) -> Option<&'a str> {
+    reply.headers().get(name)?.to_str().ok()
+}
+
+/// When to come back: exactly in `retry-after-ms`, else in whole seconds.
+fn retry_after(reply: &Response<Body>) -> Option<Duration> {
+    let number = |name: &str| -> Option<u64> { header(reply, name)?.trim().parse().ok() };
+    number("retry-after-ms")
+        .map(Duration::from_millis)
+        .or_else(|| number("retry-after").map(Duration::from_secs))
+}
+
+/// What is in the quotes of an ETag.
+fn revision(reply: &Response<Body>) -> Option<Revision> {
+    let tag = header(reply, ETAG.as_str())?;
+    let inside = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
+    inside.parse().ok()
+}
+
+/// Makes a call that changes nothing, again if the server was too busy and said when to come back.
+pub(crate) fn persist<T>(call: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    for _ in 1..ATTEMPTS {
+        match call() {
+            Err(ClientError::Refused {
+                problem,
+                retry_after: Some(pause),
+            }) if problem.status == 503 && pause <= MAX_PAUSE => wait(pause),
+            done => return done,
+        }
+    }
+    call()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server asked for this time, and there is no condition to wait for"
+)]
+fn wait(pause: Duration) {
+    thread::sleep(pause);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_encoded_whole() {
+        assert_eq!(
+            encode("a b?c#d%&é+x.y-z_~").to_string(),
+            "a%20b%3Fc%23d%25%26%C3%A9%2Bx.y-z_~"
+        );
+    }
+}

@@ -1,0 +1,214 @@
+//! The commands that look at series and models and change which of them judges.
+
+use std::{
+    fs,
+    io::{self, BufRead, IsTerminal, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use contract::VersionRef;
+
+use crate::{
+    Error,
+    args::{DeleteArgs, ExportArgs, ImportArgs, ModelsArgs, PromoteArgs, RollbackArgs, SeriesArgs},
+    client::Client,
+    commands::save,
+    render::registry,
+    series_file::FileError,
+};
+
+/// Lists all series, page by page.
+pub(crate) fn series(
+    client: &Client,
+    args: &SeriesArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = client.list_series(args.prefix.as_deref(), after.as_deref())?;
+        if json {
+            writeln!(out, "{}", page.raw)?;
+        } else {
+            registry::series(out, &page.body.series, after.is_none())?;
+        }
+        if page.body.next.is_none() {
+            return Ok(());
+        }
+        after = page.body.next;
+    }
+}
+
+/// Lists all models of a series, page by page.
+pub(crate) fn models(
+    client: &Client,
+    args: &ModelsArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let mut before = None;
+    loop {
+        let page = client.list_models(&args.series, before)?;
+        if json {
+            writeln!(out, "{}", page.raw)?;
+        } else {
+            registry::models(out, &page.body.models, before.is_none())?;
+        }
+        if page.body.next.is_none() {
+            return Ok(());
+        }
+        before = page.body.next;
+    }
+}
+
+/// Has an alias name a version.
+pub(crate) fn promote(
+    client: &Client,
+    args: &PromoteArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let when = args.condition.if_match;
+    let reply = client.set_alias(&args.series, &args.alias, &args.version, when)?;
+    if json {
+        return Ok(writeln!(out, "{}", reply.raw)?);
+    }
+    Ok(registry::alias(
+        out,
+        &args.series,
+        &reply.body,
+        reply.revision,
+    )?)
+}
+
+/// Has the champion name what it named before.
+pub(crate) fn rollback(
+    client: &Client,
+    args: &RollbackArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let reply = client.rollback(&args.series, args.condition.if_match)?;
+    if json {
+        return Ok(writeln!(out, "{}", reply.raw)?);
+    }
+    Ok(registry::alias(
+        out,
+        &args.series,
+        &reply.body,
+        reply.revision,
+    )?)
+}
+
+/// Saves a model, byte for byte as it came.
+pub(crate) fn export(
+    client: &Client,
+    args: &ExportArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let version = match &args.version {
+        Some(version) => version.clone(),
+        None => VersionRef::Version(client.series(&args.series)?.body.summary.serving),
+    };
+    let file = client.export(&args.series, &version)?;
+    let path = match &args.output {
+        Some(path) => path.clone(),
+        None => PathBuf::from(format!("{}.{}.json", args.series, file.body.version)),
+    };
+    save(&path, file.raw.as_bytes(), json, out)
+}
+
+/// Makes a saved model the next version of a series. What is in the file is for the platform to judge.
+pub(crate) fn import(
+    client: &Client,
+    args: &ImportArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let file = bytes_of(&args.file).map_err(|source| FileError::Open {
+        path: args.file.display().to_string(),
+        source,
+    })?;
+    let reply = client.import(&args.series, &file)?;
+    if json {
+        return Ok(writeln!(out, "{}", reply.raw)?);
+    }
+    Ok(registry::imported(out, &reply.body, reply.revision)?)
+}
+
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Deletes a model or a series, once someone has said yes.
+pub(crate) fn delete(
+    client: &Client,
+    args: &DeleteArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let series = &args.series;
+    if !args.yes {
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return Err(Error::NobodyToAsk);
+        }
+        let question = match &args.version {
+            Some(version) => format!("Delete {version} of {series} with its training points?"),
+            None => registry::all_of(&client.series(series)?.body.summary),
+        };
+        if !says_yes(&question, &mut io::stdin().lock(), &mut io::stderr())? {
+            return Err(Error::NotConfirmed);
+        }
+    }
+    client.delete(series, args.version.as_ref(), args.condition.if_match)?;
+    if json {
+        return Ok(());
+    }
+    match &args.version {
+        Some(version) => writeln!(out, "{series}: {version} deleted")?,
+        None => writeln!(out, "{series}: deleted")?,
+    }
+    Ok(())
+}
+
+/// Puts `question` to `console` and reads the answer from `input`; anything but yes is a no.
+fn says_yes(
+    question: &str,
+    input: &mut impl BufRead,
+    console: &mut impl Write,
+) -> io::Result<bool> {
+    write!(console, "{question} [y/N] ")?;
+    console.flush()?;
+    let mut answer = String::new();
+    input.read_line(&mut answer)?;
+    let answer = answer.trim();
+    Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yes_is_a_yes() {
+        for (answer, is_yes) in [
+            ("y\n", true),
+            (" YES \r\n", true),
+            ("\n", false),
+            ("", false),
+            ("n\n", false),
+            ("yesterday\n", false),
+        ] {
+            let mut console = Vec::new();
+            let said = says_yes("Delete it?", &mut answer.as_bytes(), &mut console);
+            assert_eq!(said.unwrap(), is_yes, "{answer:?}");
+            assert_eq!(console, b"Delete it? [y/N] ");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Finding what is unusual in a file.
+
+use std::{fs, process::Stdio};
+
+use anyhow::Context;
+
+use crate::{
+    Folder, PROBLEM, anomaly, failure, run,
+    server::{Reply, Request, Server},
+    stderr, stdout, success,
+};
+
+/// Ten rows, a minute apart.
+const ROWS: &str = "timestamp,value
+2024-01-01 00:00:00,1\n2024-01-01 00:01:00,2\n2024-01-01 00:02:00,1\n2024-01-01 00:03:00,2\n2024-01-01 00:04:00,1
+2024-01-01 00:05:00,90\n2024-01-01 00:06:00,95\n2024-01-01 00:07:00,1\n2024-01-01 00:08:00,-7\n2024-01-01 00:09:00,2\n";
+
+/// When row `row` is.
+fn time(row: i64) -> i64 {
+    1_704_067_200 + 60 * row
+}
+
+fn line(row: i64, value: f64, ratio: f64) -> String {
+    let anomaly = ratio >= 1.0;
+    let timestamp = time(row);
+    format!(
+        r#"{{"timestamp":{timestamp},"value":{value},"anomaly":{anomaly},"score":0.5,"severity":"none","p_value":0.5,"expected":1.5,"lower":0.0,"upper":3.0,"direction":"none","reason":"{value} against 1.5","detector":"auto","ratio":{ratio}}}"#
+    )
+}
+
+/// What a platform says of the last six rows.
+fn judged() -> String {
+    let lines = [
+        line(4, 1.0, 0.0),
+        line(5, 90.0, 1.5),
+        line(6, 95.0, 2.5),
+        line(7, 1.0, 0.5),
+        line(8, -7.0, 1.0),
+        line(9, 2.0, 0.0),
+    ];
+    let summary = format!(
+        r#"{{"summary":{{"detector":"auto","train":4,"anomalies":3,"period":2,"episodes":[{{"start":{},"end":{},"peak":{},"severity":"critical","ratio":2.5}},{{"start":{},"end":{},"peak":{},"severity":"low","ratio":1.0}}],"change_points":[{{"timestamp":{},"from":1.5,"to":92.123456}}],"warnings":["4 points are few"]}}}}"#,
+        time(5),
+        time(7),
+        time(6),
+        time(8),
+        time(8),
+        time(8),
+        time(5)
+    );
+    format!("{}\n{summary}\n", lines.join("\n"))
+}
+
+fn platform(request: &Request) -> Reply {
+    match request.line.starts_with("POST /v1/detect/plot") {
+        true => Reply::ok("picture"),
+        false => Reply::ok(judged()),
+    }
+}
+
+const SHOWN: &str = "\
+auto fitted on 4 points, 2024-01-01 00:00:00 – 2024-01-01 00:03:00, season of 2 points
+warning: 4 points are few
+  2024-01-01 00:05:00 – 2024-01-01 00:07:00  critical  peak 95 at 2024-01-01 00:06:00
+      95 against 1.5
+  2024-01-01 00:08:00                        low       peak -7 at 2024-01-01 00:08:00
+      -7 against 1.5
+  2024-01-01 00:05:00                        the level changes from 1.5 to 92.123
+3 anomalies in 2 episodes and 1 change of the level, out of 6 points judged (50.00 %)
+";
+
+#[test]
+fn detect_prints_episodes_with_the_reason_at_their_peaks() -> anyhow::Result<()> {
+    let server = Server::start(platform)?;
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", ROWS)?;
+    let output = run(&server.url, &["detect", &file, "--train", "4"])?;
+    let printed = stdout(&output);
+    let rate = printed.strip_prefix(SHOWN).context(printed.to_owned())?;
+    assert!(rate.ends_with(" points/s\n"), "{rate}");
+    assert_eq!(
+        stderr(&output),
+        "detecting in 10 points\njudging 6 points\n",
+        "no bar where there is no terminal"
+    );
+    let [request] = &server.seen()[..] else {
+        panic!("not one request");
+    };
+    assert_eq!(request.line, "POST /v1/detect");
+    assert_eq!(request.header("accept"), Some("application/x-ndjson"));
+    Ok(())
+}
+
+#[test]
+fn detect_sends_what_it_was_told_and_points_in_the_order_of_time() -> anyhow::Result<()> {
+    let server = Server::start(platform)?;
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", "ts,value\n3,30\n1,10\n2,20\n")?;
+    let options = [
+        "--train",
+        "0.5",
+        "--detector",
+        "ewma",
+        "--param",
+        "k=2",
+        "--false-alarm-rate",
+        "0.01",
+        "--direction",
+        "both",
+        "--min-deviation",
+        "0.5",
+    ];
+    success(&server.url, &[&["detect", &file][..], &options].concat())?;
+    success(&server.url, &["detect", &file])?;
+    let sent = r#"{"timestamps":[1,2,3],"values":[10.0,20.0,30.0],"train":0.5,"detector":"ewma","params":{"k":2.0},"false_alarm_rate":0.01,"direction":"both","min_deviation":0.5}"#;
+    assert_eq!(server.seen()[0].body, sent);
+    let sent = r#"{"timestamps":[1,2,3],"values":[10.0,20.0,30.0],"train":0.15}"#;
+    assert_eq!(server.seen()[1].body, sent);
+    Ok(())
+}
+
+#[test]
+fn detect_with_json_passes_the_lines_through() -> anyhow::Result<()> {
+    let server = Server::start(platform)?;
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", ROWS)?;
+    let plot = folder.path("p.png");
+    let saving = ["--plot", plot.to_str().context("UTF-8")?];
+    let detect = ["detect", &file, "--json"];
+    let printed = success(&server.url, &[&detect[..], &saving].concat())?;
+    assert_eq!(printed, judged());
+    assert!(plot.exists());
+    Ok(())
+}
+
+#[test]
+fn detect_saves_a_plot_of_what_it_judged() -> anyhow::Result<()> {
+    let server = Server::start(platform)?;
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", ROWS)?;
+    for (name, line) in [
+        ("p.svg", "POST /v1/detect/plot?format=svg"),
+        ("p.PNG", "POST /v1/detect/plot?format=png"),
+        ("p", "POST /v1/detect/plot"),
+    ] {
+        let plot = folder.path(name);
+        let plot = plot.to_str().context("UTF-8")?;
+        let printed = success(&server.url, &["detect", &file, "--plot", plot])?;
+        assert!(printed.ends_with(&format!("saved {plot}\n")), "{printed}");
+        assert_eq!(fs::read(plot)?, b"picture");
+        let seen = server.seen();
+        let [.., detected, drawn] = &seen[..] else {
+            panic!("fewer than two requests");
+        };
+        assert_eq!(drawn.line, line);
+        assert_eq!(drawn.body, detected.body);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reply_that_breaks_off_is_a_failure() -> anyhow::Result<()> {
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", ROWS)?;
+    let whole = judged();
+    let summary = whole.rfind("{\"summary\"").context("a summary")?;
+    let lines = whole[..summary].to_owned();
+    let cut = lines.clone();
+    let ended = Server::start(move |_| Reply::ok(lines.clone()))?;
+    let broken = Server::start(move |_| Reply::ok(cut.clone()).broken_off())?;
+    for server in [&ended, &broken] {
+        let said = failure(&server.url, &["detect", &file, "--train", "4"], 1)?;
+        assert!(said.contains("broke off"), "{said}");
+        let output = run(&server.url, &["detect", &file, "--json"])?;
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(stdout(&output).lines().count(), 6, "what came is printed");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_line_that_is_no_verdict_is_shown() -> anyhow::Result<()> {
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", ROWS)?;
+    let server = Server::start(|_| Reply::ok("<html>hello</html>\n"))?;
+    let said = failure(&server.url, &["detect", &file], 1)?;
+    assert!(
+        said.contains("answered 200") && said.contains("<html>hello"),
+        "{said}"
+    );
+    let server = Server::start(|_| Reply::new(400, PROBLEM))?;
+    let said = failure(&server.url, &["detect", &file], 1)?;
+    assert!(
+        said.contains("Insufficient or constant data (400)"),
+        "{said}"
+    );
+    Ok(())
+}
+
+#[test]
+fn more_points_than_one_call_takes_are_refused_before_they_are_sent() -> anyhow::Result<()> {
+    const TOO_LARGE: &str = r#"{"type":"about:blank","title":"Content Too Large","status":413,
+        "detail":"Request body is too large","code":"body_too_large"}"#;
+    let server = Server::start(|_| Reply::new(413, TOO_LARGE))?;
+    let folder = Folder::new()?;
+    let rows: String = (0..100_000).map(|row| format!("{row}.5\n")).collect();
+    let file = folder.file("a.csv", &format!("value\n{rows}"))?;
+    let said = failure(&server.url, &["detect", &file], 1)?;
+    assert!(
+        said.contains("100000 points are more than the platform takes in one call"),
+        "{said}"
+    );
+    assert!(said.contains("Request body is too large (413)"), "{said}");
+    assert_eq!(server.seen()[0].body, "", "nothing was uploaded");
+    Ok(())
+}
+
+#[test]
+fn a_large_body_is_sent_once_the_platform_agrees() -> anyhow::Result<()> {
+    let server = Server::start(platform)?;
+    let folder = Folder::new()?;
+    let rows: String = (0..100_000).map(|row| format!("{row}.5\n")).collect();
+    let file = folder.file("a.csv", &format!("value\n{rows}"))?;
+    success(&server.url, &["detect", &file])?;
+    let [request] = &server.seen()[..] else {
+        panic!("not one request");
+    };
+    assert!(request.body.ends_with(r#"99999.5],"train":0.15}"#));
+    Ok(())
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() -> anyhow::Result<()> {
+    let lines = format!("{}\n", line(4, 1.0, 0.0)).repeat(10_000);
+    let server = Server::start(move |_| Reply::ok(lines.clone()))?;
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", ROWS)?;
+    let mut child = anomaly(&server.url, &["detect", &file, "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(child.stdout.take());
+    let output = child.wait_with_output()?;
+    assert!(output.status.success(), "{}", stderr(&output));
+    Ok(())
+}
