@@ -5,6 +5,7 @@
 
 mod format;
 mod sigma;
+pub mod stream;
 
 use contract::Point;
 pub use format::{BadModel, FORMAT};

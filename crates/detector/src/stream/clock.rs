@@ -1,0 +1,109 @@
+//! From timestamps to slots: places on the regular grid that most points lie on.
+//!
+//! Timestamps are whole numbers of an unknown unit, so the grid is in whole numbers too: nothing goes through a float, which could not
+//! hold nanoseconds.
+
+use serde::{Deserialize, Serialize};
+
+/// The grid of a series. Without one, points count as one slot each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    start: i64,
+    /// Twice the median difference (which may lie halfway between two whole numbers); over 0.
+    twice_step: Option<i64>,
+}
+
+/// Differences within this part of the median one are regular.
+const NEAR: f64 = 0.1;
+/// A clock is usable if more than this part of the differences are regular.
+const MOST: f64 = 0.8;
+
+impl Clock {
+    /// Learns from the timestamps of the prefix, in the order of the points; at least two.
+    pub(super) fn fit(timestamps: &[i64]) -> Self {
+        let pairs = timestamps.windows(2);
+        let differences: Vec<i128> = pairs
+            .map(|pair| i128::from(pair[1]) - i128::from(pair[0]))
+            .collect();
+        let twice = twice_median(&mut differences.clone());
+        let step = twice as f64 / 2.0;
+        let regular = |d: &&i128| (**d as f64 / step - 1.0).abs() < NEAR;
+        let usable = twice > 0
+            && differences.iter().filter(regular).count() as f64 / differences.len() as f64 > MOST;
+        Self {
+            start: timestamps[0],
+            twice_step: i64::try_from(twice).ok().filter(|_| usable),
+        }
+    }
+
+    /// The slot of `timestamp`, or the one after `last` if points are not on a grid. Saturates.
+    pub(super) fn slot(&self, timestamp: i64, last: i64) -> i64 {
+        let Some(twice) = self.twice_step.map(i128::from) else {
+            return last.saturating_add(1);
+        };
+        let passed = i128::from(timestamp) - i128::from(self.start);
+        // round(passed / step), as floor(passed/step + 1/2) in quarters.
+        let slot = (4 * passed + twice).div_euclid(2 * twice);
+        slot.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// The time between two slots, in the unit of the timestamps (which may be a half); `None` if points are not on a grid.
+    pub fn step(&self) -> Option<f64> {
+        self.twice_step.map(|twice| twice as f64 / 2.0)
+    }
+
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let sound = self.twice_step.is_none_or(|twice| twice > 0);
+        sound.then_some(()).ok_or("clock")
+    }
+}
+
+fn twice_median(differences: &mut [i128]) -> i128 {
+    let middle = differences.len() / 2;
+    let even = differences.len().is_multiple_of(2);
+    let (below, &mut high, _) = differences.select_nth_unstable(middle);
+    let low = below.iter().copied().max().filter(|_| even);
+    low.unwrap_or(high) + high
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_the_same_in_every_unit() {
+        for unit in [1, 1000, 1_000_000, 1_000_000_000] {
+            let start = 1_700_000_000 * unit;
+            let stamps: Vec<i64> = (0..20).map(|i| start + 60 * unit * i).collect();
+            let clock = Clock::fit(&stamps);
+            assert_eq!(clock.slot(start + 60 * unit * 1000, 0), 1000);
+            assert_eq!(
+                clock.slot(start + 60 * unit * 1000 + 30 * unit - 1, 0),
+                1000
+            );
+            assert_eq!(clock.slot(start + 60 * unit * 1000 + 30 * unit, 0), 1001);
+            assert_eq!(clock.slot(start - 60 * unit, 0), -1);
+            assert_eq!(clock.step(), Some(60.0 * unit as f64));
+        }
+    }
+
+    #[test]
+    fn points_off_a_grid_are_counted() {
+        let clock = Clock::fit(&[0, 1, 5, 6, 30, 31, 90, 95, 100, 300]);
+        assert_eq!((clock.step(), clock.slot(1_000_000, 41)), (None, 42));
+        assert_eq!(Clock::fit(&[7; 10]).slot(0, i64::MAX), i64::MAX);
+    }
+
+    #[test]
+    fn the_ends_of_time_overflow_nothing() {
+        let clock = Clock::fit(&[i64::MIN, i64::MIN + 1, i64::MIN + 2, i64::MIN + 3]);
+        assert_eq!(clock.slot(i64::MAX, 0), i64::MAX);
+        let eighth = i64::MAX / 4 + 1;
+        let stamps: Vec<i64> = (-4..3).map(|i| i * eighth).collect();
+        let clock = Clock::fit(&stamps);
+        assert_eq!(clock.slot(i64::MAX, 0), 8);
+        assert_eq!(clock.slot(i64::MIN, 0), 0);
+        assert_eq!(Clock::fit(&[i64::MIN, i64::MAX]).slot(0, 4), 5);
+    }
+}

@@ -1,0 +1,207 @@
+//! Fitting on a prefix: what is fixed is learned first, then the prefix is replayed point by point, as later points will come.
+
+use contract::Point;
+
+use super::{
+    Fixed, Learned, Moving, Stream, ar,
+    block::{Blocks, Grid},
+    clock::Clock,
+    episode::Episode,
+    histogram::Maxima,
+    observe::{learn_cell, step},
+    parameters::{
+        MAX_PERIOD, MAX_SEASON, MIN_PERIOD, MIN_POINTS, NO_PERIOD, ORDER, SHAPES, SHAPES_FROM,
+        SLOTS, TAIL, THETA, VALUE_LIMIT,
+    },
+    period,
+    points::{AUTOREGRESSION, Calibration, LOCAL, PointModel, Predictor, SEASON},
+    scaling::{Scaling, tamed},
+    season::Season,
+    shape::Shape,
+};
+
+/// What fitting saw of each finite point of the prefix, in their order: what verdicts can be calibrated on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// Distances of the three shapes; a point before the first full window has the distance of that window. Empty without shapes.
+    pub shapes: [Vec<f64>; SHAPES],
+    /// Signed errors of autoregression, season or level, local median, in scales; NaN where nothing was predicted.
+    pub errors: [Vec<f64>; SLOTS - SHAPES],
+    /// Joint score of the point path.
+    pub joint: Vec<f64>,
+    /// Ranking score.
+    pub rank: Vec<f64>,
+    /// Evidence over the level without fatigue; 0 inside a cell and during the probation.
+    pub ratio: Vec<f64>,
+}
+
+impl Stream {
+    /// Learns from `points`, in the order of time; values that are not finite are left out. `None` for fewer than [`MIN_POINTS`] finite
+    /// ones.
+    pub fn fit(points: &[Point]) -> Option<(Self, Replay)> {
+        let finite = points.iter().filter(|point| point.value.is_finite());
+        let (values, stamps): (Vec<f64>, Vec<i64>) = finite
+            .map(|point| {
+                (
+                    point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT),
+                    point.timestamp,
+                )
+            })
+            .unzip();
+        if values.len() < MIN_POINTS {
+            return None;
+        }
+        let scaling = Scaling::fit(&values);
+        let clock = Clock::fit(&stamps);
+        let standard: Vec<f64> = values.iter().map(|&v| scaling.standard(v)).collect();
+        let points = point_model(&standard);
+        let mut learned = Learned {
+            season: Season::new(points.season as usize),
+            blocks: Blocks::new(),
+            maxima: Maxima::empty(),
+        };
+        let mut fixed = Fixed {
+            prefix: values.len() as u64,
+            grid: Grid::fit(&values, scaling),
+            scaling,
+            clock,
+            points,
+        };
+        let mut moving = Moving::starting_at(&fixed, 0);
+        let mut replay = Replay::new(values.len(), &fixed);
+        replay.sense(&fixed, &mut learned, &mut moving, (&standard, &stamps));
+        replay.calibrate(&mut fixed.points);
+        replay.step(&fixed, &mut learned, &mut moving, &values);
+        moving.episode = Episode::new();
+        let stream = Self {
+            fixed,
+            learned,
+            moving,
+        };
+        Some((stream, replay))
+    }
+}
+
+/// Learns shapes, period and autoregression from standardised values; calibration comes later.
+fn point_model(standard: &[f64]) -> PointModel {
+    let n = standard.len();
+    let tail = &standard[n.saturating_sub(TAIL)..];
+    let period = period::find(tail);
+    let usable = (MIN_PERIOD..=MAX_PERIOD).contains(&period);
+    let window = if usable { period } else { NO_PERIOD };
+    let windows = [window, window / 2, window / 4].map(|w| w.max(8).min(n / 4).max(4));
+    let shapes = match n {
+        SHAPES_FROM.. => windows.iter().map(|&w| Shape::fit(tail, w)).collect(),
+        _ => Vec::new(),
+    };
+    let order = ORDER.min(n / 10);
+    let tamed: Vec<f64> = tail.iter().map(|&z| tamed(z)).collect();
+    let seasonal = (MIN_PERIOD..=MAX_SEASON.min(n / 3)).contains(&period);
+    PointModel {
+        shapes,
+        weights: ar::fit(&tamed, order),
+        period: period as u32,
+        season: if seasonal { period as u32 } else { 0 },
+        calibrations: [Calibration::default(); SLOTS],
+        predictor: Predictor::Local,
+    }
+}
+
+impl Replay {
+    fn new(n: usize, fixed: &Fixed) -> Self {
+        let shapes = if fixed.points.shapes.is_empty() { 0 } else { n };
+        Self {
+            shapes: std::array::from_fn(|_| Vec::with_capacity(shapes)),
+            errors: std::array::from_fn(|_| Vec::with_capacity(n)),
+            joint: Vec::with_capacity(n),
+            rank: Vec::with_capacity(n),
+            ratio: Vec::with_capacity(n),
+        }
+    }
+
+    /// Shows the point path all points once, the season learning.
+    fn sense(
+        &mut self,
+        fixed: &Fixed,
+        learned: &mut Learned,
+        moving: &mut Moving,
+        (standard, stamps): (&[f64], &[i64]),
+    ) {
+        let has_shapes = !fixed.points.shapes.is_empty();
+        for (&z, &stamp) in standard.iter().zip(stamps) {
+            moving.slot = fixed.clock.slot(stamp, moving.slot);
+            let window = &mut moving.window;
+            let evidence = fixed
+                .points
+                .sense(&learned.season, window, (z, moving.slot));
+            if let Some(lesson) = learned.season.lesson(moving.slot, tamed(z)) {
+                learned.season.learn(lesson);
+            }
+            for (errors, error) in self.errors.iter_mut().zip(evidence.errors) {
+                errors.push(error.unwrap_or(f64::NAN));
+            }
+            for (distances, distance) in self.shapes.iter_mut().zip(evidence.shapes) {
+                if has_shapes {
+                    distances.push(distance.unwrap_or(0.0));
+                }
+            }
+        }
+        for (distances, shape) in self.shapes.iter_mut().zip(&fixed.points.shapes) {
+            let first = shape.window() - 1;
+            let distance = distances[first];
+            distances[..first].fill(distance);
+        }
+    }
+
+    /// Learns from the raw scores what is usual, and which predictor is best.
+    fn calibrate(&self, points: &mut PointModel) {
+        let mut raw = Vec::new();
+        for (slot, calibration) in points.calibrations.iter_mut().enumerate() {
+            raw.clear();
+            match slot {
+                0..SHAPES => raw.extend_from_slice(&self.shapes[slot]),
+                _ => raw.extend(self.errors[slot - SHAPES].iter().map(|&e| size(e))),
+            }
+            if !raw.is_empty() {
+                *calibration = Calibration::fit(&mut raw);
+            }
+        }
+        let mut best = f64::INFINITY;
+        for (slot, predictor, has) in [
+            (
+                AUTOREGRESSION,
+                Predictor::Autoregression,
+                !points.weights.is_empty(),
+            ),
+            (SEASON, Predictor::Season, points.season > 0),
+            (LOCAL, Predictor::Local, true),
+        ] {
+            let error = points.calibrations[slot].high;
+            if has && error < best {
+                best = error;
+                points.predictor = predictor;
+            }
+        }
+    }
+
+    /// Shows both paths all points, learning.
+    fn step(&mut self, fixed: &Fixed, learned: &mut Learned, moving: &mut Moving, values: &[f64]) {
+        for (i, &value) in values.iter().enumerate() {
+            let shape = |slot: usize| self.shapes[slot].get(i).copied().unwrap_or(0.0);
+            let error = |slot: usize| size(self.errors[slot][i]);
+            let raw = [shape(0), shape(1), shape(2), error(0), error(1), error(2)];
+            let calibrated = fixed.points.calibrate(&raw);
+            let joint = fixed.points.join(&calibrated, &mut moving.held);
+            let step = step(fixed, learned, moving, (value, joint));
+            learn_cell(learned, &step.lesson);
+            self.joint.push(joint);
+            self.rank.push(step.rank);
+            self.ratio.push(step.strength() / THETA);
+        }
+    }
+}
+
+/// The size of an error; 0 where there is none.
+fn size(error: f64) -> f64 {
+    if error.is_nan() { 0.0 } else { error.abs() }
+}

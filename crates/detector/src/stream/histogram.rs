@@ -1,0 +1,103 @@
+//! Running quantiles of positive numbers: a histogram of their logarithms. It forgets nothing and costs the same for ever.
+
+use std::f64::consts::LN_2;
+
+use serde::{Deserialize, Serialize};
+
+use super::bytes;
+
+/// Counts in `BINS` bins of ln, `PER_OCTAVE` of them an octave, from [`LOWEST`]; the ends take what lies beyond.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogHistogram<const BINS: usize, const PER_OCTAVE: usize> {
+    #[serde(with = "bytes::fixed")]
+    counts: Box<[u32; BINS]>,
+    total: u32,
+}
+
+/// Distances between blocks.
+pub(super) type Distances = LogHistogram<96, 8>;
+/// Cell maxima of the point path.
+pub(super) type Maxima = LogHistogram<160, 16>;
+
+/// The left border of the first bin.
+const LOWEST: f64 = 0.01;
+
+impl<const BINS: usize, const PER_OCTAVE: usize> LogHistogram<BINS, PER_OCTAVE> {
+    const STEP: f64 = LN_2 / PER_OCTAVE as f64;
+    /// Bytes on the heap.
+    pub(super) const MEMORY: usize = BINS * size_of::<u32>();
+
+    /// A histogram of nothing.
+    pub(super) fn empty() -> Self {
+        Self {
+            counts: Box::new([0; BINS]),
+            total: 0,
+        }
+    }
+
+    /// How many numbers it holds.
+    pub(super) fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// Adds `value`, over 0. After four thousand million numbers it stays as it is.
+    pub(super) fn add(&mut self, value: f64) {
+        if self.total < u32::MAX {
+            let bin = (value.ln() - LOWEST.ln()) / Self::STEP;
+            // Casts saturate: below the first bin is 0.
+            self.counts[(bin as usize).min(BINS - 1)] += 1;
+            self.total += 1;
+        }
+    }
+
+    /// The `part` quantile (over 0, at most 1), interpolated inside its bin; `None` of nothing.
+    pub(super) fn quantile(&self, part: f64) -> Option<f64> {
+        let wanted = part * f64::from(self.total);
+        let mut before = 0;
+        for (bin, &count) in self.counts.iter().enumerate() {
+            if count > 0 && f64::from(before + count) >= wanted {
+                let inside = (wanted - f64::from(before)) / f64::from(count);
+                return Some((LOWEST.ln() + Self::STEP * (bin as f64 + inside)).exp());
+            }
+            before += count;
+        }
+        None
+    }
+
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let sum: u64 = self.counts.iter().map(|&count| u64::from(count)).sum();
+        (sum == u64::from(self.total))
+            .then_some(())
+            .ok_or("histogram")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_right_within_a_bin() {
+        let mut histogram = Distances::empty();
+        assert_eq!(histogram.quantile(0.5), None);
+        for i in 1..=1000 {
+            histogram.add(f64::from(i) / 1000.0);
+        }
+        for part in [0.05, 0.5, 0.95, 1.0] {
+            let ratio = histogram.quantile(part).unwrap() / part;
+            assert!(ratio.log2().abs() < 0.125, "{part}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn what_lies_beyond_the_ends_counts_at_the_ends() {
+        let mut histogram = Distances::empty();
+        for value in [1e-300, 1e300, 1e150] {
+            histogram.add(value);
+        }
+        assert!(histogram.quantile(0.3).unwrap() < 0.011);
+        assert!(histogram.quantile(1.0).unwrap() > 40.0);
+        assert_eq!(histogram.check(), Ok(()));
+    }
+}

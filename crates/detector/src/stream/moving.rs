@@ -1,0 +1,161 @@
+//! What moves on with every point, whether or not anything is learned: the last points, and what is held of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Fixed, Learned,
+    cells::Cells,
+    episode::Episode,
+    parameters::{NOVELTY_HOLD, PHASES, SLOTS},
+    points::Predictions,
+    window::Window,
+};
+
+/// The context of the next point. Cheap to make, and of a few kilobytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moving {
+    pub(super) window: Window,
+    /// The last slot.
+    pub(super) slot: i64,
+    pub(super) held: [f64; SLOTS],
+    /// The largest joint score in the cell that is filling.
+    pub(super) largest: f64,
+    pub(super) cells: Cells,
+    pub(super) novelty: HeldNovelty,
+    pub(super) episode: Episode,
+    pub(super) errors: Errors,
+}
+
+impl Moving {
+    /// The context of a first point, which may be any time after those that `learned` saw.
+    pub fn fresh(fixed: &Fixed, learned: &Learned) -> Self {
+        Self::starting_at(fixed, learned.blocks.next())
+    }
+
+    /// As [`Self::fresh`], the first cell numbered `cell`.
+    pub(super) fn starting_at(fixed: &Fixed, cell: u64) -> Self {
+        Self {
+            window: Window::new(fixed.points.reach()),
+            slot: -1,
+            held: [0.0; SLOTS],
+            largest: 0.0,
+            cells: Cells::starting_at(cell),
+            novelty: HeldNovelty::default(),
+            episode: Episode::new(),
+            errors: Errors::default(),
+        }
+    }
+
+    /// How many of the last points are known, as far as any part looks back.
+    pub fn known(&self) -> usize {
+        self.window.len()
+    }
+
+    /// What a point at `timestamp` is to be.
+    pub fn predict(&self, fixed: &Fixed, learned: &Learned, timestamp: i64) -> Predictions {
+        let slot = fixed.clock.slot(timestamp, self.slot);
+        fixed.points.predict(&learned.season, &self.window, slot)
+    }
+
+    /// Bytes, those on the heap included.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.window.memory() + self.cells.memory() + self.errors.memory()
+    }
+
+    pub(super) fn check(&self, fixed: &Fixed, learned: &Learned) -> Result<(), &'static str> {
+        self.cells.check(fixed.grid.cell())?;
+        self.episode.check()?;
+        let scores = self.held.iter().chain(&self.novelty.spoken);
+        let mut scores = scores.chain([&self.largest, &self.novelty.ratio, &self.novelty.held]);
+        let sound = scores.all(|score| (0.0..=1e12).contains(score))
+            && self.window.keep() == fixed.points.reach()
+            && self.cells.number() >= learned.blocks.next()
+            && self.errors.last.len() <= fixed.reach()
+            && self.errors.last.iter().all(|error| error.is_finite());
+        sound.then_some(()).ok_or("context")
+    }
+}
+
+/// What the block path said last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeldNovelty {
+    /// The last ratio of each phase.
+    spoken: [f64; PHASES],
+    /// Their median when the last cell ended.
+    ratio: f64,
+    /// Its logarithm, held for a while.
+    held: f64,
+}
+
+impl HeldNovelty {
+    /// Takes the ratio of a phase; the median of all.
+    pub(super) fn speak(&mut self, phase: usize, ratio: f64) -> f64 {
+        self.spoken[phase] = ratio;
+        let [a, b, c] = self.spoken;
+        self.ratio = a.max(b).min(a.min(b).max(c));
+        self.ratio
+    }
+
+    /// Moves on by a point; the logarithm of what is held.
+    pub(super) fn step(&mut self) -> f64 {
+        self.held = self.ratio.ln_1p().max(NOVELTY_HOLD * self.held);
+        self.held
+    }
+}
+
+/// Errors of the chosen predictor over the last block, newest last, in the unit of the values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Errors {
+    last: Vec<f64>,
+}
+
+impl Errors {
+    /// Takes an error; keeps the last `count`.
+    pub(super) fn push(&mut self, error: f64, count: usize) {
+        if self.last.len() >= count {
+            self.last.remove(0);
+        }
+        self.last.push(error);
+    }
+
+    /// The error that is largest in size (the oldest of such), and how many points ago it was.
+    pub(super) fn largest(&self) -> (f64, u32) {
+        let mut largest = (0.0_f64, 0);
+        for (i, &error) in self.last.iter().enumerate() {
+            if error.abs() > largest.0.abs() {
+                largest = (error, (self.last.len() - 1 - i) as u32);
+            }
+        }
+        largest
+    }
+
+    fn memory(&self) -> usize {
+        self.last.capacity() * size_of::<f64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_the_phases_is_the_one_between() {
+        let mut novelty = HeldNovelty::default();
+        assert_eq!(novelty.speak(0, 3.0), 0.0);
+        assert_eq!(novelty.speak(1, 5.0), 3.0);
+        assert_eq!(novelty.speak(2, 4.0), 4.0);
+        assert_eq!(novelty.speak(1, 1.0), 3.0);
+    }
+
+    #[test]
+    fn the_largest_error_is_found_among_the_last() {
+        let mut errors = Errors::default();
+        for error in [9.0, -2.0, 2.0, 1.0] {
+            errors.push(error, 3);
+        }
+        assert_eq!(errors.largest(), (-2.0, 2));
+    }
+}

@@ -1,0 +1,213 @@
+//! Learns [`Shape`]: principal axes and a codebook of the windows of the prefix.
+//!
+//! Own code rather than linfa's: its k-means counts the old centre as one more point of a cluster and sums in parallel, so that neither
+//! the specified codebook nor the same bits come out; its PCA is a truncated decomposition that starts from random numbers. Both are a
+//! page here, and the crate keeps building in seconds.
+
+use super::{
+    eigen,
+    parameters::{CODES, DIMS, LLOYD, RANK, RIDGE},
+    shape::{self, Learned, PLACES, Shape},
+};
+
+/// About as many windows are learned from.
+const WINDOWS: usize = 2000;
+
+impl Shape {
+    /// Learns from `values` (standardised), which are at least three times as long as `window`.
+    pub(super) fn fit(values: &[f64], window: usize) -> Self {
+        let stride = ((values.len() - window + 1) / WINDOWS).max(1);
+        let dims = window.min(DIMS);
+        let segments = |values: &[f64]| {
+            let mut means = [0.0; DIMS];
+            shape::segments(values, &mut means);
+            means.map(f64::from)
+        };
+        let mut windows: Vec<[f64; DIMS]> = values
+            .windows(window)
+            .step_by(stride)
+            .map(segments)
+            .collect();
+        let mean = center(&mut windows);
+        let axes = Axes::new(&windows, dims);
+        let places: Vec<_> = windows.iter().map(|window| axes.place(window)).collect();
+        let learned = Learned {
+            mean: mean.to_vec(),
+            codes: codebook(&places),
+            weights: axes.weights,
+            axes: axes.axes,
+        };
+        Self::new(window, &learned)
+    }
+}
+
+/// Takes the mean of all windows away from each; returns it.
+fn center(windows: &mut [[f64; DIMS]]) -> [f64; DIMS] {
+    let mut mean = [0.0; DIMS];
+    for window in windows.iter() {
+        for (sum, segment) in mean.iter_mut().zip(window) {
+            *sum += segment;
+        }
+    }
+    mean = mean.map(|sum| sum / windows.len() as f64);
+    for window in windows {
+        for (segment, mean) in window.iter_mut().zip(mean) {
+            *segment -= mean;
+        }
+    }
+    mean
+}
+
+struct Axes {
+    axes: Vec<Vec<f64>>,
+    weights: [f64; PLACES],
+}
+
+impl Axes {
+    /// The principal axes of centred windows of `dims` segments, and the weights that whiten by half.
+    fn new(windows: &[[f64; DIMS]], dims: usize) -> Self {
+        let pairs = eigen::symmetric(covariance(windows, dims));
+        let rank = RANK.min(dims);
+        let values: Vec<f64> = pairs.iter().map(|(value, _)| value.max(0.0)).collect();
+        let regular = RIDGE * values[0] + 1e-9;
+        let rest = &values[rank..];
+        let rest = rest.iter().sum::<f64>() / rest.len().max(1) as f64;
+        let mut weights = [0.0; PLACES];
+        for (weight, value) in weights.iter_mut().zip(&values[..rank]) {
+            *weight = (value + regular).powf(-0.25);
+        }
+        weights[RANK] = (rest + regular).powf(-0.25);
+        let axes = pairs.into_iter().take(rank).map(|(_, axis)| axis);
+        Self {
+            axes: axes.collect(),
+            weights,
+        }
+    }
+
+    fn place(&self, window: &[f64; DIMS]) -> [f64; PLACES] {
+        let mut place = [0.0; PLACES];
+        let mut rest: f64 = window.iter().map(|w| w * w).sum();
+        for (place, axis) in place.iter_mut().zip(&self.axes) {
+            *place = window.iter().zip(axis).map(|(w, a)| w * a).sum();
+            rest -= *place * *place;
+        }
+        place[RANK] = rest.max(0.0).sqrt();
+        for (place, weight) in place.iter_mut().zip(self.weights) {
+            *place *= weight;
+        }
+        place
+    }
+}
+
+fn covariance(windows: &[[f64; DIMS]], dims: usize) -> Vec<Vec<f64>> {
+    let mut sums = [[0.0; DIMS]; DIMS];
+    for window in windows {
+        for (row, &a) in sums.iter_mut().zip(window) {
+            for (sum, b) in row.iter_mut().zip(window) {
+                *sum += a * b;
+            }
+        }
+    }
+    let degrees = (windows.len() - 1).max(1) as f64;
+    let row = |row: &[f64; DIMS]| row[..dims].iter().map(|sum| sum / degrees).collect();
+    sums[..dims].iter().map(row).collect()
+}
+
+/// Codes of `places` by Lloyd's algorithm, started at evenly spaced ones. A code that nothing is nearest to stays.
+fn codebook(places: &[[f64; PLACES]]) -> Vec<[f64; PLACES]> {
+    let count = (places.len() / 4).clamp(2, CODES);
+    let spacing = (places.len() - 1) as f64 / (count - 1) as f64;
+    let start = |i: usize| places[((i as f64 * spacing) as usize).min(places.len() - 1)];
+    let mut codes: Vec<_> = (0..count).map(start).collect();
+    for _ in 0..LLOYD {
+        let mut sums = vec![([0.0; PLACES], 0_u32); count];
+        let columns = Columns::new(&codes);
+        for place in places {
+            let (sum, members) = &mut sums[columns.nearest(place)];
+            *members += 1;
+            for (sum, number) in sum.iter_mut().zip(place) {
+                *sum += number;
+            }
+        }
+        for (code, (sum, members)) in codes.iter_mut().zip(sums) {
+            if members > 0 {
+                *code = sum.map(|sum| sum / f64::from(members));
+            }
+        }
+    }
+    codes
+}
+
+/// Codes place by place, so that all are compared at once.
+struct Columns {
+    /// Half the squared length of each; infinite beyond the last.
+    half_squares: [f64; CODES],
+    places: [[f64; CODES]; PLACES],
+}
+
+impl Columns {
+    fn new(codes: &[[f64; PLACES]]) -> Self {
+        let mut columns = Self {
+            half_squares: [f64::INFINITY; CODES],
+            places: [[0.0; CODES]; PLACES],
+        };
+        for (i, code) in codes.iter().enumerate() {
+            columns.half_squares[i] = code.iter().map(|number| number * number).sum::<f64>() / 2.0;
+            for (column, &number) in columns.places.iter_mut().zip(code) {
+                column[i] = number;
+            }
+        }
+        columns
+    }
+
+    /// The first code that is nearest: |c|²/2 − c·y is smallest.
+    fn nearest(&self, place: &[f64; PLACES]) -> usize {
+        let mut distances = self.half_squares;
+        for (column, number) in self.places.iter().zip(place) {
+            for (distance, code) in distances.iter_mut().zip(column) {
+                *distance -= number * code;
+            }
+        }
+        let smallest = distances.iter().copied().fold(f64::INFINITY, f64::min);
+        let first = distances.iter().position(|&d| d == smallest);
+        first.unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(n: usize) -> Vec<f64> {
+        (0..n).map(|i| (i as f64 / 8.0).sin()).collect()
+    }
+
+    #[test]
+    fn a_window_like_those_learned_is_near_and_another_is_far() {
+        let shape = Shape::fit(&wave(2000), 50);
+        let near = shape.distance(&wave(2050)[2000..]);
+        let mut broken = wave(2050)[2000..].to_vec();
+        broken[20..30].fill(0.0);
+        let far = shape.distance(&broken);
+        assert!(near < 0.2 && far > 5.0 * near, "{near} {far}");
+        assert_eq!(shape.check(), Ok(()));
+    }
+
+    #[test]
+    fn constant_windows_have_a_shape() {
+        for window in [4, 8, 64] {
+            let shape = Shape::fit(&[3.0; 200], window);
+            assert!(shape.distance(&vec![3.0; window]) < 1e-3);
+            assert!(shape.distance(&vec![1000.0; window]) > 100.0);
+            assert!(shape.distance(&vec![-1000.0; window]).is_finite());
+        }
+    }
+
+    #[test]
+    fn a_code_that_nothing_is_nearest_to_stays() {
+        let mut places = vec![[0.0; PLACES]; 12];
+        places[11] = [4.0; PLACES];
+        let codes = codebook(&places);
+        assert_eq!(codes, [[0.0; PLACES], [0.0; PLACES], [4.0; PLACES]]);
+    }
+}
