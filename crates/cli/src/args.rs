@@ -192,6 +192,12 @@ pub(crate) struct PlotArgs {
     /// Height in pixels [default: 400].
     #[arg(long, value_name = "PIXELS")]
     pub(crate) height: Option<u32>,
+    /// Time of the earliest point shown, in the forms that files may use [default: the first].
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<Stamp>,
+    /// Time of the latest point shown [default: the last].
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<Stamp>,
     /// Kind of picture [default: what the name of the output says, else png].
     #[arg(long)]
     pub(crate) format: Option<PlotFormat>,

@@ -26,6 +26,10 @@ pub(crate) struct PlotQuery {
     pub(crate) width: Option<u32>,
     /// Height in pixels, if not the platform's default.
     pub(crate) height: Option<u32>,
+    /// Timestamp of the earliest point shown, if not the first.
+    pub(crate) from: Option<i64>,
+    /// Timestamp of the latest point shown, if not the last.
+    pub(crate) to: Option<i64>,
     /// Kind of picture, if not the platform's default.
     pub(crate) format: Option<PlotFormat>,
 }
@@ -75,21 +79,24 @@ impl Client {
         persist(|| self.http.lines(&call))
     }
 
-    /// Draws what [`Self::detect`] says: the bytes of the picture.
+    /// Draws what [`Self::detect`] says, below `title`: the bytes of the picture.
     pub(crate) fn detect_plot(
         &self,
         request: &DetectRequest,
+        title: Option<String>,
         format: Option<PlotFormat>,
     ) -> Result<Vec<u8>, ClientError> {
         let body = body_of(request);
         let format = format.map(|format| format.name().to_owned());
-        let route = with_query("/v1/detect/plot", &[("format", format)]);
+        let parameters = [("title", title), ("format", format)];
+        let route = with_query("/v1/detect/plot", &parameters);
         persist(|| self.http.bytes(&Call::post(&*route, &body)))
     }
 
     /// Draws one version of `series`: the bytes of the picture.
     pub(crate) fn plot(&self, series: &SeriesId, query: PlotQuery) -> Result<Vec<u8>, ClientError> {
         let pixels = |number: Option<u32>| number.map(|n| n.to_string());
+        let time = |timestamp: Option<i64>| timestamp.map(|t| t.to_string());
         let route = with_query(
             "/plot",
             &[
@@ -97,6 +104,8 @@ impl Client {
                 ("version", query.version.map(|v| v.to_string())),
                 ("width", pixels(query.width)),
                 ("height", pixels(query.height)),
+                ("from", time(query.from)),
+                ("to", time(query.to)),
                 ("format", query.format.map(|f| f.name().to_owned())),
             ],
         );

@@ -98,6 +98,8 @@ fn plot(client: &Client, args: &PlotArgs, json: bool, out: &mut impl Write) -> R
         version: args.version.clone(),
         width: args.width,
         height: args.height,
+        from: args.from.map(|stamp| stamp.alone().0),
+        to: args.to.map(|stamp| stamp.alone().0),
         format,
     };
     let picture = client.plot(&args.series, query)?;

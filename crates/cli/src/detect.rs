@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, IsTerminal, Write},
+    path::Path,
     time::Instant,
 };
 
@@ -22,6 +23,9 @@ use crate::{
 
 /// How the last line of a reply begins, and no other.
 const SUMMARY: &str = "{\"summary\":";
+
+/// The longest title that the platform takes, in bytes.
+const MAX_TITLE: usize = 200;
 
 /// A verdict that may turn out to be the peak of an episode.
 #[derive(Debug)]
@@ -72,7 +76,8 @@ pub(crate) fn detect(
     let Some(path) = &args.plot else {
         return Ok(());
     };
-    let picture = client.detect_plot(&request, PlotFormat::of_name(path));
+    let title = title(&args.csv.file);
+    let picture = client.detect_plot(&request, title, PlotFormat::of_name(path));
     save(path, &picture.map_err(too_many)?, json, out)
 }
 
@@ -96,6 +101,13 @@ fn request(args: &DetectArgs) -> Result<(DetectRequest, Clock), Error> {
         min_deviation: args.min_deviation,
     };
     Ok((request, clock))
+}
+
+/// What a plot of `file` is called: its name without the end, if that can be a title.
+fn title(file: &Path) -> Option<String> {
+    let name = file.file_stem()?.to_str()?;
+    let is_title = name != "-" && name.len() <= MAX_TITLE && !name.contains(char::is_control);
+    is_title.then(|| name.to_owned())
 }
 
 /// Prints `lines`, about `expected` of them, as they come.
@@ -174,4 +186,18 @@ fn show(
         detection::episode(out, episode, found.alarms.get(&episode.peak), clock)?;
     }
     detection::change_points(out, &found.summary, clock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plot_is_called_what_its_file_is_called() {
+        let title = |file: &str| title(Path::new(file));
+        assert_eq!(title("data/nyc taxi.csv").as_deref(), Some("nyc taxi"));
+        for file in ["-", "a\nb.csv", &format!("{}.csv", "x".repeat(201))] {
+            assert_eq!(title(file), None, "{file:?}");
+        }
+    }
 }

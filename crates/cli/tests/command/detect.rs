@@ -137,11 +137,11 @@ fn detect_with_json_passes_the_lines_through() -> anyhow::Result<()> {
 fn detect_saves_a_plot_of_what_it_judged() -> anyhow::Result<()> {
     let server = Server::start(platform)?;
     let folder = Folder::new()?;
-    let file = folder.file("a.csv", ROWS)?;
+    let file = folder.file("a b.csv", ROWS)?;
     for (name, line) in [
-        ("p.svg", "POST /v1/detect/plot?format=svg"),
-        ("p.PNG", "POST /v1/detect/plot?format=png"),
-        ("p", "POST /v1/detect/plot"),
+        ("p.svg", "POST /v1/detect/plot?title=a%20b&format=svg"),
+        ("p.PNG", "POST /v1/detect/plot?title=a%20b&format=png"),
+        ("p", "POST /v1/detect/plot?title=a%20b"),
     ] {
         let plot = folder.path(name);
         let plot = plot.to_str().context("UTF-8")?;

@@ -35,7 +35,9 @@ fn plot_saves_what_it_was_asked_for_where_it_was_asked_to() -> anyhow::Result<()
     )?;
     assert_eq!(printed, format!("saved {name}\n"));
     assert_eq!(fs::read(&path)?, b"picture");
-    assert_eq!(success(&server.url, &["plot", "s", "-o", "-"])?, "picture");
+    let plot_part = "plot s --from 2023-08-31T05:20:00Z --to -7.5 --version champion -o -";
+    let plot_part: Vec<&str> = plot_part.split(' ').collect();
+    assert_eq!(success(&server.url, &plot_part)?, "picture");
     assert!(
         anomaly(&server.url, &["plot", "s.1", "--format", "svg"])
             .current_dir(folder.0.path())
@@ -48,7 +50,7 @@ fn plot_saves_what_it_was_asked_for_where_it_was_asked_to() -> anyhow::Result<()
         lines,
         [
             "GET /plot?series_id=a%26b&version=v2&width=900&height=300&format=png",
-            "GET /plot?series_id=s",
+            "GET /plot?series_id=s&version=champion&from=1693459200&to=-7500",
             "GET /plot?series_id=s.1&format=svg",
         ]
     );
