@@ -1,6 +1,7 @@
 //! What every service shares: HTTP server, problems, telemetry, health, shutdown.
 
 pub mod admin;
+pub mod admission;
 pub mod health;
 pub mod http;
 pub mod retry;

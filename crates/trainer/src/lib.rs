@@ -3,7 +3,6 @@
 //! What `/fit` acknowledges is durable: the model in the store, its training points on the bus. A version is visible when both
 //! are, never before; its number is given once. A fit that has begun goes on to its end, whoever waits for it.
 
-mod admission;
 mod chart;
 mod config;
 mod error;
@@ -24,6 +23,7 @@ use bus::Bus;
 pub use config::{Config, Settings};
 use service::{
     admin::Admin,
+    admission::Admission,
     health::Health,
     http::{self, Listener, ServerConfig},
 };
@@ -32,7 +32,7 @@ use store::Store;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{admission::Admission, fit::Fitter, health::Healthcheck, plot::Plotter};
+use crate::{fit::Fitter, health::Healthcheck, plot::Plotter};
 
 /// How long fits without a client may take to end, and then metrics to be delivered, when the service stops.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);

@@ -61,10 +61,10 @@ async fn fit_body(
     body: Body,
 ) -> Fallible<Result<FitReply, Error>> {
     let mut admitted = match app.admission.admit(body.size_hint().exact()) {
-        Ok(admitted) => admitted,
-        Err(error) => {
+        Some(admitted) => admitted,
+        None => {
             metrics::FITS.with_label_values(&["overloaded"]).inc();
-            return Ok(Err(error));
+            return Ok(Err(Error::Overloaded));
         }
     };
     let body = read_body(body, app.max_body_bytes).await?;

@@ -1,19 +1,17 @@
-//! How much may be in progress at once. What goes beyond is refused at once, not queued.
+//! How many requests with big bodies may be in progress at once. What goes beyond is refused at once, not queued.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::Error;
-
-/// Fits in progress at once.
-const MAX_FITS: usize = 256;
+/// Requests in progress at once.
+const MAX_REQUESTS: usize = 256;
 
 /// Bytes are counted in these, so that any number of them fits a semaphore.
 const UNIT: usize = 1024;
 
-/// Admits fits by their number and by the bytes of their bodies.
-pub(crate) struct Admission {
+/// Admits requests by their number and by the bytes of their bodies.
+pub struct Admission {
     slots: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     /// The most that one body can take.
@@ -21,39 +19,37 @@ pub(crate) struct Admission {
 }
 
 /// The right to be in progress; ends when it is dropped.
-pub(crate) struct Admitted {
+pub struct Admitted {
     _slot: OwnedSemaphorePermit,
     bytes: OwnedSemaphorePermit,
 }
 
 impl Admission {
     /// Admits bodies of together at most `bytes`, but always one of up to `max_body_bytes`.
-    pub(crate) fn new(bytes: usize, max_body_bytes: usize) -> Self {
+    pub fn new(bytes: usize, max_body_bytes: usize) -> Self {
         let largest = units(max_body_bytes);
         let units = units(bytes).max(largest) as usize;
         Self {
-            slots: Arc::new(Semaphore::new(MAX_FITS)),
+            slots: Arc::new(Semaphore::new(MAX_REQUESTS)),
             bytes: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
             largest,
         }
     }
 
-    /// Admits a fit whose body says it has `announced` bytes; where it does not say, it counts as the largest.
-    pub(crate) fn admit(&self, announced: Option<u64>) -> Result<Admitted, Error> {
+    /// Admits a request whose body says it has `announced` bytes; where it does not say, it counts as the largest. `None`: too
+    /// much is in progress.
+    pub fn admit(&self, announced: Option<u64>) -> Option<Admitted> {
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
         let cost = announced.map_or(self.largest, units).min(self.largest);
-        let slot = Arc::clone(&self.slots).try_acquire_owned();
-        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(cost);
-        match (slot, bytes) {
-            (Ok(slot), Ok(bytes)) => Ok(Admitted { _slot: slot, bytes }),
-            _ => Err(Error::Overloaded),
-        }
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(cost).ok()?;
+        Some(Admitted { _slot: slot, bytes })
     }
 }
 
 impl Admitted {
     /// Gives back what is not needed, now that the body is known to have `actual` bytes.
-    pub(crate) fn settle(&mut self, actual: usize) {
+    pub fn settle(&mut self, actual: usize) {
         let excess = self
             .bytes
             .num_permits()
@@ -76,33 +72,30 @@ mod tests {
     fn what_does_not_fit_is_refused_until_there_is_room() {
         let admission = Admission::new(100 * 1024, 60 * 1024);
         let first = admission.admit(Some(60 * KB)).unwrap();
-        assert!(matches!(
-            admission.admit(Some(60 * KB)),
-            Err(Error::Overloaded)
-        ));
+        assert!(admission.admit(Some(60 * KB)).is_none());
         let _second = admission.admit(Some(40 * KB)).unwrap();
         drop(first);
-        assert!(admission.admit(Some(60 * KB)).is_ok());
+        assert!(admission.admit(Some(60 * KB)).is_some());
     }
 
     #[test]
     fn a_body_of_unknown_size_counts_as_the_largest_until_it_is_there() {
         let admission = Admission::new(100 * 1024, 60 * 1024);
         let mut first = admission.admit(None).unwrap();
-        assert!(admission.admit(None).is_err());
+        assert!(admission.admit(None).is_none());
         first.settle(1);
-        assert!(admission.admit(None).is_ok());
+        assert!(admission.admit(None).is_some());
     }
 
     #[test]
     fn the_number_is_bounded_too_and_a_large_body_is_never_locked_out() {
         let admission = Admission::new(1024, 1 << 30);
         drop(admission.admit(Some(1 << 40)).unwrap());
-        let fits: Vec<_> = (0..MAX_FITS)
+        let requests: Vec<_> = (0..MAX_REQUESTS)
             .map(|_| admission.admit(Some(0)).unwrap())
             .collect();
-        assert!(admission.admit(Some(0)).is_err());
-        drop(fits);
-        assert!(admission.admit(Some(0)).is_ok());
+        assert!(admission.admit(Some(0)).is_none());
+        drop(requests);
+        assert!(admission.admit(Some(0)).is_some());
     }
 }
