@@ -55,7 +55,7 @@ impl Config {
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Settings {
-    /// Largest body of a fit, in bytes.
+    /// Largest body of a fit, a batch, a detection or an import, in bytes.
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = Settings::default().max_body_bytes)]
     pub max_body_bytes: u64,
     /// Predictions in flight at once; further ones are refused.
@@ -67,6 +67,9 @@ pub struct Settings {
     /// Plots in flight at once; further ones are refused.
     #[arg(long, env = "MAX_INFLIGHT_PLOT", default_value_t = Settings::default().max_inflight_plot)]
     pub max_inflight_plot: usize,
+    /// Batches and detections in flight at once, together; further ones are refused.
+    #[arg(long, env = "MAX_INFLIGHT_DETECT", default_value_t = Settings::default().max_inflight_detect)]
+    pub max_inflight_detect: usize,
     /// Milliseconds that the predictor has to answer.
     #[arg(long, env = "PREDICT_TIMEOUT_MS", default_value_t = Settings::default().predict_timeout_ms)]
     pub predict_timeout_ms: u64,
@@ -76,6 +79,9 @@ pub struct Settings {
     /// Milliseconds that the trainer has to draw a plot.
     #[arg(long, env = "PLOT_TIMEOUT_MS", default_value_t = Settings::default().plot_timeout_ms)]
     pub plot_timeout_ms: u64,
+    /// Milliseconds that the predictor has to begin the reply to a batch or a detection, and that it may stall.
+    #[arg(long, env = "DETECT_TIMEOUT_MS", default_value_t = Settings::default().detect_timeout_ms)]
+    pub detect_timeout_ms: u64,
 }
 
 impl Default for Settings {
@@ -85,9 +91,11 @@ impl Default for Settings {
             max_inflight_predict: 2048,
             max_inflight_fit: 64,
             max_inflight_plot: 16,
+            max_inflight_detect: 16,
             predict_timeout_ms: 5_000,
             fit_timeout_ms: 60_000,
             plot_timeout_ms: 60_000,
+            detect_timeout_ms: 60_000,
         }
     }
 }
@@ -103,6 +111,10 @@ impl Settings {
 
     pub(crate) fn plot_timeout(&self) -> Duration {
         Duration::from_millis(self.plot_timeout_ms)
+    }
+
+    pub(crate) fn detect_timeout(&self) -> Duration {
+        Duration::from_millis(self.detect_timeout_ms)
     }
 }
 

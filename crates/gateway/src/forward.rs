@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use axum::{body::Body, http::request::Parts, response::Response};
-use contract::Version;
+use bytes::Bytes;
+use contract::{SeriesId, Version};
 use service::http::{Fallible, decode_series, decode_series_text, read_body};
 
 use crate::{
@@ -15,11 +16,20 @@ use crate::{
     upstream::{Call, RequestHead, Upload, Upstream},
 };
 
-/// The longest body of a prediction, in bytes: a point is a hundred.
-const MAX_POINT_BYTES: usize = 64 * 1024;
+/// The longest body of a prediction, in bytes: a point is a hundred, and a context has up to 2,048.
+const MAX_PREDICT_BYTES: usize = 256 * 1024;
+
+/// The longest body of a change to a series, in bytes: it names a version.
+const MAX_CHANGE_BYTES: u64 = 64 * 1024;
 
 /// The most health checks in flight.
 const MAX_INFLIGHT_HEALTHCHECK: usize = 64;
+
+/// The most questions about series, and changes to them, in flight: each is a statement or two in the database.
+const MAX_INFLIGHT_SERIES: usize = 64;
+
+/// How long the trainer may take for one of these.
+const SERIES_PATIENCE: Duration = Duration::from_secs(15);
 
 /// When to come again after a refusal: what takes a place takes it for long, or for less than a millisecond.
 const A_SECOND: Duration = Duration::from_secs(1);
@@ -33,7 +43,9 @@ pub(crate) struct Forwarder {
     newest: Freshness,
     fits: Limit,
     predictions: Limit,
+    detections: Limit,
     plots: Limit,
+    series: Limit,
     pub(crate) healthchecks: Limit,
 }
 
@@ -43,57 +55,137 @@ impl Forwarder {
             trainer,
             predictor,
             newest: Freshness::new(),
-            fits: Limit::new(Route::Fit, settings.max_inflight_fit, A_SECOND),
-            predictions: Limit::new(Route::Predict, settings.max_inflight_predict, A_MOMENT),
-            plots: Limit::new(Route::Plot, settings.max_inflight_plot, A_SECOND),
-            healthchecks: Limit::new(Route::Healthcheck, MAX_INFLIGHT_HEALTHCHECK, A_SECOND),
+            fits: Limit::new(settings.max_inflight_fit, A_SECOND),
+            predictions: Limit::new(settings.max_inflight_predict, A_MOMENT),
+            detections: Limit::new(settings.max_inflight_detect, A_SECOND),
+            plots: Limit::new(settings.max_inflight_plot, A_SECOND),
+            series: Limit::new(MAX_INFLIGHT_SERIES, A_MOMENT),
+            healthchecks: Limit::new(MAX_INFLIGHT_HEALTHCHECK, A_SECOND),
             settings,
         }
     }
 
     /// Has the trainer fit a series. The new version is noted before the client hears of it.
     pub(crate) async fn fit(&self, parts: Parts, body: Body) -> Fallible<Response> {
-        let place = self.fits.take()?;
-        let series = decode_series(series_of(&parts))?;
+        let place = self.fits.take(Route::Fit)?;
+        let series = decode_series(segment(&parts, 1))?;
         let upload = Upload::new(body, self.settings.max_body_bytes)?;
         let head = RequestHead::of(parts);
         let call = Call::streamed(head, upload, self.settings.fit_timeout());
-        let response = self.trainer.call(call).await;
-        let response = response.map_err(|error| no_reply("trainer", error))?;
-        if response.status().is_success()
-            && let Some(version) = version_of(&response)
-        {
-            self.newest.note(series, version);
-        }
+        let response = self.ask_trainer(call).await?;
+        self.note(series, &response);
         Ok(place.until_sent(response))
     }
 
     /// Has the predictor judge a point, with the newest version that a client was told of or a newer one.
     pub(crate) async fn predict(&self, parts: Parts, body: Body) -> Fallible<Response> {
-        let _place = self.predictions.take()?;
-        let newest = self.newest.newest(&decode_series_text(series_of(&parts))?);
-        let body = read_body(body, MAX_POINT_BYTES).await?;
+        let _place = self.predictions.take(Route::Predict)?;
+        let newest = self.newest.newest(&decode_series_text(segment(&parts, 1))?);
+        let body = read_body(body, MAX_PREDICT_BYTES).await?;
         let head = RequestHead::of(parts).with_min_version(newest);
         let call = Call::whole(head, body, self.settings.predict_timeout());
-        let response = self.predictor.call(call).await;
-        response.map_err(|error| no_reply("predictor", error))
+        self.ask_predictor(call).await
+    }
+
+    /// Has the predictor judge many points, in the same way.
+    pub(crate) async fn batch(&self, parts: Parts, body: Body) -> Fallible<Response> {
+        let place = self.detections.take(Route::Batch)?;
+        let newest = self.newest.newest(&decode_series_text(segment(&parts, 1))?);
+        let upload = Upload::new(body, self.settings.max_body_bytes)?;
+        let head = RequestHead::of(parts).with_min_version(newest);
+        let call = Call::streamed(head, upload, self.settings.detect_timeout());
+        Ok(place.until_sent(self.ask_predictor(call).await?))
+    }
+
+    /// Has the predictor fit and judge a series that is not kept.
+    pub(crate) async fn detect(&self, parts: Parts, body: Body) -> Fallible<Response> {
+        let place = self.detections.take(Route::Detect)?;
+        let upload = Upload::new(body, self.settings.max_body_bytes)?;
+        let head = RequestHead::of(parts);
+        let call = Call::streamed(head, upload, self.settings.detect_timeout());
+        Ok(place.until_sent(self.ask_predictor(call).await?))
     }
 
     /// Has the trainer draw a series.
     pub(crate) async fn plot(&self, parts: Parts) -> Fallible<Response> {
-        let place = self.plots.take()?;
+        let place = self.plots.take(Route::Plot)?;
         let head = RequestHead::of(parts);
-        let call = Call::whole(head, bytes::Bytes::new(), self.settings.plot_timeout());
-        let response = self.trainer.call(call).await;
-        let response = response.map_err(|error| no_reply("trainer", error))?;
+        let call = Call::whole(head, Bytes::new(), self.settings.plot_timeout());
+        Ok(place.until_sent(self.ask_trainer(call).await?))
+    }
+
+    /// Has the trainer draw a series that is not kept, judged.
+    pub(crate) async fn detect_plot(&self, parts: Parts, body: Body) -> Fallible<Response> {
+        let place = self.plots.take(Route::DetectPlot)?;
+        let upload = Upload::new(body, self.settings.max_body_bytes)?;
+        let head = RequestHead::of(parts);
+        let call = Call::streamed(head, upload, self.settings.plot_timeout());
+        Ok(place.until_sent(self.ask_trainer(call).await?))
+    }
+
+    /// Asks the trainer about all series, or about one.
+    pub(crate) async fn ask_of_series(&self, parts: Parts) -> Fallible<Response> {
+        let place = self.series.take(Route::Series)?;
+        if !segment(&parts, 2).is_empty() {
+            decode_series_text(segment(&parts, 2))?;
+        }
+        let head = RequestHead::of(parts).with_conditions();
+        let call = Call::whole(head, Bytes::new(), SERIES_PATIENCE);
+        Ok(place.until_sent(self.ask_trainer(call).await?))
+    }
+
+    /// Has the trainer change a series: once, whatever happens on the way.
+    pub(crate) async fn change_series(&self, parts: Parts, body: Body) -> Fallible<Response> {
+        let place = self.series.take(Route::Series)?;
+        let upload = Upload::new(body, MAX_CHANGE_BYTES)?;
+        let response = self.change(parts, upload, SERIES_PATIENCE).await?;
         Ok(place.until_sent(response))
+    }
+
+    /// Has the trainer take a model in: as long and as costly as a fit.
+    pub(crate) async fn import(&self, parts: Parts, body: Body) -> Fallible<Response> {
+        let place = self.fits.take(Route::Series)?;
+        let upload = Upload::new(body, self.settings.max_body_bytes)?;
+        let response = self
+            .change(parts, upload, self.settings.fit_timeout())
+            .await?;
+        Ok(place.until_sent(response))
+    }
+
+    async fn change(&self, parts: Parts, upload: Upload, patience: Duration) -> Fallible<Response> {
+        let series = decode_series(segment(&parts, 2))?;
+        let head = RequestHead::of(parts).with_conditions();
+        let call = Call::streamed(head, upload, patience);
+        let response = self.ask_trainer(call).await?;
+        self.note(series, &response);
+        Ok(response)
+    }
+
+    async fn ask_trainer(&self, call: Call) -> Fallible<Response> {
+        let response = self.trainer.call(call).await;
+        response.map_err(|error| no_reply("trainer", error))
+    }
+
+    async fn ask_predictor(&self, call: Call) -> Fallible<Response> {
+        let response = self.predictor.call(call).await;
+        response.map_err(|error| no_reply("predictor", error))
+    }
+
+    /// Takes note of what `response` says of `series`.
+    fn note(&self, series: SeriesId, response: &Response) {
+        if response.status().is_success()
+            && let Some(version) = version_of(response)
+        {
+            self.newest.note(series, version);
+        }
     }
 }
 
-/// The last segment of the path, as it came.
-fn series_of(parts: &Parts) -> &str {
-    let (_, segment) = parts.uri.path().rsplit_once('/').unwrap_or_default();
-    segment
+/// The segment `index` of the path, counted from 0, as it came; empty where there is none.
+fn segment(parts: &Parts, index: usize) -> &str {
+    // A path begins with a slash, so there is an empty text before the first segment.
+    let mut segments = parts.uri.path().split('/').skip(1);
+    segments.nth(index).unwrap_or_default()
 }
 
 fn version_of(response: &Response) -> Option<Version> {

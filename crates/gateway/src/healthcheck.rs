@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::{
     failure::{no_figures, no_reply},
     forward::Forwarder,
+    metrics::Route,
     upstream::{Call, RequestHead, Upstream},
 };
 
@@ -27,7 +28,7 @@ const MAX_PART_BYTES: usize = 2 * 1024 * 1024;
 /// # Errors
 /// 503 if either gives no figures.
 pub(crate) async fn healthcheck(forwarder: &Forwarder, parts: &Parts) -> Fallible<Response> {
-    let _place = forwarder.healthchecks.take()?;
+    let _place = forwarder.healthchecks.take(Route::Healthcheck)?;
     let context = parts.extensions.get::<RequestContext>();
     let (trainer, predictor) = tokio::join!(
         part::<TrainerHealth>("trainer", &forwarder.trainer, context),

@@ -18,9 +18,8 @@ use service::http::{Fallible, ProblemReply};
 
 use crate::metrics::Route;
 
-/// A number of places for one kind of request.
+/// A number of places for requests that cost alike.
 pub(crate) struct Limit {
-    route: Route,
     places: usize,
     taken: Arc<AtomicUsize>,
     /// When a client that was refused should come again.
@@ -31,26 +30,25 @@ pub(crate) struct Limit {
 pub(crate) struct Place(Arc<AtomicUsize>);
 
 impl Limit {
-    pub(crate) fn new(route: Route, places: usize, retry_after: Duration) -> Self {
+    pub(crate) fn new(places: usize, retry_after: Duration) -> Self {
         Self {
-            route,
             places,
             taken: Arc::default(),
             retry_after,
         }
     }
 
-    /// A place.
+    /// A place for a request to `route`.
     ///
     /// # Errors
     /// 503 when all are taken.
-    pub(crate) fn take(&self) -> Fallible<Place> {
+    pub(crate) fn take(&self, route: Route) -> Fallible<Place> {
         let place = Place(Arc::clone(&self.taken));
         let before = self.taken.fetch_add(1, Ordering::Relaxed);
         if before < self.places {
             return Ok(place);
         }
-        self.route.count_shed();
+        route.count_shed();
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Err(ProblemReply {
             retry_after: Some(self.retry_after),
@@ -106,12 +104,12 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_it_is_dropped() {
-        let limit = Limit::new(Route::Fit, 2, Duration::from_millis(100));
-        let (first, _second) = (limit.take(), limit.take());
+        let limit = Limit::new(2, Duration::from_millis(100));
+        let (first, _second) = (limit.take(Route::Fit), limit.take(Route::Fit));
         assert!(first.is_ok());
         // A refusal takes nothing.
         for _ in 0..3 {
-            let refused = limit.take().err().unwrap();
+            let refused = limit.take(Route::Fit).err().unwrap();
             assert_eq!(
                 (refused.status, refused.code, refused.retry_after),
                 (
@@ -122,16 +120,16 @@ mod tests {
             );
         }
         drop(first);
-        assert!(limit.take().is_ok());
+        assert!(limit.take(Route::Fit).is_ok());
     }
 
     #[test]
     fn a_place_is_kept_while_the_reply_is_sent() {
-        let limit = Limit::new(Route::Plot, 1, Duration::ZERO);
-        let place = limit.take().ok().unwrap();
+        let limit = Limit::new(1, Duration::ZERO);
+        let place = limit.take(Route::Fit).ok().unwrap();
         let response = place.until_sent("body".into_response());
-        assert!(limit.take().is_err());
+        assert!(limit.take(Route::Fit).is_err());
         drop(response);
-        assert!(limit.take().is_ok());
+        assert!(limit.take(Route::Fit).is_ok());
     }
 }

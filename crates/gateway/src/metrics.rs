@@ -13,16 +13,25 @@ use prometheus::{
 pub(crate) enum Route {
     Fit,
     Predict,
+    Batch,
+    Detect,
     Plot,
+    DetectPlot,
+    /// All of `/v1/series`.
+    Series,
     Healthcheck,
     /// A path or method that does not exist.
     Other,
 }
 
-const ROUTES: [(Route, &str); 5] = [
+const ROUTES: [(Route, &str); 9] = [
     (Route::Fit, "fit"),
     (Route::Predict, "predict"),
+    (Route::Batch, "batch"),
+    (Route::Detect, "detect"),
     (Route::Plot, "plot"),
+    (Route::DetectPlot, "detect_plot"),
+    (Route::Series, "series"),
     (Route::Healthcheck, "healthcheck"),
     (Route::Other, "other"),
 ];

@@ -24,11 +24,31 @@ pub(crate) fn routes(forwarder: Arc<Forwarder>) -> Router {
     Router::new()
         .route("/fit/{series_id}", post(fit))
         .route("/predict/{series_id}", post(predict))
+        .route("/predict/{series_id}/batch", post(batch))
         .route("/plot", get(plot))
+        .route("/v1/detect", post(detect))
+        .route("/v1/detect/plot", post(detect_plot))
+        .merge(series_routes())
         .route("/healthcheck", get(healthcheck))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(forwarder)
+}
+
+/// All of `/v1/series`: questions about series, and changes to one.
+fn series_routes() -> Router<Arc<Forwarder>> {
+    let of_series = |rest: &str| format!("/v1/series/{{series_id}}{rest}");
+    Router::new()
+        .route("/v1/series", get(ask))
+        .route(&of_series(""), get(ask).delete(change))
+        .route(&of_series("/models"), get(ask).post(import))
+        .route(&of_series("/models/{version}"), get(ask).delete(change))
+        .route(&of_series("/models/{version}/export"), get(ask))
+        .route(
+            &of_series("/aliases/{name}"),
+            get(ask).put(change).delete(change),
+        )
+        .route(&of_series("/rollback"), post(change))
 }
 
 /// All routes, with a shortcut for predictions.
@@ -49,9 +69,39 @@ async fn predict(State(forwarder): State<Arc<Forwarder>>, request: Request) -> R
     measured(Route::Predict, forwarder.predict(parts, body)).await
 }
 
+async fn batch(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    measured(Route::Batch, forwarder.batch(parts, body)).await
+}
+
 async fn plot(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     measured(Route::Plot, forwarder.plot(parts)).await
+}
+
+async fn detect(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    measured(Route::Detect, forwarder.detect(parts, body)).await
+}
+
+async fn detect_plot(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    measured(Route::DetectPlot, forwarder.detect_plot(parts, body)).await
+}
+
+async fn ask(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    measured(Route::Series, forwarder.ask_of_series(parts)).await
+}
+
+async fn change(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    measured(Route::Series, forwarder.change_series(parts, body)).await
+}
+
+async fn import(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    measured(Route::Series, forwarder.import(parts, body)).await
 }
 
 async fn healthcheck(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {

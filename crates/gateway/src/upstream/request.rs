@@ -6,13 +6,16 @@ use std::io::Write as _;
 use contract::Version;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH},
     request::Parts,
 };
 use service::http::{REQUEST_ID, RequestContext, TRACEPARENT};
 
 /// The client's headers that services get.
-const FORWARDED: [HeaderName; 2] = [CONTENT_TYPE, ACCEPT];
+static FORWARDED: [HeaderName; 2] = [CONTENT_TYPE, ACCEPT];
+
+/// Those that a service with ETags gets. Apart, because to look for a header costs something, and predictions have none.
+static FORWARDED_WITH_CONDITIONS: [HeaderName; 4] = [CONTENT_TYPE, ACCEPT, IF_MATCH, IF_NONE_MATCH];
 
 /// The oldest version that may answer.
 const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-model-version");
@@ -22,6 +25,7 @@ pub(crate) struct RequestHead {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    forwarded: &'static [HeaderName],
     context: Option<RequestContext>,
     min_version: Option<Version>,
 }
@@ -46,6 +50,7 @@ impl RequestHead {
             },
             uri: parts.uri,
             headers: parts.headers,
+            forwarded: &FORWARDED,
             context: extensions.remove(),
             min_version: None,
         }
@@ -57,9 +62,17 @@ impl RequestHead {
             method: Method::GET,
             uri: Uri::from_static(path),
             headers: HeaderMap::new(),
+            forwarded: &[],
             context,
             min_version: None,
         }
+    }
+
+    /// Passes the client's `If-Match` and `If-None-Match` on as well.
+    #[must_use]
+    pub(crate) fn with_conditions(mut self) -> Self {
+        self.forwarded = &FORWARDED_WITH_CONDITIONS;
+        self
     }
 
     /// Asks for an answer by `version` or a newer one.
@@ -100,7 +113,7 @@ impl RequestHead {
         let mut request = http::Request::new(body);
         let headers = request.headers_mut();
         self.each_header(|name, value| {
-            headers.append(name, value.clone());
+            headers.append(name.clone(), value.clone());
         });
         if let Some(version) = self.min_version {
             let value = HeaderValue::try_from(version.to_string());
@@ -114,22 +127,22 @@ impl RequestHead {
         request
     }
 
-    fn each_header(&self, mut with: impl FnMut(HeaderName, &HeaderValue)) {
-        for name in FORWARDED {
-            for value in self.headers.get_all(&name) {
-                with(name.clone(), value);
+    fn each_header(&self, mut with: impl FnMut(&HeaderName, &HeaderValue)) {
+        for name in self.forwarded {
+            for value in self.headers.get_all(name) {
+                with(name, value);
             }
         }
         if let Some(context) = &self.context {
-            with(REQUEST_ID, &context.request_id);
+            with(&REQUEST_ID, &context.request_id);
             if let Some(traceparent) = &context.traceparent {
-                with(TRACEPARENT, traceparent);
+                with(&TRACEPARENT, traceparent);
             }
         }
     }
 }
 
-fn line(out: &mut Vec<u8>, name: HeaderName, value: &HeaderValue) {
+fn line(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
     for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
         out.extend_from_slice(part);
     }

@@ -84,9 +84,19 @@ impl Client {
         lines: &str,
         body: &str,
     ) -> anyhow::Result<Reply> {
+        self.request(&format!("POST {path}"), lines, body).await
+    }
+
+    /// A request for `line` (method and target) with further header lines, each with its line end.
+    pub(crate) async fn request(
+        &mut self,
+        line: &str,
+        lines: &str,
+        body: &str,
+    ) -> anyhow::Result<Reply> {
         let length = body.len();
         self.ask(format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{lines}\r\n{body}"
+            "{line} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{lines}\r\n{body}"
         ))
         .await
     }
@@ -102,7 +112,7 @@ impl Client {
         Ok(())
     }
 
-    /// Reads one reply with a body, as a whole.
+    /// Reads one reply as a whole, with the body that its head says it has.
     pub(crate) async fn reply(&mut self) -> anyhow::Result<Reply> {
         timeout(PATIENCE, self.read_reply(true)).await?
     }
@@ -113,6 +123,19 @@ impl Client {
     }
 
     async fn read_reply(&mut self, has_body: bool) -> anyhow::Result<Reply> {
+        let mut reply = self.head().await?;
+        if !has_body || matches!(reply.status, 204 | 304) {
+            return Ok(reply);
+        }
+        reply.body = match reply.header("content-length") {
+            Some(length) => self.take(length.parse()?).await?,
+            None => self.chunks().await?,
+        };
+        Ok(reply)
+    }
+
+    /// Reads the head of a reply; its body is left.
+    pub(crate) async fn head(&mut self) -> anyhow::Result<Reply> {
         let head = String::from_utf8(self.until(b"\r\n\r\n").await?)?;
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1));
@@ -125,27 +148,32 @@ impl Client {
             let (name, value) = line.split_once(": ").context("no header")?;
             reply.headers.push((name.to_lowercase(), value.to_owned()));
         }
-        if !has_body {
-            return Ok(reply);
-        }
-        reply.body = match reply.header("content-length") {
-            Some(length) => self.take(length.parse()?).await?,
-            None => self.chunks().await?,
-        };
         Ok(reply)
     }
 
-    async fn chunks(&mut self) -> anyhow::Result<Vec<u8>> {
+    /// Reads the chunks of a body that are left.
+    pub(crate) async fn chunks(&mut self) -> anyhow::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let size = String::from_utf8(self.until(b"\r\n").await?)?;
-            let size = usize::from_str_radix(&size, 16)?;
-            body.extend(self.take(size).await?);
-            ensure!(self.take(2).await? == b"\r\n", "chunk does not end");
-            if size == 0 {
+            let chunk = self.chunk().await?;
+            if chunk.is_empty() {
                 return Ok(body);
             }
+            body.extend(chunk);
         }
+    }
+
+    /// Reads one chunk of a body; the last one is empty.
+    pub(crate) async fn chunk(&mut self) -> anyhow::Result<Vec<u8>> {
+        let size = String::from_utf8(self.until(b"\r\n").await?)?;
+        let chunk = self.take(usize::from_str_radix(&size, 16)?).await?;
+        ensure!(self.take(2).await? == b"\r\n", "chunk does not end");
+        Ok(chunk)
+    }
+
+    /// Reads `length` bytes of a body and drops them.
+    pub(crate) async fn skip(&mut self, length: usize) -> anyhow::Result<()> {
+        self.take(length).await.map(drop)
     }
 
     async fn take(&mut self, length: usize) -> anyhow::Result<Vec<u8>> {

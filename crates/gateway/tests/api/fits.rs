@@ -140,7 +140,7 @@ async fn a_body_over_the_limit_is_refused_however_it_is_sent() -> anyhow::Result
         "the trainer never got a whole one"
     );
 
-    let point = "x".repeat(64 * 1024 + 1);
+    let point = "x".repeat(256 * 1024 + 1);
     let refused = door.client().await?.post("/predict/s", &point).await?;
     assert_eq!(refused.problem(), too_large);
     assert_eq!(fake.received().len(), 2);

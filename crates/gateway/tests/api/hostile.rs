@@ -5,42 +5,74 @@ use crate::{
     fake::Fake,
 };
 
-#[tokio::test]
-async fn unknown_paths_and_methods_are_problems() -> anyhow::Result<()> {
+/// A gateway that must not ask anything of its services.
+async fn unasked() -> anyhow::Result<(Fake, Door)> {
     let fake = Fake::answering("{}").await?;
     let door = Door::to(&fake).await?;
+    Ok((fake, door))
+}
+
+#[tokio::test]
+async fn unknown_paths_are_problems() -> anyhow::Result<()> {
+    let (fake, door) = unasked().await?;
     let mut client = door.client().await?;
-    for (line, status, allow) in [
-        ("GET /", 404, None),
-        ("GET /nope", 404, None),
-        ("POST /fit", 404, None),
-        ("POST /fit/", 404, None),
-        ("POST /fit/x/", 404, None),
-        ("POST /fit/x/y", 404, None),
-        ("POST //fit/x", 404, None),
-        ("POST /FIT/x", 404, None),
-        ("POST /predict/", 404, None),
-        ("POST /predict/x/", 404, None),
-        ("GET /plot/", 404, None),
-        ("GET /healthcheck/", 404, None),
-        ("GET /metrics", 404, None),
-        ("GET /fit/x", 405, Some("POST")),
-        ("PUT /fit/x", 405, Some("POST")),
-        ("DELETE /predict/x", 405, Some("POST")),
-        ("POST /plot", 405, Some("GET,HEAD")),
-        ("POST /healthcheck", 405, Some("GET,HEAD")),
-        ("POST /livez", 405, Some("GET,HEAD")),
-        ("BREW /plot", 405, Some("GET,HEAD")),
+    for line in [
+        "GET /",
+        "GET /nope",
+        "POST /fit",
+        "POST /fit/",
+        "POST /fit/x/",
+        "POST /fit/x/y",
+        "POST //fit/x",
+        "POST /FIT/x",
+        "POST /predict/",
+        "POST /predict/x/",
+        "GET /plot/",
+        "GET /healthcheck/",
+        "GET /metrics",
+        "POST /predict/x/batch/",
+        "GET /v1",
+        "GET /v1/series/",
+        "GET /v1/series/x/aliases",
+        "GET /v1/series/x/models/v1/",
+        "POST /v1/detect/",
+        "POST /v2/detect",
     ] {
-        let request = format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
-        let reply = client.ask(request).await?;
-        let code = if status == 404 {
-            "not_found"
-        } else {
-            "method_not_allowed"
-        };
-        assert_eq!(reply.problem(), (status, code.to_owned()), "{line}");
-        assert_eq!(reply.header("allow"), allow, "{line}");
+        let reply = client.request(line, "", "").await?;
+        assert_eq!(reply.problem(), (404, "not_found".to_owned()), "{line}");
+        assert_eq!(reply.header("allow"), None, "{line}");
+    }
+    assert_eq!(fake.accepted(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn unknown_methods_are_problems_that_name_the_known_ones() -> anyhow::Result<()> {
+    let (fake, door) = unasked().await?;
+    let mut client = door.client().await?;
+    for (line, allow) in [
+        ("GET /fit/x", "POST"),
+        ("PUT /fit/x", "POST"),
+        ("DELETE /predict/x", "POST"),
+        ("POST /plot", "GET,HEAD"),
+        ("POST /healthcheck", "GET,HEAD"),
+        ("POST /livez", "GET,HEAD"),
+        ("BREW /plot", "GET,HEAD"),
+        ("GET /predict/x/batch", "POST"),
+        ("GET /v1/detect", "POST"),
+        ("GET /v1/detect/plot", "POST"),
+        ("POST /v1/series", "GET,HEAD"),
+        ("PUT /v1/series/x", "GET,HEAD,DELETE"),
+        ("DELETE /v1/series/x/models", "GET,HEAD,POST"),
+        ("PUT /v1/series/x/models/v1", "GET,HEAD,DELETE"),
+        ("POST /v1/series/x/models/v1/export", "GET,HEAD"),
+        ("POST /v1/series/x/aliases/a", "GET,HEAD,PUT,DELETE"),
+        ("GET /v1/series/x/rollback", "POST"),
+    ] {
+        let reply = client.request(line, "", "").await?;
+        let problem = (405, "method_not_allowed".to_owned());
+        assert_eq!(reply.problem(), problem, "{line}");
+        assert_eq!(reply.header("allow"), Some(allow), "{line}");
     }
     assert_eq!(fake.accepted(), 0);
     Ok(())
@@ -67,12 +99,23 @@ async fn ids_that_are_none_are_refused_here() -> anyhow::Result<()> {
         "%C3",
         &long,
     ] {
-        for route in ["fit", "predict"] {
-            let reply = client.post(&format!("/{route}/{id}"), POINT).await?;
+        for line in [
+            "POST /fit/{id}",
+            "POST /predict/{id}",
+            "POST /predict/{id}/batch",
+            "GET /v1/series/{id}",
+            "DELETE /v1/series/{id}",
+            "POST /v1/series/{id}/models",
+            "GET /v1/series/{id}/models/v1/export",
+            "PUT /v1/series/{id}/aliases/a",
+            "POST /v1/series/{id}/rollback",
+        ] {
+            let line = line.replace("{id}", id);
+            let reply = client.request(&line, "", POINT).await?;
             assert_eq!(
                 reply.problem(),
                 (400, "invalid_series_id".to_owned()),
-                "{id}"
+                "{line}"
             );
         }
     }

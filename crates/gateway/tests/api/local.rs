@@ -1,13 +1,21 @@
 //! A service in this process answers as the same one over HTTP does.
 
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use axum::{
     Router,
+    body::{Body, Bytes},
     extract::{Path, Request},
-    http::StatusCode,
+    http::{StatusCode, header::ETAG},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use gateway::{Backends, Upstream};
+use http_body::Frame;
 use serde_json::json;
 use service::http::{Fallible, Listener, ProblemReply, SeriesPath, read_body, serve};
 use tokio::task::JoinSet;
@@ -20,6 +28,10 @@ fn service() -> Router {
     Router::new()
         .route("/fit/{series_id}", post(fit))
         .route("/predict/{series_id}", post(predict))
+        .route("/predict/{series_id}/batch", post(predict))
+        .route("/v1/detect", post(detect))
+        .route("/v1/series/{series_id}", get(unchanged).delete(gone))
+        .route("/v1/series/{series_id}/models", post(fit))
         .route("/plot", get(plot))
 }
 
@@ -36,6 +48,39 @@ async fn fit(SeriesPath(series): SeriesPath, request: Request) -> Fallible<Respo
 async fn predict(Path(series): Path<String>, request: Request) -> Fallible<Response> {
     let told = tell(request).await?;
     Ok(format!("{series} {told}").into_response())
+}
+
+/// Answers in two pieces of which nobody knows the length beforehand.
+async fn detect(request: Request) -> Fallible<Response> {
+    let told = tell(request).await?;
+    let pieces = Pieces(vec![told.clone().into(), told.into()]);
+    Ok((
+        [("content-type", "application/x-ndjson")],
+        Body::new(pieces),
+    )
+        .into_response())
+}
+
+async fn unchanged() -> Response {
+    (StatusCode::NOT_MODIFIED, [(ETAG, "\"r1\"")]).into_response()
+}
+
+async fn gone() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+struct Pieces(Vec<Bytes>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop().map(|piece| Ok(Frame::data(piece))))
+    }
 }
 
 async fn plot(request: Request) -> Fallible<Response> {
@@ -115,6 +160,18 @@ async fn replies_are_the_same_over_http_and_in_process() -> anyhow::Result<()> {
         (
             413,
             format!("{chunked}3e9\r\n{}\r\n0\r\n\r\n", "x".repeat(1001)),
+        ),
+        (200, post("/predict/s%20/batch?version=v1", "", 30)),
+        (413, post("/predict/s/batch", "", 1001)),
+        (200, post("/v1/detect", "accept: a/b\r\n", 30)),
+        (200, post("/v1/series/s/models", "if-match: \"r1\"\r\n", 30)),
+        (
+            304,
+            "GET /v1/series/s HTTP/1.1\r\nhost: x\r\nx-request-id: r\r\n\r\n".to_owned(),
+        ),
+        (
+            204,
+            "DELETE /v1/series/s HTTP/1.1\r\nhost: x\r\nx-request-id: r\r\n\r\n".to_owned(),
         ),
         (
             200,

@@ -4,6 +4,7 @@ mod client;
 mod door;
 mod fake;
 
+mod detections;
 mod faults;
 mod fits;
 mod forwarding;
@@ -12,3 +13,4 @@ mod hostile;
 mod local;
 mod overload;
 mod reuse;
+mod series;

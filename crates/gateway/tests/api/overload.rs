@@ -32,6 +32,10 @@ async fn one_too_many_is_refused_at_once_and_the_others_end() -> anyhow::Result<
         ("POST /predict/s", "--max-inflight-predict", "100"),
         ("POST /fit/s", "--max-inflight-fit", "1000"),
         ("GET /plot", "--max-inflight-plot", "1000"),
+        ("POST /v1/detect/plot", "--max-inflight-plot", "1000"),
+        ("POST /v1/detect", "--max-inflight-detect", "1000"),
+        ("POST /predict/s/batch", "--max-inflight-detect", "1000"),
+        ("POST /v1/series/s/models", "--max-inflight-fit", "1000"),
     ] {
         let permits = Arc::new(Semaphore::new(0));
         let fake = held(&permits).await?;
