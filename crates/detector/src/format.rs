@@ -1,18 +1,21 @@
-//! Models as data: one JSON object with a format number, the detector's name and parameters, and a checksum.
+//! Models and sessions as data: one JSON object with a format number, the detector's name, what it learned, and a checksum.
 //!
-//! `{"format":1,"detector":"sigma","params":{"mean":2.0,"std":1.0},"points":4,"checksum":"<sha-256, hex>"}`
+//! Format 2: `{"format":2,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
+//! `"points":4,"state":{…},"checksum":"<sha-256, hex>"}`, where rate and direction may be missing. Format 1 had no state:
+//! `{"format":1,"detector":"sigma","params":{"mean":2.0,"std":1.0},"points":4,"checksum":"…"}`.
 //!
 //! The checksum is over the object without its `checksum`, in the order and spelling above. Numbers are written with as many
 //! digits as bring the same bits back. Formats that were ever written keep loading: a new one gets a new number.
 
+use contract::{DetectorName, Params, Sides};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::{Detector, Model, Sigma};
+use crate::{Model, learned::Learned, sigma::Sigma, verdict::is_rate};
 
 /// The format number that is written.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A text that is no stored model.
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +37,17 @@ pub enum BadModel {
     OutOfRange,
 }
 
+/// What every format begins with.
+#[derive(Deserialize)]
+pub(crate) struct Head {
+    #[serde(default)]
+    pub(crate) format: u32,
+}
+
+/// Format 1.
 #[derive(Serialize, Deserialize)]
-struct Stored<'a> {
+#[serde(deny_unknown_fields)]
+struct First<'a> {
     format: u32,
     detector: String,
     #[serde(borrow)]
@@ -45,68 +57,134 @@ struct Stored<'a> {
     checksum: Option<String>,
 }
 
+/// What format 1 kept of a series.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MeanAndDeviation {
+    mean: f64,
+    std: f64,
+}
+
+/// Format 2.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Second<'a> {
+    format: u32,
+    detector: String,
+    params: Params,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    false_alarm_rate: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    direction: Option<Sides>,
+    points: u64,
+    #[serde(borrow)]
+    state: &'a RawValue,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
 impl Model {
     /// The model as JSON.
     pub fn to_json(&self) -> String {
-        let params = match &self.detector {
-            Detector::Sigma(sigma) => serde_json::value::to_raw_value(sigma),
-        };
-        let params = params.expect("parameters are plain numbers");
-        let mut stored = Stored {
-            format: FORMAT,
-            detector: self.detector.name().to_owned(),
-            params: &params,
-            points: self.points,
-            checksum: None,
-        };
+        let state = self.learned.to_json();
+        let mut stored = self.stored(&state);
         stored.checksum = Some(checksum(&stored));
         to_json(&stored)
     }
 
-    /// Reads what [`Self::to_json`] wrote.
+    /// The checksum of the model: SHA-256 of its JSON without it, in hexadecimal.
+    pub fn checksum(&self) -> String {
+        checksum(&self.stored(&self.learned.to_json()))
+    }
+
+    fn stored<'a>(&self, state: &'a RawValue) -> Second<'a> {
+        Second {
+            format: FORMAT,
+            detector: self.detector().as_str().to_owned(),
+            params: self.params(),
+            false_alarm_rate: self.rate,
+            direction: self.sides,
+            points: self.points,
+            state,
+            checksum: None,
+        }
+    }
+
+    /// Reads what [`Self::to_json`] wrote, in this or any earlier format.
     ///
     /// # Errors
     /// [`BadModel`] for anything else.
     pub fn from_json(json: &str) -> Result<Self, BadModel> {
-        let format: Value = serde_json::from_str(json)?;
-        let format = format.get("format").and_then(Value::as_u64).unwrap_or(0);
-        if format != u64::from(FORMAT) {
-            return Err(BadModel::UnknownFormat(
-                u32::try_from(format).unwrap_or(u32::MAX),
-            ));
+        match serde_json::from_str(json)? {
+            Head { format: 1 } => first(json),
+            Head { format: 2 } => second(json),
+            Head { format } => Err(BadModel::UnknownFormat(format)),
         }
-        let mut stored: Stored<'_> = serde_json::from_str(json)?;
-        let expected = stored.checksum.take();
-        if expected.as_deref() != Some(checksum(&stored).as_str()) {
-            return Err(BadModel::ChecksumMismatch);
-        }
-        let detector = match stored.detector.as_str() {
-            "sigma" => Detector::Sigma(serde_json::from_str::<Sigma>(stored.params.get())?),
-            _ => return Err(BadModel::UnknownDetector(stored.detector)),
-        };
-        let Detector::Sigma(sigma) = &detector;
-        if !sigma.is_finite() {
-            return Err(BadModel::OutOfRange);
-        }
-        Ok(Self {
-            detector,
-            points: stored.points,
-        })
     }
 }
 
-fn checksum(stored: &Stored<'_>) -> String {
+fn first(json: &str) -> Result<Model, BadModel> {
+    let mut stored: First<'_> = serde_json::from_str(json)?;
+    verify(stored.checksum.take(), || checksum(&stored))?;
+    if stored.detector != DetectorName::Sigma.as_str() {
+        return Err(BadModel::UnknownDetector(stored.detector));
+    }
+    let MeanAndDeviation { mean, std } = serde_json::from_str(stored.params.get())?;
+    if !(mean.is_finite() && std.is_finite() && std >= 0.0) {
+        return Err(BadModel::OutOfRange);
+    }
+    Ok(Model {
+        learned: Learned::Sigma(Sigma::recorded(mean, std, stored.points)),
+        points: stored.points,
+        rate: None,
+        sides: None,
+    })
+}
+
+fn second(json: &str) -> Result<Model, BadModel> {
+    let mut stored: Second<'_> = serde_json::from_str(json)?;
+    verify(stored.checksum.take(), || checksum(&stored))?;
+    let Ok(name) = stored.detector.parse() else {
+        return Err(BadModel::UnknownDetector(stored.detector));
+    };
+    let model = Model {
+        learned: Learned::from_json(name, stored.state)?,
+        points: stored.points,
+        rate: stored.false_alarm_rate,
+        sides: stored.direction,
+    };
+    if !model.rate.is_none_or(|rate| is_rate(&rate)) || model.params() != stored.params {
+        return Err(BadModel::OutOfRange);
+    }
+    Ok(model)
+}
+
+/// Compares a checksum with what it should be.
+pub(crate) fn verify(
+    stored: Option<String>,
+    expected: impl FnOnce() -> String,
+) -> Result<(), BadModel> {
+    if stored == Some(expected()) {
+        Ok(())
+    } else {
+        Err(BadModel::ChecksumMismatch)
+    }
+}
+
+/// The checksum of what `stored` is as JSON.
+pub(crate) fn checksum(stored: &impl Serialize) -> String {
     let digest = Sha256::digest(to_json(stored));
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn to_json(stored: &Stored<'_>) -> String {
+/// `stored` as JSON.
+pub(crate) fn to_json(stored: &impl Serialize) -> String {
     serde_json::to_string(stored).expect("numbers and texts are always JSON")
 }
 
 #[cfg(test)]
 mod tests {
-    use contract::Point;
+    use contract::{FitOptions, JudgeOptions, Point};
 
     use super::*;
 
@@ -117,28 +195,80 @@ mod tests {
     );
 
     #[test]
-    fn the_stored_form_is_pinned() {
-        let values = [1.0, 1.0, 3.0, 3.0].map(|value| Point {
-            timestamp: 0,
-            value,
-        });
-        let model = Model::fit(&values).unwrap();
-        assert_eq!(model.to_json(), FIRST);
-        assert_eq!(Model::from_json(FIRST).unwrap(), model);
+    fn format_1_keeps_loading_and_judging() {
+        let model = Model::from_json(FIRST).unwrap();
+        assert_eq!((model.detector(), model.points()), (DetectorName::Sigma, 4));
+        let plain = JudgeOptions::default();
+        for (value, anomaly) in [(5.0, false), (5.0_f64.next_up(), true), (-1e9, false)] {
+            let point = Point {
+                timestamp: 0,
+                value,
+            };
+            assert_eq!(model.score(&[], point, &plain).anomaly, anomaly);
+        }
+        assert_eq!(Model::from_json(&model.to_json()).unwrap(), model);
+        let p = |value| {
+            model
+                .score(
+                    &[],
+                    Point {
+                        timestamp: 0,
+                        value,
+                    },
+                    &plain,
+                )
+                .p_value
+        };
+        assert!(
+            (p(2.0) - 0.5).abs() < 0.01 && (p(5.0) - 0.00135).abs() < 3e-4,
+            "{}",
+            p(5.0)
+        );
+    }
+
+    fn refused(json: &str, from: &str, to: &str) -> BadModel {
+        let changed = json.replacen(from, to, 1);
+        assert_ne!(changed, json, "{from} is not in it");
+        Model::from_json(&changed).unwrap_err()
     }
 
     #[test]
     fn what_was_changed_or_is_not_known_is_refused() {
-        let load = |from: &str, to: &str| Model::from_json(&FIRST.replace(from, to)).unwrap_err();
-        assert!(matches!(load("2.0", "2.5"), BadModel::ChecksumMismatch));
+        let points = [1.0, 1.0, 3.0, 3.0].map(|value| Point {
+            timestamp: 0,
+            value,
+        });
+        let sigma = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma);
+        let second = sigma.unwrap().model.to_json();
+        for (json, mean) in [(FIRST, "2.0"), (&second, "\"mean\":2.0")] {
+            assert!(matches!(
+                refused(json, mean, "\"mean\":2.5"),
+                BadModel::Unreadable(_) | BadModel::ChecksumMismatch
+            ));
+            assert!(matches!(
+                refused(json, "\"points\":4", "\"points\":5"),
+                BadModel::ChecksumMismatch
+            ));
+            assert!(matches!(
+                refused(json, "\"checksum\"", "\"x\""),
+                BadModel::Unreadable(_)
+            ));
+            assert!(matches!(refused(json, "{", ""), BadModel::Unreadable(_)));
+            assert!(matches!(
+                refused(json, "sigma", "omega"),
+                BadModel::ChecksumMismatch
+            ));
+        }
         assert!(matches!(
-            load("\"points\":4", "\"points\":5"),
-            BadModel::ChecksumMismatch
+            refused(FIRST, "\"format\":1", "\"format\":3"),
+            BadModel::UnknownFormat(3)
         ));
         assert!(matches!(
-            load("\"format\":1", "\"format\":2"),
-            BadModel::UnknownFormat(2)
+            refused(FIRST, "\"format\":1", "\"format\":2"),
+            BadModel::Unreadable(_)
         ));
-        assert!(matches!(load("}", ""), BadModel::Unreadable(_)));
+        for text in ["", "[]", "null", "{}", "{\"format\":-1}", "{\"format\":2}"] {
+            assert!(Model::from_json(text).is_err(), "{text}");
+        }
     }
 }

@@ -286,7 +286,7 @@ impl Drop for Load {
 
 #[cfg(test)]
 mod tests {
-    use contract::Point;
+    use contract::{DetectorName, FitOptions, Point};
 
     use super::*;
 
@@ -305,7 +305,9 @@ mod tests {
         });
         Some(VersionedModel {
             version: version(number),
-            model: Model::fit(&points).unwrap(),
+            model: Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)
+                .unwrap()
+                .model,
         })
     }
 

@@ -166,7 +166,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use contract::{Point, Version};
+    use contract::{DetectorName, FitOptions, Point, Version};
     use detector::Model;
 
     use super::*;
@@ -179,7 +179,9 @@ mod tests {
         Held {
             series: SeriesId::new(series).unwrap(),
             version: Version::new(1).unwrap(),
-            model: Model::fit(&points).unwrap(),
+            model: Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)
+                .unwrap()
+                .model,
         }
     }
 

@@ -13,10 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use contract::{
-    BadJson, DetectorName, Direction, Point, PredictReply, PredictRequest, SeriesId, Severity,
-    VerdictReply, Version,
-};
+use contract::{BadJson, PredictReply, PredictRequest, SeriesId, VerdictReply, Version};
 use service::http::{
     Fallible, Handler, ProblemReply, decode_series, decode_series_text, method_not_allowed,
     not_found, read_body,
@@ -70,9 +67,18 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Resp
         Some(held) => held,
         None => load(&app, &decode_series(segment)?, at_least).await?,
     };
-    let verdict = held.model.score(request.body.point);
-    let described = described(request.body.point, verdict.anomaly, held.model.normal());
-    let reply = json(write_reply(held.version, described, request.warnings));
+    let PredictRequest {
+        point,
+        judge,
+        context,
+        ..
+    } = request.body;
+    let verdict = held.model.score(&context, point, &judge);
+    let reply = json(write_reply(
+        held.version,
+        verdict.to_reply(),
+        request.warnings,
+    ));
     let judged = Judged {
         anomaly: verdict.anomaly,
         hit,
@@ -156,30 +162,6 @@ fn write_reply(model_version: Version, verdict: VerdictReply, warnings: Vec<Stri
         warnings,
     };
     serde_json::to_vec(&reply).expect("texts and numbers are always JSON")
-}
-
-/// What the recorded rule can say of a point.
-fn described(point: Point, anomaly: bool, normal: detector::Normal) -> VerdictReply {
-    let (value, limit) = (point.value, normal.upper);
-    let (severity, direction, score, reason) = if anomaly {
-        let reason = format!("{value} is above the limit {limit}");
-        (Severity::Low, Direction::Above, 0.9, reason)
-    } else {
-        let reason = format!("{value} is within the limit {limit}");
-        (Severity::None, Direction::None, 0.0, reason)
-    };
-    VerdictReply {
-        anomaly,
-        score,
-        severity,
-        p_value: if anomaly { 0.001 } else { 1.0 },
-        expected: Some(normal.expected),
-        lower: None,
-        upper: limit.is_finite().then_some(limit),
-        direction,
-        reason,
-        detector: DetectorName::Sigma,
-    }
 }
 
 fn json(body: Vec<u8>) -> Response {

@@ -2,7 +2,7 @@
 
 use axum::{body::Body, http::Request};
 use bus::Bus;
-use contract::{Point, SeriesId};
+use contract::{DetectorName, FitOptions, Point, SeriesId};
 use detector::Model;
 use predictor::{Backends, Predictor, Settings};
 use stats::Stats;
@@ -32,7 +32,7 @@ async fn a_burst_on_a_cold_series_asks_the_store_once() -> anyhow::Result<()> {
         value,
     });
     let series = SeriesId::new("s")?;
-    let model = Model::fit(&points)?;
+    let model = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model;
     let version = backends.store.insert_pending(&series, &model).await?;
     backends.store.mark_ready(&series, version).await?;
 

@@ -42,6 +42,7 @@ pub struct VersionedModel {
 
 /// How much of a model's training points is stored.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 pub enum TrainingPoints {
     /// No such model is ready.
     NoModel,

@@ -69,7 +69,7 @@ impl PostgresStore {
             .within(ONE_MODEL, async |connection| {
                 sqlx::query_scalar(INSERT)
                     .bind(series.as_str())
-                    .bind(model.detector().name())
+                    .bind(model.detector().as_str())
                     .bind(i64::from(detector::FORMAT))
                     .bind(i64::try_from(model.points()).unwrap_or(i64::MAX))
                     .bind(model.to_json())

@@ -63,7 +63,7 @@ impl SqliteStore {
         sqlx::query(INSERT)
             .bind(series.as_str())
             .bind(number)
-            .bind(model.detector().name())
+            .bind(model.detector().as_str())
             .bind(i64::from(detector::FORMAT))
             .bind(i64::try_from(model.points()).unwrap_or(i64::MAX))
             .bind(model.to_json())

@@ -71,6 +71,7 @@ impl Error {
                 ProblemReply::new(status, code, detail).errors(vec![fault.to_string()])
             }
             Self::InvalidParameter(detail) => ProblemReply::new(status, code, detail),
+            Self::Unfit(unfit) => ProblemReply::new(status, code, unfit.to_string()),
             _ => ProblemReply::new(status, code, detail),
         };
         ProblemReply {
@@ -92,6 +93,7 @@ impl Error {
             Self::Unfit(Unfit::InsufficientOrConstant) => {
                 (BAD, "insufficient_data", "Insufficient or constant data")
             }
+            Self::Unfit(_) => (BAD, "invalid_parameter", "Invalid fit options"),
             Self::NotStored(_) | Self::NotPublished(_) => {
                 (BUSY, NOT_DURABLE, "The model could not be made durable")
             }

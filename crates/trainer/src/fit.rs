@@ -9,7 +9,8 @@ use std::{
 use bus::{Bus, TraceParent};
 use bytes::Bytes;
 use contract::{
-    FitReply, FitRequest, MetricsEvent, ModelEvent, Parsed, Point, SeriesId, TrainingData, Version,
+    DetectorName, FitReply, FitRequest, MetricsEvent, ModelEvent, Parsed, Point, SeriesId,
+    TrainingData, Version,
 };
 use detector::Model;
 use store::Store;
@@ -77,6 +78,7 @@ impl Fitter {
     ) -> Result<FitReply, Error> {
         let learned = self.learn(body).await?;
         let points_used = learned.points.len();
+        let detector = learned.model.detector();
         let version = self
             .keep(series, &learned.model, learned.points, &trace)
             .await?;
@@ -85,7 +87,7 @@ impl Fitter {
             series_id: series.clone(),
             version,
             points_used,
-            detector: contract::DetectorName::Sigma,
+            detector,
             warnings: learned.warnings,
         })
     }
@@ -143,13 +145,15 @@ impl Fitter {
 fn learn(body: Bytes) -> Result<Learned, Error> {
     let Parsed {
         body: request,
-        warnings,
+        mut warnings,
     } = FitRequest::parse(&body)?;
     drop(body);
+    let options = request.options.clone();
     let points = request.into_points().ok_or(Error::LengthMismatch)?;
-    let model = Model::fit(&points)?;
+    let fitted = Model::fit(&points, &options, DetectorName::Sigma)?;
+    warnings.extend(fitted.warnings.iter().map(ToString::to_string));
     Ok(Learned {
-        model,
+        model: fitted.model,
         points,
         warnings,
     })

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{DetectorName, Point, SeriesId, Severity};
+use contract::{JudgeOptions, Point, SeriesId};
 use store::{Store, TrainingPoints, VersionedModel};
 use tokio::{sync::Semaphore, time::sleep};
 
@@ -96,23 +96,28 @@ pub(crate) fn draw(chart: Chart, view: &View) -> Result<Vec<u8>, Error> {
 /// The points of `series` and what `model` says of each of them.
 fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Point>) -> Chart {
     let VersionedModel { version, model } = model;
-    let learned = model.normal();
-    let normal = Normal {
-        expected: Some(learned.expected),
-        lower: None,
-        upper: Some(learned.upper).filter(|upper| upper.is_finite()),
+    let judge = JudgeOptions::default();
+    let normal = |point: &Point| {
+        let band = model.band(point.timestamp, &judge);
+        Normal {
+            expected: Some(band.expected),
+            lower: band.lower,
+            upper: band.upper,
+        }
     };
-    let anomalies = points.iter().filter(|point| model.score(**point).anomaly);
-    let mark = |point: &Point| Mark {
-        point: *point,
-        severity: Severity::High,
-        within: normal.contains(point.value),
+    let mark = |point: &Point| {
+        let verdict = model.score(&[], *point, &judge);
+        verdict.anomaly.then(|| Mark {
+            point: *point,
+            severity: verdict.severity,
+            within: normal(point).contains(point.value),
+        })
     };
     Chart {
         version: Some(*version),
-        marks: anomalies.map(mark).collect(),
-        normal: vec![normal; points.len()],
-        ..Chart::new(series.as_str().to_owned(), DetectorName::Sigma, points)
+        marks: points.iter().filter_map(mark).collect(),
+        normal: points.iter().map(normal).collect(),
+        ..Chart::new(series.as_str().to_owned(), model.detector(), points)
     }
 }
 

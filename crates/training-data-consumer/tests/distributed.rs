@@ -9,7 +9,7 @@ mod distributed {
     use anyhow::{Context, ensure};
     use bus::Bus;
     use clap::Parser;
-    use contract::{Point, SeriesId, TrainingData, Version};
+    use contract::{DetectorName, FitOptions, Point, SeriesId, TrainingData, Version};
     use detector::Model;
     use sqlx::{Connection, PgConnection};
     use store::{Store, TrainingPoints};
@@ -159,7 +159,12 @@ mod distributed {
             for i in 0..8 {
                 let series = SeriesId::new(&format!("series {i}"))?;
                 let set = points(round * 8 + i, 35_000);
-                let version = store.insert_pending(&series, &Model::fit(&set)?).await?;
+                let version = store
+                    .insert_pending(
+                        &series,
+                        &Model::fit(&set, &FitOptions::default(), DetectorName::Sigma)?.model,
+                    )
+                    .await?;
                 let parts = TrainingData::in_parts(&series, version, &set);
                 bus.publish(parts, None).await?;
                 store.mark_ready(&series, version).await?;

@@ -4,7 +4,9 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use bus::{Bus, Message};
-use contract::{DeadLetters, Event, Point, SeriesId, Topic, TrainingData, Version};
+use contract::{
+    DeadLetters, DetectorName, Event, FitOptions, Point, SeriesId, Topic, TrainingData, Version,
+};
 use detector::Model;
 use serde::{Deserialize, Serialize};
 use service::task;
@@ -51,7 +53,12 @@ impl Fixture {
     async fn model(&self, series: &str, points: &[Point]) -> anyhow::Result<Version> {
         let store = &self.backends.store;
         let series = SeriesId::new(series)?;
-        let version = store.insert_pending(&series, &Model::fit(points)?).await?;
+        let version = store
+            .insert_pending(
+                &series,
+                &Model::fit(points, &FitOptions::default(), DetectorName::Sigma)?.model,
+            )
+            .await?;
         store.mark_ready(&series, version).await?;
         Ok(version)
     }

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use bus::Subscription;
-use contract::{InferenceBatch, LatencyHistogram, MetricsEvent, Point, SeriesId, Version};
+use contract::{
+    DetectorName, FitOptions, InferenceBatch, LatencyHistogram, MetricsEvent, Point, SeriesId,
+    Version,
+};
 use detector::Model;
 use store::Store;
 use tokio::{
@@ -26,7 +29,12 @@ pub(crate) async fn store_model(
         })
         .collect();
     let series = SeriesId::new(series)?;
-    let version = store.insert_pending(&series, &Model::fit(&points)?).await?;
+    let version = store
+        .insert_pending(
+            &series,
+            &Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model,
+        )
+        .await?;
     store.mark_ready(&series, version).await?;
     Ok(version)
 }

@@ -86,7 +86,7 @@ async fn fields_that_mean_nothing_are_named_and_otherwise_ignored() -> anyhow::R
     );
     let body = r#"{"timestamp":0,"value":0,"shade":1}"#;
     let judged: contract::PredictReply = platform.client().post("/predict/s", body).await?.ok()?;
-    assert!(!judged.anomaly);
+    assert!(!judged.verdict.anomaly);
     assert!(
         judged.warnings.iter().any(|w| w.contains("shade")),
         "{judged:?}"

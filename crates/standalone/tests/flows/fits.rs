@@ -128,7 +128,7 @@ async fn series_that_look_alike_never_meet() -> anyhow::Result<()> {
         for (value, anomaly) in [(level + 0.5, false), (level + 100.5, true)] {
             let judged = client.predict(&encoded, value).await?;
             let as_it_should = (format!("v{rounds}"), anomaly);
-            let got = (judged.model_version.to_string(), judged.anomaly);
+            let got = (judged.model_version.to_string(), judged.verdict.anomaly);
             ensure!(got == as_it_should, "{id} at {value}: {judged:?}");
         }
         for round in 0..rounds {

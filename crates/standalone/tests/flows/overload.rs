@@ -28,7 +28,7 @@ async fn fits_beyond_the_limit_are_refused_while_those_in_flight_finish() -> any
         refused(&client.post("/fit/third", &body).await?)?;
     }
     // Other calls have places of their own.
-    assert!(client.predict("held", 99.0).await?.anomaly);
+    assert!(client.predict("held", 99.0).await?.verdict.anomaly);
     assert_eq!(client.get("/plot?series_id=held").await?.status, 200);
     assert_eq!(client.get("/healthcheck").await?.status, 200);
 

@@ -47,7 +47,7 @@ async fn a_big_fit_is_plotted_whole_and_its_neighbours_are_not_held_up() -> anyh
     let (fitted, ()) = tokio::try_join!(fitting, meanwhile)?;
     assert_eq!(fitted.points, POINTS);
     check_plot(client, "big", fitted).await?;
-    assert!(client.predict("big", 500.0).await?.anomaly);
-    assert!(!client.predict("big", 50.0).await?.anomaly);
+    assert!(client.predict("big", 500.0).await?.verdict.anomaly);
+    assert!(!client.predict("big", 50.0).await?.verdict.anomaly);
     platform.stop().await.map(drop)
 }

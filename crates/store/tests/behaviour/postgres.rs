@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use contract::{Point, SeriesId, TrainingData};
+use contract::{DetectorName, FitOptions, Point, SeriesId, TrainingData};
 use detector::Model;
 use store::{Delivery, Store, StoreError};
 use tokio::{
@@ -32,7 +32,10 @@ async fn a_server_that_restarted_is_found_again_at_once() -> Result<()> {
     run::<Postgres>(async |backend| {
         let (store, series) = (backend.open().await?, SeriesId::new("s")?);
         store
-            .insert_pending(&series, &Model::fit(&points())?)
+            .insert_pending(
+                &series,
+                &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model,
+            )
             .await?;
         let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                     WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -145,7 +148,10 @@ async fn a_version_that_is_getting_points_can_become_ready_but_not_be_swept() ->
     run::<Postgres>(async |backend| {
         let (store, series) = (backend.open().await?, SeriesId::new("s")?);
         let version = store
-            .insert_pending(&series, &Model::fit(&points())?)
+            .insert_pending(
+                &series,
+                &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model,
+            )
             .await?;
         // A consumer in the middle of its transaction, as far as locks go.
         let mut consumer = sqlx::PgPool::connect(&backend.url()).await?.begin().await?;
@@ -170,7 +176,10 @@ async fn a_sweep_and_a_consumer_at_once_leave_no_points_without_a_model() -> Res
         let series = SeriesId::new("s")?;
         for offset in 0..50 {
             let version = store
-                .insert_pending(&series, &Model::fit(&points())?)
+                .insert_pending(
+                    &series,
+                    &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model,
+                )
                 .await?;
             let event = TrainingData {
                 series_id: series.clone(),

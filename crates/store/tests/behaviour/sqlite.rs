@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::Result;
-use contract::{Point, SeriesId, TrainingData, Version};
+use contract::{DetectorName, FitOptions, Point, SeriesId, TrainingData, Version};
 use detector::Model;
 use sqlx::{Connection, SqliteConnection};
 use store::{Delivery, Store, TrainingPoints};
@@ -27,7 +27,7 @@ async fn what_a_killed_process_leaves_has_everything_that_was_acknowledged() -> 
     run::<Sqlite>(async |backend| {
         let (store, series) = (backend.open().await?, SeriesId::new("s")?);
         let points = points(25_000);
-        let model = Model::fit(&points)?;
+        let model = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model;
         let one = store.insert_pending(&series, &model).await?;
         let events: Vec<_> = TrainingData::in_parts(&series, one, &points).collect();
         let batch: Vec<_> = (0..)
@@ -68,7 +68,12 @@ async fn fits_and_reads_go_on_while_a_million_points_are_stored() -> Result<()> 
     run::<Sqlite>(async |backend| {
         let (store, big) = (backend.open().await?, SeriesId::new("big")?);
         let points = points(1_000_000);
-        let version = store.insert_pending(&big, &Model::fit(&points)?).await?;
+        let version = store
+            .insert_pending(
+                &big,
+                &Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model,
+            )
+            .await?;
         let mut bulk = JoinSet::new();
         let consumer = store.clone();
         let series = big.clone();
@@ -100,7 +105,7 @@ async fn fit_until_done(
     bulk: &mut JoinSet<Result<u64, store::StoreError>>,
 ) -> Result<(u32, Duration)> {
     let small = SeriesId::new("small")?;
-    let model = Model::fit(&points(10))?;
+    let model = Model::fit(&points(10), &FitOptions::default(), DetectorName::Sigma)?.model;
     let (mut fits, mut slowest) = (0, Duration::ZERO);
     loop {
         if let Some(stored) = bulk.try_join_next() {
@@ -121,7 +126,7 @@ async fn fit_until_done(
 async fn a_database_that_another_process_holds_is_a_passing_trouble() -> Result<()> {
     run::<Sqlite>(async |backend| {
         let (store, series) = (backend.open().await?, SeriesId::new("s")?);
-        let model = Model::fit(&points(3))?;
+        let model = Model::fit(&points(3), &FitOptions::default(), DetectorName::Sigma)?.model;
         let address = format!("sqlite://{}", backend.path().display());
         let mut other = SqliteConnection::connect(&address).await?;
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await?;

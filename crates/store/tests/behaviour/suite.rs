@@ -6,7 +6,7 @@ mod points;
 use std::time::Duration;
 
 use anyhow::Result;
-use contract::{Point, SeriesId, TrainingData, Version};
+use contract::{DetectorName, FitOptions, Point, SeriesId, TrainingData, Version};
 use detector::Model;
 use store::{Delivery, Offset, Store, StoreError, VersionedModel};
 
@@ -36,7 +36,9 @@ fn points(seed: i64, count: usize) -> Vec<Point> {
 }
 
 fn model(points: &[Point]) -> Model {
-    Model::fit(points).expect("points of a test can be fitted")
+    Model::fit(points, &FitOptions::default(), DetectorName::Sigma)
+        .expect("points of a test can be fitted")
+        .model
 }
 
 /// Stores a model of `points` and makes it ready.

@@ -36,7 +36,7 @@ async fn predict_held(client: Client, version: &str) -> anyhow::Result<()> {
         let judged = client
             .predict("held", if n % 2 == 0 { 1.0 } else { 99.0 })
             .await?;
-        ensure!(judged.anomaly == (n % 2 == 1), "{n}: {judged:?}");
+        ensure!(judged.verdict.anomaly == (n % 2 == 1), "{n}: {judged:?}");
         ensure!(judged.model_version.to_string() == version, "{judged:?}");
     }
     ensure!(started.elapsed() < QUICKLY, "{:?}", started.elapsed());

@@ -1,0 +1,250 @@
+//! How often normal points lie as far away as this one: the currency in which all detectors speak.
+//!
+//! The scores of the training points (distances from what was expected) give the rank of a new one, `(1 + #{≥})/(n + 1)`
+//! (conformal prediction; Vovk et al., 2005). It is kept as a few quantiles. Beyond the largest few per cent a fitted [`Tail`] goes
+//! on, so that rates far below 1/n mean something too.
+
+mod tail;
+
+use serde::{Deserialize, Serialize};
+use tail::Tail;
+
+/// The distribution of the scores of normal points. It is part of every model in memory, so it is small.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Calibration {
+    /// A power of two near the largest score. All below is in this unit, so that nothing overflows or vanishes.
+    unit: f64,
+    /// No limit is less than this; over 0.
+    floor: f64,
+    /// The scores that [`SHARES`] of the points reach; ascending. For shares within the tail, its start.
+    knots: [f64; SHARES.len()],
+    tail: Tail,
+}
+
+/// Shares of points, descending.
+const SHARES: [f64; 15] = [
+    1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07,
+];
+
+/// The part of the scores that makes the tail, and how many it is at least (but never more than half of all) and at most.
+const TAIL_PART: f64 = 0.05;
+const TAIL_LEAST: usize = 25;
+const TAIL_MOST: usize = 500;
+
+/// The part of a series' scale below which differences are taken for rounding.
+const RESOLUTION: f64 = 0.01;
+
+/// A score, and the share of points that reach it.
+type Place = (f64, f64);
+
+impl Calibration {
+    /// Learns from the `scores` of points that are taken for normal, in any order; at least one, all finite. `scale` is the spread of
+    /// the series itself: where the scores have none to speak of, a hundredth of that is the least that counts.
+    pub(crate) fn fit(scores: &mut [f64], scale: f64) -> Self {
+        let largest = scores.iter().fold(0.0_f64, |max, s| max.max(s.abs()));
+        let unit = power_of_two_near(largest.max(scale * RESOLUTION));
+        for score in scores.iter_mut() {
+            *score /= unit;
+        }
+        scores.sort_unstable_by(f64::total_cmp);
+        let floor = (RESOLUTION * (scale / unit)).clamp(f64::EPSILON, 1.0);
+        spread_ties(scores, floor);
+        let tail = tail_of(scores, floor);
+        let knot = |share: f64| {
+            if share > tail.share {
+                reached_by(share, scores).min(tail.start)
+            } else {
+                tail.start
+            }
+        };
+        Self {
+            unit,
+            floor,
+            knots: SHARES.map(knot),
+            tail,
+        }
+    }
+
+    /// The natural logarithm of the p-value of `score`: 0 or less, and finite.
+    pub(crate) fn ln_p(&self, score: f64) -> f64 {
+        let score = (score / self.unit).clamp(-f64::MAX, f64::MAX);
+        if score >= self.tail.start {
+            return self.tail.ln_share(score);
+        }
+        let next = self.knots.partition_point(|knot| *knot <= score);
+        let Some((left, right)) = self.around(next) else {
+            return 0.0;
+        };
+        let part = (score - left.0) / (right.0 - left.0);
+        (left.1 + part * (right.1 - left.1)).ln()
+    }
+
+    /// The score that is reached with probability `rate`, 0 < `rate` < 1: where [`Self::ln_p`] is its logarithm.
+    pub(crate) fn limit(&self, rate: f64) -> f64 {
+        let limit = if rate <= self.tail.share {
+            self.tail.score(rate)
+        } else {
+            let next = SHARES.partition_point(|share| *share >= rate);
+            self.around(next).map_or(self.knots[0], |(left, right)| {
+                left.0 + (left.1 - rate) / (left.1 - right.1) * (right.0 - left.0)
+            })
+        };
+        (limit.max(self.floor) * self.unit).min(f64::MAX)
+    }
+
+    /// The places between which knot `next` is the right one; `None` before the first.
+    fn around(&self, next: usize) -> Option<(Place, Place)> {
+        let left = next.checked_sub(1)?;
+        let right = match SHARES.get(next) {
+            Some(share) if *share > self.tail.share => (self.knots[next], *share),
+            _ => (self.tail.start, self.tail.share),
+        };
+        Some(((self.knots[left], SHARES[left]), right))
+    }
+
+    /// Whether a fit could have given it.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.unit.is_normal()
+            && self.unit > 0.0
+            && self.floor > 0.0
+            && self.floor <= 1.0
+            && self.knots.iter().all(|knot| knot.is_finite())
+            && self.knots.is_sorted()
+            && self.knots[SHARES.len() - 1] <= self.tail.start
+            && self.tail.is_sound()
+    }
+}
+
+/// Spreads equal scores evenly over the gap to the next larger one: each keeps its rank among those at least as large, and the tail of
+/// rounded or counted values looks like a tail. The largest are spread over the gap before them, or over `least` if that is wider.
+fn spread_ties(sorted: &mut [f64], least: f64) {
+    let mut begin = 0;
+    let mut gap = least;
+    while begin < sorted.len() {
+        let value = sorted[begin];
+        let ties = sorted[begin..].iter().take_while(|s| **s == value).count();
+        let end = begin + ties;
+        gap = match sorted.get(end) {
+            Some(next) => next - value,
+            None => gap.max(least),
+        };
+        for (i, score) in sorted[begin..end].iter_mut().enumerate() {
+            *score = value + gap * (i as f64 / ties as f64);
+        }
+        begin = end;
+    }
+}
+
+/// Fits the tail of ascending scores.
+fn tail_of(sorted: &[f64], floor: f64) -> Tail {
+    let n = sorted.len();
+    let part = (n as f64 * TAIL_PART) as usize;
+    let k = part.clamp(TAIL_LEAST, TAIL_MOST).min(n / 2);
+    if k == 0 {
+        return Tail::fit(sorted[0].min(0.0), 0.9, &[sorted[0].max(0.0)], floor);
+    }
+    let start = sorted[n - k - 1];
+    let excesses: Vec<f64> = sorted[n - k..].iter().map(|score| score - start).collect();
+    Tail::fit(start, (k + 1) as f64 / (n + 1) as f64, &excesses, floor)
+}
+
+/// The score that a `share` of `sorted` reaches: the inverse of the conformal rank, between two scores in proportion.
+fn reached_by(share: f64, sorted: &[f64]) -> f64 {
+    let place = (1.0 - share) * (sorted.len() as f64 + 1.0);
+    let below = (place as usize).min(sorted.len() - 1);
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + place.fract() * (sorted[above] - sorted[below])
+}
+
+/// A power of two within a factor of two of `value`; 1 for zero.
+fn power_of_two_near(value: f64) -> f64 {
+    if value == 0.0 {
+        return 1.0;
+    }
+    // Not log2().exp2(), which would not be exact. 2^-1022 and 2^1023 are the ends of what is normal.
+    2_f64.powi((value.log2() as i32).clamp(-1022, 1023))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The quantiles of an exponential distribution: as even a sample as there is.
+    fn even(n: usize) -> Vec<f64> {
+        (0..n)
+            .map(|i| -(1.0 - (i as f64 + 0.5) / n as f64).ln())
+            .collect()
+    }
+
+    #[test]
+    fn ranks_are_conformal_and_go_on_beyond_the_largest() {
+        let calibration = Calibration::fit(&mut even(999), 1.0);
+        for (share, farther) in [
+            (0.9, 1.1),
+            (0.5, 1.1),
+            (0.1, 1.1),
+            (0.01, 1.1),
+            (1e-3, 1.5),
+            (1e-4, 2.5_f64),
+        ] {
+            let found = calibration.ln_p(-f64::ln(share)).exp() / share;
+            assert!((0.9..farther).contains(&found), "{share}: {found}");
+        }
+        assert_eq!(calibration.ln_p(0.0), 0.0);
+        assert!(calibration.ln_p(f64::MAX).is_finite());
+    }
+
+    #[test]
+    fn equal_scores_count_as_at_least_as_large() {
+        // Three in ten points are 1, the others 0.
+        let mut scores: Vec<f64> = (0..1000).map(|i| f64::from(u8::from(i % 10 < 3))).collect();
+        let calibration = Calibration::fit(&mut scores, 0.5);
+        let p = |score| calibration.ln_p(score).exp();
+        assert!((0.28..0.32).contains(&p(1.0)), "{}", p(1.0));
+        assert!(p(5.0) < 1e-3 && p(0.0) > 0.9);
+    }
+
+    #[test]
+    fn scores_without_a_spread_are_told_apart_by_the_scale_of_the_series() {
+        let calibration = Calibration::fit(&mut [0.0; 100], 50.0);
+        assert!(calibration.limit(1e-3) > 0.5 && calibration.limit(1e-3) < 10.0);
+        let calibration = Calibration::fit(&mut [1e-16; 100], 1.0);
+        assert!(calibration.limit(1e-3) > 0.01);
+    }
+
+    proptest! {
+        #[test]
+        fn limit_and_p_value_are_inverse_to_each_other(
+            mut scores in prop::collection::vec(prop_oneof![0.0..1e3_f64, Just(0.0), Just(7.0)], 1..200),
+            rate in 1e-9..0.95_f64,
+            exponent in -1000..1000_i32,
+        ) {
+            let unit = 2_f64.powi(exponent);
+            for score in &mut scores {
+                *score *= unit;
+            }
+            let calibration = Calibration::fit(&mut scores, unit);
+            prop_assert!(calibration.is_sound(), "{calibration:?}");
+            let limit = calibration.limit(rate);
+            let p = calibration.ln_p(limit).exp();
+            prop_assert!(limit > 0.0);
+            // Where no score was at all, limits may stand for several rates; the limit is never too low.
+            prop_assert!(p <= rate * 1.000_001, "{p}");
+        }
+
+        #[test]
+        fn what_lies_farther_away_is_never_more_probable(
+            mut scores in prop::collection::vec(-1e3..1e3_f64, 1..200),
+            mut probes in prop::collection::vec(-2e3..2e3_f64, 2..20),
+        ) {
+            let calibration = Calibration::fit(&mut scores, 1.0);
+            probes.sort_by(f64::total_cmp);
+            let p: Vec<f64> = probes.iter().map(|probe| calibration.ln_p(*probe)).collect();
+            prop_assert!(p.iter().all(|p| *p <= 0.0 && p.is_finite()), "{p:?}");
+            prop_assert!(p.is_sorted_by(|a, b| a >= &(b - 1e-12)), "{p:?}");
+        }
+    }
+}

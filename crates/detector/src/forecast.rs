@@ -1,0 +1,142 @@
+//! From what is expected to a verdict: the part that detectors with an expected value have in common.
+
+use contract::{DetectorName, Direction, Point, Severity, Sides};
+
+use crate::{
+    Band, Reason, Verdict,
+    calibration::Calibration,
+    reason::Cause,
+    verdict::{Ask, DEFAULT_RATE, score, severity},
+};
+
+/// What is expected of the next point.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Forecast<'a> {
+    /// The value; finite.
+    pub(crate) expected: f64,
+    /// How far normal points lie from it.
+    pub(crate) calibration: &'a Calibration,
+    /// On which sides the detector sees anything. For [`Sides::Above`] the calibration is that of signed distances.
+    pub(crate) sees: Sides,
+    /// The distance at which the detector's own rule turns, where it has one and nobody asked for a rate.
+    pub(crate) rule: Option<f64>,
+}
+
+impl Forecast<'_> {
+    /// How far from the expected value normal ends, before filters.
+    pub(crate) fn limit(&self, ask: &Ask) -> f64 {
+        match (ask.rate, self.rule) {
+            (None, Some(rule)) => rule,
+            (rate, _) => self.calibration.limit(rate.unwrap_or(DEFAULT_RATE)),
+        }
+    }
+
+    /// How far from the expected value the point lies, as the calibration measures it; at most the largest number.
+    pub(crate) fn distance(&self, value: f64) -> f64 {
+        let distance = (value - self.expected).clamp(-f64::MAX, f64::MAX);
+        match self.sees {
+            Sides::Above => distance,
+            Sides::Below => -distance,
+            Sides::Both => distance.abs(),
+        }
+    }
+
+    /// Where a verdict turns if normal ends `limit` away.
+    pub(crate) fn band(&self, limit: f64, ask: &Ask) -> Band {
+        let reach = limit.max(ask.min_deviation);
+        let counts = |side: Sides| {
+            let other = if side == Sides::Above {
+                Sides::Below
+            } else {
+                Sides::Above
+            };
+            self.sees != other && ask.sides != other
+        };
+        let bound = |bound: f64| Some(bound).filter(|bound| bound.is_finite());
+        Band {
+            expected: self.expected,
+            lower: counts(Sides::Below)
+                .then(|| bound(self.expected - reach))
+                .flatten(),
+            upper: counts(Sides::Above)
+                .then(|| bound(self.expected + reach))
+                .flatten(),
+        }
+    }
+
+    /// Judges a point by itself.
+    pub(crate) fn judge(&self, point: Point, ask: &Ask, detector: DetectorName) -> Verdict {
+        let limit = self.limit(ask);
+        let band = self.band(limit, ask);
+        let ln_p = self.calibration.ln_p(self.distance(point.value));
+        let side = band.side(point.value);
+        let anomaly = side != Direction::None;
+        let rate = ask.rate.unwrap_or(DEFAULT_RATE);
+        Verdict {
+            anomaly,
+            score: score(ln_p),
+            severity: if anomaly {
+                severity(ln_p, rate)
+            } else {
+                Severity::None
+            },
+            p_value: self.p_value(point.value, ln_p, limit, ask),
+            expected: Some(band.expected),
+            lower: band.lower,
+            upper: band.upper,
+            direction: side,
+            reason: band.reason(point.value),
+            detector,
+        }
+    }
+
+    /// The p-value, on that side of the rate on which the value is of the limit: rounding is not to make them disagree.
+    fn p_value(&self, value: f64, ln_p: f64, limit: f64, ask: &Ask) -> f64 {
+        let p = ln_p.exp().max(f64::MIN_POSITIVE);
+        if self.rule.is_some() && ask.rate.is_none() {
+            return p;
+        }
+        let rate = ask.rate.unwrap_or(DEFAULT_RATE);
+        let above = self.sees != Sides::Below && value > self.expected + limit;
+        let below = self.sees != Sides::Above && value < self.expected - limit;
+        if above || below {
+            p.min(rate)
+        } else {
+            p.max(rate.next_up())
+        }
+    }
+}
+
+impl Band {
+    /// On which side of the band a value lies.
+    pub(crate) fn side(&self, value: f64) -> Direction {
+        if self.upper.is_some_and(|upper| value > upper) {
+            Direction::Above
+        } else if self.lower.is_some_and(|lower| value < lower) {
+            Direction::Below
+        } else {
+            Direction::None
+        }
+    }
+
+    /// What there is to say of a value.
+    pub(crate) fn reason(&self, value: f64) -> Reason {
+        let limit = match self.side(value) {
+            Direction::Above => self.upper,
+            Direction::Below => self.lower,
+            _ => None,
+        };
+        Reason(match limit {
+            Some(limit) => Cause::Beyond {
+                value,
+                expected: self.expected,
+                limit,
+            },
+            None => Cause::Within {
+                value,
+                lower: self.lower,
+                upper: self.upper,
+            },
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Parameters of detectors: which there are, and in which range.
+
+use std::fmt;
+
+use contract::Params;
+
+use crate::Unfit;
+
+/// A parameter of a detector.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Param {
+    /// Its name in requests.
+    pub(crate) name: &'static str,
+    /// The least and the largest value.
+    pub(crate) range: (f64, f64),
+    /// Whether only whole numbers will do.
+    pub(crate) whole: bool,
+}
+
+/// The parameters that were asked for, each known and in range.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings(Params);
+
+impl Settings {
+    /// Holds `params` to those in `known`.
+    pub(crate) fn new(params: &Params, known: &'static [Param]) -> Result<Self, Unfit> {
+        for (name, &value) in params {
+            let fault = match known.iter().find(|param| param.name == name) {
+                None => Fault::Unknown(known),
+                Some(param) if !param.takes(value) => Fault::OutOfRange(*param, value),
+                Some(_) => continue,
+            };
+            return Err(Unfit::Param {
+                name: name.clone(),
+                why: BadParam(fault),
+            });
+        }
+        Ok(Self(params.clone()))
+    }
+
+    /// The value of a parameter, if it was asked for.
+    pub(crate) fn get(&self, name: &str) -> Option<f64> {
+        self.0.get(name).copied()
+    }
+}
+
+impl Param {
+    /// Whether `value` is in range; NaN is not.
+    pub(crate) fn takes(&self, value: f64) -> bool {
+        let (least, largest) = self.range;
+        value >= least && value <= largest && (!self.whole || value.fract() == 0.0)
+    }
+}
+
+/// Why a parameter is refused. Displays as the end of a sentence that begins with its name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BadParam(Fault);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    Unknown(&'static [Param]),
+    OutOfRange(Param, f64),
+}
+
+impl fmt::Display for BadParam {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Fault::Unknown([]) => f.write_str("is not known: this detector has no parameters"),
+            Fault::Unknown(known) => {
+                f.write_str("is not known: there are ")?;
+                for (i, param) in known.iter().enumerate() {
+                    let before = if i == 0 { "" } else { ", " };
+                    write!(f, "{before}{param}")?;
+                }
+                Ok(())
+            }
+            Fault::OutOfRange(param, value) => {
+                write!(f, "is {value}, which is not {}", param.range())
+            }
+        }
+    }
+}
+
+impl Param {
+    fn range(&self) -> String {
+        let (least, largest) = self.range;
+        let kind = if self.whole { "a whole number " } else { "" };
+        format!("{kind}from {least} to {largest}")
+    }
+}
+
+impl fmt::Display for Param {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.range())
+    }
+}

@@ -1,0 +1,196 @@
+//! Why a verdict is as it is: one plain sentence with numbers.
+
+use std::fmt;
+
+use crate::text::{Short, Span, When};
+
+/// Shows why a verdict is as it is: "22.5 is 10 above the 12.5 expected (limit 13.725)". Never empty, nothing in it needs escaping.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reason(pub(crate) Cause);
+
+/// What there is to say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the streaming detector will say the rest")
+)]
+pub(crate) enum Cause {
+    /// The value lies beyond a limit.
+    Beyond {
+        value: f64,
+        expected: f64,
+        limit: f64,
+    },
+    /// It does not.
+    Within {
+        value: f64,
+        lower: Option<f64>,
+        upper: Option<f64>,
+    },
+    /// It does, as others did just before, and an alarm was raised for these.
+    Ongoing {
+        value: f64,
+        expected: f64,
+        since: i64,
+    },
+    /// The last points look like none before.
+    Unseen { points: u64, history: Span },
+    /// The level of the series changed.
+    Moved { from: f64, to: f64, at: i64 },
+    /// Nothing is known of the series yet.
+    WarmingUp { points: u64, needed: u64 },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Cause::Beyond {
+                value,
+                expected,
+                limit,
+            } => {
+                distance(value, expected, f)?;
+                write!(f, " (limit {})", Short(limit))
+            }
+            Cause::Within {
+                value,
+                lower,
+                upper,
+            } => within(value, lower, upper, f),
+            Cause::Ongoing {
+                value,
+                expected,
+                since,
+            } => {
+                distance(value, expected, f)?;
+                write!(f, ", part of the episode that began at {}", When(since))
+            }
+            Cause::Unseen { points, history } => {
+                write!(
+                    f,
+                    "the last {points} points look like nothing seen in {history}"
+                )
+            }
+            Cause::Moved { from, to, at } => {
+                write!(
+                    f,
+                    "level moved from {} to {} at {}",
+                    Short(from),
+                    Short(to),
+                    When(at)
+                )
+            }
+            Cause::WarmingUp { points, needed } => {
+                write!(f, "warming up: {points} of {needed} points are known")
+            }
+        }
+    }
+}
+
+fn distance(value: f64, expected: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (side, distance) = if value < expected {
+        ("below", expected - value)
+    } else {
+        ("above", value - expected)
+    };
+    let (value, distance, expected) = (Short(value), Short(distance), Short(expected));
+    write!(f, "{value} is {distance} {side} the {expected} expected")
+}
+
+fn within(
+    value: f64,
+    lower: Option<f64>,
+    upper: Option<f64>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    write!(f, "{} is within the expected ", Short(value))?;
+    match (lower, upper) {
+        (Some(lower), Some(upper)) => write!(f, "{} to {}", Short(lower), Short(upper)),
+        (Some(lower), None) => write!(f, "range from {} up", Short(lower)),
+        (None, Some(upper)) => write!(f, "range up to {}", Short(upper)),
+        (None, None) => f.write_str("range, which has no limit on the sides asked for"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deviation_names_value_expectation_and_limit() {
+        let beyond = |value, expected, limit| {
+            let cause = Cause::Beyond {
+                value,
+                expected,
+                limit,
+            };
+            Reason(cause).to_string()
+        };
+        assert_eq!(
+            beyond(22.5, 12.5, 13.72474),
+            "22.5 is 10 above the 12.5 expected (limit 13.725)"
+        );
+        assert_eq!(
+            beyond(-1.0, 0.5, 0.0),
+            "-1 is 1.5 below the 0.5 expected (limit 0)"
+        );
+        let ongoing = Cause::Ongoing {
+            value: 22.5,
+            expected: 20.0,
+            since: 1_700_000_000,
+        };
+        assert_eq!(
+            Reason(ongoing).to_string(),
+            "22.5 is 2.5 above the 20 expected, part of the episode that began at 2023-11-14 22:13:20 UTC"
+        );
+    }
+
+    #[test]
+    fn what_is_normal_names_the_range() {
+        for (lower, upper, range) in [
+            (Some(20.0), Some(25.0), "20 to 25"),
+            (None, Some(25.0), "range up to 25"),
+            (Some(20.0), None, "range from 20 up"),
+        ] {
+            let within = Cause::Within {
+                value: 22.5,
+                lower,
+                upper,
+            };
+            let sentence = format!("22.5 is within the expected {range}");
+            assert_eq!(Reason(within).to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn patterns_and_levels_name_times() {
+        let history = Span {
+            from: 1_700_000_000,
+            to: 1_700_259_200,
+            points: 900,
+        };
+        let moved = Cause::Moved {
+            from: 40.0,
+            to: 55.0,
+            at: 1_700_050_000,
+        };
+        let warming_up = Cause::WarmingUp {
+            points: 3,
+            needed: 10,
+        };
+        let points = 14;
+        for (cause, sentence) in [
+            (
+                Cause::Unseen { points, history },
+                "the last 14 points look like nothing seen in 3 days",
+            ),
+            (
+                moved,
+                "level moved from 40 to 55 at 2023-11-15 12:06:40 UTC",
+            ),
+            (warming_up, "warming up: 3 of 10 points are known"),
+        ] {
+            assert_eq!(Reason(cause).to_string(), sentence);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A whole series: fitted on its beginning, the rest judged online.
+
+use contract::{DetectorName, FitOptions, JudgeOptions, Point, Train};
+
+use super::{ChangePoint, Episode, Judged, Session};
+use crate::{Model, Unfit, Warning};
+
+/// A model of the beginning of a series, and the session that judges the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// The model.
+    pub model: Model,
+    /// The session.
+    pub session: Session,
+    /// What is to be said about the points it was fitted on.
+    pub warnings: Vec<Warning>,
+    episodes: Vec<Episode>,
+    changes: Vec<ChangePoint>,
+}
+
+/// Fits on the first of `points`, which are sorted: as many as `train` says. The others are then for [`Detection::update`].
+///
+/// # Errors
+/// As [`Model::fit`].
+pub fn detect(
+    points: &[Point],
+    train: Train,
+    options: &FitOptions,
+    default: DetectorName,
+    min_deviation: Option<f64>,
+) -> Result<Detection, Unfit> {
+    let first = &points[..train.of(points.len()).min(points.len())];
+    let fitted = Model::fit(first, options, default)?;
+    let judge = JudgeOptions {
+        min_deviation,
+        ..JudgeOptions::default()
+    };
+    Ok(Detection {
+        session: fitted.model.session(&judge),
+        model: fitted.model,
+        warnings: fitted.warnings,
+        episodes: Vec::new(),
+        changes: Vec::new(),
+    })
+}
+
+impl Detection {
+    /// Judges the next point.
+    pub fn update(&mut self, point: Point) -> Judged {
+        let judged = self.session.update(point);
+        self.episodes.extend(self.session.take_closed());
+        self.changes.extend(self.session.take_changes());
+        judged
+    }
+
+    /// All episodes so far, in order; the last one may not be over.
+    pub fn episodes(&self) -> Vec<Episode> {
+        let mut all = self.episodes.clone();
+        all.extend(self.session.episodes());
+        all
+    }
+
+    /// All changes of the level that are known so far, in order.
+    pub fn change_points(&self) -> &[ChangePoint] {
+        &self.changes
+    }
+}

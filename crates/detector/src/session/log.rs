@@ -1,0 +1,87 @@
+//! The episodes of a session.
+
+use contract::{Point, Severity};
+use serde::{Deserialize, Serialize};
+
+use super::Step;
+
+/// Alarms that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Episode {
+    /// Timestamp of the point that raised the alarm.
+    pub start: i64,
+    /// Timestamp of the last point with enough evidence for one.
+    pub end: i64,
+    /// Timestamp of the point its strongest alarm is about.
+    pub peak: i64,
+    /// How far beyond the alarm level that was.
+    pub severity: Severity,
+    /// The strength of that alarm; at least 1.
+    pub ratio: f64,
+}
+
+/// So many episodes that are over are kept for whoever asks; of more, the oldest are forgotten.
+const KEPT: usize = 32;
+
+/// Puts alarms together to episodes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    closed: Vec<Episode>,
+    open: Option<Episode>,
+    /// Points since the last evidence of the open one.
+    quiet: u64,
+}
+
+impl Log {
+    /// Notes what was made of `point`.
+    pub(super) fn note(&mut self, point: Point, step: &Step) {
+        let alarm = step.verdict.anomaly;
+        self.quiet += 1;
+        if alarm && !step.escalation || self.quiet > step.reach {
+            self.close();
+        }
+        if alarm && self.open.is_none() {
+            self.open = Some(Episode {
+                start: point.timestamp,
+                end: point.timestamp,
+                peak: step.peak,
+                severity: step.verdict.severity,
+                ratio: step.emitted,
+            });
+        }
+        let Some(open) = &mut self.open else { return };
+        if alarm || step.strength >= 1.0 {
+            open.end = point.timestamp;
+            self.quiet = 0;
+        }
+        if alarm && step.emitted > open.ratio {
+            (open.peak, open.ratio) = (step.peak, step.emitted);
+            open.severity = open.severity.max(step.verdict.severity);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            if self.closed.len() == KEPT {
+                self.closed.remove(0);
+            }
+            self.closed.push(open);
+        }
+    }
+
+    /// Those that are over and were not taken yet, and then the one that runs.
+    pub(super) fn episodes(&self) -> impl Iterator<Item = Episode> {
+        self.closed.iter().copied().chain(self.open)
+    }
+
+    /// Hands over those that are over.
+    pub(super) fn take_closed(&mut self) -> Vec<Episode> {
+        std::mem::take(&mut self.closed)
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.closed.len() <= KEPT && self.episodes().all(|episode| episode.ratio >= 1.0)
+    }
+}

@@ -1,0 +1,7 @@
+//! Numbers, spans and moments as people read them.
+
+mod short;
+mod time;
+
+pub(crate) use short::Short;
+pub(crate) use time::{Span, When};

@@ -1,0 +1,203 @@
+//! What a model says of a point, and the JSON it is said in.
+
+use std::io::Write as _;
+
+use contract::{DetectorName, Direction, JudgeOptions, Severity, Sides, VerdictReply};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Reason;
+
+/// A model's judgement of one point. The fields are those of [`VerdictReply`], which see.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// Whether the point is an anomaly at the rate in force.
+    pub anomaly: bool,
+    /// How unusual it is, in `[0, 1)`; 0.5 is a p-value of 0.001.
+    pub score: f64,
+    /// How far beyond the alarm level; [`Severity::None`] exactly where the point is no anomaly.
+    pub severity: Severity,
+    /// Probability of a point at least as unusual in a normal series, in `(0, 1]`.
+    pub p_value: f64,
+    /// The value that was expected.
+    pub expected: Option<f64>,
+    /// The smallest value that would have been normal; `None`: none is too small.
+    pub lower: Option<f64>,
+    /// The largest value that would have been normal; `None`: none is too large.
+    pub upper: Option<f64>,
+    /// Where an anomaly lies; [`Direction::None`] for other points.
+    pub direction: Direction,
+    /// Why.
+    pub reason: Reason,
+    /// Who says so.
+    pub detector: DetectorName,
+}
+
+/// What is normal at a moment. The bounds are where a verdict would turn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Band {
+    /// The value that is expected.
+    pub expected: f64,
+    /// The smallest value that is normal; `None`: none is too small.
+    pub lower: Option<f64>,
+    /// The largest value that is normal; `None`: none is too large.
+    pub upper: Option<f64>,
+}
+
+impl Verdict {
+    /// Appends the JSON members of a [`VerdictReply`], without braces: byte for byte what serde writes of [`Self::to_reply`].
+    pub fn write_fields(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.anomaly {
+            br#""anomaly":true,"score":"#
+        } else {
+            br#""anomaly":false,"score":"#
+        });
+        number(self.score, out);
+        out.extend_from_slice(br#","severity":""#);
+        out.extend_from_slice(self.severity.as_str().as_bytes());
+        out.extend_from_slice(br#"","p_value":"#);
+        number(self.p_value, out);
+        let bounds: [(&[u8], Option<f64>); 3] = [
+            (br#","expected":"#, self.expected),
+            (br#","lower":"#, self.lower),
+            (br#","upper":"#, self.upper),
+        ];
+        for (name, bound) in bounds {
+            out.extend_from_slice(name);
+            match bound {
+                Some(bound) => number(bound, out),
+                None => out.extend_from_slice(b"null"),
+            }
+        }
+        out.extend_from_slice(br#","direction":""#);
+        out.extend_from_slice(self.direction.as_str().as_bytes());
+        out.extend_from_slice(br#"","reason":""#);
+        write!(out, "{}", self.reason).expect("memory takes what is written to it");
+        out.extend_from_slice(br#"","detector":""#);
+        out.extend_from_slice(self.detector.as_str().as_bytes());
+        out.push(b'"');
+    }
+
+    /// The verdict as the contract has it.
+    pub fn to_reply(&self) -> VerdictReply {
+        VerdictReply {
+            anomaly: self.anomaly,
+            score: self.score,
+            severity: self.severity,
+            p_value: self.p_value,
+            expected: self.expected,
+            lower: self.lower,
+            upper: self.upper,
+            direction: self.direction,
+            reason: self.reason.to_string(),
+            detector: self.detector,
+        }
+    }
+}
+
+/// Writes a finite number as serde does.
+fn number(number: f64, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, &number).expect("memory takes what is written to it");
+}
+
+/// The share of normal points that may be called anomalies where nobody says otherwise.
+pub const DEFAULT_RATE: f64 = 0.001;
+
+/// The p-value at which a verdict turns where no detector's own rule decides, and what it is filtered by.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ask {
+    /// The false-alarm rate, if anybody asked for one.
+    pub(crate) rate: Option<f64>,
+    /// The sides that count.
+    pub(crate) sides: Sides,
+    /// The smallest distance that counts.
+    pub(crate) min_deviation: f64,
+}
+
+impl Ask {
+    /// A request's options, and for what it leaves open the model's.
+    pub(crate) fn new(rate: Option<f64>, sides: Option<Sides>, judge: &JudgeOptions) -> Self {
+        Self {
+            rate: judge.false_alarm_rate.or(rate).filter(is_rate),
+            sides: judge.direction.or(sides).unwrap_or(Sides::Both),
+            min_deviation: judge.min_deviation.unwrap_or(0.0).clamp(0.0, f64::MAX),
+        }
+    }
+
+    /// Whether a request could have asked for it.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.rate.as_ref().is_none_or(is_rate) && (0.0..=f64::MAX).contains(&self.min_deviation)
+    }
+}
+
+/// Whether it can be a false-alarm rate.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is a filter")]
+pub(crate) fn is_rate(rate: &f64) -> bool {
+    *rate > 0.0 && *rate <= 0.5
+}
+
+/// A score from the logarithm of a p-value: 0 for 1, 0.5 for [`DEFAULT_RATE`], ever closer to 1.
+pub(crate) fn score(ln_p: f64) -> f64 {
+    let evidence = -ln_p;
+    (evidence / (evidence - DEFAULT_RATE.ln())).clamp(0.0, LARGEST_SCORE)
+}
+
+/// The largest number below 1.
+pub(crate) const LARGEST_SCORE: f64 = 1.0 - f64::EPSILON / 2.0;
+
+/// How severe an anomaly is: medium from a tenth of the rate in force, high from a thousandth, critical from a millionth.
+pub(crate) fn severity(ln_p: f64, rate: f64) -> Severity {
+    match (rate.ln() - ln_p) / std::f64::consts::LN_10 {
+        decades if decades >= 6.0 => Severity::Critical,
+        decades if decades >= 3.0 => Severity::High,
+        decades if decades >= 1.0 => Severity::Medium,
+        _ => Severity::Low,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reason::Cause;
+
+    proptest! {
+        #[test]
+        fn the_json_is_what_serde_writes(
+            anomaly in any::<bool>(),
+            numbers in prop::array::uniform5(prop::num::f64::NORMAL | prop::num::f64::ZERO | prop::num::f64::SUBNORMAL),
+            bounded in any::<bool>(),
+        ) {
+            let verdict = Verdict {
+                anomaly,
+                score: numbers[0],
+                severity: if anomaly { Severity::High } else { Severity::None },
+                p_value: numbers[1],
+                expected: Some(numbers[2]),
+                lower: bounded.then_some(numbers[3]),
+                upper: Some(numbers[4]),
+                direction: if anomaly { Direction::Pattern } else { Direction::None },
+                reason: Reason(Cause::Beyond { value: numbers[2], expected: numbers[3], limit: numbers[4] }),
+                detector: DetectorName::Auto,
+            };
+            let mut written = b"{".to_vec();
+            verdict.write_fields(&mut written);
+            written.push(b'}');
+            prop_assert_eq!(written, serde_json::to_vec(&verdict.to_reply()).unwrap());
+        }
+    }
+
+    #[test]
+    fn scores_and_severities_follow_the_p_value() {
+        assert_eq!(score(0.0), 0.0);
+        assert!((score(DEFAULT_RATE.ln()) - 0.5).abs() < 1e-12);
+        assert!(score(-1e300) < 1.0 && score(-800.0) > score(-700.0));
+        let of = |p: f64| severity(p.ln(), 1e-3);
+        assert_eq!(of(0.9e-3), Severity::Low);
+        assert_eq!(of(0.9e-4), Severity::Medium);
+        assert_eq!(of(0.9e-6), Severity::High);
+        assert_eq!(of(0.9e-9), Severity::Critical);
+    }
+}

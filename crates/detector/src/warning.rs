@@ -1,0 +1,161 @@
+//! What about the training points makes a weak model: said once, at the fit.
+
+use std::fmt;
+
+use contract::{DetectorName, Point};
+
+use crate::text::{Short, Span};
+
+/// A sentence about the training points.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Warning(pub(crate) Note);
+
+/// What there is to warn of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(dead_code, reason = "the seasonal detector will say the rest")]
+pub(crate) enum Note {
+    /// Too few points for the detector: it is the recorded rule.
+    RuleUnder { points: u64, needed: u64 },
+    /// Few points make limits uncertain.
+    Few { points: u64, rate: f64 },
+    /// There is no season to be found.
+    NoSeason,
+    /// A season cannot be told from so few points.
+    ShortForSeason { points: u64, period: u64 },
+    /// Points that share a timestamp with another.
+    Duplicates { points: u64 },
+    /// Missing points.
+    Gaps { count: u64, longest: Span },
+    /// Points are on no regular grid.
+    Irregular,
+    /// The series ends constant.
+    ConstantTail { points: u64 },
+    /// The asked side is one that the detector does not see.
+    Blind { detector: DetectorName },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Note::RuleUnder { points, needed } => write!(
+                f,
+                "{points} points are few: until there are {needed}, only values above mean + 3 standard deviations are anomalies"
+            ),
+            Note::Few { points, rate } => write!(
+                f,
+                "{points} points say little about a false-alarm rate of {}: limits are extrapolated",
+                Short(rate)
+            ),
+            Note::NoSeason => {
+                f.write_str("no season was found: every point is compared with the level")
+            }
+            Note::ShortForSeason { points, period } => write!(
+                f,
+                "{points} points are too few for a season of {period}: three of them are needed"
+            ),
+            Note::Duplicates { points: 1 } => f.write_str("1 point has the timestamp of another"),
+            Note::Duplicates { points } => {
+                write!(f, "{points} points have the timestamp of another")
+            }
+            Note::Gaps { count: 1, longest } => write!(f, "there is 1 gap, of {longest}"),
+            Note::Gaps { count, longest } => {
+                write!(f, "there are {count} gaps, the longest of {longest}")
+            }
+            Note::Irregular => {
+                f.write_str("timestamps are irregular: points are taken to be evenly spaced")
+            }
+            Note::ConstantTail { points } => write!(f, "the last {points} points are all the same"),
+            Note::Blind { detector } => {
+                write!(
+                    f,
+                    "{detector} sees only values that are too high: with direction below it finds nothing"
+                )
+            }
+        }
+    }
+}
+
+/// At most so many are said.
+const MOST: usize = 5;
+
+/// Warnings as they come up.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings(Vec<Warning>);
+
+impl Warnings {
+    /// Adds one, unless there are enough.
+    pub(crate) fn add(&mut self, note: Note) {
+        if self.0.len() < MOST {
+            self.0.push(Warning(note));
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn into_vec(self) -> Vec<Warning> {
+        self.0
+    }
+}
+
+/// A stretch without points is a gap if it is so many times the usual distance.
+const GAP: f64 = 1.5;
+
+/// Differences within this part of the median one are regular; a clock has more than [`REGULAR`] of them.
+const NEAR: f64 = 0.1;
+const REGULAR: f64 = 0.8;
+
+/// Looks at the timestamps and the last values of `points`, which are sorted; at least three.
+pub(crate) fn inspect(points: &[Point], warnings: &mut Warnings) {
+    let steps = || {
+        points
+            .windows(2)
+            .map(|p| p[1].timestamp.saturating_sub(p[0].timestamp))
+    };
+    let duplicates = steps().filter(|step| *step == 0).count() as u64;
+    if duplicates > 0 {
+        warnings.add(Note::Duplicates { points: duplicates });
+    }
+    let mut differences: Vec<i64> = steps().filter(|step| *step != 0).collect();
+    if !differences.is_empty() {
+        let middle = differences.len() / 2;
+        let usual = *differences.select_nth_unstable(middle).1 as f64;
+        timing(points, usual, warnings);
+    }
+    let last = points[points.len() - 1].value;
+    let same = points.iter().rev().take_while(|p| p.value == last).count();
+    if same >= CONSTANT.max(points.len() / 5) {
+        warnings.add(Note::ConstantTail {
+            points: same as u64,
+        });
+    }
+}
+
+/// Fewer points than this, or a fifth of all, do not make a constant end.
+const CONSTANT: usize = 10;
+
+/// Tells gaps in a regular clock from a clock that is none. `usual` is the median distance.
+fn timing(points: &[Point], usual: f64, warnings: &mut Warnings) {
+    let step = |pair: &[Point]| pair[1].timestamp.saturating_sub(pair[0].timestamp) as f64;
+    let distinct = points.windows(2).filter(|pair| step(pair) > 0.0);
+    let (regular, all) = distinct.fold((0_usize, 0_usize), |(regular, all), pair| {
+        (
+            regular + usize::from((step(pair) / usual - 1.0).abs() <= NEAR),
+            all + 1,
+        )
+    });
+    if regular as f64 <= REGULAR * all as f64 {
+        warnings.add(Note::Irregular);
+        return;
+    }
+    let gaps = points.windows(2).filter(|pair| step(pair) > GAP * usual);
+    let count = gaps.clone().count() as u64;
+    let longest = gaps.max_by(|a, b| step(a).total_cmp(&step(b)));
+    if let Some(pair) = longest {
+        let missing = (step(pair) / usual).round() as u64 - 1;
+        let longest = Span {
+            from: pair[0].timestamp,
+            to: pair[1].timestamp,
+            points: missing,
+        };
+        warnings.add(Note::Gaps { count, longest });
+    }
+}
