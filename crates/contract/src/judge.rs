@@ -1,10 +1,10 @@
 //! How points are to be judged: the parts that `/predict`, its batch and `/v1/detect` have in common.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, MapAccess, Visitor},
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
     ser::SerializeStruct,
 };
 
@@ -103,9 +103,24 @@ pub(crate) fn zip(timestamps: Vec<i64>, values: Vec<f64>) -> Result<Vec<Point>, 
 /// The points just before those to be judged, oldest first.
 pub(crate) struct Context(pub(crate) Vec<Point>);
 
+/// Takes an object only: by itself serde reads a struct from an array too.
+struct ColumnsVisitor;
+
+impl<'de> Visitor<'de> for ColumnsVisitor {
+    type Value = Columns;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with timestamps and values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Columns, A::Error> {
+        Columns::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
 impl<'de> Deserialize<'de> for Context {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Columns { timestamps, values } = Columns::deserialize(deserializer)?;
+        let Columns { timestamps, values } = deserializer.deserialize_map(ColumnsVisitor)?;
         let points = zip(timestamps, values).map_err(de::Error::custom)?;
         if points.len() > MAX_CONTEXT {
             let n = points.len();
@@ -134,7 +149,7 @@ struct NamedVisitor;
 impl<'de> Visitor<'de> for NamedVisitor {
     type Value = Named;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of numbers")
     }
 

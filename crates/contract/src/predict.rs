@@ -287,7 +287,10 @@ mod tests {
                 r#""context":{"timestamps":[2,1],"values":[1,1]}"#,
                 "context: the oldest point must come first",
             ),
-            (r#""context":[1]"#, "context: invalid"),
+            (
+                r#""context":[[1],[1]]"#,
+                "context: invalid type: sequence, expected an object",
+            ),
         ] {
             let body = format!(r#"{{"timestamp":1,"value":1,{field}}}"#);
             let message = PredictRequest::parse(body.as_bytes())
