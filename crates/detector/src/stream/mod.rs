@@ -23,6 +23,7 @@ mod block;
 mod bytes;
 mod cells;
 mod clock;
+mod delayed;
 mod eigen;
 mod episode;
 mod fit;
@@ -46,6 +47,7 @@ use contract::Point;
 use serde::{Deserialize, Serialize};
 
 pub use clock::Clock;
+pub use delayed::delayed;
 pub use fit::Replay;
 pub use moving::Moving;
 pub use observe::{Observation, learn, observe};

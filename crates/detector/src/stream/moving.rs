@@ -98,6 +98,11 @@ impl HeldNovelty {
         self.ratio
     }
 
+    /// The logarithm that is held.
+    pub(super) fn held(&self) -> f64 {
+        self.held
+    }
+
     /// Moves on by a point; the logarithm of what is held.
     pub(super) fn step(&mut self) -> f64 {
         self.held = self.ratio.ln_1p().max(NOVELTY_HOLD * self.held);
