@@ -3,7 +3,8 @@
 #
 # Suites over real servers run where TEST_KAFKA_BROKERS, TEST_DATABASE_URL or TEST_REDIS_URL say where one is
 # (`.ci/servers.sh` starts all three), and are reported as skipped otherwise. With CI=true they are demanded: the servers are
-# installed and started here, and stopped at the end.
+# installed and started here, and stopped at the end. The suite over published series runs where TEST_LABELLED_SERIES says
+# where they are.
 set -eu
 cd "$(dirname "$0")"
 
@@ -69,6 +70,7 @@ skip "test $unsteady" "it is unsteady, see test.sh"
 real kafka TEST_KAFKA_BROKERS
 real postgres TEST_DATABASE_URL
 real redis TEST_REDIS_URL
+real labelled_series TEST_LABELLED_SERIES
 real distributed TEST_KAFKA_BROKERS TEST_DATABASE_URL TEST_REDIS_URL
 
 if [ -n "$skipped" ]; then

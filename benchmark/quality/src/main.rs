@@ -1,0 +1,26 @@
+//! Measures how well the detectors find labelled anomalies, and whether their false-alarm rates hold.
+
+mod altered;
+mod args;
+mod chance;
+mod contender;
+mod data;
+mod detection;
+mod evaluation;
+mod gateway;
+mod incidents;
+mod judged;
+mod log;
+mod nab;
+mod normal;
+mod period;
+mod report;
+mod runs;
+mod vus;
+mod workers;
+
+use clap::Parser;
+
+fn main() -> anyhow::Result<()> {
+    runs::run(&args::Cli::parse())
+}
