@@ -5,11 +5,13 @@
 
 mod chart;
 mod config;
+mod detect_plot;
 mod error;
 mod fit;
 mod health;
 mod metrics;
 mod plot;
+mod plot_model;
 mod plot_query;
 mod routes;
 mod sweep;
@@ -115,7 +117,7 @@ impl Trainer {
             admission: Admission::new(settings.max_inflight_fit_bytes, settings.max_body_bytes),
             fitter: Fitter::new(store.clone(), bus),
             in_flight: TaskTracker::new(),
-            plotter: Plotter::new(store),
+            plotter: Plotter::new(store, contract::DetectorName::Auto),
             healthcheck: Healthcheck::new(stats),
         };
         Self {

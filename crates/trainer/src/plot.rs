@@ -6,15 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{JudgeOptions, Point, SeriesId};
+use bytes::Bytes;
+use contract::{DetectorName, Point};
 use store::{Store, TrainingPoints, VersionedModel};
 use tokio::{sync::Semaphore, time::sleep};
 
 use crate::{
-    chart::{self, Chart, Mark, Normal},
+    chart::{self, Chart},
+    detect_plot,
     error::Error,
     metrics,
-    plot_query::{Format, PlotQuery, View},
+    plot_model::chart_of,
+    plot_query::{Format, JudgedQuery, PlotQuery, View},
     work,
 };
 
@@ -30,16 +33,19 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 /// Draws plots.
 pub(crate) struct Plotter {
     store: Store,
+    /// What judges a series whose request names no detector.
+    default_detector: DetectorName,
     slots: Semaphore,
     /// One for each core: more at once would only take more memory.
     cores: Semaphore,
 }
 
 impl Plotter {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, default_detector: DetectorName) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             store,
+            default_detector,
             slots: Semaphore::new(MAX_PLOTS),
             cores: Semaphore::new(cores),
         }
@@ -47,13 +53,16 @@ impl Plotter {
 
     /// The picture that `query` asks for.
     pub(crate) async fn plot(&self, query: PlotQuery) -> Result<Vec<u8>, Error> {
-        let started = Instant::now();
-        let drawn = self.read_and_draw(query).await;
-        metrics::PLOTS.with_label_values(&[outcome(&drawn)]).inc();
-        if drawn.is_ok() {
-            metrics::PLOT_DURATION.observe(started.elapsed().as_secs_f64());
-        }
-        drawn
+        measured(self.read_and_draw(query)).await
+    }
+
+    /// The picture of the points in `body`, judged as `/v1/detect` does.
+    pub(crate) async fn plot_judged(
+        &self,
+        query: JudgedQuery,
+        body: Bytes,
+    ) -> Result<Vec<u8>, Error> {
+        measured(self.judge_and_draw(query, body)).await
     }
 
     async fn read_and_draw(&self, query: PlotQuery) -> Result<Vec<u8>, Error> {
@@ -61,6 +70,18 @@ impl Plotter {
         let (model, points) = self.points(&query).await?;
         let _core = self.cores.acquire().await.expect("it is never closed");
         work::blocking(move || draw(chart_of(&query.series, &model, points), &query.view)).await
+    }
+
+    async fn judge_and_draw(&self, query: JudgedQuery, body: Bytes) -> Result<Vec<u8>, Error> {
+        let _slot = self.slots.try_acquire().map_err(|_| Error::Overloaded)?;
+        let _core = self.cores.acquire().await.expect("it is never closed");
+        let default = self.default_detector;
+        work::blocking(move || {
+            let chart = detect_plot::judged(&body, query.title, default)?;
+            drop(body);
+            draw(chart, &query.view)
+        })
+        .await
     }
 
     /// The model and its points, as soon as all of them are stored.
@@ -82,6 +103,17 @@ impl Plotter {
     }
 }
 
+/// Counts how `drawing` ends, and how long it takes if it ends well.
+async fn measured(drawing: impl Future<Output = Result<Vec<u8>, Error>>) -> Result<Vec<u8>, Error> {
+    let started = Instant::now();
+    let drawn = drawing.await;
+    metrics::PLOTS.with_label_values(&[outcome(&drawn)]).inc();
+    if drawn.is_ok() {
+        metrics::PLOT_DURATION.observe(started.elapsed().as_secs_f64());
+    }
+    drawn
+}
+
 /// Draws the part of `chart` that is looked at.
 pub(crate) fn draw(chart: Chart, view: &View) -> Result<Vec<u8>, Error> {
     let chart = chart.between(view.from, view.to);
@@ -90,34 +122,6 @@ pub(crate) fn draw(chart: Chart, view: &View) -> Result<Vec<u8>, Error> {
     match view.format {
         Format::Svg => Ok(svg.into_bytes()),
         Format::Png => Ok(chart::to_png(&svg)?),
-    }
-}
-
-/// The points of `series` and what `model` says of each of them.
-fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Point>) -> Chart {
-    let VersionedModel { version, model } = model;
-    let judge = JudgeOptions::default();
-    let normal = |point: &Point| {
-        let band = model.band(point.timestamp, &judge);
-        Normal {
-            expected: Some(band.expected),
-            lower: band.lower,
-            upper: band.upper,
-        }
-    };
-    let mark = |point: &Point| {
-        let verdict = model.score(&[], *point, &judge);
-        verdict.anomaly.then(|| Mark {
-            point: *point,
-            severity: verdict.severity,
-            within: normal(point).contains(point.value),
-        })
-    };
-    Chart {
-        version: Some(*version),
-        marks: points.iter().filter_map(mark).collect(),
-        normal: points.iter().map(normal).collect(),
-        ..Chart::new(series.as_str().to_owned(), model.detector(), points)
     }
 }
 

@@ -18,6 +18,15 @@ pub(crate) struct PlotQuery {
     pub(crate) view: View,
 }
 
+/// How a judged series is to be drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct JudgedQuery {
+    /// What it is called.
+    pub(crate) title: Option<String>,
+    /// How it is looked at.
+    pub(crate) view: View,
+}
+
 /// Which part of a chart is shown, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct View {
@@ -41,6 +50,8 @@ pub(crate) enum Format {
 const DEFAULT_SIZE: (u32, u32) = (800, 400);
 const MIN_SIDE: u32 = 200;
 const MAX_SIDE: u32 = 4000;
+/// The longest title, in bytes.
+const MAX_TITLE: usize = 200;
 
 impl PlotQuery {
     /// Reads the query of a request target. Parameters that are not known are ignored.
@@ -59,6 +70,33 @@ impl PlotQuery {
                 .transpose()?,
             view: View::parse(query)?,
         })
+    }
+}
+
+impl JudgedQuery {
+    const NAMES: [&str; 6] = ["title", "width", "height", "format", "from", "to"];
+
+    /// Reads the query of a request target.
+    ///
+    /// # Errors
+    /// The first parameter that makes no sense, is there twice, or is not known.
+    pub(crate) fn parse(query: &str) -> Result<Self, Error> {
+        let names = pairs(query).filter_map(|(name, _)| decoded(name));
+        for name in names {
+            if !Self::NAMES.contains(&&*name) {
+                return Err(invalid(&name, "there is no such parameter"));
+            }
+        }
+        let title = parameter(query, "title")?.map(Cow::into_owned);
+        if let Some(title) = &title {
+            let is_text = !title.is_empty() && !title.chars().any(char::is_control);
+            if !is_text || title.len() > MAX_TITLE {
+                let rule = format!("it is no text of 1 to {MAX_TITLE} bytes in one line");
+                return Err(invalid("title", rule));
+            }
+        }
+        let view = View::parse(query)?;
+        Ok(Self { title, view })
     }
 }
 
@@ -108,10 +146,7 @@ impl Format {
 
 /// The value of the parameter `name`, if it is there.
 fn parameter<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Error> {
-    let pairs = query
-        .split('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let mut values = pairs.filter(|(key, _)| decoded(key).is_some_and(|key| key == name));
+    let mut values = pairs(query).filter(|(key, _)| decoded(key).is_some_and(|key| key == name));
     let Some((_, value)) = values.next() else {
         return Ok(None);
     };
@@ -120,6 +155,12 @@ fn parameter<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Err
     }
     let value = decoded(value).ok_or_else(|| invalid(name, "it is not UTF-8"))?;
     Ok(Some(value))
+}
+
+/// The names and values in `query`, as they are written there.
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// What `text` stands for, `+` being a space; `None` if that is not UTF-8.
@@ -186,6 +227,31 @@ mod tests {
         assert_eq!(version, Version::new(12));
         assert_eq!((view.size, view.format), ((200, 4000), Format::Svg));
         assert_eq!((view.from, view.to), (Some(-7), Some(-7)));
+    }
+
+    #[test]
+    fn a_judged_series_may_have_a_title_and_nothing_unknown() {
+        let JudgedQuery { title, view } = JudgedQuery::parse("title=a/b+c&width=300&").unwrap();
+        assert_eq!(title.as_deref(), Some("a/b c"));
+        assert_eq!(view.size, (300, 400));
+        assert_eq!(JudgedQuery::parse("").unwrap().title, None);
+        for (query, name) in [
+            ("series_id=s", "series_id"),
+            ("version=v1", "version"),
+            ("%66rom=x", "from"),
+            ("Width=300", "Width"),
+            ("title=", "title"),
+            ("title=a%0Ab", "title"),
+            ("title=a&title=b", "title"),
+            (&format!("title={}", "a".repeat(201)), "title"),
+            ("from=2&to=1", "from"),
+        ] {
+            let fault = JudgedQuery::parse(query).unwrap_err().to_string();
+            assert!(
+                fault.starts_with(&format!("Invalid {name}: ")),
+                "{query}: {fault}"
+            );
+        }
     }
 
     #[test]

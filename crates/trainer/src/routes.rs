@@ -21,7 +21,12 @@ use service::{
     task::on_main,
 };
 
-use crate::{App, error::Error, metrics, plot_query::PlotQuery};
+use crate::{
+    App, detect_plot,
+    error::Error,
+    metrics,
+    plot_query::{Format, PlotQuery},
+};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Tells the gateway, which reads no bodies, the newest version of a series.
@@ -31,6 +36,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/fit/{series_id}", post(fit))
         .route("/plot", get(plot))
+        .route("/v1/detect/plot", detect_plot::route())
         .route("/healthcheck", get(healthcheck))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -82,15 +88,20 @@ async fn plot(State(app): State<Arc<App>>, request: Request) -> Fallible<Respons
     let context = request.extensions().get::<RequestContext>();
     let refused = |error: Error| error.reply(context);
     let query = PlotQuery::parse(request.uri().query().unwrap_or_default()).map_err(refused)?;
-    let content_type = HeaderValue::from_static(query.view.format.content_type());
+    let format = query.view.format;
     let plotting = async move { app.plotter.plot(query).await };
-    let picture = on_main(plotting).await.map_err(refused)?;
-    let mut response = Response::new(Body::from(picture));
+    let drawn = on_main(plotting).await.map_err(refused)?;
+    Ok(picture(format, drawn))
+}
+
+pub(crate) fn picture(format: Format, drawn: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(drawn));
     let headers = response.headers_mut();
+    let content_type = HeaderValue::from_static(format.content_type());
     headers.insert(CONTENT_TYPE, content_type);
     // Without a version in the query, the next fit changes the picture.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(response)
+    response
 }
 
 async fn healthcheck(State(app): State<Arc<App>>) -> Response {

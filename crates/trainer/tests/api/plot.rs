@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::fixture::{Fixture, THREE, eventually};
 
 /// Width and height in a PNG's header.
-fn png_size(picture: &[u8]) -> anyhow::Result<(u32, u32)> {
+pub(crate) fn png_size(picture: &[u8]) -> anyhow::Result<(u32, u32)> {
     ensure!(picture.starts_with(b"\x89PNG\r\n\x1a\n"), "no PNG");
     let number = |from: usize| {
         let bytes = picture.get(from..from + 4).context("cut off")?;

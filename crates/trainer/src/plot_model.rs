@@ -1,0 +1,147 @@
+//! What a model says of points, as a chart shows it.
+
+use contract::{JudgeOptions, Point, SeriesId};
+use detector::{Band, Model, Verdict};
+use store::VersionedModel;
+
+use crate::chart::{Chart, Mark, Normal, Period};
+
+/// The points that a model was fitted on, and what it says of each by itself: the band is what is normal at that time if nothing
+/// is known of the points before, the marks are the verdicts of `/predict` without context.
+pub(crate) fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Point>) -> Chart {
+    let VersionedModel { version, model } = model;
+    let judge = JudgeOptions::default();
+    let band_at = |point: &Point| Normal::from(model.band(point.timestamp, &judge));
+    let normal: Vec<Normal> = points.iter().map(band_at).collect();
+    let marks = points.iter().zip(&normal).filter_map(|(point, normal)| {
+        // The band is where the verdict turns, and cheaper to look at.
+        let suspicious = !normal.contains(point.value);
+        suspicious.then(|| Mark::of(*point, &model.score(&[], *point, &judge)))?
+    });
+    Chart {
+        version: Some(*version),
+        period: Period::of(model),
+        marks: marks.collect(),
+        normal,
+        ..Chart::new(series.as_str().to_owned(), model.detector(), points)
+    }
+}
+
+impl From<Band> for Normal {
+    fn from(band: Band) -> Self {
+        Self {
+            expected: Some(band.expected),
+            lower: band.lower,
+            upper: band.upper,
+        }
+    }
+}
+
+impl From<&Verdict> for Normal {
+    fn from(verdict: &Verdict) -> Self {
+        Self {
+            expected: verdict.expected,
+            lower: verdict.lower,
+            upper: verdict.upper,
+        }
+    }
+}
+
+impl Mark {
+    /// A mark at `point` if `verdict`, which is on it, calls it an anomaly.
+    pub(crate) fn of(point: Point, verdict: &Verdict) -> Option<Self> {
+        verdict.anomaly.then(|| Self {
+            point,
+            severity: verdict.severity,
+            within: Normal::from(verdict).contains(point.value),
+        })
+    }
+}
+
+impl Period {
+    pub(crate) fn of(model: &Model) -> Option<Self> {
+        let time = model.period_time();
+        model.period().map(|points| Self { points, time })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{DetectorName, FitOptions, Sides, Version};
+
+    use super::*;
+
+    /// A daily wave with noise, and here and there a value that is far off.
+    fn wave(n: i64) -> Vec<Point> {
+        let mut chance = fastrand::Rng::with_seed(7);
+        let mut value = |i: i64| {
+            let off = if chance.f64() < 0.01 { 30.0 } else { 1.0 };
+            (i as f64 / 24.0 * std::f64::consts::TAU).sin() * 5.0 + (chance.f64() - 0.5) * off
+        };
+        (0..n)
+            .map(|i| Point {
+                timestamp: 1_693_459_200 + i * 3_600,
+                value: value(i),
+            })
+            .collect()
+    }
+
+    fn fitted(points: &[Point], options: &FitOptions) -> VersionedModel {
+        let fitted = Model::fit(points, options, DetectorName::Auto).unwrap();
+        VersionedModel {
+            version: Version::new(1).unwrap(),
+            model: fitted.model,
+        }
+    }
+
+    #[test]
+    fn marks_are_the_anomalies_and_lie_outside_of_the_band() {
+        let series = SeriesId::new("s").unwrap();
+        let points = wave(1_000);
+        for detector in DetectorName::ALL {
+            for direction in [None, Some(Sides::Above), Some(Sides::Below)] {
+                let options = FitOptions {
+                    detector: Some(*detector),
+                    false_alarm_rate: Some(0.01),
+                    direction,
+                    ..FitOptions::default()
+                };
+                let versioned = fitted(&points, &options);
+                let chart = chart_of(&series, &versioned, points.clone());
+                let judged = |point: &&Point| {
+                    let verdict = versioned
+                        .model
+                        .score(&[], **point, &JudgeOptions::default());
+                    verdict.anomaly
+                };
+                let anomalies: Vec<Point> = points.iter().filter(judged).copied().collect();
+                let marked: Vec<Point> = chart.marks.iter().map(|mark| mark.point).collect();
+                assert_eq!(marked, anomalies, "{options:?}");
+                // The recorded rule knows nothing that is too low.
+                let blind = *detector == DetectorName::Sigma && direction == Some(Sides::Below);
+                assert_eq!(marked.is_empty(), blind, "{options:?}");
+                assert!(chart.marks.iter().all(|mark| !mark.within), "{options:?}");
+                let marks_at = |point: &Point| marked.contains(point);
+                let mut drawn = chart.points.iter().zip(&chart.normal);
+                assert!(
+                    drawn.all(|(point, normal)| normal.contains(point.value) != marks_at(point)),
+                    "{options:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_title_knows_version_detector_and_period() {
+        let options = FitOptions {
+            detector: Some(DetectorName::Sigma),
+            ..FitOptions::default()
+        };
+        let versioned = fitted(&wave(100), &options);
+        let chart = chart_of(&SeriesId::new("s").unwrap(), &versioned, wave(100));
+        assert_eq!(chart.version, Some(versioned.version));
+        assert_eq!(chart.detector, DetectorName::Sigma);
+        assert_eq!(chart.period, None);
+        assert_eq!((chart.total, chart.subject.as_str()), (100, "s"));
+    }
+}
