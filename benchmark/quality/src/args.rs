@@ -84,7 +84,7 @@ pub(crate) struct RunArgs {
     pub(crate) data: PathBuf,
     /// Judge nothing: take scores from files in this folder, named as the series (column anomaly_score, perhaps score and delayed);
     /// may be given several times, for each setting of a constant
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["names", "rate", "url"])]
     pub(crate) scores: Vec<PathBuf>,
     /// Keep the scores in this folder, in files that --scores takes
     #[arg(long, value_name = "FOLDER")]
@@ -92,7 +92,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) detectors: DetectorArgs,
     /// Ask the platform at this address too, and demand the same verdicts to the last digit
-    #[arg(long, value_name = "URL", conflicts_with = "scores")]
+    #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
@@ -105,7 +105,7 @@ pub(crate) struct RunArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DetectorArgs {
     /// A detector; may be given several times [default: all]
-    #[arg(long = "detector", value_name = "NAME", conflicts_with = "scores")]
+    #[arg(long = "detector", value_name = "NAME")]
     names: Vec<DetectorName>,
     /// A parameter of the detector; may be given several times
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter, requires = "names")]
