@@ -20,6 +20,8 @@ pub(crate) struct Forecast<'a> {
     pub(crate) sees: Sides,
     /// The distance at which the detector's own rule turns, where it has one and nobody asked for a rate.
     pub(crate) rule: Option<f64>,
+    /// Whether rates are of alarms, of which a row of far points raises one, and not of points.
+    pub(crate) of_alarms: bool,
 }
 
 impl Forecast<'_> {
@@ -27,7 +29,13 @@ impl Forecast<'_> {
     pub(crate) fn limit(&self, ask: &Ask) -> f64 {
         match (ask.rate, self.rule) {
             (None, Some(rule)) => rule,
-            (rate, _) => self.calibration.limit(rate.unwrap_or(DEFAULT_RATE)),
+            (rate, _) => {
+                let rate = rate.unwrap_or(DEFAULT_RATE);
+                match self.of_alarms {
+                    true => self.calibration.limit_of_alarm(rate),
+                    false => self.calibration.limit(rate),
+                }
+            }
         }
     }
 
@@ -68,7 +76,11 @@ impl Forecast<'_> {
     pub(crate) fn judge(&self, point: Point, ask: &Ask, detector: DetectorName) -> Verdict {
         let limit = self.limit(ask);
         let band = self.band(limit, ask);
-        let ln_p = self.calibration.ln_p(self.distance(point.value));
+        let distance = self.distance(point.value);
+        let ln_p = match self.of_alarms {
+            true => self.calibration.ln_p_of_alarm(distance),
+            false => self.calibration.ln_p(distance),
+        };
         let side = band.side(point.value);
         let anomaly = side != Direction::None;
         let rate = ask.rate.unwrap_or(DEFAULT_RATE);

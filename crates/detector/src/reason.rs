@@ -37,8 +37,19 @@ pub(crate) enum Cause {
     Unseen { points: u64, history: Span },
     /// The level of the series changed.
     Moved { from: f64, to: f64, at: i64 },
-    /// Nothing is known of the series yet.
-    WarmingUp { points: u64, needed: u64 },
+    /// Something lay beyond a limit a few points ago.
+    BeyondBefore {
+        value: f64,
+        expected: f64,
+        limit: f64,
+        ago: u64,
+    },
+    /// It lies beyond the usual range, but that alone is not enough.
+    Watched {
+        value: f64,
+        expected: f64,
+        strength: f64,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -80,8 +91,27 @@ impl fmt::Display for Reason {
                     When(at)
                 )
             }
-            Cause::WarmingUp { points, needed } => {
-                write!(f, "warming up: {points} of {needed} points are known")
+            Cause::BeyondBefore {
+                value,
+                expected,
+                limit,
+                ago,
+            } => {
+                distance(value, expected, f)?;
+                let points = if ago == 1 { "point" } else { "points" };
+                write!(f, " (limit {}), {ago} {points} ago", Short(limit))
+            }
+            Cause::Watched {
+                value,
+                expected,
+                strength,
+            } => {
+                distance(value, expected, f)?;
+                write!(
+                    f,
+                    "; the evidence is {} of the 1 that an alarm takes",
+                    Short(strength)
+                )
             }
         }
     }
@@ -163,6 +193,29 @@ mod tests {
     }
 
     #[test]
+    fn evidence_of_other_points_or_too_little_of_it_is_said_so() {
+        let before = Cause::BeyondBefore {
+            value: 22.5,
+            expected: 20.0,
+            limit: 21.0,
+            ago: 2,
+        };
+        assert_eq!(
+            Reason(before).to_string(),
+            "22.5 is 2.5 above the 20 expected (limit 21), 2 points ago"
+        );
+        let watched = Cause::Watched {
+            value: 17.5,
+            expected: 20.0,
+            strength: 0.7,
+        };
+        assert_eq!(
+            Reason(watched).to_string(),
+            "17.5 is 2.5 below the 20 expected; the evidence is 0.7 of the 1 that an alarm takes"
+        );
+    }
+
+    #[test]
     fn patterns_and_levels_name_times() {
         let history = Span {
             from: 1_700_000_000,
@@ -174,10 +227,6 @@ mod tests {
             to: 55.0,
             at: 1_700_050_000,
         };
-        let warming_up = Cause::WarmingUp {
-            points: 3,
-            needed: 10,
-        };
         let points = 14;
         for (cause, sentence) in [
             (
@@ -188,7 +237,6 @@ mod tests {
                 moved,
                 "level moved from 40 to 55 at 2023-11-15 12:06:40 UTC",
             ),
-            (warming_up, "warming up: 3 of 10 points are known"),
         ] {
             assert_eq!(Reason(cause).to_string(), sentence);
         }

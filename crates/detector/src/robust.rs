@@ -60,12 +60,14 @@ impl Detector for Robust {
             .map(|(v, _)| *v)
             .collect();
         let scale = order::scale(&normal);
+        let median = order::middle(&sorted);
+        let distance = |p: &Point| (p.value - median).abs().min(f64::MAX);
         Self {
-            median: order::middle(&sorted),
+            median,
             scale,
             contamination,
             points: points.len() as u64,
-            calibration: Calibration::fit(&mut kept, scale),
+            calibration: Calibration::fit(&mut kept, scale).in_order(points.iter().map(distance)),
         }
     }
 
@@ -75,6 +77,7 @@ impl Detector for Robust {
             calibration: &self.calibration,
             sees: Sides::Both,
             rule: None,
+            of_alarms: false,
         }
     }
 
@@ -99,6 +102,18 @@ impl Detector for Robust {
             && self.scale > 0.0
             && CONTAMINATION.takes(self.contamination)
             && self.calibration.is_sound()
+    }
+}
+
+impl Robust {
+    /// The spread of the training values; over 0.
+    pub(crate) fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// The median.
+    pub(crate) fn median(&self) -> f64 {
+        self.median
     }
 }
 

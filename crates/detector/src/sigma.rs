@@ -60,7 +60,8 @@ impl Detector for Sigma {
             std,
             sigmas: settings.get(SIGMAS.name).unwrap_or(LIMIT),
             weight: n,
-            calibration: Calibration::fit(&mut distances, std),
+            calibration: Calibration::fit(&mut distances, std)
+                .in_order(points.iter().map(distance)),
         }
     }
 
@@ -70,6 +71,7 @@ impl Detector for Sigma {
             calibration: &self.calibration,
             sees: Sides::Above,
             rule: Some(self.sigmas * self.std),
+            of_alarms: false,
         }
     }
 

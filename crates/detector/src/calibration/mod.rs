@@ -4,6 +4,7 @@
 //! (conformal prediction; Vovk et al., 2005). It is kept as a few quantiles. Beyond the largest few per cent a fitted [`Tail`] goes
 //! on, so that rates far below 1/n mean something too.
 
+mod rows;
 mod tail;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ pub(crate) struct Calibration {
     /// The scores that [`SHARES`] of the points reach; ascending. For shares within the tail, its start.
     knots: [f64; SHARES.len()],
     tail: Tail,
+    /// The part of far points that come alone or first in a row of such (the extremal index), in (0, 1].
+    first: f64,
 }
 
 /// Shares of points, descending.
@@ -63,6 +66,17 @@ impl Calibration {
             floor,
             knots: SHARES.map(knot),
             tail,
+            first: 1.0,
+        }
+    }
+
+    /// Learns how far points come in rows from the scores in order of time: it is episodes that raise alarms.
+    pub(crate) fn in_order(self, scores: impl ExactSizeIterator<Item = f64>) -> Self {
+        let n = scores.len() as f64;
+        let far = self.limit((rows::LEAST / n).clamp(rows::RATE, 0.5));
+        Self {
+            first: rows::first_of_row(scores, far),
+            ..self
         }
     }
 
@@ -93,6 +107,21 @@ impl Calibration {
         (limit.max(self.floor) * self.unit).min(f64::MAX)
     }
 
+    /// The natural logarithm of the probability that a point begins a row of points with such a `score`: the p-value of an alarm, where
+    /// a row raises one.
+    pub(crate) fn ln_p_of_alarm(&self, score: f64) -> f64 {
+        let ln_p = self.ln_p(score);
+        // All points are of one row at p = 1; the farther, the fewer follow one another.
+        ln_p + (self.first + (1.0 - self.first) * ln_p.exp()).ln()
+    }
+
+    /// The score with which alarms come at `rate`: where [`Self::ln_p_of_alarm`] is its logarithm.
+    pub(crate) fn limit_of_alarm(&self, rate: f64) -> f64 {
+        let (a, b) = (1.0 - self.first, self.first);
+        // The root of a·p² + b·p = rate, in the form that a = 0 leaves whole.
+        self.limit(2.0 * rate / (b + (b * b + 4.0 * a * rate).sqrt()))
+    }
+
     /// The places between which knot `next` is the right one; `None` before the first.
     fn around(&self, next: usize) -> Option<(Place, Place)> {
         let left = next.checked_sub(1)?;
@@ -113,6 +142,8 @@ impl Calibration {
             && self.knots.is_sorted()
             && self.knots[SHARES.len() - 1] <= self.tail.start
             && self.tail.is_sound()
+            && self.first > 0.0
+            && self.first <= 1.0
     }
 }
 

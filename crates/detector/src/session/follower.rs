@@ -4,7 +4,7 @@ use contract::{Direction, Point, Severity, Sides};
 use serde::{Deserialize, Serialize};
 
 use super::{Online, Step, gate::Gate};
-use crate::{Reason, detector::Detector, reason::Cause, verdict::Ask};
+use crate::{Reason, detector::Detector, forecast::Forecast, reason::Cause, verdict::Ask};
 
 /// A detector, where it is, and which alarms it raised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +35,10 @@ where
     D::Place: PartialEq + Serialize + serde::de::DeserializeOwned,
 {
     fn update(&mut self, point: Point, ask: &Ask) -> Step {
-        let forecast = self.learned.forecast(&self.place, point.timestamp);
+        let forecast = Forecast {
+            of_alarms: true,
+            ..self.learned.forecast(&self.place, point.timestamp)
+        };
         let limit = forecast.limit(ask);
         let mut verdict = forecast.judge(point, ask, D::NAME);
         let counts = match ask.sides {

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Of the alarms of an episode each is stronger than those before it and outlives them, so the last one is all there is to remember.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     /// So many points without evidence end an episode.
-    pub(super) reach: u64,
+    pub(crate) reach: u64,
     index: u64,
     /// Index (moved on by evidence) and strength of the last thing emitted.
     last: Option<(u64, f64)>,
@@ -18,11 +18,11 @@ pub(super) struct Gate {
 
 /// What becomes of a strength.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Passed {
+pub(crate) struct Passed {
     /// It, or 0 if it is held back.
-    pub(super) emitted: f64,
+    pub(crate) emitted: f64,
     /// Whether an episode was running before.
-    pub(super) running: bool,
+    pub(crate) running: bool,
 }
 
 /// Part of the prefix that has to pass without evidence until an episode is over.
@@ -34,7 +34,7 @@ const AGAIN: f64 = 1.5;
 
 impl Gate {
     /// For a model of so many `points`.
-    pub(super) fn new(points: f64) -> Self {
+    pub(crate) fn new(points: f64) -> Self {
         Self {
             reach: (EPISODE * points.min(HORIZON)) as u64,
             index: 0,
@@ -43,7 +43,7 @@ impl Gate {
     }
 
     /// Takes the strength of the next point, 1 and more being an alarm.
-    pub(super) fn pass(&mut self, strength: f64) -> Passed {
+    pub(crate) fn pass(&mut self, strength: f64) -> Passed {
         let oldest = self.index.saturating_sub(self.reach);
         self.last = self.last.filter(|(at, _)| *at >= oldest);
         let (at, largest) = self.last.unwrap_or((self.index, 0.0));
@@ -68,7 +68,7 @@ impl Gate {
         }
     }
 
-    pub(super) fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         self.last
             .is_none_or(|(at, strength)| at < self.index && strength > 0.0)
     }

@@ -9,6 +9,7 @@ mod stored;
 use contract::{DetectorName, Point};
 pub use detection::{Detection, detect};
 pub(crate) use follower::Follower;
+pub(crate) use gate::Gate;
 pub use log::Episode;
 use log::Log;
 use serde::{Serialize, de::DeserializeOwned};

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
 /// A number with a fixed number of bytes.
-pub(super) trait Number: Copy {
+pub(crate) trait Number: Copy {
     /// Appends its bytes.
     fn write(self, out: &mut Vec<u8>);
     /// Reads it from exactly [`size_of::<Self>()`] bytes.
@@ -44,17 +44,17 @@ fn decode<T: Number>(text: &str) -> Result<Vec<T>, &'static str> {
 }
 
 /// For `#[serde(with)]` on a `Vec`.
-pub(super) mod vec {
+pub(crate) mod vec {
     use super::*;
 
-    pub(in super::super) fn serialize<T: Number, S: Serializer>(
+    pub(crate) fn serialize<T: Number, S: Serializer>(
         numbers: &[T],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&encode(numbers))
     }
 
-    pub(in super::super) fn deserialize<'de, T: Number, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, T: Number, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<T>, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -66,14 +66,14 @@ pub(super) mod vec {
 pub(super) mod fixed {
     use super::*;
 
-    pub(in super::super) fn serialize<T: Number, S: Serializer, const N: usize>(
+    pub(crate) fn serialize<T: Number, S: Serializer, const N: usize>(
         numbers: &[T; N],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&encode(numbers))
     }
 
-    pub(in super::super) fn deserialize<'de, T: Number, D: Deserializer<'de>, const N: usize>(
+    pub(crate) fn deserialize<'de, T: Number, D: Deserializer<'de>, const N: usize>(
         deserializer: D,
     ) -> Result<Box<[T; N]>, D::Error> {
         let numbers = super::vec::deserialize::<T, D>(deserializer)?;

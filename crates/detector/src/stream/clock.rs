@@ -21,7 +21,7 @@ const MOST: f64 = 0.8;
 
 impl Clock {
     /// Learns from the timestamps of the prefix, in the order of the points; at least two.
-    pub(super) fn fit(timestamps: &[i64]) -> Self {
+    pub(crate) fn fit(timestamps: &[i64]) -> Self {
         let pairs = timestamps.windows(2);
         let differences: Vec<i128> = pairs
             .map(|pair| i128::from(pair[1]) - i128::from(pair[0]))
@@ -38,7 +38,7 @@ impl Clock {
     }
 
     /// The slot of `timestamp`, or the one after `last` if points are not on a grid. Saturates.
-    pub(super) fn slot(&self, timestamp: i64, last: i64) -> i64 {
+    pub(crate) fn slot(&self, timestamp: i64, last: i64) -> i64 {
         let Some(twice) = self.twice_step.map(i128::from) else {
             return last.saturating_add(1);
         };
@@ -53,7 +53,7 @@ impl Clock {
         self.twice_step.map(|twice| twice as f64 / 2.0)
     }
 
-    pub(super) fn check(&self) -> Result<(), &'static str> {
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
         let sound = self.twice_step.is_none_or(|twice| twice > 0);
         sound.then_some(()).ok_or("clock")
     }

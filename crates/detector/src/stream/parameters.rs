@@ -105,7 +105,7 @@ pub(super) const AGAIN: f64 = 1.5;
 /// The ratio that prolongs an episode.
 pub(super) const SUSTAIN: f64 = 1.0;
 /// Rise of the level with each recent alarm.
-pub(super) const FATIGUE: f64 = 0.05;
+pub(crate) const FATIGUE: f64 = 0.05;
 /// Memory of alarms, in prefix lengths (at most [`HORIZON`]).
 pub(super) const FATIGUE_TAU: f64 = 20.0;
 /// The block path's share in the score.

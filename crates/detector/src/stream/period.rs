@@ -14,7 +14,7 @@ const LOWEST: f64 = 0.1;
 const NEARLY: f64 = 0.85;
 
 /// The period of `values` in points, or 0.
-pub(super) fn find(values: &[f64]) -> usize {
+pub(crate) fn find(values: &[f64]) -> usize {
     if values.len() < SHORTEST {
         return 0;
     }

@@ -19,7 +19,7 @@ const LANES: usize = 16;
 /// What was learned of the windows of one length. Arrays are filled up to fixed sizes with what changes no distance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     window: u32,
     /// Mean of each segment.
     #[serde(with = "bytes::fixed")]
@@ -76,7 +76,7 @@ impl Shape {
     }
 
     /// Length of the window in points.
-    pub(super) fn window(&self) -> usize {
+    pub(crate) fn window(&self) -> usize {
         self.window as usize
     }
 

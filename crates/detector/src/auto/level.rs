@@ -1,0 +1,140 @@
+//! The level that evidence reaches at a given rate, learned from the evidence at the ends of earlier cells.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stream::bytes;
+
+/// A histogram of the logarithm of evidence, 1 being the stream's own level; and beyond the largest few per cent a power of the evidence
+/// (Hill, "A simple general approach to inference about the tail of a distribution", 1975).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Level {
+    #[serde(with = "bytes::vec")]
+    counts: Vec<u32>,
+    total: u32,
+}
+
+const PER_OCTAVE: f64 = 16.0;
+/// The first bin begins at 2^-3, the last one ends at 2^3.
+const BINS: usize = 96;
+const FIRST: f64 = -3.0;
+
+/// The part of the evidence that makes the tail, and how many it is at least.
+const TAIL_PART: f64 = 0.05;
+const TAIL_LEAST: f64 = 20.0;
+
+/// What is believed of any series before its own evidence is known, and so many cells' worth of belief: the share of cells that reach a
+/// tenth more than the stream's level is about [`SHARE`], and it falls with this power.
+const BELIEF: f64 = 100.0;
+const SHARE: f64 = 0.004;
+const POWER: f64 = 12.0;
+
+impl Level {
+    /// Learns from the evidence at the ends of the cells of a prefix; 0 for none.
+    pub(crate) fn fit(evidence: &[f64]) -> Self {
+        let mut level = Self {
+            counts: vec![0; BINS],
+            total: 0,
+        };
+        for evidence in evidence.iter().filter(|evidence| **evidence > 0.0) {
+            level.learn(*evidence);
+        }
+        level
+    }
+
+    /// Learns from the evidence at the end of a cell.
+    pub(crate) fn learn(&mut self, evidence: f64) {
+        if evidence > 0.0 && self.total < u32::MAX {
+            let bin = (evidence.log2() - FIRST) * PER_OCTAVE;
+            self.counts[(bin as usize).min(BINS - 1)] += 1;
+            self.total += 1;
+        }
+    }
+
+    /// The evidence that this `share` of cells reaches.
+    pub(crate) fn at(&self, share: f64) -> f64 {
+        let believed = (SHARE / share).powf(1.0 / POWER);
+        let n = f64::from(self.total);
+        let Some(found) = self.found(share) else {
+            return believed;
+        };
+        let trust = n / (n + BELIEF);
+        (trust * found.ln() + (1.0 - trust) * believed.ln()).exp()
+    }
+
+    /// The same by the evidence alone; `None` of too little.
+    fn found(&self, share: f64) -> Option<f64> {
+        let n = f64::from(self.total);
+        let wanted = (TAIL_PART * n).max(TAIL_LEAST);
+        if n < 2.0 * TAIL_LEAST {
+            return None;
+        }
+        let (mut above, mut logs) = (0.0, 0.0);
+        let reach = share * n;
+        for bin in (0..BINS).rev() {
+            let count = f64::from(self.counts[bin]);
+            let edge = FIRST + bin as f64 / PER_OCTAVE;
+            if above + count >= wanted {
+                // The tail begins at the upper end of this bin, or within it.
+                let from_bin = (wanted - above) / count / PER_OCTAVE;
+                let start = edge + 1.0 / PER_OCTAVE - from_bin;
+                if reach >= wanted {
+                    return self.quantile(share);
+                }
+                let mean =
+                    (logs - above * (start)) / wanted + (wanted - above) / wanted * from_bin / 2.0;
+                return Some((start + mean * (wanted / reach).ln()).exp2());
+            }
+            above += count;
+            logs += count * (edge + 0.5 / PER_OCTAVE);
+        }
+        None
+    }
+
+    fn quantile(&self, share: f64) -> Option<f64> {
+        let reach = share * f64::from(self.total);
+        let mut above = 0.0;
+        for bin in (0..BINS).rev() {
+            let count = f64::from(self.counts[bin]);
+            if count > 0.0 && above + count >= reach {
+                let part = (reach - above) / count;
+                return Some((FIRST + (bin as f64 + 1.0 - part) / PER_OCTAVE).exp2());
+            }
+            above += count;
+        }
+        None
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        let sum: u64 = self.counts.iter().map(|count| u64::from(*count)).sum();
+        self.counts.len() == BINS && sum == u64::from(self.total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_of_a_power_is_found_within_and_beyond_what_was_seen() {
+        let n = 5_000;
+        // P(evidence ≥ x) = (0.5/x)^8
+        let evidence = |i: i32| 0.5 * ((f64::from(i) + 0.5) / f64::from(n)).powf(-1.0 / 8.0);
+        let level = Level::fit(&(0..n).map(evidence).collect::<Vec<_>>());
+        for share in [0.2_f64, 0.01, 1e-3, 1e-5] {
+            let expected = 0.5 * share.powf(-1.0 / 8.0);
+            let found = level.at(share);
+            assert!(
+                (found / expected - 1.0).abs() < 0.05,
+                "{share}: {found} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn before_anything_was_seen_the_level_is_near_the_streams_own() {
+        let level = Level::fit(&[]);
+        assert!((0.9..1.2).contains(&level.at(0.004)));
+        assert!(level.at(1e-4) > level.at(1e-3));
+    }
+}

@@ -1,0 +1,93 @@
+//! A look at single points by the parts that need only a few points before: what a call that learns nothing can afford.
+
+use contract::Point;
+
+use super::{
+    Fixed, Learned, Predictions,
+    parameters::{SHAPES, VALUE_LIMIT},
+    shape::Shape,
+    window::Window,
+};
+
+/// The last few points.
+#[derive(Clone, Debug)]
+pub(crate) struct Glance {
+    window: Window,
+    slot: i64,
+}
+
+impl Glance {
+    /// Before a first point.
+    pub(crate) fn new(fixed: &Fixed) -> Self {
+        Self {
+            window: Window::new(fixed.points.reach()),
+            slot: -1,
+        }
+    }
+
+    /// How many of the last points are known, as far as any part looks back.
+    pub(crate) fn known(&self) -> usize {
+        self.window.len()
+    }
+
+    /// What a point at `timestamp` is to be.
+    pub(crate) fn predict(&self, fixed: &Fixed, learned: &Learned, timestamp: i64) -> Predictions {
+        let slot = fixed.clock.slot(timestamp, self.slot);
+        fixed.points.predict(&learned.season, &self.window, slot)
+    }
+
+    /// Moves on past `point`.
+    pub(crate) fn pass(&mut self, fixed: &Fixed, point: Point) {
+        self.slot = fixed.clock.slot(point.timestamp, self.slot);
+        let value = point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
+        self.window.push(fixed.scaling.standard(value));
+    }
+
+    /// How odd the shapes of the last points are, calibrated and joined; `None` until all their windows are full.
+    pub(crate) fn oddness(&self, fixed: &Fixed) -> Option<f64> {
+        self.oddness_to(fixed, &fixed.points.shapes)
+    }
+
+    /// As [`Self::oddness`], to other shapes of the same lengths.
+    pub(crate) fn oddness_to(&self, fixed: &Fixed, shapes: &[Shape]) -> Option<f64> {
+        if shapes.is_empty() {
+            return None;
+        }
+        let mut distances = [0.0; SHAPES];
+        for (distance, shape) in distances.iter_mut().zip(shapes) {
+            *distance = f64::from(shape.distance(self.window.last(shape.window())?));
+        }
+        Some(fixed.join_shapes(&distances))
+    }
+}
+
+impl Fixed {
+    /// The root mean square of the calibrated distances of the shapes.
+    pub(crate) fn join_shapes(&self, distances: &[f64; SHAPES]) -> f64 {
+        let calibrated = distances.iter().zip(&self.points.calibrations);
+        let squares =
+            calibrated.map(|(distance, calibration)| calibration.apply(*distance).powi(2));
+        (squares.sum::<f64>() / SHAPES as f64).sqrt()
+    }
+
+    /// Shapes of the same lengths, learned from `points`; `None` without shapes, or of too few points.
+    pub(crate) fn relearned(&self, points: &[Point]) -> Option<Vec<Shape>> {
+        let longest = self.windows().max()?;
+        if points.len() < 2 * longest {
+            return None;
+        }
+        let values = points.iter().map(|p| {
+            let value = p.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
+            self.scaling.standard(value)
+        });
+        let values: Vec<f64> = values.collect();
+        let shapes = self.windows().map(|window| Shape::fit(&values, window));
+        Some(shapes.collect())
+    }
+
+    /// What is usual at the place of `timestamp` in the season, if there is one and the clock is regular.
+    pub(crate) fn usual(&self, learned: &Learned, timestamp: i64) -> Option<f64> {
+        self.clock.step()?;
+        learned.season.usual(self.clock.slot(timestamp, 0))
+    }
+}
