@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{ModelEvent, SeriesId, Version};
+use contract::{ModelEvent, Revision, SeriesId, Version};
 use detector::Model;
 use quick_cache::sync::Cache;
-use store::{StoreError, VersionedModel};
+use store::{Serving, StoreError};
 use tokio::sync::watch;
 
 /// For how long the store's word that a series has no model is taken, unless a change comes in.
@@ -29,6 +29,8 @@ const MAX_LOADS: usize = 1_024;
 pub(crate) struct Held {
     /// The series it judges.
     pub(crate) series: SeriesId,
+    /// The revision of the series at which it judged.
+    pub(crate) revision: Revision,
     /// Its version.
     pub(crate) version: Version,
     /// The model.
@@ -153,6 +155,12 @@ impl ModelCache {
         let Some(held) = self.held.peek(series) else {
             return false;
         };
+        if event
+            .revision()
+            .is_some_and(|revision| held.revision >= revision)
+        {
+            return false;
+        }
         match *event {
             ModelEvent::Ready { version, .. } => held.version < version,
             ModelEvent::Promoted { version, .. } => held.version != version,
@@ -163,6 +171,14 @@ impl ModelCache {
                 false
             }
         }
+    }
+
+    /// Takes note that `series` is at `revision`; says whether it has to be reloaded.
+    pub(crate) fn is_older_than(&self, series: &SeriesId, revision: Revision) -> bool {
+        let loads = self.loads();
+        self.absent.remove(series);
+        let held = self.held.peek(series);
+        loads.contains_key(series) || held.is_some_and(|held| held.revision < revision)
     }
 
     fn begin(
@@ -249,13 +265,14 @@ impl Load {
     }
 
     /// Keeps what the store said and hands it to those who wait. `true`: a change came in meanwhile, so read again.
-    pub(crate) fn land(&mut self, read: Result<Option<VersionedModel>, LoadError>) -> bool {
+    pub(crate) fn land(&mut self, read: Result<Serving, LoadError>) -> bool {
         let loaded = read.map(|found| {
-            found.map(|VersionedModel { version, model }| {
+            found.model.map(|judge| {
                 Arc::new(Held {
                     series: self.series.clone(),
-                    version,
-                    model,
+                    revision: found.revision,
+                    version: judge.version,
+                    model: judge.model,
                 })
             })
         });
@@ -287,6 +304,7 @@ impl Drop for Load {
 #[cfg(test)]
 mod tests {
     use contract::{DetectorName, FitOptions, Point};
+    use store::VersionedModel;
 
     use super::*;
 
@@ -298,17 +316,22 @@ mod tests {
         Version::new(number).unwrap()
     }
 
-    fn model(number: u32) -> Option<VersionedModel> {
+    /// A series that nothing but fits has changed: version `number` is of the revision of that number.
+    fn model(number: u32) -> Serving {
         let points = [1.0, 2.0, 3.0].map(|value| Point {
             timestamp: 0,
             value,
         });
-        Some(VersionedModel {
-            version: version(number),
-            model: Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)
-                .unwrap()
-                .model,
-        })
+        Serving {
+            revision: Revision(number.into()),
+            model: Some(VersionedModel {
+                version: version(number),
+                model: Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)
+                    .unwrap()
+                    .model,
+            }),
+            aliases: Vec::new(),
+        }
     }
 
     fn ready(number: u32) -> ModelEvent {
@@ -434,19 +457,23 @@ mod tests {
     #[test]
     fn what_the_store_no_longer_has_is_dropped() {
         let cache = holding(1);
-        cache.reload(&series()).1.unwrap().land(Ok(None));
+        cache
+            .reload(&series())
+            .1
+            .unwrap()
+            .land(Ok(Serving::default()));
         assert_eq!(held(&cache), None);
     }
 
     #[test]
     fn a_series_without_a_model_is_not_asked_for_again_until_something_changes() {
         let cache = ModelCache::new(100);
-        begun(&cache, None).1.land(Ok(None));
+        begun(&cache, None).1.land(Ok(Serving::default()));
         assert!(matches!(
             cache.join(&series(), None).unwrap(),
             Joined::Ready(None)
         ));
-        begun(&cache, Some(1)).1.land(Ok(None));
+        begun(&cache, Some(1)).1.land(Ok(Serving::default()));
         assert!(!cache.is_outdated_by(&ready(1)));
         begun(&cache, None).1.land(Ok(model(1)));
         assert_eq!(held(&cache), Some(1));
@@ -474,6 +501,23 @@ mod tests {
         assert_eq!(held(&cache), Some(2));
         assert!(!cache.is_outdated_by(&deleted(2)));
         assert_eq!(held(&cache), None);
+    }
+
+    #[test]
+    fn a_model_is_outdated_by_a_later_revision_only() {
+        let cache = holding(2);
+        assert!(!cache.is_older_than(&series(), Revision(1)));
+        assert!(!cache.is_older_than(&series(), Revision(2)));
+        assert!(cache.is_older_than(&series(), Revision(3)));
+        let promoted = |revision| ModelEvent::Promoted {
+            series_id: series(),
+            version: version(1),
+            revision: Some(Revision(revision)),
+        };
+        assert!(!cache.is_outdated_by(&promoted(2)), "it came late");
+        assert!(cache.is_outdated_by(&promoted(3)));
+        let nobody = SeriesId::new("nobody").unwrap();
+        assert!(!cache.is_older_than(&nobody, Revision(3)));
     }
 
     #[test]

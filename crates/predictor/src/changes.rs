@@ -86,14 +86,16 @@ impl Changes {
 
     async fn apply(&mut self, batch: &[Message<ModelEvent>]) {
         let events = batch.iter().filter_map(|m| m.event.as_ref().ok());
-        self.reload_outdated(events).await;
+        let outdated = events.filter(|event| self.models.is_outdated_by(event));
+        let outdated = outdated.map(|event| event.series_id().clone()).collect();
+        self.reload(outdated).await;
     }
 
     /// Asks the store for what changed since it last answered. While it is away nothing changes.
     async fn check(&mut self) {
         let now = Instant::now();
         let age = now - self.checked + OVERLAP;
-        let changed = match timeout(CHECK_WITHIN, self.store.ready_within(age)).await {
+        let changed = match timeout(CHECK_WITHIN, self.store.changed_within(age)).await {
             Ok(Ok(changed)) => changed,
             Ok(Err(error)) => {
                 let error: &(dyn std::error::Error + 'static) = &error;
@@ -102,25 +104,16 @@ impl Changes {
             Err(_) => return tracing::warn!("store does not tell what changed in time"),
         };
         self.checked = now;
-        let events: Vec<ModelEvent> = changed
+        let outdated = changed
             .into_iter()
-            .map(|(series_id, version)| ModelEvent::Ready {
-                series_id,
-                version,
-                revision: None,
-            })
-            .collect();
-        self.reload_outdated(&events).await;
+            .filter(|(series, revision)| self.models.is_older_than(series, *revision));
+        let outdated = outdated.map(|(series, _)| series).collect();
+        self.reload(outdated).await;
     }
 
-    /// Reloads what `events` made outdated and what could not be reloaded before.
-    async fn reload_outdated<'a>(&mut self, events: impl IntoIterator<Item = &'a ModelEvent>) {
-        let mut outdated = std::mem::take(&mut self.behind);
-        for event in events {
-            if self.models.is_outdated_by(event) {
-                outdated.insert(event.series_id().clone());
-            }
-        }
+    /// Reloads what is `outdated` and what could not be reloaded before.
+    async fn reload(&mut self, mut outdated: HashSet<SeriesId>) {
+        outdated.extend(self.behind.drain());
         let failed = self.models.reload(outdated.into_iter().collect()).await;
         self.behind.extend(failed);
     }

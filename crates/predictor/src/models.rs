@@ -4,9 +4,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use contract::{ModelEvent, SeriesId, Version};
+use contract::{ModelEvent, Revision, SeriesId, Version};
 use service::task;
-use store::{Store, VersionedModel};
+use store::{Serving, Store};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use crate::{
@@ -89,6 +89,11 @@ impl Models {
         self.0.cache.is_outdated_by(event)
     }
 
+    /// Takes note that `series` is at `revision`; says whether it has to be reloaded.
+    pub(crate) fn is_older_than(&self, series: &SeriesId, revision: Revision) -> bool {
+        self.0.cache.is_older_than(series, revision)
+    }
+
     /// Reads all of `series` from the store again and returns those that could not be; what is held of them goes on judging.
     /// Gives up at the first failure: the others would wait for the same store.
     pub(crate) async fn reload(&self, series: Vec<SeriesId>) -> Vec<SeriesId> {
@@ -140,12 +145,12 @@ impl Models {
         }
     }
 
-    async fn read(&self, series: &SeriesId) -> Result<Option<VersionedModel>, LoadError> {
+    async fn read(&self, series: &SeriesId) -> Result<Serving, LoadError> {
         let turn = timeout(TURN_WITHIN, self.0.turns.acquire()).await;
         let _turn = turn
             .map_err(|_| LoadError::Busy)?
             .map_err(|_| LoadError::GivenUp)?;
-        let read = timeout(READ_WITHIN, self.0.store.newest(series)).await;
+        let read = timeout(READ_WITHIN, self.0.store.serving(series)).await;
         read.map_err(|_| LoadError::TimedOut)?
             .map_err(|e| LoadError::Store(Arc::new(e)))
     }

@@ -166,7 +166,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use contract::{DetectorName, FitOptions, Point, Version};
+    use contract::{DetectorName, FitOptions, Point, Revision, Version};
     use detector::Model;
 
     use super::*;
@@ -177,6 +177,7 @@ mod tests {
             value,
         });
         Held {
+            revision: Revision(1),
             series: SeriesId::new(series).unwrap(),
             version: Version::new(1).unwrap(),
             model: Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)

@@ -1,12 +1,14 @@
 //! How often the store is asked. A binary of its own: Prometheus counts for a whole process.
 
+use std::time::Duration;
+
 use axum::{body::Body, http::Request};
 use bus::Bus;
 use contract::{DetectorName, FitOptions, Point, SeriesId};
 use detector::Model;
 use predictor::{Backends, Predictor, Settings};
 use stats::Stats;
-use store::Store;
+use store::{NewModel, Store};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
@@ -33,7 +35,8 @@ async fn a_burst_on_a_cold_series_asks_the_store_once() -> anyhow::Result<()> {
     });
     let series = SeriesId::new("s")?;
     let model = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model;
-    let version = backends.store.insert_pending(&series, &model).await?;
+    let new = NewModel::fitted(&model, &points, Duration::ZERO);
+    let version = backends.store.insert_pending(&series, &new).await?;
     backends.store.mark_ready(&series, version).await?;
 
     let router = Predictor::embedded(Settings::default(), backends).router();

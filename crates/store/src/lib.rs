@@ -9,16 +9,19 @@ mod batch;
 mod config;
 mod error;
 mod postgres;
+mod registry;
 mod sqlite;
 
 use std::{path::Path, time::Duration};
 
-use contract::{Point, SeriesId, TrainingData, Version};
+use contract::{Point, SeriesId, TrainingData, Version, VersionRef};
 use detector::Model;
 
 pub use config::PostgresConfig;
 pub use error::StoreError;
 use postgres::PostgresStore;
+use registry::rows::ModelRow;
+pub use registry::{Answer, Changed, NewModel, Precondition, Refusal, Serving};
 use sqlite::SqliteStore;
 
 /// Keeps models and training points. Cheap to clone.
@@ -44,7 +47,7 @@ pub struct VersionedModel {
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 pub enum TrainingPoints {
-    /// No such model is ready.
+    /// No such model is ready, or it was imported without its points.
     NoModel,
     /// Some are still on their way.
     Incomplete,
@@ -105,32 +108,6 @@ impl Store {
         }
     }
 
-    /// Gives `model` the next version of `series` and stores it, not yet visible. Numbers never repeat, whoever else does this.
-    ///
-    /// # Errors
-    /// When it could not be stored; a number may have been used up.
-    pub async fn insert_pending(
-        &self,
-        series: &SeriesId,
-        model: &Model,
-    ) -> Result<Version, StoreError> {
-        match &self.0 {
-            Backend::Postgres(store) => store.insert_pending(series, model).await,
-            Backend::Sqlite(store) => store.insert_pending(series, model).await,
-        }
-    }
-
-    /// Makes a pending version visible and durable. To do so again changes nothing.
-    ///
-    /// # Errors
-    /// When that is not certain; also when the version is not there (swept).
-    pub async fn mark_ready(&self, series: &SeriesId, version: Version) -> Result<(), StoreError> {
-        match &self.0 {
-            Backend::Postgres(store) => store.mark_ready(series, version).await,
-            Backend::Sqlite(store) => store.mark_ready(series, version).await,
-        }
-    }
-
     /// Removes pending versions older than `age`, and their points: what a crash left. Returns how many.
     ///
     /// # Errors
@@ -142,44 +119,29 @@ impl Store {
         }
     }
 
-    /// The newest ready model of `series`.
-    ///
-    /// # Errors
-    /// When the database does not answer, or the stored model cannot be read.
-    pub async fn newest(&self, series: &SeriesId) -> Result<Option<VersionedModel>, StoreError> {
-        match &self.0 {
-            Backend::Postgres(store) => store.newest(series).await,
-            Backend::Sqlite(store) => store.newest(series).await,
-        }
-    }
-
-    /// Series in which a version became ready within the last `age` by the database's clock, and the newest of each.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn ready_within(
-        &self,
-        age: Duration,
-    ) -> Result<Vec<(SeriesId, Version)>, StoreError> {
-        match &self.0 {
-            Backend::Postgres(store) => store.ready_within(age).await,
-            Backend::Sqlite(store) => store.ready_within(age).await,
-        }
-    }
-
-    /// The training points of a ready model: of `version`, or of the newest.
+    /// The training points of a ready model: of `model`, or of the one that judges. An imported one has none here: `NoModel`.
     ///
     /// # Errors
     /// When the database does not answer, or the stored model cannot be read.
     pub async fn training_points(
         &self,
         series: &SeriesId,
-        version: Option<Version>,
+        model: Option<&VersionRef>,
     ) -> Result<TrainingPoints, StoreError> {
-        match &self.0 {
-            Backend::Postgres(store) => store.training_points(series, version).await,
-            Backend::Sqlite(store) => store.training_points(series, version).await,
-        }
+        let row = self.ready_model(series, model).await?;
+        let Some(row) = row.filter(ModelRow::has_points) else {
+            return Ok(TrainingPoints::NoModel);
+        };
+        let model = row.read(series)?;
+        let expected = usize::try_from(model.model.points()).unwrap_or(usize::MAX);
+        let points = match &self.0 {
+            Backend::Postgres(store) => store.points(series, model.version, expected).await?,
+            Backend::Sqlite(store) => store.points(series, model.version, expected).await?,
+        };
+        Ok(match points {
+            Some(points) => TrainingPoints::Complete(model, points),
+            None => TrainingPoints::Incomplete,
+        })
     }
 
     /// Stores the points of `batch` and moves the offsets of `group` with them. A message below the group's offset was applied
@@ -263,10 +225,11 @@ fn version(number: i64) -> Result<Version, StoreError> {
 /// A model as it lies in the database: its number and its document.
 fn stored_model(
     series: &SeriesId,
-    (number, document): (i64, String),
+    number: i64,
+    document: &str,
 ) -> Result<VersionedModel, StoreError> {
     let version = version(number)?;
-    match Model::from_json(&document) {
+    match Model::from_json(document) {
         Ok(model) => Ok(VersionedModel { version, model }),
         Err(source) => Err(StoreError::Corrupt {
             series: series.clone(),
@@ -274,15 +237,6 @@ fn stored_model(
             source,
         }),
     }
-}
-
-/// What the database says became ready.
-fn ready(rows: Vec<(String, i64)>) -> Result<Vec<(SeriesId, Version)>, StoreError> {
-    let one = |(series, number): (String, i64)| {
-        let series = SeriesId::new(&series).map_err(|error| unreadable(error.to_string()))?;
-        Ok((series, version(number)?))
-    };
-    rows.into_iter().map(one).collect()
 }
 
 /// The place that rows `(partition, next_offset)` name.

@@ -5,14 +5,22 @@ mod points;
 
 use std::time::Duration;
 
-use contract::{SeriesId, Version};
-use detector::Model;
+use contract::{Revision, SeriesId, Version};
 use sqlx::{
-    Connection, PgConnection, PgPool, Postgres, migrate::Migrator, pool::PoolConnection,
+    Connection as _, PgConnection, PgPool, Postgres, migrate::Migrator, pool::PoolConnection,
     postgres::PgPoolOptions,
 };
 
-use crate::{PostgresConfig, StoreError, VersionedModel, ready, stored_model, version};
+use crate::{
+    Answer, Changed, NewModel, PostgresConfig, Precondition, StoreError,
+    registry::{
+        apply::{apply, mark_ready},
+        change::Change,
+        connection::{Connection, Row, Value},
+        rows::Columns,
+    },
+    version,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -54,7 +62,7 @@ impl PostgresStore {
     pub(crate) async fn insert_pending(
         &self,
         series: &SeriesId,
-        model: &Model,
+        new: &NewModel<'_>,
     ) -> Result<Version, StoreError> {
         const INSERT: &str = "
             WITH next AS (
@@ -62,17 +70,26 @@ impl PostgresStore {
                 ON CONFLICT (series_id) DO UPDATE SET last_version = series.last_version + 1
                 RETURNING last_version
             )
-            INSERT INTO models (series_id, version, detector, format, points, model)
-            SELECT $1, last_version, $2, $3, $4, $5 FROM next
+            INSERT INTO models (series_id, version, detector, format, points, model, params, size_bytes, checksum,
+                fit_ms, first_timestamp, last_timestamp, source)
+            SELECT $1, last_version, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM next
             RETURNING version";
+        let columns = Columns::of(new.model);
         let number = self
             .within(ONE_MODEL, async |connection| {
                 sqlx::query_scalar(INSERT)
                     .bind(series.as_str())
-                    .bind(model.detector().as_str())
-                    .bind(i64::from(detector::FORMAT))
-                    .bind(i64::try_from(model.points()).unwrap_or(i64::MAX))
-                    .bind(model.to_json())
+                    .bind(columns.detector)
+                    .bind(columns.format)
+                    .bind(columns.points)
+                    .bind(columns.document)
+                    .bind(columns.params)
+                    .bind(columns.size)
+                    .bind(columns.checksum)
+                    .bind(new.fit_ms)
+                    .bind(new.first_timestamp)
+                    .bind(new.last_timestamp)
+                    .bind(new.source.as_str())
                     .fetch_one(connection)
                     .await
             })
@@ -80,28 +97,50 @@ impl PostgresStore {
         version(number)
     }
 
+    /// See [`mark_ready`].
     pub(crate) async fn mark_ready(
         &self,
         series: &SeriesId,
         version: Version,
-    ) -> Result<(), StoreError> {
-        const UPDATE: &str = "
-            UPDATE models SET status = 'ready', ready_at = COALESCE(ready_at, clock_timestamp())
-            WHERE series_id = $1 AND version = $2";
-        let updated = self
-            .within(ONE_MODEL, async |connection| {
-                sqlx::query(UPDATE)
-                    .bind(series.as_str())
-                    .bind(i64::from(version.number()))
-                    .execute(connection)
-                    .await
-            })
-            .await?;
-        if updated.rows_affected() == 0 {
-            let series = series.clone();
-            return Err(StoreError::Swept { series, version });
-        }
-        Ok(())
+    ) -> Result<Option<Revision>, StoreError> {
+        self.within(ONE_MODEL, async |connection| {
+            let mut transaction = connection.begin().await?;
+            let mut connection = Connection::Postgres(&mut transaction);
+            let revision = mark_ready(&mut connection, series, version).await?;
+            transaction.commit().await?;
+            Ok::<_, StoreError>(revision)
+        })
+        .await
+    }
+
+    /// See [`apply`].
+    pub(crate) async fn change(
+        &self,
+        series: &SeriesId,
+        change: Change<'_>,
+        when: &Precondition,
+    ) -> Answer<Changed> {
+        self.within(MANY_POINTS, async |connection| {
+            let mut transaction = connection.begin().await?;
+            let mut connection = Connection::Postgres(&mut transaction);
+            let changed = apply(&mut connection, series, change, when).await?;
+            transaction.commit().await?;
+            Ok::<_, StoreError>(changed)
+        })
+        .await
+    }
+
+    pub(crate) async fn select<R: Row>(
+        &self,
+        statement: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<R>, StoreError> {
+        self.within(ONE_MODEL, async |connection| {
+            Connection::Postgres(connection)
+                .run(statement, values)
+                .await
+        })
+        .await
     }
 
     pub(crate) async fn sweep_pending(&self, age: Duration) -> Result<u64, StoreError> {
@@ -117,41 +156,6 @@ impl PostgresStore {
         Ok(swept)
     }
 
-    pub(crate) async fn newest(
-        &self,
-        series: &SeriesId,
-    ) -> Result<Option<VersionedModel>, StoreError> {
-        let row = self
-            .within(ONE_MODEL, async |connection| {
-                ready_model(connection, series, None).await
-            })
-            .await?;
-        row.map(|row| stored_model(series, row)).transpose()
-    }
-
-    pub(crate) async fn ready_within(
-        &self,
-        age: Duration,
-    ) -> Result<Vec<(SeriesId, Version)>, StoreError> {
-        // Not clock_timestamp(), with which an index cannot be searched.
-        const SELECT: &str = "
-            SELECT series_id, (
-                SELECT max(version) FROM models m WHERE m.series_id = changed.series_id AND m.status = 'ready'
-            ) FROM (
-                SELECT DISTINCT series_id FROM models
-                WHERE status = 'ready' AND ready_at > now() - make_interval(secs => $1)
-            ) changed";
-        let rows = self
-            .within(ONE_MODEL, async |connection| {
-                sqlx::query_as(SELECT)
-                    .bind(seconds(age))
-                    .fetch_all(connection)
-                    .await
-            })
-            .await?;
-        ready(rows)
-    }
-
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         self.within(ONE_MODEL, async |connection| {
             sqlx::query("SELECT 1").execute(connection).await
@@ -165,17 +169,17 @@ impl PostgresStore {
     }
 
     /// Does `work` on a connection, within `limit` from when there is one.
-    async fn within<T>(
+    async fn within<T, E: Into<StoreError>>(
         &self,
         limit: Duration,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, StoreError> {
         let mut busy = Busy(None);
         let connection = busy.0.insert(self.pool.acquire().await?);
         match tokio::time::timeout(limit, work(connection)).await {
             Ok(result) => {
                 drop(busy.0.take());
-                Ok(result?)
+                result.map_err(Into::into)
             }
             Err(_) => Err(StoreError::TimedOut(limit)),
         }
@@ -220,25 +224,6 @@ async fn sweep_one(connection: &mut PgConnection, age: Duration) -> Result<bool,
     transaction.commit().await?;
     tracing::info!(series, version, "removed a version that never became ready");
     Ok(true)
-}
-
-/// The ready model of `version`, or the newest.
-async fn ready_model(
-    connection: &mut PgConnection,
-    series: &SeriesId,
-    version: Option<Version>,
-) -> Result<Option<(i64, String)>, sqlx::Error> {
-    const NEWEST: &str = "
-        SELECT version, model FROM models WHERE series_id = $1 AND status = 'ready'
-        ORDER BY version DESC LIMIT 1";
-    const ONE: &str = "SELECT version, model FROM models WHERE series_id = $1 AND status = 'ready' AND version = $2";
-    let query = match version {
-        None => sqlx::query_as(NEWEST).bind(series.as_str()),
-        Some(version) => sqlx::query_as(ONE)
-            .bind(series.as_str())
-            .bind(i64::from(version.number())),
-    };
-    query.fetch_optional(connection).await
 }
 
 /// For `make_interval`; a thousand years stand for anything longer.

@@ -4,13 +4,21 @@ mod points;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use contract::{SeriesId, Version};
-use detector::Model;
+use contract::{Revision, SeriesId, Version};
 use sqlite::Durability;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction, migrate::Migrator};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{StoreError, VersionedModel, ready, stored_model, version};
+use crate::{
+    Answer, Changed, NewModel, Precondition, StoreError,
+    registry::{
+        apply::{apply, mark_ready},
+        change::Change,
+        connection::{Connection, Row, Value},
+        rows::Columns,
+    },
+    version,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -46,15 +54,17 @@ impl SqliteStore {
     pub(crate) async fn insert_pending(
         &self,
         series: &SeriesId,
-        model: &Model,
+        new: &NewModel<'_>,
     ) -> Result<Version, StoreError> {
         const NEXT: &str = "
             INSERT INTO series (series_id, last_version) VALUES (?, 1)
             ON CONFLICT (series_id) DO UPDATE SET last_version = last_version + 1
             RETURNING last_version";
         const INSERT: &str = "
-            INSERT INTO models (series_id, version, detector, format, points, model)
-            VALUES (?, ?, ?, ?, ?, ?)";
+            INSERT INTO models (series_id, version, detector, format, points, model, params, size_bytes, checksum,
+                fit_ms, first_timestamp, last_timestamp, source)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let columns = Columns::of(new.model);
         let (_turn, mut transaction) = self.begin().await?;
         let number: i64 = sqlx::query_scalar(NEXT)
             .bind(series.as_str())
@@ -63,37 +73,58 @@ impl SqliteStore {
         sqlx::query(INSERT)
             .bind(series.as_str())
             .bind(number)
-            .bind(model.detector().as_str())
-            .bind(i64::from(detector::FORMAT))
-            .bind(i64::try_from(model.points()).unwrap_or(i64::MAX))
-            .bind(model.to_json())
+            .bind(columns.detector)
+            .bind(columns.format)
+            .bind(columns.points)
+            .bind(columns.document)
+            .bind(columns.params)
+            .bind(columns.size)
+            .bind(columns.checksum)
+            .bind(new.fit_ms)
+            .bind(new.first_timestamp)
+            .bind(new.last_timestamp)
+            .bind(new.source.as_str())
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
         version(number)
     }
 
+    /// See [`mark_ready`].
     pub(crate) async fn mark_ready(
         &self,
         series: &SeriesId,
         version: Version,
-    ) -> Result<(), StoreError> {
-        const UPDATE: &str = "
-            UPDATE models SET status = 'ready',
-                ready_at = COALESCE(ready_at, CAST(unixepoch('subsec') * 1000 AS INTEGER))
-            WHERE series_id = ? AND version = ?";
+    ) -> Result<Option<Revision>, StoreError> {
         let (_turn, mut transaction) = self.begin().await?;
-        let updated = sqlx::query(UPDATE)
-            .bind(series.as_str())
-            .bind(version.number())
-            .execute(&mut *transaction)
-            .await?;
+        let mut connection = Connection::Sqlite(&mut transaction);
+        let revision = mark_ready(&mut connection, series, version).await?;
         transaction.commit().await?;
-        if updated.rows_affected() == 0 {
-            let series = series.clone();
-            return Err(StoreError::Swept { series, version });
-        }
-        Ok(())
+        Ok(revision)
+    }
+
+    /// See [`apply`].
+    pub(crate) async fn change(
+        &self,
+        series: &SeriesId,
+        change: Change<'_>,
+        when: &Precondition,
+    ) -> Answer<Changed> {
+        let (_turn, mut transaction) = self.begin().await?;
+        let mut connection = Connection::Sqlite(&mut transaction);
+        let changed = apply(&mut connection, series, change, when).await?;
+        transaction.commit().await?;
+        Ok(changed)
+    }
+
+    pub(crate) async fn select<R: Row>(
+        &self,
+        statement: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<R>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let mut connection = Connection::Sqlite(&mut connection);
+        Ok(connection.run(statement, values).await?)
     }
 
     pub(crate) async fn sweep_pending(&self, age: Duration) -> Result<u64, StoreError> {
@@ -118,52 +149,6 @@ impl SqliteStore {
             tracing::info!(series, version, "removed a version that never became ready");
             swept += 1;
         }
-    }
-
-    pub(crate) async fn newest(
-        &self,
-        series: &SeriesId,
-    ) -> Result<Option<VersionedModel>, StoreError> {
-        self.ready_model(series, None).await
-    }
-
-    /// The ready model of `version`, or the newest.
-    async fn ready_model(
-        &self,
-        series: &SeriesId,
-        version: Option<Version>,
-    ) -> Result<Option<VersionedModel>, StoreError> {
-        const NEWEST: &str = "
-            SELECT version, model FROM models WHERE series_id = ? AND status = 'ready'
-            ORDER BY version DESC LIMIT 1";
-        const ONE: &str = "SELECT version, model FROM models WHERE series_id = ? AND status = 'ready' AND version = ?";
-        let query = match version {
-            None => sqlx::query_as(NEWEST).bind(series.as_str()),
-            Some(version) => sqlx::query_as(ONE)
-                .bind(series.as_str())
-                .bind(version.number()),
-        };
-        let row = query.fetch_optional(&self.pool).await?;
-        row.map(|row| stored_model(series, row)).transpose()
-    }
-
-    pub(crate) async fn ready_within(
-        &self,
-        age: Duration,
-    ) -> Result<Vec<(SeriesId, Version)>, StoreError> {
-        // Without the hint it walks over all models, for they are sorted by series.
-        const SELECT: &str = "
-            SELECT series_id, (
-                SELECT max(version) FROM models m WHERE m.series_id = changed.series_id AND m.status = 'ready'
-            ) FROM (
-                SELECT DISTINCT series_id FROM models INDEXED BY models_by_ready_at
-                WHERE status = 'ready' AND ready_at > CAST(unixepoch('subsec') * 1000 AS INTEGER) - ?
-            ) changed";
-        let rows = sqlx::query_as(SELECT)
-            .bind(milliseconds(age))
-            .fetch_all(&self.pool)
-            .await?;
-        ready(rows)
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {

@@ -9,11 +9,11 @@ use std::{
 use bus::{Bus, TraceParent};
 use bytes::Bytes;
 use contract::{
-    DetectorName, FitReply, FitRequest, MetricsEvent, ModelEvent, Parsed, Point, SeriesId,
-    TrainingData, Version,
+    DetectorName, FitReply, FitRequest, MetricsEvent, ModelEvent, Parsed, Point, Revision,
+    SeriesId, TrainingData, Version,
 };
 use detector::Model;
-use store::Store;
+use store::{NewModel, Store};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{error::Error, metrics, work};
@@ -32,6 +32,8 @@ pub(crate) struct Fitter {
 /// What came out of a body.
 struct Learned {
     model: Model,
+    /// How long the fit alone took.
+    took: Duration,
     points: Vec<Point>,
     warnings: Vec<String>,
 }
@@ -79,10 +81,8 @@ impl Fitter {
         let learned = self.learn(body).await?;
         let points_used = learned.points.len();
         let detector = learned.model.detector();
-        let version = self
-            .keep(series, &learned.model, learned.points, &trace)
-            .await?;
-        self.tell(series, version, trace).await;
+        let (version, revision) = self.keep(series, &learned, &trace).await?;
+        self.tell(series, version, revision, trace).await;
         Ok(FitReply {
             series_id: series.clone(),
             version,
@@ -97,38 +97,45 @@ impl Fitter {
         work::blocking(move || learn(body)).await
     }
 
-    /// Makes `model` durable, then visible. Where that fails or the process dies, what is left behind is invisible, and swept.
+    /// Makes what was learned durable, then visible. Where that fails or the process dies, what is left behind is invisible, and swept.
     async fn keep(
         &self,
         series: &SeriesId,
-        model: &Model,
-        points: Vec<Point>,
+        learned: &Learned,
         trace: &TraceParent,
-    ) -> Result<Version, Error> {
+    ) -> Result<(Version, Revision), Error> {
+        let new = NewModel::fitted(&learned.model, &learned.points, learned.took);
         let version = self
             .store
-            .insert_pending(series, model)
+            .insert_pending(series, &new)
             .await
             .map_err(Error::NotStored)?;
         // Part by part as the bus takes them, not a second copy of all.
-        let parts = TrainingData::in_parts(series, version, &points);
+        let parts = TrainingData::in_parts(series, version, &learned.points);
         self.bus
             .publish(parts, trace.clone())
             .await
             .map_err(Error::NotPublished)?;
-        self.store
+        let revision = self
+            .store
             .mark_ready(series, version)
             .await
             .map_err(Error::NotStored)?;
-        Ok(version)
+        Ok((version, revision))
     }
 
     /// Tells predictors. The version is durable whether or not that works, and they find it later if it does not.
-    async fn tell(&self, series: &SeriesId, version: Version, trace: TraceParent) {
+    async fn tell(
+        &self,
+        series: &SeriesId,
+        version: Version,
+        revision: Revision,
+        trace: TraceParent,
+    ) {
         let ready = ModelEvent::Ready {
             series_id: series.clone(),
             version,
-            revision: None,
+            revision: Some(revision),
         };
         match timeout(TELL_WITHIN, self.bus.publish([ready], trace)).await {
             Ok(Ok(())) => {}
@@ -150,10 +157,13 @@ fn learn(body: Bytes) -> Result<Learned, Error> {
     drop(body);
     let options = request.options.clone();
     let points = request.into_points().ok_or(Error::LengthMismatch)?;
+    let started = Instant::now();
     let fitted = Model::fit(&points, &options, DetectorName::Sigma)?;
+    let took = started.elapsed();
     warnings.extend(fitted.warnings.iter().map(ToString::to_string));
     Ok(Learned {
         model: fitted.model,
+        took,
         points,
         warnings,
     })

@@ -9,10 +9,10 @@ mod distributed {
     use anyhow::{Context, ensure};
     use bus::Bus;
     use clap::Parser;
-    use contract::{DetectorName, FitOptions, Point, SeriesId, TrainingData, Version};
+    use contract::{DetectorName, FitOptions, Point, SeriesId, TrainingData, Version, VersionRef};
     use detector::Model;
     use sqlx::{Connection, PgConnection};
-    use store::{Store, TrainingPoints};
+    use store::{NewModel, Store, TrainingPoints};
     use training_data_consumer::Config;
 
     const GROUP: &str = "training-data-consumer";
@@ -159,12 +159,9 @@ mod distributed {
             for i in 0..8 {
                 let series = SeriesId::new(&format!("series {i}"))?;
                 let set = points(round * 8 + i, 35_000);
-                let version = store
-                    .insert_pending(
-                        &series,
-                        &Model::fit(&set, &FitOptions::default(), DetectorName::Sigma)?.model,
-                    )
-                    .await?;
+                let model = Model::fit(&set, &FitOptions::default(), DetectorName::Sigma)?.model;
+                let new = NewModel::fitted(&model, &set, Duration::ZERO);
+                let version = store.insert_pending(&series, &new).await?;
                 let parts = TrainingData::in_parts(&series, version, &set);
                 bus.publish(parts, None).await?;
                 store.mark_ready(&series, version).await?;
@@ -190,7 +187,8 @@ mod distributed {
 
         assert_eq!(applied(&store, &topic).await?, messages);
         for (series, version, set) in &sets {
-            let stored = store.training_points(series, Some(*version)).await?;
+            let version = VersionRef::Version(*version);
+            let stored = store.training_points(series, Some(&version)).await?;
             let TrainingPoints::Complete(_, points) = stored else {
                 panic!("{series} {version} is incomplete");
             };

@@ -11,7 +11,7 @@ use detector::Model;
 use serde::{Deserialize, Serialize};
 use service::task;
 use sqlite::Durability;
-use store::{Store, TrainingPoints};
+use store::{NewModel, Store, TrainingPoints};
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -53,12 +53,9 @@ impl Fixture {
     async fn model(&self, series: &str, points: &[Point]) -> anyhow::Result<Version> {
         let store = &self.backends.store;
         let series = SeriesId::new(series)?;
-        let version = store
-            .insert_pending(
-                &series,
-                &Model::fit(points, &FitOptions::default(), DetectorName::Sigma)?.model,
-            )
-            .await?;
+        let model = Model::fit(points, &FitOptions::default(), DetectorName::Sigma)?.model;
+        let new = NewModel::fitted(&model, points, Duration::ZERO);
+        let version = store.insert_pending(&series, &new).await?;
         store.mark_ready(&series, version).await?;
         Ok(version)
     }

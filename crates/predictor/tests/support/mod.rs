@@ -9,7 +9,7 @@ use contract::{
     Version,
 };
 use detector::Model;
-use store::Store;
+use store::{NewModel, Store};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -29,12 +29,9 @@ pub(crate) async fn store_model(
         })
         .collect();
     let series = SeriesId::new(series)?;
-    let version = store
-        .insert_pending(
-            &series,
-            &Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model,
-        )
-        .await?;
+    let model = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model;
+    let new = NewModel::fitted(&model, &points, Duration::ZERO);
+    let version = store.insert_pending(&series, &new).await?;
     store.mark_ready(&series, version).await?;
     Ok(version)
 }

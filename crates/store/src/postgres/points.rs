@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use contract::{Point, SeriesId, TrainingData, Version};
 use sqlx::{Acquire, PgConnection};
 
-use super::{MANY_POINTS, ONE_MODEL, PostgresStore, copy, ready_model};
+use super::{MANY_POINTS, ONE_MODEL, PostgresStore, copy};
 use crate::{
-    Delivery, Offset, StoreError, TrainingPoints,
+    Delivery, Offset, StoreError,
     batch::{self, NextOffsets, Share},
-    offsets, stored_model,
+    offsets,
 };
 
 /// Points that are read by one statement: enough to make its own cost small, few enough to keep it short.
@@ -21,30 +21,17 @@ const SHARE: Share = Share {
 };
 
 impl PostgresStore {
-    pub(crate) async fn training_points(
+    /// The first `expected` points of a version; `None` if there are fewer.
+    pub(crate) async fn points(
         &self,
         series: &SeriesId,
-        version: Option<Version>,
-    ) -> Result<TrainingPoints, StoreError> {
-        let row = self
-            .within(ONE_MODEL, async |connection| {
-                ready_model(connection, series, version).await
-            })
-            .await?;
-        let Some(row) = row else {
-            return Ok(TrainingPoints::NoModel);
-        };
-        let model = stored_model(series, row)?;
-        let expected = usize::try_from(model.model.points()).unwrap_or(usize::MAX);
-        let points = self
-            .within(MANY_POINTS, async |connection| {
-                read(connection, series, model.version, expected).await
-            })
-            .await?;
-        Ok(match points {
-            Some(points) => TrainingPoints::Complete(model, points),
-            None => TrainingPoints::Incomplete,
+        version: Version,
+        expected: usize,
+    ) -> Result<Option<Vec<Point>>, StoreError> {
+        self.within(MANY_POINTS, async |connection| {
+            read(connection, series, version, expected).await
         })
+        .await
     }
 
     pub(crate) async fn apply_training_data(

@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{SqliteStore, next_offsets};
 use crate::{
-    Delivery, Offset, StoreError, TrainingPoints,
+    Delivery, Offset, StoreError,
     batch::{self, NextOffsets, Share},
     offsets, unreadable,
 };
@@ -22,23 +22,8 @@ const SHARE: Share = Share {
 };
 
 impl SqliteStore {
-    pub(crate) async fn training_points(
-        &self,
-        series: &SeriesId,
-        version: Option<Version>,
-    ) -> Result<TrainingPoints, StoreError> {
-        let Some(model) = self.ready_model(series, version).await? else {
-            return Ok(TrainingPoints::NoModel);
-        };
-        let expected = usize::try_from(model.model.points()).unwrap_or(usize::MAX);
-        Ok(match self.read(series, model.version, expected).await? {
-            Some(points) => TrainingPoints::Complete(model, points),
-            None => TrainingPoints::Incomplete,
-        })
-    }
-
     /// The first `expected` points of a version; `None` if there are fewer.
-    async fn read(
+    pub(crate) async fn points(
         &self,
         series: &SeriesId,
         version: Version,

@@ -7,13 +7,13 @@ use contract::SeriesId;
 use store::Store;
 use tokio::net::TcpListener;
 
-use crate::backend::{config, error_of};
+use crate::backend::{config, error_of, serving};
 
 /// Asks a store on `port` for something, and demands a quick and honest no.
 async fn says_so_in_time(port: u16) -> Result<()> {
     let store = Store::postgres(&config(format!("postgres://u@127.0.0.1:{port}/d")))?;
     let start = Instant::now();
-    let error = error_of(store.newest(&SeriesId::new("s")?).await)?;
+    let error = error_of(serving(&store, &SeriesId::new("s")?).await)?;
     assert!(error.is_transient(), "{error:?}");
     assert!(start.elapsed() < Duration::from_secs(4));
     let start = Instant::now();

@@ -3,18 +3,23 @@
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
     path::PathBuf,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
+use contract::{SeriesId, TrainingData};
+use detector::Model;
 use futures_util::FutureExt;
-use sqlx::{Connection, PgConnection, SqliteConnection};
-use store::{PostgresConfig, Store, StoreError};
+use sqlx::{Connection, PgConnection, SqliteConnection, migrate::Migrator};
+use store::{NewModel, PostgresConfig, Store, StoreError, VersionedModel};
 use tempfile::TempDir;
 
 /// A database of one test.
 pub(crate) trait Backend: Sized {
     /// One hour, as subtracted from a time.
     const HOUR: &str;
+    /// The present time, as stored.
+    const NOW: &str;
     /// Lets no offset above 1 be stored.
     const STOP_OFFSETS: &str;
     /// Undoes [`Self::STOP_OFFSETS`].
@@ -22,6 +27,12 @@ pub(crate) trait Backend: Sized {
 
     /// Makes an empty database.
     async fn fresh() -> Result<Self>;
+
+    /// Takes everything out of it and makes the tables that there were at first.
+    async fn first_schema(&self) -> Result<()>;
+
+    /// What stores the points of `event`, past the store.
+    fn insert_points(event: &TrainingData) -> String;
 
     /// Opens a store in it, as a process would.
     async fn open(&self) -> Result<Store>;
@@ -65,6 +76,7 @@ impl Sqlite {
 
 impl Backend for Sqlite {
     const HOUR: &str = "3600000";
+    const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
     const STOP_OFFSETS: &str = "
         CREATE TRIGGER stop BEFORE INSERT ON consumer_offsets WHEN NEW.next_offset > 1
         BEGIN SELECT RAISE(ABORT, 'stopped'); END";
@@ -72,6 +84,28 @@ impl Backend for Sqlite {
 
     async fn fresh() -> Result<Self> {
         Ok(Self(tempfile::tempdir()?))
+    }
+
+    async fn first_schema(&self) -> Result<()> {
+        std::fs::File::create(self.path())?;
+        let mut connection = self.connect().await?;
+        first_of(&sqlx::migrate!("migrations/sqlite"))
+            .run_direct(&mut connection)
+            .await?;
+        Ok(())
+    }
+
+    fn insert_points(event: &TrainingData) -> String {
+        let bytes = event.data.iter().flat_map(|point| {
+            let timestamp = point.timestamp.to_le_bytes();
+            timestamp.into_iter().chain(point.value.to_le_bytes())
+        });
+        let blob: String = bytes.map(|byte| format!("{byte:02x}")).collect();
+        let (version, at) = (event.version.number(), event.first_position());
+        format!(
+            "INSERT INTO training_data VALUES ('{}', {version}, {at}, x'{blob}')",
+            event.series_id
+        )
     }
 
     async fn open(&self) -> Result<Store> {
@@ -121,6 +155,7 @@ impl Postgres {
 
 impl Backend for Postgres {
     const HOUR: &str = "interval '1 hour'";
+    const NOW: &str = "clock_timestamp()";
     const STOP_OFFSETS: &str =
         "ALTER TABLE consumer_offsets ADD CONSTRAINT stop CHECK (next_offset <= 1)";
     const LET_OFFSETS_GO: &str = "ALTER TABLE consumer_offsets DROP CONSTRAINT stop";
@@ -141,6 +176,28 @@ impl Backend for Postgres {
         backend.on_server(&create).await?;
         backend.open().await?.migrate().await?;
         Ok(backend)
+    }
+
+    async fn first_schema(&self) -> Result<()> {
+        self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            .await?;
+        let mut connection = PgConnection::connect(&self.url()).await?;
+        first_of(&sqlx::migrate!("migrations/postgres"))
+            .run_direct(&mut connection)
+            .await?;
+        Ok(connection.close().await?)
+    }
+
+    fn insert_points(event: &TrainingData) -> String {
+        let (series, version) = (&event.series_id, event.version.number());
+        let rows = (event.first_position()..)
+            .zip(&event.data)
+            .map(|(at, point)| {
+                let (timestamp, value) = (point.timestamp, point.value);
+                format!("('{series}', {version}, {at}, '{timestamp}', '{value}')")
+            });
+        let rows: Vec<String> = rows.collect();
+        format!("INSERT INTO training_data VALUES {}", rows.join(", "))
     }
 
     async fn open(&self) -> Result<Store> {
@@ -167,6 +224,28 @@ impl Backend for Postgres {
         let drop = format!("DROP DATABASE {} WITH (FORCE)", self.database);
         self.on_server(&drop).await
     }
+}
+
+/// The oldest of `migrations`.
+fn first_of(migrations: &Migrator) -> Migrator {
+    let first = migrations.migrations[..1].to_vec();
+    Migrator {
+        migrations: first.into(),
+        ..Migrator::DEFAULT
+    }
+}
+
+/// `model` as one that was fitted here.
+pub(crate) fn fitted(model: &Model) -> NewModel<'_> {
+    NewModel::fitted(model, &[], Duration::ZERO)
+}
+
+/// The model that judges in `series`.
+pub(crate) async fn serving(
+    store: &Store,
+    series: &SeriesId,
+) -> Result<Option<VersionedModel>, StoreError> {
+    Ok(store.serving(series).await?.model)
 }
 
 /// The error of what must not succeed.

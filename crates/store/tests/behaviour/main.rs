@@ -29,7 +29,7 @@ macro_rules! run_suite {
             a_number_is_not_given_out_again_after_its_version_was_swept
             a_sweep_takes_what_is_old_and_pending_and_its_points
             points_of_a_swept_version_are_dropped
-            only_series_that_changed_lately_are_told_with_their_newest
+            only_series_that_changed_lately_are_told_with_their_revision
             ids_that_look_alike_have_nothing_in_common
             a_model_is_stored_letter_for_letter
             a_model_that_was_changed_is_refused
@@ -43,6 +43,27 @@ macro_rules! run_suite {
             when_the_offset_cannot_move_no_point_is_stored
             points_are_incomplete_until_the_last_part_arrives
             a_million_points_come_back_in_order_and_bit_for_bit
+            every_change_raises_the_revision_by_one_and_nothing_else_does
+            the_champion_judges_or_else_the_newest
+            an_alias_can_be_set_to_what_another_names
+            what_judged_before_judges_again_after_a_rollback
+            there_is_no_way_back_to_what_is_gone
+            a_model_that_an_alias_names_is_not_deleted
+            a_deleted_model_takes_its_points_along_and_late_ones_are_dropped
+            a_deleted_series_is_gone_and_its_numbers_go_on
+            what_is_too_much_for_one_transaction_goes_in_several
+            pruning_keeps_the_newest_and_what_aliases_name
+            who_knows_an_old_revision_changes_nothing
+            what_is_missing_is_named
+            a_series_has_no_more_aliases_than_predictors_can_hold
+            series_are_listed_by_prefix_page_by_page
+            a_line_of_the_list_says_what_judges
+            models_are_listed_newest_first_page_by_page
+            a_model_says_what_it_is
+            an_imported_model_judges_but_has_no_training_points
+            fits_promotions_rollbacks_and_deletions_at_once_fail_nobody
+            of_two_who_know_the_same_revision_one_changes_something
+            a_database_without_a_registry_gets_one_and_keeps_what_it_holds
             migrations_may_run_at_once_and_again
             a_closed_store_fails_and_says_so
         }

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::backend::{Backend, Postgres, config, error_of, run};
+use crate::backend::{Backend, Postgres, config, error_of, fitted, run, serving};
 
 crate::run_suite!(Postgres, ignore = "needs Postgres: TEST_DATABASE_URL");
 
@@ -34,13 +34,13 @@ async fn a_server_that_restarted_is_found_again_at_once() -> Result<()> {
         store
             .insert_pending(
                 &series,
-                &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model,
+                &fitted(&Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model),
             )
             .await?;
         let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                     WHERE datname = current_database() AND pid <> pg_backend_pid()";
         backend.execute(kill).await?;
-        assert_eq!(store.newest(&series).await?, None);
+        assert_eq!(serving(&store, &series).await?, None);
         Ok(())
     })
     .await
@@ -52,7 +52,7 @@ async fn a_server_that_falls_silent_is_given_up_in_time_and_its_connection_with_
     run::<Postgres>(async |backend| {
         in_silence(backend, async |store, series| {
             let start = Instant::now();
-            let error = error_of(store.newest(&series).await)?;
+            let error = error_of(serving(&store, &series).await)?;
             assert!(matches!(error, StoreError::TimedOut(_)) && error.is_transient());
             assert!(start.elapsed() < Duration::from_secs(8));
             Ok(())
@@ -68,7 +68,7 @@ async fn a_caller_that_gives_up_leaves_no_connection_waiting() -> Result<()> {
     run::<Postgres>(async |backend| {
         in_silence(backend, async |store, series| {
             let impatient = Duration::from_secs(2);
-            let gave_up = tokio::time::timeout(impatient, store.newest(&series)).await;
+            let gave_up = tokio::time::timeout(impatient, serving(&store, &series)).await;
             assert!(gave_up.is_err());
             Ok(())
         })
@@ -100,7 +100,7 @@ async fn in_silence(
     };
     tokio::try_join!(call(store.clone(), series.clone()), fall_silent)?;
     silence.send(false)?;
-    assert_eq!(store.newest(&series).await?, None);
+    assert_eq!(serving(&store, &series).await?, None);
     Ok(())
 }
 
@@ -150,7 +150,7 @@ async fn a_version_that_is_getting_points_can_become_ready_but_not_be_swept() ->
         let version = store
             .insert_pending(
                 &series,
-                &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model,
+                &fitted(&Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model),
             )
             .await?;
         // A consumer in the middle of its transaction, as far as locks go.
@@ -162,7 +162,7 @@ async fn a_version_that_is_getting_points_can_become_ready_but_not_be_swept() ->
         store.mark_ready(&series, version).await?;
         consumer.rollback().await?;
         assert_eq!(store.sweep_pending(Duration::ZERO).await?, 0);
-        assert!(store.newest(&series).await?.is_some());
+        assert!(serving(&store, &series).await?.is_some());
         Ok(())
     })
     .await
@@ -178,7 +178,9 @@ async fn a_sweep_and_a_consumer_at_once_leave_no_points_without_a_model() -> Res
             let version = store
                 .insert_pending(
                     &series,
-                    &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model,
+                    &fitted(
+                        &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model,
+                    ),
                 )
                 .await?;
             let event = TrainingData {
@@ -217,10 +219,10 @@ async fn a_sweep_and_a_consumer_at_once_leave_no_points_without_a_model() -> Res
 async fn tables_that_are_not_there_yet_are_a_passing_trouble() -> Result<()> {
     run::<Postgres>(async |backend| {
         backend
-            .execute("DROP TABLE consumer_offsets, training_data, models, series")
+            .execute("DROP TABLE consumer_offsets, training_data, aliases, models, series")
             .await?;
         let store = backend.open().await?;
-        let error = store.newest(&SeriesId::new("s")?).await.unwrap_err();
+        let error = serving(&store, &SeriesId::new("s")?).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
         Ok(())
     })

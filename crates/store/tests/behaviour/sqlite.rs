@@ -9,7 +9,7 @@ use sqlx::{Connection, SqliteConnection};
 use store::{Delivery, Store, TrainingPoints};
 use tokio::task::JoinSet;
 
-use crate::backend::{Backend, Sqlite, run};
+use crate::backend::{Backend, Sqlite, fitted, run, serving};
 
 crate::run_suite!(Sqlite);
 
@@ -28,7 +28,7 @@ async fn what_a_killed_process_leaves_has_everything_that_was_acknowledged() -> 
         let (store, series) = (backend.open().await?, SeriesId::new("s")?);
         let points = points(25_000);
         let model = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model;
-        let one = store.insert_pending(&series, &model).await?;
+        let one = store.insert_pending(&series, &fitted(&model)).await?;
         let events: Vec<_> = TrainingData::in_parts(&series, one, &points).collect();
         let batch: Vec<_> = (0..)
             .zip(&events)
@@ -40,7 +40,7 @@ async fn what_a_killed_process_leaves_has_everything_that_was_acknowledged() -> 
             .collect();
         store.apply_training_data("g", "t", &batch).await?;
         store.mark_ready(&series, one).await?;
-        let two = store.insert_pending(&series, &model).await?;
+        let two = store.insert_pending(&series, &fitted(&model)).await?;
         // Nothing was closed: these are the files that a kill -9 would leave behind.
         let left = Sqlite::fresh().await?;
         let (from, to) = (backend.path(), left.path());
@@ -49,13 +49,16 @@ async fn what_a_killed_process_leaves_has_everything_that_was_acknowledged() -> 
             fs::copy(name(&from), name(&to))?;
         }
         let again = left.open().await?;
-        assert_eq!(again.newest(&series).await?.map(|m| m.version), Some(one));
+        assert_eq!(
+            serving(&again, &series).await?.map(|m| m.version),
+            Some(one)
+        );
         let stored = again.training_points(&series, None).await?;
         assert!(matches!(stored, TrainingPoints::Complete(_, back) if back == points));
         assert_eq!(again.apply_training_data("g", "t", &batch).await?, 0);
         again.mark_ready(&series, two).await?;
         assert_eq!(
-            again.insert_pending(&series, &model).await?,
+            again.insert_pending(&series, &fitted(&model)).await?,
             Version::new(3).unwrap()
         );
         Ok(())
@@ -71,7 +74,7 @@ async fn fits_and_reads_go_on_while_a_million_points_are_stored() -> Result<()> 
         let version = store
             .insert_pending(
                 &big,
-                &Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model,
+                &fitted(&Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model),
             )
             .await?;
         let mut bulk = JoinSet::new();
@@ -113,9 +116,9 @@ async fn fit_until_done(
             return Ok((fits, slowest));
         }
         let start = std::time::Instant::now();
-        let version = store.insert_pending(&small, &model).await?;
+        let version = store.insert_pending(&small, &fitted(&model)).await?;
         store.mark_ready(&small, version).await?;
-        let newest = store.newest(&small).await?;
+        let newest = serving(store, &small).await?;
         assert_eq!(newest.map(|newest| newest.version), Some(version));
         slowest = slowest.max(start.elapsed());
         fits += 1;
@@ -130,12 +133,15 @@ async fn a_database_that_another_process_holds_is_a_passing_trouble() -> Result<
         let address = format!("sqlite://{}", backend.path().display());
         let mut other = SqliteConnection::connect(&address).await?;
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await?;
-        let error = store.insert_pending(&series, &model).await.unwrap_err();
+        let error = store
+            .insert_pending(&series, &fitted(&model))
+            .await
+            .unwrap_err();
         assert!(error.is_transient(), "{error:?}");
-        assert_eq!(store.newest(&series).await?, None);
+        assert_eq!(serving(&store, &series).await?, None);
         sqlx::raw_sql("ROLLBACK").execute(&mut other).await?;
         assert_eq!(
-            store.insert_pending(&series, &model).await?,
+            store.insert_pending(&series, &fitted(&model)).await?,
             Version::new(1).unwrap()
         );
         Ok(())

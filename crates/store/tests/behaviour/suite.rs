@@ -1,16 +1,23 @@
 //! What holds for every store.
 
+mod changes;
+mod life;
+mod lists;
 mod models;
 mod points;
+mod upgrade;
 
 use std::time::Duration;
 
 use anyhow::Result;
-use contract::{DetectorName, FitOptions, Point, SeriesId, TrainingData, Version};
+use contract::{
+    AliasName, DetectorName, FitOptions, Point, SeriesId, TrainingData, Version, VersionRef,
+};
 use detector::Model;
 use store::{Delivery, Offset, Store, StoreError, VersionedModel};
 
-pub(crate) use self::{models::*, points::*};
+pub(crate) use self::{changes::*, life::*, lists::*, models::*, points::*, upgrade::*};
+use crate::backend::fitted;
 
 const GROUP: &str = "training-data-consumer";
 const TOPIC: &str = "training-data";
@@ -41,12 +48,31 @@ fn model(points: &[Point]) -> Model {
         .model
 }
 
+/// Stores a model of `points`, and leaves it pending.
+async fn pend(store: &Store, series: &SeriesId, points: &[Point]) -> Result<Version, StoreError> {
+    store.insert_pending(series, &fitted(&model(points))).await
+}
+
 /// Stores a model of `points` and makes it ready.
 async fn fit(store: &Store, series: &SeriesId, points: &[Point]) -> Result<VersionedModel> {
-    let model = model(points);
-    let version = store.insert_pending(series, &model).await?;
+    let version = pend(store, series, points).await?;
     store.mark_ready(series, version).await?;
+    let model = model(points);
     Ok(VersionedModel { version, model })
+}
+
+/// Version `number`, as a request names it.
+fn of(number: u32) -> VersionRef {
+    VersionRef::Version(v(number))
+}
+
+fn alias(name: &str) -> AliasName {
+    AliasName::new(name).expect("a test names no bad alias")
+}
+
+/// What has the alias `name`.
+fn named(name: &str) -> VersionRef {
+    VersionRef::Alias(alias(name))
 }
 
 fn whole(series: &SeriesId, version: Version, points: &[Point]) -> TrainingData {

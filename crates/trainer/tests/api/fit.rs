@@ -3,7 +3,7 @@
 use anyhow::Context;
 use axum::{body::Body, http::header};
 use bytes::Bytes;
-use contract::{MetricsEvent, ModelEvent, Point, SeriesId, TrainingData, Version};
+use contract::{MetricsEvent, ModelEvent, Point, Revision, SeriesId, TrainingData, Version};
 use futures_util::{future::try_join_all, stream};
 use serde_json::json;
 use trainer::Settings;
@@ -30,10 +30,11 @@ async fn a_fit_is_numbered_and_everyone_is_told() -> anyhow::Result<()> {
         let batch = models.next_batch(10, std::time::Duration::ZERO).await?;
         ready.extend(batch.into_iter().filter_map(|m| m.event.ok()));
     }
+    // Nothing but the fits has changed these series.
     let event = |id: &str, version| ModelEvent::Ready {
         series_id: SeriesId::new(id).unwrap(),
         version: Version::new(version).unwrap(),
-        revision: None,
+        revision: Some(Revision(version.into())),
     };
     assert_eq!(
         ready,

@@ -115,8 +115,8 @@ impl Fixture {
 
     /// The newest visible version of `series`, as text.
     pub(crate) async fn newest(&self, series: &str) -> anyhow::Result<Option<String>> {
-        let newest = self.backends.store.newest(&SeriesId::new(series)?).await?;
-        Ok(newest.map(|model| model.version.to_string()))
+        let found = self.backends.store.series(&SeriesId::new(series)?).await?;
+        Ok(found.map(|series| series.summary.newest.to_string()))
     }
 
     /// Every event that was ever published on `E`'s topic, once there are `count`.

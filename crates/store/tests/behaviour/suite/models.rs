@@ -3,12 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, ensure};
-use contract::{Point, Version};
-use store::{StoreError, TrainingPoints, VersionedModel};
+use contract::{Point, Revision, Version};
+use store::{Precondition, StoreError, TrainingPoints, VersionedModel};
 use tokio::task::JoinSet;
 
-use super::{AN_HOUR, apply, deliveries, fit, model, points, series, v, whole};
-use crate::backend::{Backend, error_of};
+use super::{AN_HOUR, apply, deliveries, fit, model, of, pend, points, series, v, whole};
+use crate::backend::{Backend, error_of, serving};
 
 pub(crate) async fn concurrent_fits_of_one_series_get_versions_without_gap_or_repeat(
     backend: &impl Backend,
@@ -19,7 +19,7 @@ pub(crate) async fn concurrent_fits_of_one_series_get_versions_without_gap_or_re
         let store = backend.open().await?;
         for n in 0..20 {
             let (store, hot) = (store.clone(), hot.clone());
-            fits.spawn(async move { store.insert_pending(&hot, &model(&points(n, 3))).await });
+            fits.spawn(async move { pend(&store, &hot, &points(n, 3)).await });
         }
     }
     let versions = fits
@@ -30,7 +30,7 @@ pub(crate) async fn concurrent_fits_of_one_series_get_versions_without_gap_or_re
     let distinct: BTreeSet<u32> = versions.iter().map(|version| version.number()).collect();
     assert_eq!(distinct, (1..=60).collect());
     let store = backend.open().await?;
-    let other = store.insert_pending(&cold, &model(&points(0, 3))).await?;
+    let other = pend(&store, &cold, &points(0, 3)).await?;
     assert_eq!(other, v(1));
     Ok(())
 }
@@ -38,36 +38,36 @@ pub(crate) async fn concurrent_fits_of_one_series_get_versions_without_gap_or_re
 pub(crate) async fn a_pending_version_is_not_seen(backend: &impl Backend) -> Result<()> {
     let (store, s) = (backend.open().await?, series("s"));
     let (first, second) = (points(1, 3), points(2, 3));
-    assert_eq!(store.newest(&s).await?, None);
-    let one = store.insert_pending(&s, &model(&first)).await?;
+    assert_eq!(serving(&store, &s).await?, None);
+    let one = pend(&store, &s, &first).await?;
     apply(&store, &deliveries(0, 0, &[whole(&s, one, &first)])).await?;
-    assert_eq!(store.newest(&s).await?, None);
+    assert_eq!(serving(&store, &s).await?, None);
     assert_eq!(
         store.training_points(&s, None).await?,
         TrainingPoints::NoModel
     );
     assert_eq!(
-        store.training_points(&s, Some(one)).await?,
+        store.training_points(&s, Some(&of(1))).await?,
         TrainingPoints::NoModel
     );
-    assert_eq!(store.ready_within(AN_HOUR).await?, []);
+    assert_eq!(store.changed_within(AN_HOUR).await?, []);
 
-    store.mark_ready(&s, one).await?;
+    assert_eq!(store.mark_ready(&s, one).await?, Revision(1));
     let expected = VersionedModel {
         version: one,
         model: model(&first),
     };
     // Another process sees it too, and not the one that follows.
     let elsewhere = backend.open().await?;
-    let two = store.insert_pending(&s, &model(&second)).await?;
-    assert_eq!(elsewhere.newest(&s).await?, Some(expected.clone()));
+    pend(&store, &s, &second).await?;
+    assert_eq!(serving(&elsewhere, &s).await?, Some(expected.clone()));
     let stored = TrainingPoints::Complete(expected, first);
     assert_eq!(elsewhere.training_points(&s, None).await?, stored);
     assert_eq!(
-        elsewhere.training_points(&s, Some(two)).await?,
+        elsewhere.training_points(&s, Some(&of(2))).await?,
         TrainingPoints::NoModel
     );
-    assert_eq!(elsewhere.ready_within(AN_HOUR).await?, [(s, one)]);
+    assert_eq!(elsewhere.changed_within(AN_HOUR).await?, [(s, Revision(1))]);
     Ok(())
 }
 
@@ -76,13 +76,13 @@ pub(crate) async fn the_newest_is_the_highest_number_not_the_latest_to_be_ready(
 ) -> Result<()> {
     let (store, s) = (backend.open().await?, series("s"));
     for n in 1..=11 {
-        store.insert_pending(&s, &model(&points(n, 3))).await?;
+        pend(&store, &s, &points(n, 3)).await?;
     }
     // 9 before 11 and 10: neither time nor the spelling of a number decides.
     for number in [9, 11, 10] {
         store.mark_ready(&s, v(number)).await?;
     }
-    let newest = store.newest(&s).await?.map(|newest| newest.version);
+    let newest = serving(&store, &s).await?.map(|newest| newest.version);
     assert_eq!(newest, Some(v(11)));
     Ok(())
 }
@@ -92,19 +92,31 @@ pub(crate) async fn to_mark_a_version_ready_again_changes_nothing(
 ) -> Result<()> {
     let (store, s) = (backend.open().await?, series("s"));
     fit(&store, &s, &points(1, 3)).await?;
-    age(backend, "ready_at", "s", v(1)).await?;
-    store.mark_ready(&s, v(1)).await?;
-    assert_eq!(store.ready_within(AN_HOUR).await?, []);
-    let never = error_of(store.mark_ready(&s, v(2)).await)?;
-    assert!(matches!(never, StoreError::Swept { version, .. } if version == v(2)));
+    fit(&store, &s, &points(2, 3)).await?;
+    age_change(backend, "s").await?;
+    assert_eq!(store.mark_ready(&s, v(1)).await?, Revision(2));
+    assert_eq!(store.changed_within(AN_HOUR).await?, []);
+    let never = error_of(store.mark_ready(&s, v(3)).await)?;
+    assert!(matches!(never, StoreError::Swept { version, .. } if version == v(3)));
+    let unknown = error_of(store.mark_ready(&series("t"), v(1)).await)?;
+    assert!(matches!(unknown, StoreError::Swept { .. }));
     Ok(())
 }
 
-/// Makes a time of a version two hours older.
-async fn age<B: Backend>(backend: &B, time: &str, series: &str, version: Version) -> Result<()> {
+/// Makes a version two hours older.
+async fn age<B: Backend>(backend: &B, series: &str, version: Version) -> Result<()> {
     let (hour, number) = (B::HOUR, version.number());
     let sql = format!(
-        "UPDATE models SET {time} = {time} - {hour} - {hour} WHERE series_id = '{series}' AND version = {number}"
+        "UPDATE models SET created_at = created_at - {hour} - {hour} WHERE series_id = '{series}' AND version = {number}"
+    );
+    backend.execute(&sql).await
+}
+
+/// Has a series change two hours earlier.
+async fn age_change<B: Backend>(backend: &B, series: &str) -> Result<()> {
+    let hour = B::HOUR;
+    let sql = format!(
+        "UPDATE series SET changed_at = changed_at - {hour} - {hour} WHERE series_id = '{series}'"
     );
     backend.execute(&sql).await
 }
@@ -114,7 +126,7 @@ pub(crate) async fn a_number_is_not_given_out_again_after_its_version_was_swept(
 ) -> Result<()> {
     let (store, s) = (backend.open().await?, series("s"));
     for number in [1, 2] {
-        let version = store.insert_pending(&s, &model(&points(1, 3))).await?;
+        let version = pend(&store, &s, &points(1, 3)).await?;
         assert_eq!(version, v(number));
     }
     assert_eq!(store.sweep_pending(Duration::ZERO).await?, 2);
@@ -130,14 +142,14 @@ pub(crate) async fn a_sweep_takes_what_is_old_and_pending_and_its_points(
     let (store, s) = (backend.open().await?, series("s"));
     let points = points(1, 5);
     for number in 1..=4 {
-        let version = store.insert_pending(&s, &model(&points)).await?;
+        let version = pend(&store, &s, &points).await?;
         let event = whole(&s, version, &points);
         apply(&store, &deliveries(0, i64::from(number), &[event])).await?;
     }
     // Old and pending; old and ready; young and pending; old and pending.
     store.mark_ready(&s, v(2)).await?;
     for number in [1, 2, 4] {
-        age(backend, "created_at", "s", v(number)).await?;
+        age(backend, "s", v(number)).await?;
     }
     assert_eq!(store.sweep_pending(3 * AN_HOUR).await?, 0);
     assert_eq!(store.sweep_pending(AN_HOUR).await?, 2);
@@ -146,33 +158,41 @@ pub(crate) async fn a_sweep_takes_what_is_old_and_pending_and_its_points(
     assert_eq!(backend.number(&format!("{left} (1, 4)")).await?, 0);
     assert_ne!(backend.number(&format!("{left} (2)")).await?, 0);
     store.mark_ready(&s, v(3)).await?;
-    let complete = store.training_points(&s, Some(v(3))).await?;
+    let complete = store.training_points(&s, Some(&of(3))).await?;
     assert!(matches!(complete, TrainingPoints::Complete(_, stored) if stored == points));
     Ok(())
 }
 
-pub(crate) async fn only_series_that_changed_lately_are_told_with_their_newest(
+pub(crate) async fn only_series_that_changed_lately_are_told_with_their_revision(
     backend: &impl Backend,
 ) -> Result<()> {
     let store = backend.open().await?;
     let points = points(1, 3);
-    for (id, versions) in [("old", 2), ("young", 2), ("late", 2)] {
+    for (id, versions) in [("old", 2), ("young", 3), ("gone", 2)] {
         for _ in 0..versions {
             fit(&store, &series(id), &points).await?;
         }
     }
-    store
-        .insert_pending(&series("young"), &model(&points))
-        .await?;
-    // In "late" the older version became ready after the newer one: the newest is still the newest.
-    for (id, number) in [("old", 1), ("old", 2), ("young", 1), ("late", 2)] {
-        age(backend, "ready_at", id, v(number)).await?;
+    for id in ["old", "young", "gone"] {
+        age_change(backend, id).await?;
     }
-    let mut ready = store.ready_within(AN_HOUR).await?;
-    ready.sort();
-    assert_eq!(ready, [(series("late"), v(2)), (series("young"), v(2))]);
-    assert_eq!(store.ready_within(Duration::MAX).await?.len(), 3);
-    assert_eq!(store.ready_within(Duration::ZERO).await?, []);
+    // What is pending is no change, and a deletion is one.
+    pend(&store, &series("old"), &points).await?;
+    pend(&store, &series("new"), &points).await?;
+    fit(&store, &series("young"), &points).await?;
+    let deleted = store
+        .delete_series(&series("gone"), &Precondition::Any)
+        .await?;
+    assert_eq!(deleted.map(|changed| changed.revision), Ok(Revision(3)));
+    let mut changed = store.changed_within(AN_HOUR).await?;
+    changed.sort();
+    let expected = [
+        (series("gone"), Revision(3)),
+        (series("young"), Revision(4)),
+    ];
+    assert_eq!(changed, expected);
+    assert_eq!(store.changed_within(Duration::MAX).await?.len(), 3);
+    assert_eq!(store.changed_within(Duration::ZERO).await?, []);
     Ok(())
 }
 
@@ -227,19 +247,20 @@ pub(crate) async fn a_model_that_was_changed_is_refused(backend: &impl Backend) 
     let change = "UPDATE models SET model = replace(model, '\"points\":3', '\"points\":4') WHERE series_id = 'bad'";
     backend.execute(change).await?;
     for error in [
-        error_of(store.newest(&bad).await)?,
+        error_of(serving(&store, &bad).await)?,
         error_of(store.training_points(&bad, None).await)?,
     ] {
         assert!(matches!(&error, StoreError::Corrupt { series, .. } if *series == bad));
         assert!(!error.is_transient());
     }
-    assert_eq!(store.newest(&good).await?, Some(fitted));
+    assert_eq!(serving(&store, &good).await?, Some(fitted));
     Ok(())
 }
 
 pub(crate) async fn migrations_may_run_at_once_and_again(backend: &impl Backend) -> Result<()> {
     let tables = [
         "training_data",
+        "aliases",
         "models",
         "series",
         "consumer_offsets",
@@ -269,7 +290,7 @@ pub(crate) async fn migrations_may_run_at_once_and_again(backend: &impl Backend)
     let store = backend.open().await?;
     let fitted = fit(&store, &series("s"), &points(1, 3)).await?;
     store.migrate().await?;
-    assert_eq!(store.newest(&series("s")).await?, Some(fitted));
+    assert_eq!(serving(&store, &series("s")).await?, Some(fitted));
     Ok(())
 }
 
@@ -279,6 +300,6 @@ pub(crate) async fn a_closed_store_fails_and_says_so(backend: &impl Backend) -> 
     store.close().await;
     let error = error_of(store.ping().await)?;
     assert!(error.is_transient(), "{error:?}");
-    error_of(store.newest(&series("s")).await)?;
+    error_of(serving(&store, &series("s")).await)?;
     Ok(())
 }

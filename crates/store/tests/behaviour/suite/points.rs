@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use contract::{MAX_POINTS_PER_PART, Point, TrainingData};
+use contract::{MAX_POINTS_PER_PART, Point, TrainingData, VersionRef};
 use store::{Delivery, Offset, Store, StoreError, TrainingPoints};
 use tokio::task::JoinSet;
 
-use super::{GROUP, TOPIC, apply, at, deliveries, fit, model, points, series, v, whole};
+use super::{GROUP, TOPIC, apply, at, deliveries, fit, of, pend, points, series, v, whole};
 use crate::backend::Backend;
 
 pub(crate) async fn points_of_a_swept_version_are_dropped(backend: &impl Backend) -> Result<()> {
     let (store, s) = (backend.open().await?, series("s"));
     let (swept, kept) = (points(1, 4), points(2, 6));
-    store.insert_pending(&s, &model(&swept)).await?;
+    pend(&store, &s, &swept).await?;
     store.sweep_pending(Duration::ZERO).await?;
     let newest = fit(&store, &s, &kept).await?;
     let events = [whole(&s, v(1), &swept), whole(&s, newest.version, &kept)];
@@ -39,7 +39,7 @@ pub(crate) async fn a_batch_that_is_delivered_again_changes_nothing(
     let elsewhere = backend.open().await?;
     assert_eq!(apply(&elsewhere, &deliveries(0, 0, &other)).await?, 0);
     assert_eq!(
-        store.training_points(&s, Some(two)).await?,
+        store.training_points(&s, Some(&of(2))).await?,
         TrainingPoints::Incomplete
     );
     assert_eq!(apply(&elsewhere, &deliveries(0, 2, &other)).await?, 5);
@@ -65,7 +65,7 @@ pub(crate) async fn points_that_were_published_twice_are_stored_once(
     events.push(whole(&s, two, &second));
     assert_eq!(apply(&store, &deliveries(0, 3, &events)).await?, 3);
     assert_eq!(store.offsets(GROUP, TOPIC).await?, [at(0, 7)]);
-    let stored = store.training_points(&s, Some(one)).await?;
+    let stored = store.training_points(&s, Some(&of(1))).await?;
     assert!(matches!(stored, TrainingPoints::Complete(_, back) if back == first));
     all_are_complete(&store, &events[3..]).await
 }
@@ -84,7 +84,7 @@ async fn small_sets(store: &Store, count: usize) -> Result<Vec<TrainingData>> {
 async fn all_are_complete(store: &Store, events: &[TrainingData]) -> Result<()> {
     for event in events {
         let stored = store
-            .training_points(&event.series_id, Some(event.version))
+            .training_points(&event.series_id, Some(&VersionRef::Version(event.version)))
             .await?;
         let TrainingPoints::Complete(_, points) = stored else {
             anyhow::bail!("{} is {stored:?}", event.series_id);

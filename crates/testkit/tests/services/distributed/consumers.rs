@@ -1,7 +1,7 @@
 //! Consumers that are killed in the middle of their work have done each piece of it once.
 
 use anyhow::ensure;
-use contract::{Point, SeriesId};
+use contract::{Point, SeriesId, VersionRef};
 use store::TrainingPoints;
 use testkit::{
     distributed::{DOUBLE, Distributed, Service, run},
@@ -89,8 +89,9 @@ async fn stored(
     version: contract::Version,
 ) -> anyhow::Result<Vec<Point>> {
     let (store, series) = (platform.store()?, SeriesId::new(series)?);
+    let version = VersionRef::Version(version);
     let points = eventually("all points to be stored", || async {
-        match store.training_points(&series, Some(version)).await? {
+        match store.training_points(&series, Some(&version)).await? {
             TrainingPoints::Complete(_, points) => Ok(points),
             other => anyhow::bail!("{other:?}"),
         }

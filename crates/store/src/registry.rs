@@ -1,0 +1,279 @@
+//! Models and their life: versions, aliases, which one judges, and what changed.
+//!
+//! Every change that can be seen raises the revision of its series by one, in the same transaction: a version that becomes ready,
+//! an alias that is set or taken away, a deletion. Whoever changes a series locks its row first, then those of its models.
+
+pub(crate) mod apply;
+pub(crate) mod change;
+pub(crate) mod connection;
+mod prefix;
+mod reads;
+pub(crate) mod rows;
+pub(crate) mod sql;
+
+use std::time::Duration;
+
+use contract::{AliasInfo, AliasName, Point, Revision, SeriesId, Source, Version, VersionRef};
+use detector::Model;
+
+use self::change::{Change, Plan, State};
+use crate::{Backend, Store, StoreError, VersionedModel};
+
+/// A model that is to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct NewModel<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// How long the fit took, in milliseconds.
+    pub fit_ms: f64,
+    /// Timestamp of the first training point.
+    pub first_timestamp: i64,
+    /// Timestamp of the last training point.
+    pub last_timestamp: i64,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+impl<'a> NewModel<'a> {
+    /// A model that was fitted here on `points`, which are sorted, in the time that it `took`.
+    pub fn fitted(model: &'a Model, points: &[Point], took: Duration) -> Self {
+        let timestamp = |point: Option<&Point>| point.map_or(0, |point| point.timestamp);
+        Self {
+            model,
+            fit_ms: took.as_secs_f64() * 1e3,
+            first_timestamp: timestamp(points.first()),
+            last_timestamp: timestamp(points.last()),
+            source: Source::Fit,
+        }
+    }
+}
+
+/// What judges in a series, and what its versions are called.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Serving {
+    /// The revision of the series of which this is true. 0: nothing ever became ready in it.
+    pub revision: Revision,
+    /// The champion, or else the newest ready model; `None` if there is none, or none any more.
+    pub model: Option<VersionedModel>,
+    /// The aliases, by name.
+    pub aliases: Vec<(AliasName, Version)>,
+}
+
+/// What a client demands of a series before it is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    Any,
+    /// What is to be changed is there.
+    Exists,
+    /// The revision is one of these.
+    Revision(Vec<Revision>),
+}
+
+/// Why a change was not made, or something cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The series has no model.
+    #[error("series has no model")]
+    NoSeries,
+    /// The series has no such version.
+    #[error("series has no such version")]
+    NoModel,
+    /// The series has no such alias.
+    #[error("series has no such alias")]
+    NoAlias,
+    /// There is nothing to roll back to: what judged before is gone, or nothing did.
+    #[error("no model judged before, or it is gone")]
+    NothingBefore,
+    /// Aliases name the model.
+    #[error("model is in use")]
+    InUse(Vec<AliasName>),
+    /// The series has as many aliases as it may have.
+    #[error("series has too many aliases")]
+    TooManyAliases,
+    /// The precondition does not hold: this is the revision.
+    #[error("series is at {0}")]
+    Stale(Revision),
+}
+
+/// What came of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed {
+    /// The revision of the series now.
+    pub revision: Revision,
+    /// Whether it is a new one. `false`: all was as it was to be.
+    pub is_new: bool,
+    /// The version that judges now; `None`: the series has no model any more.
+    pub serving: Option<Version>,
+    /// The alias that was set.
+    pub alias: Option<AliasInfo>,
+    /// The versions that were removed.
+    pub deleted: Vec<Version>,
+    /// Whether there is more to do of what was asked for.
+    pub(crate) more: bool,
+}
+
+/// What the store has, or why it has not.
+pub type Answer<T> = Result<Result<T, Refusal>, StoreError>;
+
+impl Store {
+    /// Gives `new` the next version of `series` and stores it, not yet visible. Numbers never repeat, whoever else does this.
+    ///
+    /// # Errors
+    /// When it could not be stored; a number may have been used up.
+    pub async fn insert_pending(
+        &self,
+        series: &SeriesId,
+        new: &NewModel<'_>,
+    ) -> Result<Version, StoreError> {
+        match &self.0 {
+            Backend::Postgres(store) => store.insert_pending(series, new).await,
+            Backend::Sqlite(store) => store.insert_pending(series, new).await,
+        }
+    }
+
+    /// Makes a pending version visible and durable, and returns the revision of the series since. To do so again changes nothing.
+    ///
+    /// # Errors
+    /// When that is not certain; also when the version is not there (swept, or deleted).
+    pub async fn mark_ready(
+        &self,
+        series: &SeriesId,
+        version: Version,
+    ) -> Result<Revision, StoreError> {
+        let marked = match &self.0 {
+            Backend::Postgres(store) => store.mark_ready(series, version).await?,
+            Backend::Sqlite(store) => store.mark_ready(series, version).await?,
+        };
+        let series = series.clone();
+        marked.ok_or(StoreError::Swept { series, version })
+    }
+
+    /// Has `alias` name a version, given by its number or by what another alias names.
+    ///
+    /// # Errors
+    /// When it is not certain that this was done.
+    pub async fn set_alias(
+        &self,
+        series: &SeriesId,
+        alias: &AliasName,
+        to: &VersionRef,
+        when: &Precondition,
+    ) -> Answer<Changed> {
+        self.change(series, Change::Set(alias, to), when).await
+    }
+
+    /// Takes `alias` away. Without a champion the newest version judges.
+    ///
+    /// # Errors
+    /// When it is not certain that this was done.
+    pub async fn remove_alias(
+        &self,
+        series: &SeriesId,
+        alias: &AliasName,
+        when: &Precondition,
+    ) -> Answer<Changed> {
+        self.change(series, Change::Unset(alias), when).await
+    }
+
+    /// Has the version judge that did before the champion was last changed; where there was no such change, the one before that
+    /// which judges. To roll back twice changes nothing in the end.
+    ///
+    /// # Errors
+    /// When it is not certain that this was done.
+    pub async fn rollback(&self, series: &SeriesId, when: &Precondition) -> Answer<Changed> {
+        self.change(series, Change::RollBack, when).await
+    }
+
+    /// Removes a ready model with its training points, unless an alias names it.
+    ///
+    /// # Errors
+    /// When it is not certain that this was done.
+    pub async fn delete_model(
+        &self,
+        series: &SeriesId,
+        model: &VersionRef,
+        when: &Precondition,
+    ) -> Answer<Changed> {
+        self.change(series, Change::DeleteModel(model), when).await
+    }
+
+    /// Removes all that can be seen of `series`: ready models, training points, aliases. Its numbers and revisions go on where they
+    /// were. A fit under way is not stopped.
+    ///
+    /// More than a million points go in several transactions, what judges in the last: until then the series is there, and to
+    /// do this again does the rest.
+    ///
+    /// # Errors
+    /// When it is not certain that all was removed.
+    pub async fn delete_series(&self, series: &SeriesId, when: &Precondition) -> Answer<Changed> {
+        self.change(series, Change::DeleteSeries, when).await
+    }
+
+    /// Removes all ready models but the newest `keep` and those that an alias names, with their training points, as
+    /// [`Self::delete_series`] does. 0 keeps all.
+    ///
+    /// # Errors
+    /// When it is not certain that all was removed.
+    pub async fn prune(&self, series: &SeriesId, keep: u32) -> Answer<Changed> {
+        self.change(series, Change::Prune(keep), &Precondition::Any)
+            .await
+    }
+
+    async fn change(
+        &self,
+        series: &SeriesId,
+        change: Change<'_>,
+        when: &Precondition,
+    ) -> Answer<Changed> {
+        let mut done = match self.step(series, change, when).await? {
+            Ok(done) => done,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        while done.more {
+            match self.step(series, change, &Precondition::Any).await? {
+                Ok(next) => done.go_on(next),
+                // Someone else removed the rest.
+                Err(_) => {
+                    done.serving = None;
+                    break;
+                }
+            }
+        }
+        Ok(Ok(done))
+    }
+
+    /// As much of `change` as one transaction does.
+    async fn step(
+        &self,
+        series: &SeriesId,
+        change: Change<'_>,
+        when: &Precondition,
+    ) -> Answer<Changed> {
+        match &self.0 {
+            Backend::Postgres(store) => store.change(series, change, when).await,
+            Backend::Sqlite(store) => store.change(series, change, when).await,
+        }
+    }
+}
+
+impl Changed {
+    /// What comes of `plan`; the revision and the alias are those of `before` until it is done.
+    pub(crate) fn by(before: &State, plan: &Plan) -> Self {
+        Self {
+            revision: before.revision,
+            is_new: !plan.is_empty(),
+            serving: before.serving_after(plan),
+            alias: None,
+            deleted: plan.delete.clone(),
+            more: plan.more,
+        }
+    }
+
+    fn go_on(&mut self, next: Self) {
+        self.revision = next.revision;
+        self.serving = next.serving;
+        self.deleted.extend(next.deleted);
+        self.more = next.more;
+    }
+}

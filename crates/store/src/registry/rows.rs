@@ -1,0 +1,372 @@
+//! What lies in the tables, as both databases give it, and what it means.
+
+use std::{fmt::Display, str::FromStr};
+
+use chrono::{DateTime, SecondsFormat};
+use contract::{
+    AliasInfo, DetectorName, ModelInfo, Params, Revision, SeriesDetail, SeriesId, SeriesSummary,
+    Source, Version, VersionRef,
+};
+use detector::Model;
+use sqlx::{
+    Database, Decode, FromRow, Postgres, Sqlite, Type, error::BoxDynError, postgres::PgTypeInfo,
+    sqlite::SqliteTypeInfo,
+};
+
+use super::{
+    Refusal, Serving,
+    change::{Alias, State},
+    connection::Value,
+};
+use crate::{StoreError, VersionedModel, stored_model, unreadable, version};
+
+/// Milliseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Time(i64);
+
+/// From 1970 to 2000, where Postgres begins to count, in microseconds.
+const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
+
+impl Type<Postgres> for Time {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("timestamptz")
+    }
+}
+
+impl Type<Sqlite> for Time {
+    fn type_info() -> SqliteTypeInfo {
+        <i64 as Type<Sqlite>>::type_info()
+    }
+
+    fn compatible(kind: &SqliteTypeInfo) -> bool {
+        <i64 as Type<Sqlite>>::compatible(kind)
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Time {
+    fn decode(value: <Postgres as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
+        let micros = <i64 as Decode<Postgres>>::decode(value)?;
+        Ok(Self(
+            micros.saturating_add(POSTGRES_EPOCH).div_euclid(1_000),
+        ))
+    }
+}
+
+impl<'r> Decode<'r, Sqlite> for Time {
+    fn decode(value: <Sqlite as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
+        <i64 as Decode<Sqlite>>::decode(value).map(Self)
+    }
+}
+
+impl Time {
+    /// As RFC 3339 in UTC, with milliseconds.
+    fn text(self) -> Result<String, StoreError> {
+        let time = DateTime::from_timestamp_millis(self.0)
+            .ok_or_else(|| unreadable(format!("{} is no time", self.0)))?;
+        Ok(time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+/// A row of `SERVING`.
+#[derive(FromRow)]
+pub(crate) struct ServingRow {
+    revision: i64,
+    version: Option<i64>,
+    model: Option<String>,
+    aliases: Option<String>,
+}
+
+impl ServingRow {
+    pub(crate) fn read(self, series: &SeriesId) -> Result<Serving, StoreError> {
+        let model = self.version.zip(self.model);
+        let model = model.map(|(number, document)| stored_model(series, number, &document));
+        let mut words = self
+            .aliases
+            .as_deref()
+            .unwrap_or_default()
+            .split_whitespace();
+        let mut aliases = Vec::new();
+        while let Some((name, number)) = words.next().zip(words.next()) {
+            aliases.push((parse(name)?, version(parse(number)?)?));
+        }
+        Ok(Serving {
+            revision: revision(self.revision)?,
+            model: model.transpose()?,
+            aliases,
+        })
+    }
+}
+
+/// A row of `MODEL`.
+#[derive(FromRow)]
+pub(crate) struct ModelRow {
+    version: i64,
+    model: String,
+    source: String,
+}
+
+impl ModelRow {
+    pub(crate) fn read(self, series: &SeriesId) -> Result<VersionedModel, StoreError> {
+        stored_model(series, self.version, &self.model)
+    }
+
+    /// Whether its training points are here, or on their way.
+    pub(crate) fn has_points(&self) -> bool {
+        self.source == Source::Fit.as_str()
+    }
+}
+
+/// A row of `LIST`.
+#[derive(FromRow)]
+pub(crate) struct SummaryRow {
+    series_id: String,
+    revision: i64,
+    changed_at: Option<Time>,
+    serving: i64,
+    newest: i64,
+    models: i64,
+}
+
+impl SummaryRow {
+    pub(crate) fn read(self) -> Result<SeriesSummary, StoreError> {
+        let changed_at = self
+            .changed_at
+            .ok_or_else(|| unreadable("no time of change".into()))?;
+        Ok(SeriesSummary {
+            series_id: parse(&self.series_id)?,
+            serving: version(self.serving)?,
+            newest: version(self.newest)?,
+            models: unsigned(self.models)?,
+            changed_at: changed_at.text()?,
+            revision: revision(self.revision)?,
+        })
+    }
+}
+
+/// A row of `ALIAS`; all of it is null where a series has none.
+#[derive(FromRow)]
+pub(crate) struct AliasRow {
+    name: Option<String>,
+    version: Option<i64>,
+    previous: Option<i64>,
+    set_at: Option<Time>,
+}
+
+impl AliasRow {
+    pub(crate) fn read(self) -> Result<Option<AliasInfo>, StoreError> {
+        let (Some(name), Some(number), Some(set_at)) = (self.name, self.version, self.set_at)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(AliasInfo {
+            name: parse(&name)?,
+            version: version(number)?,
+            previous: self.previous.map(version).transpose()?,
+            changed_at: set_at.text()?,
+        }))
+    }
+}
+
+/// A row of `DETAIL`.
+#[derive(FromRow)]
+pub(crate) struct DetailRow {
+    #[sqlx(flatten)]
+    summary: SummaryRow,
+    #[sqlx(flatten)]
+    alias: AliasRow,
+}
+
+/// The series that `rows` tell of; `None` without any.
+pub(crate) fn detail(rows: Vec<DetailRow>) -> Result<Option<SeriesDetail>, StoreError> {
+    let mut detail: Option<SeriesDetail> = None;
+    for row in rows {
+        let alias = row.alias.read()?;
+        let detail = match &mut detail {
+            Some(detail) => detail,
+            None => detail.insert(SeriesDetail {
+                summary: row.summary.read()?,
+                aliases: Vec::new(),
+            }),
+        };
+        detail.aliases.extend(alias);
+    }
+    Ok(detail)
+}
+
+/// A row of `INFO`.
+#[derive(FromRow)]
+pub(crate) struct InfoRow {
+    revision: i64,
+    version: i64,
+    detector: String,
+    params: String,
+    points: i64,
+    created_at: Time,
+    fit_ms: f64,
+    first_timestamp: i64,
+    last_timestamp: i64,
+    size_bytes: i64,
+    checksum: String,
+    source: String,
+    aliases: Option<String>,
+    serving: bool,
+}
+
+impl InfoRow {
+    pub(crate) fn read(self) -> Result<(Revision, ModelInfo), StoreError> {
+        let names = self
+            .aliases
+            .as_deref()
+            .unwrap_or_default()
+            .split_whitespace();
+        let info = ModelInfo {
+            version: version(self.version)?,
+            detector: parse::<DetectorName>(&self.detector)?,
+            params: serde_json::from_str::<Params>(&self.params)
+                .map_err(|error| unreadable(error.to_string()))?,
+            points: unsigned(self.points)?,
+            created_at: self.created_at.text()?,
+            fit_ms: self.fit_ms,
+            first_timestamp: self.first_timestamp,
+            last_timestamp: self.last_timestamp,
+            size_bytes: unsigned(self.size_bytes)?,
+            checksum: self.checksum,
+            source: parse(&self.source)?,
+            aliases: names.map(parse).collect::<Result<_, _>>()?,
+            serving: self.serving,
+        };
+        Ok((revision(self.revision)?, info))
+    }
+}
+
+/// A row of `DOCUMENT`.
+#[derive(FromRow)]
+pub(crate) struct DocumentRow {
+    #[sqlx(flatten)]
+    info: InfoRow,
+    model: String,
+}
+
+impl DocumentRow {
+    pub(crate) fn read(self, series: &SeriesId) -> Result<(ModelInfo, String), StoreError> {
+        // A damaged one must not go out as if it were whole.
+        stored_model(series, self.info.version, &self.model)?;
+        let (_, info) = self.info.read()?;
+        Ok((info, self.model))
+    }
+}
+
+/// What a change has to know, from the rows of `READY` and `ALIASES`.
+pub(crate) fn state(
+    revision: Revision,
+    ready: Vec<(i64, i64)>,
+    aliases: Vec<(String, i64, Option<i64>)>,
+) -> Result<State, StoreError> {
+    let ready = ready
+        .into_iter()
+        .map(|(number, points)| Ok((version(number)?, unsigned(points)?)));
+    let aliases = aliases.into_iter().map(|(name, number, previous)| {
+        Ok(Alias {
+            name: parse(&name)?,
+            version: version(number)?,
+            previous: previous.map(version).transpose()?,
+        })
+    });
+    Ok(State {
+        revision,
+        ready: ready.collect::<Result<_, StoreError>>()?,
+        aliases: aliases.collect::<Result<_, StoreError>>()?,
+    })
+}
+
+/// What changed: rows of series and revision.
+pub(crate) fn changed(rows: Vec<(String, i64)>) -> Result<Vec<(SeriesId, Revision)>, StoreError> {
+    let one = |(series, number): (String, i64)| Ok((parse(&series)?, revision(number)?));
+    rows.into_iter().map(one).collect()
+}
+
+/// What is stored of a new model beside what the caller says of it.
+pub(crate) struct Columns {
+    pub(crate) detector: &'static str,
+    pub(crate) format: i64,
+    pub(crate) points: i64,
+    pub(crate) document: String,
+    pub(crate) params: String,
+    pub(crate) size: i64,
+    pub(crate) checksum: String,
+}
+
+impl Columns {
+    pub(crate) fn of(model: &Model) -> Self {
+        let document = model.to_json();
+        Self {
+            detector: model.detector().as_str(),
+            format: i64::from(detector::FORMAT),
+            points: i64::try_from(model.points()).unwrap_or(i64::MAX),
+            params: serde_json::to_string(&model.params())
+                .expect("names and numbers are always JSON"),
+            size: i64::try_from(document.len()).unwrap_or(i64::MAX),
+            checksum: model.checksum(),
+            document,
+        }
+    }
+}
+
+/// A model in a statement: its series, then its number or its alias; neither for the one that judges.
+pub(crate) fn key<'a>(series: &'a SeriesId, model: Option<&'a VersionRef>) -> [Value<'a>; 3] {
+    let (version, alias) = match model {
+        None => (None, None),
+        Some(VersionRef::Version(version)) => (Some(number(*version)), None),
+        Some(VersionRef::Alias(name)) => (None, Some(name.as_str())),
+    };
+    [
+        series.as_str().into(),
+        Value::Number(version),
+        Value::Text(alias),
+    ]
+}
+
+/// A version as databases have it.
+pub(crate) fn number(version: Version) -> i64 {
+    i64::from(version.number())
+}
+
+/// Why nothing was found of `model`, from the row of `MISSING`.
+pub(crate) fn missing(model: &VersionRef, (series, alias): (bool, bool)) -> Refusal {
+    match model {
+        _ if !series => Refusal::NoSeries,
+        VersionRef::Alias(_) if !alias => Refusal::NoAlias,
+        _ => Refusal::NoModel,
+    }
+}
+
+fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, StoreError> {
+    text.parse()
+        .map_err(|why| unreadable(format!("{text:?}: {why}")))
+}
+
+/// What the database wrote down as a revision.
+pub(crate) fn revision(number: i64) -> Result<Revision, StoreError> {
+    unsigned(number).map(Revision)
+}
+
+fn unsigned(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|why| unreadable(format!("{number}: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_with_milliseconds() {
+        for (time, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(Time(time).text().unwrap(), text);
+        }
+        assert!(Time(i64::MAX).text().is_err());
+    }
+}

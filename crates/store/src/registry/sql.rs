@@ -1,0 +1,205 @@
+//! The statements: most are the same on both databases. `$1` is the series, unless said otherwise.
+
+/// The version that judges in a series where a request names none.
+macro_rules! serving {
+    ($series:literal) => {
+        concat!(
+            "COALESCE((SELECT version FROM aliases WHERE series_id = ",
+            $series,
+            " AND name = 'champion'), ",
+            "(SELECT max(version) FROM models WHERE series_id = ",
+            $series,
+            " AND status = 'ready'))",
+        )
+    };
+}
+
+/// The version with the number `$2`, or with the alias `$3`, or else the one that judges.
+macro_rules! wanted {
+    () => {
+        concat!(
+            "CASE WHEN CAST($2 AS bigint) IS NOT NULL THEN CAST($2 AS bigint) ",
+            "WHEN CAST($3 AS text) IS NOT NULL THEN (SELECT version FROM aliases WHERE series_id = $1 AND name = $3) ",
+            "ELSE ", serving!("$1"), " END",
+        )
+    };
+}
+
+/// Columns of [`SummaryRow`](super::rows::SummaryRow), from series `s`.
+macro_rules! summary {
+    () => {
+        concat!(
+            "s.series_id, s.revision, s.changed_at, ", serving!("s.series_id"), " AS serving, ",
+            "(SELECT max(version) FROM models WHERE series_id = s.series_id AND status = 'ready') AS newest, ",
+            "(SELECT count(*) FROM models WHERE series_id = s.series_id AND status = 'ready') AS models",
+        )
+    };
+}
+
+/// That the series `s` has a model. Not `EXISTS`, which Postgres may turn into a join with all models there are.
+macro_rules! is_visible {
+    () => {
+        "(SELECT max(version) FROM models WHERE series_id = s.series_id AND status = 'ready') IS NOT NULL"
+    };
+}
+
+/// Columns of [`InfoRow`](super::rows::InfoRow), from model `m` and its series `s`.
+macro_rules! info {
+    () => {
+        concat!(
+            "s.revision, m.version, m.detector, m.params, m.points, m.created_at, m.fit_ms, ",
+            "m.first_timestamp, m.last_timestamp, m.size_bytes, m.checksum, m.source, ",
+            "(SELECT string_agg(name, ' ' ORDER BY name) FROM aliases ",
+            "WHERE series_id = m.series_id AND version = m.version) AS aliases, ",
+            "m.version = ",
+            serving!("$1"),
+            " AS serving",
+        )
+    };
+}
+
+/// What predictors need to know of a series.
+pub(crate) const SERVING: &str = concat!(
+    "SELECT s.revision, m.version, m.model, ",
+    "(SELECT string_agg(name || ' ' || version, ' ' ORDER BY name) FROM aliases WHERE series_id = $1) AS aliases ",
+    "FROM series s LEFT JOIN models m ON m.series_id = s.series_id AND m.version = ",
+    serving!("$1"),
+    " WHERE s.series_id = $1",
+);
+
+/// A ready model.
+pub(crate) const MODEL: &str = concat!(
+    "SELECT version, model, source FROM models WHERE series_id = $1 AND status = 'ready' AND version = ",
+    wanted!(),
+);
+
+/// What there is to know about a ready model.
+pub(crate) const INFO: &str = concat!(
+    "SELECT ",
+    info!(),
+    " FROM models m JOIN series s ON s.series_id = m.series_id ",
+    "WHERE m.series_id = $1 AND m.status = 'ready' AND m.version = ",
+    wanted!(),
+);
+
+/// The same, and its document.
+pub(crate) const DOCUMENT: &str = concat!(
+    "SELECT ",
+    info!(),
+    ", m.model FROM models m JOIN series s ON s.series_id = m.series_id ",
+    "WHERE m.series_id = $1 AND m.status = 'ready' AND m.version = ",
+    wanted!(),
+);
+
+/// The ready models below `$2`, at most `$3`.
+pub(crate) const MODELS: &str = concat!(
+    "SELECT ",
+    info!(),
+    " FROM models m JOIN series s ON s.series_id = m.series_id ",
+    "WHERE m.series_id = $1 AND m.status = 'ready' AND m.version < $2 ORDER BY m.version DESC LIMIT $3",
+);
+
+/// The series from `$1` on and below `$2`, at most `$3`.
+pub(crate) const LIST: &str = concat!(
+    "SELECT ",
+    summary!(),
+    " FROM series s WHERE s.series_id >= $1 AND s.series_id < $2 AND ",
+    is_visible!(),
+    " ORDER BY s.series_id LIMIT $3",
+);
+
+/// A series, once for each of its aliases, or once if it has none.
+pub(crate) const DETAIL: &str = concat!(
+    "SELECT ",
+    summary!(),
+    ", a.name, a.version, p.version AS previous, a.changed_at AS set_at FROM series s ",
+    "LEFT JOIN aliases a ON a.series_id = s.series_id ",
+    "LEFT JOIN models p ON p.series_id = a.series_id AND p.version = a.previous AND p.status = 'ready' ",
+    "WHERE s.series_id = $1 AND ",
+    is_visible!(),
+    " ORDER BY a.name",
+);
+
+/// Whether the series has a ready model, and an alias named `$2`.
+pub(crate) const MISSING: &str = "
+    SELECT EXISTS (SELECT 1 FROM models WHERE series_id = $1 AND status = 'ready'),
+           EXISTS (SELECT 1 FROM aliases WHERE series_id = $1 AND name = $2)";
+
+/// One alias, `$2`.
+pub(crate) const ALIAS: &str = "
+    SELECT a.name, a.version, p.version AS previous, a.changed_at AS set_at FROM aliases a
+    LEFT JOIN models p ON p.series_id = a.series_id AND p.version = a.previous AND p.status = 'ready'
+    WHERE a.series_id = $1 AND a.name = $2";
+
+/// The ready versions, for a change.
+pub(crate) const READY: &str =
+    "SELECT version, points FROM models WHERE series_id = $1 AND status = 'ready' ORDER BY version";
+
+/// The aliases, for a change.
+pub(crate) const ALIASES: &str =
+    "SELECT name, version, previous FROM aliases WHERE series_id = $1 ORDER BY name";
+
+/// Takes the alias `$2` away.
+pub(crate) const UNSET: &str = "DELETE FROM aliases WHERE series_id = $1 AND name = $2";
+
+/// Has the alias `$2` name `$3`, and before that `$4`.
+pub(crate) const SET: &str = "
+    INSERT INTO aliases (series_id, name, version, previous) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (series_id, name) DO UPDATE
+    SET version = excluded.version, previous = excluded.previous, changed_at = excluded.changed_at";
+
+/// Whether version `$2` is ready: one row, or none.
+pub(crate) const IS_READY: &str =
+    "SELECT version FROM models WHERE series_id = $1 AND version = $2 AND status = 'ready'";
+
+/// Statements that differ.
+pub(crate) struct Dialect {
+    /// Locks the series and selects its revision.
+    pub(crate) lock: &'static str,
+    /// Raises the revision and returns it.
+    pub(crate) raise: &'static str,
+    /// Makes version `$2` ready and returns it, if it was pending.
+    pub(crate) mark_ready: &'static str,
+    /// One after the other they remove the versions `$2`, as `1,2,3`, and their points.
+    pub(crate) delete: &'static [&'static str],
+    /// The series that changed in the last `$1` milliseconds, and their revisions.
+    pub(crate) changed_within: &'static str,
+}
+
+pub(crate) const POSTGRES: Dialect = Dialect {
+    lock: "SELECT revision FROM series WHERE series_id = $1 FOR UPDATE",
+    raise: "
+        UPDATE series SET revision = revision + 1, changed_at = clock_timestamp()
+        WHERE series_id = $1 RETURNING revision",
+    mark_ready: "
+        UPDATE models SET status = 'ready', ready_at = clock_timestamp()
+        WHERE series_id = $1 AND version = $2 AND status = 'pending' RETURNING version",
+    delete: &[
+        // In order, as consumers lock them. What they added until then is seen by the next statement.
+        "SELECT version FROM models WHERE series_id = $1 AND version = ANY (string_to_array($2, ',')::bigint[])
+         ORDER BY version FOR UPDATE",
+        "DELETE FROM training_data WHERE series_id = $1 AND version = ANY (string_to_array($2, ',')::bigint[])",
+        "DELETE FROM models WHERE series_id = $1 AND version = ANY (string_to_array($2, ',')::bigint[])",
+    ],
+    // Not clock_timestamp(), with which an index cannot be searched.
+    changed_within: "
+        SELECT series_id, revision FROM series WHERE changed_at > now() - $1 * interval '1 millisecond'",
+};
+
+pub(crate) const SQLITE: Dialect = Dialect {
+    // Only one writes at a time.
+    lock: "SELECT revision FROM series WHERE series_id = $1",
+    raise: "
+        UPDATE series SET revision = revision + 1, changed_at = CAST(unixepoch('subsec') * 1000 AS INTEGER)
+        WHERE series_id = $1 RETURNING revision",
+    mark_ready: "
+        UPDATE models SET status = 'ready', ready_at = CAST(unixepoch('subsec') * 1000 AS INTEGER)
+        WHERE series_id = $1 AND version = $2 AND status = 'pending' RETURNING version",
+    // The points go with them: ON DELETE CASCADE.
+    delete: &[
+        "DELETE FROM models WHERE series_id = $1 AND version IN (SELECT value FROM json_each('[' || $2 || ']'))",
+    ],
+    changed_within: "
+        SELECT series_id, revision FROM series
+        WHERE changed_at > CAST(unixepoch('subsec') * 1000 AS INTEGER) - $1",
+};
