@@ -234,8 +234,9 @@ pub(crate) async fn a_model_is_stored_letter_for_letter(backend: &impl Backend) 
     let fitted = fit(&store, &s, &extremes).await?;
     let document = backend.text("SELECT model FROM models").await?;
     assert_eq!(document, fitted.model.to_json());
-    let sql = "SELECT count(*) FROM models WHERE detector = 'sigma' AND points = 3 AND format = 1";
-    assert_eq!(backend.number(sql).await?, 1);
+    let sql = "SELECT count(*) FROM models WHERE detector = 'sigma' AND points = 3 AND format =";
+    let format = detector::FORMAT;
+    assert_eq!(backend.number(&format!("{sql} {format}")).await?, 1);
     Ok(())
 }
 
