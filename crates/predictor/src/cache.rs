@@ -1,7 +1,9 @@
-//! The models in memory, and which of them are being loaded: all decisions, no I/O.
+//! What judges in each series, and which series are being loaded: all decisions, no I/O.
 //!
 //! A hit takes one sharded read lock. Everything else goes through one lock over the loads under way, so that for each series
 //! there is at most one, and a change that arrives while one is under way makes it read again: what it read may be from before.
+//!
+//! What is newer is decided by the revision of the series alone: a promotion may go back in versions.
 
 use std::{
     collections::HashMap,
@@ -9,11 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{ModelEvent, Revision, SeriesId, Version};
-use detector::Model;
+use contract::{ModelEvent, Revision, SeriesId};
 use quick_cache::sync::Cache;
 use store::{Serving, StoreError};
 use tokio::sync::watch;
+
+use crate::held::{Capacity, Held, Weigh};
 
 /// For how long the store's word that a series has no model is taken, unless a change comes in.
 const ABSENT_FOR: Duration = Duration::from_secs(1);
@@ -24,21 +27,24 @@ const MAX_ABSENT: usize = 10_000;
 /// How many series requests may wait for at once: about a tenth of a second of work for the store.
 const MAX_LOADS: usize = 1_024;
 
-/// A model in memory.
-#[derive(Debug)]
-pub(crate) struct Held {
-    /// The series it judges.
-    pub(crate) series: SeriesId,
-    /// The revision of the series at which it judged.
-    pub(crate) revision: Revision,
-    /// Its version.
-    pub(crate) version: Version,
-    /// The model.
-    pub(crate) model: Model,
+/// What the store said of a series.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// Its model and all, or that there is none.
+    pub(crate) held: Option<Arc<Held>>,
+    /// The revision at which callers can know the series to be, and this still be right.
+    pub(crate) good_for: Revision,
 }
 
-/// What the store said of a series: its model, or that there is none.
-pub(crate) type Loaded = Result<Option<Arc<Held>>, LoadError>;
+/// An [`Answer`], if there was one.
+pub(crate) type Loaded = Result<Answer, LoadError>;
+
+/// That a series has no model.
+#[derive(Clone, Copy)]
+struct Absent {
+    since: Instant,
+    good_for: Revision,
+}
 
 /// Why there is no model to judge with, though there may be one in the store.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -60,17 +66,17 @@ pub(crate) enum LoadError {
 /// What a request that found nothing gets.
 pub(crate) enum Joined {
     /// It is there by now.
-    Ready(Option<Arc<Held>>),
+    Ready(Answer),
     /// A load is under way.
     Waiting(Ticket),
     /// There was none: the caller has to run this one.
     Begun(Ticket, Load),
 }
 
-/// The models in memory.
+/// What judges in each series that is in memory.
 pub(crate) struct ModelCache {
-    held: Cache<SeriesId, Arc<Held>>,
-    absent: Cache<SeriesId, Instant>,
+    held: Cache<SeriesId, Arc<Held>, Weigh>,
+    absent: Cache<SeriesId, Absent>,
     loads: Mutex<HashMap<SeriesId, Round>>,
 }
 
@@ -82,24 +88,27 @@ struct Round {
 }
 
 impl ModelCache {
-    /// Holds about `entries` models.
-    pub(crate) fn new(entries: usize) -> Arc<Self> {
+    /// Holds as much as `capacity` says.
+    pub(crate) fn new(capacity: Capacity) -> Arc<Self> {
         Arc::new(Self {
-            held: Cache::new(entries),
+            held: capacity.cache(),
             absent: Cache::new(MAX_ABSENT),
             loads: Mutex::default(),
         })
     }
 
-    /// The model of `series`, if it is held and at least as new as `at_least`.
-    pub(crate) fn get(&self, series: &str, at_least: Option<Version>) -> Option<Arc<Held>> {
+    /// What judges in `series`, if it is held and right for a caller that knows the series to be at `at_least`.
+    pub(crate) fn get(&self, series: &str, at_least: Revision) -> Option<Arc<Held>> {
         let held = self.held.get(series)?;
-        at_least
-            .is_none_or(|version| held.version >= version)
-            .then_some(held)
+        (held.good_for >= at_least).then_some(held)
     }
 
-    /// How many models are held.
+    /// The revision of `series` that is held.
+    pub(crate) fn revision(&self, series: &SeriesId) -> Option<Revision> {
+        self.held.peek(series).map(|held| held.revision)
+    }
+
+    /// How many series are held.
     pub(crate) fn len(&self) -> usize {
         self.held.len()
     }
@@ -111,23 +120,25 @@ impl ModelCache {
     pub(crate) fn join(
         self: &Arc<Self>,
         series: &SeriesId,
-        at_least: Option<Version>,
+        at_least: Revision,
     ) -> Result<Joined, LoadError> {
         let mut loads = self.loads();
         if let Some(held) = self.get(series.as_str(), at_least) {
-            return Ok(Joined::Ready(Some(held)));
+            let good_for = held.good_for;
+            let held = Some(held);
+            return Ok(Joined::Ready(Answer { held, good_for }));
         }
         if let Some(round) = loads.get(series) {
             return Ok(Joined::Waiting(round.ticket()));
         }
-        // A version that the caller knows of is newer than what is remembered here.
-        if at_least.is_none() && self.is_absent(series) {
-            return Ok(Joined::Ready(None));
+        if let Some(good_for) = self.absent(series, at_least) {
+            let held = None;
+            return Ok(Joined::Ready(Answer { held, good_for }));
         }
         if loads.len() >= MAX_LOADS {
             return Err(LoadError::Busy);
         }
-        let (ticket, load) = self.begin(series, &mut loads);
+        let (ticket, load) = self.begin(series, at_least, &mut loads);
         Ok(Joined::Begun(ticket, load))
     }
 
@@ -140,50 +151,36 @@ impl ModelCache {
             ticket.round += 1;
             return (ticket, None);
         }
-        let (ticket, load) = self.begin(series, &mut loads);
+        let (ticket, load) = self.begin(series, Revision::default(), &mut loads);
         (ticket, Some(load))
     }
 
-    /// Takes note of `event`; says whether the series has to be reloaded. What is held goes on judging until it is.
+    /// Takes note of `event`; says whether the series has to be reloaded. What is held goes on judging until it is, but for what
+    /// was deleted.
     pub(crate) fn is_outdated_by(&self, event: &ModelEvent) -> bool {
-        let loads = self.loads();
         let series = event.series_id();
-        self.absent.remove(series);
-        if loads.contains_key(series) {
-            return true;
+        if let ModelEvent::Deleted { version, .. } = event {
+            let _alone = self.loads();
+            self.held.remove_if(series.as_str(), |held| {
+                is_older(held, event.revision())
+                    && version.is_none_or(|gone| held.judge.version == gone)
+            });
         }
-        let Some(held) = self.held.peek(series) else {
-            return false;
-        };
-        if event
-            .revision()
-            .is_some_and(|revision| held.revision >= revision)
-        {
-            return false;
-        }
-        match *event {
-            ModelEvent::Ready { version, .. } => held.version < version,
-            ModelEvent::Promoted { version, .. } => held.version != version,
-            ModelEvent::Deleted { version, .. } => {
-                if version.is_none_or(|gone| held.version == gone) {
-                    self.held.remove(series);
-                }
-                false
-            }
-        }
+        self.is_older(series, event.revision())
     }
 
-    /// Takes note that `series` is at `revision`; says whether it has to be reloaded.
-    pub(crate) fn is_older_than(&self, series: &SeriesId, revision: Revision) -> bool {
+    /// Whether `series` is held, or being read, as it was before `revision`; `None` is a revision that nobody knows.
+    pub(crate) fn is_older(&self, series: &SeriesId, revision: Option<Revision>) -> bool {
         let loads = self.loads();
         self.absent.remove(series);
         let held = self.held.peek(series);
-        loads.contains_key(series) || held.is_some_and(|held| held.revision < revision)
+        loads.contains_key(series) || held.is_some_and(|held| is_older(&held, revision))
     }
 
     fn begin(
         self: &Arc<Self>,
         series: &SeriesId,
+        at_least: Revision,
         loads: &mut HashMap<SeriesId, Round>,
     ) -> (Ticket, Load) {
         let round = Round {
@@ -196,26 +193,37 @@ impl ModelCache {
         let load = Load {
             cache: Arc::clone(self),
             series: series.clone(),
+            at_least,
             under_way: true,
         };
         (ticket, load)
     }
 
-    fn is_absent(&self, series: &SeriesId) -> bool {
-        self.absent
-            .get(series)
-            .is_some_and(|since| since.elapsed() < ABSENT_FOR)
+    /// Since which revision `series` is known to have no model, if that is later than `at_least` and was said a moment ago.
+    fn absent(&self, series: &SeriesId, at_least: Revision) -> Option<Revision> {
+        let absent = self.absent.get(series)?;
+        let is_right = absent.good_for >= at_least && absent.since.elapsed() < ABSENT_FOR;
+        is_right.then_some(absent.good_for)
     }
 
     fn keep(&self, series: &SeriesId, loaded: &Loaded) {
         match loaded {
-            Ok(Some(held)) => {
+            Ok(Answer {
+                held: Some(held), ..
+            }) => {
                 self.absent.remove(series);
                 self.held.insert(series.clone(), Arc::clone(held));
             }
-            Ok(None) => {
+            Ok(Answer {
+                held: None,
+                good_for,
+            }) => {
                 self.held.remove(series);
-                self.absent.insert(series.clone(), Instant::now());
+                let absent = Absent {
+                    since: Instant::now(),
+                    good_for: *good_for,
+                };
+                self.absent.insert(series.clone(), absent);
             }
             // The store is away: what is held goes on judging.
             Err(_) => {}
@@ -226,6 +234,11 @@ impl ModelCache {
         // Every change under the lock is complete before anything can panic.
         self.loads.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether `held` is from before `revision`; events of older programs do not say, and may have news.
+fn is_older(held: &Held, revision: Option<Revision>) -> bool {
+    revision.is_none_or(|revision| held.revision < revision)
 }
 
 impl Round {
@@ -255,6 +268,8 @@ impl Ticket {
 pub(crate) struct Load {
     cache: Arc<ModelCache>,
     series: SeriesId,
+    /// The revision that was known to whoever began it.
+    at_least: Revision,
     under_way: bool,
 }
 
@@ -266,15 +281,9 @@ impl Load {
 
     /// Keeps what the store said and hands it to those who wait. `true`: a change came in meanwhile, so read again.
     pub(crate) fn land(&mut self, read: Result<Serving, LoadError>) -> bool {
-        let loaded = read.map(|found| {
-            found.model.map(|judge| {
-                Arc::new(Held {
-                    series: self.series.clone(),
-                    revision: found.revision,
-                    version: judge.version,
-                    model: judge.model,
-                })
-            })
+        let loaded = read.map(|serving| Answer {
+            good_for: serving.revision.max(self.at_least),
+            held: Held::of(self.series.clone(), serving, self.at_least).map(Arc::new),
         });
         let mut loads = self.cache.loads();
         self.cache.keep(&self.series, &loaded);
@@ -303,47 +312,56 @@ impl Drop for Load {
 
 #[cfg(test)]
 mod tests {
-    use contract::{DetectorName, FitOptions, Point};
-    use store::VersionedModel;
+    use contract::Version;
 
     use super::*;
+    use crate::held::testing::model;
+
+    /// As good as no bound.
+    const MUCH: Capacity = Capacity {
+        entries: 100,
+        bytes: 100 << 20,
+    };
 
     fn series() -> SeriesId {
         SeriesId::new("sensor_01").unwrap()
     }
 
-    fn version(number: u32) -> Version {
-        Version::new(number).unwrap()
-    }
-
-    /// A series that nothing but fits has changed: version `number` is of the revision of that number.
-    fn model(number: u32) -> Serving {
-        let points = [1.0, 2.0, 3.0].map(|value| Point {
-            timestamp: 0,
-            value,
-        });
-        Serving {
-            revision: Revision(number.into()),
-            model: Some(VersionedModel {
-                version: version(number),
-                model: Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)
-                    .unwrap()
-                    .model,
-            }),
+    /// The series at `revision`, judged by this version.
+    fn serving(revision: u64, version: u32) -> Result<Serving, LoadError> {
+        Ok(Serving {
+            revision: Revision(revision),
+            model: Some(model(version)),
             aliases: Vec::new(),
-        }
+        })
     }
 
-    fn ready(number: u32) -> ModelEvent {
+    /// The series at `revision` without any model.
+    fn nothing(revision: u64) -> Result<Serving, LoadError> {
+        Ok(Serving {
+            revision: Revision(revision),
+            ..Serving::default()
+        })
+    }
+
+    fn ready(version: u32, revision: Option<u64>) -> ModelEvent {
         ModelEvent::Ready {
             series_id: series(),
-            version: version(number),
-            revision: None,
+            version: Version::new(version).unwrap(),
+            revision: revision.map(Revision),
         }
     }
 
-    fn begun(cache: &Arc<ModelCache>, at_least: Option<u32>) -> (Ticket, Load) {
-        match cache.join(&series(), at_least.map(version)).unwrap() {
+    fn deleted(version: Option<u32>, revision: Option<u64>) -> ModelEvent {
+        ModelEvent::Deleted {
+            series_id: series(),
+            version: version.and_then(Version::new),
+            revision: revision.map(Revision),
+        }
+    }
+
+    fn begun(cache: &Arc<ModelCache>, at_least: u64) -> (Ticket, Load) {
+        match cache.join(&series(), Revision(at_least)).unwrap() {
             Joined::Begun(ticket, load) => (ticket, load),
             Joined::Ready(_) => panic!("is ready"),
             Joined::Waiting(_) => panic!("is being loaded"),
@@ -351,63 +369,75 @@ mod tests {
     }
 
     fn waiting(cache: &Arc<ModelCache>) -> Ticket {
-        match cache.join(&series(), None).unwrap() {
+        match cache.join(&series(), Revision(0)).unwrap() {
             Joined::Waiting(ticket) => ticket,
             _ => panic!("nothing is being loaded"),
         }
     }
 
-    fn holding(number: u32) -> Arc<ModelCache> {
-        let cache = ModelCache::new(100);
-        assert!(!begun(&cache, None).1.land(Ok(model(number))));
+    /// Holds version 1 at revision `revision`.
+    fn holding(revision: u64) -> Arc<ModelCache> {
+        let cache = ModelCache::new(MUCH);
+        assert!(!begun(&cache, 0).1.land(serving(revision, 1)));
         cache
     }
 
-    fn held(cache: &ModelCache) -> Option<u32> {
-        cache.get("sensor_01", None).map(|h| h.version.number())
+    fn held(cache: &ModelCache) -> Option<u64> {
+        cache
+            .get("sensor_01", Revision(0))
+            .map(|held| held.revision.0)
     }
 
-    async fn number(ticket: Ticket) -> u32 {
-        let held = ticket.loaded().await.unwrap().unwrap();
-        held.version.number()
+    fn is_good_for(cache: &ModelCache, revision: u64) -> bool {
+        cache.get("sensor_01", Revision(revision)).is_some()
+    }
+
+    fn is_known_to_be_absent(cache: &Arc<ModelCache>, at_least: u64) -> bool {
+        let joined = cache.join(&series(), Revision(at_least)).unwrap();
+        matches!(joined, Joined::Ready(Answer { held: None, .. }))
+    }
+
+    async fn loaded(ticket: Ticket) -> u64 {
+        let answer = ticket.loaded().await.unwrap();
+        answer.held.unwrap().revision.0
     }
 
     #[tokio::test]
     async fn all_who_ask_while_a_model_is_loaded_get_that_load() {
-        let cache = ModelCache::new(100);
-        let (first, mut load) = begun(&cache, None);
+        let cache = ModelCache::new(MUCH);
+        let (first, mut load) = begun(&cache, 0);
         let others: Vec<Ticket> = (0..100).map(|_| waiting(&cache)).collect();
-        assert!(!load.land(Ok(model(1))));
+        assert!(!load.land(serving(1, 1)));
         for ticket in others.into_iter().chain([first]) {
-            assert_eq!(number(ticket).await, 1);
+            assert_eq!(loaded(ticket).await, 1);
         }
         // One that missed just before the load landed finds it here.
         assert!(matches!(
-            cache.join(&series(), None).unwrap(),
-            Joined::Ready(Some(_))
+            cache.join(&series(), Revision(0)).unwrap(),
+            Joined::Ready(Answer { held: Some(_), .. })
         ));
     }
 
     #[tokio::test]
     async fn a_load_that_read_before_a_change_does_not_have_the_last_word() {
-        let cache = ModelCache::new(100);
-        let (ticket, mut load) = begun(&cache, None);
-        assert!(cache.is_outdated_by(&ready(2)));
+        let cache = ModelCache::new(MUCH);
+        let (ticket, mut load) = begun(&cache, 0);
+        assert!(cache.is_outdated_by(&ready(2, Some(2))));
         let (after, second) = cache.reload(&series());
         assert!(second.is_none(), "one load at a time");
 
-        assert!(load.land(Ok(model(1))), "has to read again");
-        assert_eq!(number(ticket).await, 1);
-        assert!(!load.land(Ok(model(2))));
-        assert_eq!((held(&cache), number(after).await), (Some(2), 2));
+        assert!(load.land(serving(1, 1)), "has to read again");
+        assert_eq!(loaded(ticket).await, 1);
+        assert!(!load.land(serving(2, 2)));
+        assert_eq!((held(&cache), loaded(after).await), (Some(2), 2));
     }
 
     #[tokio::test]
     async fn whoever_asks_for_a_reload_hears_of_the_reading_that_follows() {
-        let cache = ModelCache::new(100);
-        let (_, mut load) = begun(&cache, None);
+        let cache = ModelCache::new(MUCH);
+        let (_, mut load) = begun(&cache, 0);
         let (after, _) = cache.reload(&series());
-        assert!(load.land(Ok(model(1))));
+        assert!(load.land(serving(1, 1)));
         assert!(!load.land(Err(LoadError::TimedOut)));
         assert!(matches!(after.loaded().await, Err(LoadError::TimedOut)));
         assert_eq!(held(&cache), Some(1));
@@ -415,13 +445,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_load_that_is_given_up_leaves_nobody_waiting() {
-        let cache = ModelCache::new(100);
-        let (first, load) = begun(&cache, None);
+        let cache = ModelCache::new(MUCH);
+        let (first, load) = begun(&cache, 0);
         let other = waiting(&cache);
         drop(load);
         assert!(matches!(first.loaded().await, Err(LoadError::GivenUp)));
         assert!(matches!(other.loaded().await, Err(LoadError::GivenUp)));
-        let _begins_anew = begun(&cache, None);
+        let _begins_anew = begun(&cache, 0);
     }
 
     #[test]
@@ -429,21 +459,30 @@ mod tests {
         let cache = holding(1);
         let (_, load) = cache.reload(&series());
         let mut load = load.unwrap();
-        assert!(!load.land(Ok(model(1))));
+        assert!(!load.land(serving(1, 1)));
         let (_, _next) = cache.reload(&series());
         drop(load);
         assert!(cache.loads().contains_key(&series()));
     }
 
     #[test]
-    fn an_older_model_is_not_good_enough_for_who_knows_a_newer_one() {
-        let cache = holding(1);
-        assert!(cache.get("sensor_01", Some(version(1))).is_some());
-        assert!(cache.get("sensor_01", Some(version(2))).is_none());
-        let (_, mut load) = begun(&cache, Some(2));
-        assert_eq!(held(&cache), Some(1), "others are still served");
-        load.land(Ok(model(2)));
-        assert!(cache.get("sensor_01", Some(version(2))).is_some());
+    fn an_older_revision_is_not_good_enough_for_who_knows_a_newer_one() {
+        let cache = holding(3);
+        assert!(is_good_for(&cache, 3) && !is_good_for(&cache, 4));
+        let (_, mut load) = begun(&cache, 4);
+        assert_eq!(held(&cache), Some(3), "others are still served");
+        load.land(serving(4, 1));
+        assert!(is_good_for(&cache, 4));
+    }
+
+    #[test]
+    fn where_the_store_knows_less_than_a_caller_it_is_right_and_not_asked_again() {
+        // As when a backup was put back while gateways went on.
+        let cache = holding(3);
+        begun(&cache, 9).1.land(serving(4, 1));
+        assert!(is_good_for(&cache, 9) && !is_good_for(&cache, 10));
+        assert_eq!(held(&cache), Some(4));
+        assert!(cache.is_outdated_by(&ready(2, Some(5))), "by its own count");
     }
 
     #[test]
@@ -457,98 +496,91 @@ mod tests {
     #[test]
     fn what_the_store_no_longer_has_is_dropped() {
         let cache = holding(1);
-        cache
-            .reload(&series())
-            .1
-            .unwrap()
-            .land(Ok(Serving::default()));
+        cache.reload(&series()).1.unwrap().land(nothing(2));
         assert_eq!(held(&cache), None);
     }
 
     #[test]
     fn a_series_without_a_model_is_not_asked_for_again_until_something_changes() {
-        let cache = ModelCache::new(100);
-        begun(&cache, None).1.land(Ok(Serving::default()));
-        assert!(matches!(
-            cache.join(&series(), None).unwrap(),
-            Joined::Ready(None)
-        ));
-        begun(&cache, Some(1)).1.land(Ok(Serving::default()));
-        assert!(!cache.is_outdated_by(&ready(1)));
-        begun(&cache, None).1.land(Ok(model(1)));
-        assert_eq!(held(&cache), Some(1));
+        let cache = ModelCache::new(MUCH);
+        begun(&cache, 0).1.land(nothing(0));
+        assert!(is_known_to_be_absent(&cache, 0));
+        // Whoever was told of a change knows more.
+        begun(&cache, 7).1.land(nothing(6));
+        assert!(is_known_to_be_absent(&cache, 7));
+        assert!(!cache.is_outdated_by(&ready(1, Some(8))));
+        begun(&cache, 0).1.land(serving(8, 1));
+        assert_eq!(held(&cache), Some(8));
     }
 
     #[test]
-    fn only_events_that_change_the_judge_make_it_reload() {
-        let cache = holding(2);
-        assert!(!cache.is_outdated_by(&ready(1)));
-        assert!(!cache.is_outdated_by(&ready(2)));
-        assert!(cache.is_outdated_by(&ready(3)));
-        let promoted = |number| ModelEvent::Promoted {
-            series_id: series(),
-            version: version(number),
-            revision: None,
-        };
-        assert!(cache.is_outdated_by(&promoted(1)));
-        assert!(!cache.is_outdated_by(&promoted(2)));
-        let deleted = |number| ModelEvent::Deleted {
-            series_id: series(),
-            version: Some(version(number)),
-            revision: None,
-        };
-        assert!(!cache.is_outdated_by(&deleted(1)));
-        assert_eq!(held(&cache), Some(2));
-        assert!(!cache.is_outdated_by(&deleted(2)));
-        assert_eq!(held(&cache), None);
-    }
-
-    #[test]
-    fn a_model_is_outdated_by_a_later_revision_only() {
-        let cache = holding(2);
-        assert!(!cache.is_older_than(&series(), Revision(1)));
-        assert!(!cache.is_older_than(&series(), Revision(2)));
-        assert!(cache.is_older_than(&series(), Revision(3)));
+    fn only_what_is_newer_than_what_is_held_makes_it_reload() {
+        let cache = holding(5);
+        assert!(!cache.is_outdated_by(&ready(9, Some(4))));
+        assert!(!cache.is_outdated_by(&ready(9, Some(5))));
+        assert!(cache.is_outdated_by(&ready(1, Some(6))));
         let promoted = |revision| ModelEvent::Promoted {
             series_id: series(),
-            version: version(1),
-            revision: Some(Revision(revision)),
+            version: Version::new(1).unwrap(),
+            revision,
         };
-        assert!(!cache.is_outdated_by(&promoted(2)), "it came late");
-        assert!(cache.is_outdated_by(&promoted(3)));
-        let nobody = SeriesId::new("nobody").unwrap();
-        assert!(!cache.is_older_than(&nobody, Revision(3)));
+        assert!(!cache.is_outdated_by(&promoted(Some(Revision(5)))));
+        assert!(cache.is_outdated_by(&promoted(Some(Revision(6)))));
+        // Older programs do not say.
+        assert!(cache.is_outdated_by(&promoted(None)) && cache.is_outdated_by(&ready(1, None)));
+        assert!(!cache.is_older(&series(), Some(Revision(5))));
+        assert!(cache.is_older(&series(), Some(Revision(6))));
+        assert_eq!(held(&cache), Some(5));
+    }
+
+    #[test]
+    fn what_was_deleted_judges_no_longer_even_before_the_reload() {
+        for (event, gone, reload) in [
+            (deleted(Some(1), Some(6)), true, false),
+            (deleted(None, Some(6)), true, false),
+            (deleted(Some(1), None), true, false),
+            // Of something that had been there before.
+            (deleted(Some(1), Some(5)), false, false),
+            (deleted(None, Some(4)), false, false),
+            (deleted(Some(2), Some(6)), false, true),
+        ] {
+            let cache = holding(5);
+            assert_eq!(cache.is_outdated_by(&event), reload, "{event:?}");
+            assert_eq!(held(&cache).is_none(), gone, "{event:?}");
+        }
     }
 
     #[test]
     fn too_many_series_at_once_are_refused() {
-        let cache = ModelCache::new(100);
+        let cache = ModelCache::new(MUCH);
         let ids: Vec<SeriesId> = (0..=MAX_LOADS)
             .map(|i| SeriesId::new(&format!("s{i}")).unwrap())
             .collect();
+        let join = |id| cache.join(id, Revision(0));
         let mut loads = Vec::new();
         for id in &ids[..MAX_LOADS] {
-            loads.push(cache.join(id, None).unwrap());
+            loads.push(join(id).unwrap());
         }
-        assert!(matches!(
-            cache.join(&ids[MAX_LOADS], None),
-            Err(LoadError::Busy)
-        ));
-        assert!(cache.join(&ids[0], None).is_ok(), "joins the load there is");
+        assert!(matches!(join(&ids[MAX_LOADS]), Err(LoadError::Busy)));
+        assert!(join(&ids[0]).is_ok(), "joins the load there is");
         loads.pop();
-        assert!(cache.join(&ids[MAX_LOADS], None).is_ok());
+        assert!(join(&ids[MAX_LOADS]).is_ok());
     }
 
     #[test]
     fn no_more_is_held_than_was_asked_for() {
-        let cache = ModelCache::new(64);
-        for i in 0..10_000 {
-            let id = SeriesId::new(&format!("s{i}")).unwrap();
-            let Joined::Begun(_, mut load) = cache.join(&id, None).unwrap() else {
-                panic!("{id} was never seen")
-            };
-            load.land(Ok(model(1)));
+        let one = Held::of(series(), serving(1, 1).unwrap(), Revision(0)).unwrap();
+        let bytes = crate::held::Weight::bytes(&Arc::new(one)) as u64;
+        for (entries, bytes) in [(64, 1 << 30), (100_000, 64 * bytes)] {
+            let cache = ModelCache::new(Capacity { entries, bytes });
+            for i in 0..10_000 {
+                let id = SeriesId::new(&format!("s{i}")).unwrap();
+                let Joined::Begun(_, mut load) = cache.join(&id, Revision(0)).unwrap() else {
+                    panic!("{id} was never seen")
+                };
+                load.land(serving(1, 1));
+            }
+            assert!((32..=64).contains(&cache.len()), "{}", cache.len());
         }
-        assert!((1..=64).contains(&cache.len()), "{}", cache.len());
     }
 }

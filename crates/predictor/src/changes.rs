@@ -1,4 +1,4 @@
-//! Learns which models changed: from events within about 100 ms, and from the store every 5 s, for what events missed.
+//! Learns which series changed: from events within about 100 ms, and from the store every few seconds, for what events missed.
 //!
 //! A held model that changed is reloaded here, in the background, while the old one goes on judging.
 
@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::models::Models;
 
-/// How often the store is asked what changed.
-const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// How often the store is asked what changed: no change may take more than five seconds.
+const CHECK_EVERY: Duration = Duration::from_secs(4);
 
 /// How long that may take.
 const CHECK_WITHIN: Duration = Duration::from_secs(2);
 
-/// How far the store is asked back beyond the last answer: a version is dated before it can be seen.
+/// How far the store is asked back beyond the last answer: a change is dated before it can be seen.
 const OVERLAP: Duration = Duration::from_secs(10);
 
 /// How many events are taken at once.
@@ -87,7 +87,7 @@ impl Changes {
     async fn apply(&mut self, batch: &[Message<ModelEvent>]) {
         let events = batch.iter().filter_map(|m| m.event.as_ref().ok());
         let outdated = events.filter(|event| self.models.is_outdated_by(event));
-        let outdated = outdated.map(|event| event.series_id().clone()).collect();
+        let outdated: Vec<SeriesId> = outdated.map(|event| event.series_id().clone()).collect();
         self.reload(outdated).await;
     }
 
@@ -104,17 +104,17 @@ impl Changes {
             Err(_) => return tracing::warn!("store does not tell what changed in time"),
         };
         self.checked = now;
-        let outdated = changed
-            .into_iter()
-            .filter(|(series, revision)| self.models.is_older_than(series, *revision));
-        let outdated = outdated.map(|(series, _)| series).collect();
+        let changed = changed.into_iter();
+        let outdated = changed.filter(|(series, revision)| self.models.is_older(series, *revision));
+        let outdated: Vec<SeriesId> = outdated.map(|(series, _)| series).collect();
         self.reload(outdated).await;
     }
 
     /// Reloads what is `outdated` and what could not be reloaded before.
-    async fn reload(&mut self, mut outdated: HashSet<SeriesId>) {
-        outdated.extend(self.behind.drain());
-        let failed = self.models.reload(outdated.into_iter().collect()).await;
+    async fn reload(&mut self, outdated: Vec<SeriesId>) {
+        let mut all = std::mem::take(&mut self.behind);
+        all.extend(outdated);
+        let failed = self.models.reload(all.into_iter().collect()).await;
         self.behind.extend(failed);
     }
 }

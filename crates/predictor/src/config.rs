@@ -3,6 +3,7 @@
 use std::{net::IpAddr, num::NonZeroUsize};
 
 use bus::KafkaConfig;
+use contract::DetectorName;
 use service::{http::ServerConfig, telemetry::TelemetryConfig};
 use stats::RedisConfig;
 use store::PostgresConfig;
@@ -41,23 +42,70 @@ pub struct Config {
 }
 
 /// The predictor's own settings.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct Settings {
-    /// Models held in memory at once, about 300 bytes each; the least used ones make room.
-    #[arg(long, env = "MODEL_CACHE_ENTRIES", default_value_t = DEFAULT_MODEL_CACHE_ENTRIES)]
-    pub model_cache_entries: NonZeroUsize,
+    /// How much it holds in memory.
+    #[command(flatten)]
+    pub cache: CacheSettings,
+    /// What detections do where they do not say.
+    #[command(flatten)]
+    pub detect: DetectSettings,
 }
 
-impl Default for Settings {
+/// How much is held in memory.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct CacheSettings {
+    /// Models held in memory at once; the least used ones make room.
+    #[arg(long, env = "MODEL_CACHE_ENTRIES", default_value_t = DEFAULT_MODEL_CACHE_ENTRIES)]
+    pub model_cache_entries: NonZeroUsize,
+    /// Bytes that they take together: about 600 each, those of the detector auto up to 100,000. An eighth is for versions that
+    /// are asked for by name.
+    #[arg(
+        long,
+        env = "MODEL_CACHE_BYTES",
+        default_value_t = DEFAULT_MODEL_CACHE_BYTES,
+        value_parser = clap::value_parser!(u64).range(MIN_MODEL_CACHE_BYTES..)
+    )]
+    pub model_cache_bytes: u64,
+}
+
+/// What batches and detections may be.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct DetectSettings {
+    /// What is fitted where a request names no detector: auto, sigma, robust, seasonal or ewma.
+    #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = DetectorName::Auto)]
+    pub default_detector: DetectorName,
+    /// Largest body of a batch or a detection, in bytes.
+    #[arg(long, env = "MAX_BODY_BYTES", default_value_t = DEFAULT_MAX_BODY_BYTES)]
+    pub max_body_bytes: usize,
+}
+
+impl Default for CacheSettings {
     fn default() -> Self {
         Self {
             model_cache_entries: DEFAULT_MODEL_CACHE_ENTRIES,
+            model_cache_bytes: DEFAULT_MODEL_CACHE_BYTES,
+        }
+    }
+}
+
+impl Default for DetectSettings {
+    fn default() -> Self {
+        Self {
+            default_detector: DetectorName::Auto,
+            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
         }
     }
 }
 
 const DEFAULT_MODEL_CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(1_000_000).expect("not zero");
+const DEFAULT_MODEL_CACHE_BYTES: u64 = 256 << 20;
+/// With less there would be models that find no room at all.
+const MIN_MODEL_CACHE_BYTES: u64 = 4 << 20;
+const DEFAULT_MAX_BODY_BYTES: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -70,10 +118,15 @@ mod tests {
         Config::command().debug_assert();
         let config = Config::try_parse_from(["predictor"]).unwrap();
         assert_eq!(config.app_port, 9000);
-        assert_eq!(
-            config.settings.model_cache_entries,
-            Settings::default().model_cache_entries
-        );
-        assert!(Config::try_parse_from(["predictor", "--model-cache-entries", "0"]).is_err());
+        assert_eq!(config.settings.cache.model_cache_bytes, 268_435_456);
+        assert_eq!(config.settings.detect.max_body_bytes, 67_108_864);
+        for wrong in [
+            ["predictor", "--model-cache-entries", "0"],
+            ["predictor", "--model-cache-bytes", "4194303"],
+            ["predictor", "--default-detector", "Auto"],
+        ] {
+            let refused = Config::try_parse_from(wrong).unwrap_err();
+            assert_eq!(refused.exit_code(), 2, "{wrong:?}");
+        }
     }
 }

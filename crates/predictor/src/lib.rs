@@ -1,27 +1,37 @@
-//! Judges points from models in memory.
+//! Judges points from models in memory, and series that are not kept.
 //!
 //! `/predict` waits for the store only where the series is not held, and for nothing else at all: with Kafka, Redis and
 //! Postgres away it goes on for the series that it holds. It changes no model. Metrics are counted per thread and reported in
 //! batches; those that cannot be sent are dropped and counted.
 
+mod batch;
 mod cache;
 mod changes;
 mod config;
+mod detect;
 mod health;
+mod held;
+mod lookup;
 mod metrics;
 mod models;
+mod pins;
+mod query;
 mod recorder;
+mod reply;
 mod report;
 mod routes;
+mod work;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use axum::Router;
 use bus::Bus;
-pub use config::{Config, Settings};
+pub use config::{CacheSettings, Config, DetectSettings, Settings};
+use contract::DetectorName;
 use service::{
     admin::Admin,
+    admission::Admission,
     health::Health,
     http::{self, Handler, Listener, ServerConfig},
 };
@@ -31,11 +41,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    changes::Changes, health::Healthcheck, models::Models, recorder::Recorder, report::Reporter,
+    changes::Changes, health::Healthcheck, held::Capacity, models::Models, recorder::Recorder,
+    report::Reporter, work::Cores,
 };
 
 /// How long the last metrics may take to be delivered when the service stops.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+
+/// Bodies of batches and detections in progress at once, in bytes; further ones are refused.
+const MAX_BODIES_BYTES: usize = 256 << 20;
 
 /// What the predictor works on. Cheap to clone.
 #[derive(Clone)]
@@ -74,6 +88,14 @@ struct App {
     models: Models,
     recorder: Arc<Recorder>,
     healthcheck: Healthcheck,
+    /// Batches and detections in progress.
+    admission: Admission,
+    max_body_bytes: usize,
+    default_detector: DetectorName,
+    /// For batches and detections.
+    cores: Cores,
+    /// For predictions with a long context: these do not wait for batches.
+    contexts: Cores,
 }
 
 /// Runs the predictor over Kafka, Postgres and Redis until `shutdown` is cancelled.
@@ -113,11 +135,20 @@ impl Predictor {
     /// A predictor without a port, for a caller in the same process that uses [`Self::router`].
     pub fn embedded(settings: Settings, backends: Backends) -> Self {
         metrics::register();
-        let entries = settings.model_cache_entries.get();
+        let Settings { cache, detect } = settings;
+        let capacity = Capacity {
+            entries: cache.model_cache_entries.get(),
+            bytes: cache.model_cache_bytes,
+        };
         let app = App {
-            models: Models::new(backends.store.clone(), entries),
+            models: Models::new(backends.store.clone(), capacity),
             recorder: Arc::new(Recorder::new()),
             healthcheck: Healthcheck::new(backends.stats.clone()),
+            admission: Admission::new(MAX_BODIES_BYTES, detect.max_body_bytes),
+            max_body_bytes: detect.max_body_bytes,
+            default_detector: detect.default_detector,
+            cores: Cores::new(),
+            contexts: Cores::new(),
         };
         Self {
             listener: None,
@@ -138,7 +169,7 @@ impl Predictor {
         listener.addr()
     }
 
-    /// `/predict/{series_id}` and `/healthcheck`, without [`http::with_context`].
+    /// `/predict/{series_id}`, its batch, `/v1/detect` and `/healthcheck`, without [`http::with_context`].
     pub fn router(&self) -> Router {
         routes::router(Arc::clone(&self.app))
     }

@@ -11,6 +11,9 @@ const DURATION_BOUNDS: [f64; 14] = [
     2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 1e-1, 5e-1, 1.0, 2.5,
 ];
 
+/// Upper bounds in seconds for work over many points: about ten microseconds each.
+const WORK_BOUNDS: [f64; 10] = [1e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 1e-1, 5e-1, 1.0, 5.0, 30.0];
+
 pub(crate) static PREDICTIONS: LazyLock<IntCounter> = LazyLock::new(|| {
     counter(
         "anomaly_predictor_predictions_total",
@@ -53,18 +56,54 @@ pub(crate) static EVENTS_DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
         "Metrics events that could not be sent and were dropped.",
     )
 });
+pub(crate) static DETECTIONS: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_predictor_detections_total",
+        "Series that were fitted and judged in one call.",
+    )
+});
+pub(crate) static DETECTION_POINTS: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_predictor_detection_points_total",
+        "Points that were judged in such calls, also in those whose client left.",
+    )
+});
+pub(crate) static MODEL_BYTES: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "anomaly_predictor_model_bytes",
+        "What models take in memory, in bytes."
+    )
+    .expect("the name is valid and used once")
+});
 pub(crate) static MODELS_HELD: LazyLock<IntGauge> = LazyLock::new(|| {
     register_int_gauge!("anomaly_predictor_models_held", "Models in memory.")
         .expect("the name is valid and used once")
 });
 pub(crate) static REQUEST_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
-    register_histogram!(
+    histogram(
         "anomaly_predictor_request_duration_seconds",
         "From the head of a predict request to its reply, for points that were judged.",
-        DURATION_BOUNDS.to_vec()
+        &DURATION_BOUNDS,
     )
-    .expect("the name is valid and used once")
 });
+pub(crate) static BATCH_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
+    histogram(
+        "anomaly_predictor_batch_duration_seconds",
+        "From the head of a batch to the end of its work, without waiting for the client.",
+        &WORK_BOUNDS,
+    )
+});
+pub(crate) static DETECTION_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
+    histogram(
+        "anomaly_predictor_detection_duration_seconds",
+        "From the body of a detection to the end of its work, without waiting for the client.",
+        &WORK_BOUNDS,
+    )
+});
+
+fn histogram(name: &str, help: &str, bounds: &[f64]) -> Histogram {
+    register_histogram!(name, help, bounds.to_vec()).expect("the name is valid and used once")
+}
 
 fn counter(name: &str, help: &str) -> IntCounter {
     register_int_counter!(name, help).expect("the name is valid and used once")
@@ -80,10 +119,16 @@ pub(crate) fn register() {
         &MODEL_LOADS,
         &MODEL_LOAD_ERRORS,
         &EVENTS_DROPPED,
+        &DETECTIONS,
+        &DETECTION_POINTS,
     ];
     for counter in counters {
         LazyLock::force(counter);
     }
-    LazyLock::force(&MODELS_HELD);
-    LazyLock::force(&REQUEST_DURATION);
+    for gauge in [&MODELS_HELD, &MODEL_BYTES] {
+        LazyLock::force(gauge);
+    }
+    for histogram in [&REQUEST_DURATION, &BATCH_DURATION, &DETECTION_DURATION] {
+        LazyLock::force(histogram);
+    }
 }

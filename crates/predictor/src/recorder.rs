@@ -18,19 +18,21 @@ use contract::{LatencyHistogram, SeriesId};
 use prometheus::local::LocalHistogram;
 use quick_cache::DefaultHashBuilder;
 
-use crate::{cache::Held, metrics};
+use crate::{held::Judge, metrics};
 
 /// Series a shard tells apart between two looks: more than a core can judge points in that time.
 const MAX_SERIES: usize = 16_384;
 
-/// One point that was judged.
+/// Points of one request that were judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judged {
-    /// The verdict.
-    pub(crate) anomaly: bool,
+    /// How many.
+    pub(crate) points: u64,
+    /// Those that are anomalies.
+    pub(crate) anomalies: u64,
     /// Whether the model was in memory.
     pub(crate) hit: bool,
-    /// From the head of the request to its reply.
+    /// From the head of the request to its reply, without what the client took to read that.
     pub(crate) took: Duration,
 }
 
@@ -85,10 +87,23 @@ impl Recorder {
         }
     }
 
-    /// Counts one judged point of the series of `held`.
-    pub(crate) fn record(&self, held: &Held, judged: Judged) {
-        let shard = &self.shards[thread_number() % self.shards.len()];
-        lock(&shard.0).record(held, judged);
+    /// Counts a prediction, of a point that `judge` judged.
+    pub(crate) fn record(&self, judge: &Judge, judged: Judged) {
+        let mut tally = self.tally();
+        tally.record(judge, judged, nanos(judged.took));
+        tally.durations.observe(judged.took.as_secs_f64());
+    }
+
+    /// Counts a batch. Each of its points is an inference that took its share of the time.
+    pub(crate) fn record_batch(&self, judge: &Judge, judged: Judged) {
+        if let Some(nanos) = nanos(judged.took).checked_div(judged.points) {
+            self.tally().record(judge, judged, nanos);
+        }
+        metrics::BATCH_DURATION.observe(judged.took.as_secs_f64());
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        lock(&self.shards[thread_number() % self.shards.len()].0)
     }
 
     /// Takes what was counted since the last call.
@@ -112,6 +127,10 @@ fn thread_number() -> usize {
     NUMBER.get()
 }
 
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     // A tally that misses part of one request is still worth more than none.
     tally.lock().unwrap_or_else(PoisonError::into_inner)
@@ -130,18 +149,18 @@ impl Tally {
         }
     }
 
-    fn record(&mut self, held: &Held, judged: Judged) {
-        let nanos = u64::try_from(judged.took.as_nanos()).unwrap_or(u64::MAX);
-        self.count += 1;
-        self.anomalies += u64::from(judged.anomaly);
-        self.hits += u64::from(judged.hit);
-        self.nanos = self.nanos.saturating_add(nanos);
-        self.buckets[usize::from(LatencyHistogram::bucket_of(nanos))] += 1;
-        self.durations.observe(judged.took.as_secs_f64());
-        if let Some(used) = self.usage.get_mut(&held.series) {
-            *used += 1;
+    /// Counts points that took `nanos` each.
+    fn record(&mut self, judge: &Judge, judged: Judged, nanos: u64) {
+        let points = judged.points;
+        self.count += points;
+        self.anomalies += judged.anomalies;
+        self.hits += if judged.hit { points } else { 0 };
+        self.nanos = self.nanos.saturating_add(nanos.saturating_mul(points));
+        self.buckets[usize::from(LatencyHistogram::bucket_of(nanos))] += points;
+        if let Some(used) = self.usage.get_mut(&judge.series) {
+            *used += points;
         } else if self.usage.len() < MAX_SERIES {
-            self.usage.insert(held.series.clone(), 1);
+            self.usage.insert(judge.series.clone(), points);
         }
     }
 
@@ -166,29 +185,18 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use contract::{DetectorName, FitOptions, Point, Revision, Version};
-    use detector::Model;
+    use crate::held::testing::model;
 
     use super::*;
 
-    fn held(series: &str) -> Held {
-        let points = [1.0, 2.0, 3.0].map(|value| Point {
-            timestamp: 0,
-            value,
-        });
-        Held {
-            revision: Revision(1),
-            series: SeriesId::new(series).unwrap(),
-            version: Version::new(1).unwrap(),
-            model: Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)
-                .unwrap()
-                .model,
-        }
+    fn judge(series: &str) -> Judge {
+        Judge::new(SeriesId::new(series).unwrap(), model(1))
     }
 
     fn judged(nanos: u64) -> Judged {
         Judged {
-            anomaly: false,
+            points: 1,
+            anomalies: 0,
             hit: true,
             took: Duration::from_nanos(nanos),
         }
@@ -201,13 +209,13 @@ mod tests {
             for thread in 0..8 {
                 let recorder = &recorder;
                 scope.spawn(move || {
-                    let held = held(&format!("s{}", thread % 4));
+                    let judge = judge(&format!("s{}", thread % 4));
                     for i in 0..1_000 {
-                        let anomaly = i % 10 == 0;
+                        let anomalies = u64::from(i % 10 == 0);
                         recorder.record(
-                            &held,
+                            &judge,
                             Judged {
-                                anomaly,
+                                anomalies,
                                 ..judged(50)
                             },
                         );
@@ -237,12 +245,36 @@ mod tests {
     fn series_beyond_what_a_shard_tells_apart_still_count() {
         let recorder = Recorder::new();
         for i in 0..MAX_SERIES + 10 {
-            recorder.record(&held(&format!("s{i}")), judged(1_000));
+            recorder.record(&judge(&format!("s{i}")), judged(1_000));
         }
-        recorder.record(&held("s0"), judged(1_000));
+        recorder.record(&judge("s0"), judged(1_000));
         let total = recorder.take();
         assert_eq!(total.count, MAX_SERIES as u64 + 11);
         assert_eq!(total.usage.len(), MAX_SERIES);
         assert_eq!(total.usage.values().sum::<u64>(), MAX_SERIES as u64 + 1);
+    }
+    #[test]
+    fn a_batch_counts_as_many_inferences_as_it_has_points() {
+        let recorder = Recorder::new();
+        let batch = Judged {
+            points: 1_000,
+            anomalies: 7,
+            ..judged(2_000_000)
+        };
+        recorder.record_batch(&judge("s"), batch);
+        let nobody_stayed = Judged {
+            points: 0,
+            ..judged(5)
+        };
+        recorder.record_batch(&judge("s"), nobody_stayed);
+        let total = recorder.take();
+        assert_eq!(
+            (total.count, total.anomalies, total.hits),
+            (1_000, 7, 1_000)
+        );
+        assert_eq!(total.nanos, 2_000_000);
+        let buckets: Vec<_> = total.histogram.buckets().collect();
+        assert_eq!(buckets, [(LatencyHistogram::bucket_of(2_000), 1_000)]);
+        assert_eq!(total.usage["s"], 1_000);
     }
 }

@@ -1,42 +1,51 @@
 //! The predictor's HTTP interface: called by the gateway, over a socket or in process.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use contract::{BadJson, PredictReply, PredictRequest, SeriesId, VerdictReply, Version};
-use service::http::{
-    Fallible, Handler, ProblemReply, decode_series, decode_series_text, method_not_allowed,
-    not_found, read_body,
+use bytes::Bytes;
+use contract::{BadJson, BatchRequest, Parsed, PredictRequest};
+use detector::Verdict;
+use service::{
+    admission::Admitted,
+    http::{
+        Fallible, Handler, ProblemReply, decode_series_text, method_not_allowed, not_found,
+        read_body,
+    },
 };
 
 use crate::{
     App,
-    cache::{Held, LoadError},
+    batch::Batch,
+    detect::{self, Form},
+    lookup::{Found, find, min_revision},
+    query::{self, Asked},
     recorder::Judged,
+    reply, work,
 };
 
-/// The largest body that is read, in bytes. A point takes about 50.
-const MAX_BODY: usize = 64 * 1024;
+/// The largest body of a prediction, in bytes. A point takes about 50, and there is room for a context of 2,048.
+const MAX_PREDICT_BODY: usize = 256 * 1024;
 
-/// The newest version of the series that the caller knows of: `v2`.
-const MIN_MODEL_VERSION: HeaderName = HeaderName::from_static("x-min-model-version");
+/// A longer context is read on another thread: it takes longer than this one has.
+const MAX_CONTEXT_HERE: usize = 64;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// A longer batch, in bytes, is read on another thread.
+const MAX_BATCH_HERE: usize = 64 * 1024;
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/predict/{series_id}", post(predict))
+        .route("/predict/{series_id}/batch", post(batch))
+        .route("/v1/detect", post(detect))
         .route("/healthcheck", get(healthcheck))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -56,91 +65,113 @@ pub(crate) fn with_shortcut(routes: Router, app: Arc<App>) -> Handler {
 async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Response> {
     let start = Instant::now();
     let (head, body) = request.into_parts();
-    let segment = last_segment(head.uri.path());
-    let series = decode_series_text(segment)?;
-    let body = read_body(body, MAX_BODY).await?;
-    let request = PredictRequest::parse(&body).map_err(|e| invalid_payload(&e))?;
-    let at_least = min_version(&head.headers);
-    let held = app.models.held(&series, at_least);
-    let hit = held.is_some();
-    let held = match held {
-        Some(held) => held,
-        None => load(&app, &decode_series(segment)?, at_least).await?,
-    };
-    let PredictRequest {
-        point,
-        judge,
-        context,
-        ..
-    } = request.body;
-    let verdict = held.model.score(&context, point, &judge);
-    let reply = json(write_reply(
-        held.version,
-        verdict.to_reply(),
-        request.warnings,
-    ));
+    let series = decode_series_text(segment(&head, 1))?;
+    let mut asked = Asked::parse(head.uri.query())?;
+    let body = read_body(body, MAX_PREDICT_BODY).await?;
+    let parsed = PredictRequest::parse(&body).map_err(|e| invalid_payload(&e))?;
+    let Parsed {
+        body: mut request,
+        mut warnings,
+    } = parsed;
+    let wanted = asked.version(request.version.take())?;
+    warnings.append(&mut asked.warnings);
+    let at_least = min_revision(&head.headers);
+    let (found, hit) = find(&app.models, &series, at_least, wanted.as_ref()).await?;
+    let verdict = judge(&app, &found, request).await?;
+    let reply = reply::prediction(found.judge().version, &verdict, &warnings);
     let judged = Judged {
-        anomaly: verdict.anomaly,
+        points: 1,
+        anomalies: u64::from(verdict.anomaly),
         hit,
         took: start.elapsed(),
     };
-    app.recorder.record(&held, judged);
-    Ok(reply)
+    app.recorder.record(found.judge(), judged);
+    Ok(reply::json(reply))
+}
+
+async fn judge(app: &App, found: &Found, request: PredictRequest) -> Fallible<Verdict> {
+    if request.context.len() <= MAX_CONTEXT_HERE {
+        return Ok(score(found, &request));
+    }
+    let found = found.clone();
+    let turn = app.contexts.turn().await?;
+    Ok(turn.run(move || score(&found, &request)).await)
+}
+
+fn score(found: &Found, request: &PredictRequest) -> Verdict {
+    let model = &found.judge().model;
+    model.score(&request.context, request.point, &request.judge)
+}
+
+/// Judges many points.
+async fn batch(State(app): State<Arc<App>>, request: Request) -> Fallible<Response> {
+    let start = Instant::now();
+    let (head, body) = request.into_parts();
+    let series = decode_series_text(segment(&head, 1))?;
+    let mut asked = Asked::parse(head.uri.query())?;
+    let (admitted, body) = admit(&app, body).await?;
+    let parsed = if body.len() <= MAX_BATCH_HERE {
+        BatchRequest::parse(&body)
+    } else {
+        let turn = app.cores.turn().await?;
+        turn.run(move || BatchRequest::parse(&body)).await
+    };
+    let Parsed {
+        body: mut request,
+        mut warnings,
+    } = parsed.map_err(|e| invalid_payload(&e))?;
+    let wanted = asked.version(request.version.take())?;
+    warnings.append(&mut asked.warnings);
+    let at_least = min_revision(&head.headers);
+    let (found, hit) = find(&app.models, &series, at_least, wanted.as_ref()).await?;
+    let batch = Batch {
+        request,
+        warnings,
+        found,
+        hit,
+        start,
+    };
+    let recorder = Arc::clone(&app.recorder);
+    let turn = app.cores.turn().await?;
+    let written = turn.write(move |output| {
+        let _admitted = admitted;
+        batch.write(&recorder, output)
+    });
+    written.await.map(reply::json)
+}
+
+/// Fits and judges a series that is not kept.
+async fn detect(State(app): State<Arc<App>>, request: Request) -> Fallible<Response> {
+    let (head, body) = request.into_parts();
+    query::none(head.uri.query())?;
+    let form = Form::of(&head.headers);
+    let (admitted, body) = admit(&app, body).await?;
+    let default = app.default_detector;
+    let turn = app.cores.turn().await?;
+    let written = turn.write(move |output| {
+        let _admitted = admitted;
+        detect::detect(body, form, default, output)
+    });
+    written.await.map(match form {
+        Form::Json => reply::json,
+        Form::Lines => reply::lines,
+    })
 }
 
 async fn healthcheck(State(app): State<Arc<App>>) -> Response {
     let health = app.healthcheck.report().await;
-    json(serde_json::to_vec(&health).expect("texts and numbers are always JSON"))
+    let mut json = Vec::new();
+    reply::value(&health, &mut json);
+    reply::json(json)
 }
 
-fn last_segment(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or_default()
-}
-
-/// Nothing but a version of the form `v2` counts: the header comes from the gateway, never from a person.
-fn min_version(headers: &HeaderMap) -> Option<Version> {
-    let version = headers.get(MIN_MODEL_VERSION)?;
-    version.to_str().ok()?.parse().ok()
-}
-
-async fn load(app: &App, series: &SeriesId, at_least: Option<Version>) -> Fallible<Arc<Held>> {
-    match app.models.load(series, at_least).await {
-        Ok(Some(held)) => Ok(held),
-        Ok(None) => Err(ProblemReply::new(
-            StatusCode::NOT_FOUND,
-            "model_not_found",
-            "Model not found",
-        )),
-        Err(error) => Err(cannot_load(&error)),
-    }
-}
-
-/// The failed load was logged where it was run, once for all who waited for it.
-fn cannot_load(error: &LoadError) -> ProblemReply {
-    let (status, code, detail, retry_after) = match error {
-        LoadError::Busy => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "overloaded",
-            "Too many models are being loaded",
-            Some(Duration::from_millis(200)),
-        ),
-        LoadError::Store(error) if !error.is_transient() => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Internal error",
-            None,
-        ),
-        LoadError::Store(_) | LoadError::TimedOut | LoadError::GivenUp => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "backend_unavailable",
-            "The model cannot be loaded at the moment",
-            Some(Duration::from_secs(1)),
-        ),
-    };
-    ProblemReply {
-        retry_after,
-        ..ProblemReply::new(status, code, detail)
-    }
+/// Reads a body that may be large, unless too many are in progress.
+async fn admit(app: &App, body: Body) -> Fallible<(Admitted, Bytes)> {
+    let admitted = app.admission.admit(body.size_hint().exact());
+    let mut admitted = admitted.ok_or_else(work::overloaded)?;
+    let body = read_body(body, app.max_body_bytes).await?;
+    admitted.settle(body.len());
+    Ok((admitted, body))
 }
 
 fn invalid_payload(error: &BadJson) -> ProblemReply {
@@ -154,54 +185,9 @@ fn invalid_payload(error: &BadJson) -> ProblemReply {
     }
 }
 
-/// A [`PredictReply`] as JSON.
-fn write_reply(model_version: Version, verdict: VerdictReply, warnings: Vec<String>) -> Vec<u8> {
-    let reply = PredictReply {
-        model_version,
-        verdict,
-        warnings,
-    };
-    serde_json::to_vec(&reply).expect("texts and numbers are always JSON")
-}
-
-fn json(body: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use store::StoreError;
-
-    use super::*;
-
-    #[test]
-    fn only_a_version_is_a_minimum() {
-        let parse = |text: &str| {
-            let value = HeaderValue::from_str(text).unwrap();
-            min_version(&HeaderMap::from_iter([(MIN_MODEL_VERSION, value)]))
-        };
-        assert_eq!(parse("v2"), Version::new(2));
-        for text in ["", "2", "v0", "v2, v3", "é"] {
-            assert_eq!(parse(text), None, "{text:?}");
-        }
-        assert_eq!(min_version(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn what_may_pass_asks_to_try_again_and_what_will_not_does_not() {
-        let refusal = |error| {
-            let reply = cannot_load(&error);
-            (reply.status.as_u16(), reply.retry_after.is_some())
-        };
-        for error in [LoadError::Busy, LoadError::TimedOut, LoadError::GivenUp] {
-            assert_eq!(refusal(error), (503, true));
-        }
-        let for_good = StoreError::Swept {
-            series: SeriesId::new("s").unwrap(),
-            version: Version::new(1).unwrap(),
-        };
-        assert_eq!(refusal(LoadError::Store(Arc::new(for_good))), (500, false));
-    }
+/// The segment `index` of the path, counted from 0, as it came.
+fn segment(head: &Parts, index: usize) -> &str {
+    // A path begins with a slash, so there is an empty text before the first segment.
+    let mut segments = head.uri.path().split('/').skip(1);
+    segments.nth(index).unwrap_or_default()
 }

@@ -109,12 +109,12 @@ mod distributed {
                 Ok(())
             })
             .await?;
-            let version = store_model(&backends.store, "s", &[1.0, 2.0, 3.0]).await?;
+            let (version, revision) = store_model(&backends.store, "s", &[1.0, 2.0, 3.0]).await?;
             let series_id = SeriesId::new("s")?;
             let ready = ModelEvent::Ready {
                 series_id,
                 version,
-                revision: None,
+                revision: Some(revision),
             };
             backends.bus.publish([ready], None).await?;
         }

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
+use contract::DetectorName;
 use service::{http::ServerConfig, telemetry::TelemetryConfig};
 
 /// The whole platform in one process.
@@ -42,9 +43,9 @@ pub struct Settings {
     /// The gateway's.
     #[command(flatten)]
     pub gateway: gateway::Settings,
-    /// The predictor's.
+    /// What the predictor holds in memory.
     #[command(flatten)]
-    pub predictor: predictor::Settings,
+    pub cache: predictor::CacheSettings,
     /// Bodies of fits in flight at once, in bytes; further ones are refused. A fit takes about twice its body in memory.
     #[arg(
         long,
@@ -52,15 +53,37 @@ pub struct Settings {
         default_value_t = trainer::Settings::default().max_inflight_fit_bytes
     )]
     pub max_inflight_fit_bytes: usize,
+    /// What is fitted where a request names no detector: auto, sigma, robust, seasonal or ewma.
+    #[arg(
+        long,
+        env = "DEFAULT_DETECTOR",
+        default_value_t = predictor::DetectSettings::default().default_detector
+    )]
+    pub default_detector: DetectorName,
 }
 
 impl Settings {
-    /// The trainer's: it shares the largest body with the gateway, and clap takes each argument once.
+    /// The predictor's. It shares the largest body with the others, and clap takes each argument once.
+    pub(crate) fn predictor(&self) -> predictor::Settings {
+        predictor::Settings {
+            cache: self.cache.clone(),
+            detect: predictor::DetectSettings {
+                default_detector: self.default_detector,
+                max_body_bytes: self.max_body_bytes(),
+            },
+        }
+    }
+
+    /// The trainer's, likewise.
     pub(crate) fn trainer(&self) -> trainer::Settings {
         trainer::Settings {
-            max_body_bytes: usize::try_from(self.gateway.max_body_bytes).unwrap_or(usize::MAX),
+            max_body_bytes: self.max_body_bytes(),
             max_inflight_fit_bytes: self.max_inflight_fit_bytes,
         }
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        usize::try_from(self.gateway.max_body_bytes).unwrap_or(usize::MAX)
     }
 }
 
@@ -76,6 +99,7 @@ mod tests {
         let config = Config::try_parse_from(["standalone", "--max-body-bytes", "1000"]).unwrap();
         assert_eq!((config.app_port, config.admin_port), (8080, 9090));
         assert_eq!(config.settings.trainer().max_body_bytes, 1000);
+        assert_eq!(config.settings.predictor().detect.max_body_bytes, 1000);
         assert_eq!(config.settings.gateway.max_body_bytes, 1000);
     }
 }

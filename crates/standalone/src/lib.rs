@@ -85,7 +85,7 @@ impl Standalone {
             },
         );
         let predictor = Predictor::embedded(
-            settings.predictor,
+            settings.predictor(),
             predictor::Backends {
                 bus: bus.clone(),
                 store: store.clone(),

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Context;
 use bus::Subscription;
 use contract::{
-    DetectorName, FitOptions, InferenceBatch, LatencyHistogram, MetricsEvent, Point, SeriesId,
-    Version,
+    DetectorName, FitOptions, InferenceBatch, LatencyHistogram, MetricsEvent, Point, Revision,
+    SeriesId, Source, Version,
 };
 use detector::Model;
 use store::{NewModel, Store};
@@ -15,27 +15,34 @@ use tokio::{
     net::TcpStream,
 };
 
+/// Points with these values, a minute apart.
+pub(crate) fn points(values: &[f64]) -> Vec<Point> {
+    let timestamps = (0..).step_by(60);
+    timestamps
+        .zip(values)
+        .map(|(timestamp, &value)| Point { timestamp, value })
+        .collect()
+}
+
 /// Stores the next version of `series`, ready, and tells nobody.
 pub(crate) async fn store_model(
     store: &Store,
     series: &str,
     values: &[f64],
-) -> anyhow::Result<Version> {
-    let points: Vec<Point> = values
-        .iter()
-        .map(|&value| Point {
-            timestamp: 0,
-            value,
-        })
-        .collect();
+) -> anyhow::Result<(Version, Revision)> {
+    let points = points(values);
+    let fitted = Model::fit(&points, &FitOptions::default(), DetectorName::Auto)?;
+    let new = NewModel {
+        model: &fitted.model,
+        fit_ms: 1.0,
+        first_timestamp: 0,
+        last_timestamp: 0,
+        source: Source::Fit,
+    };
     let series = SeriesId::new(series)?;
-    let model = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model;
-    let new = NewModel::fitted(&model, &points, Duration::ZERO);
     let version = store.insert_pending(&series, &new).await?;
-    store.mark_ready(&series, version).await?;
-    Ok(version)
+    Ok((version, store.mark_ready(&series, version).await?))
 }
-
 /// Asks until `condition` holds; fails with what it said last.
 pub(crate) async fn eventually<T>(
     mut condition: impl AsyncFnMut() -> anyhow::Result<T>,

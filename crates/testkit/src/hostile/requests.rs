@@ -133,8 +133,8 @@ pub(super) fn sizes() -> Vec<Attack> {
             "has more than",
         ),
         (
-            "100 KB to predict",
-            post(predict, &[b' '; 100_000]),
+            "300 KB to predict",
+            post(predict, &[b' '; 300_000]),
             &[413],
             "has more than",
         ),

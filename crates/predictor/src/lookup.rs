@@ -1,0 +1,166 @@
+//! Which model is to judge, and what a client hears where there is none.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use contract::{Revision, SeriesId, VersionRef};
+use service::http::{Fallible, ProblemReply};
+
+use crate::{
+    cache::LoadError,
+    held::{Held, Judge},
+    models::Models,
+};
+
+/// The revision at which the caller knows the series to be: `r12`.
+const MIN_REVISION: HeaderName = HeaderName::from_static("x-min-revision");
+
+/// The model that is to judge.
+#[derive(Clone)]
+pub(crate) enum Found {
+    /// The one that does so anyway.
+    Serving(Arc<Held>),
+    /// One that was asked for by name.
+    Pinned(Arc<Judge>),
+}
+
+impl Found {
+    /// It.
+    pub(crate) fn judge(&self) -> &Judge {
+        match self {
+            Self::Serving(held) => &held.judge,
+            Self::Pinned(judge) => judge,
+        }
+    }
+}
+
+/// The revision that a caller knows of. Nothing but one of the form `r12` counts: it comes from the gateway, never from a person.
+pub(crate) fn min_revision(headers: &HeaderMap) -> Revision {
+    let revision = headers.get(MIN_REVISION).and_then(|r| r.to_str().ok());
+    revision.and_then(|r| r.parse().ok()).unwrap_or_default()
+}
+
+/// The model of `series`, a valid id, that is `wanted`, and whether it was in memory.
+///
+/// # Errors
+/// 404 that names what there is not; 503 when the store does not answer.
+pub(crate) async fn find(
+    models: &Models,
+    series: &str,
+    at_least: Revision,
+    wanted: Option<&VersionRef>,
+) -> Fallible<(Found, bool)> {
+    let (held, hit) = match models.held(series, at_least) {
+        Some(held) => (held, true),
+        None => (load(models, series, at_least).await?, false),
+    };
+    match wanted {
+        None => Ok((Found::Serving(held), hit)),
+        Some(wanted) => find_version(models, held, wanted, hit).await,
+    }
+}
+
+async fn load(models: &Models, series: &str, at_least: Revision) -> Fallible<Arc<Held>> {
+    let series = SeriesId::new(series).map_err(|rule| {
+        let detail = format!("Invalid series id: {rule}");
+        ProblemReply::new(StatusCode::BAD_REQUEST, "invalid_series_id", detail)
+    })?;
+    let loaded = models.load(&series, at_least).await.map_err(cannot_load)?;
+    loaded.ok_or_else(|| {
+        ProblemReply::new(StatusCode::NOT_FOUND, "model_not_found", "Model not found")
+    })
+}
+
+async fn find_version(
+    models: &Models,
+    held: Arc<Held>,
+    wanted: &VersionRef,
+    hit: bool,
+) -> Fallible<(Found, bool)> {
+    let Some(version) = held.resolve(wanted) else {
+        let detail = format!("Alias {wanted} not found");
+        let status = StatusCode::NOT_FOUND;
+        return Err(ProblemReply::new(status, "alias_not_found", detail));
+    };
+    if version == held.judge.version {
+        return Ok((Found::Serving(held), hit));
+    }
+    let (judge, hit) = match models.pinned(&held, version) {
+        Some(judge) => (judge, hit),
+        None => {
+            let judge = models.load_pinned(&held, version).await;
+            (judge.map_err(cannot_load)?, false)
+        }
+    };
+    let judge = judge.ok_or_else(|| {
+        let detail = format!("Model {version} not found");
+        ProblemReply::new(StatusCode::NOT_FOUND, "model_not_found", detail)
+    })?;
+    Ok((Found::Pinned(judge), hit))
+}
+
+/// The failed load was logged where it was run, once for all who waited for it.
+fn cannot_load(error: LoadError) -> ProblemReply {
+    let (status, code, detail, retry_after) = match error {
+        LoadError::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "Too many models are being loaded",
+            Some(Duration::from_millis(200)),
+        ),
+        LoadError::Store(error) if !error.is_transient() => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Internal error",
+            None,
+        ),
+        LoadError::Store(_) | LoadError::TimedOut | LoadError::GivenUp => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "backend_unavailable",
+            "The model cannot be loaded at the moment",
+            Some(Duration::from_secs(1)),
+        ),
+    };
+    ProblemReply {
+        retry_after,
+        ..ProblemReply::new(status, code, detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use contract::Version;
+    use store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn only_a_revision_is_a_minimum() {
+        let parse = |text: &str| {
+            let value = HeaderValue::from_str(text).unwrap();
+            min_revision(&HeaderMap::from_iter([(MIN_REVISION, value)]))
+        };
+        assert_eq!(parse("r2"), Revision(2));
+        for text in ["", "2", "v2", "r", "r2, r3", "é"] {
+            assert_eq!(parse(text), Revision(0), "{text}");
+        }
+        assert_eq!(min_revision(&HeaderMap::new()), Revision(0));
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_worth_trying_again_and_a_corrupt_model_is_not() {
+        let refusal = |error: LoadError| {
+            let problem = cannot_load(error);
+            (problem.status.as_u16(), problem.retry_after.is_some())
+        };
+        for error in [LoadError::Busy, LoadError::TimedOut, LoadError::GivenUp] {
+            assert_eq!(refusal(error), (503, true));
+        }
+        let for_good = StoreError::Swept {
+            series: SeriesId::new("s").unwrap(),
+            version: Version::new(1).unwrap(),
+        };
+        assert_eq!(refusal(LoadError::Store(Arc::new(for_good))), (500, false));
+    }
+}

@@ -1,0 +1,157 @@
+//! What the query of a request target asks for.
+
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
+use contract::VersionRef;
+use percent_encoding::percent_decode_str;
+use service::http::{Fallible, ProblemReply};
+
+/// At most this many unknown parameters are named; the rest is ignored silently.
+const MAX_WARNINGS: usize = 10;
+
+/// The query of a prediction or a batch.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Asked {
+    /// By which model to judge.
+    version: Option<VersionRef>,
+    /// One sentence for each parameter that was ignored.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Asked {
+    /// Reads a query. Unknown parameters are ignored with a warning, as unknown fields are.
+    ///
+    /// # Errors
+    /// 400 for a version that is none, or given twice.
+    pub(crate) fn parse(query: Option<&str>) -> Fallible<Self> {
+        let mut asked = Self::default();
+        for (name, value) in query.into_iter().flat_map(parameters) {
+            if name == "version" {
+                let version = value.parse().map_err(|form| invalid("version", form))?;
+                if asked.version.replace(version).is_some() {
+                    return Err(invalid("version", "it is given more than once"));
+                }
+            } else if asked.warnings.len() < MAX_WARNINGS {
+                let warning = format!("unknown query parameter `{name}` was ignored");
+                asked.warnings.push(warning);
+            }
+        }
+        Ok(asked)
+    }
+
+    /// The version that query and body ask for.
+    ///
+    /// # Errors
+    /// 400 if they differ.
+    pub(crate) fn version(&mut self, body: Option<VersionRef>) -> Fallible<Option<VersionRef>> {
+        match (self.version.take(), body) {
+            (Some(query), Some(body)) if query != body => Err(invalid(
+                "version",
+                format_args!("the query asks for {query}, the body for {body}"),
+            )),
+            (query, body) => Ok(query.or(body)),
+        }
+    }
+}
+
+/// Refuses any parameter: for routes that take none.
+///
+/// # Errors
+/// 400 that names the first one.
+pub(crate) fn none(query: Option<&str>) -> Fallible<()> {
+    match query.into_iter().flat_map(parameters).next() {
+        None => Ok(()),
+        Some((name, _)) => Err(refused(format!("Unknown query parameter: {name}"))),
+    }
+}
+
+/// Names and values, decoded.
+fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
+        (decoded(name), decoded(value))
+    })
+}
+
+fn invalid(name: &str, rule: impl std::fmt::Display) -> ProblemReply {
+    refused(format!("Invalid {name}: {rule}"))
+}
+
+fn refused(detail: String) -> ProblemReply {
+    ProblemReply::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Option<VersionRef> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_version_may_come_in_the_query_or_in_the_body_or_in_both_alike() {
+        for (query, body, wanted) in [
+            (None, None, None),
+            (Some(""), None, None),
+            (Some("version=v3"), None, version("v3")),
+            (Some("&%76ersion=c%61nary&"), None, version("canary")),
+            (None, version("v1"), version("v1")),
+            (Some("version=v1"), version("v1"), version("v1")),
+        ] {
+            let mut asked = Asked::parse(query).unwrap();
+            assert_eq!(asked.warnings.len(), 0);
+            assert_eq!(asked.version(body).unwrap(), wanted, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        for (query, fault) in [
+            (
+                "version=v0",
+                "Invalid version: it is neither a version of the form v1",
+            ),
+            ("version=", "Invalid version: it is neither"),
+            ("version=%FF", "Invalid version: it is neither"),
+            (
+                "version=v1&version=v1",
+                "Invalid version: it is given more than once",
+            ),
+        ] {
+            let problem = Asked::parse(Some(query)).unwrap_err();
+            assert_eq!(
+                (problem.status.as_u16(), problem.code),
+                (400, "invalid_parameter")
+            );
+            assert!(problem.detail.starts_with(fault), "{}", problem.detail);
+        }
+        let mut asked = Asked::parse(Some("version=v1")).unwrap();
+        assert_eq!(
+            asked.version(version("canary")).unwrap_err().detail,
+            "Invalid version: the query asks for v1, the body for canary"
+        );
+    }
+
+    #[test]
+    fn unknown_parameters_are_named_or_refused() {
+        let asked = Asked::parse(Some("x=1&a%20b")).unwrap();
+        assert_eq!(
+            asked.warnings,
+            [
+                "unknown query parameter `x` was ignored",
+                "unknown query parameter `a b` was ignored"
+            ]
+        );
+        let many = "x&".repeat(1_000);
+        assert_eq!(Asked::parse(Some(&many)).unwrap().warnings.len(), 10);
+        assert!(none(None).is_ok() && none(Some("")).is_ok());
+        assert_eq!(
+            none(Some("y=1")).unwrap_err().detail,
+            "Unknown query parameter: y"
+        );
+    }
+}

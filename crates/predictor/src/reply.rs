@@ -1,0 +1,141 @@
+//! Replies as JSON, written piece by piece: what serde would write, without a `String` for each sentence.
+
+use std::io::Write as _;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, header::CONTENT_TYPE},
+    response::Response,
+};
+use contract::{Point, Version};
+use detector::Verdict;
+use serde::Serialize;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What a reply to a prediction takes, about, in bytes.
+const PREDICTION_BYTES: usize = 512;
+
+/// A reply with `body`.
+pub(crate) fn json(body: impl Into<Body>) -> Response {
+    with_type(JSON, body.into())
+}
+
+/// A reply with `body`, a line for each value.
+pub(crate) fn lines(body: Body) -> Response {
+    with_type(HeaderValue::from_static("application/x-ndjson"), body)
+}
+
+fn with_type(content_type: HeaderValue, body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// A [`contract::PredictReply`].
+pub(crate) fn prediction(version: Version, verdict: &Verdict, warnings: &[String]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(PREDICTION_BYTES);
+    put(&mut out, format_args!("{{\"model_version\":\"{version}\","));
+    verdict.write_fields(&mut out);
+    self::warnings(warnings, &mut out);
+    out.push(b'}');
+    out
+}
+
+/// Appends a [`contract::JudgedReply`].
+pub(crate) fn judged(point: Point, verdict: &Verdict, ratio: Option<f64>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"timestamp\":");
+    value(&point.timestamp, out);
+    out.extend_from_slice(b",\"value\":");
+    value(&point.value, out);
+    out.push(b',');
+    verdict.write_fields(out);
+    if let Some(ratio) = ratio {
+        out.extend_from_slice(b",\"ratio\":");
+        value(&ratio, out);
+    }
+    out.push(b'}');
+}
+
+/// Appends the member `warnings` to an object, unless there are none.
+pub(crate) fn warnings(warnings: &[String], out: &mut Vec<u8>) {
+    if !warnings.is_empty() {
+        out.extend_from_slice(b",\"warnings\":");
+        value(warnings, out);
+    }
+}
+
+/// Appends `value`.
+pub(crate) fn value<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("texts and numbers are always JSON");
+}
+
+/// Appends `text`.
+pub(crate) fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text)
+        .expect("memory takes what is written to it");
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{DetectorName, FitOptions, JudgeOptions, JudgedReply, PredictReply};
+    use detector::Model;
+
+    use super::*;
+
+    /// Verdicts of every detector on points of every kind.
+    fn verdicts() -> Vec<(Point, Verdict)> {
+        let values = [1.0, 2.0, 3.0].repeat(20);
+        let points: Vec<Point> = (0..)
+            .zip(values)
+            .map(|(timestamp, value)| Point { timestamp, value })
+            .collect();
+        let mut verdicts = Vec::new();
+        for name in DetectorName::ALL {
+            let fitted = Model::fit(&points, &FitOptions::default(), *name).unwrap();
+            for value in [2.0, -0.0, 1e-7, -99.5, 1e308] {
+                let point = Point {
+                    timestamp: -60,
+                    value,
+                };
+                let verdict = fitted.model.score(&[], point, &JudgeOptions::default());
+                verdicts.push((point, verdict));
+            }
+        }
+        assert!(verdicts.iter().any(|(_, verdict)| verdict.anomaly));
+        verdicts
+    }
+
+    #[test]
+    fn a_prediction_is_what_serde_would_write() {
+        for warnings in [vec![], vec!["a \"b\"".to_owned(), "é".to_owned()]] {
+            for (_, verdict) in verdicts() {
+                let model_version = Version::new(12).unwrap();
+                let written = prediction(model_version, &verdict, &warnings);
+                let reply = PredictReply {
+                    model_version,
+                    verdict: verdict.to_reply(),
+                    warnings: warnings.clone(),
+                };
+                assert_eq!(written, serde_json::to_vec(&reply).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn a_judged_point_is_what_serde_would_write() {
+        for ratio in [None, Some(0.0), Some(1.25)] {
+            for (point, verdict) in verdicts() {
+                let mut written = Vec::new();
+                judged(point, &verdict, ratio, &mut written);
+                let reply = JudgedReply {
+                    timestamp: point.timestamp,
+                    value: point.value,
+                    verdict: verdict.to_reply(),
+                    ratio,
+                };
+                assert_eq!(written, serde_json::to_vec(&reply).unwrap());
+            }
+        }
+    }
+}
