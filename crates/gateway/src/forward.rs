@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::{body::Body, http::request::Parts, response::Response};
 use bytes::Bytes;
-use contract::{SeriesId, Version};
+use contract::{Revision, SeriesId};
+use http::HeaderName;
 use service::http::{Fallible, decode_series, decode_series_text, read_body};
 
 use crate::{
@@ -30,6 +31,9 @@ const MAX_INFLIGHT_SERIES: usize = 64;
 
 /// How long the trainer may take for one of these.
 const SERIES_PATIENCE: Duration = Duration::from_secs(15);
+
+/// The revision of a series after a change, in the trainer's replies.
+const SERIES_REVISION: HeaderName = HeaderName::from_static("x-series-revision");
 
 /// When to come again after a refusal: what takes a place takes it for long, or for less than a millisecond.
 const A_SECOND: Duration = Duration::from_secs(1);
@@ -65,7 +69,7 @@ impl Forwarder {
         }
     }
 
-    /// Has the trainer fit a series. The new version is noted before the client hears of it.
+    /// Has the trainer fit a series. The new revision is noted before the client hears of it.
     pub(crate) async fn fit(&self, parts: Parts, body: Body) -> Fallible<Response> {
         let place = self.fits.take(Route::Fit)?;
         let series = decode_series(segment(&parts, 1))?;
@@ -77,12 +81,12 @@ impl Forwarder {
         Ok(place.until_sent(response))
     }
 
-    /// Has the predictor judge a point, with the newest version that a client was told of or a newer one.
+    /// Has the predictor judge a point, as the series was when a client was last told of it, or later.
     pub(crate) async fn predict(&self, parts: Parts, body: Body) -> Fallible<Response> {
         let _place = self.predictions.take(Route::Predict)?;
         let newest = self.newest.newest(&decode_series_text(segment(&parts, 1))?);
         let body = read_body(body, MAX_PREDICT_BYTES).await?;
-        let head = RequestHead::of(parts).with_min_version(newest);
+        let head = RequestHead::of(parts).with_min_revision(newest);
         let call = Call::whole(head, body, self.settings.predict_timeout());
         self.ask_predictor(call).await
     }
@@ -92,7 +96,7 @@ impl Forwarder {
         let place = self.detections.take(Route::Batch)?;
         let newest = self.newest.newest(&decode_series_text(segment(&parts, 1))?);
         let upload = Upload::new(body, self.settings.max_body_bytes)?;
-        let head = RequestHead::of(parts).with_min_version(newest);
+        let head = RequestHead::of(parts).with_min_revision(newest);
         let call = Call::streamed(head, upload, self.settings.detect_timeout());
         Ok(place.until_sent(self.ask_predictor(call).await?))
     }
@@ -126,15 +130,20 @@ impl Forwarder {
     /// Asks the trainer about all series, or about one.
     pub(crate) async fn ask_of_series(&self, parts: Parts) -> Fallible<Response> {
         let place = self.series.take(Route::Series)?;
-        if !segment(&parts, 2).is_empty() {
-            decode_series_text(segment(&parts, 2))?;
-        }
+        let series = match segment(&parts, 2) {
+            "" => None,
+            series => Some(decode_series(series)?),
+        };
         let head = RequestHead::of(parts).with_conditions();
         let call = Call::whole(head, Bytes::new(), SERIES_PATIENCE);
-        Ok(place.until_sent(self.ask_trainer(call).await?))
+        let response = self.ask_trainer(call).await?;
+        if let Some(series) = series {
+            self.note(series, &response);
+        }
+        Ok(place.until_sent(response))
     }
 
-    /// Has the trainer change a series: once, whatever happens on the way.
+    /// Has the trainer change a series: once, whatever happens on the way. The new revision is noted as after a fit.
     pub(crate) async fn change_series(&self, parts: Parts, body: Body) -> Fallible<Response> {
         let place = self.series.take(Route::Series)?;
         let upload = Upload::new(body, MAX_CHANGE_BYTES)?;
@@ -174,9 +183,9 @@ impl Forwarder {
     /// Takes note of what `response` says of `series`.
     fn note(&self, series: SeriesId, response: &Response) {
         if response.status().is_success()
-            && let Some(version) = version_of(response)
+            && let Some(revision) = revision_of(response)
         {
-            self.newest.note(series, version);
+            self.newest.note(series, revision);
         }
     }
 }
@@ -188,7 +197,7 @@ fn segment(parts: &Parts, index: usize) -> &str {
     segments.nth(index).unwrap_or_default()
 }
 
-fn version_of(response: &Response) -> Option<Version> {
-    let value = response.headers().get("x-model-version")?;
+fn revision_of(response: &Response) -> Option<Revision> {
+    let value = response.headers().get(SERIES_REVISION)?;
     value.to_str().ok()?.parse().ok()
 }

@@ -1,17 +1,17 @@
-//! Read your writes: which version of a series a client of this gateway has been told of.
+//! Read your writes: at which revision a client of this gateway has been told that a series is.
 
 use std::sync::{Mutex, PoisonError};
 
-use contract::{SeriesId, Version};
+use contract::{Revision, SeriesId};
 use quick_cache::sync::Cache;
 
-/// The most series remembered. For a series that is forgotten, predictors still find a new version on their own soon after.
+/// The most series remembered. For a series that is forgotten, predictors still find what changed on their own soon after.
 const MAX_SERIES: usize = 100_000;
 
-/// The newest version seen of each series.
+/// The newest revision seen of each series.
 pub(crate) struct Freshness {
-    newest: Cache<SeriesId, Version>,
-    /// Held while a version is compared and replaced, so that of two the newer one stays.
+    newest: Cache<SeriesId, Revision>,
+    /// Held while a revision is compared and replaced, so that of two the newer one stays.
     noting: Mutex<()>,
 }
 
@@ -23,20 +23,20 @@ impl Freshness {
         }
     }
 
-    /// The newest version of `series` that was noted and not forgotten.
-    pub(crate) fn newest(&self, series: &str) -> Option<Version> {
+    /// The newest revision of `series` that was noted and not forgotten.
+    pub(crate) fn newest(&self, series: &str) -> Option<Revision> {
         self.newest.get(series)
     }
 
-    /// Takes note of `version`; an older one than was known changes nothing.
-    pub(crate) fn note(&self, series: SeriesId, version: Version) {
+    /// Takes note of `revision`; an older one than was known changes nothing.
+    pub(crate) fn note(&self, series: SeriesId, revision: Revision) {
         let _alone = self.noting.lock().unwrap_or_else(PoisonError::into_inner);
         if self
             .newest
             .peek(&series)
-            .is_none_or(|known| known < version)
+            .is_none_or(|known| known < revision)
         {
-            self.newest.insert(series, version);
+            self.newest.insert(series, revision);
         }
     }
 }
@@ -45,22 +45,18 @@ impl Freshness {
 mod tests {
     use super::*;
 
-    fn version(number: u32) -> Version {
-        Version::new(number).unwrap()
-    }
-
     #[test]
-    fn the_newest_version_stays_whatever_the_order() {
+    fn the_newest_revision_stays_whatever_the_order() {
         let freshness = Freshness::new();
         let series = SeriesId::new("s").unwrap();
         assert_eq!(freshness.newest("s"), None);
         std::thread::scope(|scope| {
             for number in 1..=8 {
                 let (freshness, series) = (&freshness, &series);
-                scope.spawn(move || freshness.note(series.clone(), version(number)));
+                scope.spawn(move || freshness.note(series.clone(), Revision(number)));
             }
         });
-        assert_eq!(freshness.newest("s"), Some(version(8)));
+        assert_eq!(freshness.newest("s"), Some(Revision(8)));
         assert_eq!(freshness.newest("s1"), None);
     }
 
@@ -69,7 +65,7 @@ mod tests {
         let freshness = Freshness::new();
         for number in 0..=2 * MAX_SERIES {
             let series = SeriesId::new(&format!("s{number}")).unwrap();
-            freshness.note(series, version(1));
+            freshness.note(series, Revision(1));
         }
         assert!(freshness.newest.len() <= MAX_SERIES);
     }

@@ -48,17 +48,17 @@ impl Fitter {
         }
     }
 
-    /// Fits `series` on the points in `body`. What it returns is durable.
+    /// Fits `series` on the points in `body`. What it returns is durable; with it comes the revision of the series since.
     pub(crate) async fn fit(
         &self,
         series: SeriesId,
         body: Bytes,
         trace: TraceParent,
-    ) -> Result<FitReply, Error> {
+    ) -> Result<(FitReply, Revision), Error> {
         let started = Instant::now();
         let fitted = self.learn_and_keep(&series, body, trace).await;
         metrics::FITS.with_label_values(&[outcome(&fitted)]).inc();
-        let reply = fitted?;
+        let (reply, revision) = fitted?;
         let took = started.elapsed();
         metrics::FIT_DURATION.observe(took.as_secs_f64());
         metrics::POINTS_FITTED.inc_by(reply.points_used as u64);
@@ -69,7 +69,7 @@ impl Fitter {
         if !self.bus.try_publish(&measured) {
             metrics::EVENTS_DROPPED.inc();
         }
-        Ok(reply)
+        Ok((reply, revision))
     }
 
     async fn learn_and_keep(
@@ -77,19 +77,20 @@ impl Fitter {
         series: &SeriesId,
         body: Bytes,
         trace: TraceParent,
-    ) -> Result<FitReply, Error> {
+    ) -> Result<(FitReply, Revision), Error> {
         let learned = self.learn(body).await?;
         let points_used = learned.points.len();
         let detector = learned.model.detector();
         let (version, revision) = self.keep(series, &learned, &trace).await?;
         self.tell(series, version, revision, trace).await;
-        Ok(FitReply {
+        let reply = FitReply {
             series_id: series.clone(),
             version,
             points_used,
             detector,
             warnings: learned.warnings,
-        })
+        };
+        Ok((reply, revision))
     }
 
     async fn learn(&self, body: Bytes) -> Result<Learned, Error> {
@@ -169,7 +170,7 @@ fn learn(body: Bytes) -> Result<Learned, Error> {
     })
 }
 
-fn outcome(fitted: &Result<FitReply, Error>) -> &'static str {
+fn outcome<T>(fitted: &Result<T, Error>) -> &'static str {
     match fitted {
         Ok(_) => "fitted",
         Err(Error::NotStored(_) | Error::NotPublished(_)) => "not_durable",

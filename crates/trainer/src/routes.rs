@@ -14,7 +14,7 @@ use axum::{
     routing::{get, post},
 };
 use bus::TraceParent;
-use contract::{FitReply, SeriesId};
+use contract::{FitReply, Revision, SeriesId};
 use serde::Serialize;
 use service::{
     http::{Fallible, RequestContext, SeriesPath, method_not_allowed, not_found, read_body},
@@ -29,8 +29,8 @@ use crate::{
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Tells the gateway, which reads no bodies, the newest version of a series.
-const MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
+/// Tells the gateway, which reads no bodies, the revision of a series.
+const SERIES_REVISION: HeaderName = HeaderName::from_static("x-series-revision");
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -50,11 +50,11 @@ async fn fit(
 ) -> Fallible<Response> {
     let context = request.extensions().get::<RequestContext>().cloned();
     let fitted = fit_body(app, series, trace(context.as_ref()), request.into_body()).await?;
-    let reply = fitted.map_err(|error| error.reply(context.as_ref()))?;
+    let (reply, revision) = fitted.map_err(|error| error.reply(context.as_ref()))?;
     let mut response = json(&reply);
-    let version = HeaderValue::try_from(reply.version.to_string())
+    let revision = HeaderValue::try_from(revision.to_string())
         .expect("a letter and digits make a header value");
-    response.headers_mut().insert(MODEL_VERSION, version);
+    response.headers_mut().insert(SERIES_REVISION, revision);
     Ok(response)
 }
 
@@ -65,7 +65,7 @@ async fn fit_body(
     series: SeriesId,
     trace: TraceParent,
     body: Body,
-) -> Fallible<Result<FitReply, Error>> {
+) -> Fallible<Result<(FitReply, Revision), Error>> {
     let mut admitted = match app.admission.admit(body.size_hint().exact()) {
         Some(admitted) => admitted,
         None => {

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use contract::Version;
+use contract::Revision;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH},
@@ -17,8 +17,8 @@ static FORWARDED: [HeaderName; 2] = [CONTENT_TYPE, ACCEPT];
 /// Those that a service with ETags gets. Apart, because to look for a header costs something, and predictions have none.
 static FORWARDED_WITH_CONDITIONS: [HeaderName; 4] = [CONTENT_TYPE, ACCEPT, IF_MATCH, IF_NONE_MATCH];
 
-/// The oldest version that may answer.
-const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-model-version");
+/// The oldest revision of the series of which an answer may be.
+const MIN_REVISION: HeaderName = HeaderName::from_static("x-min-revision");
 
 /// What a service is asked.
 pub(crate) struct RequestHead {
@@ -27,7 +27,7 @@ pub(crate) struct RequestHead {
     headers: HeaderMap,
     forwarded: &'static [HeaderName],
     context: Option<RequestContext>,
-    min_version: Option<Version>,
+    min_revision: Option<Revision>,
 }
 
 /// The body that follows a head.
@@ -52,7 +52,7 @@ impl RequestHead {
             headers: parts.headers,
             forwarded: &FORWARDED,
             context: extensions.remove(),
-            min_version: None,
+            min_revision: None,
         }
     }
 
@@ -64,7 +64,7 @@ impl RequestHead {
             headers: HeaderMap::new(),
             forwarded: &[],
             context,
-            min_version: None,
+            min_revision: None,
         }
     }
 
@@ -75,10 +75,10 @@ impl RequestHead {
         self
     }
 
-    /// Asks for an answer by `version` or a newer one.
+    /// Asks for an answer as of `revision` or later.
     #[must_use]
-    pub(crate) fn with_min_version(mut self, version: Option<Version>) -> Self {
-        self.min_version = version;
+    pub(crate) fn with_min_revision(mut self, revision: Option<Revision>) -> Self {
+        self.min_revision = revision;
         self
     }
 
@@ -96,8 +96,8 @@ impl RequestHead {
             out.extend_from_slice(part.as_bytes());
         }
         self.each_header(|name, value| line(out, name, value));
-        if let Some(version) = self.min_version {
-            put(out, format_args!("{MIN_VERSION}: {version}\r\n"));
+        if let Some(revision) = self.min_revision {
+            put(out, format_args!("{MIN_REVISION}: {revision}\r\n"));
         }
         match body {
             BodyLength::Known(0) if self.method == Method::GET => {}
@@ -115,9 +115,12 @@ impl RequestHead {
         self.each_header(|name, value| {
             headers.append(name.clone(), value.clone());
         });
-        if let Some(version) = self.min_version {
-            let value = HeaderValue::try_from(version.to_string());
-            headers.insert(MIN_VERSION, value.expect("v and digits are a header value"));
+        if let Some(revision) = self.min_revision {
+            let value = HeaderValue::try_from(revision.to_string());
+            headers.insert(
+                MIN_REVISION,
+                value.expect("r and digits are a header value"),
+            );
         }
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
@@ -161,7 +164,7 @@ mod tests {
             .header("content-type", "text/plain")
             .header("accept", "image/png")
             .header("accept", "*/*")
-            .header("x-min-model-version", "v9")
+            .header("x-min-revision", "r9")
             .header("x-request-id", "forged")
             .header("authorization", "secret")
             .header("connection", "x-evil")
@@ -174,7 +177,7 @@ mod tests {
             })
             .body(())
             .unwrap();
-        RequestHead::of(request.into_parts().0).with_min_version(Version::new(3))
+        RequestHead::of(request.into_parts().0).with_min_revision(Some(Revision(3)))
     }
 
     #[test]
@@ -186,7 +189,7 @@ mod tests {
             concat!(
                 "POST /predict/a%2Bb%20%C3%A9?x=%2F&y HTTP/1.1\r\nhost: backend:9000\r\n",
                 "content-type: text/plain\r\naccept: image/png\r\naccept: */*\r\n",
-                "x-request-id: id\r\ntraceparent: 00-trace\r\nx-min-model-version: v3\r\ncontent-length: 5\r\n\r\n"
+                "x-request-id: id\r\ntraceparent: 00-trace\r\nx-min-revision: r3\r\ncontent-length: 5\r\n\r\n"
             )
         );
     }
@@ -207,7 +210,7 @@ mod tests {
                 "accept: image/png",
                 "content-type: text/plain",
                 "traceparent: 00-trace",
-                "x-min-model-version: v3",
+                "x-min-revision: r3",
                 "x-request-id: id",
             ]
         );

@@ -173,7 +173,7 @@ async fn a_reply_may_come_in_single_bytes_after_interim_ones() -> anyhow::Result
         while peer.request().await.is_some() {
             let answer = format!(
                 "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n{}",
-                reply("200 OK", "x-model-version: v7\r\n", r#"{"a":1}"#)
+                reply("200 OK", "x-series-revision: r7\r\n", r#"{"a":1}"#)
             );
             for byte in answer.as_bytes() {
                 peer.send([*byte]).await?;
@@ -187,7 +187,7 @@ async fn a_reply_may_come_in_single_bytes_after_interim_ones() -> anyhow::Result
     for _ in 0..3 {
         let reply = door.predict("s").await?;
         assert_eq!((reply.status, &*reply.body), (200, &br#"{"a":1}"#[..]));
-        assert_eq!(reply.header("x-model-version"), Some("v7"));
+        assert_eq!(reply.header("x-series-revision"), Some("r7"));
         assert_eq!(reply.header("link"), None);
         assert_eq!(door.fit("s").await?.body, br#"{"a":1}"#);
     }

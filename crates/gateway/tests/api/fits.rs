@@ -1,11 +1,11 @@
-//! Fits: streamed through, bounded, and remembered.
+//! Fits: streamed through and bounded.
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
 use crate::{
-    door::{Door, POINT},
+    door::Door,
     fake::{Fake, reply},
 };
 
@@ -173,86 +173,5 @@ async fn a_client_that_breaks_off_leaves_no_whole_request_behind() -> anyhow::Re
         broken.notified().await;
     }
     assert_eq!(fake.received().len(), 0);
-    Ok(())
-}
-
-/// A trainer whose replies say `version` where it has a value, and a predictor.
-async fn platform(versions: &'static [&str]) -> anyhow::Result<(Door, Fake, Fake)> {
-    let trainer = Fake::start(move |mut peer| async move {
-        for version in versions {
-            if peer.request().await.is_none() {
-                return Ok(());
-            }
-            let (status, version) = version.split_once(' ').unwrap_or(("200", version));
-            let line = format!("x-model-version: {version}\r\n");
-            peer.send(reply(&format!("{status} x"), &line, "{}"))
-                .await?;
-        }
-        Ok(())
-    })
-    .await?;
-    let predictor = Fake::answering("{}").await?;
-    let door = Door::open(&trainer.url(), &predictor.url(), &[]).await?;
-    Ok((door, trainer, predictor))
-}
-
-#[tokio::test]
-async fn a_prediction_asks_for_the_version_that_a_fit_was_answered_with() -> anyhow::Result<()> {
-    let (door, _trainer, predictor) = platform(&["v2", "v12", "v3"]).await?;
-    let asked = async |series: &str| {
-        door.predict(series).await?;
-        let version = predictor.last();
-        anyhow::Ok(version.header("x-min-model-version").map(str::to_owned))
-    };
-    assert_eq!(asked("s").await?, None);
-    assert_eq!(door.fit("s").await?.header("x-model-version"), Some("v2"));
-    assert_eq!(asked("s").await?.as_deref(), Some("v2"));
-    assert_eq!(asked("s1").await?, None);
-    door.fit("s").await?;
-    assert_eq!(asked("s").await?.as_deref(), Some("v12"));
-    // The reply to an older fit may come later.
-    door.fit("s").await?;
-    assert_eq!(asked("s").await?.as_deref(), Some("v12"));
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_series_is_the_same_however_its_id_is_spelled() -> anyhow::Result<()> {
-    let (door, trainer, predictor) = platform(&["v5"]).await?;
-    assert_eq!(door.fit("%61%20b%C3%A9").await?.status, 200);
-    assert_eq!(trainer.last().line(), "POST /fit/%61%20b%C3%A9 HTTP/1.1");
-    door.predict("a%20b%c3%a9").await?;
-    assert_eq!(
-        predictor.last().line(),
-        "POST /predict/a%20b%c3%a9 HTTP/1.1"
-    );
-    assert_eq!(predictor.last().header("x-min-model-version"), Some("v5"));
-    Ok(())
-}
-
-#[tokio::test]
-async fn only_a_fit_that_succeeded_with_a_version_is_remembered() -> anyhow::Result<()> {
-    let (door, trainer, predictor) = platform(&["400 v7", "503 v7", "7", "v0", "v1"]).await?;
-    for number in 1..=4 {
-        door.fit("s").await?;
-        assert_eq!(trainer.received().len(), number);
-        door.predict("s").await?;
-        assert_eq!(predictor.last().header("x-min-model-version"), None);
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_client_cannot_ask_for_a_version_itself() -> anyhow::Result<()> {
-    let (door, _trainer, predictor) = platform(&["v2"]).await?;
-    let mut client = door.client().await?;
-    let line = "x-min-model-version: v999\r\n";
-    client.post_with("/predict/s", line, POINT).await?;
-    assert_eq!(predictor.last().header("x-min-model-version"), None);
-    door.fit("s").await?;
-    client.post_with("/predict/s", line, POINT).await?;
-    let head = predictor.last().head;
-    assert_eq!(head.matches("x-min-model-version").count(), 1);
-    assert_eq!(predictor.last().header("x-min-model-version"), Some("v2"));
     Ok(())
 }

@@ -82,7 +82,7 @@ async fn a_reply_keeps_status_headers_and_body_but_not_what_is_about_the_hop() -
 {
     let lines = concat!(
         "x-request-id: theirs\r\nkeep-alive: timeout=9\r\nconnection: x-hop\r\nx-hop: 1\r\n",
-        "retry-after: 3\r\nretry-after-ms: 2500\r\nx-model-version: v4\r\n",
+        "retry-after: 3\r\nretry-after-ms: 2500\r\nx-series-revision: r4\r\n",
     );
     let fake = Fake::start(move |mut peer| async move {
         while peer.request().await.is_some() {
@@ -110,8 +110,8 @@ async fn a_reply_keeps_status_headers_and_body_but_not_what_is_about_the_hop() -
             "date",
             "retry-after",
             "retry-after-ms",
-            "x-model-version",
             "x-request-id",
+            "x-series-revision",
         ];
         assert_eq!(names, expected);
         assert_ne!(answer.header("x-request-id"), Some("theirs"));

@@ -41,7 +41,7 @@ async fn fit(SeriesPath(series): SeriesPath, request: Request) -> Fallible<Respo
         let problem = ProblemReply::new(StatusCode::BAD_REQUEST, "unfit", "Cannot be fitted");
         return Err(problem.errors(vec!["here".to_owned()]));
     }
-    Ok(([("x-model-version", "v8")], told).into_response())
+    Ok(([("x-series-revision", "r8")], told).into_response())
 }
 
 /// Extracts its path as axum does, which fails when the gateway's own parameters come along.
@@ -146,13 +146,13 @@ async fn replies_are_the_same_over_http_and_in_process() -> anyhow::Result<()> {
             200,
             post(
                 "/predict/%C3%A9%20+?x=%2F",
-                "cookie: c\r\nx-min-model-version: v7\r\n",
+                "cookie: c\r\nx-min-revision: r7\r\n",
                 0,
             ),
         ),
         (400, post("/predict/%2F", "", 0)),
         (200, post("/fit/s", "", 30)),
-        // After the fit: with the version to be met.
+        // After the fit: with the revision to be met.
         (200, post("/predict/s", "", 20)),
         (400, post("/fit/unfit", "", 3)),
         (413, post("/fit/s", "", 1001)),
@@ -201,9 +201,9 @@ async fn a_fit_in_process_is_remembered_for_predictions() -> anyhow::Result<()> 
     let (door, _none) = door(true).await?;
     assert_eq!(door.fit("s").await?.status, 200);
     let told = String::from_utf8(door.predict("s").await?.body)?;
-    assert!(told.contains(r#"x-min-model-version: \"v8\""#), "{told}");
+    assert!(told.contains(r#"x-min-revision: \"r8\""#), "{told}");
     let other = String::from_utf8(door.predict("s1").await?.body)?;
-    assert!(!other.contains("x-min-model-version"), "{other}");
+    assert!(!other.contains("x-min-revision"), "{other}");
     assert_eq!(door.get("/readyz").await?.status, 200);
     Ok(())
 }

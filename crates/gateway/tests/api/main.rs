@@ -8,6 +8,7 @@ mod detections;
 mod faults;
 mod fits;
 mod forwarding;
+mod freshness;
 mod health;
 mod hostile;
 mod local;

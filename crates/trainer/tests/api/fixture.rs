@@ -229,13 +229,14 @@ impl Reply {
         Ok((self.status.as_u16(), text("code")?, text("detail")?))
     }
 
-    /// The version in the header that the gateway reads.
+    /// The version in the reply to a fit, which has the header that the gateway reads.
     pub(crate) fn version(&self) -> anyhow::Result<String> {
-        let version = self.headers.get("x-model-version").with_context(|| {
+        self.headers.get("x-series-revision").with_context(|| {
             let body = String::from_utf8_lossy(&self.body);
-            format!("{} without a version: {body}", self.status)
+            format!("{} without a revision: {body}", self.status)
         })?;
-        Ok(version.to_str()?.to_owned())
+        let body = self.json()?;
+        Ok(body["version"].as_str().context("no version")?.to_owned())
     }
 }
 

@@ -118,6 +118,6 @@ async fn a_stop_waits_for_the_reply_in_flight() -> anyhow::Result<()> {
     let read = async { Ok(stream.read_to_string(&mut reply).await?) };
     tokio::try_join!(serving.stopped(), held.release(), read)?;
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
-    assert!(reply.contains("x-model-version: v1\r\n"), "{reply}");
+    assert!(reply.contains("x-series-revision: r1\r\n"), "{reply}");
     Ok(())
 }
