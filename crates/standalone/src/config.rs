@@ -54,12 +54,11 @@ pub struct Settings {
     )]
     pub max_inflight_fit_bytes: usize,
     /// What is fitted where a request names no detector: auto, sigma, robust, seasonal or ewma.
-    #[arg(
-        long,
-        env = "DEFAULT_DETECTOR",
-        default_value_t = predictor::DetectSettings::default().default_detector
-    )]
+    #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = trainer::Settings::default().default_detector)]
     pub default_detector: DetectorName,
+    /// Versions of a series that are kept, besides those that an alias names; older ones are deleted. 0 keeps all.
+    #[arg(long, env = "KEEP_VERSIONS", default_value_t = trainer::Settings::default().keep_versions)]
+    pub keep_versions: u32,
 }
 
 impl Settings {
@@ -79,6 +78,8 @@ impl Settings {
         trainer::Settings {
             max_body_bytes: self.max_body_bytes(),
             max_inflight_fit_bytes: self.max_inflight_fit_bytes,
+            default_detector: self.default_detector,
+            keep_versions: self.keep_versions,
         }
     }
 

@@ -3,30 +3,21 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
-use contract::{FitReply, HealthReply, Point, PredictReply, Problem, Version};
-use serde::de::DeserializeOwned;
+use contract::{
+    AliasInfo, FitOptions, FitReply, HealthReply, ImportReply, ModelInfo, ModelList, Point,
+    PredictReply, SeriesDetail, Version,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::{eventually, series};
+use crate::{Reply, eventually, series};
 
 /// Calls one gateway (or service), a new connection each time.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
     addr: SocketAddr,
-}
-
-/// What came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// The status.
-    pub status: u16,
-    /// Names in lower case, and values.
-    pub headers: Vec<(String, String)>,
-    /// The body, with chunks put together.
-    pub body: Vec<u8>,
 }
 
 /// Longer than any timeout of the platform: a call that takes this long hangs.
@@ -135,13 +126,103 @@ impl Client {
         self.send("POST", path, &[], Some(body.as_bytes())).await
     }
 
+    /// `PUT path` with `headers` and `body`.
+    ///
+    /// # Errors
+    /// When there is no reply that can be read.
+    pub async fn put(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> anyhow::Result<Reply> {
+        self.send("PUT", path, headers, Some(body.as_bytes())).await
+    }
+
+    /// `DELETE path` with `headers`.
+    ///
+    /// # Errors
+    /// When there is no reply that can be read.
+    pub async fn delete(&self, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Reply> {
+        self.send("DELETE", path, headers, None).await
+    }
+
     /// Fits `series` (percent-encoded) on `points`.
     ///
     /// # Errors
     /// Anything but a 200.
     pub async fn fit(&self, series: &str, points: &[Point]) -> anyhow::Result<FitReply> {
-        let body = series::body(points);
+        self.fit_with(series, points, FitOptions::default()).await
+    }
+
+    /// Fits `series` (percent-encoded) on `points` with `options`.
+    ///
+    /// # Errors
+    /// Anything but a 200.
+    pub async fn fit_with(
+        &self,
+        series: &str,
+        points: &[Point],
+        options: FitOptions,
+    ) -> anyhow::Result<FitReply> {
+        let body = series::body_with(points, options);
         self.post(&format!("/fit/{series}"), &body).await?.ok()
+    }
+
+    /// Has `alias` of `series` (percent-encoded) name `version`, a version or another alias.
+    ///
+    /// # Errors
+    /// Anything but a 200.
+    pub async fn set_alias(
+        &self,
+        series: &str,
+        alias: &str,
+        version: &str,
+    ) -> anyhow::Result<AliasInfo> {
+        let path = format!("/v1/series/{series}/aliases/{alias}");
+        let body = format!(r#"{{"version":"{version}"}}"#);
+        self.put(&path, &[], &body).await?.ok()
+    }
+
+    /// What there is to know about `series` (percent-encoded).
+    ///
+    /// # Errors
+    /// Anything but a 200.
+    pub async fn series(&self, series: &str) -> anyhow::Result<SeriesDetail> {
+        self.get(&format!("/v1/series/{series}")).await?.ok()
+    }
+
+    /// The models of `series` (percent-encoded), the newest first.
+    ///
+    /// # Errors
+    /// Anything but a 200, and when they do not fit one page.
+    pub async fn models(&self, series: &str) -> anyhow::Result<Vec<ModelInfo>> {
+        let path = format!("/v1/series/{series}/models?limit=1000");
+        let list: ModelList = self.get(&path).await?.ok()?;
+        ensure!(list.next.is_none(), "more than one page");
+        Ok(list.models)
+    }
+
+    /// Model `version` of `series` (percent-encoded) as a file.
+    ///
+    /// # Errors
+    /// Anything but a 200.
+    pub async fn export(&self, series: &str, version: &str) -> anyhow::Result<Vec<u8>> {
+        let path = format!("/v1/series/{series}/models/{version}/export");
+        let reply = self.get(&path).await?;
+        ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
+        Ok(reply.body)
+    }
+
+    /// Makes `file` the next version of `series` (percent-encoded).
+    ///
+    /// # Errors
+    /// Anything but a 201.
+    pub async fn import(&self, series: &str, file: &[u8]) -> anyhow::Result<ImportReply> {
+        let path = format!("/v1/series/{series}/models");
+        let reply = self.send("POST", &path, &[], Some(file)).await?;
+        ensure!(reply.status == 201, "{} {}", reply.status, reply.text());
+        reply.json()
     }
 
     /// Asks whether `value` is an anomaly of `series` (percent-encoded).
@@ -215,139 +296,4 @@ async fn exchange(socket: &mut TcpStream, request: &[u8]) -> anyhow::Result<Repl
 async fn read_reply(socket: &mut TcpStream, received: &mut Vec<u8>) -> std::io::Result<()> {
     while !Reply::is_complete(received) && socket.read_buf(received).await? > 0 {}
     Ok(())
-}
-
-impl Reply {
-    /// The value of header `name` (lower case).
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// The body as `T`.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn json<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
-        serde_json::from_slice(&self.body)
-            .with_context(|| format!("{} {:?}", self.status, self.text()))
-    }
-
-    /// The body of a success.
-    ///
-    /// # Errors
-    /// When the status is not 200.
-    pub fn ok<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
-        ensure!(self.status == 200, "{} {}", self.status, self.text());
-        self.json()
-    }
-
-    /// The problem in the body, checked against status, content type and request id of the reply.
-    ///
-    /// # Errors
-    /// When it is not a proper problem.
-    pub fn problem(&self) -> anyhow::Result<Problem> {
-        let problem: Problem = self.json()?;
-        ensure!(
-            self.header("content-type") == Some(Problem::CONTENT_TYPE),
-            "content type {:?}",
-            self.header("content-type")
-        );
-        ensure!(
-            problem.status == self.status,
-            "body says {}, reply {}",
-            problem.status,
-            self.status
-        );
-        ensure!(
-            !problem.detail.is_empty() && !problem.code.is_empty() && !problem.title.is_empty(),
-            "empty words in {problem:?}"
-        );
-        ensure!(
-            problem.request_id.as_deref() == self.header("x-request-id"),
-            "request id of {problem:?}"
-        );
-        Ok(problem)
-    }
-
-    /// The body as text.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    fn parse(received: &[u8]) -> anyhow::Result<Self> {
-        let (mut reply, rest) = Self::head(received)
-            .with_context(|| format!("no reply in {} bytes", received.len()))?;
-        reply.body = match (
-            reply.header("transfer-encoding"),
-            reply.header("content-length"),
-        ) {
-            (Some("chunked"), _) => dechunk(rest).context("broken chunks")?,
-            (_, Some(length)) => rest
-                .get(..length.parse()?)
-                .context("body cut short")?
-                .to_vec(),
-            _ => rest.to_vec(),
-        };
-        Ok(reply)
-    }
-
-    /// Whether `received` ends where its framing says; a reply that ends with the connection never is.
-    fn is_complete(received: &[u8]) -> bool {
-        let Some((reply, rest)) = Self::head(received) else {
-            return false;
-        };
-        match (
-            reply.header("transfer-encoding"),
-            reply.header("content-length"),
-        ) {
-            (Some(_), _) => rest.ends_with(b"0\r\n\r\n"),
-            (None, Some(length)) => length
-                .parse()
-                .is_ok_and(|length: usize| rest.len() >= length),
-            (None, None) => false,
-        }
-    }
-
-    fn head(received: &[u8]) -> Option<(Self, &[u8])> {
-        let end = received.windows(4).position(|w| w == b"\r\n\r\n")?;
-        let head = String::from_utf8_lossy(&received[..end]);
-        let mut lines = head.split("\r\n");
-        let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        if (100..200).contains(&status) {
-            return Self::head(&received[end + 4..]);
-        }
-        let headers = lines.filter_map(|line| line.split_once(':'));
-        let headers = headers
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-            .collect();
-        Some((
-            Self {
-                status,
-                headers,
-                body: Vec::new(),
-            },
-            &received[end + 4..],
-        ))
-    }
-}
-
-fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let line = rest.windows(2).position(|w| w == b"\r\n")?;
-        let size = usize::from_str_radix(
-            std::str::from_utf8(&rest[..line]).ok()?.split(';').next()?,
-            16,
-        )
-        .ok()?;
-        rest = &rest[line + 2..];
-        if size == 0 {
-            return Some(body);
-        }
-        body.extend_from_slice(rest.get(..size)?);
-        rest = rest.get(size + 2..)?;
-    }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use bus::KafkaConfig;
+use contract::DetectorName;
 use service::{http::ServerConfig, telemetry::TelemetryConfig};
 use stats::RedisConfig;
 use store::PostgresConfig;
@@ -50,6 +51,12 @@ pub struct Settings {
     /// Bodies of fits in flight at once, in bytes; further ones are refused. A fit takes about twice its body in memory.
     #[arg(long, env = "MAX_INFLIGHT_FIT_BYTES", default_value_t = DEFAULT_MAX_INFLIGHT_FIT_BYTES)]
     pub max_inflight_fit_bytes: usize,
+    /// What is fitted where a request names no detector: auto, sigma, robust, seasonal or ewma.
+    #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = DetectorName::Auto)]
+    pub default_detector: DetectorName,
+    /// Versions of a series that are kept, besides those that an alias names; older ones are deleted. 0 keeps all.
+    #[arg(long, env = "KEEP_VERSIONS", default_value_t = 0)]
+    pub keep_versions: u32,
 }
 
 impl Default for Settings {
@@ -57,6 +64,8 @@ impl Default for Settings {
         Self {
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             max_inflight_fit_bytes: DEFAULT_MAX_INFLIGHT_FIT_BYTES,
+            default_detector: DetectorName::Auto,
+            keep_versions: 0,
         }
     }
 }
@@ -78,5 +87,15 @@ mod tests {
         assert_eq!(config.settings.max_body_bytes, 67_108_864);
         let wrong = Config::try_parse_from(["trainer", "--max-body-bytes", "64M"]);
         assert_eq!(wrong.unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_detector_that_there_is_not_is_refused_with_those_that_there_are() {
+        let parse = |name| Config::try_parse_from(["trainer", "--default-detector", name]);
+        let config = parse("robust").unwrap();
+        assert_eq!(config.settings.default_detector, DetectorName::Robust);
+        let refused = parse("magic").unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.to_string().contains("seasonal"), "{refused}");
     }
 }

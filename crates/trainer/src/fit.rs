@@ -1,7 +1,8 @@
-//! Fitting a series, and the order in which a version becomes durable and visible.
+//! Fitting a series.
 
 use std::{
     num::NonZeroUsize,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -9,41 +10,47 @@ use std::{
 use bus::{Bus, TraceParent};
 use bytes::Bytes;
 use contract::{
-    DetectorName, FitReply, FitRequest, MetricsEvent, ModelEvent, Parsed, Point, Revision,
-    SeriesId, TrainingData, Version,
+    DetectorName, FitReply, FitRequest, MetricsEvent, Parsed, Point, Revision, SeriesId,
 };
 use detector::Model;
-use store::{NewModel, Store};
-use tokio::{sync::Semaphore, time::timeout};
+use store::NewModel;
+use tokio::sync::Semaphore;
 
-use crate::{error::Error, metrics, work};
-
-/// How long a reply waits for other predictors to be told. They look by themselves every five seconds.
-const TELL_WITHIN: Duration = Duration::from_secs(2);
+use crate::{error::Error, metrics, versions::Versions, work};
 
 /// Fits series. A fit, once begun, goes on to its end, whether or not the client waits for it.
 pub(crate) struct Fitter {
-    store: Store,
+    versions: Arc<Versions>,
     bus: Bus,
+    /// What is fitted where a request names no detector.
+    default: DetectorName,
     /// One for each core: more at once would only take more memory.
     cores: Semaphore,
+}
+
+/// A series that was fitted, and is durable.
+pub(crate) struct Fitted {
+    pub(crate) reply: FitReply,
+    /// Of the series, since.
+    pub(crate) revision: Revision,
 }
 
 /// What came out of a body.
 struct Learned {
     model: Model,
-    /// How long the fit alone took.
+    /// How long the fit itself took.
     took: Duration,
     points: Vec<Point>,
     warnings: Vec<String>,
 }
 
 impl Fitter {
-    pub(crate) fn new(store: Store, bus: Bus) -> Self {
+    pub(crate) fn new(versions: Arc<Versions>, bus: Bus, default: DetectorName) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
-            store,
+            versions,
             bus,
+            default,
             cores: Semaphore::new(cores),
         }
     }
@@ -54,14 +61,14 @@ impl Fitter {
         series: SeriesId,
         body: Bytes,
         trace: TraceParent,
-    ) -> Result<(FitReply, Revision), Error> {
+    ) -> Result<Fitted, Error> {
         let started = Instant::now();
         let fitted = self.learn_and_keep(&series, body, trace).await;
         metrics::FITS.with_label_values(&[outcome(&fitted)]).inc();
-        let (reply, revision) = fitted?;
+        let fitted = fitted?;
         let took = started.elapsed();
         metrics::FIT_DURATION.observe(took.as_secs_f64());
-        metrics::POINTS_FITTED.inc_by(reply.points_used as u64);
+        metrics::POINTS_FITTED.inc_by(fitted.reply.points_used as u64);
         let measured = MetricsEvent::Training {
             series_id: series,
             latency_ms: took.as_secs_f64() * 1e3,
@@ -69,7 +76,7 @@ impl Fitter {
         if !self.bus.try_publish(&measured) {
             metrics::EVENTS_DROPPED.inc();
         }
-        Ok((reply, revision))
+        Ok(fitted)
     }
 
     async fn learn_and_keep(
@@ -77,100 +84,56 @@ impl Fitter {
         series: &SeriesId,
         body: Bytes,
         trace: TraceParent,
-    ) -> Result<(FitReply, Revision), Error> {
-        let learned = self.learn(body).await?;
-        let points_used = learned.points.len();
-        let detector = learned.model.detector();
-        let (version, revision) = self.keep(series, &learned, &trace).await?;
-        self.tell(series, version, revision, trace).await;
-        let reply = FitReply {
-            series_id: series.clone(),
-            version,
-            points_used,
-            detector,
-            warnings: learned.warnings,
-        };
-        Ok((reply, revision))
+    ) -> Result<Fitted, Error> {
+        let Learned {
+            model,
+            took,
+            points,
+            warnings,
+        } = self.learn(body).await?;
+        let points_used = points.len();
+        let new = NewModel::fitted(&model, &points, took);
+        let added = self.versions.add(series, &new, points, trace).await?;
+        Ok(Fitted {
+            reply: FitReply {
+                series_id: series.clone(),
+                version: added.version,
+                points_used,
+                detector: model.detector(),
+                warnings,
+            },
+            revision: added.revision,
+        })
     }
 
     async fn learn(&self, body: Bytes) -> Result<Learned, Error> {
         let _core = self.cores.acquire().await.expect("it is never closed");
-        work::blocking(move || learn(body)).await
-    }
-
-    /// Makes what was learned durable, then visible. Where that fails or the process dies, what is left behind is invisible, and swept.
-    async fn keep(
-        &self,
-        series: &SeriesId,
-        learned: &Learned,
-        trace: &TraceParent,
-    ) -> Result<(Version, Revision), Error> {
-        let new = NewModel::fitted(&learned.model, &learned.points, learned.took);
-        let version = self
-            .store
-            .insert_pending(series, &new)
-            .await
-            .map_err(Error::NotStored)?;
-        // Part by part as the bus takes them, not a second copy of all.
-        let parts = TrainingData::in_parts(series, version, &learned.points);
-        self.bus
-            .publish(parts, trace.clone())
-            .await
-            .map_err(Error::NotPublished)?;
-        let revision = self
-            .store
-            .mark_ready(series, version)
-            .await
-            .map_err(Error::NotStored)?;
-        Ok((version, revision))
-    }
-
-    /// Tells predictors. The version is durable whether or not that works, and they find it later if it does not.
-    async fn tell(
-        &self,
-        series: &SeriesId,
-        version: Version,
-        revision: Revision,
-        trace: TraceParent,
-    ) {
-        let ready = ModelEvent::Ready {
-            series_id: series.clone(),
-            version,
-            revision: Some(revision),
-        };
-        match timeout(TELL_WITHIN, self.bus.publish([ready], trace)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                let error: &(dyn std::error::Error + 'static) = &error;
-                tracing::warn!(error, %series, %version, "predictors were not told");
-            }
-            Err(_) => tracing::warn!(%series, %version, "predictors were not told in time"),
-        }
+        let default = self.default;
+        work::blocking(move || learn(body, default)).await
     }
 }
 
-/// Reads `body` and fits; takes about a microsecond a point.
-fn learn(body: Bytes) -> Result<Learned, Error> {
+/// Reads `body` and fits; takes about a microsecond a point for the simplest detector.
+fn learn(body: Bytes, default: DetectorName) -> Result<Learned, Error> {
     let Parsed {
-        body: request,
+        body: mut request,
         mut warnings,
     } = FitRequest::parse(&body)?;
     drop(body);
-    let options = request.options.clone();
+    let options = std::mem::take(&mut request.options);
     let points = request.into_points().ok_or(Error::LengthMismatch)?;
     let started = Instant::now();
-    let fitted = Model::fit(&points, &options, DetectorName::Sigma)?;
-    let took = started.elapsed();
+    let fitted = Model::fit(&points, &options, default)?;
     warnings.extend(fitted.warnings.iter().map(ToString::to_string));
     Ok(Learned {
         model: fitted.model,
-        took,
+        took: started.elapsed(),
         points,
         warnings,
     })
 }
 
-fn outcome<T>(fitted: &Result<T, Error>) -> &'static str {
+fn outcome(fitted: &Result<Fitted, Error>) -> &'static str {
     match fitted {
         Ok(_) => "fitted",
         Err(Error::NotStored(_) | Error::NotPublished(_)) => "not_durable",

@@ -1,4 +1,4 @@
-//! Fits models, numbers versions, draws plots.
+//! Fits models, numbers versions, keeps the registry of both, draws plots.
 //!
 //! What `/fit` acknowledges is durable: the model in the store, its training points on the bus. A version is visible when both
 //! are, never before; its number is given once. A fit that has begun goes on to its end, whoever waits for it.
@@ -13,8 +13,11 @@ mod metrics;
 mod plot;
 mod plot_model;
 mod plot_query;
+mod registry;
 mod routes;
 mod sweep;
+mod tell;
+mod versions;
 mod work;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -34,7 +37,9 @@ use store::Store;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{fit::Fitter, health::Healthcheck, plot::Plotter};
+use crate::{
+    fit::Fitter, health::Healthcheck, plot::Plotter, registry::Registry, versions::Versions,
+};
 
 /// How long fits without a client may take to end, and then metrics to be delivered, when the service stops.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
@@ -61,8 +66,10 @@ pub struct Trainer {
 struct App {
     max_body_bytes: usize,
     admission: Admission,
+    versions: Arc<Versions>,
     fitter: Fitter,
-    /// Fits that have begun.
+    registry: Registry,
+    /// Fits and changes that have begun.
     in_flight: TaskTracker,
     plotter: Plotter,
     healthcheck: Healthcheck,
@@ -112,12 +119,22 @@ impl Trainer {
     pub fn embedded(settings: Settings, backends: Backends) -> Self {
         metrics::register();
         let Backends { bus, store, stats } = backends.clone();
+        let in_flight = TaskTracker::new();
+        let keep = settings.keep_versions;
+        let versions = Versions::new(store.clone(), bus.clone(), keep, in_flight.clone());
+        let versions = Arc::new(versions);
         let app = App {
             max_body_bytes: settings.max_body_bytes,
             admission: Admission::new(settings.max_inflight_fit_bytes, settings.max_body_bytes),
-            fitter: Fitter::new(store.clone(), bus),
-            in_flight: TaskTracker::new(),
-            plotter: Plotter::new(store, contract::DetectorName::Auto),
+            fitter: Fitter::new(
+                Arc::clone(&versions),
+                bus.clone(),
+                settings.default_detector,
+            ),
+            versions,
+            registry: Registry::new(store.clone(), bus),
+            in_flight,
+            plotter: Plotter::new(store, settings.default_detector),
             healthcheck: Healthcheck::new(stats),
         };
         Self {
@@ -139,7 +156,7 @@ impl Trainer {
         listener.addr()
     }
 
-    /// `/fit/{series_id}`, `/plot` and `/healthcheck`, without [`http::with_context`].
+    /// `/fit/{series_id}`, `/v1/series`, `/plot` and `/healthcheck`, without [`http::with_context`].
     pub fn router(&self) -> Router {
         routes::router(Arc::clone(&self.app))
     }
@@ -149,8 +166,8 @@ impl Trainer {
         health::readiness(&self.backends, shutdown)
     }
 
-    /// Serves HTTP, if bound, and sweeps until `shutdown` is cancelled. Fits in flight end first, also those whose client is
-    /// gone. If embedded, cancel it after the last request was answered.
+    /// Serves HTTP, if bound, and sweeps until `shutdown` is cancelled. Fits and changes in flight end first, also those whose client
+    /// is gone. If embedded, cancel it after the last request was answered.
     ///
     /// # Errors
     /// When serving or background work fails.
@@ -167,7 +184,7 @@ impl Trainer {
             .await
             .is_err()
         {
-            tracing::warn!("stopped in the middle of fits that no one was told of");
+            tracing::warn!("stopped in the middle of fits or changes that no one was told of");
         }
         self.backends.bus.flush(FINISH_WITHIN).await;
         served

@@ -55,6 +55,58 @@ pub(crate) static EVENTS_DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
     )
 });
 
+static REGISTRY_CHANGES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "anomaly_trainer_registry_changes_total",
+        "Changes of series by kind: alias_set, alias_removed, rolled_back, model_deleted, series_deleted, imported, \
+         version_pruned.",
+        &["change"]
+    )
+    .expect("the name is valid and used once")
+});
+
+/// What was changed about a series, other than by a fit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    AliasSet,
+    AliasRemoved,
+    RolledBack,
+    ModelDeleted,
+    SeriesDeleted,
+    Imported,
+    VersionPruned,
+}
+
+impl Change {
+    const ALL: [Self; 7] = [
+        Self::AliasSet,
+        Self::AliasRemoved,
+        Self::RolledBack,
+        Self::ModelDeleted,
+        Self::SeriesDeleted,
+        Self::Imported,
+        Self::VersionPruned,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::AliasSet => "alias_set",
+            Self::AliasRemoved => "alias_removed",
+            Self::RolledBack => "rolled_back",
+            Self::ModelDeleted => "model_deleted",
+            Self::SeriesDeleted => "series_deleted",
+            Self::Imported => "imported",
+            Self::VersionPruned => "version_pruned",
+        }
+    }
+}
+
+/// Counts `times` changes.
+pub(crate) fn count(change: Change, times: usize) {
+    let counter = REGISTRY_CHANGES.with_label_values(&[change.as_str()]);
+    counter.inc_by(times as u64);
+}
+
 fn counter(name: &str, help: &str) -> IntCounter {
     register_int_counter!(name, help).expect("the name is valid and used once")
 }
@@ -75,6 +127,9 @@ pub(crate) fn register() {
     }
     for outcome in ["drawn", "missing", "pending", "overloaded", "failed"] {
         PLOTS.with_label_values(&[outcome]);
+    }
+    for change in Change::ALL {
+        count(change, 0);
     }
     for counter in [&POINTS_FITTED, &VERSIONS_SWEPT, &EVENTS_DROPPED] {
         LazyLock::force(counter);

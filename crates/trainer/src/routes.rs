@@ -7,14 +7,14 @@ use axum::{
     body::{Body, HttpBody},
     extract::{Request, State},
     http::{
-        HeaderName, HeaderValue,
+        HeaderValue,
         header::{CACHE_CONTROL, CONTENT_TYPE},
     },
     response::Response,
     routing::{get, post},
 };
 use bus::TraceParent;
-use contract::{FitReply, Revision, SeriesId};
+use contract::SeriesId;
 use serde::Serialize;
 use service::{
     http::{Fallible, RequestContext, SeriesPath, method_not_allowed, not_found, read_body},
@@ -24,13 +24,13 @@ use service::{
 use crate::{
     App, detect_plot,
     error::Error,
+    fit::Fitted,
     metrics,
     plot_query::{Format, PlotQuery},
+    registry,
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Tells the gateway, which reads no bodies, the revision of a series.
-const SERIES_REVISION: HeaderName = HeaderName::from_static("x-series-revision");
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -38,6 +38,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/plot", get(plot))
         .route("/v1/detect/plot", detect_plot::route())
         .route("/healthcheck", get(healthcheck))
+        .merge(registry::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
@@ -50,12 +51,8 @@ async fn fit(
 ) -> Fallible<Response> {
     let context = request.extensions().get::<RequestContext>().cloned();
     let fitted = fit_body(app, series, trace(context.as_ref()), request.into_body()).await?;
-    let (reply, revision) = fitted.map_err(|error| error.reply(context.as_ref()))?;
-    let mut response = json(&reply);
-    let revision = HeaderValue::try_from(revision.to_string())
-        .expect("a letter and digits make a header value");
-    response.headers_mut().insert(SERIES_REVISION, revision);
-    Ok(response)
+    let Fitted { reply, revision } = fitted.map_err(|error| error.reply(context.as_ref()))?;
+    Ok(registry::with_revision(json(&reply), revision))
 }
 
 /// Reads the body here, where its connection is; what follows goes on to its end on the main runtime, whether or not the
@@ -65,7 +62,7 @@ async fn fit_body(
     series: SeriesId,
     trace: TraceParent,
     body: Body,
-) -> Fallible<Result<(FitReply, Revision), Error>> {
+) -> Fallible<Result<Fitted, Error>> {
     let mut admitted = match app.admission.admit(body.size_hint().exact()) {
         Some(admitted) => admitted,
         None => {
@@ -108,7 +105,8 @@ async fn healthcheck(State(app): State<Arc<App>>) -> Response {
     json(&app.healthcheck.report().await)
 }
 
-fn trace(context: Option<&RequestContext>) -> TraceParent {
+/// The trace that a request belongs to.
+pub(crate) fn trace(context: Option<&RequestContext>) -> TraceParent {
     let trace = context?.traceparent.as_ref()?;
     trace.to_str().ok().map(str::to_owned)
 }

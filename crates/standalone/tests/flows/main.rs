@@ -10,6 +10,7 @@ mod health;
 mod overload;
 mod plots;
 mod program;
+mod registry;
 mod start;
 mod stop;
 mod tracing;

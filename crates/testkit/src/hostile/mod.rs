@@ -1,6 +1,9 @@
 //! Requests that nobody well-meaning sends. Each must be refused with a problem that names the fault, and change nothing.
 
 mod bodies;
+mod judging;
+mod options;
+mod registry;
 mod requests;
 
 use anyhow::ensure;
@@ -26,7 +29,7 @@ const VICTIM: &str = "victim";
 /// All attacks that were answered otherwise.
 pub async fn check(client: Client) -> anyhow::Result<()> {
     let attacks = attacks();
-    ensure!(attacks.len() >= 100, "only {} attacks", attacks.len());
+    ensure!(attacks.len() >= 290, "only {} attacks", attacks.len());
     let mut failures = String::new();
     for attack in &attacks {
         if let Err(error) = check_attack(client, attack).await {
@@ -79,6 +82,9 @@ async fn check_nothing_changed(client: Client) -> anyhow::Result<()> {
         "an attack trained a model: {}",
         reply.text()
     );
+    let listed = client.get("/v1/series").await?;
+    let listed: contract::SeriesList = listed.ok()?;
+    ensure!(listed.series.is_empty(), "an attack left {listed:?}");
     let reply = client.get(&format!("/plot?series_id={VICTIM}")).await?;
     ensure!(
         reply.status == 404,
@@ -101,6 +107,10 @@ fn attacks() -> Vec<Attack> {
     let mut attacks = Vec::new();
     attacks.extend(bodies::of_fit());
     attacks.extend(bodies::of_predict());
+    attacks.extend(options::of_fit());
+    attacks.extend(judging::of_judging());
+    attacks.extend(judging::of_detection());
+    attacks.extend(registry::attacks());
     attacks.extend(requests::ids());
     attacks.extend(requests::methods_and_paths());
     attacks.extend(requests::plots());
@@ -110,8 +120,12 @@ fn attacks() -> Vec<Attack> {
 }
 
 fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    with_body("POST", path, body)
+}
+
+fn with_body(method: &str, path: &str, body: &[u8]) -> Vec<u8> {
     let mut request = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     )
     .into_bytes();

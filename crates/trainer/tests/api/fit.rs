@@ -3,38 +3,51 @@
 use anyhow::Context;
 use axum::{body::Body, http::header};
 use bytes::Bytes;
-use contract::{MetricsEvent, ModelEvent, Point, Revision, SeriesId, TrainingData, Version};
+use contract::{
+    DetectorName, FitReply, MetricsEvent, ModelEvent, Point, Revision, SeriesId, TrainingData,
+    Version,
+};
 use futures_util::{future::try_join_all, stream};
 use serde_json::json;
 use trainer::Settings;
 
 use crate::fixture::{Fixture, THREE};
 
+/// Three points that can be fitted, with `options`.
+fn with(options: &str) -> String {
+    format!("{},{options}}}", THREE.trim_end_matches('}'))
+}
+
 #[tokio::test]
 async fn a_fit_is_numbered_and_everyone_is_told() -> anyhow::Result<()> {
     let fixture = Fixture::new().await?;
     let mut models = fixture.backends.bus.tail::<ModelEvent>()?;
-    let reply = fixture.fit("sensor_01", THREE).await?;
+    let reply = fixture
+        .fit("sensor_01", &with(r#""detector":"sigma""#))
+        .await?;
     assert_eq!(
         reply.body,
-        r#"{"series_id":"sensor_01","version":"v1","points_used":3}"#
+        r#"{"series_id":"sensor_01","version":"v1","points_used":3,"detector":"sigma"}"#
     );
     assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
-    assert_eq!(reply.version()?, "v1");
-    assert_eq!(fixture.fit("sensor_01", THREE).await?.version()?, "v2");
+    assert_eq!(reply.revision()?, Revision(1));
+    let second = fixture.fit("sensor_01", THREE).await?;
+    assert_eq!(
+        (second.version()?, second.revision()?),
+        ("v2".to_owned(), Revision(2))
+    );
     assert_eq!(fixture.fit("sensor_10", THREE).await?.version()?, "v1");
-    assert_eq!(fixture.newest("sensor_01").await?.as_deref(), Some("v2"));
+    assert_eq!(fixture.serving("sensor_01").await?.as_deref(), Some("v2"));
 
     let mut ready = Vec::new();
     while ready.len() < 3 {
         let batch = models.next_batch(10, std::time::Duration::ZERO).await?;
         ready.extend(batch.into_iter().filter_map(|m| m.event.ok()));
     }
-    // Nothing but the fits has changed these series.
-    let event = |id: &str, version| ModelEvent::Ready {
+    let event = |id: &str, number: u32| ModelEvent::Ready {
         series_id: SeriesId::new(id).unwrap(),
-        version: Version::new(version).unwrap(),
-        revision: Some(Revision(version.into())),
+        version: Version::new(number).unwrap(),
+        revision: Some(Revision(number.into())),
     };
     assert_eq!(
         ready,
@@ -182,14 +195,11 @@ async fn what_is_odd_but_clear_is_taken() -> anyhow::Result<()> {
     ] {
         assert_eq!(fixture.fit(id, body).await?.version()?, "v1", "{id}");
     }
-    assert_eq!(fixture.newest("a").await?, None);
-    assert_eq!(fixture.newest("été").await?.as_deref(), Some("v1"));
+    assert_eq!(fixture.serving("a").await?, None);
+    assert_eq!(fixture.serving("été").await?.as_deref(), Some("v1"));
     let body = r#"{"timestamps":[1,2,3],"values":[1,1,2],"note":"x"}"#;
     let reply = fixture.fit("noted", body).await?.json()?;
-    assert_eq!(
-        reply["warnings"],
-        json!(["unknown field `note` was ignored"])
-    );
+    assert_eq!(reply["warnings"][0], "unknown field `note` was ignored");
     Ok(())
 }
 
@@ -236,7 +246,7 @@ async fn fifty_fits_at_once_get_each_version_once() -> anyhow::Result<()> {
     versions.sort_by_key(|version| version[1..].parse::<u32>().ok());
     let expected: Vec<String> = (1..=50).map(|n| format!("v{n}")).collect();
     assert_eq!(versions, expected);
-    assert_eq!(fixture.newest("s").await?.as_deref(), Some("v50"));
+    assert_eq!(fixture.serving("s").await?.as_deref(), Some("v50"));
     assert_eq!(fixture.published::<TrainingData>(50).await?.len(), 50);
     Ok(())
 }
@@ -274,5 +284,89 @@ async fn the_health_check_reports_fits_and_survives_without_figures() -> anyhow:
     assert_eq!(report.status, 200);
     assert_eq!(report.json()?["status"], "degraded");
     assert_eq!(without.fit("s", THREE).await?.version()?, "v1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_detector_is_the_one_asked_for_or_else_the_default() -> anyhow::Result<()> {
+    for &default in DetectorName::ALL {
+        let fixture = Fixture::with(Settings {
+            default_detector: default,
+            ..Settings::default()
+        })
+        .await?;
+        let fitted: FitReply = serde_json::from_value(fixture.fit("s", THREE).await?.json()?)?;
+        assert_eq!(fitted.detector, default);
+        for &asked in DetectorName::ALL {
+            let body = with(&format!(r#""detector":"{asked}""#));
+            let fitted: FitReply = serde_json::from_value(fixture.fit("s", &body).await?.json()?)?;
+            assert_eq!((fitted.detector, fitted.points_used), (asked, 3));
+        }
+    }
+    assert_eq!(Settings::default().default_detector, DetectorName::Auto);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_warned_of_comes_after_what_was_not_understood() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
+    let body = r#"{"timestamps":[1,1,2,3],"values":[1,2,3,4],"note":1,"detector":"robust"}"#;
+    let fitted: FitReply = serde_json::from_value(fixture.fit("s", body).await?.json()?)?;
+    assert_eq!(fitted.warnings[0], "unknown field `note` was ignored");
+    let duplicate = fitted.warnings[1..]
+        .iter()
+        .any(|warning| warning.contains("1 point"));
+    assert!(duplicate, "{:?}", fitted.warnings);
+    Ok(())
+}
+
+#[tokio::test]
+async fn impossible_options_are_named_and_leave_no_trace() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
+    for detector in DetectorName::ALL {
+        let options = format!(r#""detector":"{detector}","params":{{"nonsense":1}}"#);
+        let (status, code, detail) = fixture.fit("s", &with(&options)).await?.refusal()?;
+        assert_eq!(
+            (status, code.as_str()),
+            (400, "invalid_params"),
+            "{options}"
+        );
+        assert!(detail.contains("nonsense"), "{detail}");
+    }
+    for (options, fault) in [
+        (
+            r#""false_alarm_rate":0"#,
+            "false_alarm_rate: 0 is not above 0",
+        ),
+        (
+            r#""false_alarm_rate":0.6"#,
+            "false_alarm_rate: 0.6 is not above 0",
+        ),
+        (r#""params":{"k":1e400}"#, "params: number out of range"),
+        (r#""params":{"k":"1"}"#, "params: invalid type"),
+        (r#""detector":"magic""#, "detector: unknown variant `magic`"),
+        (r#""direction":"up""#, "direction: unknown variant `up`"),
+    ] {
+        let (status, code, detail) = fixture.fit("s", &with(options)).await?.refusal()?;
+        assert_eq!(
+            (status, code.as_str()),
+            (400, "invalid_payload"),
+            "{options}"
+        );
+        assert!(detail.contains(fault), "{detail}");
+    }
+    assert_eq!(fixture.models().await?, 0);
+    for options in [
+        r#""false_alarm_rate":0.5"#,
+        r#""direction":"below""#,
+        r#""params":{}"#,
+        r#""detector":null,"params":null,"direction":null,"false_alarm_rate":null"#,
+    ] {
+        assert_eq!(
+            fixture.fit("s", &with(options)).await?.status,
+            200,
+            "{options}"
+        );
+    }
     Ok(())
 }

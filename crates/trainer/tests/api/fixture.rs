@@ -15,7 +15,7 @@ use axum::{
 use bus::{Bus, Message, Positions, Subscription};
 use bytes::Bytes;
 use clap::Parser;
-use contract::{Event, SeriesId, TrainingData};
+use contract::{Event, Revision, SeriesId, TrainingData};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use service::http::with_context;
@@ -93,13 +93,47 @@ impl Fixture {
         self.send("GET", path, Body::empty()).await
     }
 
+    /// A fixture in which `s` was fitted `times` times.
+    pub(crate) async fn fitted(times: usize) -> anyhow::Result<Self> {
+        let fixture = Self::new().await?;
+        for _ in 0..times {
+            ensure!(fixture.fit("s", THREE).await?.status == 200);
+        }
+        Ok(fixture)
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &str) -> anyhow::Result<Reply> {
+        self.send("PUT", path, body.to_owned()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> anyhow::Result<Reply> {
+        self.send("POST", path, body.to_owned()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Reply> {
+        self.send("DELETE", path, "").await
+    }
+
     pub(crate) async fn send(
         &self,
         method: &str,
         path: &str,
         body: impl Into<Body>,
     ) -> anyhow::Result<Reply> {
-        let request = Request::builder().method(method).uri(path);
+        self.send_with(method, path, &[], body).await
+    }
+
+    pub(crate) async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> anyhow::Result<Reply> {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let reply = self
             .router
             .clone()
@@ -113,10 +147,11 @@ impl Fixture {
         })
     }
 
-    /// The newest visible version of `series`, as text.
-    pub(crate) async fn newest(&self, series: &str) -> anyhow::Result<Option<String>> {
-        let found = self.backends.store.series(&SeriesId::new(series)?).await?;
-        Ok(found.map(|series| series.summary.newest.to_string()))
+    /// The version of `series` that judges, as text.
+    pub(crate) async fn serving(&self, series: &str) -> anyhow::Result<Option<String>> {
+        let store = &self.backends.store;
+        let serving = store.serving(&SeriesId::new(series)?).await?;
+        Ok(serving.model.map(|model| model.version.to_string()))
     }
 
     /// Every event that was ever published on `E`'s topic, once there are `count`.
@@ -178,7 +213,12 @@ impl Fixture {
     }
 
     pub(crate) async fn repair_store(&self) -> anyhow::Result<()> {
-        execute(&self.file("store.db"), REPAIRED).await
+        self.in_store(REPAIRED).await
+    }
+
+    /// Does `sql` to the store behind its back.
+    pub(crate) async fn in_store(&self, sql: &str) -> anyhow::Result<()> {
+        execute(&self.file("store.db"), sql).await
     }
 
     /// Holds up everything that is published until it is dropped.
@@ -229,14 +269,25 @@ impl Reply {
         Ok((self.status.as_u16(), text("code")?, text("detail")?))
     }
 
-    /// The version in the reply to a fit, which has the header that the gateway reads.
+    /// The version that a fit or an import was given.
     pub(crate) fn version(&self) -> anyhow::Result<String> {
-        self.headers.get("x-series-revision").with_context(|| {
+        let version = self.json()?["version"].as_str().map(str::to_owned);
+        let body = String::from_utf8_lossy(&self.body);
+        version.with_context(|| format!("{} without a version: {body}", self.status))
+    }
+
+    /// The header `name`.
+    pub(crate) fn header(&self, name: &str) -> anyhow::Result<&str> {
+        let value = self.headers.get(name).with_context(|| {
             let body = String::from_utf8_lossy(&self.body);
-            format!("{} without a revision: {body}", self.status)
+            format!("{} without {name}: {body}", self.status)
         })?;
-        let body = self.json()?;
-        Ok(body["version"].as_str().context("no version")?.to_owned())
+        Ok(value.to_str()?)
+    }
+
+    /// The revision in the header that the gateway reads.
+    pub(crate) fn revision(&self) -> anyhow::Result<Revision> {
+        Ok(self.header("x-series-revision")?.parse()?)
     }
 }
 

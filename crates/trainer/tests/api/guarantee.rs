@@ -20,7 +20,7 @@ async fn points_that_are_not_acknowledged_make_no_version() -> anyhow::Result<()
     assert_eq!((status, code.as_str()), (503, "not_durable"));
     assert!(!detail.contains("broken by the test"), "{detail}");
     assert_eq!(reply.headers["retry-after"], "1");
-    assert_eq!(fixture.newest("s").await?.as_deref(), Some("v1"));
+    assert_eq!(fixture.serving("s").await?.as_deref(), Some("v1"));
     assert_eq!(
         fixture.get("/plot?series_id=s&version=v2").await?.status,
         404
@@ -28,7 +28,7 @@ async fn points_that_are_not_acknowledged_make_no_version() -> anyhow::Result<()
 
     fixture.repair_bus().await?;
     assert_eq!(fixture.fit("s", THREE).await?.version()?, "v3");
-    assert_eq!(fixture.newest("s").await?.as_deref(), Some("v3"));
+    assert_eq!(fixture.serving("s").await?.as_deref(), Some("v3"));
     // What the failed attempt left is invisible, and swept.
     assert_eq!(fixture.models().await?, 3);
     let swept = fixture.backends.store.sweep_pending(Duration::ZERO).await?;
@@ -41,7 +41,7 @@ async fn a_model_that_cannot_become_ready_stays_invisible() -> anyhow::Result<()
     let fixture = Fixture::new().await?;
     fixture.break_store().await?;
     assert_eq!(fixture.fit("s", THREE).await?.refusal()?.1, "not_durable");
-    assert_eq!(fixture.newest("s").await?, None);
+    assert_eq!(fixture.serving("s").await?, None);
     fixture.repair_store().await?;
     assert_eq!(fixture.fit("s", THREE).await?.version()?, "v2");
     Ok(())
@@ -52,7 +52,7 @@ async fn a_fit_that_only_predictors_could_not_be_told_of_is_a_success() -> anyho
     let fixture = Fixture::new().await?;
     fixture.break_bus("models").await?;
     assert_eq!(fixture.fit("s", THREE).await?.version()?, "v1");
-    assert_eq!(fixture.newest("s").await?.as_deref(), Some("v1"));
+    assert_eq!(fixture.serving("s").await?.as_deref(), Some("v1"));
     Ok(())
 }
 
@@ -72,11 +72,11 @@ async fn a_fit_goes_on_when_its_client_hangs_up() -> anyhow::Result<()> {
             begun = begun => begun?,
         }
     }
-    assert_eq!(fixture.newest("s").await?, None);
+    assert_eq!(fixture.serving("s").await?, None);
     held.release().await?;
     eventually(async || {
         ensure!(
-            fixture.newest("s").await?.as_deref() == Some("v1"),
+            fixture.serving("s").await?.as_deref() == Some("v1"),
             "not there"
         );
         Ok(())
@@ -92,6 +92,7 @@ async fn beyond_the_bytes_in_flight_fits_are_refused_at_once() -> anyhow::Result
     let fixture = Fixture::with(Settings {
         max_body_bytes: 10 * 1024,
         max_inflight_fit_bytes: 15 * 1024,
+        ..Settings::default()
     })
     .await?;
     let held = fixture.hold_bus().await?;

@@ -1,8 +1,14 @@
 //! The trainer's HTTP interface over the embedded backends.
 
+mod changes;
+mod conditions;
 mod detect_plot;
 mod fit;
 mod fixture;
 mod guarantee;
 mod plot;
+mod refusals;
+mod registry;
+mod retention;
 mod socket;
+mod transfer;

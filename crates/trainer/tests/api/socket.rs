@@ -103,7 +103,7 @@ async fn a_stop_lets_the_fit_of_a_client_that_hung_up_come_to_its_end() -> anyho
         held.release().await
     };
     tokio::try_join!(serving.stopped(), release)?;
-    assert_eq!(fixture.newest("s").await?.as_deref(), Some("v1"));
+    assert_eq!(fixture.serving("s").await?.as_deref(), Some("v1"));
     Ok(())
 }
 

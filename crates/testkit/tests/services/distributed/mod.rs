@@ -5,6 +5,7 @@ mod events;
 mod fits;
 mod http;
 mod outage;
+mod registry;
 mod restarts;
 
 use anyhow::ensure;

@@ -1,0 +1,146 @@
+//! The parts of a request that have nothing to do with its route: who asks, the query, the conditions; and the names in a path.
+
+use std::{convert::Infallible, fmt::Display, future::Future, str::FromStr, sync::Arc};
+
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::{StatusCode, request::Parts},
+    response::Response,
+};
+use contract::{AliasName, VersionRef};
+use service::{
+    http::{ProblemReply, RequestContext, SeriesPath},
+    task::on_main,
+};
+
+use super::{changes::Demand, etag::Conditions, query};
+use crate::{App, error::Error, routes::trace};
+
+/// A request, but for its path and body.
+pub(super) struct Asked {
+    app: Arc<App>,
+    context: Option<RequestContext>,
+    query: String,
+    conditions: Result<Conditions, Error>,
+}
+
+impl FromRequestParts<Arc<App>> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(Self {
+            app: Arc::clone(app),
+            context: parts.extensions.get::<RequestContext>().cloned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            conditions: Conditions::of(&parts.headers),
+        })
+    }
+}
+
+impl Asked {
+    /// Who is asked.
+    pub(super) fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The query, for a route that takes parameters.
+    pub(super) fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// The conditions of a request that reads.
+    pub(super) fn conditions(self) -> Result<Conditions, Error> {
+        self.conditions
+    }
+
+    /// The conditions of a request that reads, and takes no parameters.
+    pub(super) fn reads(self) -> Result<Conditions, Error> {
+        query::none(&self.query)?;
+        self.conditions
+    }
+
+    /// What a request demands that changes something, and takes no parameters.
+    pub(super) fn changes(self) -> Result<Demand, Error> {
+        query::none(&self.query)?;
+        Ok(Demand {
+            when: self.conditions?.change()?,
+            trace: trace(self.context.as_ref()),
+        })
+    }
+
+    /// The answer that comes of `work`, done where the connections to the database are. It goes on to its end whether or not
+    /// the client stays, and a stop waits for it.
+    pub(super) async fn answer<F, Fut>(self, work: F) -> Response
+    where
+        F: FnOnce(Arc<App>, Self) -> Fut,
+        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        let context = self.context.clone();
+        let app = Arc::clone(&self.app);
+        let in_flight = app.in_flight.clone();
+        let answer = on_main(in_flight.track_future(work(app, self))).await;
+        answer.unwrap_or_else(|error| error.respond(context.as_ref()))
+    }
+
+    /// The answer that `error` is.
+    pub(super) fn refuse(&self, error: Error) -> Response {
+        error.respond(self.context.as_ref())
+    }
+}
+
+/// The `{version}` of a route: a version or an alias.
+pub(super) struct ModelPath(pub(super) VersionRef);
+
+/// The `{alias}` of a route.
+pub(super) struct AliasPath(pub(super) AliasName);
+
+impl<S: Send + Sync> FromRequestParts<S> for ModelPath {
+    type Rejection = ProblemReply;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let reference = named(parts, state, "version", "invalid_version").await;
+        reference.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AliasPath {
+    type Rejection = ProblemReply;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let name = named(parts, state, "alias", "invalid_alias").await;
+        name.map(Self)
+    }
+}
+
+/// The parameter `name` of the path; what it is not is told with `code`. Comes before [`SeriesPath`], which would blame the series.
+async fn named<T, S>(
+    parts: &mut Parts,
+    state: &S,
+    name: &'static str,
+    code: &'static str,
+) -> Result<T, ProblemReply>
+where
+    T: FromStr<Err: Display>,
+    S: Send + Sync,
+{
+    let refused = |why: &dyn Display| {
+        let detail = format!("Invalid {name}: {why}");
+        ProblemReply::new(StatusCode::BAD_REQUEST, code, detail)
+    };
+    let params = match RawPathParams::from_request_parts(parts, state).await {
+        Ok(params) => params,
+        // axum decodes parameters while routing; what is left to fail here is text that is no UTF-8, of any of them.
+        Err(fault) if fault.to_string().contains(&format!("`{name}`")) => {
+            return Err(refused(&"it is not UTF-8"));
+        }
+        Err(_) => {
+            let series = SeriesPath::from_request_parts(parts, state).await;
+            return Err(series
+                .err()
+                .unwrap_or_else(|| refused(&"it cannot be read")));
+        }
+    };
+    let found = params.iter().find(|(key, _)| *key == name);
+    let (_, text) = found.unwrap_or_default();
+    text.parse().map_err(|why: T::Err| refused(&why))
+}

@@ -1,0 +1,107 @@
+//! Models as files: what export writes and import reads.
+
+use chrono::DateTime;
+use contract::{ModelFile, ModelInfo, SeriesId, Source, Version};
+use detector::Model;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use store::NewModel;
+
+use crate::error::Error;
+
+/// The longest part of a file's name that comes from a series, in bytes.
+const MAX_NAME: usize = 100;
+
+/// A model from a file, and what the file says about its fit.
+#[derive(Debug)]
+pub(super) struct Imported {
+    pub(super) model: Model,
+    pub(super) fit_ms: f64,
+    pub(super) first_timestamp: i64,
+    pub(super) last_timestamp: i64,
+}
+
+/// The file of the model `info` of `series`, whose document is `document`. The same model gives the same bytes.
+pub(super) fn write(series: SeriesId, info: ModelInfo, document: String) -> String {
+    let model = RawValue::from_string(document);
+    let model = model.expect("the store gives out only documents that it could read");
+    let mut file = ModelFile {
+        anomaly_model: ModelFile::FORM,
+        series_id: series,
+        version: info.version,
+        created_at: info.created_at,
+        fit_ms: info.fit_ms,
+        first_timestamp: info.first_timestamp,
+        last_timestamp: info.last_timestamp,
+        model,
+        checksum: None,
+    };
+    file.checksum = Some(checksum(&file));
+    to_json(&file)
+}
+
+/// What `file` holds.
+///
+/// # Errors
+/// The first thing about it that is not as an export writes it.
+pub(super) fn read(file: &[u8]) -> Result<Imported, Error> {
+    let bad = |why: &str| Error::BadFile(why.to_owned());
+    let mut file = ModelFile::parse(file).map_err(|fault| Error::BadFile(fault.to_string()))?;
+    let said = file.checksum.take();
+    if said != Some(checksum(&file)) {
+        return Err(bad("checksum: the file was changed since it was exported"));
+    }
+    if DateTime::parse_from_rfc3339(&file.created_at).is_err() {
+        return Err(bad("created_at: it is no time of RFC 3339"));
+    }
+    if file.fit_ms < 0.0 {
+        return Err(bad("fit_ms: it is less than 0"));
+    }
+    if file.first_timestamp > file.last_timestamp {
+        return Err(bad("first_timestamp: it is after last_timestamp"));
+    }
+    let model = Model::from_json(file.model.get());
+    Ok(Imported {
+        model: model.map_err(|fault| Error::BadFile(format!("model: {fault}")))?,
+        fit_ms: file.fit_ms,
+        first_timestamp: file.first_timestamp,
+        last_timestamp: file.last_timestamp,
+    })
+}
+
+impl Imported {
+    /// The model as a version to be.
+    pub(super) fn as_new(&self) -> NewModel<'_> {
+        NewModel {
+            model: &self.model,
+            fit_ms: self.fit_ms,
+            first_timestamp: self.first_timestamp,
+            last_timestamp: self.last_timestamp,
+            source: Source::Import,
+        }
+    }
+}
+
+/// What a file of `version` of `series` is called: plain ASCII, no path, not hidden.
+pub(super) fn name(series: &SeriesId, version: Version) -> String {
+    let safe = |c: char| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => c,
+        _ => '_',
+    };
+    let name: String = series.as_str().chars().map(safe).take(MAX_NAME).collect();
+    let name = match name.strip_prefix('.') {
+        Some(rest) => format!("_{rest}"),
+        None => name,
+    };
+    format!("{name}-{version}.model.json")
+}
+
+/// SHA-256 of `file` without a checksum, in hexadecimal.
+fn checksum(file: &ModelFile) -> String {
+    let digest = Sha256::digest(to_json(file));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn to_json(file: &ModelFile) -> String {
+    serde_json::to_string(file).expect("texts, numbers and JSON are always JSON")
+}

@@ -1,0 +1,75 @@
+//! Importing a model: the next version of a series, without training points.
+
+use std::sync::Arc;
+
+use axum::{
+    body::{Body, HttpBody},
+    http::{HeaderValue, StatusCode, header::LOCATION},
+    response::Response,
+};
+use contract::ImportReply;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use service::http::{Fallible, SeriesPath, read_body};
+
+use super::{
+    asked::Asked,
+    file,
+    reply::{json, with_tag},
+};
+use crate::{
+    App,
+    error::Error,
+    metrics::{self, Change},
+    work,
+};
+
+/// The largest file, in bytes: a model has a few thousand numbers.
+const MAX_FILE_BYTES: usize = 16 << 20;
+
+/// What stands for itself in a path.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+pub(super) async fn import(
+    SeriesPath(series): SeriesPath,
+    asked: Asked,
+    body: Body,
+) -> Fallible<Response> {
+    let app = asked.app();
+    let Some(mut admitted) = app.admission.admit(body.size_hint().exact()) else {
+        return Ok(asked.refuse(Error::Overloaded));
+    };
+    let body = read_body(body, app.max_body_bytes.min(MAX_FILE_BYTES)).await?;
+    admitted.settle(body.len());
+    let importing = async move |app: Arc<App>, asked: Asked| {
+        let demand = asked.changes()?;
+        let imported = work::blocking(move || file::read(&body)).await?;
+        let new = imported.as_new();
+        let added = app
+            .versions
+            .add(&series, &new, Vec::new(), demand.trace)
+            .await?;
+        drop(admitted);
+        metrics::count(Change::Imported, 1);
+        let reply = ImportReply {
+            detector: imported.model.detector(),
+            version: added.version,
+            series_id: series,
+        };
+        let mut response = json(&reply);
+        *response.status_mut() = StatusCode::CREATED;
+        response.headers_mut().insert(LOCATION, location(&reply));
+        Ok(with_tag(response, added.revision))
+    };
+    Ok(asked.answer(importing).await)
+}
+
+/// Where an imported model is found.
+fn location(reply: &ImportReply) -> HeaderValue {
+    let series = utf8_percent_encode(reply.series_id.as_str(), ENCODED);
+    let path = format!("/v1/series/{series}/models/{}", reply.version);
+    HeaderValue::try_from(path).expect("what is encoded is plain ASCII")
+}

@@ -1,0 +1,213 @@
+//! Queries, read strictly: what is not known is refused, not ignored.
+
+use std::{borrow::Cow, ops::RangeInclusive};
+
+use contract::{SeriesId, Version};
+use percent_encoding::percent_decode_str;
+
+use crate::error::Error;
+
+/// How many entries a page may have.
+const LIMITS: RangeInclusive<u32> = 1..=1000;
+
+/// How many it has unless asked otherwise.
+const DEFAULT_LIMIT: u32 = 100;
+
+/// As much of a name that is not known is told.
+const MAX_SHOWN: usize = 100;
+
+/// The parameters of a query, by name.
+struct Query<'a>(Vec<(&'a str, Cow<'a, str>)>);
+
+/// A page of the list of series.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SeriesPage {
+    /// What the ids begin with.
+    pub(super) prefix: String,
+    /// Those after this one.
+    pub(super) after: Option<SeriesId>,
+    /// At most so many.
+    pub(super) limit: u32,
+}
+
+/// A page of the models of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ModelsPage {
+    /// Those older than this one.
+    pub(super) before: Option<Version>,
+    /// At most so many.
+    pub(super) limit: u32,
+}
+
+impl SeriesPage {
+    /// Reads `?prefix=&after=&limit=`.
+    ///
+    /// # Errors
+    /// The first parameter that makes no sense, is there twice or is not known.
+    pub(super) fn parse(query: &str) -> Result<Self, Error> {
+        let query = Query::parse(query, &["prefix", "after", "limit"])?;
+        let prefix = query.get("prefix").unwrap_or_default();
+        if !prefix.is_empty() && !matches!(prefix, "." | "..") {
+            SeriesId::validate(prefix).map_err(|rule| invalid("prefix", rule))?;
+        }
+        let after = query.get("after").map(SeriesId::new).transpose();
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            after: after.map_err(|rule| invalid("after", rule))?,
+            limit: query.limit()?,
+        })
+    }
+}
+
+impl ModelsPage {
+    /// Reads `?before=&limit=`.
+    ///
+    /// # Errors
+    /// The first parameter that makes no sense, is there twice or is not known.
+    pub(super) fn parse(query: &str) -> Result<Self, Error> {
+        let query = Query::parse(query, &["before", "limit"])?;
+        let before = query.get("before").map(str::parse).transpose();
+        Ok(Self {
+            before: before.map_err(|form| invalid("before", form))?,
+            limit: query.limit()?,
+        })
+    }
+}
+
+/// Demands a query without parameters.
+///
+/// # Errors
+/// The first one.
+pub(super) fn none(query: &str) -> Result<(), Error> {
+    Query::parse(query, &[]).map(drop)
+}
+
+impl<'a> Query<'a> {
+    fn parse(query: &'a str, known: &[&'a str]) -> Result<Self, Error> {
+        let mut found: Vec<(&str, Cow<'a, str>)> = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let key = decoded(key);
+            let name = known.iter().find(|name| Some(**name) == key.as_deref());
+            let name = *name.ok_or_else(|| unknown(key.as_deref().unwrap_or("not UTF-8")))?;
+            if found.iter().any(|(other, _)| *other == name) {
+                return Err(invalid(name, "it is given more than once"));
+            }
+            let value = decoded(value).ok_or_else(|| invalid(name, "it is not UTF-8"))?;
+            found.push((name, value));
+        }
+        Ok(Self(found))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.0.iter();
+        pairs
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| &**value)
+    }
+
+    fn limit(&self) -> Result<u32, Error> {
+        let Some(text) = self.get("limit") else {
+            return Ok(DEFAULT_LIMIT);
+        };
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        let limit = text
+            .parse()
+            .ok()
+            .filter(|limit| digits && LIMITS.contains(limit));
+        limit.ok_or_else(|| {
+            let (least, most) = (LIMITS.start(), LIMITS.end());
+            invalid(
+                "limit",
+                format!("it is no whole number from {least} to {most}"),
+            )
+        })
+    }
+}
+
+/// What `text` stands for, `+` being a space; `None` if that is not UTF-8.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
+        return Some(Cow::Owned(decoded.into_owned()));
+    }
+    percent_decode_str(text).decode_utf8().ok()
+}
+
+fn invalid(name: &str, rule: impl std::fmt::Display) -> Error {
+    Error::InvalidParameter(format!("Invalid {name}: {rule}"))
+}
+
+fn unknown(name: &str) -> Error {
+    let shown: String = name.chars().take(MAX_SHOWN).collect();
+    Error::InvalidParameter(format!("Unknown query parameter: {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_can_be_asked_for_and_defaults_fill_in() {
+        assert_eq!(
+            SeriesPage::parse("").unwrap(),
+            SeriesPage {
+                prefix: String::new(),
+                after: None,
+                limit: 100
+            }
+        );
+        assert_eq!(
+            SeriesPage::parse("limit=1000&prefix=a+b%2B&&%61fter=%C3%A9").unwrap(),
+            SeriesPage {
+                prefix: "a b+".to_owned(),
+                after: SeriesId::new("é").ok(),
+                limit: 1000
+            }
+        );
+        assert_eq!(SeriesPage::parse("prefix=..").unwrap().prefix, "..");
+        let page = ModelsPage::parse("before=v12&limit=1").unwrap();
+        assert_eq!((page.before, page.limit), (Version::new(12), 1));
+        assert!(none("").is_ok() && none("&").is_ok());
+    }
+
+    #[test]
+    fn a_fault_names_its_parameter() {
+        for (query, fault) in [
+            ("prefx=a", "Unknown query parameter: prefx"),
+            ("a%0Ab=1", "Unknown query parameter: a\nb"),
+            ("%FF=1", "Unknown query parameter: not UTF-8"),
+            ("=1", "Unknown query parameter: "),
+            ("before=v1", "Unknown query parameter: before"),
+            (
+                "prefix=a&prefix=a",
+                "Invalid prefix: it is given more than once",
+            ),
+            ("prefix=%FF", "Invalid prefix: it is not UTF-8"),
+            ("prefix=a%2Fb", "Invalid prefix: series id has a slash"),
+            (
+                "prefix=%00",
+                "Invalid prefix: series id has a control character",
+            ),
+            ("after=", "Invalid after: series id is empty"),
+            ("after=..", "Invalid after: series id is a relative path"),
+            (
+                "limit=0",
+                "Invalid limit: it is no whole number from 1 to 1000",
+            ),
+            ("limit=1001", "Invalid limit: "),
+            ("limit=%2B5", "Invalid limit: "),
+            ("limit=", "Invalid limit: "),
+            ("limit=1e2", "Invalid limit: "),
+            ("limit=99999999999999999999", "Invalid limit: "),
+        ] {
+            let message = SeriesPage::parse(query).unwrap_err().to_string();
+            assert!(message.starts_with(fault), "{query}: {message}");
+        }
+        let message = ModelsPage::parse("before=12").unwrap_err().to_string();
+        assert!(message.starts_with("Invalid before: "), "{message}");
+        let long = "x".repeat(10_000);
+        assert!(none(&long).unwrap_err().to_string().len() < 200);
+    }
+}
