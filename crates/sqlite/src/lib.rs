@@ -3,7 +3,6 @@
 //! Used by `bus`, `store` and `stats`, one database file each, so that a writer of one never waits for a writer of another.
 
 mod folder;
-mod migrations;
 
 use std::{path::Path, time::Duration};
 
@@ -16,7 +15,6 @@ use sqlx::{
 };
 
 pub use folder::{DataDir, DataDirError};
-pub use migrations::migrator;
 
 /// How much a commit survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,18 +20,7 @@ use crate::{
     version,
 };
 
-fn migrator() -> Migrator {
-    sqlite::migrator(&[
-        (
-            "0001_models_and_training_points.sql",
-            include_str!("../migrations/sqlite/0001_models_and_training_points.sql"),
-        ),
-        (
-            "0002_registry.sql",
-            include_str!("../migrations/sqlite/0002_registry.sql"),
-        ),
-    ])
-}
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 #[derive(Clone, Debug)]
 pub(crate) struct SqliteStore {
@@ -55,7 +44,7 @@ impl SqliteStore {
         // In one transaction around those of the migrations, for sqlx takes no lock on SQLite.
         let (_turn, mut transaction) = self.begin().await?;
         // Not `run`, whose future cannot be sent to another thread.
-        migrator()
+        MIGRATIONS
             .run_direct(&mut *transaction)
             .await
             .map_err(StoreError::Migration)?;

@@ -15,10 +15,7 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::{
-    link::{self, Link},
-    probe::Probe,
-};
+use super::link::{self, Link};
 use crate::{
     BusError,
     budget::{Budget, Share},
@@ -36,16 +33,15 @@ pub(super) struct Producer {
     config: ClientConfig,
     budget: Arc<Budget>,
     link: Arc<Link>,
-    probe: Probe,
 }
 
 /// Somebody waits for this event, or nobody does; and what it takes of the budget until then.
-pub(super) struct Parcel {
+struct Parcel {
     report: Option<oneshot::Sender<Result<(), KafkaError>>>,
     _share: Share,
 }
 
-pub(super) struct Context {
+struct Context {
     budget: Arc<Budget>,
     link: Arc<Link>,
 }
@@ -101,7 +97,6 @@ impl Producer {
             config,
             budget,
             link,
-            probe: Probe::default(),
         })
     }
 
@@ -163,7 +158,15 @@ impl Producer {
     }
 
     pub(super) async fn ping(&self, topic: String, timeout: Duration) -> Result<(), BusError> {
-        self.probe.ping(self.current(), topic, timeout).await
+        let client = self.current();
+        let asked = tokio::task::spawn_blocking(move || {
+            let answer = client.client().fetch_metadata(Some(&topic), timeout);
+            answer.map(drop)
+        });
+        match asked.await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(BusError::Closed),
+        }
     }
 
     pub(super) fn budget(&self) -> &Budget {
