@@ -105,10 +105,7 @@ impl Detector for Auto {
         let Self::Enough(enough) = self else {
             return forecast.judge(point, ask, Self::NAME);
         };
-        let oddness = match place {
-            Some(near) => near.oddness_with(&enough.stream, point),
-            None => None,
-        };
+        let oddness = Near::oddness_with(place, &enough.stream, point);
         enough.pure.judge(&forecast, oddness, point, ask)
     }
 

@@ -52,6 +52,13 @@ pub(crate) trait Detector: Clone + PartialEq + Serialize + DeserializeOwned {
         verdict
     }
 
+    /// Judges `point` if nothing is known of those before it.
+    fn judge_alone(&self, point: Point, ask: &Ask) -> Verdict {
+        let nowhere = Self::Place::default();
+        let forecast = self.forecast(&nowhere, point.timestamp);
+        forecast.judge(point, ask, Self::NAME)
+    }
+
     /// Moves on past a point of the context.
     fn walk(&self, place: &mut Self::Place, point: Point, ask: &Ask) {
         let limit = self.forecast(place, point.timestamp).limit(ask);

@@ -81,12 +81,10 @@ impl Detector for Ewma {
         }
         // The first point is its own level, and the next few are compared with hardly more.
         let settled = settling(points.len());
-        let mut scores = distances[settled..].to_vec();
-        let calibration = Calibration::fit(&mut scores, level.scale());
         Self {
             pace,
             end,
-            calibration: calibration.in_order(distances[settled..].iter().copied()),
+            calibration: Calibration::fit(&distances[settled..], level.scale()),
             level: Box::new(level),
             points: points.len() as u64,
         }

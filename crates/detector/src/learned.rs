@@ -78,6 +78,12 @@ macro_rules! detectors {
                 }
             }
 
+            pub(crate) fn judge_alone(&self, point: Point, ask: &Ask) -> Verdict {
+                match self {
+                    $(Self::$name(learned) => learned.judge_alone(point, ask),)+
+                }
+            }
+
             pub(crate) fn online(&self, ask: &Ask) -> Learner {
                 match self {
                     $(Self::$name(learned) => Learner::$name(learned.online(ask)),)+

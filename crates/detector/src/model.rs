@@ -94,6 +94,9 @@ impl Model {
     ///
     /// Without context only the point itself and its place in the season count.
     pub fn score(&self, context: &[Point], point: Point, judge: &JudgeOptions) -> Verdict {
+        if context.is_empty() {
+            return self.learned.judge_alone(point, &self.ask(judge));
+        }
         self.frozen(context).score(point, judge)
     }
 

@@ -6,17 +6,18 @@ pub(crate) fn middle(sorted: &[f64]) -> f64 {
     halfway(sorted[(n - 1) / 2], sorted[n / 2])
 }
 
-/// Of each of the sorted values, at least two, the distance from the median of all the others: how far from the median it would lie
-/// had it not been there when that was found. None is over the largest number.
-pub(crate) fn distances_from_others(sorted: &[f64]) -> Vec<f64> {
+/// Of each of `values`, the distance from the median of all the others: how far from the median it would lie had it not been there when
+/// that was found. None is over the largest number. `sorted` are the same values, at least two, in order of size.
+pub(crate) fn distances_from_others(values: &[f64], sorted: &[f64]) -> Vec<f64> {
     let n = sorted.len();
-    // Without value i, those from i on move down by one place.
-    let place = |at: usize, without: usize| sorted[at + usize::from(at >= without)];
-    let distance = |i: usize| {
-        let median = halfway(place((n - 2) / 2, i), place((n - 1) / 2, i));
-        (sorted[i] - median).abs().min(f64::MAX)
+    let distance = |value: &f64| {
+        let without = sorted.partition_point(|other| other.total_cmp(value).is_lt());
+        // Those behind it move down by one place.
+        let place = |at: usize| sorted[at + usize::from(at >= without)];
+        let median = halfway(place((n - 2) / 2), place((n - 1) / 2));
+        (value - median).abs().min(f64::MAX)
     };
-    (0..n).map(distance).collect()
+    values.iter().map(distance).collect()
 }
 
 /// The spread of sorted values, at least one: the larger of the normalised median absolute deviation and a sixth of the range that
@@ -64,12 +65,14 @@ mod tests {
 
     #[test]
     fn each_value_is_measured_against_the_others() {
-        assert_eq!(distances_from_others(&[1.0, 2.0, 4.0]), [2.0, 0.5, 2.5]);
-        assert_eq!(
-            distances_from_others(&[1.0, 2.0, 4.0, 8.0]),
-            [3.0, 2.0, 2.0, 6.0]
-        );
-        assert_eq!(distances_from_others(&[-f64::MAX, f64::MAX]), [f64::MAX; 2]);
+        let of = |values: &[f64]| {
+            let mut sorted = values.to_vec();
+            sorted.sort_by(f64::total_cmp);
+            distances_from_others(values, &sorted)
+        };
+        assert_eq!(of(&[4.0, 1.0, 2.0]), [2.5, 2.0, 0.5]);
+        assert_eq!(of(&[1.0, 2.0, 8.0, 4.0]), [3.0, 2.0, 6.0, 2.0]);
+        assert_eq!(of(&[f64::MAX, -f64::MAX]), [f64::MAX; 2]);
     }
 
     #[test]

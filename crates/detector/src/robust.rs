@@ -46,28 +46,24 @@ impl Detector for Robust {
     const PARAMS: &'static [Param] = &[CONTAMINATION];
 
     fn fit(points: &[Point], settings: &Settings, _: &mut Warnings) -> Self {
-        let mut sorted: Vec<f64> = points.iter().map(|p| p.value).collect();
+        let values: Vec<f64> = points.iter().map(|p| p.value).collect();
+        let mut sorted = values.clone();
         sorted.sort_unstable_by(f64::total_cmp);
         let contamination = settings.get(CONTAMINATION.name).unwrap_or(0.0);
-        let distances = order::distances_from_others(&sorted);
-        let mut kept = distances.clone();
-        kept.sort_unstable_by(f64::total_cmp);
-        kept.truncate(((1.0 - contamination) * distances.len() as f64).ceil() as usize);
-        let farthest = kept[kept.len() - 1];
-        let normal = sorted.iter().zip(&distances);
-        let normal: Vec<f64> = normal
-            .filter(|(_, d)| **d <= farthest)
-            .map(|(v, _)| *v)
-            .collect();
+        let mut distances = order::distances_from_others(&values, &sorted);
+        let farthest = largest_kept(&distances, contamination);
+        let mut kept = distances.iter().map(|distance| *distance <= farthest);
+        let mut normal = values;
+        normal.retain(|_| kept.next().unwrap_or(true));
+        normal.sort_unstable_by(f64::total_cmp);
+        distances.retain(|distance| *distance <= farthest);
         let scale = order::scale(&normal);
-        let median = order::middle(&sorted);
-        let distance = |p: &Point| (p.value - median).abs().min(f64::MAX);
         Self {
-            median,
+            median: order::middle(&sorted),
             scale,
             contamination,
             points: points.len() as u64,
-            calibration: Calibration::fit(&mut kept, scale).in_order(points.iter().map(distance)),
+            calibration: Calibration::fit(&distances, scale),
         }
     }
 
@@ -103,6 +99,15 @@ impl Detector for Robust {
             && CONTAMINATION.takes(self.contamination)
             && self.calibration.is_sound()
     }
+}
+
+/// The largest of `distances` if a share of `contamination` is left out.
+fn largest_kept(distances: &[f64], contamination: f64) -> f64 {
+    let kept = ((1.0 - contamination) * distances.len() as f64).ceil() as usize;
+    let mut sorted = distances.to_vec();
+    *sorted
+        .select_nth_unstable_by(kept.max(1) - 1, f64::total_cmp)
+        .1
 }
 
 impl Robust {

@@ -231,17 +231,14 @@ impl Season {
         let values: Vec<f64> = points.iter().map(|p| p.value).collect();
         let (profile, distances) = Profile::fit(&values, slots, period);
         // A place that was seen once has nothing to be compared with.
-        let known = || distances.iter().copied().filter(|d| d.is_finite());
-        let mut scores: Vec<f64> = known().collect();
+        let mut scores: Vec<f64> = distances.into_iter().filter(|d| d.is_finite()).collect();
         if scores.is_empty() {
             scores.push(level.scale());
         }
-        let mean = profile::mean_distance(known());
-        let calibration = Calibration::fit(&mut scores, level.scale());
-        let in_order: Vec<f64> = known().collect();
+        let mean = profile::mean_distance(scores.iter().copied());
         let season = Self {
             profile,
-            calibration: Box::new(calibration.in_order(in_order.into_iter())),
+            calibration: Box::new(Calibration::fit(&scores, level.scale())),
         };
         (season, mean)
     }

@@ -54,14 +54,13 @@ impl Detector for Sigma {
         // Against the mean of the others, as a new point is: each has drawn the mean towards itself.
         let alone = n / (n - 1.0);
         let distance = |p: &Point| ((p.value - mean) * alone).clamp(-f64::MAX, f64::MAX);
-        let mut distances: Vec<f64> = points.iter().map(distance).collect();
+        let distances: Vec<f64> = points.iter().map(distance).collect();
         Self {
             mean,
             std,
             sigmas: settings.get(SIGMAS.name).unwrap_or(LIMIT),
             weight: n,
-            calibration: Calibration::fit(&mut distances, std)
-                .in_order(points.iter().map(distance)),
+            calibration: Calibration::fit(&distances, std),
         }
     }
 
@@ -111,7 +110,7 @@ impl Detector for Sigma {
 impl Sigma {
     /// A model of storage format 1, which kept mean and deviation only: its p-values are those of a normal distribution.
     pub(crate) fn recorded(mean: f64, std: f64, points: u64) -> Self {
-        let mut distances: Vec<f64> = (1..NORMAL_POINTS)
+        let distances: Vec<f64> = (1..NORMAL_POINTS)
             .map(|i| {
                 std.min(f64::MAX / 8.0) * normal_quantile(f64::from(i) / f64::from(NORMAL_POINTS))
             })
@@ -121,7 +120,7 @@ impl Sigma {
             std,
             sigmas: LIMIT,
             weight: points.max(1) as f64,
-            calibration: Calibration::fit(&mut distances, std),
+            calibration: Calibration::fit(&distances, std),
         }
     }
 }

@@ -52,13 +52,8 @@ impl Pure {
         let fixed = stream.fixed();
         let scale = fixed.scaling().scale();
         let median = fixed.scaling().median();
-        let calibrate = |scores: Vec<f64>| {
-            if scores.len() < LEAST {
-                return None;
-            }
-            let calibration = Calibration::fit(&mut scores.clone(), scale);
-            Some(calibration.in_order(scores.into_iter()))
-        };
+        let calibrate =
+            |scores: Vec<f64>| (scores.len() >= LEAST).then(|| Calibration::fit(&scores, scale));
         let errors = |slot: usize, factor: f64| {
             let known = replay.errors[slot].iter().filter(|e| !e.is_nan());
             calibrate(known.map(|e| e.abs() * scale * factor).collect())
@@ -68,16 +63,16 @@ impl Pure {
         let order = fixed.order() as f64;
         let n = points.len() as f64;
         Self {
-            level: Calibration::fit(&mut level.clone(), scale).in_order(level.into_iter()),
-            season: fixed.season().and_then(|_| errors(1, 1.0)),
+            level: Calibration::fit(&level, scale),
+            season: calibrate(fixed.frozen_season_errors(points)),
             // The weights were chosen to make these errors small: they are of n - order freedoms, and those to come of n + order.
             autoregression: (order > 0.0)
                 .then(|| errors(0, ((n + order) / (n - order)).sqrt()))
                 .flatten(),
             local: errors(2, 1.0),
-            shapes: oddness(points, stream, replay).and_then(|scores| {
-                (scores.len() >= LEAST).then(|| Calibration::fit(&mut scores.clone(), 1.0))
-            }),
+            shapes: oddness(points, stream, replay)
+                .filter(|scores| scores.len() >= LEAST)
+                .map(|scores| Calibration::fit(&scores, 1.0)),
             span: (points[0].timestamp, points[points.len() - 1].timestamp),
             points: points.len() as u64,
             window: fixed.windows().max().unwrap_or(0) as u64,
@@ -210,9 +205,13 @@ impl Near {
     }
 
     /// Moves on past `point`; how odd the shapes are that it completes.
-    pub(super) fn oddness_with(&mut self, stream: &Stream, point: Point) -> Option<f64> {
-        self.0.pass(stream.fixed(), point);
-        self.0.oddness(stream.fixed())
+    pub(super) fn oddness_with(
+        near: &mut Option<Self>,
+        stream: &Stream,
+        point: Point,
+    ) -> Option<f64> {
+        Self::pass(near, stream, point);
+        near.as_ref()?.0.oddness(stream.fixed())
     }
 }
 

@@ -42,21 +42,26 @@ const RESOLUTION: f64 = 0.01;
 type Place = (f64, f64);
 
 impl Calibration {
-    /// Learns from the `scores` of points that are taken for normal, in any order; at least one, all finite. `scale` is the spread of
+    /// Learns from the `scores` of points that are taken for normal, in order of time; at least one, all finite. `scale` is the spread of
     /// the series itself: where the scores have none to speak of, a hundredth of that is the least that counts.
-    pub(crate) fn fit(scores: &mut [f64], scale: f64) -> Self {
+    pub(crate) fn fit(scores: &[f64], scale: f64) -> Self {
         let largest = scores.iter().fold(0.0_f64, |max, s| max.max(s.abs()));
         let unit = power_of_two_near(largest.max(scale * RESOLUTION));
-        for score in scores.iter_mut() {
-            *score /= unit;
-        }
-        scores.sort_unstable_by(f64::total_cmp);
+        let mut sorted: Vec<f64> = scores.iter().map(|score| score / unit).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
         let floor = (RESOLUTION * (scale / unit)).clamp(f64::EPSILON, 1.0);
-        spread_ties(scores, floor);
-        let tail = tail_of(scores, floor);
+        spread_ties(&mut sorted, floor);
+        let first = |far: usize| {
+            let far = sorted[sorted.len() - 1 - far.min(sorted.len() - 1)];
+            rows::first_of_row(scores.iter().map(|score| score / unit), far)
+        };
+        let n = sorted.len();
+        let k = tail_length(n);
+        // Points in a row say the same several times.
+        let tail = tail_of(&sorted, k, first(k), floor);
         let knot = |share: f64| {
             if share > tail.share {
-                reached_by(share, scores).min(tail.start)
+                reached_by(share, &sorted).min(tail.start)
             } else {
                 tail.start
             }
@@ -65,18 +70,8 @@ impl Calibration {
             unit,
             floor,
             knots: SHARES.map(knot),
+            first: first(rows::far_of(n)),
             tail,
-            first: 1.0,
-        }
-    }
-
-    /// Learns how far points come in rows from the scores in order of time: it is episodes that raise alarms.
-    pub(crate) fn in_order(self, scores: impl ExactSizeIterator<Item = f64>) -> Self {
-        let n = scores.len() as f64;
-        let far = self.limit((rows::LEAST / n).clamp(rows::RATE, 0.5));
-        Self {
-            first: rows::first_of_row(scores, far),
-            ..self
         }
     }
 
@@ -167,17 +162,22 @@ fn spread_ties(sorted: &mut [f64], least: f64) {
     }
 }
 
-/// Fits the tail of ascending scores.
-fn tail_of(sorted: &[f64], floor: f64) -> Tail {
-    let n = sorted.len();
+/// How many of `n` scores make the tail; 0 if all do.
+fn tail_length(n: usize) -> usize {
     let part = (n as f64 * TAIL_PART) as usize;
-    let k = part.clamp(TAIL_LEAST, TAIL_MOST).min(n / 2);
+    part.clamp(TAIL_LEAST, TAIL_MOST).min(n / 2)
+}
+
+/// Fits the tail that the `k` largest of ascending scores make, of which a part of `first` are independent.
+fn tail_of(sorted: &[f64], k: usize, first: f64, floor: f64) -> Tail {
+    let n = sorted.len();
     if k == 0 {
-        return Tail::fit(sorted[0].min(0.0), 0.9, &[sorted[0].max(0.0)], floor);
+        return Tail::fit((sorted[0].min(0.0), 0.9), &[sorted[0].max(0.0)], 1.0, floor);
     }
     let start = sorted[n - k - 1];
     let excesses: Vec<f64> = sorted[n - k..].iter().map(|score| score - start).collect();
-    Tail::fit(start, (k + 1) as f64 / (n + 1) as f64, &excesses, floor)
+    let share = (k + 1) as f64 / (n + 1) as f64;
+    Tail::fit((start, share), &excesses, k as f64 * first, floor)
 }
 
 /// The score that a `share` of `sorted` reaches: the inverse of the conformal rank, between two scores in proportion.
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn ranks_are_conformal_and_go_on_beyond_the_largest() {
-        let calibration = Calibration::fit(&mut even(999), 1.0);
+        let calibration = Calibration::fit(&even(999), 1.0);
         for (share, farther) in [
             (0.9, 1.1),
             (0.5, 1.1),
@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn equal_scores_count_as_at_least_as_large() {
         // Three in ten points are 1, the others 0.
-        let mut scores: Vec<f64> = (0..1000).map(|i| f64::from(u8::from(i % 10 < 3))).collect();
-        let calibration = Calibration::fit(&mut scores, 0.5);
+        let scores: Vec<f64> = (0..1000).map(|i| f64::from(u8::from(i % 10 < 3))).collect();
+        let calibration = Calibration::fit(&scores, 0.5);
         let p = |score| calibration.ln_p(score).exp();
         assert!((0.28..0.32).contains(&p(1.0)), "{}", p(1.0));
         assert!(p(5.0) < 1e-3 && p(0.0) > 0.9);
@@ -240,9 +240,9 @@ mod tests {
 
     #[test]
     fn scores_without_a_spread_are_told_apart_by_the_scale_of_the_series() {
-        let calibration = Calibration::fit(&mut [0.0; 100], 50.0);
+        let calibration = Calibration::fit(&[0.0; 100], 50.0);
         assert!(calibration.limit(1e-3) > 0.5 && calibration.limit(1e-3) < 10.0);
-        let calibration = Calibration::fit(&mut [1e-16; 100], 1.0);
+        let calibration = Calibration::fit(&[1e-16; 100], 1.0);
         assert!(calibration.limit(1e-3) > 0.01);
     }
 
@@ -257,7 +257,7 @@ mod tests {
             for score in &mut scores {
                 *score *= unit;
             }
-            let calibration = Calibration::fit(&mut scores, unit);
+            let calibration = Calibration::fit(&scores, unit);
             prop_assert!(calibration.is_sound(), "{calibration:?}");
             let limit = calibration.limit(rate);
             let p = calibration.ln_p(limit).exp();
@@ -268,10 +268,10 @@ mod tests {
 
         #[test]
         fn what_lies_farther_away_is_never_more_probable(
-            mut scores in prop::collection::vec(-1e3..1e3_f64, 1..200),
+            scores in prop::collection::vec(-1e3..1e3_f64, 1..200),
             mut probes in prop::collection::vec(-2e3..2e3_f64, 2..20),
         ) {
-            let calibration = Calibration::fit(&mut scores, 1.0);
+            let calibration = Calibration::fit(&scores, 1.0);
             probes.sort_by(f64::total_cmp);
             let p: Vec<f64> = probes.iter().map(|probe| calibration.ln_p(*probe)).collect();
             prop_assert!(p.iter().all(|p| *p <= 0.0 && p.is_finite()), "{p:?}");

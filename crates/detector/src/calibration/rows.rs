@@ -1,9 +1,10 @@
 //! How far points come in rows: the extremal index.
 
-/// Scores that this share of points reach are far...
-pub(super) const RATE: f64 = 0.005;
-/// ... or that so many points reach, if those are more.
-pub(super) const LEAST: f64 = 25.0;
+/// How many of `n` points are far: this share of them, or so many if those are more.
+pub(super) fn far_of(n: usize) -> usize {
+    let far = (n as f64 * 0.005) as usize;
+    far.max(25).min(n / 2)
+}
 
 /// No fewer than this part of far points begin a row.
 const FEWEST: f64 = 0.05;

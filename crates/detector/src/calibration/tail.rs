@@ -33,15 +33,20 @@ const FEWEST: f64 = 4.0;
 const ENOUGH: usize = 20;
 
 impl Tail {
-    /// Fits the excesses over `start`: ascending, at least one, none negative. `share` of all points gave them. The scale is at least
-    /// `floor`, which is over 0.
+    /// Fits the excesses over `start`: ascending, at least one, none negative. `share` of all points gave them, and they say as much as
+    /// `worth` independent ones. The scale is at least `floor`, which is over 0.
     ///
-    /// The shape is drawn towards 0 by [`PRIOR`], and then raised by 1/k for k excesses: for an exponential tail with an estimated
+    /// The shape is drawn towards 0 by [`PRIOR`], and then raised by 1/k for excesses worth k: for an exponential tail with an estimated
     /// scale that is exactly what makes a stated probability come true on average (the predictive distribution is a power with
     /// exponent k), and simulation shows that it does well for others.
-    pub(super) fn fit(start: f64, share: f64, excesses: &[f64], floor: f64) -> Self {
-        let k = excesses.len() as f64;
-        let mean = excesses.iter().sum::<f64>() / k;
+    pub(super) fn fit(
+        (start, share): (f64, f64),
+        excesses: &[f64],
+        worth: f64,
+        floor: f64,
+    ) -> Self {
+        let k = worth;
+        let mean = excesses.iter().sum::<f64>() / excesses.len() as f64;
         let (shape, scale) = if excesses.len() < ENOUGH {
             let shape = k * by_weighted_moments(excesses, mean) / (k + PRIOR);
             (shape, mean * (1.0 - shape))
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn the_shape_of_a_tail_is_found() {
         for shape in [-0.3, 0.0, 0.3, 0.7] {
-            let tail = Tail::fit(0.0, 0.05, &excesses(2_000, shape), 1e-9);
+            let tail = Tail::fit((0.0, 0.05), &excesses(2_000, shape), 2_000.0, 1e-9);
             assert!((tail.shape - shape).abs() < 0.05, "{shape}: {tail:?}");
             assert!((tail.scale - 1.0).abs() < 0.1, "{shape}: {tail:?}");
         }
@@ -181,7 +186,7 @@ mod tests {
     #[test]
     fn share_and_score_are_inverse_to_each_other() {
         for (n, shape) in [(1, 0.0), (5, 0.4), (30, -0.4), (500, 0.3)] {
-            let tail = Tail::fit(2.0, 0.1, &excesses(n, shape), 1e-9);
+            let tail = Tail::fit((2.0, 0.1), &excesses(n, shape), n as f64, 1e-9);
             for rate in [0.1_f64, 0.01, 1e-4, 1e-9] {
                 let back = tail.ln_share(tail.score(rate));
                 assert!(
@@ -195,7 +200,7 @@ mod tests {
     #[test]
     fn excesses_that_are_hardly_any_make_a_tail_as_wide_as_the_floor() {
         for excesses in [&[1e-30][..], &[0.0], &[0.0; 100]] {
-            let tail = Tail::fit(1.0, 0.5, excesses, 0.01);
+            let tail = Tail::fit((1.0, 0.5), excesses, 1.0, 0.01);
             assert_eq!(tail.scale, 0.01);
             assert!(tail.is_sound());
         }

@@ -41,8 +41,9 @@ impl Profile {
             profile.usual[place] = order::middle(&sorted);
             profile.seen[place] = sorted.len() as u32;
             if sorted.len() > 1 {
-                for (distance, (_, i)) in
-                    order::distances_from_others(&sorted).into_iter().zip(here)
+                for (distance, (_, i)) in order::distances_from_others(&sorted, &sorted)
+                    .into_iter()
+                    .zip(here)
                 {
                     distances[i as usize] = distance;
                 }

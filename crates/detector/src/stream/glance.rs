@@ -5,6 +5,8 @@ use contract::Point;
 use super::{
     Fixed, Learned, Predictions,
     parameters::{SHAPES, VALUE_LIMIT},
+    scaling::tamed,
+    season::Season,
     shape::Shape,
     window::Window,
 };
@@ -68,6 +70,27 @@ impl Fixed {
         let squares =
             calibrated.map(|(distance, calibration)| calibration.apply(*distance).powi(2));
         (squares.sum::<f64>() / SHAPES as f64).sqrt()
+    }
+
+    /// How far the last third of `points` lies from a season that the others taught, in the unit of the values: what may be expected of
+    /// one that no longer learns. Empty without a season.
+    pub(crate) fn frozen_season_errors(&self, points: &[Point]) -> Vec<f64> {
+        let taught = points.len() - points.len() / 3;
+        let mut season = Season::new(self.points.season as usize);
+        let mut slot = -1;
+        let mut errors = Vec::new();
+        for (i, point) in points.iter().enumerate() {
+            slot = self.clock.slot(point.timestamp, slot);
+            let value = point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
+            let z = tamed(self.scaling.standard(value));
+            if i >= taught {
+                let error = season.usual(slot).map(|usual| (z - usual).abs());
+                errors.extend(error.map(|error| error * self.scaling.scale()));
+            } else if let Some(lesson) = season.lesson(slot, z) {
+                season.learn(lesson);
+            }
+        }
+        errors
     }
 
     /// Shapes of the same lengths, learned from `points`; `None` without shapes, or of too few points.
