@@ -135,7 +135,9 @@ impl Detector for Auto {
     fn heap_bytes(&self) -> usize {
         match self {
             Self::Few(few) => size_of::<Few>() + few.heap_bytes(),
-            Self::Enough(enough) => size_of::<Enough>() + enough.stream.memory(),
+            Self::Enough(enough) => {
+                size_of::<Enough>() - size_of::<Stream>() + enough.stream.memory() + Level::MEMORY
+            }
         }
     }
 

@@ -75,6 +75,11 @@ pub(crate) trait Detector: Clone + PartialEq + Serialize + DeserializeOwned {
     /// The parameters in force, found ones included.
     fn params(&self) -> Params;
 
+    /// What the season adds to the level at `timestamp`, if there is one.
+    fn season(&self, _place: &Self::Place, _timestamp: i64) -> f64 {
+        0.0
+    }
+
     /// The length of the season in slots of the clock, if it has one.
     fn period(&self) -> Option<u64> {
         None

@@ -148,6 +148,12 @@ macro_rules! detectors {
                 }
             }
 
+            pub(crate) fn heap_bytes(&self) -> usize {
+                match self {
+                    $(Self::$name(learner) => learner.heap_bytes(),)+
+                }
+            }
+
             pub(crate) fn from_json(name: DetectorName, state: &RawValue) -> Result<Self, BadModel> {
                 Ok(match name {
                     $(DetectorName::$name => {

@@ -7,7 +7,7 @@ use crate::{
     learned::{Learned, Walk},
     params::BadParam,
     verdict::{Ask, is_rate},
-    warning::{Warnings, inspect},
+    warning::{Note, Warnings, inspect},
 };
 
 /// What was learned from the training points of a series.
@@ -78,6 +78,7 @@ impl Model {
         let name = options.detector.unwrap_or(default);
         let learned = Learned::fit(name, points, options, &mut warnings)?;
         inspect(points, &mut warnings);
+        about_options(points.len(), name, options, &mut warnings);
         let model = Self {
             learned,
             points: points.len() as u64,
@@ -162,6 +163,26 @@ impl Model {
 
     fn ask(&self, judge: &JudgeOptions) -> Ask {
         Ask::new(self.rate, self.sides, judge)
+    }
+}
+
+/// So few of the training points may be expected beyond a limit that it is a guess.
+const GUESS: f64 = 0.1;
+
+/// Says what of the options promises more than it can hold.
+fn about_options(
+    points: usize,
+    detector: DetectorName,
+    options: &FitOptions,
+    warnings: &mut Warnings,
+) {
+    let points = points as u64;
+    match options.false_alarm_rate {
+        Some(rate) if rate * (points as f64) < GUESS => warnings.add(Note::Few { points, rate }),
+        _ => {}
+    }
+    if detector == DetectorName::Sigma && options.direction == Some(Sides::Below) {
+        warnings.add(Note::Blind { detector });
     }
 }
 

@@ -10,10 +10,6 @@ pub struct Reason(pub(crate) Cause);
 
 /// What there is to say.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the streaming detector will say the rest")
-)]
 pub(crate) enum Cause {
     /// The value lies beyond a limit.
     Beyond {

@@ -130,6 +130,12 @@ impl Detector for Seasonal {
         Params::from_iter(period)
     }
 
+    fn season(&self, place: &Self::Place, timestamp: i64) -> f64 {
+        let slot = self.slot(place, timestamp);
+        let usual = slot.and_then(|slot| self.usual(slot));
+        usual.map_or(0.0, |(_, usual)| usual - self.level.median())
+    }
+
     fn period(&self) -> Option<u64> {
         self.season
             .as_ref()

@@ -12,7 +12,6 @@ pub struct Warning(pub(crate) Note);
 
 /// What there is to warn of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(dead_code, reason = "the seasonal detector will say the rest")]
 pub(crate) enum Note {
     /// Too few points for the detector: it is the recorded rule.
     RuleUnder { points: u64, needed: u64 },

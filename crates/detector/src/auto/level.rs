@@ -30,6 +30,9 @@ const SHARE: f64 = 0.004;
 const POWER: f64 = 12.0;
 
 impl Level {
+    /// Bytes on the heap.
+    pub(crate) const MEMORY: usize = BINS * size_of::<u32>();
+
     /// Learns from the evidence at the ends of the cells of a prefix; 0 for none.
     pub(crate) fn fit(evidence: &[f64]) -> Self {
         let mut level = Self {

@@ -80,6 +80,19 @@ impl Online for AutoOnline {
         step
     }
 
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Few(few) => size_of::<FewOnline>() + size_of_val(&few.points[..]),
+            Self::Enough(enough) => {
+                let stream = &enough.enough.stream;
+                let block = enough.block.capacity() * size_of::<Seen>();
+                size_of::<EnoughOnline>() + stream.memory() - size_of_val(stream)
+                    + block
+                    + Level::MEMORY
+            }
+        }
+    }
+
     fn is_sound(&self) -> bool {
         match self {
             Self::Few(few) => {
@@ -147,6 +160,8 @@ impl EnoughOnline {
                 point.timestamp
             },
             reach: self.gate.reach,
+            season: seen.predictions.season.unwrap_or(0.0)
+                * self.enough.stream.fixed().scaling().scale(),
         }
     }
 

@@ -73,6 +73,7 @@ where
         if alarm && !passed.running {
             self.since = point.timestamp;
         }
+        let season = self.learned.season(&self.place, point.timestamp);
         self.learned.learn(&mut self.place, point, limit);
         Step {
             verdict,
@@ -81,7 +82,12 @@ where
             escalation: alarm && passed.running,
             peak: point.timestamp,
             reach: self.gate.reach,
+            season,
         }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.learned.heap_bytes()
     }
 
     fn is_sound(&self) -> bool {

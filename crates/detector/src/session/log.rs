@@ -81,6 +81,10 @@ impl Log {
         std::mem::take(&mut self.closed)
     }
 
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.closed.capacity() * size_of::<Episode>()
+    }
+
     pub(super) fn is_sound(&self) -> bool {
         self.closed.len() <= KEPT && self.episodes().all(|episode| episode.ratio >= 1.0)
     }

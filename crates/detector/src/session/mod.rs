@@ -1,11 +1,14 @@
 //! Sessions: points are judged online, in order, and learned from; one alarm for each episode.
 
+mod changes;
 mod detection;
 mod follower;
 mod gate;
 mod log;
 mod stored;
 
+pub use changes::ChangePoint;
+use changes::Changes;
 use contract::{DetectorName, Point};
 pub use detection::{Detection, detect};
 pub(crate) use follower::Follower;
@@ -14,12 +17,15 @@ pub use log::Episode;
 use log::Log;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Model, Verdict, learned::Learner, verdict::Ask};
+use crate::{Model, Reason, Verdict, learned::Learner, reason::Cause, verdict::Ask};
 
 /// A detector that keeps learning.
 pub(crate) trait Online: Clone + PartialEq + Serialize + DeserializeOwned {
     /// Judges `point`, then learns from it.
     fn update(&mut self, point: Point, ask: &Ask) -> Step;
+
+    /// Bytes in memory beyond its own size.
+    fn heap_bytes(&self) -> usize;
 
     /// Whether a session could have reached this state.
     fn is_sound(&self) -> bool;
@@ -40,6 +46,8 @@ pub(crate) struct Step {
     pub(crate) peak: i64,
     /// So many points without evidence end an episode.
     pub(crate) reach: u64,
+    /// What the season adds to the level at this point; 0 where there is none.
+    pub(crate) season: f64,
 }
 
 /// A verdict reached online.
@@ -55,23 +63,13 @@ pub struct Judged {
     pub peak_timestamp: i64,
 }
 
-/// A moment at which the level of the series changed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ChangePoint {
-    /// Timestamp of the first point at the new level.
-    pub timestamp: i64,
-    /// The level before.
-    pub from: f64,
-    /// The level after.
-    pub to: f64,
-}
-
 /// Judges the points of a series in order, and keeps learning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
     learner: Learner,
     ask: Ask,
     log: Log,
+    changes: Changes,
 }
 
 impl Session {
@@ -80,6 +78,7 @@ impl Session {
             learner: model.learned.online(&ask),
             ask,
             log: Log::default(),
+            changes: Changes::default(),
         }
     }
 
@@ -87,8 +86,19 @@ impl Session {
     pub fn update(&mut self, point: Point) -> Judged {
         let step = self.learner.update(point, &self.ask);
         self.log.note(point, &step);
+        let mut verdict = step.verdict;
+        if let Some(ChangePoint {
+            timestamp,
+            from,
+            to,
+        }) = self.changes.note(&step, point.value)
+            && !verdict.anomaly
+        {
+            let at = timestamp;
+            verdict.reason = Reason(Cause::Moved { from, to, at });
+        }
         Judged {
-            verdict: step.verdict,
+            verdict,
             ratio: step.emitted,
             escalation: step.escalation,
             peak_timestamp: step.peak,
@@ -106,9 +116,20 @@ impl Session {
         self.log.take_closed()
     }
 
+    /// The changes of the level that have become known of late and were not taken; of very many, only the newest.
+    pub fn change_points(&self) -> &[ChangePoint] {
+        self.changes.known()
+    }
+
     /// Hands over the changes of the level that have become known, each once.
     pub fn take_changes(&mut self) -> Vec<ChangePoint> {
-        Vec::new()
+        self.changes.take()
+    }
+
+    /// What it takes in memory, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let heap = self.learner.heap_bytes() + self.log.heap_bytes() + self.changes.heap_bytes();
+        size_of::<Self>() + heap
     }
 
     /// The detector.

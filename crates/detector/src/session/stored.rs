@@ -1,9 +1,9 @@
-//! Sessions as data, like models: `{"format":1,"detector":"sigma","ask":{…},"state":{…},"log":{…},"checksum":"…"}`.
+//! Sessions as data, like models: `{"format":1,"detector":"sigma","ask":{…},"state":{…},"log":{…},"changes":{…},"checksum":"…"}`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Log, Session};
+use super::{Changes, Log, Session};
 use crate::{
     BadModel,
     format::{Head, checksum, to_json, verify},
@@ -23,6 +23,7 @@ struct Stored<'a> {
     #[serde(borrow)]
     state: &'a RawValue,
     log: Log,
+    changes: Changes,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<String>,
 }
@@ -37,6 +38,7 @@ impl Session {
             ask: self.ask,
             state: &state,
             log: self.log.clone(),
+            changes: self.changes.clone(),
             checksum: None,
         };
         stored.checksum = Some(checksum(&stored));
@@ -58,13 +60,14 @@ impl Session {
             return Err(BadModel::UnknownDetector(stored.detector));
         };
         let learner = Learner::from_json(name, stored.state)?;
-        if !stored.ask.is_sound() || !stored.log.is_sound() {
+        if !(stored.ask.is_sound() && stored.log.is_sound() && stored.changes.is_sound()) {
             return Err(BadModel::OutOfRange);
         }
         Ok(Self {
             learner,
             ask: stored.ask,
             log: stored.log,
+            changes: stored.changes,
         })
     }
 }

@@ -1,5 +1,9 @@
 //! What holds for every detector.
 
+mod last;
+mod sessions;
+mod verdicts;
+
 use contract::{DetectorName, FitOptions, JudgeOptions, Point};
 use proptest::prelude::*;
 
@@ -10,6 +14,30 @@ const PLAIN: JudgeOptions = JudgeOptions {
     direction: None,
     min_deviation: None,
 };
+
+/// Noise that is the same every time, in [-0.5, 0.5).
+fn noise(n: usize) -> impl Iterator<Item = f64> + Clone {
+    let next = |state: &u64| {
+        let state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        Some(state)
+    };
+    let states = std::iter::successors(Some(1_u64), next).skip(1).take(n);
+    states.map(|state| (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5)
+}
+
+/// Noise on a sine with a period of 48 points, five minutes apart.
+fn daily(n: usize) -> Vec<Point> {
+    let wave = |i: usize| (i as f64 * std::f64::consts::TAU / 48.0).sin();
+    (0..)
+        .zip(noise(n))
+        .map(|(i, noise)| Point {
+            timestamp: 1_700_000_000 + 300 * i as i64,
+            value: 10.0 + 2.0 * wave(i) + noise,
+        })
+        .collect()
+}
 
 fn points(values: &[f64]) -> Vec<Point> {
     (0..)

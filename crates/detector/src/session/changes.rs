@@ -1,0 +1,142 @@
+//! Changes of the level: what lasts of an episode.
+
+use serde::{Deserialize, Serialize};
+
+use super::Step;
+use crate::order;
+
+/// A moment at which the level of the series changed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePoint {
+    /// Timestamp of the first point at the new level.
+    pub timestamp: i64,
+    /// The level before: the median of the last points before it.
+    pub from: f64,
+    /// The level after: the median of the first points since.
+    pub to: f64,
+}
+
+/// Compares the level before an episode with that since it began, and so knows of a change some points after it.
+///
+/// Where there is a season, what it adds is taken away first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Changes {
+    /// The last levels outside of episodes, oldest first.
+    before: Vec<f64>,
+    since: Option<Since>,
+    known: Vec<ChangePoint>,
+}
+
+/// An episode whose level is watched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    timestamp: i64,
+    from: f64,
+    /// The spread of the levels before.
+    spread: f64,
+    levels: Vec<f64>,
+}
+
+/// So many levels before and after are compared.
+const BEFORE: usize = 32;
+const AFTER: usize = 24;
+
+/// Fewer before say nothing.
+const LEAST: usize = 8;
+
+/// A change is so many times as large as the levels before spread.
+const CLEAR: f64 = 3.0;
+
+/// So many of the levels after lie nearer to the new level than to the old one.
+const LASTING: usize = 18;
+
+/// So many changes are kept for whoever asks; of more, the oldest are forgotten.
+const KEPT: usize = 32;
+
+impl Changes {
+    /// Takes the level at the next point, and says if a change has become known.
+    pub(super) fn note(&mut self, step: &Step, value: f64) -> Option<ChangePoint> {
+        let level = (value - step.season).clamp(-f64::MAX, f64::MAX);
+        if step.verdict.anomaly && self.since.is_none() && self.before.len() >= LEAST {
+            self.since = Some(Since::new(step.peak, &self.before));
+        }
+        let Some(since) = &mut self.since else {
+            if self.before.len() == BEFORE {
+                self.before.remove(0);
+            }
+            self.before.push(level);
+            return None;
+        };
+        since.levels.push(level);
+        if since.levels.len() < AFTER {
+            return None;
+        }
+        let since = self.since.take()?;
+        let change = since.change();
+        // The old level is over, or was not left.
+        self.before = since.levels;
+        if let Some(change) = change {
+            if self.known.len() == KEPT {
+                self.known.remove(0);
+            }
+            self.known.push(change);
+        }
+        change
+    }
+
+    /// Those that were not taken yet.
+    pub(super) fn known(&self) -> &[ChangePoint] {
+        &self.known
+    }
+
+    /// Hands over those that are known.
+    pub(super) fn take(&mut self) -> Vec<ChangePoint> {
+        std::mem::take(&mut self.known)
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        let since = self
+            .since
+            .as_ref()
+            .map_or(0, |since| since.levels.capacity());
+        (self.before.capacity() + since) * size_of::<f64>()
+            + self.known.capacity() * size_of::<ChangePoint>()
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        let after = self.since.as_ref().map_or(0, |since| since.levels.len());
+        self.before.len() <= BEFORE && after < AFTER && self.known.len() <= KEPT
+    }
+}
+
+impl Since {
+    fn new(timestamp: i64, before: &[f64]) -> Self {
+        let mut sorted = before.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        Self {
+            timestamp,
+            from: order::middle(&sorted),
+            spread: order::scale(&sorted),
+            levels: Vec::with_capacity(AFTER),
+        }
+    }
+
+    fn change(&self) -> Option<ChangePoint> {
+        let mut sorted = self.levels.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let (from, to) = (self.from, order::middle(&sorted));
+        let middle = from / 2.0 + to / 2.0;
+        let lasting = sorted
+            .iter()
+            .filter(|level| (**level > middle) == (to > from));
+        let clear = (to / 2.0 - from / 2.0).abs() > CLEAR / 2.0 * self.spread;
+        (clear && lasting.count() >= LASTING).then_some(ChangePoint {
+            timestamp: self.timestamp,
+            from,
+            to,
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! Sessions.
+
+use contract::{Direction, Train};
+
+use super::*;
+use crate::{Detection, Judged, detect};
+
+fn judge(points: &[Point], name: DetectorName, rate: Option<f64>) -> (Detection, Vec<Judged>) {
+    let options = FitOptions {
+        detector: Some(name),
+        false_alarm_rate: rate,
+        ..FitOptions::default()
+    };
+    let mut detection = detect(
+        points,
+        Train::Points(600),
+        &options,
+        DetectorName::Auto,
+        None,
+    )
+    .unwrap();
+    let judged = points[600..].iter().map(|p| detection.update(*p)).collect();
+    (detection, judged)
+}
+
+/// A series whose level moves up by 6 at point 1,500.
+fn shifted(n: usize) -> Vec<Point> {
+    let mut points = daily(n);
+    for point in &mut points[1_500..] {
+        point.value += 6.0;
+    }
+    points
+}
+
+#[test]
+fn a_spike_is_one_alarm_of_one_episode_at_the_point_where_it_is() {
+    for name in DetectorName::ALL {
+        for rate in [None, Some(1e-4)] {
+            let mut points = daily(1_200);
+            points[1_000].value += 30.0;
+            let (detection, judged) = judge(&points, *name, rate);
+            let alarms: Vec<&Judged> = judged
+                .iter()
+                .filter(|j| j.verdict.anomaly && !j.escalation)
+                .collect();
+            let at_spike = alarms
+                .iter()
+                .filter(|j| j.peak_timestamp == points[1_000].timestamp);
+            assert_eq!(at_spike.count(), 1, "{name} {rate:?}: {alarms:?}");
+            let episodes = detection.episodes();
+            assert_eq!(episodes.len(), alarms.len(), "{name}: {episodes:?}");
+            let episode = episodes.iter().find(|e| e.peak == points[1_000].timestamp);
+            let episode = episode.expect("the spike's");
+            assert!(episode.ratio > 1.5 && episode.start - episode.peak <= 300 * 12);
+            assert!(episode.end >= episode.start);
+            let alarm = judged
+                .iter()
+                .find(|j| j.verdict.anomaly && j.peak_timestamp == points[1_000].timestamp);
+            let verdict = alarm.expect("an alarm").verdict;
+            assert_eq!(verdict.direction, Direction::Above);
+            assert!(
+                verdict.reason.to_string().contains(" above the "),
+                "{}",
+                verdict.reason
+            );
+        }
+    }
+}
+
+#[test]
+fn a_level_that_moves_and_stays_is_a_change() {
+    for name in [
+        DetectorName::Auto,
+        DetectorName::Seasonal,
+        DetectorName::Ewma,
+    ] {
+        let points = shifted(2_000);
+        let (detection, judged) = judge(&points, name, None);
+        let changes = detection.change_points();
+        let near = |change: &crate::ChangePoint| {
+            let late = change.timestamp - points[1_500].timestamp;
+            (0..=300 * 12).contains(&late) && (5.0..7.0).contains(&(change.to - change.from))
+        };
+        if name != DetectorName::Ewma {
+            assert!(changes.iter().any(near), "{name}: {changes:?}");
+        }
+        let said = judged.iter().any(|j| {
+            j.verdict
+                .reason
+                .to_string()
+                .starts_with("level moved from ")
+        });
+        assert_eq!(said, !changes.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn an_alarm_is_a_ratio_of_one_and_more() {
+    for name in DetectorName::ALL {
+        let (_, judged) = judge(&shifted(2_000), *name, Some(0.01));
+        assert!(judged.iter().all(|j| j.verdict.anomaly == (j.ratio >= 1.0)));
+        assert!(judged.iter().all(|j| j.verdict.anomaly || !j.escalation));
+    }
+}
+
+#[test]
+fn the_streaming_detector_is_what_auto_says_online() {
+    let points = shifted(2_000);
+    let (_, judged) = judge(&points, DetectorName::Auto, None);
+    let (mut stream, _) = crate::stream::Stream::fit(&points[..600]).unwrap();
+    for (point, judged) in points[600..].iter().zip(judged) {
+        let output = stream.update(*point);
+        assert_eq!(judged.verdict.score, output.score);
+        assert_eq!(
+            (judged.ratio, judged.verdict.anomaly),
+            (output.emitted, output.alarm)
+        );
+        assert_eq!(judged.verdict.expected, Some(output.expected));
+    }
+}
+
+#[test]
+fn a_handful_of_points_becomes_a_stream_when_there_are_enough() {
+    let points = daily(400);
+    let model = Model::fit(&points[..5], &FitOptions::default(), DetectorName::Auto);
+    let mut session = model.unwrap().model.session(&PLAIN);
+    for point in &points[5..] {
+        session.update(*point);
+    }
+    let again = Session::from_json(&session.to_json()).unwrap();
+    assert_eq!(again, session);
+    let far = Point {
+        timestamp: points[399].timestamp + 300,
+        value: -1e3,
+    };
+    let near = |i: i64| Point {
+        timestamp: far.timestamp + 300 * i,
+        value: 10.0,
+    };
+    let mut judged = vec![session.update(far)];
+    judged.extend((1..5).map(|i| session.update(near(i))));
+    assert!(
+        judged.iter().any(|j| j.verdict.anomaly),
+        "a drop is seen too"
+    );
+}
+
+#[test]
+fn a_session_stays_within_64_kilobytes_and_its_lists_within_bounds() {
+    let mut points = daily(30_000);
+    for (i, point) in points.iter_mut().enumerate() {
+        if i % 300 == 299 {
+            point.value += 100.0;
+        }
+    }
+    for name in DetectorName::ALL {
+        let model = Model::fit(&points[..800], &FitOptions::default(), *name)
+            .unwrap()
+            .model;
+        let mut session = model.session(&PLAIN);
+        for point in &points[800..] {
+            session.update(*point);
+        }
+        assert!(
+            session.memory_bytes() <= 64 << 10,
+            "{name}: {}",
+            session.memory_bytes()
+        );
+        assert!(session.episodes().len() <= 33 && session.change_points().len() <= 32);
+    }
+}
+
+#[test]
+fn what_was_changed_in_a_stored_session_is_refused() {
+    let (detection, _) = judge(&daily(700), DetectorName::Ewma, None);
+    let json = detection.session.to_json();
+    for (from, to) in [
+        ("\"seen\":", "\"seen\":1"),
+        ("ewma", "sigma"),
+        ("\"format\":1", "\"format\":9"),
+        ("}", ""),
+    ] {
+        let changed = json.replacen(from, to, 1);
+        assert!(
+            changed != json && Session::from_json(&changed).is_err(),
+            "{from}"
+        );
+    }
+}
