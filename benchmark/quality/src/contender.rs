@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
-use contract::FitOptions;
+use contract::{DetectorName, FitOptions, JudgedReply};
 
 use crate::{
     args::RunArgs,
@@ -42,7 +42,7 @@ impl Contender {
             return args.scores.iter().map(contender).collect();
         }
         let gateway = args.url.as_deref().map(|url| Arc::new(Gateway::new(url)));
-        let contender = |(name, options): (contract::DetectorName, FitOptions)| Self {
+        let contender = |(name, options): (DetectorName, FitOptions)| Self {
             name: name.to_string(),
             source: match &gateway {
                 Some(gateway) => Source::Both(options, Arc::clone(gateway)),
@@ -74,28 +74,46 @@ impl Contender {
     pub(crate) fn judge(&self, args: &RunArgs, series: &[Series]) -> Result<Vec<Judged>> {
         workers::map(args.output.threads, &self.name, series, |series| {
             let judged = self.judge_one(series)?;
-            if let Some(folder) = &args.dump {
-                judged.save(&folder.join(&self.name), series)?;
-            }
+            self.dump(args, series, &judged)?;
             Ok(judged)
         })
     }
 
-    fn judge_one(&self, series: &Series) -> Result<Judged> {
-        let judged = || -> Result<Judged> {
-            match &self.source {
-                Source::Files(folder) => Judged::load(folder, series),
-                Source::Here(options) => {
-                    let here = detection::replies(series, options)?;
-                    Ok(Judged::of(series, options, &here))
-                }
-                Source::Both(options, gateway) => {
-                    let here = detection::replies(series, options)?;
-                    demand_same(&here, &gateway.detect(series, options)?)?;
-                    Ok(Judged::of(series, options, &here))
-                }
+    /// As [`Self::judge`], with the scores that are known half a window later.
+    pub(crate) fn judge_twice(&self, args: &RunArgs, series: &[Series]) -> Result<Vec<Judged>> {
+        workers::map(args.output.threads, &self.name, series, |series| {
+            let mut judged = self.judge_one(series)?;
+            if let Source::Here(options) | Source::Both(options, _) = &self.source {
+                judged.delayed = detection::delayed(series, options);
             }
-        };
-        judged().with_context(|| format!("{}: {}", self.name, series.name))
+            self.dump(args, series, &judged)?;
+            Ok(judged)
+        })
     }
+
+    fn dump(&self, args: &RunArgs, series: &Series, judged: &Judged) -> Result<()> {
+        match &args.dump {
+            Some(folder) => judged.save(&folder.join(&self.name), series),
+            None => Ok(()),
+        }
+    }
+
+    fn judge_one(&self, series: &Series) -> Result<Judged> {
+        let judged = match &self.source {
+            Source::Files(folder) => Judged::load(folder, series),
+            Source::Here(options) => detection::judge(series, options),
+            Source::Both(options, gateway) => judge_both(series, options, gateway),
+        };
+        judged.with_context(|| format!("{}: {}", self.name, series.name))
+    }
+}
+
+fn judge_both(series: &Series, options: &FitOptions, gateway: &Gateway) -> Result<Judged> {
+    let here = detection::replies(series, options)?;
+    demand_same(&here, &gateway.detect(series, options)?)?;
+    let mut judged = Judged::default();
+    for JudgedReply { verdict, ratio, .. } in &here {
+        judged.push(verdict.score, ratio.unwrap_or_default(), verdict.anomaly);
+    }
+    Ok(judged)
 }

@@ -1,47 +1,59 @@
 //! A series judged as `/v1/detect` judges it, in this process.
 
 use anyhow::Result;
-use contract::{DetectorName, FitOptions, JudgedReply, Train};
-use detector::{detect, stream};
+use contract::{DetectorName, FitOptions, JudgedReply, Point, Train};
+use detector::{Verdict, detect, stream};
 
 use crate::{data::Series, judged::Judged};
 
-/// The verdict on every point after the training.
+/// What is measured of the verdicts on all points after the training.
+///
+/// # Errors
+/// As [`replies`].
+pub(crate) fn judge(series: &Series, options: &FitOptions) -> Result<Judged> {
+    let mut judged = Judged::default();
+    each(series, options, |_, verdict, ratio| {
+        judged.push(verdict.score, ratio, verdict.anomaly);
+    })?;
+    Ok(judged)
+}
+
+/// The whole verdict on every point after the training.
 ///
 /// # Errors
 /// Nothing can be learned from the training points, or an option is impossible.
 pub(crate) fn replies(series: &Series, options: &FitOptions) -> Result<Vec<JudgedReply>> {
-    let train = Train::Points(series.train);
-    let mut detection = detect(&series.points, train, options, DetectorName::Auto, None)?;
-    let rest = series.points[series.train..].iter();
-    Ok(rest
-        .map(|point| {
-            let judged = detection.update(*point);
-            JudgedReply {
-                timestamp: point.timestamp,
-                value: point.value,
-                verdict: judged.verdict.to_reply(),
-                ratio: Some(judged.ratio),
-            }
-        })
-        .collect())
+    let mut replies = Vec::new();
+    each(series, options, |point, verdict, ratio| {
+        replies.push(JudgedReply {
+            timestamp: point.timestamp,
+            value: point.value,
+            verdict: verdict.to_reply(),
+            ratio: Some(ratio),
+        });
+    })?;
+    Ok(replies)
 }
 
-impl Judged {
-    /// What is measured of those verdicts on `series`, and of what [`DetectorName::Auto`] says half a window later.
-    pub(crate) fn of(series: &Series, options: &FitOptions, replies: &[JudgedReply]) -> Self {
-        let delayed = match options.detector {
-            Some(DetectorName::Auto) => stream::delayed(&series.points, series.train),
-            _ => None,
-        };
-        Self {
-            score: replies.iter().map(|r| r.verdict.score).collect(),
-            ratio: replies
-                .iter()
-                .map(|r| r.ratio.unwrap_or_default())
-                .collect(),
-            anomaly: replies.iter().map(|r| r.verdict.anomaly).collect(),
-            delayed: delayed.unwrap_or_default(),
-        }
+fn each(
+    series: &Series,
+    options: &FitOptions,
+    mut take: impl FnMut(Point, &Verdict, f64),
+) -> Result<()> {
+    let train = Train::Points(series.train);
+    let mut detection = detect(&series.points, train, options, DetectorName::Auto, None)?;
+    for point in &series.points[series.train..] {
+        let judged = detection.update(*point);
+        take(*point, &judged.verdict, judged.ratio);
     }
+    Ok(())
+}
+
+/// The scores that are known half a window later; none of a detector that has no such scores.
+pub(crate) fn delayed(series: &Series, options: &FitOptions) -> Vec<f64> {
+    let delayed = match options.detector {
+        Some(DetectorName::Auto) => stream::delayed(&series.points, series.train),
+        _ => None,
+    };
+    delayed.unwrap_or_default()
 }

@@ -24,6 +24,13 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
+    /// Adds a point.
+    pub(crate) fn push(&mut self, score: f64, ratio: f64, anomaly: bool) {
+        self.score.push(score);
+        self.ratio.push(ratio);
+        self.anomaly.push(anomaly);
+    }
+
     /// The verdicts as strengths, 1 for an anomaly and 0 for none.
     pub(crate) fn verdicts(&self) -> Vec<f64> {
         self.anomaly

@@ -76,7 +76,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Report> {
     let mut results = Vec::new();
     for contender in Contender::of(args)? {
         let started = Instant::now();
-        let judged = contender.judge(args, &series)?;
+        let judged = contender.judge_twice(args, &series)?;
         let seconds = started.elapsed().as_secs_f64();
         let volumes = volumes(args, &contender.name, &series, &judged)?;
         let mut row = means_row(&contender.name, &parts, &volumes);
