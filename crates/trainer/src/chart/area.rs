@@ -141,13 +141,14 @@ impl Area {
     }
 }
 
-/// A scale for all points, and for what is normal as far as that does not press them flat: up to as much again above and below.
+/// A scale for all points, and for what is normal as far as that does not press them flat: up to half as much again above and
+/// below.
 fn value_scale(chart: &Chart) -> ValueScale {
     let (low, high) = extent(chart.points.iter().map(|p| p.value));
     let span = high - low;
     let near = |value: f64| match span {
         0.0 => value,
-        _ => value.max(low - span).min(high + span),
+        _ => value.max(low - span / 2.0).min(high + span / 2.0),
     };
     let normal = chart.normal.iter();
     let limits = normal.flat_map(|n| [n.expected, n.lower, n.upper]);

@@ -1,14 +1,13 @@
 //! What lies in the plot, from the back to the front: what was fitted on, episodes, grid, band, changes, lines, marks.
 
-use contract::{Point, Severity};
+use contract::Severity;
 use plotters::style::{RGBColor, text_anchor::HPos};
 
 use super::{
-    Chart, Mark, Normal,
+    Chart, Mark,
     area::Area,
-    clip::clipped,
-    decimal, font,
-    reduce::{reduce, reduce_band, thin},
+    decimal, font, lines,
+    reduce::thin,
     svg::{Fill, Lettering, Place, Stroke, Svg},
 };
 
@@ -44,10 +43,6 @@ const FITTED_LABEL: Lettering = Lettering {
 };
 /// An episode is at least so wide.
 const LEAST_WIDTH: f64 = 3.0;
-/// Up to this many points are marked by dots.
-const MAX_DOTS: usize = 60;
-/// Their radius.
-const DOT: f64 = 2.6;
 /// Marks nearer to each other than this are drawn as one, or than more where there are more than [`MAX_MARKS`].
 const NEAR: f64 = 3.0;
 const MAX_MARKS: usize = 1_000;
@@ -85,16 +80,9 @@ pub(super) fn draw(svg: &Svg<'_>, chart: &Chart, area: &Area) {
         draw_stretch(svg, area, (area.at(start), area.at(end)), EPISODE);
     }
     area.draw_frame(svg);
-    draw_band(svg, chart, area);
+    lines::draw_band(svg, chart, area);
     draw_changes(svg, chart, area);
-    // A level stays in sight on top; a line that follows the values would hide them.
-    if chart.level().is_some() {
-        draw_values(svg, chart, area);
-        draw_expected(svg, chart, area);
-    } else {
-        draw_expected(svg, chart, area);
-        draw_values(svg, chart, area);
-    }
+    lines::draw_lines(svg, chart, area);
     label_fitted(svg, chart, area);
     draw_marks(svg, chart, area);
 }
@@ -130,81 +118,6 @@ fn draw_stretch(svg: &Svg<'_>, area: &Area, (from, to): Place, fill: Fill) {
     svg.rectangle((from - more, area.top), (to + more, area.bottom), fill);
 }
 
-/// Shades what is normal. Where that has no end, the shade goes on to the edge of the plot.
-fn draw_band(svg: &Svg<'_>, chart: &Chart, area: &Area) {
-    let level = chart.level();
-    for (points, normal) in runs(chart, Normal::is_bounded) {
-        let slices = points.iter().zip(normal).map(|(point, normal)| {
-            let lower = normal.lower.unwrap_or(f64::NEG_INFINITY);
-            let upper = normal.upper.unwrap_or(f64::INFINITY);
-            (
-                area.at(point.timestamp),
-                area.height(lower),
-                area.height(upper),
-            )
-        });
-        let mut slices = reduce_band(slices, area.columns());
-        if level.is_some() {
-            slices = extended(&slices, |slice, at| (at, slice.1, slice.2));
-        }
-        let uppers: Vec<Place> = slices.iter().map(|s| (s.0, s.2)).collect();
-        let lowers: Vec<Place> = slices.iter().map(|s| (s.0, s.1)).collect();
-        let outline = uppers.iter().chain(lowers.iter().rev());
-        let outline = outline.map(|&(at, height)| area.place((at, height.clamp(0.0, 1.0))));
-        svg.polygon(outline, BAND);
-        draw_clipped(svg, area, &uppers, LIMIT);
-        draw_clipped(svg, area, &lowers, LIMIT);
-    }
-}
-
-fn draw_expected(svg: &Svg<'_>, chart: &Chart, area: &Area) {
-    let level = chart.level();
-    for (points, normal) in runs(chart, |normal| normal.expected.is_some()) {
-        let heights = normal
-            .iter()
-            .map(|n| n.expected.map_or(0.0, |e| area.height(e)));
-        let line = points.iter().map(|p| area.at(p.timestamp)).zip(heights);
-        let mut line = reduce(line, area.columns());
-        if level.is_some() {
-            line = extended(&line, |vertex, at| (at, vertex.1));
-        }
-        draw_clipped(svg, area, &line, EXPECTED);
-    }
-}
-
-/// What is the same everywhere is drawn from side to side: `line` with a copy of its ends there.
-fn extended<V: Copy>(line: &[V], moved: impl Fn(V, f64) -> V) -> Vec<V> {
-    let (Some(&first), Some(&last)) = (line.first(), line.last()) else {
-        return Vec::new();
-    };
-    let mut extended = vec![moved(first, 0.0)];
-    extended.extend_from_slice(line);
-    extended.push(moved(last, 1.0));
-    extended
-}
-
-/// The stretches of points for which `is` holds, with what is normal at each.
-fn runs(
-    chart: &Chart,
-    is: impl Fn(&Normal) -> bool + Copy,
-) -> impl Iterator<Item = (&[Point], &[Normal])> {
-    let mut start = 0;
-    let runs = chart.normal.chunk_by(move |a, b| is(a) == is(b));
-    let with_points = runs.map(move |normal| {
-        let points = &chart.points[start..start + normal.len()];
-        start += normal.len();
-        (points, normal)
-    });
-    with_points.filter(move |(_, normal)| is(&normal[0]))
-}
-
-/// The parts of `line`, given in fractions, that lie in the plot.
-fn draw_clipped(svg: &Svg<'_>, area: &Area, line: &[Place], stroke: Stroke) {
-    for part in clipped(line) {
-        svg.polyline(part.into_iter().map(|place| area.place(place)), stroke);
-    }
-}
-
 fn draw_changes(svg: &Svg<'_>, chart: &Chart, area: &Area) {
     let mut places: Vec<f64> = chart
         .changes
@@ -218,21 +131,6 @@ fn draw_changes(svg: &Svg<'_>, chart: &Chart, area: &Area) {
     };
     for x in places {
         svg.line((x, area.bottom), (x, area.top), stroke);
-    }
-}
-
-/// The line through the points; dots, too, where there are few.
-fn draw_values(svg: &Svg<'_>, chart: &Chart, area: &Area) {
-    let vertices = chart
-        .points
-        .iter()
-        .map(|p| (area.at(p.timestamp), area.height(p.value)));
-    let line = reduce(vertices.clone(), area.columns());
-    svg.polyline(line.into_iter().map(|vertex| area.place(vertex)), VALUES);
-    if chart.points.len() <= MAX_DOTS {
-        for vertex in vertices {
-            svg.dot(area.place(vertex), DOT, VALUES.color);
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod font;
 mod head;
 mod layers;
 mod legend;
+mod lines;
 mod picture;
 mod reduce;
 mod svg;

@@ -10,16 +10,16 @@ pub(super) type Vertex = (f64, f64);
 /// Where a band goes: fraction of the width, lower and upper value.
 pub(super) type Slice = (f64, f64, f64);
 
-/// `line`, from left to right, for a picture of `columns` pixels.
+/// `line`, from left to right; if there are too many vertices to tell apart, for a picture of so many `columns` of pixels.
 ///
-/// Where there are too many vertices to tell apart, it goes through the middle of each column of pixels, from the first value
-/// to the lowest and the highest of that column and on to the last: that covers the same pixels.
-pub(super) fn reduce(line: impl ExactSizeIterator<Item = Vertex>, columns: usize) -> Vec<Vertex> {
-    if line.len() <= 4 * columns {
+/// It then goes through the middle of each column, from the first value to the lowest and the highest of that column and on to
+/// the last: that covers the same pixels.
+pub(super) fn reduce(line: impl Iterator<Item = Vertex>, columns: Option<usize>) -> Vec<Vertex> {
+    let Some(columns) = columns else {
         return line.collect();
-    }
+    };
     let width = columns as f64;
-    let mut reduced = Vec::with_capacity(4 * columns);
+    let mut reduced = Vec::new();
     let mut current: Option<Column> = None;
     for (at, value) in line {
         let number = (at * width).floor();
@@ -35,17 +35,14 @@ pub(super) fn reduce(line: impl ExactSizeIterator<Item = Vertex>, columns: usize
     reduced
 }
 
-/// `band`, from left to right, for a picture of `columns` pixels: where there are too many slices to tell apart, each column
-/// of pixels has one, from the lowest to the highest value.
-pub(super) fn reduce_band(
-    band: impl ExactSizeIterator<Item = Slice>,
-    columns: usize,
-) -> Vec<Slice> {
-    if band.len() <= 2 * columns {
+/// `band`, from left to right; if there are too many slices to tell apart, one from the lowest to the highest value for each of
+/// so many `columns` of pixels.
+pub(super) fn reduce_band(band: impl Iterator<Item = Slice>, columns: Option<usize>) -> Vec<Slice> {
+    let Some(columns) = columns else {
         return band.collect();
-    }
+    };
     let width = columns as f64;
-    let mut reduced: Vec<Slice> = Vec::with_capacity(columns);
+    let mut reduced: Vec<Slice> = Vec::new();
     for (at, lower, upper) in band {
         let middle = ((at * width).floor() + 0.5) / width;
         match reduced.last_mut() {
@@ -131,13 +128,13 @@ impl Column {
 mod tests {
     use super::*;
 
-    fn line(n: i32) -> impl ExactSizeIterator<Item = Vertex> {
+    fn line(n: i32) -> impl Iterator<Item = Vertex> {
         (0..n).map(move |i| (f64::from(i) / f64::from(n), f64::from(i * 7919 % 1000)))
     }
 
     #[test]
     fn each_column_keeps_its_ends_and_extremes() {
-        let reduced = reduce(line(8_192), 64);
+        let reduced = reduce(line(8_192), Some(64));
         assert!(reduced.len() <= 4 * 64 && reduced.is_sorted_by_key(|v| v.0));
         let columns: Vec<&[Vertex]> = reduced.chunk_by(|a, b| a.0 == b.0).collect();
         assert_eq!(columns.len(), 64);
@@ -155,16 +152,16 @@ mod tests {
     #[test]
     fn few_vertices_are_kept_as_they_are() {
         let few = [(0.5, 3.0), (0.5, 1.0), (0.5, 2.0)];
-        assert_eq!(reduce(few.into_iter(), 600), few);
+        assert_eq!(reduce(few.into_iter(), None), few);
         let few = [(0.5, 3.0, f64::INFINITY), (0.6, 1.0, 2.0)];
-        assert_eq!(reduce_band(few.into_iter(), 600), few);
+        assert_eq!(reduce_band(few.into_iter(), None), few);
     }
 
     #[test]
     fn a_million_points_at_one_instant_become_a_few() {
         let values = (0..1_000_000).map(|i| f64::from(i % 1000));
-        assert!(reduce(values.clone().map(|v| (0.5, v)), 600).len() <= 4);
-        let band = reduce_band(values.map(|v| (0.5, -v, v)), 600);
+        assert!(reduce(values.clone().map(|v| (0.5, v)), Some(600)).len() <= 4);
+        let band = reduce_band(values.map(|v| (0.5, -v, v)), Some(600));
         assert_eq!(band.len(), 1);
         assert_eq!((band[0].1, band[0].2), (-999.0, 999.0));
     }
@@ -172,7 +169,7 @@ mod tests {
     #[test]
     fn a_band_keeps_its_widest_extent_in_each_column() {
         let slices = line(8_192).map(|(at, value)| (at, value - 7.0, value + 7.0));
-        let band = reduce_band(slices.collect::<Vec<_>>().into_iter(), 64);
+        let band = reduce_band(slices, Some(64));
         assert_eq!(band.len(), 64);
         let all: Vec<f64> = line(8_192).map(|v| v.1).collect();
         for (slice, all) in band.iter().zip(all.chunks(128)) {

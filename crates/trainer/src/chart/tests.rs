@@ -205,6 +205,42 @@ fn a_side_without_a_limit_is_shaded_to_the_edge_and_has_no_line() {
 }
 
 #[test]
+fn nothing_is_drawn_where_points_are_missing() {
+    let mut full = full(200);
+    for (i, point) in full.points.iter_mut().enumerate().skip(150) {
+        // A single one in the middle of a long silence.
+        point.timestamp += if i == 150 { 3_600 } else { 7_200 };
+    }
+    full.axis.1 += 7_200;
+    let drawn = svg(&full);
+    let lines = |color: &str| count(&drawn, &format!("stroke=\"{color}\""));
+    // One of each in the legend; a band of one point alone has no width, and its value is a dot.
+    assert_eq!(count(&drawn, "<polygon"), 3);
+    assert_eq!(lines("#1F77B4"), 1 + 3);
+    assert_eq!(count(&drawn, "fill=\"#1F77B4\""), 1);
+    let level = vec![normal(4.0, 0.0, 9.0); 200];
+    let drawn = svg(&Chart {
+        normal: level,
+        ..full
+    });
+    assert_eq!(count(&drawn, "<polygon"), 1);
+}
+
+#[test]
+fn what_is_expected_lies_on_top_where_it_is_smooth() {
+    let order = |factor: f64| {
+        let points = counting(100);
+        let normal_at = |p: &Point| normal(p.value * factor, None, None);
+        let svg = svg(&Chart {
+            normal: points.iter().map(normal_at).collect(),
+            ..chart(points)
+        });
+        svg.rfind("#1F77B4").unwrap() < svg.rfind("#2CA02C").unwrap()
+    };
+    assert!(order(0.1) && !order(0.9));
+}
+
+#[test]
 fn a_far_limit_does_not_press_the_values_flat() {
     let chart = chart(counting(100));
     let heights = |upper: f64| {
