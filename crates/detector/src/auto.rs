@@ -80,7 +80,7 @@ impl Detector for Auto {
 
     fn pass(&self, place: &mut Self::Place, point: Point, _: f64) {
         if let Self::Enough(enough) = self {
-            Near::pass(place, &enough.stream, point);
+            Near::pass(place, (&enough.stream, &enough.pure), point);
         }
     }
 
@@ -105,7 +105,7 @@ impl Detector for Auto {
         let Self::Enough(enough) = self else {
             return forecast.judge(point, ask, Self::NAME);
         };
-        let oddness = Near::oddness_with(place, &enough.stream, point);
+        let oddness = Near::oddness_with(place, (&enough.stream, &enough.pure), point);
         enough.pure.judge(&forecast, oddness, point, ask)
     }
 

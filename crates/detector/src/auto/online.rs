@@ -9,7 +9,7 @@ use crate::{
     reason::Cause,
     session::{Follower, Gate, Online, Step},
     sigma::Sigma,
-    stream::{self, Observation, SHAPES, parameters::FATIGUE},
+    stream::{self, Observation, parameters::FATIGUE},
     text::Span,
     verdict::{Ask, DEFAULT_RATE},
 };
@@ -225,10 +225,8 @@ impl EnoughOnline {
         let output = &seen.output;
         let pure = &self.enough.pure;
         let forecast = pure.best(&self.enough.stream, &seen.predictions);
-        let all = seen.full.iter().all(|full| *full);
-        let distances: [f64; SHAPES] = std::array::from_fn(|i| seen.raw[i]);
-        let oddness = all.then(|| self.enough.stream.fixed().join_shapes(&distances));
-        let by_itself = pure.judge(&forecast, oddness, point, ask);
+        // Of shapes the evidence says enough.
+        let by_itself = pure.judge(&forecast, None, point, ask);
         let alarm = outcome.emitted >= 1.0;
         let direction = match alarm {
             true => peak.direction(),

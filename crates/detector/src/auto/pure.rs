@@ -1,13 +1,14 @@
 //! What the streaming detector can say of a point without learning: predictions, and the shape of the last points, each calibrated by
 //! its own errors in training.
 
-use contract::{DetectorName, Direction, Point, Severity, Sides};
+use contract::{DetectorName, Direction, Point, Sides};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Reason, Verdict,
     calibration::Calibration,
     forecast::Forecast,
+    order,
     reason::Cause,
     stream::{Glance, Predictions, Replay, Stream},
     text::Span,
@@ -26,8 +27,9 @@ pub(crate) struct Pure {
     autoregression: Option<Calibration>,
     /// From the median of the last ones.
     local: Option<Calibration>,
-    /// Joint oddness of the three shapes.
+    /// Joint oddness of the three shapes, in which values farther than `reach` scales from the median count as if they were there.
     shapes: Option<Calibration>,
+    reach: f64,
     /// The training points.
     span: (i64, i64),
     points: u64,
@@ -38,6 +40,10 @@ pub(crate) struct Pure {
 /// The last few points of a walk.
 #[derive(Clone, Debug)]
 pub(crate) struct Near(Glance);
+
+/// The parts of a rate that a distance and an odd shape have.
+const OF_DISTANCE: f64 = 0.75;
+const OF_SHAPE: f64 = 1.0 - OF_DISTANCE;
 
 /// From so many errors on they are calibrated.
 const LEAST: usize = 10;
@@ -62,6 +68,9 @@ impl Pure {
         let level: Vec<f64> = points.iter().map(distance).collect();
         let order = fixed.order() as f64;
         let n = points.len() as f64;
+        let reach = reach_of(points, stream);
+        let window = fixed.windows().max().unwrap_or(1);
+        let odd = oddness(points, stream, reach);
         Self {
             level: Calibration::fit(&level, scale),
             season: calibrate(fixed.frozen_season_errors(points)),
@@ -70,12 +79,11 @@ impl Pure {
                 .then(|| errors(0, ((n + order) / (n - order)).sqrt()))
                 .flatten(),
             local: errors(2, 1.0),
-            shapes: oddness(points, stream, replay)
-                .filter(|scores| scores.len() >= LEAST)
-                .map(|scores| Calibration::fit(&scores, 1.0)),
+            shapes: (odd.len() >= LEAST).then(|| Calibration::fit_rows(&odd, 1.0, window)),
+            reach,
             span: (points[0].timestamp, points[points.len() - 1].timestamp),
             points: points.len() as u64,
-            window: fixed.windows().max().unwrap_or(0) as u64,
+            window: window as u64,
         }
     }
 
@@ -132,13 +140,8 @@ impl Pure {
         }
     }
 
-    /// The logarithm of the p-value of an oddness of shapes.
-    pub(super) fn ln_p_of_shape(&self, oddness: Option<f64>) -> Option<f64> {
-        Some(self.shapes.as_ref()?.ln_p(oddness?))
-    }
-
     /// Judges `point` by its distance from the forecast and by the oddness of the shape that it completes: the less probable of the
-    /// two counts, at twice its p-value, since there are two (Bonferroni).
+    /// two counts. Both have a part of the rate (Bonferroni, weighted), the shape the smaller one: it is seldom alone in being odd.
     pub(super) fn judge(
         &self,
         forecast: &Forecast<'_>,
@@ -146,20 +149,28 @@ impl Pure {
         point: Point,
         ask: &Ask,
     ) -> Verdict {
-        let Some(of_shape) = self.ln_p_of_shape(oddness) else {
+        let shape = self.shapes.as_ref().zip(oddness);
+        let Some((calibration, oddness)) = shape else {
             return forecast.judge(point, ask, DetectorName::Auto);
         };
         let rate = ask.rate.unwrap_or(DEFAULT_RATE);
-        let half = Ask {
-            rate: Some(rate / 2.0),
+        let part = Ask {
+            rate: Some(rate * OF_DISTANCE),
             ..*ask
         };
-        let mut verdict = forecast.judge(point, &half, DetectorName::Auto);
-        let p_of_shape = 2.0 * of_shape.exp();
-        let ln_p = of_shape.min(forecast.calibration.ln_p(forecast.distance(point.value)));
-        let ln_p = (ln_p + std::f64::consts::LN_2).min(0.0);
-        let p = (2.0 * verdict.p_value).min(p_of_shape);
-        verdict.p_value = p.clamp(f64::MIN_POSITIVE, 1.0);
+        let mut verdict = forecast.judge(point, &part, DetectorName::Auto);
+        let of_shape = calibration.ln_p(oddness);
+        let of_distance = forecast.calibration.ln_p(forecast.distance(point.value));
+        let ln_p = (of_distance - OF_DISTANCE.ln()).min(of_shape - OF_SHAPE.ln());
+        let ln_p = ln_p.min(0.0);
+        let p_of_shape = of_shape.exp() / OF_SHAPE;
+        let is_far = verdict.p_value <= rate * OF_DISTANCE;
+        let p = (verdict.p_value / OF_DISTANCE).min(p_of_shape).min(1.0);
+        // On the side of the rate on which the verdict is, whatever the rounding.
+        verdict.p_value = match is_far || p_of_shape <= rate {
+            true => p.clamp(f64::MIN_POSITIVE, rate),
+            false => p.max(rate.next_up()),
+        };
         verdict.score = score(ln_p);
         let deviation = (point.value - forecast.expected).abs();
         let counts = ask.sides == Sides::Both && deviation >= ask.min_deviation;
@@ -170,8 +181,6 @@ impl Pure {
         }
         if verdict.anomaly {
             verdict.severity = severity(ln_p, rate);
-        } else {
-            verdict.severity = Severity::None;
         }
         verdict
     }
@@ -192,53 +201,91 @@ impl Pure {
             &self.local,
             &self.shapes,
         ];
-        self.level.is_sound() && optional.into_iter().flatten().all(Calibration::is_sound)
+        self.reach.is_finite()
+            && self.reach > 0.0
+            && self.level.is_sound()
+            && optional.into_iter().flatten().all(Calibration::is_sound)
     }
 }
 
 impl Near {
     /// Moves on past `point`.
-    pub(super) fn pass(near: &mut Option<Self>, stream: &Stream, point: Point) {
-        let fixed = stream.fixed();
-        let near = near.get_or_insert_with(|| Self(Glance::new(fixed)));
+    pub(super) fn pass(near: &mut Option<Self>, of: (&Stream, &Pure), point: Point) {
+        let fixed = of.0.fixed();
+        let near = near.get_or_insert_with(|| Self(Glance::new(fixed, of.1.reach)));
         near.0.pass(fixed, point);
     }
 
     /// Moves on past `point`; how odd the shapes are that it completes.
     pub(super) fn oddness_with(
         near: &mut Option<Self>,
-        stream: &Stream,
+        of: (&Stream, &Pure),
         point: Point,
     ) -> Option<f64> {
-        Self::pass(near, stream, point);
-        near.as_ref()?.0.oddness(stream.fixed())
+        Self::pass(near, of, point);
+        near.as_ref()?.0.oddness(of.0.fixed())
     }
 }
 
-/// Of fewer points than this the shapes were learned so closely that they say little of how odd others will be.
+/// The oddness of shapes is known well enough from so many of the last points.
+const TAIL: usize = 16_384;
+
+/// Of fewer points than this the shapes were learned so closely that others will be odder.
 const CLOSE: usize = 4_000;
 
-/// How odd shapes are that were not learned from: of many points simply those of training; of fewer, those of the last third to a
-/// detector that was fitted on the others.
-fn oddness(points: &[Point], stream: &Stream, replay: &Replay) -> Option<Vec<f64>> {
+/// How odd the shapes of the last of `points` are.
+fn oddness(points: &[Point], stream: &Stream, reach: f64) -> Vec<f64> {
     let fixed = stream.fixed();
-    let longest = fixed.windows().max()?;
-    if points.len() >= CLOSE {
-        let odd = |i: usize| {
-            let distances = [0, 1, 2].map(|shape: usize| replay.shapes[shape][i]);
-            fixed.join_shapes(&distances)
-        };
-        return Some((longest - 1..points.len()).map(odd).collect());
+    let tail = &points[points.len().saturating_sub(TAIL)..];
+    let mut glance = Glance::new(fixed, reach);
+    let mut odd = Vec::with_capacity(tail.len());
+    for point in tail {
+        glance.pass(fixed, *point);
+        odd.extend(glance.oddness(fixed));
     }
-    let first = points.len() - points.len() / 3;
-    let mut glance = Glance::new(fixed);
-    let shapes = fixed.relearned(&points[..first])?;
-    let mut found = Vec::with_capacity(points.len() - first);
+    if points.len() < CLOSE {
+        let more = strangeness(points, stream, reach);
+        odd.iter_mut().for_each(|odd| *odd *= more);
+    }
+    odd
+}
+
+/// So many times as odd are shapes that were not learned from: those of the last third to shapes learned from the other two, compared
+/// with those learned from all.
+fn strangeness(points: &[Point], stream: &Stream, reach: f64) -> f64 {
+    let fixed = stream.fixed();
+    let taught = points.len() - points.len() / 3;
+    let Some(shapes) = fixed.relearned(&points[..taught]) else {
+        return 1.0;
+    };
+    let mut glance = Glance::new(fixed, reach);
+    let (mut known, mut strange) = (0.0, 0.0);
     for (i, point) in points.iter().enumerate() {
         glance.pass(fixed, *point);
-        if i >= first {
-            found.extend(glance.oddness_to(fixed, &shapes));
+        if i >= taught {
+            known += glance.oddness(fixed).unwrap_or(0.0);
+            strange += glance.oddness_to(fixed, &shapes).unwrap_or(0.0);
         }
     }
-    Some(found)
+    let more: f64 = strange / known;
+    if more.is_finite() {
+        more.clamp(1.0, 10.0)
+    } else {
+        1.0
+    }
+}
+
+/// The part of the training values that keep their size in shapes, and the least reach, in scales.
+const WHOLE: f64 = 0.995;
+const LEAST_REACH: f64 = 3.0;
+
+/// Within so many scales of the median nearly all of the training values lie.
+fn reach_of(points: &[Point], stream: &Stream) -> f64 {
+    let tail = &points[points.len().saturating_sub(TAIL)..];
+    let mut sizes: Vec<f64> = tail
+        .iter()
+        .map(|p| stream.fixed().standard(*p).abs())
+        .collect();
+    sizes.sort_unstable_by(f64::total_cmp);
+    order::quantile(&sizes, WHOLE).max(LEAST_REACH)
 }

@@ -45,6 +45,12 @@ impl Calibration {
     /// Learns from the `scores` of points that are taken for normal, in order of time; at least one, all finite. `scale` is the spread of
     /// the series itself: where the scores have none to speak of, a hundredth of that is the least that counts.
     pub(crate) fn fit(scores: &[f64], scale: f64) -> Self {
+        Self::fit_rows(scores, scale, 1)
+    }
+
+    /// As [`Self::fit`], of scores of which only one in each `row` is independent of those before: windows that overlap by so many
+    /// points.
+    pub(crate) fn fit_rows(scores: &[f64], scale: f64, row: usize) -> Self {
         let largest = scores.iter().fold(0.0_f64, |max, s| max.max(s.abs()));
         let unit = power_of_two_near(largest.max(scale * RESOLUTION));
         let mut sorted: Vec<f64> = scores.iter().map(|score| score / unit).collect();
@@ -56,9 +62,10 @@ impl Calibration {
             rows::first_of_row(scores.iter().map(|score| score / unit), far)
         };
         let n = sorted.len();
-        let k = tail_length(n);
+        let k = tail_length(n, row);
         // Points in a row say the same several times.
-        let tail = tail_of(&sorted, k, first(k), floor);
+        let independent = first(k).min(1.0 / row as f64);
+        let tail = tail_of(&sorted, k, independent, floor);
         let knot = |share: f64| {
             if share > tail.share {
                 reached_by(share, &sorted).min(tail.start)
@@ -162,10 +169,11 @@ fn spread_ties(sorted: &mut [f64], least: f64) {
     }
 }
 
-/// How many of `n` scores make the tail; 0 if all do.
-fn tail_length(n: usize) -> usize {
+/// How many of `n` scores make the tail, if one in a `row` is independent; 0 if all do.
+fn tail_length(n: usize, row: usize) -> usize {
     let part = (n as f64 * TAIL_PART) as usize;
-    part.clamp(TAIL_LEAST, TAIL_MOST).min(n / 2)
+    part.clamp(TAIL_LEAST * row, TAIL_MOST.max(TAIL_LEAST * row))
+        .min(n / 2)
 }
 
 /// Fits the tail that the `k` largest of ascending scores make, of which a part of `first` are independent.

@@ -16,14 +16,18 @@ use super::{
 pub(crate) struct Glance {
     window: Window,
     slot: i64,
+    /// Values farther from the median, in scales, count as if they were here.
+    reach: f64,
 }
 
 impl Glance {
-    /// Before a first point.
-    pub(crate) fn new(fixed: &Fixed) -> Self {
+    /// Before a first point. Values more than `reach` scales from the median count as if they were there: so a single far one, of which
+    /// its own distance says enough, does not make all shapes odd that it is part of.
+    pub(crate) fn new(fixed: &Fixed, reach: f64) -> Self {
         Self {
             window: Window::new(fixed.points.reach()),
             slot: -1,
+            reach,
         }
     }
 
@@ -41,8 +45,8 @@ impl Glance {
     /// Moves on past `point`.
     pub(crate) fn pass(&mut self, fixed: &Fixed, point: Point) {
         self.slot = fixed.clock.slot(point.timestamp, self.slot);
-        let value = point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
-        self.window.push(fixed.scaling.standard(value));
+        let z = fixed.standard(point);
+        self.window.push(z.clamp(-self.reach, self.reach));
     }
 
     /// How odd the shapes of the last points are, calibrated and joined; `None` until all their windows are full.
@@ -81,8 +85,7 @@ impl Fixed {
         let mut errors = Vec::new();
         for (i, point) in points.iter().enumerate() {
             slot = self.clock.slot(point.timestamp, slot);
-            let value = point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
-            let z = tamed(self.scaling.standard(value));
+            let z = tamed(self.standard(*point));
             if i >= taught {
                 let error = season.usual(slot).map(|usual| (z - usual).abs());
                 errors.extend(error.map(|error| error * self.scaling.scale()));
@@ -99,13 +102,15 @@ impl Fixed {
         if points.len() < 2 * longest {
             return None;
         }
-        let values = points.iter().map(|p| {
-            let value = p.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
-            self.scaling.standard(value)
-        });
-        let values: Vec<f64> = values.collect();
+        let values: Vec<f64> = points.iter().map(|p| self.standard(*p)).collect();
         let shapes = self.windows().map(|window| Shape::fit(&values, window));
         Some(shapes.collect())
+    }
+
+    /// A value in scales from the median.
+    pub(crate) fn standard(&self, point: Point) -> f64 {
+        let value = point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
+        self.scaling.standard(value)
     }
 
     /// What is usual at the place of `timestamp` in the season, if there is one and the clock is regular.
