@@ -1,5 +1,6 @@
 #!/bin/sh
-# Shows what the platform does, one request at a time, and checks every reply.
+# Shows what the platform does, one request at a time, and checks every reply: first what its oldest clients know, then
+# detection in a series that is not kept, and the life of models.
 #
 #   ./demo.sh                          against http://localhost:8080; if nothing answers there, builds standalone and starts it
 #   URL=http://host:port ./demo.sh     against another platform
@@ -107,8 +108,25 @@ step() {
     printf '\n%s\n' "$bold$number. $step$plain"
 }
 
-# request METHOD PATH [BODY]: prints both ways; leaves $status, $type, $reply and, without the
-# blanks between JSON members, $compact; and the reply's bytes in $work/reply.
+# call CURL-ARGUMENTS: leaves $status, $type and the reply's bytes in $work/reply.
+call() {
+    answer=$(curl -sS -o "$work/reply" -w '%{http_code} %{content_type}' --max-time 60 "$@" 2>"$work/error") ||
+        fail 'a reply' "$(cat "$work/error")"
+    status=${answer%% *}
+    type=${answer#* }
+}
+
+# Leaves what is in file $1 in $reply and, without the blanks between JSON members, in $compact; prints it.
+show() {
+    case $type in
+        image/*) reply="$type, $(($(wc -c <"$1"))) bytes" ;;
+        *) reply=$(tr -d '\r\n' <"$1") ;;
+    esac
+    compact=$(printf '%s' "$reply" | sed 's/" *: */":/g; s/ *\([,}]\) */\1/g')
+    printf '%s\n' "< $status $reply"
+}
+
+# request METHOD PATH [BODY]: prints both ways; leaves $status, $type, $reply, $compact and $work/reply.
 request() {
     printf '%s\n' "$dim> $1 $2${3:+ $3}$plain"
     if [ $# -eq 3 ]; then
@@ -116,16 +134,8 @@ request() {
     else
         set -- -X "$1" "$url$2"
     fi
-    answer=$(curl -sS -o "$work/reply" -w '%{http_code} %{content_type}' --max-time 60 "$@" 2>"$work/error") ||
-        fail 'a reply' "$(cat "$work/error")"
-    status=${answer%% *}
-    type=${answer#* }
-    case $type in
-        image/*) reply="$type, $(($(wc -c <"$work/reply"))) bytes" ;;
-        *) reply=$(tr -d '\r\n' <"$work/reply") ;;
-    esac
-    compact=$(printf '%s' "$reply" | sed 's/" *: */":/g; s/ *\([,}]\) */\1/g')
-    printf '%s\n' "< $status $reply"
+    call "$@"
+    show "$work/reply"
 }
 
 expect_status() {
@@ -167,12 +177,17 @@ fit() {
     [ -n "$version" ] || fail '"version":"v" and a number' "$reply"
 }
 
-# expect_verdict true|false: the newest version of sensor_01 says so.
+# expect_verdict true|false: the version that was fitted last says so.
 expect_verdict() {
-    expect_status 200
+    expect_judged_by "$version"
     expect_member "\"anomaly\":$1"
-    expect_member "\"model_version\":\"v$version\""
     passed
+}
+
+# expect_judged_by NUMBER: it is a verdict of this version.
+expect_judged_by() {
+    expect_status 200
+    expect_member "\"model_version\":\"v$1\""
 }
 
 # The JSON in $work/reply, one member a line.
@@ -292,6 +307,109 @@ for member in inference_latency_ms training_latency_ms throughput model_usage sy
         *) fail "\"$member\"" "$reply" ;;
     esac
 done
+passed
+
+# --- what is new -----------------------------------------------------------------------------------------------------------------
+
+# The body of a detection: 600 points, ten minutes apart, with a season of 48; the 450th is 40 too high, the 530th 40 too low.
+seasonal_series() {
+    awk 'BEGIN {
+        for (i = 0; i < 600; i++) {
+            value = 50 + 10 * sin(i * 8 * atan2(1, 1) / 48) + (i * 7919 % 101) / 101
+            if (i == 450) value += 40
+            if (i == 530) value -= 40
+            comma = i ? ", " : ""
+            timestamps = timestamps comma 1693459200 + 600 * i
+            values = values comma sprintf("%.3f", value)
+        }
+        printf "{\"timestamps\": [%s], \"values\": [%s], \"train\": 240}", timestamps, values
+    }'
+}
+
+# The peak of each episode of the summary in $compact, a line each. An alarm may come a few points later.
+peaks() {
+    printf '%s' "$compact" | tr '{' '\n' | sed -n 's/^"start":.*"peak":\([0-9]*\),.*/\1/p'
+}
+
+# expect_episode NAME ROW: one of them has its peak at this row.
+expect_episode() {
+    time=$((1693459200 + 600 * $2))
+    peaks | grep -qx "$time" || fail "an episode with the $1 at $time" "$(peaks | tr '\n' ';')"
+}
+
+step 'detect a spike and a drop in a seasonal series'
+seasonal_series >"$work/series"
+printf '%s\n' "$dim> POST /v1/detect {\"timestamps\": [600 of them], \"values\": [as many], \"train\": 240}$plain"
+call "$url/v1/detect" -H 'Content-Type: application/json' -H 'Accept: application/x-ndjson' -d "@$work/series"
+# A line for each of the 360 points that were judged, then the summary.
+tail -n 1 "$work/reply" >"$work/summary"
+show "$work/summary"
+expect_status 200
+lines=$(($(wc -l <"$work/reply")))
+[ "$lines" -eq 361 ] || fail '361 lines' "$lines"
+expect_member '"period":48'
+expect_episode spike 450
+expect_episode drop 530
+found=$(peaks | grep -c '')
+[ "$found" -eq 2 ] || fail 'two episodes' "$(peaks | tr '\n' ';')"
+passed
+
+# promote NUMBER: this version of machine_01 is to judge.
+promote() {
+    request PUT /v1/series/machine_01/aliases/champion "{\"version\": \"v$1\"}"
+    expect_status 200
+    expect_member '"name":"champion"'
+    expect_member "\"version\":\"v$1\""
+}
+
+step 'train two versions of machine_01 and promote the newer one'
+fit machine_01 '{"timestamps": [1693459200, 1693459260, 1693459320], "values": [10.0, 10.5, 11.0]}'
+older=$version
+fit machine_01 '{"timestamps": [1693459200, 1693459260, 1693459320], "values": [20.0, 20.5, 21.0]}'
+newer=$version
+promote "$newer"
+passed
+
+ask='{"timestamp": 1693460000, "value": 15.0}'
+step 'promote the older version: it judges at once'
+promote "$older"
+expect_member "\"previous\":\"v$newer\""
+request POST /predict/machine_01 "$ask"
+expect_judged_by "$older"
+expect_member '"anomaly":true'
+passed
+
+step 'roll back: the newer version judges at once'
+request POST /v1/series/machine_01/rollback '{}'
+expect_status 200
+expect_member "\"version\":\"v$newer\""
+request POST /predict/machine_01 "$ask"
+expect_judged_by "$newer"
+expect_member '"anomaly":false'
+passed
+
+# The verdict in $compact, without the number of the version.
+words() {
+    printf '%s' "$compact" | sed 's/"model_version":"v[0-9]*"//'
+}
+
+step 'export a model and import it as another series'
+request GET "/v1/series/machine_01/models/v$older/export"
+expect_status 200
+expect_member '"anomaly_model":1'
+cp "$work/reply" "$work/model.json"
+printf '%s\n' "$dim> POST /v1/series/machine_02/models, with that as the body$plain"
+call "$url/v1/series/machine_02/models" -H 'Content-Type: application/json' --data-binary "@$work/model.json"
+show "$work/reply"
+expect_status 201
+expect_member '"series_id":"machine_02"'
+imported=$(printf '%s' "$compact" | sed -n 's/.*"version":"v\([1-9][0-9]*\)".*/\1/p')
+request POST "/predict/machine_01?version=v$older" "$ask"
+expect_judged_by "$older"
+original=$(words)
+request POST "/predict/machine_02?version=v$imported" "$ask"
+expect_judged_by "$imported"
+[ "$(words)" = "$original" ] || fail "the same verdict as the original: $original" "$(words)"
 passed
 
 ended=$(date +%s)

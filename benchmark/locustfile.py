@@ -4,9 +4,13 @@
 
 The sensors are trained once, before the first user starts. Every reply is checked; one wrong one, or none at all, and Locust
 ends with 1. --host, --users and --spawn-rate say otherwise than this file.
+
+With DETECT_USERS=5 in the environment, five of the users send batches and detections instead, every 5 to 10 s.
 """
 
 import logging
+import math
+import os
 import random
 import re
 import time
@@ -71,6 +75,48 @@ class PredictUser(FastHttpUser):
             fault = fault_of(response)
             if fault:
                 response.failure(fault)
+
+
+if int(os.environ.get("DETECT_USERS", 0)) > 0:
+
+    class DetectUser(FastHttpUser):
+        host = PredictUser.host
+        wait_time = between(5, 10)
+        fixed_count = int(os.environ["DETECT_USERS"])
+
+        @task
+        def batch(self):
+            sensor = random.choice(SENSORS)
+            values = [random.uniform(20, 30) for _ in range(1000)]
+            self.judge(f"/predict/{sensor}/batch", "/predict/[sensor]/batch", values, len(values))
+
+        @task
+        def detect(self):
+            values = [22 + 3 * math.sin(n / 10) + random.random() for n in range(5000)]
+            judged = len(values) - 750  # the default share is 750 points at most
+            self.judge("/v1/detect", "/v1/detect", values, judged)
+
+        def judge(self, path, name, values, judged):
+            start = int(time.time()) - 60 * len(values)
+            body = {"timestamps": [start + 60 * n for n in range(len(values))], "values": values}
+            with self.client.post(path, name=name, json=body, catch_response=True) as response:
+                fault = fault_of_all(response, judged)
+                if fault:
+                    response.failure(fault)
+
+
+def fault_of_all(response, judged):
+    """What is wrong with a reply that has to judge so many points, or None."""
+    if response.status_code != 200:
+        return f"status {response.status_code}"
+    try:
+        verdicts = response.json()["verdicts"]
+        wrong = sum(not isinstance(verdict["anomaly"], bool) for verdict in verdicts)
+    except (ValueError, KeyError, TypeError):
+        return f"not verdicts: {response.text[:100]}"
+    if len(verdicts) != judged or wrong:
+        return f"{len(verdicts)} verdicts instead of {judged}, {wrong} of them wrong"
+    return None
 
 
 def fault_of(response):

@@ -24,10 +24,12 @@ pub(crate) struct FitOptionArgs {
 /// What to hear of.
 #[derive(Debug, Args)]
 struct AskedArgs {
-    /// Share of normal points that may be called anomalies, above 0 and at most 0.5.
+    /// Share of normal points that may be called anomalies, above 0 and at most 0.5 [default: 0.001, or in a
+    /// prediction what the model was fitted with].
     #[arg(long, value_name = "SHARE", value_parser = rate)]
     false_alarm_rate: Option<f64>,
-    /// On which side of what is expected anomalies count.
+    /// On which side of what is expected anomalies count [default: the detector's own, or in a prediction what the
+    /// model was fitted with].
     #[arg(long, value_name = "SIDE", value_parser = sides())]
     direction: Option<Sides>,
 }
