@@ -102,11 +102,12 @@ impl PostgresStore {
         &self,
         series: &SeriesId,
         version: Version,
-    ) -> Result<Option<Revision>, StoreError> {
+        when: &Precondition,
+    ) -> Answer<Option<Revision>> {
         self.within(ONE_MODEL, async |connection| {
             let mut transaction = connection.begin().await?;
             let mut connection = Connection::Postgres(&mut transaction);
-            let revision = mark_ready(&mut connection, series, version).await?;
+            let revision = mark_ready(&mut connection, series, version, when).await?;
             transaction.commit().await?;
             Ok::<_, StoreError>(revision)
         })

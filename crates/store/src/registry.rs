@@ -141,12 +141,36 @@ impl Store {
         series: &SeriesId,
         version: Version,
     ) -> Result<Revision, StoreError> {
-        let marked = match &self.0 {
-            Backend::Postgres(store) => store.mark_ready(series, version).await?,
-            Backend::Sqlite(store) => store.mark_ready(series, version).await?,
-        };
+        let marked = self.mark_ready_when(series, version, &Precondition::Any);
         let series = series.clone();
-        marked.ok_or(StoreError::Swept { series, version })
+        // Nothing was demanded, so nothing is refused.
+        marked
+            .await?
+            .map_err(|_| StoreError::Swept { series, version })
+    }
+
+    /// The same if `when` holds: that the series has a model, or is at a revision. Refused, the version stays pending, and is swept.
+    ///
+    /// # Errors
+    /// When that is not certain; also when the version is not there (swept, or deleted).
+    pub async fn mark_ready_when(
+        &self,
+        series: &SeriesId,
+        version: Version,
+        when: &Precondition,
+    ) -> Answer<Revision> {
+        let marked = match &self.0 {
+            Backend::Postgres(store) => store.mark_ready(series, version, when).await?,
+            Backend::Sqlite(store) => store.mark_ready(series, version, when).await?,
+        };
+        match marked {
+            Ok(Some(revision)) => Ok(Ok(revision)),
+            Ok(None) => Err(StoreError::Swept {
+                series: series.clone(),
+                version,
+            }),
+            Err(refusal) => Ok(Err(refusal)),
+        }
     }
 
     /// Has `alias` name a version, given by its number or by what another alias names.

@@ -95,10 +95,11 @@ impl SqliteStore {
         &self,
         series: &SeriesId,
         version: Version,
-    ) -> Result<Option<Revision>, StoreError> {
+        when: &Precondition,
+    ) -> Answer<Option<Revision>> {
         let (_turn, mut transaction) = self.begin().await?;
         let mut connection = Connection::Sqlite(&mut transaction);
-        let revision = mark_ready(&mut connection, series, version).await?;
+        let revision = mark_ready(&mut connection, series, version, when).await?;
         transaction.commit().await?;
         Ok(revision)
     }

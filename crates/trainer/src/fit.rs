@@ -13,10 +13,10 @@ use contract::{
     DetectorName, FitReply, FitRequest, MetricsEvent, Parsed, Point, Revision, SeriesId,
 };
 use detector::Model;
-use store::NewModel;
+use store::{NewModel, Precondition};
 use tokio::sync::Semaphore;
 
-use crate::{error::Error, metrics, versions::Versions, work};
+use crate::{error::Error, metrics, registry::Demand, versions::Versions, work};
 
 /// Fits series. A fit, once begun, goes on to its end, whether or not the client waits for it.
 pub(crate) struct Fitter {
@@ -93,7 +93,11 @@ impl Fitter {
         } = self.learn(body).await?;
         let points_used = points.len();
         let new = NewModel::fitted(&model, &points, took);
-        let added = self.versions.add(series, &new, points, trace).await?;
+        let demand = Demand {
+            when: Precondition::Any,
+            trace,
+        };
+        let added = self.versions.add(series, &new, points, demand).await?;
         Ok(Fitted {
             reply: FitReply {
                 series_id: series.clone(),

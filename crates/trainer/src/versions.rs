@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     error::Error,
     metrics::{self, Change},
+    registry::Demand,
     tell::tell,
 };
 
@@ -53,7 +54,7 @@ impl Versions {
         series: &SeriesId,
         new: &NewModel<'_>,
         points: Vec<Point>,
-        trace: TraceParent,
+        Demand { when, trace }: Demand,
     ) -> Result<Added, Error> {
         let version = self.store.insert_pending(series, new).await;
         let version = version.map_err(Error::NotStored)?;
@@ -62,8 +63,8 @@ impl Versions {
         let published = self.bus.publish(parts, trace.clone()).await;
         published.map_err(Error::NotPublished)?;
         drop(points);
-        let revision = self.store.mark_ready(series, version).await;
-        let revision = revision.map_err(Error::NotStored)?;
+        let ready = self.store.mark_ready_when(series, version, &when).await;
+        let revision = ready.map_err(Error::NotStored)??;
         let ready = ModelEvent::Ready {
             series_id: series.clone(),
             version,

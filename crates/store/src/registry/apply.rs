@@ -14,23 +14,30 @@ use super::{
 };
 use crate::StoreError;
 
-/// Makes a version ready. Returns the revision since; `None` if there is no such version.
+/// Makes a version ready if `when` holds. Returns the revision since; `None` if there is no such version.
 pub(crate) async fn mark_ready(
     connection: &mut Connection<'_>,
     series: &SeriesId,
     version: Version,
-) -> Result<Option<Revision>, StoreError> {
+    when: &Precondition,
+) -> Answer<Option<Revision>> {
     let model = [series.as_str().into(), number(version).into()];
     let Some(before) = lock(connection, series).await? else {
-        return Ok(None);
+        return Ok(Ok(None));
     };
+    if *when != Precondition::Any {
+        let state = read(connection, series, before).await?;
+        if let Err(refusal) = state.check(when, !state.ready.is_empty()) {
+            return Ok(Err(refusal));
+        }
+    }
     let mark = connection.dialect().mark_ready;
     let marked: Vec<(i64,)> = connection.run(mark, &model).await?;
     if !marked.is_empty() {
-        return raise(connection, series).await.map(Some);
+        return raise(connection, series).await.map(|now| Ok(Some(now)));
     }
     let ready: Vec<(i64,)> = connection.run(sql::IS_READY, &model).await?;
-    Ok((!ready.is_empty()).then_some(before))
+    Ok(Ok((!ready.is_empty()).then_some(before)))
 }
 
 /// Makes a change, or as much of it as one transaction does.

@@ -140,7 +140,8 @@ impl State {
         after.serving()
     }
 
-    fn check(&self, when: &Precondition, exists: bool) -> Result<(), Refusal> {
+    /// Whether `when` holds of something that `exists`, or does not.
+    pub(crate) fn check(&self, when: &Precondition, exists: bool) -> Result<(), Refusal> {
         let holds = match when {
             Precondition::Any => true,
             Precondition::Exists => exists,

@@ -16,11 +16,11 @@ pub(crate) struct Registry {
     bus: Bus,
 }
 
-/// Who asks for a change, and on which condition.
+/// On which condition a change is asked for, and in which trace.
 #[derive(Debug)]
-pub(super) struct Demand {
-    pub(super) when: Precondition,
-    pub(super) trace: TraceParent,
+pub(crate) struct Demand {
+    pub(crate) when: Precondition,
+    pub(crate) trace: TraceParent,
 }
 
 impl Registry {

@@ -48,10 +48,7 @@ pub(super) async fn import(
         let demand = asked.changes()?;
         let imported = work::blocking(move || file::read(&body)).await?;
         let new = imported.as_new();
-        let added = app
-            .versions
-            .add(&series, &new, Vec::new(), demand.trace)
-            .await?;
+        let added = app.versions.add(&series, &new, Vec::new(), demand).await?;
         drop(admitted);
         metrics::count(Change::Imported, 1);
         let reply = ImportReply {

@@ -12,7 +12,7 @@ mod query;
 mod reply;
 mod routes;
 
-pub(crate) use changes::Registry;
+pub(crate) use changes::{Demand, Registry};
 pub(crate) use etag::etag;
 pub(crate) use reply::with_revision;
 pub(crate) use routes::routes;

@@ -205,3 +205,37 @@ async fn files_are_bounded_like_fits() -> anyhow::Result<()> {
     assert_eq!((refusal.0, refusal.1.as_str()), (413, "body_too_large"));
     Ok(())
 }
+
+#[tokio::test]
+async fn an_import_is_made_only_of_what_the_client_knows() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
+    fixture.fit("s", THREE).await?;
+    let file = export(&fixture, "s/models/v1").await?.body;
+    let importing = async |series: &str, header: (&str, &str)| {
+        let path = format!("/v1/series/{series}/models");
+        fixture
+            .send_with("POST", &path, &[header], file.clone())
+            .await
+    };
+    for stale in ["\"r2\"", "W/\"r1\""] {
+        let reply = importing("s", ("if-match", stale)).await?;
+        assert_eq!(reply.refusal()?.1, "revision_mismatch", "{stale}");
+        assert_eq!(reply.header("etag")?, "\"r1\"", "{stale}");
+    }
+    let absent = importing("nobody", ("if-match", "*")).await?;
+    assert_eq!(absent.refusal()?.0, 412);
+    let ignored = importing("s", ("if-none-match", "*")).await?;
+    assert_eq!(ignored.refusal()?.1, "invalid_header");
+    assert_eq!(fixture.serving("s").await?.as_deref(), Some("v1"));
+    for known in ["\"r1\"", "*"] {
+        let reply = importing("s", ("if-match", known)).await?;
+        assert_eq!(reply.status, 201, "{known}");
+    }
+    // Of two that know the same, one is made.
+    let both = ["a", "b"].map(|_| importing("s", ("if-match", "\"r3\"")));
+    let replies = futures_util::future::try_join_all(both).await?;
+    let mut statuses: Vec<_> = replies.iter().map(|r| r.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 412]);
+    Ok(())
+}
