@@ -47,7 +47,8 @@ pub(crate) struct Held {
 impl Judge {
     pub(crate) fn new(series: SeriesId, found: VersionedModel) -> Self {
         let VersionedModel { version, model } = found;
-        let bytes = ENTRY_BYTES + size_of::<Self>() + model.memory_bytes();
+        let around = size_of::<Self>() - size_of::<Model>();
+        let bytes = ENTRY_BYTES + around + model.memory_bytes();
         metrics::MODEL_BYTES.add(signed(bytes));
         Self {
             series,

@@ -92,10 +92,7 @@ struct App {
     admission: Admission,
     max_body_bytes: usize,
     default_detector: DetectorName,
-    /// For batches and detections.
     cores: Cores,
-    /// For predictions with a long context: these do not wait for batches.
-    contexts: Cores,
 }
 
 /// Runs the predictor over Kafka, Postgres and Redis until `shutdown` is cancelled.
@@ -148,7 +145,6 @@ impl Predictor {
             max_body_bytes: detect.max_body_bytes,
             default_detector: detect.default_detector,
             cores: Cores::new(),
-            contexts: Cores::new(),
         };
         Self {
             listener: None,

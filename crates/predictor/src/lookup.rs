@@ -16,7 +16,6 @@ use crate::{
 const MIN_REVISION: HeaderName = HeaderName::from_static("x-min-revision");
 
 /// The model that is to judge.
-#[derive(Clone)]
 pub(crate) enum Found {
     /// The one that does so anyway.
     Serving(Arc<Held>),

