@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use contract::{DetectorName, Point, VersionRef};
+use contract::{DetectorName, Point};
 use store::{Store, TrainingPoints, VersionedModel};
 use tokio::{sync::Semaphore, time::sleep};
 
@@ -88,9 +88,10 @@ impl Plotter {
     async fn points(&self, query: &PlotQuery) -> Result<(VersionedModel, Vec<Point>), Error> {
         let deadline = Instant::now() + STORED_WITHIN;
         let (mut pause, longest) = PAUSES;
-        let version = query.version.map(VersionRef::Version);
         loop {
-            let found = self.store.training_points(&query.series, version.as_ref());
+            let found = self
+                .store
+                .training_points(&query.series, query.version.as_ref());
             match found.await.map_err(Error::NotRead)? {
                 TrainingPoints::Complete(model, points) => return Ok((model, points)),
                 TrainingPoints::NoModel => return Err(Error::NoTrainingData),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use contract::{SeriesId, Version};
+use contract::{SeriesId, VersionRef};
 use percent_encoding::percent_decode_str;
 
 use crate::error::Error;
@@ -12,8 +12,8 @@ use crate::error::Error;
 pub(crate) struct PlotQuery {
     /// Whose points.
     pub(crate) series: SeriesId,
-    /// Of which model; `None`: of the newest.
-    pub(crate) version: Option<Version>,
+    /// Of which model, by version or alias; `None`: of the one that judges.
+    pub(crate) version: Option<VersionRef>,
     /// How it is looked at.
     pub(crate) view: View,
 }
@@ -224,7 +224,9 @@ mod tests {
     fn everything_can_be_asked_for() {
         let query = "series%5Fid=s&version=v12&width=200&height=4000&format=svg&from=-7&to=-7";
         let PlotQuery { version, view, .. } = PlotQuery::parse(query).unwrap();
-        assert_eq!(version, Version::new(12));
+        assert_eq!(version, "v12".parse().ok());
+        let by_alias = PlotQuery::parse("series_id=s&version=champion").unwrap();
+        assert_eq!(by_alias.version, "champion".parse().ok());
         assert_eq!((view.size, view.format), ((200, 4000), Format::Svg));
         assert_eq!((view.from, view.to), (Some(-7), Some(-7)));
     }
@@ -266,7 +268,7 @@ mod tests {
             ("series_id=a%2Fb", "series_id"),
             ("series_id=%FF", "series_id"),
             ("series_id=a&series_id=a", "series_id"),
-            ("series_id=s&version=1", "version"),
+            ("series_id=s&version=V1", "version"),
             ("series_id=s&version=", "version"),
             ("series_id=s&version=v1&version=v1", "version"),
             ("series_id=s&width=199", "width"),

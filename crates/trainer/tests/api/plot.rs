@@ -34,6 +34,12 @@ async fn the_newest_version_is_drawn_unless_another_is_asked_for() -> anyhow::Re
     assert_eq!(newest.body, v2.body, "the same plot has the same bytes");
     assert_ne!(newest.body, v1.body);
 
+    let canary = "/v1/series/s/aliases/canary";
+    let set = fixture.send("PUT", canary, r#"{"version":"v1"}"#).await?;
+    assert!(set.status.is_success(), "{}", set.status);
+    let by_alias = fixture.get("/plot?series_id=s&version=canary").await?;
+    assert_eq!(by_alias.body, v1.body);
+
     let large = fixture
         .get("/plot?series_id=s&width=1600&height=200")
         .await?;
@@ -99,6 +105,7 @@ async fn what_is_not_there_is_404_and_what_is_asked_wrongly_is_named() -> anyhow
     for path in [
         "/plot?series_id=nobody",
         "/plot?series_id=s&version=v2",
+        "/plot?series_id=s&version=canary",
         "/plot?series_id=S",
     ] {
         let detail = "No training data found for given series_id and version.";
@@ -108,7 +115,7 @@ async fn what_is_not_there_is_404_and_what_is_asked_wrongly_is_named() -> anyhow
     let (status, code, _) = fixture.get("/plot?version=v1").await?.refusal()?;
     assert_eq!((status, code.as_str()), (400, "missing_series_id"));
     for name in [
-        "version=1",
+        "version=V1",
         "width=100",
         "height=x",
         "format=gif",
