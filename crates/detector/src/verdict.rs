@@ -139,7 +139,8 @@ pub(crate) fn is_rate(rate: &f64) -> bool {
 
 /// A score from the logarithm of a p-value: 0 for 1, 0.5 for [`DEFAULT_RATE`], ever closer to 1.
 pub(crate) fn score(ln_p: f64) -> f64 {
-    let evidence = -ln_p;
+    // Not a negation, which would make of 0 a score of -0.
+    let evidence = 0.0 - ln_p;
     (evidence / (evidence - DEFAULT_RATE.ln())).clamp(0.0, LARGEST_SCORE)
 }
 
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn scores_and_severities_follow_the_p_value() {
-        assert_eq!(score(0.0), 0.0);
+        assert_eq!(score(0.0).to_bits(), 0.0_f64.to_bits());
         assert!((score(DEFAULT_RATE.ln()) - 0.5).abs() < 1e-12);
         assert!(score(-1e300) < 1.0 && score(-800.0) > score(-700.0));
         let of = |p: f64| severity(p.ln(), 1e-3);
