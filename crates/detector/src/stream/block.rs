@@ -211,15 +211,15 @@ impl Blocks {
         let nearest = latest.and_then(|latest| shelf.library.nearest(features, latest));
         let distance = nearest.map_or(0.0, |(_, distance)| distance) + EPS;
         let few = shelf.distances.total() < FEW;
-        let usual = shelf.distances.quantile(QUANTILE);
-        let median = shelf.distances.quantile(0.5).unwrap_or(0.0);
+        let quantiles = shelf.distances.quantiles([0.5, QUANTILE]);
+        let [median, usual] = quantiles.map_or([0.0, 0.0], |quantiles| quantiles);
         let sight = Sight {
             features: *features,
             distance,
             nearest: nearest.map(|(place, _)| place),
             is_new: nearest.is_none() || few || distance > ADMIT * median,
         };
-        (sight, usual)
+        (sight, quantiles.map(|_| usual))
     }
 
     /// Learns what was seen at the end of a cell.

@@ -80,27 +80,34 @@ impl Cells {
     /// only the very first cells of a series make shorter blocks.
     pub(super) fn blocks(&self) -> [Option<Features>; SCALES.len()] {
         let seen = (self.number - self.first).min(LONGEST as u64) as usize;
+        let next = (self.number % LONGEST as u64) as usize * FEATURES;
+        let (before, after) = self.ring.split_at(next);
+        let newest_first = before
+            .rchunks_exact(FEATURES)
+            .chain(after.rchunks_exact(FEATURES));
         let (mut sum, mut changes) = (0.0, 0.0);
         let (mut max, mut min) = (f32::NEG_INFINITY, f32::INFINITY);
-        let mut place = (self.number % LONGEST as u64) as usize;
-        let mut count = 0;
-        SCALES.map(|scale| {
-            let length = scale * PHASES;
-            if seen < length && self.first > 0 {
-                return None;
+        let mut blocks = [None; SCALES.len()];
+        let mut scale = 0;
+        for (cell, count) in newest_first.take(seen).zip(1..) {
+            sum += f64::from(cell[0]);
+            max = max.max(cell[1]);
+            min = min.min(cell[2]);
+            changes += f64::from(cell[3]);
+            if count == SCALES[scale] * PHASES || count == seen {
+                let n = count as f64;
+                let block = [sum / n, f64::from(max), f64::from(min), changes / n].map(squash);
+                let is_full = count == SCALES[scale] * PHASES;
+                if is_full {
+                    blocks[scale] = Some(block);
+                    scale += 1;
+                }
+                if count == seen && self.first == 0 {
+                    blocks[scale..].fill(Some(block));
+                }
             }
-            while count < length.min(seen) {
-                place = place.checked_sub(1).unwrap_or(LONGEST - 1);
-                let cell = &self.ring[place * FEATURES..][..FEATURES];
-                sum += f64::from(cell[0]);
-                max = max.max(cell[1]);
-                min = min.min(cell[2]);
-                changes += f64::from(cell[3]);
-                count += 1;
-            }
-            let n = count as f64;
-            Some([sum / n, f64::from(max), f64::from(min), changes / n].map(squash))
-        })
+        }
+        blocks
     }
 
     /// Number of the cell that is filling.

@@ -61,7 +61,7 @@ impl Glance {
         }
         let mut distances = [0.0; SHAPES];
         for (distance, shape) in distances.iter_mut().zip(shapes) {
-            *distance = f64::from(shape.distance(self.window.last(shape.window())?));
+            *distance = f64::from(shape.distance(self.window.sums(shape.window())?));
         }
         Some(fixed.join_shapes(&distances))
     }

@@ -51,18 +51,25 @@ impl<const BINS: usize, const PER_OCTAVE: usize> LogHistogram<BINS, PER_OCTAVE> 
         }
     }
 
-    /// The `part` quantile (over 0, at most 1), interpolated inside its bin; `None` of nothing.
-    pub(super) fn quantile(&self, part: f64) -> Option<f64> {
-        let wanted = part * f64::from(self.total);
-        let mut before = 0;
-        for (bin, &count) in self.counts.iter().enumerate() {
-            if count > 0 && f64::from(before + count) >= wanted {
-                let inside = (wanted - f64::from(before)) / f64::from(count);
-                return Some((LOWEST.ln() + Self::STEP * (bin as f64 + inside)).exp());
-            }
-            before += count;
+    /// The quantiles at `parts` (over 0, at most 1, ascending), interpolated inside their bins; `None` of nothing.
+    pub(super) fn quantiles<const N: usize>(&self, parts: [f64; N]) -> Option<[f64; N]> {
+        if self.total == 0 {
+            return None;
         }
-        None
+        let (mut bin, mut before) = (0, 0);
+        let mut quantiles = parts;
+        for part in &mut quantiles {
+            let wanted = *part * f64::from(self.total);
+            // The first bin up to which there are as many: one with a count of its own.
+            let many = wanted.ceil() as u32;
+            while bin < BINS - 1 && before + self.counts[bin] < many {
+                before += self.counts[bin];
+                bin += 1;
+            }
+            let inside = (wanted - f64::from(before)) / f64::from(self.counts[bin].max(1));
+            *part = (LOWEST.ln() + Self::STEP * (bin as f64 + inside)).exp();
+        }
+        Some(quantiles)
     }
 
     pub(super) fn check(&self) -> Result<(), &'static str> {
@@ -80,12 +87,13 @@ mod tests {
     #[test]
     fn quantiles_are_right_within_a_bin() {
         let mut histogram = Distances::empty();
-        assert_eq!(histogram.quantile(0.5), None);
+        assert_eq!(histogram.quantiles([0.5]), None);
         for i in 1..=1000 {
             histogram.add(f64::from(i) / 1000.0);
         }
-        for part in [0.05, 0.5, 0.95, 1.0] {
-            let ratio = histogram.quantile(part).unwrap() / part;
+        let parts = [0.05, 0.5, 0.5, 0.95, 1.0];
+        for (part, quantile) in parts.into_iter().zip(histogram.quantiles(parts).unwrap()) {
+            let ratio = quantile / part;
             assert!(ratio.log2().abs() < 0.125, "{part}: {ratio}");
         }
     }
@@ -96,8 +104,8 @@ mod tests {
         for value in [1e-300, 1e300, 1e150] {
             histogram.add(value);
         }
-        assert!(histogram.quantile(0.3).unwrap() < 0.011);
-        assert!(histogram.quantile(1.0).unwrap() > 40.0);
+        let [low, high] = histogram.quantiles([0.3, 1.0]).unwrap();
+        assert!(low < 0.011 && high > 40.0, "{low} {high}");
         assert_eq!(histogram.check(), Ok(()));
     }
 }

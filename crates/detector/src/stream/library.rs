@@ -73,11 +73,10 @@ impl Library {
                 squares[usize::from(place)] = f32::INFINITY;
             }
         }
-        let smallest = smallest(squares);
+        let (place, smallest) = smallest(squares);
         if smallest == f32::INFINITY {
             return None;
         }
-        let place = squares.iter().position(|&square| square == smallest)?;
         let distance = f64::from(smallest).sqrt() * f64::from(self.exponent).exp2();
         Some((place as u16, distance))
     }
@@ -192,23 +191,46 @@ fn joined(upper: i16, lower: i32) -> i32 {
     i32::from(upper) << LOWER_BITS | lower & 15
 }
 
-/// Compares eight at a time, which the compiler may not decide by itself.
-fn smallest(values: &[f32]) -> f32 {
-    let mut smallest = [f32::INFINITY; 8];
-    let groups = values.chunks_exact(8);
+/// The first smallest of `values` and its place. Compares eight at a time, which the compiler may not decide by itself.
+fn smallest(values: &[f32]) -> (usize, f32) {
+    let mut smallest = [f32::INFINITY; LANES];
+    let mut rounds = [0_u32; LANES];
+    let groups = values.chunks_exact(LANES);
     let rest = groups.remainder();
-    for group in groups {
-        for (smallest, &value) in smallest.iter_mut().zip(group) {
-            *smallest = if value < *smallest { value } else { *smallest };
+    for (round, group) in (0..).zip(groups) {
+        for lane in 0..LANES {
+            let is_smaller = group[lane] < smallest[lane];
+            smallest[lane] = if is_smaller {
+                group[lane]
+            } else {
+                smallest[lane]
+            };
+            rounds[lane] = if is_smaller { round } else { rounds[lane] };
         }
     }
-    let all = smallest.iter().chain(rest);
-    all.fold(f32::INFINITY, |a, &b| if b < a { b } else { a })
+    let places = (0..)
+        .zip(rounds)
+        .map(|(lane, round)| round as usize * LANES + lane);
+    let lanes = places.zip(smallest);
+    let rest = (values.len() - rest.len()..).zip(rest.iter().copied());
+    let mut first = (usize::MAX, f32::INFINITY);
+    for (place, value) in lanes.chain(rest) {
+        if value < first.1 || (value == first.1 && place < first.0) {
+            first = (place, value);
+        }
+    }
+    first
 }
 
+const LANES: usize = 8;
+
 fn first_smallest(numbers: &[u16]) -> usize {
-    let smallest = numbers.iter().copied().min().unwrap_or(0);
-    numbers.iter().position(|&n| n == smallest).unwrap_or(0)
+    let smallest = numbers.iter().fold(u16::MAX, |a, &b| a.min(b));
+    // Groups are compared at once; only in one of them each number is looked at.
+    let has = |group: &[u16]| group.iter().fold(false, |any, &n| any | (n == smallest));
+    let group = numbers.chunks(64).position(has).unwrap_or(0) * 64;
+    let rest = numbers[group..].iter().position(|&n| n == smallest);
+    group + rest.unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -233,6 +255,20 @@ mod tests {
         assert_eq!(nearest(&library, [0.0, 0.3, 0.0, 0.4], 0), Some((0, 0.5)));
         library.insert(&[5.0; 4], 30, 3);
         assert_eq!(nearest(&library, block, 6), Some((6, 0.01)));
+    }
+
+    #[test]
+    fn the_first_smallest_is_found_wherever_it_is() {
+        for n in [1, 7, 8, 9, 400] {
+            for first in [0, n / 3, n - 1] {
+                let mut values = vec![5.0; n];
+                values[first..].iter_mut().step_by(3).for_each(|v| *v = 2.0);
+                assert_eq!(smallest(&values), (first, 2.0), "{n}");
+                let numbers: Vec<u16> = values.iter().map(|&v| v as u16).collect();
+                assert_eq!(first_smallest(&numbers), first, "{n}");
+            }
+        }
+        assert_eq!(smallest(&[f32::INFINITY; 20]).1, f32::INFINITY);
     }
 
     #[test]

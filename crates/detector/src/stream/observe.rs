@@ -127,8 +127,8 @@ pub(super) fn step(
         novelty = moving.novelty.speak(seen.phase(), seen.ratio());
         let maximum = std::mem::take(&mut moving.largest) + POINT_EPS;
         if grid.is_ready(q) {
-            let usual = learned.maxima.quantile(POINT_QUANTILE);
-            point = usual.map_or(0.0, |usual| POINT_WEIGHT * maximum / usual);
+            let usual = learned.maxima.quantiles([POINT_QUANTILE]);
+            point = usual.map_or(0.0, |[usual]| POINT_WEIGHT * maximum / usual);
         }
         lesson.novelty = Some(seen);
         lesson.maximum = grid.is_warm(q).then_some(maximum);

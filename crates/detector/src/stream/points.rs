@@ -73,7 +73,12 @@ impl Calibration {
 
     /// ln 2 for a raw score at the 0.99 quantile, 0 for one at the median or less.
     pub fn apply(&self, raw: f64) -> f64 {
-        ((raw - self.median) / self.width()).max(0.0).ln_1p()
+        let over = raw - self.median;
+        if over > 0.0 {
+            (over / self.width()).ln_1p()
+        } else {
+            0.0
+        }
     }
 }
 
@@ -158,8 +163,8 @@ impl PointModel {
         window.push(z);
         let mut shapes = [None; SHAPES];
         for (distance, shape) in shapes.iter_mut().zip(&self.shapes) {
-            let values = window.last(shape.window());
-            *distance = values.map(|values| f64::from(shape.distance(values)));
+            let sums = window.sums(shape.window());
+            *distance = sums.map(|sums| f64::from(shape.distance(sums)));
         }
         Evidence {
             predictions,

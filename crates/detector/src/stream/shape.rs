@@ -15,6 +15,8 @@ use super::{
 pub(super) const PLACES: usize = RANK + 1;
 /// Codes are compared in groups of as many as fit the registers.
 const LANES: usize = 16;
+/// Segments that are multiplied at a time: sums of floats have an order, which the compiler may not change by itself.
+const WIDTH: usize = 4;
 
 /// What was learned of the windows of one length. Arrays are filled up to fixed sizes with what changes no distance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +26,7 @@ pub(crate) struct Shape {
     /// Mean of each segment.
     #[serde(with = "bytes::fixed")]
     mean: Box<[f32; DIMS]>,
-    /// Unit vectors, one after the other.
+    /// Unit vectors: of the first [`WIDTH`] segments the parts of each axis, then of the next.
     #[serde(with = "bytes::fixed")]
     axes: Box<[f32; DIMS * RANK]>,
     /// What the place on each axis is multiplied by, and the rest.
@@ -60,9 +62,9 @@ impl Shape {
         for (to, &from) in shape.mean.iter_mut().zip(&learned.mean) {
             *to = from as f32;
         }
-        for (to, from) in shape.axes.chunks_exact_mut(DIMS).zip(&learned.axes) {
-            for (to, &from) in to.iter_mut().zip(from) {
-                *to = from as f32;
+        for (k, axis) in learned.axes.iter().enumerate() {
+            for (i, &part) in axis.iter().enumerate() {
+                shape.axes[(i / WIDTH * RANK + k) * WIDTH + i % WIDTH] = part as f32;
             }
         }
         for i in 0..CODES {
@@ -80,9 +82,9 @@ impl Shape {
         self.window as usize
     }
 
-    /// Distance of the window `values` (exactly [`Self::window`] standardised values) to the nearest code.
-    pub(super) fn distance(&self, values: &[f64]) -> f32 {
-        let place = self.place(values);
+    /// Distance to the nearest code of the window whose standardised values have these `sums` (see [`means`]).
+    pub(super) fn distance(&self, sums: &[f64]) -> f32 {
+        let place = self.place(sums);
         let mut nearest = [f32::INFINITY; LANES];
         for group in self.codes.chunks_exact(PLACES * LANES) {
             let mut squares = [0.0; LANES];
@@ -98,24 +100,15 @@ impl Shape {
         nearest.iter().copied().fold(f32::INFINITY, f32::min).sqrt()
     }
 
-    fn place(&self, values: &[f64]) -> [f32; PLACES] {
-        let mut rest = [0.0; DIMS];
-        segments(values, &mut rest);
-        for (segment, mean) in rest.iter_mut().zip(self.mean.iter()) {
+    fn place(&self, sums: &[f64]) -> [f32; PLACES] {
+        let mut segments = [0.0; DIMS];
+        means(sums, &mut segments);
+        for (segment, mean) in segments.iter_mut().zip(self.mean.iter()) {
             *segment -= mean;
         }
         let mut place = [0.0; PLACES];
-        let axes = self.axes.chunks_exact(DIMS);
-        for (place, axis) in place.iter_mut().zip(axes.clone()) {
-            *place = dot(&rest, axis);
-        }
-        // What is left beside the axes is taken away piece by piece: a difference of sums of squares would lose it in f32.
-        for (place, axis) in place.iter().zip(axes) {
-            for (rest, axis) in rest.iter_mut().zip(axis) {
-                *rest -= place * axis;
-            }
-        }
-        place[RANK] = dot(&rest, &rest).sqrt();
+        place[..RANK].copy_from_slice(&project(&segments, &self.axes));
+        place[RANK] = beside(&segments, &self.axes, &place);
         for (place, weight) in place.iter_mut().zip(self.weights.iter()) {
             *place *= weight;
         }
@@ -130,27 +123,76 @@ impl Shape {
     }
 }
 
-/// Writes the means of the segments of the window `values` into `out`: at most [`DIMS`] of them, of nearly equal length.
-pub(super) fn segments(values: &[f64], out: &mut [f32; DIMS]) {
-    let window = values.len();
-    let count = window.min(DIMS);
-    let mut start = 0;
-    for (j, out) in out[..count].iter_mut().enumerate() {
-        // round((j+1)·window/count)
-        let end = (2 * (j + 1) * window + count) / (2 * count);
-        let sum: f64 = values[start..end].iter().sum();
-        *out = (sum / (end - start) as f64) as f32;
-        start = end;
+/// Writes the means of the segments of a window into `out`: [`DIMS`] of nearly equal length, or the values themselves if they are fewer.
+///
+/// `sums` are those of the values, up to each of the window and to the one before it.
+pub(super) fn means(sums: &[f64], out: &mut [f32; DIMS]) {
+    let window = sums.len() - 1;
+    if window < DIMS {
+        for (mean, pair) in out.iter_mut().zip(sums.windows(2)) {
+            *mean = (pair[1] - pair[0]) as f32;
+        }
+        return;
+    }
+    // In three loops, of which the compiler makes two that work on several segments at a time.
+    let mut ends = [0_i32; DIMS + 1];
+    for (j, end) in (0..).zip(&mut ends) {
+        // round(j·window/DIMS)
+        *end = (2 * j * window as i32 + DIMS as i32) / (2 * DIMS as i32);
+    }
+    let mut at = [0.0; DIMS + 1];
+    for (at, &end) in at.iter_mut().zip(&ends) {
+        *at = sums[end as usize];
+    }
+    for (j, mean) in out.iter_mut().enumerate() {
+        *mean = (at[j + 1] - at[j]) as f32 / (ends[j + 1] - ends[j]) as f32;
     }
 }
 
-/// Sums eight products at a time, which the compiler may not decide by itself.
-fn dot(a: &[f32; DIMS], b: &[f32]) -> f32 {
-    let mut sums = [0.0; 8];
-    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += a * b;
+/// Sums of none of `values`, of the first, of the first two, and so on.
+pub(super) fn sums(values: &[f64]) -> Vec<f64> {
+    let mut sum = 0.0;
+    let rest = values.iter().map(|value| {
+        sum += value;
+        sum
+    });
+    std::iter::once(0.0).chain(rest).collect()
+}
+
+/// Places of `segments` on the axes.
+fn project(segments: &[f32; DIMS], axes: &[f32; DIMS * RANK]) -> [f32; RANK] {
+    let mut sums = [0.0; WIDTH * RANK];
+    for (segments, axes) in segments
+        .chunks_exact(WIDTH)
+        .zip(axes.chunks_exact(WIDTH * RANK))
+    {
+        for (sums, axis) in sums.chunks_exact_mut(WIDTH).zip(axes.chunks_exact(WIDTH)) {
+            for (sum, (segment, axis)) in sums.iter_mut().zip(segments.iter().zip(axis)) {
+                *sum += segment * axis;
+            }
         }
     }
-    sums.iter().sum()
+    std::array::from_fn(|k| sums[k * WIDTH..][..WIDTH].iter().sum())
+}
+
+/// The length of what is left of `segments` beside the axes. It is taken away piece by piece: a difference of sums of squares would
+/// lose it in f32.
+fn beside(segments: &[f32; DIMS], axes: &[f32; DIMS * RANK], place: &[f32; PLACES]) -> f32 {
+    let mut squares = [0.0; WIDTH];
+    for (segments, axes) in segments
+        .chunks_exact(WIDTH)
+        .zip(axes.chunks_exact(WIDTH * RANK))
+    {
+        let mut rest = [0.0; WIDTH];
+        rest.copy_from_slice(segments);
+        for (axis, place) in axes.chunks_exact(WIDTH).zip(place) {
+            for (rest, axis) in rest.iter_mut().zip(axis) {
+                *rest -= place * axis;
+            }
+        }
+        for (square, rest) in squares.iter_mut().zip(rest) {
+            *square += rest * rest;
+        }
+    }
+    squares.iter().sum::<f32>().sqrt()
 }

@@ -18,13 +18,13 @@ impl Shape {
     pub(super) fn fit(values: &[f64], window: usize) -> Self {
         let stride = ((values.len() - window + 1) / WINDOWS).max(1);
         let dims = window.min(DIMS);
-        let segments = |values: &[f64]| {
+        let segments = |sums: &[f64]| {
             let mut means = [0.0; DIMS];
-            shape::segments(values, &mut means);
+            shape::means(sums, &mut means);
             means.map(f64::from)
         };
-        let mut windows: Vec<[f64; DIMS]> = values
-            .windows(window)
+        let mut windows: Vec<[f64; DIMS]> = shape::sums(values)
+            .windows(window + 1)
             .step_by(stride)
             .map(segments)
             .collect();
@@ -138,39 +138,54 @@ fn codebook(places: &[[f64; PLACES]]) -> Vec<[f64; PLACES]> {
     codes
 }
 
-/// Codes place by place, so that all are compared at once.
+/// Codes in groups, place by place, so that as many as fit the registers are compared at once.
 struct Columns {
-    /// Half the squared length of each; infinite beyond the last.
-    half_squares: [f64; CODES],
-    places: [[f64; CODES]; PLACES],
+    groups: [Group; CODES / LANES],
+}
+
+const LANES: usize = 16;
+
+#[derive(Clone, Copy)]
+struct Group {
+    /// Half the squared length of each code; infinite beyond the last.
+    half_squares: [f64; LANES],
+    places: [[f64; LANES]; PLACES],
 }
 
 impl Columns {
     fn new(codes: &[[f64; PLACES]]) -> Self {
-        let mut columns = Self {
-            half_squares: [f64::INFINITY; CODES],
-            places: [[0.0; CODES]; PLACES],
+        let empty = Group {
+            half_squares: [f64::INFINITY; LANES],
+            places: [[0.0; LANES]; PLACES],
         };
+        let mut groups = [empty; CODES / LANES];
         for (i, code) in codes.iter().enumerate() {
-            columns.half_squares[i] = code.iter().map(|number| number * number).sum::<f64>() / 2.0;
-            for (column, &number) in columns.places.iter_mut().zip(code) {
-                column[i] = number;
+            let (group, lane) = (&mut groups[i / LANES], i % LANES);
+            group.half_squares[lane] = code.iter().map(|number| number * number).sum::<f64>() / 2.0;
+            for (column, &number) in group.places.iter_mut().zip(code) {
+                column[lane] = number;
             }
         }
-        columns
+        Self { groups }
     }
 
     /// The first code that is nearest: |c|²/2 − c·y is smallest.
     fn nearest(&self, place: &[f64; PLACES]) -> usize {
-        let mut distances = self.half_squares;
-        for (column, number) in self.places.iter().zip(place) {
-            for (distance, code) in distances.iter_mut().zip(column) {
-                *distance -= number * code;
+        let mut nearest = (f64::INFINITY, 0);
+        for (i, group) in self.groups.iter().enumerate() {
+            let mut distances = group.half_squares;
+            for (column, number) in group.places.iter().zip(place) {
+                for (distance, code) in distances.iter_mut().zip(column) {
+                    *distance -= number * code;
+                }
+            }
+            let smallest = distances.iter().copied().fold(f64::INFINITY, f64::min);
+            if smallest < nearest.0 {
+                let lane = distances.iter().position(|&d| d == smallest);
+                nearest = (smallest, i * LANES + lane.unwrap_or(0));
             }
         }
-        let smallest = distances.iter().copied().fold(f64::INFINITY, f64::min);
-        let first = distances.iter().position(|&d| d == smallest);
-        first.unwrap_or(0)
+        nearest.1
     }
 }
 
@@ -185,10 +200,10 @@ mod tests {
     #[test]
     fn a_window_like_those_learned_is_near_and_another_is_far() {
         let shape = Shape::fit(&wave(2000), 50);
-        let near = shape.distance(&wave(2050)[2000..]);
-        let mut broken = wave(2050)[2000..].to_vec();
-        broken[20..30].fill(0.0);
-        let far = shape.distance(&broken);
+        let mut window = wave(2050)[2000..].to_vec();
+        let near = shape.distance(&shape::sums(&window));
+        window[20..30].fill(0.0);
+        let far = shape.distance(&shape::sums(&window));
         assert!(near < 0.2 && far > 5.0 * near, "{near} {far}");
         assert_eq!(shape.check(), Ok(()));
     }
@@ -197,9 +212,10 @@ mod tests {
     fn constant_windows_have_a_shape() {
         for window in [4, 8, 64] {
             let shape = Shape::fit(&[3.0; 200], window);
-            assert!(shape.distance(&vec![3.0; window]) < 1e-3);
-            assert!(shape.distance(&vec![1000.0; window]) > 100.0);
-            assert!(shape.distance(&vec![-1000.0; window]).is_finite());
+            let distance = |value| shape.distance(&shape::sums(&vec![value; window]));
+            assert!(distance(3.0) < 1e-3);
+            assert!(distance(1000.0) > 100.0);
+            assert!(distance(-1000.0).is_finite());
         }
     }
 

@@ -1,4 +1,4 @@
-//! The last standardised values of a series, and the median of the last few.
+//! The last standardised values of a series: sums over any number of them, the values of the last few, and their median.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,13 +7,19 @@ use super::{
     parameters::{MAX_PERIOD, MEDIAN, STANDARD_LIMIT},
 };
 
-/// The last `keep` values. They lie twice in memory, so that any number of the last ones is one slice.
+/// Sums over the last `keep` values or fewer, and the last [`MEDIAN`] values themselves.
+///
+/// The means of many segments of a window are then a difference each, whatever the length of the window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Stored", try_from = "Stored")]
 pub(super) struct Window {
-    values: Vec<f64>,
+    /// Sums from some value on up to each of the last values: a ring of `keep` + 1, which lies twice in memory, so that any number of the
+    /// last ones is one slice.
+    sums: Vec<f64>,
     seen: u64,
-    /// The last [`MEDIAN`] values in order of size.
+    /// The last values, oldest first.
+    last: Vec<f64>,
+    /// The same in order of size.
     sorted: Vec<f64>,
 }
 
@@ -21,15 +27,20 @@ impl Window {
     /// A window over the last `keep` values, at least [`MEDIAN`], that has seen none.
     pub(super) fn new(keep: usize) -> Self {
         Self {
-            values: vec![0.0; 2 * keep],
+            sums: vec![0.0; 2 * (keep + 1)],
             seen: 0,
+            last: Vec::with_capacity(MEDIAN),
             sorted: Vec::with_capacity(MEDIAN),
         }
     }
 
     /// How many values it holds at most.
     pub(super) fn keep(&self) -> usize {
-        self.values.len() / 2
+        self.ring() - 1
+    }
+
+    fn ring(&self) -> usize {
+        self.sums.len() / 2
     }
 
     /// How many values it has seen, at most [`Self::keep`].
@@ -37,17 +48,16 @@ impl Window {
         self.seen.min(self.keep() as u64) as usize
     }
 
-    /// The last `count` values, oldest first; `None` if fewer were seen or are kept.
+    /// The last `count` values, at most [`MEDIAN`], oldest first; `None` if fewer were seen.
     pub(super) fn last(&self, count: usize) -> Option<&[f64]> {
-        if count > self.len() {
-            return None;
-        }
-        let end = if self.seen < self.keep() as u64 {
-            self.seen as usize
-        } else {
-            self.place() + self.keep()
-        };
-        Some(&self.values[end - count..end])
+        let start = self.last.len().checked_sub(count)?;
+        Some(&self.last[start..])
+    }
+
+    /// Sums up to each of the last `count` values and to the one before them; `None` if fewer were seen or are kept.
+    pub(super) fn sums(&self, count: usize) -> Option<&[f64]> {
+        let end = self.place() + self.ring();
+        (count <= self.len()).then(|| &self.sums[end - count..=end])
     }
 
     /// The median of the last [`MEDIAN`] values, or of as many as were seen.
@@ -62,30 +72,38 @@ impl Window {
 
     /// Adds a value.
     pub(super) fn push(&mut self, value: f64) {
-        if self.sorted.len() == MEDIAN {
-            let oldest = self.last(MEDIAN).map_or(value, |last| last[0]);
-            let place = self
-                .sorted
-                .partition_point(|v| v.total_cmp(&oldest).is_lt());
-            self.sorted.remove(place);
+        if self.last.len() == MEDIAN {
+            let oldest = self.last.remove(0);
+            self.sorted.remove(place_in(&self.sorted, oldest));
         }
-        let place = self.sorted.partition_point(|v| v.total_cmp(&value).is_lt());
-        self.sorted.insert(place, value);
-        let (place, keep) = (self.place(), self.keep());
-        self.values[place] = value;
-        self.values[place + keep] = value;
+        self.last.push(value);
+        self.sorted.insert(place_in(&self.sorted, value), value);
+        let sum = self.sums[self.place()] + value;
         self.seen += 1;
+        let (place, ring) = (self.place(), self.ring());
+        self.sums[place] = sum;
+        self.sums[place + ring] = sum;
+        if place == 0 {
+            // Sums start anew with each round, so that they stay exact for ever.
+            self.sums.iter_mut().for_each(|earlier| *earlier -= sum);
+        }
     }
 
-    /// Where the next value goes.
+    /// Where the newest sum is.
     fn place(&self) -> usize {
-        (self.seen % self.keep() as u64) as usize
+        (self.seen % self.ring() as u64) as usize
     }
 
     /// Bytes on the heap.
     pub(super) fn memory(&self) -> usize {
-        size_of_val(&self.values[..]) + self.sorted.capacity() * size_of::<f64>()
+        let numbers = self.sums.len() + self.last.capacity() + self.sorted.capacity();
+        numbers * size_of::<f64>()
     }
+}
+
+/// Where `value` is or belongs in `sorted`.
+fn place_in(sorted: &[f64], value: f64) -> usize {
+    sorted.partition_point(|v| v.total_cmp(&value).is_lt())
 }
 
 /// The stored form: what the rest follows from.
@@ -93,16 +111,19 @@ impl Window {
 #[serde(deny_unknown_fields)]
 struct Stored {
     #[serde(with = "bytes::vec")]
-    values: Vec<f64>,
+    sums: Vec<f64>,
     seen: u64,
+    #[serde(with = "bytes::vec")]
+    last: Vec<f64>,
 }
 
 impl From<Window> for Stored {
     fn from(mut window: Window) -> Self {
-        window.values.truncate(window.keep());
+        window.sums.truncate(window.ring());
         Self {
-            values: window.values,
+            sums: window.sums,
             seen: window.seen,
+            last: window.last,
         }
     }
 }
@@ -111,20 +132,26 @@ impl TryFrom<Stored> for Window {
     type Error = &'static str;
 
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
-        let in_range = |value: &f64| value.abs() <= STANDARD_LIMIT;
-        let keep = stored.values.len();
-        let sound = (MEDIAN..=MAX_PERIOD).contains(&keep) && stored.seen < 1 << 53;
-        if !sound || !stored.values.iter().all(in_range) {
+        let ring = stored.sums.len();
+        let in_range = |limit: f64| move |number: &f64| number.abs() <= limit;
+        let sound = (MEDIAN..=MAX_PERIOD).contains(&ring.saturating_sub(1))
+            && stored.seen < 1 << 53
+            && stored.last.len() as u64 == stored.seen.min(MEDIAN as u64)
+            && stored.last.iter().all(in_range(STANDARD_LIMIT))
+            && stored
+                .sums
+                .iter()
+                .all(in_range(2.0 * STANDARD_LIMIT * ring as f64));
+        if !sound {
             return Err("window");
         }
-        let mut window = Self::new(keep);
-        window.values[..keep].copy_from_slice(&stored.values);
-        window.values[keep..].copy_from_slice(&stored.values);
+        let mut window = Self::new(ring - 1);
+        window.sums[..ring].copy_from_slice(&stored.sums);
+        window.sums[ring..].copy_from_slice(&stored.sums);
         window.seen = stored.seen;
-        let sorted = window.last(MEDIAN.min(window.len())).unwrap_or_default();
-        let mut sorted = sorted.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        window.sorted.extend(sorted);
+        window.last.extend(&stored.last);
+        window.sorted.extend(&stored.last);
+        window.sorted.sort_by(f64::total_cmp);
         Ok(window)
     }
 }
@@ -134,17 +161,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_values_are_one_slice_wherever_the_ring_begins() {
+    fn sums_are_one_slice_wherever_the_ring_begins() {
         let mut window = Window::new(30);
-        assert_eq!((window.last(1), window.median()), (None, None));
-        for i in 0..100 {
+        assert_eq!((window.last(1), window.sums(1)), (None, None));
+        assert_eq!(window.median(), None);
+        for i in 0..100_u32 {
             window.push(f64::from(i));
             let count = 30.min(i + 1) as usize;
-            let last = window.last(count).unwrap();
-            assert_eq!(last[count - 1], f64::from(i));
-            assert_eq!(last[0], f64::from(i + 1) - count as f64);
-            assert_eq!(window.last(count + 1), None);
+            let sums = window.sums(count).unwrap();
+            let values: Vec<f64> = sums.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            let expected = (i + 1 - count as u32..=i).map(f64::from);
+            assert!(values.into_iter().eq(expected), "{i}");
+            assert_eq!(window.sums(count + 1), None);
+            assert_eq!(window.last(1), Some(&[f64::from(i)][..]));
         }
+        assert_eq!(window.last(3), Some(&[97.0, 98.0, 99.0][..]));
+        assert_eq!(window.last(MEDIAN + 1), None);
+    }
+
+    #[test]
+    fn sums_stay_exact() {
+        let mut window = Window::new(MEDIAN);
+        for _ in 0..100_000 {
+            window.push(1000.0 / 3.0);
+        }
+        let sums = window.sums(MEDIAN).unwrap();
+        let mean = (sums[MEDIAN] - sums[0]) / MEDIAN as f64;
+        assert!((mean - 1000.0 / 3.0).abs() < 1e-11);
     }
 
     #[test]
@@ -170,10 +213,17 @@ mod tests {
             let json = serde_json::to_string(&window).unwrap();
             assert_eq!(serde_json::from_str::<Window>(&json).unwrap(), window);
         }
-        let mut short = Stored::from(window);
-        short.values.truncate(20);
-        assert!(Window::try_from(short).is_err());
-        let values = vec![f64::NAN; 22];
-        assert!(Window::try_from(Stored { values, seen: 3 }).is_err());
+        let stored = || Stored::from(window.clone());
+        assert!(Window::try_from(stored()).is_ok());
+        let is_refused = |change: fn(&mut Stored)| {
+            let mut changed = stored();
+            change(&mut changed);
+            Window::try_from(changed).is_err()
+        };
+        assert!(is_refused(|stored| stored.sums.truncate(20)));
+        assert!(is_refused(|stored| stored.sums[3] = f64::NAN));
+        assert!(is_refused(|stored| stored.last[3] = 1001.0));
+        assert!(is_refused(|stored| stored.seen = 5));
+        assert!(is_refused(|stored| stored.seen = u64::MAX));
     }
 }

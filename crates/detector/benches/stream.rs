@@ -1,0 +1,84 @@
+//! What the streaming detector costs: fits of 10,000 and 1,000,000 points, and one point.
+//!
+//! `cargo bench -p detector --bench stream`. A season of 288 points with noise, so that all parts have work and libraries are full.
+
+use std::hint::black_box;
+
+use contract::Point;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use detector::stream::{Moving, Stream, observe};
+
+/// `n` points five minutes apart: a day, and noise that does not repeat.
+fn series(n: usize) -> Vec<Point> {
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / (1_u64 << 24) as f64 - 0.5
+    };
+    let value = |i: usize| (i as f64 * std::f64::consts::TAU / 288.0).sin() + noise();
+    let points = (0..n).map(value).zip(0..);
+    points
+        .map(|(value, i)| Point {
+            timestamp: 1_700_000_000 + 300 * i,
+            value,
+        })
+        .collect()
+}
+
+fn fits(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("fit");
+    group.sample_size(10);
+    for n in [750, 10_000, 1_000_000] {
+        let points = series(n);
+        group.throughput(Throughput::Elements(n as u64));
+        group.bench_function(n.to_string(), |bencher| {
+            bencher.iter(|| Stream::fit(black_box(&points)));
+        });
+    }
+    group.finish();
+}
+
+fn points(criterion: &mut Criterion) {
+    const POINTS: usize = 20_000;
+    for prefix in [100, 750, 10_000] {
+        let all = series(prefix + 2 * POINTS);
+        let (mut stream, _) = Stream::fit(&all[..prefix]).expect("enough points");
+        for &point in &all[prefix..prefix + POINTS] {
+            stream.update(point);
+        }
+        let later = &all[prefix + POINTS..];
+        let mut group = criterion.benchmark_group(format!("after a prefix of {prefix}"));
+        group.throughput(Throughput::Elements(POINTS as u64));
+        group.bench_function("update", |bencher| {
+            let run = |mut stream: Stream| {
+                for &point in later {
+                    black_box(stream.update(point));
+                }
+            };
+            bencher.iter_batched(|| stream.clone(), run, BatchSize::LargeInput);
+        });
+        group.bench_function("observe without learning", |bencher| {
+            let (fixed, learned) = (stream.fixed(), stream.learned());
+            bencher.iter(|| {
+                let mut moving = Moving::fresh(fixed, learned);
+                for &point in later {
+                    black_box(observe(fixed, learned, &mut moving, point));
+                }
+            });
+        });
+        group.throughput(Throughput::Elements(1));
+        group.bench_function("fresh context and one point", |bencher| {
+            let (fixed, learned) = (stream.fixed(), stream.learned());
+            bencher.iter(|| {
+                let mut moving = Moving::fresh(fixed, learned);
+                observe(fixed, learned, &mut moving, black_box(later[0]))
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, fits, points);
+criterion_main!(benches);
