@@ -3,9 +3,8 @@
 use std::{borrow::Cow, ops::RangeInclusive};
 
 use contract::{SeriesId, Version};
-use percent_encoding::percent_decode_str;
 
-use crate::error::Error;
+use crate::{error::Error, plot_query::decoded};
 
 /// How many entries a page may have.
 const LIMITS: RangeInclusive<u32> = 1..=1000;
@@ -123,16 +122,6 @@ impl<'a> Query<'a> {
             )
         })
     }
-}
-
-/// What `text` stands for, `+` being a space; `None` if that is not UTF-8.
-fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    if text.contains('+') {
-        let spaced = text.replace('+', " ");
-        let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
-        return Some(Cow::Owned(decoded.into_owned()));
-    }
-    percent_decode_str(text).decode_utf8().ok()
 }
 
 fn invalid(name: &str, rule: impl std::fmt::Display) -> Error {
