@@ -6,6 +6,10 @@
 
 mod budget;
 mod config;
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(not(feature = "kafka"))]
+#[path = "without_kafka.rs"]
 mod kafka;
 mod log;
 mod message;
@@ -15,7 +19,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use contract::{DeadLetters, Event, MetricsEvent, ModelEvent, Topic, TrainingData};
 
-use crate::{kafka::KafkaBus, log::SqliteLog, message::Record};
+use crate::{
+    kafka::{KafkaBus, KafkaError},
+    log::SqliteLog,
+    message::Record,
+};
 
 pub use crate::{
     config::KafkaConfig,
@@ -46,7 +54,7 @@ enum Backend {
 pub enum BusError {
     /// Kafka does not answer, does not acknowledge in time, or refuses.
     #[error("kafka failed")]
-    Kafka(#[source] rdkafka::error::KafkaError),
+    Kafka(#[source] KafkaError),
     /// The log cannot be read or written.
     #[error("event log failed")]
     Log(#[source] Arc<sqlx::Error>),
@@ -67,8 +75,8 @@ pub enum BusError {
     Closed,
 }
 
-impl From<rdkafka::error::KafkaError> for BusError {
-    fn from(error: rdkafka::error::KafkaError) -> Self {
+impl From<KafkaError> for BusError {
+    fn from(error: KafkaError) -> Self {
         Self::Kafka(error)
     }
 }

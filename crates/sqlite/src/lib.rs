@@ -3,6 +3,7 @@
 //! Used by `bus`, `store` and `stats`, one database file each, so that a writer of one never waits for a writer of another.
 
 mod folder;
+mod migrations;
 
 use std::{path::Path, time::Duration};
 
@@ -15,6 +16,7 @@ use sqlx::{
 };
 
 pub use folder::{DataDir, DataDirError};
+pub use migrations::migrator;
 
 /// How much a commit survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

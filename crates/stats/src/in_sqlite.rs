@@ -45,7 +45,11 @@ pub(crate) struct SqliteStats(SqlitePool);
 impl SqliteStats {
     pub(crate) async fn open(path: &Path) -> Result<Self, StatsError> {
         let pool = sqlite::open(path, Durability::Normal).await?;
-        sqlx::migrate!().run(&pool).await?;
+        let migrations = sqlite::migrator(&[(
+            "0001_figures.sql",
+            include_str!("../migrations/0001_figures.sql"),
+        )]);
+        migrations.run(&pool).await?;
         Ok(Self(pool))
     }
 

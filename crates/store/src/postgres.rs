@@ -22,7 +22,18 @@ use crate::{
     version,
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+fn migrator() -> Migrator {
+    sqlite::migrator(&[
+        (
+            "0001_models_and_training_points.sql",
+            include_str!("../migrations/postgres/0001_models_and_training_points.sql"),
+        ),
+        (
+            "0002_registry.sql",
+            include_str!("../migrations/postgres/0002_registry.sql"),
+        ),
+    ])
+}
 
 /// How long a caller waits for a connection. Short: a database that is away is said to be so while the client still listens.
 const ACQUIRE: Duration = Duration::from_millis(2_500);
@@ -52,7 +63,7 @@ impl PostgresStore {
             .execute(&mut connection)
             .await?;
         // Not `run`, whose future cannot be sent to another thread.
-        MIGRATIONS
+        migrator()
             .run_direct(&mut connection)
             .await
             .map_err(StoreError::Migration)?;

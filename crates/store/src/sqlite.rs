@@ -20,7 +20,18 @@ use crate::{
     version,
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+fn migrator() -> Migrator {
+    sqlite::migrator(&[
+        (
+            "0001_models_and_training_points.sql",
+            include_str!("../migrations/sqlite/0001_models_and_training_points.sql"),
+        ),
+        (
+            "0002_registry.sql",
+            include_str!("../migrations/sqlite/0002_registry.sql"),
+        ),
+    ])
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct SqliteStore {
@@ -44,7 +55,7 @@ impl SqliteStore {
         // In one transaction around those of the migrations, for sqlx takes no lock on SQLite.
         let (_turn, mut transaction) = self.begin().await?;
         // Not `run`, whose future cannot be sent to another thread.
-        MIGRATIONS
+        migrator()
             .run_direct(&mut *transaction)
             .await
             .map_err(StoreError::Migration)?;

@@ -5,6 +5,7 @@ mod consumer;
 mod inbox;
 mod link;
 mod placing;
+mod probe;
 mod producer;
 mod statistics;
 
@@ -21,6 +22,7 @@ use self::{
 };
 
 pub(crate) use self::consumer::KafkaSubscription;
+pub(crate) use rdkafka::error::KafkaError;
 
 /// Publishes to Kafka and subscribes there. Cheap to clone.
 #[derive(Clone)]

@@ -15,7 +15,10 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::link::{self, Link};
+use super::{
+    link::{self, Link},
+    probe::Probe,
+};
 use crate::{
     BusError,
     budget::{Budget, Share},
@@ -33,15 +36,16 @@ pub(super) struct Producer {
     config: ClientConfig,
     budget: Arc<Budget>,
     link: Arc<Link>,
+    probe: Probe,
 }
 
 /// Somebody waits for this event, or nobody does; and what it takes of the budget until then.
-struct Parcel {
+pub(super) struct Parcel {
     report: Option<oneshot::Sender<Result<(), KafkaError>>>,
     _share: Share,
 }
 
-struct Context {
+pub(super) struct Context {
     budget: Arc<Budget>,
     link: Arc<Link>,
 }
@@ -97,6 +101,7 @@ impl Producer {
             config,
             budget,
             link,
+            probe: Probe::default(),
         })
     }
 
@@ -158,15 +163,7 @@ impl Producer {
     }
 
     pub(super) async fn ping(&self, topic: String, timeout: Duration) -> Result<(), BusError> {
-        let client = self.current();
-        let asked = tokio::task::spawn_blocking(move || {
-            let answer = client.client().fetch_metadata(Some(&topic), timeout);
-            answer.map(drop)
-        });
-        match asked.await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(BusError::Closed),
-        }
+        self.probe.ping(self.current(), topic, timeout).await
     }
 
     pub(super) fn budget(&self) -> &Budget {

@@ -17,7 +17,7 @@ use std::{
 
 use contract::Topic;
 use sqlite::Durability;
-use sqlx::SqlitePool;
+use sqlx::{SqlitePool, migrate::Migrator};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -87,13 +87,17 @@ impl State {
     }
 }
 
+fn migrator() -> Migrator {
+    sqlite::migrator(&[(
+        "0001_log.sql",
+        include_str!("../../migrations/0001_log.sql"),
+    )])
+}
+
 impl SqliteLog {
     pub(crate) async fn open(path: &Path) -> Result<Self, BusError> {
         let pool = sqlite::open(path, Durability::Full).await?;
-        sqlx::migrate!()
-            .run(&pool)
-            .await
-            .map_err(BusError::Migrate)?;
+        migrator().run(&pool).await.map_err(BusError::Migrate)?;
         let state = State {
             ends: writer::ends(&pool).await?,
             groups: Groups::default(),

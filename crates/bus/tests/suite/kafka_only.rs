@@ -63,6 +63,20 @@ mod mock {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn is_found_to_answer_by_those_who_wait_less_than_an_answer_takes() -> anyhow::Result<()>
+    {
+        let place = Place::mock()?;
+        let slow = Duration::from_millis(1_500);
+        place.cluster()?.broker_round_trip_time(-1, slow)?;
+        // As a health check asks again and again.
+        let found = timeout(Duration::from_secs(30), async {
+            while place.bus.ping(slow / 3).await.is_err() {}
+        });
+        assert!(found.await.is_ok(), "every question was given up");
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn works_again_after_its_client_broke_for_good() -> anyhow::Result<()> {
         let place = Place::mock()?;
         place.bus.publish([event("a", 1)], None).await?;

@@ -9,8 +9,10 @@ use contract::{
 };
 use detector::Model;
 use sqlx::{
-    Database, Decode, FromRow, Postgres, Sqlite, Type, error::BoxDynError, postgres::PgTypeInfo,
-    sqlite::SqliteTypeInfo,
+    Database, Decode, FromRow, Postgres, Row, Sqlite, Type,
+    error::BoxDynError,
+    postgres::{PgRow, PgTypeInfo},
+    sqlite::{SqliteRow, SqliteTypeInfo},
 };
 
 use super::{
@@ -19,6 +21,36 @@ use super::{
     connection::Value,
 };
 use crate::{StoreError, VersionedModel, stored_model, unreadable, version};
+
+/// A row that both databases give, with a column for each field; and with parts that take columns of the same row. By hand rather
+/// than by sqlx's derive, whose macros have all database drivers built a second time, for the compiler.
+macro_rules! row {
+    ($(#[$about:meta])* $name:ident { $($column:ident: $kind:ty,)* } $(with { $($part:ident: $of:ty,)* })?) => {
+        $(#[$about])*
+        pub(crate) struct $name {
+            $($column: $kind,)*
+            $($($part: $of,)*)?
+        }
+
+        impl FromRow<'_, PgRow> for $name {
+            fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+                Ok(Self {
+                    $($column: row.try_get(stringify!($column))?,)*
+                    $($($part: <$of>::from_row(row)?,)*)?
+                })
+            }
+        }
+
+        impl FromRow<'_, SqliteRow> for $name {
+            fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+                Ok(Self {
+                    $($column: row.try_get(stringify!($column))?,)*
+                    $($($part: <$of>::from_row(row)?,)*)?
+                })
+            }
+        }
+    };
+}
 
 /// Milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]
@@ -67,13 +99,14 @@ impl Time {
     }
 }
 
-/// A row of `SERVING`.
-#[derive(FromRow)]
-pub(crate) struct ServingRow {
-    revision: i64,
-    version: Option<i64>,
-    model: Option<String>,
-    aliases: Option<String>,
+row! {
+    /// A row of `SERVING`.
+    ServingRow {
+        revision: i64,
+        version: Option<i64>,
+        model: Option<String>,
+        aliases: Option<String>,
+    }
 }
 
 impl ServingRow {
@@ -97,12 +130,13 @@ impl ServingRow {
     }
 }
 
-/// A row of `MODEL`.
-#[derive(FromRow)]
-pub(crate) struct ModelRow {
-    version: i64,
-    model: String,
-    source: String,
+row! {
+    /// A row of `MODEL`.
+    ModelRow {
+        version: i64,
+        model: String,
+        source: String,
+    }
 }
 
 impl ModelRow {
@@ -116,15 +150,16 @@ impl ModelRow {
     }
 }
 
-/// A row of `LIST`.
-#[derive(FromRow)]
-pub(crate) struct SummaryRow {
-    series_id: String,
-    revision: i64,
-    changed_at: Option<Time>,
-    serving: i64,
-    newest: i64,
-    models: i64,
+row! {
+    /// A row of `LIST`.
+    SummaryRow {
+        series_id: String,
+        revision: i64,
+        changed_at: Option<Time>,
+        serving: i64,
+        newest: i64,
+        models: i64,
+    }
 }
 
 impl SummaryRow {
@@ -143,13 +178,14 @@ impl SummaryRow {
     }
 }
 
-/// A row of `ALIAS`; all of it is null where a series has none.
-#[derive(FromRow)]
-pub(crate) struct AliasRow {
-    name: Option<String>,
-    version: Option<i64>,
-    previous: Option<i64>,
-    set_at: Option<Time>,
+row! {
+    /// A row of `ALIAS`; all of it is null where a series has none.
+    AliasRow {
+        name: Option<String>,
+        version: Option<i64>,
+        previous: Option<i64>,
+        set_at: Option<Time>,
+    }
 }
 
 impl AliasRow {
@@ -167,13 +203,13 @@ impl AliasRow {
     }
 }
 
-/// A row of `DETAIL`.
-#[derive(FromRow)]
-pub(crate) struct DetailRow {
-    #[sqlx(flatten)]
-    summary: SummaryRow,
-    #[sqlx(flatten)]
-    alias: AliasRow,
+row! {
+    /// A row of `DETAIL`.
+    DetailRow {
+    } with {
+        summary: SummaryRow,
+        alias: AliasRow,
+    }
 }
 
 /// The series that `rows` tell of; `None` without any.
@@ -193,23 +229,24 @@ pub(crate) fn detail(rows: Vec<DetailRow>) -> Result<Option<SeriesDetail>, Store
     Ok(detail)
 }
 
-/// A row of `INFO`.
-#[derive(FromRow)]
-pub(crate) struct InfoRow {
-    revision: i64,
-    version: i64,
-    detector: String,
-    params: String,
-    points: i64,
-    created_at: Time,
-    fit_ms: f64,
-    first_timestamp: i64,
-    last_timestamp: i64,
-    size_bytes: i64,
-    checksum: String,
-    source: String,
-    aliases: Option<String>,
-    serving: bool,
+row! {
+    /// A row of `INFO`.
+    InfoRow {
+        revision: i64,
+        version: i64,
+        detector: String,
+        params: String,
+        points: i64,
+        created_at: Time,
+        fit_ms: f64,
+        first_timestamp: i64,
+        last_timestamp: i64,
+        size_bytes: i64,
+        checksum: String,
+        source: String,
+        aliases: Option<String>,
+        serving: bool,
+    }
 }
 
 impl InfoRow {
@@ -239,12 +276,13 @@ impl InfoRow {
     }
 }
 
-/// A row of `DOCUMENT`.
-#[derive(FromRow)]
-pub(crate) struct DocumentRow {
-    #[sqlx(flatten)]
-    info: InfoRow,
-    model: String,
+row! {
+    /// A row of `DOCUMENT`.
+    DocumentRow {
+        model: String,
+    } with {
+        info: InfoRow,
+    }
 }
 
 impl DocumentRow {

@@ -89,9 +89,11 @@ impl Backend for Sqlite {
     async fn first_schema(&self) -> Result<()> {
         std::fs::File::create(self.path())?;
         let mut connection = self.connect().await?;
-        first_of(&sqlx::migrate!("migrations/sqlite"))
-            .run_direct(&mut connection)
-            .await?;
+        first_schema(include_str!(
+            "../../migrations/sqlite/0001_models_and_training_points.sql"
+        ))
+        .run_direct(&mut connection)
+        .await?;
         Ok(())
     }
 
@@ -182,9 +184,11 @@ impl Backend for Postgres {
         self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
             .await?;
         let mut connection = PgConnection::connect(&self.url()).await?;
-        first_of(&sqlx::migrate!("migrations/postgres"))
-            .run_direct(&mut connection)
-            .await?;
+        first_schema(include_str!(
+            "../../migrations/postgres/0001_models_and_training_points.sql"
+        ))
+        .run_direct(&mut connection)
+        .await?;
         Ok(connection.close().await?)
     }
 
@@ -226,13 +230,9 @@ impl Backend for Postgres {
     }
 }
 
-/// The oldest of `migrations`.
-fn first_of(migrations: &Migrator) -> Migrator {
-    let first = migrations.migrations[..1].to_vec();
-    Migrator {
-        migrations: first.into(),
-        ..Migrator::DEFAULT
-    }
+/// The tables as the first version had them.
+fn first_schema(sql: &'static str) -> Migrator {
+    sqlite::migrator(&[("0001_models_and_training_points.sql", sql)])
 }
 
 /// `model` as one that was fitted here.

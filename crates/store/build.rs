@@ -1,5 +1,0 @@
-//! A migration that is added is compiled in, although no source file changed.
-
-fn main() {
-    println!("cargo:rerun-if-changed=migrations");
-}
