@@ -16,7 +16,7 @@ use crate::{
     detect_plot,
     error::Error,
     metrics,
-    plot_model::chart_of,
+    plot_model::{changes_in, chart_of},
     plot_query::{Format, JudgedQuery, PlotQuery, View},
     work,
 };
@@ -69,7 +69,13 @@ impl Plotter {
         let _slot = self.slots.try_acquire().map_err(|_| Error::Overloaded)?;
         let (model, points) = self.points(&query).await?;
         let _core = self.cores.acquire().await.expect("it is never closed");
-        work::blocking(move || draw(chart_of(&query.series, &model, points), &query.view)).await
+        work::blocking(move || {
+            let chart = chart_of(&query.series, &model, points);
+            let mut chart = seen(chart, &query.view)?;
+            chart.changes = changes_in(&chart.points);
+            draw(&chart, &query.view)
+        })
+        .await
     }
 
     async fn judge_and_draw(&self, query: JudgedQuery, body: Bytes) -> Result<Vec<u8>, Error> {
@@ -79,7 +85,7 @@ impl Plotter {
         work::blocking(move || {
             let chart = detect_plot::judged(&body, query.title, default)?;
             drop(body);
-            draw(chart, &query.view)
+            draw(&seen(chart, &query.view)?, &query.view)
         })
         .await
     }
@@ -116,11 +122,14 @@ async fn measured(drawing: impl Future<Output = Result<Vec<u8>, Error>>) -> Resu
     drawn
 }
 
-/// Draws the part of `chart` that is looked at.
-pub(crate) fn draw(chart: Chart, view: &View) -> Result<Vec<u8>, Error> {
-    let chart = chart.between(view.from, view.to);
-    let chart = chart.ok_or(Error::NoPointsInRange)?;
-    let svg = chart::to_svg(&chart, view.size);
+/// The part of `chart` that is looked at.
+fn seen(chart: Chart, view: &View) -> Result<Chart, Error> {
+    let part = chart.between(view.from, view.to);
+    part.ok_or(Error::NoPointsInRange)
+}
+
+fn draw(chart: &Chart, view: &View) -> Result<Vec<u8>, Error> {
+    let svg = chart::to_svg(chart, view.size);
     match view.format {
         Format::Svg => Ok(svg.into_bytes()),
         Format::Png => Ok(chart::to_png(&svg)?),

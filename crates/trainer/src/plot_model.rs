@@ -1,10 +1,13 @@
 //! What a model says of points, as a chart shows it.
 
-use contract::{JudgeOptions, Point, SeriesId};
-use detector::{Band, Model, Verdict};
+use contract::{DetectorName, FitOptions, JudgeOptions, Point, SeriesId, Train};
+use detector::{Band, Model, Verdict, detect};
 use store::VersionedModel;
 
 use crate::chart::{Chart, Mark, Normal, Period};
+
+/// So many points are searched for changes of the level: it takes some microseconds for each.
+const MAX_SEARCHED: usize = 50_000;
 
 /// The points that a model was fitted on, and what it says of each by itself: the band is what is normal at that time if nothing
 /// is known of the points before, the marks are the verdicts of `/predict` without context.
@@ -25,6 +28,31 @@ pub(crate) fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Po
         normal,
         ..Chart::new(series.as_str().to_owned(), model.detector(), points)
     }
+}
+
+/// Where the level of `points`, which are sorted, changed: what `/v1/detect` finds by default. Not the model is asked, which knows all
+/// of them. None where there are more than can be searched in the time that a plot takes; a part of them can be.
+pub(crate) fn changes_in(points: &[Point]) -> Vec<i64> {
+    if points.len() > MAX_SEARCHED {
+        return Vec::new();
+    }
+    let train = Train::default();
+    let fitted = train.of(points.len());
+    let detection = detect(
+        points,
+        train,
+        &FitOptions::default(),
+        DetectorName::Auto,
+        None,
+    );
+    let Ok(mut detection) = detection else {
+        return Vec::new(); // too few
+    };
+    for point in &points[fitted..] {
+        detection.update(*point);
+    }
+    let changes = detection.change_points();
+    changes.iter().map(|change| change.timestamp).collect()
 }
 
 impl From<Band> for Normal {
@@ -67,7 +95,7 @@ impl Period {
 
 #[cfg(test)]
 mod tests {
-    use contract::{DetectorName, FitOptions, Sides, Version};
+    use contract::{Sides, Version};
 
     use super::*;
 
@@ -143,5 +171,16 @@ mod tests {
         assert_eq!(chart.detector, DetectorName::Sigma);
         assert_eq!(chart.period, None);
         assert_eq!((chart.total, chart.subject.as_str()), (100, "s"));
+    }
+
+    #[test]
+    fn a_change_of_level_is_found_where_it_is_and_only_there() {
+        let mut points = wave(1_000);
+        assert_eq!(changes_in(&points), []);
+        for point in &mut points[600..] {
+            point.value += 100.0;
+        }
+        assert_eq!(changes_in(&points), [points[600].timestamp]);
+        assert_eq!(changes_in(&points[..2]), []);
     }
 }

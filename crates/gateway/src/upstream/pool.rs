@@ -94,23 +94,36 @@ impl Pool {
         self.backends.len() > 1
     }
 
+    /// Asks every backend once, `first` at first. Those that were away a moment ago come last: they may be back, and the others
+    /// gone.
     async fn take_from(&self, first: usize, want: Want) -> io::Result<Connection> {
-        let all_away = self.backends.iter().all(Backend::is_away);
         let mut failure = io::Error::from(io::ErrorKind::NotFound);
+        let mut away = Vec::new();
         for step in 0..self.backends.len() {
             let index = (first + step) % self.backends.len();
-            if self.backends[index].is_away() && !all_away {
+            if self.backends[index].is_away() {
+                away.push(index);
                 continue;
             }
-            if let Some(connection) = self.idle(index, want) {
-                return Ok(connection);
+            match self.take_of(index, want).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failure = error,
             }
-            match self.connect(index).await {
+        }
+        for index in away {
+            match self.take_of(index, want).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failure = error,
             }
         }
         Err(failure)
+    }
+
+    async fn take_of(&self, index: usize, want: Want) -> io::Result<Connection> {
+        match self.idle(index, want) {
+            Some(connection) => Ok(connection),
+            None => self.connect(index).await,
+        }
     }
 
     /// Keeps `connection` for the next request on this thread, unless more came on it than the reply.
@@ -182,5 +195,34 @@ impl Pool {
             }
             work(idle)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_backend_that_is_back_is_asked_when_the_others_are_gone() -> anyhow::Result<()> {
+        let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
+        let one = TcpListener::bind("127.0.0.1:0")?;
+        let other = TcpListener::bind("127.0.0.1:0")?;
+        let (port_one, port_other) = (port(&one)?, port(&other)?);
+        let origins = format!("http://127.0.0.1:{port_one},http://127.0.0.1:{port_other}");
+        let pool = Pool::new(origins.parse()?);
+        drop(one);
+        for _ in 0..2 {
+            assert_eq!(pool.take(Want::New).await?.backend, 1);
+        }
+        assert!(pool.backends[0].is_away());
+
+        let _one = TcpListener::bind(("127.0.0.1", port_one))?;
+        drop(other);
+        for _ in 0..2 {
+            assert_eq!(pool.take(Want::New).await?.backend, 0);
+        }
+        Ok(())
     }
 }
