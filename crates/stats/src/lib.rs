@@ -18,6 +18,7 @@ use std::{
 };
 
 use contract::{Figures, MetricsEvent};
+use futures_util::future::BoxFuture;
 
 pub use config::RedisConfig;
 pub use delta::{MAX_COUNT, MAX_LATENCY_MS, Unusable, check};
@@ -99,9 +100,11 @@ impl Stats {
     ///
     /// # Errors
     /// When the database cannot be opened or migrated.
-    pub async fn sqlite(path: &Path) -> Result<Self, StatsError> {
-        let sqlite = SqliteStats::open(path).await?;
-        Ok(Self(Backend::Sqlite(sqlite)))
+    pub fn sqlite(path: &Path) -> BoxFuture<'_, Result<Self, StatsError>> {
+        boxed(async move {
+            let sqlite = SqliteStats::open(path).await?;
+            Ok(Self(Backend::Sqlite(sqlite)))
+        })
     }
 
     /// Counts `batch`, messages of `topic` in any order, and moves the offsets of `group`, all or nothing. A message below the
@@ -109,65 +112,75 @@ impl Stats {
     ///
     /// # Errors
     /// When it is not certain that it was counted; then it is safe to call again.
-    pub async fn apply(
-        &self,
-        group: &str,
-        topic: &str,
-        batch: &[Delivery<'_>],
-    ) -> Result<(), StatsError> {
-        self.apply_at(now_ms(), group, topic, batch).await
+    pub fn apply<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        batch: &'a [Delivery<'a>],
+    ) -> BoxFuture<'a, Result<(), StatsError>> {
+        boxed(async move { self.apply_at(now_ms(), group, topic, batch).await })
     }
 
     /// [`Self::apply`] when it is `now_ms`, in milliseconds since 1970. A message from later than that counts as from then.
     ///
     /// # Errors
     /// As [`Self::apply`].
-    pub async fn apply_at(
-        &self,
+    pub fn apply_at<'a>(
+        &'a self,
         now_ms: i64,
-        group: &str,
-        topic: &str,
-        batch: &[Delivery<'_>],
-    ) -> Result<(), StatsError> {
-        match &self.0 {
-            Backend::Redis(redis) => redis.apply(now_ms, group, topic, batch).await,
-            Backend::Sqlite(sqlite) => sqlite.apply(now_ms, group, topic, batch).await,
-        }
+        group: &'a str,
+        topic: &'a str,
+        batch: &'a [Delivery<'a>],
+    ) -> BoxFuture<'a, Result<(), StatsError>> {
+        boxed(async move {
+            match &self.0 {
+                Backend::Redis(redis) => redis.apply(now_ms, group, topic, batch).await,
+                Backend::Sqlite(sqlite) => sqlite.apply(now_ms, group, topic, batch).await,
+            }
+        })
     }
 
     /// How far `group` got in `topic`, by rising partition.
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn offsets(&self, group: &str, topic: &str) -> Result<Vec<Offset>, StatsError> {
-        let stored = match &self.0 {
-            Backend::Redis(redis) => redis.offsets(group, topic).await?,
-            Backend::Sqlite(sqlite) => sqlite.offsets(group, topic).await?,
-        };
-        let offsets = stored.into_iter().map(|(partition, next_offset)| Offset {
-            partition,
-            next_offset,
-        });
-        Ok(offsets.collect())
+    pub fn offsets<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Offset>, StatsError>> {
+        boxed(async move {
+            let stored = match &self.0 {
+                Backend::Redis(redis) => redis.offsets(group, topic).await?,
+                Backend::Sqlite(sqlite) => sqlite.offsets(group, topic).await?,
+            };
+            let offsets = stored.into_iter().map(|(partition, next_offset)| Offset {
+                partition,
+                next_offset,
+            });
+            Ok(offsets.collect())
+        })
     }
 
     /// The figures as of now.
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn figures(&self) -> Result<Figures, StatsError> {
-        self.figures_at(now_ms()).await
+    pub fn figures(&self) -> BoxFuture<'_, Result<Figures, StatsError>> {
+        boxed(async move { self.figures_at(now_ms()).await })
     }
 
     /// The figures as of `now_ms`, in milliseconds since 1970, which must not be long ago: old counts are forgotten.
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn figures_at(&self, now_ms: i64) -> Result<Figures, StatsError> {
-        match &self.0 {
-            Backend::Redis(redis) => redis.figures(now_ms).await,
-            Backend::Sqlite(sqlite) => sqlite.figures(now_ms).await,
-        }
+    pub fn figures_at(&self, now_ms: i64) -> BoxFuture<'_, Result<Figures, StatsError>> {
+        boxed(async move {
+            match &self.0 {
+                Backend::Redis(redis) => redis.figures(now_ms).await,
+                Backend::Sqlite(sqlite) => sqlite.figures(now_ms).await,
+            }
+        })
     }
 
     /// What operators know the figures as: `redis`, or the name of the file that stands in for it.
@@ -182,12 +195,19 @@ impl Stats {
     ///
     /// # Errors
     /// When it does not.
-    pub async fn ping(&self) -> Result<(), StatsError> {
-        match &self.0 {
-            Backend::Redis(redis) => redis.ping().await,
-            Backend::Sqlite(sqlite) => sqlite.ping().await,
-        }
+    pub fn ping(&self) -> BoxFuture<'_, Result<(), StatsError>> {
+        boxed(async move {
+            match &self.0 {
+                Backend::Redis(redis) => redis.ping().await,
+                Backend::Sqlite(sqlite) => sqlite.ping().await,
+            }
+        })
     }
+}
+
+/// Has `call` compiled here, and not once more in every service that awaits it.
+fn boxed<'a, T>(call: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
+    Box::pin(call)
 }
 
 /// The most series that [`Figures::model_usage`] names.

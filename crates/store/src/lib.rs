@@ -16,6 +16,7 @@ use std::{path::Path, time::Duration};
 
 use contract::{Point, SeriesId, TrainingData, Version, VersionRef};
 use detector::Model;
+use futures_util::future::BoxFuture;
 
 pub use config::PostgresConfig;
 pub use error::StoreError;
@@ -93,54 +94,60 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be opened or migrated.
-    pub async fn sqlite(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self(Backend::Sqlite(SqliteStore::open(path).await?)))
+    pub fn sqlite(path: &Path) -> BoxFuture<'_, Result<Self, StoreError>> {
+        boxed(async move { Ok(Self(Backend::Sqlite(SqliteStore::open(path).await?))) })
     }
 
     /// Runs the migrations; idempotent, and safe when several do it at once.
     ///
     /// # Errors
     /// When the database is away or a migration fails.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        match &self.0 {
-            Backend::Postgres(store) => store.migrate().await,
-            Backend::Sqlite(store) => store.migrate().await,
-        }
+    pub fn migrate(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        boxed(async move {
+            match &self.0 {
+                Backend::Postgres(store) => store.migrate().await,
+                Backend::Sqlite(store) => store.migrate().await,
+            }
+        })
     }
 
     /// Removes pending versions older than `age`, and their points: what a crash left. Returns how many.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn sweep_pending(&self, age: Duration) -> Result<u64, StoreError> {
-        match &self.0 {
-            Backend::Postgres(store) => store.sweep_pending(age).await,
-            Backend::Sqlite(store) => store.sweep_pending(age).await,
-        }
+    pub fn sweep_pending(&self, age: Duration) -> BoxFuture<'_, Result<u64, StoreError>> {
+        boxed(async move {
+            match &self.0 {
+                Backend::Postgres(store) => store.sweep_pending(age).await,
+                Backend::Sqlite(store) => store.sweep_pending(age).await,
+            }
+        })
     }
 
     /// The training points of a ready model: of `model`, or of the one that judges. An imported one has none here: `NoModel`.
     ///
     /// # Errors
     /// When the database does not answer, or the stored model cannot be read.
-    pub async fn training_points(
-        &self,
-        series: &SeriesId,
-        model: Option<&VersionRef>,
-    ) -> Result<TrainingPoints, StoreError> {
-        let row = self.ready_model(series, model).await?;
-        let Some(row) = row.filter(ModelRow::has_points) else {
-            return Ok(TrainingPoints::NoModel);
-        };
-        let model = row.read(series)?;
-        let expected = usize::try_from(model.model.points()).unwrap_or(usize::MAX);
-        let points = match &self.0 {
-            Backend::Postgres(store) => store.points(series, model.version, expected).await?,
-            Backend::Sqlite(store) => store.points(series, model.version, expected).await?,
-        };
-        Ok(match points {
-            Some(points) => TrainingPoints::Complete(model, points),
-            None => TrainingPoints::Incomplete,
+    pub fn training_points<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        model: Option<&'a VersionRef>,
+    ) -> BoxFuture<'a, Result<TrainingPoints, StoreError>> {
+        boxed(async move {
+            let row = self.ready_model(series, model).await?;
+            let Some(row) = row.filter(ModelRow::has_points) else {
+                return Ok(TrainingPoints::NoModel);
+            };
+            let model = row.read(series)?;
+            let expected = usize::try_from(model.model.points()).unwrap_or(usize::MAX);
+            let points = match &self.0 {
+                Backend::Postgres(store) => store.points(series, model.version, expected).await?,
+                Backend::Sqlite(store) => store.points(series, model.version, expected).await?,
+            };
+            Ok(match points {
+                Some(points) => TrainingPoints::Complete(model, points),
+                None => TrainingPoints::Incomplete,
+            })
         })
     }
 
@@ -152,27 +159,35 @@ impl Store {
     ///
     /// # Errors
     /// When not all of it was stored. What was, is known by the offsets: to apply the same batch again does the rest.
-    pub async fn apply_training_data(
-        &self,
-        group: &str,
-        topic: &str,
-        batch: &[Delivery<'_>],
-    ) -> Result<u64, StoreError> {
-        match &self.0 {
-            Backend::Postgres(store) => store.apply_training_data(group, topic, batch).await,
-            Backend::Sqlite(store) => store.apply_training_data(group, topic, batch).await,
-        }
+    pub fn apply_training_data<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+        batch: &'a [Delivery<'a>],
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        boxed(async move {
+            match &self.0 {
+                Backend::Postgres(store) => store.apply_training_data(group, topic, batch).await,
+                Backend::Sqlite(store) => store.apply_training_data(group, topic, batch).await,
+            }
+        })
     }
 
     /// How far `group` got in `topic`.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn offsets(&self, group: &str, topic: &str) -> Result<Vec<Offset>, StoreError> {
-        match &self.0 {
-            Backend::Postgres(store) => store.offsets(group, topic).await,
-            Backend::Sqlite(store) => store.offsets(group, topic).await,
-        }
+    pub fn offsets<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Offset>, StoreError>> {
+        boxed(async move {
+            match &self.0 {
+                Backend::Postgres(store) => store.offsets(group, topic).await,
+                Backend::Sqlite(store) => store.offsets(group, topic).await,
+            }
+        })
     }
 
     /// What operators know the store as: `postgres`, or the name of the file that stands in for it.
@@ -187,31 +202,40 @@ impl Store {
     ///
     /// # Errors
     /// When it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        let ping = async {
-            match &self.0 {
-                Backend::Postgres(store) => store.ping().await,
-                Backend::Sqlite(store) => store.ping().await,
+    pub fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        boxed(async move {
+            let ping = async {
+                match &self.0 {
+                    Backend::Postgres(store) => store.ping().await,
+                    Backend::Sqlite(store) => store.ping().await,
+                }
+            };
+            match tokio::time::timeout(PROBE, ping).await {
+                Ok(answer) => answer,
+                Err(_) => Err(StoreError::TimedOut(PROBE)),
             }
-        };
-        match tokio::time::timeout(PROBE, ping).await {
-            Ok(answer) => answer,
-            Err(_) => Err(StoreError::TimedOut(PROBE)),
-        }
+        })
     }
 
     /// Closes all connections, within two seconds. Calls after this one fail.
-    pub async fn close(&self) {
-        let close = async {
-            match &self.0 {
-                Backend::Postgres(store) => store.close().await,
-                Backend::Sqlite(store) => store.close().await,
+    pub fn close(&self) -> BoxFuture<'_, ()> {
+        boxed(async move {
+            let close = async {
+                match &self.0 {
+                    Backend::Postgres(store) => store.close().await,
+                    Backend::Sqlite(store) => store.close().await,
+                }
+            };
+            if tokio::time::timeout(PROBE, close).await.is_err() {
+                tracing::warn!("a connection to the database was still in use when it was closed");
             }
-        };
-        if tokio::time::timeout(PROBE, close).await.is_err() {
-            tracing::warn!("a connection to the database was still in use when it was closed");
-        }
+        })
     }
+}
+
+/// Has `call` compiled here, and not once more in every service that awaits it.
+fn boxed<'a, T>(call: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
+    Box::pin(call)
 }
 
 /// What the database wrote down as a version.

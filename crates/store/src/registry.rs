@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use contract::{AliasInfo, AliasName, Point, Revision, SeriesId, Source, Version, VersionRef};
 use detector::Model;
+use futures_util::future::BoxFuture;
 
 use self::change::{Change, Plan, State};
-use crate::{Backend, Store, StoreError, VersionedModel};
+use crate::{Backend, Store, StoreError, VersionedModel, boxed};
 
 /// A model that is to be stored.
 #[derive(Clone, Copy, Debug)]
@@ -121,83 +122,89 @@ impl Store {
     ///
     /// # Errors
     /// When it could not be stored; a number may have been used up.
-    pub async fn insert_pending(
-        &self,
-        series: &SeriesId,
-        new: &NewModel<'_>,
-    ) -> Result<Version, StoreError> {
-        match &self.0 {
-            Backend::Postgres(store) => store.insert_pending(series, new).await,
-            Backend::Sqlite(store) => store.insert_pending(series, new).await,
-        }
+    pub fn insert_pending<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        new: &'a NewModel<'a>,
+    ) -> BoxFuture<'a, Result<Version, StoreError>> {
+        boxed(async move {
+            match &self.0 {
+                Backend::Postgres(store) => store.insert_pending(series, new).await,
+                Backend::Sqlite(store) => store.insert_pending(series, new).await,
+            }
+        })
     }
 
     /// Makes a pending version visible and durable, and returns the revision of the series since. To do so again changes nothing.
     ///
     /// # Errors
     /// When that is not certain; also when the version is not there (swept, or deleted).
-    pub async fn mark_ready(
-        &self,
-        series: &SeriesId,
+    pub fn mark_ready<'a>(
+        &'a self,
+        series: &'a SeriesId,
         version: Version,
-    ) -> Result<Revision, StoreError> {
-        let marked = self.mark_ready_when(series, version, &Precondition::Any);
-        let series = series.clone();
-        // Nothing was demanded, so nothing is refused.
-        marked
-            .await?
-            .map_err(|_| StoreError::Swept { series, version })
+    ) -> BoxFuture<'a, Result<Revision, StoreError>> {
+        boxed(async move {
+            let marked = self.mark_ready_when(series, version, &Precondition::Any);
+            let series = series.clone();
+            // Nothing was demanded, so nothing is refused.
+            marked
+                .await?
+                .map_err(|_| StoreError::Swept { series, version })
+        })
     }
 
     /// The same if `when` holds: that the series has a model, or is at a revision. Refused, the version stays pending, and is swept.
     ///
     /// # Errors
     /// When that is not certain; also when the version is not there (swept, or deleted).
-    pub async fn mark_ready_when(
-        &self,
-        series: &SeriesId,
+    pub fn mark_ready_when<'a>(
+        &'a self,
+        series: &'a SeriesId,
         version: Version,
-        when: &Precondition,
-    ) -> Answer<Revision> {
-        let marked = match &self.0 {
-            Backend::Postgres(store) => store.mark_ready(series, version, when).await?,
-            Backend::Sqlite(store) => store.mark_ready(series, version, when).await?,
-        };
-        match marked {
-            Ok(Some(revision)) => Ok(Ok(revision)),
-            Ok(None) => Err(StoreError::Swept {
-                series: series.clone(),
-                version,
-            }),
-            Err(refusal) => Ok(Err(refusal)),
-        }
+        when: &'a Precondition,
+    ) -> BoxFuture<'a, Answer<Revision>> {
+        boxed(async move {
+            let marked = match &self.0 {
+                Backend::Postgres(store) => store.mark_ready(series, version, when).await?,
+                Backend::Sqlite(store) => store.mark_ready(series, version, when).await?,
+            };
+            match marked {
+                Ok(Some(revision)) => Ok(Ok(revision)),
+                Ok(None) => Err(StoreError::Swept {
+                    series: series.clone(),
+                    version,
+                }),
+                Err(refusal) => Ok(Err(refusal)),
+            }
+        })
     }
 
     /// Has `alias` name a version, given by its number or by what another alias names.
     ///
     /// # Errors
     /// When it is not certain that this was done.
-    pub async fn set_alias(
-        &self,
-        series: &SeriesId,
-        alias: &AliasName,
-        to: &VersionRef,
-        when: &Precondition,
-    ) -> Answer<Changed> {
-        self.change(series, Change::Set(alias, to), when).await
+    pub fn set_alias<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        alias: &'a AliasName,
+        to: &'a VersionRef,
+        when: &'a Precondition,
+    ) -> BoxFuture<'a, Answer<Changed>> {
+        boxed(async move { self.change(series, Change::Set(alias, to), when).await })
     }
 
     /// Takes `alias` away. Without a champion the newest version judges.
     ///
     /// # Errors
     /// When it is not certain that this was done.
-    pub async fn remove_alias(
-        &self,
-        series: &SeriesId,
-        alias: &AliasName,
-        when: &Precondition,
-    ) -> Answer<Changed> {
-        self.change(series, Change::Unset(alias), when).await
+    pub fn remove_alias<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        alias: &'a AliasName,
+        when: &'a Precondition,
+    ) -> BoxFuture<'a, Answer<Changed>> {
+        boxed(async move { self.change(series, Change::Unset(alias), when).await })
     }
 
     /// Has the version judge that did before the champion was last changed; where there was no such change, the one before that
@@ -205,21 +212,25 @@ impl Store {
     ///
     /// # Errors
     /// When it is not certain that this was done.
-    pub async fn rollback(&self, series: &SeriesId, when: &Precondition) -> Answer<Changed> {
-        self.change(series, Change::RollBack, when).await
+    pub fn rollback<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        when: &'a Precondition,
+    ) -> BoxFuture<'a, Answer<Changed>> {
+        boxed(async move { self.change(series, Change::RollBack, when).await })
     }
 
     /// Removes a ready model with its training points, unless an alias names it.
     ///
     /// # Errors
     /// When it is not certain that this was done.
-    pub async fn delete_model(
-        &self,
-        series: &SeriesId,
-        model: &VersionRef,
-        when: &Precondition,
-    ) -> Answer<Changed> {
-        self.change(series, Change::DeleteModel(model), when).await
+    pub fn delete_model<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        model: &'a VersionRef,
+        when: &'a Precondition,
+    ) -> BoxFuture<'a, Answer<Changed>> {
+        boxed(async move { self.change(series, Change::DeleteModel(model), when).await })
     }
 
     /// Removes all that can be seen of `series`: ready models, training points, aliases. Its numbers and revisions go on where they
@@ -230,8 +241,12 @@ impl Store {
     ///
     /// # Errors
     /// When it is not certain that all was removed.
-    pub async fn delete_series(&self, series: &SeriesId, when: &Precondition) -> Answer<Changed> {
-        self.change(series, Change::DeleteSeries, when).await
+    pub fn delete_series<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        when: &'a Precondition,
+    ) -> BoxFuture<'a, Answer<Changed>> {
+        boxed(async move { self.change(series, Change::DeleteSeries, when).await })
     }
 
     /// Removes all ready models but the newest `keep` and those that an alias names, with their training points, as
@@ -239,9 +254,11 @@ impl Store {
     ///
     /// # Errors
     /// When it is not certain that all was removed.
-    pub async fn prune(&self, series: &SeriesId, keep: u32) -> Answer<Changed> {
-        self.change(series, Change::Prune(keep), &Precondition::Any)
-            .await
+    pub fn prune<'a>(&'a self, series: &'a SeriesId, keep: u32) -> BoxFuture<'a, Answer<Changed>> {
+        boxed(async move {
+            self.change(series, Change::Prune(keep), &Precondition::Any)
+                .await
+        })
     }
 
     async fn change(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contract::{ModelInfo, Revision, SeriesDetail, SeriesId, SeriesSummary, Version, VersionRef};
+use futures_util::future::BoxFuture;
 
 use super::{
     Answer, Serving,
@@ -14,7 +15,7 @@ use super::{
     },
     sql,
 };
-use crate::{Backend, Store, StoreError, VersionedModel};
+use crate::{Backend, Store, StoreError, VersionedModel, boxed};
 
 /// As far back as a database is asked what changed: a thousand years.
 const LONGEST: Duration = Duration::from_secs(31_557_600_000);
@@ -24,26 +25,34 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer, or the stored model cannot be read.
-    pub async fn serving(&self, series: &SeriesId) -> Result<Serving, StoreError> {
-        let rows: Vec<ServingRow> = self.select(sql::SERVING, &[series.as_str().into()]).await?;
-        match rows.into_iter().next() {
-            Some(row) => row.read(series),
-            None => Ok(Serving::default()),
-        }
+    pub fn serving<'a>(
+        &'a self,
+        series: &'a SeriesId,
+    ) -> BoxFuture<'a, Result<Serving, StoreError>> {
+        boxed(async move {
+            let rows: Vec<ServingRow> =
+                self.select(sql::SERVING, &[series.as_str().into()]).await?;
+            match rows.into_iter().next() {
+                Some(row) => row.read(series),
+                None => Ok(Serving::default()),
+            }
+        })
     }
 
     /// The ready model `version` of `series`.
     ///
     /// # Errors
     /// When the database does not answer, or the stored model cannot be read.
-    pub async fn model(
-        &self,
-        series: &SeriesId,
+    pub fn model<'a>(
+        &'a self,
+        series: &'a SeriesId,
         version: Version,
-    ) -> Result<Option<VersionedModel>, StoreError> {
-        let version = VersionRef::Version(version);
-        let row = self.ready_model(series, Some(&version)).await?;
-        row.map(|row| row.read(series)).transpose()
+    ) -> BoxFuture<'a, Result<Option<VersionedModel>, StoreError>> {
+        boxed(async move {
+            let version = VersionRef::Version(version);
+            let row = self.ready_model(series, Some(&version)).await?;
+            row.map(|row| row.read(series)).transpose()
+        })
     }
 
     /// A ready model: the one given, or the one that judges.
@@ -60,102 +69,115 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn changed_within(
+    pub fn changed_within(
         &self,
         age: Duration,
-    ) -> Result<Vec<(SeriesId, Revision)>, StoreError> {
-        let milliseconds = i64::try_from(age.min(LONGEST).as_millis()).unwrap_or(i64::MAX);
-        let select = match &self.0 {
-            Backend::Postgres(_) => sql::POSTGRES.changed_within,
-            Backend::Sqlite(_) => sql::SQLITE.changed_within,
-        };
-        changed(self.select(select, &[milliseconds.into()]).await?)
+    ) -> BoxFuture<'_, Result<Vec<(SeriesId, Revision)>, StoreError>> {
+        boxed(async move {
+            let milliseconds = i64::try_from(age.min(LONGEST).as_millis()).unwrap_or(i64::MAX);
+            let select = match &self.0 {
+                Backend::Postgres(_) => sql::POSTGRES.changed_within,
+                Backend::Sqlite(_) => sql::SQLITE.changed_within,
+            };
+            changed(self.select(select, &[milliseconds.into()]).await?)
+        })
     }
 
     /// The series whose id begins with `prefix` and comes after `after`, sorted by the bytes of the id; `limit` at most.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn list_series(
-        &self,
-        prefix: &str,
-        after: Option<&SeriesId>,
+    pub fn list_series<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a SeriesId>,
         limit: u32,
-    ) -> Result<Vec<SeriesSummary>, StoreError> {
-        // No id has one, and Postgres takes no text with a NUL.
-        if prefix.contains(char::is_control) {
-            return Ok(Vec::new());
-        }
-        let (from, to) = range(prefix, after);
-        let page = [
-            from.as_str().into(),
-            to.as_str().into(),
-            i64::from(limit).into(),
-        ];
-        let rows: Vec<SummaryRow> = self.select(sql::LIST, &page).await?;
-        rows.into_iter().map(SummaryRow::read).collect()
+    ) -> BoxFuture<'a, Result<Vec<SeriesSummary>, StoreError>> {
+        boxed(async move {
+            // No id has one, and Postgres takes no text with a NUL.
+            if prefix.contains(char::is_control) {
+                return Ok(Vec::new());
+            }
+            let (from, to) = range(prefix, after);
+            let page = [
+                from.as_str().into(),
+                to.as_str().into(),
+                i64::from(limit).into(),
+            ];
+            let rows: Vec<SummaryRow> = self.select(sql::LIST, &page).await?;
+            rows.into_iter().map(SummaryRow::read).collect()
+        })
     }
 
     /// A series; `None` if it has no ready model.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn series(&self, series: &SeriesId) -> Result<Option<SeriesDetail>, StoreError> {
-        detail(self.select(sql::DETAIL, &[series.as_str().into()]).await?)
+    pub fn series<'a>(
+        &'a self,
+        series: &'a SeriesId,
+    ) -> BoxFuture<'a, Result<Option<SeriesDetail>, StoreError>> {
+        boxed(async move { detail(self.select(sql::DETAIL, &[series.as_str().into()]).await?) })
     }
 
     /// The ready models of `series` before version `before`, the newest first; `limit` at most. `None` if the series has no model.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn list_models(
-        &self,
-        series: &SeriesId,
+    pub fn list_models<'a>(
+        &'a self,
+        series: &'a SeriesId,
         before: Option<Version>,
         limit: u32,
-    ) -> Result<Option<Vec<ModelInfo>>, StoreError> {
-        let page = [
-            series.as_str().into(),
-            before.map_or(i64::MAX, number).into(),
-            i64::from(limit).into(),
-        ];
-        let rows: Vec<InfoRow> = self.select(sql::MODELS, &page).await?;
-        if rows.is_empty() && !self.exist(series, None).await?.0 {
-            return Ok(None);
-        }
-        let models = rows.into_iter().map(|row| Ok(row.read()?.1));
-        models.collect::<Result<_, _>>().map(Some)
+    ) -> BoxFuture<'a, Result<Option<Vec<ModelInfo>>, StoreError>> {
+        boxed(async move {
+            let page = [
+                series.as_str().into(),
+                before.map_or(i64::MAX, number).into(),
+                i64::from(limit).into(),
+            ];
+            let rows: Vec<InfoRow> = self.select(sql::MODELS, &page).await?;
+            if rows.is_empty() && !self.exist(series, None).await?.0 {
+                return Ok(None);
+            }
+            let models = rows.into_iter().map(|row| Ok(row.read()?.1));
+            models.collect::<Result<_, _>>().map(Some)
+        })
     }
 
     /// What there is to know about a ready model, and the revision of its series. Refused: no such series, version or alias.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn model_info(
-        &self,
-        series: &SeriesId,
-        model: &VersionRef,
-    ) -> Answer<(Revision, ModelInfo)> {
-        match self.found::<InfoRow>(sql::INFO, series, model).await? {
-            Ok(row) => row.read().map(Ok),
-            Err(refusal) => Ok(Err(refusal)),
-        }
+    pub fn model_info<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        model: &'a VersionRef,
+    ) -> BoxFuture<'a, Answer<(Revision, ModelInfo)>> {
+        boxed(async move {
+            match self.found::<InfoRow>(sql::INFO, series, model).await? {
+                Ok(row) => row.read().map(Ok),
+                Err(refusal) => Ok(Err(refusal)),
+            }
+        })
     }
 
     /// A ready model as its document, letter for letter. Refused: no such series, version or alias.
     ///
     /// # Errors
     /// When the database does not answer, or the stored model cannot be read.
-    pub async fn model_document(
-        &self,
-        series: &SeriesId,
-        model: &VersionRef,
-    ) -> Answer<(ModelInfo, String)> {
-        let found = self.found::<DocumentRow>(sql::DOCUMENT, series, model);
-        match found.await? {
-            Ok(row) => row.read(series).map(Ok),
-            Err(refusal) => Ok(Err(refusal)),
-        }
+    pub fn model_document<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        model: &'a VersionRef,
+    ) -> BoxFuture<'a, Answer<(ModelInfo, String)>> {
+        boxed(async move {
+            let found = self.found::<DocumentRow>(sql::DOCUMENT, series, model);
+            match found.await? {
+                Ok(row) => row.read(series).map(Ok),
+                Err(refusal) => Ok(Err(refusal)),
+            }
+        })
     }
 
     /// What `select` tells of a ready model, or why there is none.
