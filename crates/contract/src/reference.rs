@@ -6,13 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Version;
 
-/// A name that a series gives to one of its versions: 1 to 64 of `a-z`, `0-9`, `_` and `-`, not of the form of a version.
+/// A name that a series gives to one of its versions: 1 to 64 of `a-z`, `0-9`, `_` and `-`, and no number nor
+/// version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AliasName(Arc<str>);
 
 /// A text that is no alias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an alias is 1 to 64 of a-z, 0-9, _ and -, and not of the form v1")]
+#[error("an alias is 1 to 64 of a-z, 0-9, _ and -, and not of the form 1 or v1")]
 pub struct InvalidAlias;
 
 impl AliasName {
@@ -29,7 +30,8 @@ impl AliasName {
     pub fn new(name: &str) -> Result<Self, InvalidAlias> {
         let known = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         let is_alias = (1..=Self::MAX_BYTES).contains(&name.len()) && name.bytes().all(known);
-        let digits = name.strip_prefix('v').unwrap_or_default();
+        let digits = name.strip_prefix('v').unwrap_or(name);
+        // A number is meant to be one, too: who asks for 3 is told that versions are of the form v3.
         let is_version = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
         if is_alias && !is_version {
             Ok(Self(name.into()))
@@ -173,6 +175,7 @@ mod tests {
         }
         for name in [
             "",
+            "7",
             "v0",
             "v01",
             "v99999999999",
