@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::text::{Short, Span, When};
+use crate::text::{DECIMALS, Short, Span, When};
 
 /// Shows why a verdict is as it is: "22.5 is 10 above the 12.5 expected (limit 13.725)". Never empty, nothing in it needs escaping.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,10 +55,7 @@ impl fmt::Display for Reason {
                 value,
                 expected,
                 limit,
-            } => {
-                distance(value, expected, f)?;
-                write!(f, " (limit {})", Short(limit))
-            }
+            } => beyond(value, expected, limit, f),
             Cause::Within {
                 value,
                 lower,
@@ -93,9 +90,9 @@ impl fmt::Display for Reason {
                 limit,
                 ago,
             } => {
-                distance(value, expected, f)?;
+                beyond(value, expected, limit, f)?;
                 let points = if ago == 1 { "point" } else { "points" };
-                write!(f, " (limit {}), {ago} {points} ago", Short(limit))
+                write!(f, ", {ago} {points} ago")
             }
             Cause::Watched {
                 value,
@@ -113,14 +110,39 @@ impl fmt::Display for Reason {
     }
 }
 
+fn beyond(value: f64, expected: f64, limit: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    distance(value, expected, f)?;
+    let digits = digits(value, value - expected);
+    write!(f, " (limit {:.digits$})", Short(limit))
+}
+
 fn distance(value: f64, expected: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (side, distance) = if value < expected {
         ("below", expected - value)
     } else {
         ("above", value - expected)
     };
+    let digits = digits(value, distance);
     let (value, distance, expected) = (Short(value), Short(distance), Short(expected));
-    write!(f, "{value} is {distance} {side} the {expected} expected")
+    write!(
+        f,
+        "{value:.digits$} is {distance} {side} the {expected:.digits$} expected"
+    )
+}
+
+/// So many digits after the first tell values near `value` apart that lie `distance` from each other.
+fn digits(value: f64, distance: f64) -> usize {
+    let ratio = value.abs() / 100.0 / distance.abs();
+    if ratio <= 1.0 || !ratio.is_finite() {
+        return DECIMALS;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 0 to 631"
+    )]
+    let more = ratio.log10().ceil() as usize;
+    DECIMALS + more
 }
 
 fn within(
@@ -129,11 +151,15 @@ fn within(
     upper: Option<f64>,
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
-    write!(f, "{} is within the expected ", Short(value))?;
+    let room = |limit: Option<f64>| limit.map_or(f64::INFINITY, |limit| (value - limit).abs());
+    let digits = digits(value, room(lower).min(room(upper)));
+    write!(f, "{:.digits$} is within the expected ", Short(value))?;
     match (lower, upper) {
-        (Some(lower), Some(upper)) => write!(f, "{} to {}", Short(lower), Short(upper)),
-        (Some(lower), None) => write!(f, "range from {} up", Short(lower)),
-        (None, Some(upper)) => write!(f, "range up to {}", Short(upper)),
+        (Some(lower), Some(upper)) => {
+            write!(f, "{:.digits$} to {:.digits$}", Short(lower), Short(upper))
+        }
+        (Some(lower), None) => write!(f, "range from {:.digits$} up", Short(lower)),
+        (None, Some(upper)) => write!(f, "range up to {:.digits$}", Short(upper)),
         (None, None) => f.write_str("range, which has no limit on the sides asked for"),
     }
 }
@@ -159,6 +185,10 @@ mod tests {
         assert_eq!(
             beyond(-1.0, 0.5, 0.0),
             "-1 is 1.5 below the 0.5 expected (limit 0)"
+        );
+        assert_eq!(
+            beyond(1_000_001.34, 1_000_000.0, 1_000_001.0),
+            "1000001.34 is 1.34 above the 1000000 expected (limit 1000001)"
         );
         let ongoing = Cause::Ongoing {
             value: 22.5,

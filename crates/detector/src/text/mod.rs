@@ -3,5 +3,5 @@
 mod short;
 mod time;
 
-pub(crate) use short::Short;
+pub(crate) use short::{DECIMALS, Short};
 pub(crate) use time::{Span, When};

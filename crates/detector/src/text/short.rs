@@ -6,8 +6,11 @@ use std::fmt::{self, Write as _};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Short(pub(crate) f64);
 
-/// Digits after the first one.
-const DECIMALS: usize = 4;
+/// Digits after the first one, unless a precision is asked for: `{:.6}` has six.
+pub(crate) const DECIMALS: usize = 4;
+
+/// The most digits after the first one: more than a number has.
+pub(crate) const MAX_DECIMALS: usize = 16;
 
 /// Numbers outside of these powers of ten are written with an exponent.
 const PLAIN: std::ops::RangeInclusive<i32> = -5..=9;
@@ -22,7 +25,8 @@ impl fmt::Display for Short {
             });
         }
         let mut text = Buffer::default();
-        write!(text, "{:.DECIMALS$e}", self.0.abs())?;
+        let decimals = f.precision().unwrap_or(DECIMALS).min(MAX_DECIMALS);
+        write!(text, "{:.decimals$e}", self.0.abs())?;
         let (digits, exponent) = text.parts();
         if self.0 < 0.0 && self.0 != 0.0 {
             f.write_char('-')?;
@@ -60,10 +64,10 @@ fn plain(digits: &str, exponent: i32, f: &mut fmt::Formatter<'_>) -> fmt::Result
     write!(f, "{whole}.{rest}")
 }
 
-/// A text on the stack, long enough for `1.2346e-308`.
+/// A text on the stack, long enough for `1.2345678901234567e-308`.
 #[derive(Default)]
 struct Buffer {
-    bytes: [u8; 16],
+    bytes: [u8; 24],
     length: usize,
     /// Where the mantissa is kept without its point.
     digits: [u8; DECIMALS + 1],
