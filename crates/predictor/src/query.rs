@@ -1,11 +1,8 @@
 //! What the query of a request target asks for.
 
-use std::borrow::Cow;
-
 use axum::http::StatusCode;
 use contract::VersionRef;
-use percent_encoding::percent_decode_str;
-use service::http::{Fallible, ProblemReply};
+use service::http::{BadParameter, Fallible, ProblemReply, Query};
 
 /// At most this many unknown parameters are named; the rest is ignored silently.
 const MAX_WARNINGS: usize = 10;
@@ -25,19 +22,19 @@ impl Asked {
     /// # Errors
     /// 400 for a version that is none, or given twice.
     pub(crate) fn parse(query: Option<&str>) -> Fallible<Self> {
-        let mut asked = Self::default();
-        for (name, value) in query.into_iter().flat_map(parameters) {
-            if name == "version" {
-                let version = value.parse().map_err(|form| invalid("version", form))?;
-                if asked.version.replace(version).is_some() {
-                    return Err(invalid("version", "it is given more than once"));
-                }
-            } else if asked.warnings.len() < MAX_WARNINGS {
-                let warning = format!("unknown query parameter `{name}` was ignored");
-                asked.warnings.push(warning);
-            }
-        }
-        Ok(asked)
+        let Some(query) = query else {
+            return Ok(Self::default());
+        };
+        let query = Query::parse(query);
+        let version = query.get("version").map_err(refused)?;
+        let version = version.map(str::parse).transpose();
+        let unknown = query.unknown(&["version"]).take(MAX_WARNINGS);
+        Ok(Self {
+            version: version.map_err(invalid_version)?,
+            warnings: unknown
+                .map(|name| format!("unknown query parameter `{name}` was ignored"))
+                .collect(),
+        })
     }
 
     /// The version that query and body ask for.
@@ -46,10 +43,9 @@ impl Asked {
     /// 400 if they differ.
     pub(crate) fn version(&mut self, body: Option<VersionRef>) -> Fallible<Option<VersionRef>> {
         match (self.version.take(), body) {
-            (Some(query), Some(body)) if query != body => Err(invalid(
-                "version",
-                format_args!("the query asks for {query}, the body for {body}"),
-            )),
+            (Some(query), Some(body)) if query != body => Err(invalid_version(format_args!(
+                "the query asks for {query}, the body for {body}"
+            ))),
             (query, body) => Ok(query.or(body)),
         }
     }
@@ -60,28 +56,20 @@ impl Asked {
 /// # Errors
 /// 400 that names the first one.
 pub(crate) fn none(query: Option<&str>) -> Fallible<()> {
-    match query.into_iter().flat_map(parameters).next() {
-        None => Ok(()),
-        Some((name, _)) => Err(refused(format!("Unknown query parameter: {name}"))),
-    }
+    let query = Query::parse(query.unwrap_or_default());
+    query.of_only(&[]).map(drop).map_err(refused)
 }
 
-/// Names and values, decoded.
-fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
-        (decoded(name), decoded(value))
-    })
+fn invalid_version(rule: impl std::fmt::Display) -> ProblemReply {
+    refused(BadParameter::invalid("version", rule))
 }
 
-fn invalid(name: &str, rule: impl std::fmt::Display) -> ProblemReply {
-    refused(format!("Invalid {name}: {rule}"))
-}
-
-fn refused(detail: String) -> ProblemReply {
-    ProblemReply::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail)
+fn refused(fault: BadParameter) -> ProblemReply {
+    ProblemReply::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_parameter",
+        fault.to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -116,7 +104,7 @@ mod tests {
                 "Invalid version: it is neither a version of the form v1",
             ),
             ("version=", "Invalid version: it is neither"),
-            ("version=%FF", "Invalid version: it is neither"),
+            ("version=%FF", "Invalid version: it is not UTF-8"),
             (
                 "version=v1&version=v1",
                 "Invalid version: it is given more than once",

@@ -9,7 +9,7 @@ use axum::{
 use bus::BusError;
 use contract::{AliasName, BadJson};
 use detector::Unfit;
-use service::http::{ProblemReply, RequestContext};
+use service::http::{BadParameter, ProblemReply, RequestContext};
 use store::{Refusal, StoreError};
 
 use crate::{chart::DrawError, registry::etag};
@@ -39,8 +39,8 @@ pub(crate) enum Error {
     #[error("no series is named")]
     MissingSeries,
     /// A query parameter that makes no sense; the text says which and why.
-    #[error("{0}")]
-    InvalidParameter(String),
+    #[error(transparent)]
+    InvalidParameter(#[from] BadParameter),
     /// A header that makes no sense; the text says which and why.
     #[error("{0}")]
     InvalidHeader(String),
@@ -118,7 +118,7 @@ impl Error {
             }
             Self::Unfit(fault) => return (BAD, "invalid_params", fault.to_string().into()),
             Self::InvalidParameter(fault) => {
-                return (BAD, "invalid_parameter", fault.clone().into());
+                return (BAD, "invalid_parameter", fault.to_string().into());
             }
             Self::InvalidHeader(fault) => return (BAD, "invalid_header", fault.clone().into()),
             Self::Refused(refusal) => return refused(refusal),

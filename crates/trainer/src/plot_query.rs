@@ -1,9 +1,7 @@
 //! What a plot is asked for: `series_id`, `version`, `width`, `height`, `format`, `from`, `to`.
 
-use std::borrow::Cow;
-
 use contract::{SeriesId, VersionRef};
-use percent_encoding::percent_decode_str;
+use service::http::{BadParameter, Query};
 
 use crate::error::Error;
 
@@ -59,16 +57,18 @@ impl PlotQuery {
     /// # Errors
     /// The first parameter that makes no sense, or is there twice.
     pub(crate) fn parse(query: &str) -> Result<Self, Error> {
-        let series = parameter(query, "series_id")?
+        let query = Query::parse(query);
+        let series = query
+            .get("series_id")?
             .filter(|id| !id.is_empty())
             .ok_or(Error::MissingSeries)?;
-        let version = parameter(query, "version")?;
+        let version = query.get("version")?;
         Ok(Self {
-            series: SeriesId::new(&series).map_err(|rule| invalid("series_id", rule))?,
+            series: SeriesId::new(series).map_err(|rule| invalid("series_id", rule))?,
             version: version
                 .map(|text| text.parse().map_err(|form| invalid("version", form)))
                 .transpose()?,
-            view: View::parse(query)?,
+            view: View::of(&query)?,
         })
     }
 }
@@ -81,13 +81,8 @@ impl JudgedQuery {
     /// # Errors
     /// The first parameter that makes no sense, is there twice, or is not known.
     pub(crate) fn parse(query: &str) -> Result<Self, Error> {
-        let names = pairs(query).filter_map(|(name, _)| decoded(name));
-        for name in names {
-            if !Self::NAMES.contains(&&*name) {
-                return Err(invalid(&name, "there is no such parameter"));
-            }
-        }
-        let title = parameter(query, "title")?.map(Cow::into_owned);
+        let query = Query::parse(query).of_only(&Self::NAMES)?;
+        let title = query.get("title")?.map(str::to_owned);
         if let Some(title) = &title {
             let is_text = !title.is_empty() && !title.chars().any(char::is_control);
             if !is_text || title.len() > MAX_TITLE {
@@ -95,23 +90,23 @@ impl JudgedQuery {
                 return Err(invalid("title", rule));
             }
         }
-        let view = View::parse(query)?;
+        let view = View::of(&query)?;
         Ok(Self { title, view })
     }
 }
 
 impl View {
-    /// Reads the query of a request target. Other parameters are ignored.
+    /// Other parameters are ignored.
     ///
     /// # Errors
     /// The first parameter that makes no sense, or is there twice.
-    pub(crate) fn parse(query: &str) -> Result<Self, Error> {
-        let side = |name, default| match parameter(query, name)? {
-            Some(text) => parse_side(name, &text),
+    fn of(query: &Query<'_>) -> Result<Self, Error> {
+        let side = |name, default| match query.get(name)? {
+            Some(text) => parse_side(name, text),
             None => Ok(default),
         };
-        let end = |name| match parameter(query, name)? {
-            Some(text) => parse_timestamp(name, &text).map(Some),
+        let end = |name| match query.get(name)? {
+            Some(text) => parse_timestamp(name, text).map(Some),
             None => Ok(None),
         };
         let view = Self {
@@ -119,7 +114,7 @@ impl View {
                 side("width", DEFAULT_SIZE.0)?,
                 side("height", DEFAULT_SIZE.1)?,
             ),
-            format: match parameter(query, "format")?.as_deref() {
+            format: match query.get("format")? {
                 None | Some("png") => Format::Png,
                 Some("svg") => Format::Svg,
                 Some(_) => return Err(invalid("format", "it is neither png nor svg")),
@@ -144,35 +139,6 @@ impl Format {
     }
 }
 
-/// The value of the parameter `name`, if it is there.
-fn parameter<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Error> {
-    let mut values = pairs(query).filter(|(key, _)| decoded(key).is_some_and(|key| key == name));
-    let Some((_, value)) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(invalid(name, "it is given more than once"));
-    }
-    let value = decoded(value).ok_or_else(|| invalid(name, "it is not UTF-8"))?;
-    Ok(Some(value))
-}
-
-/// The names and values in `query`, as they are written there.
-fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-}
-
-/// What `text` stands for, `+` being a space; `None` if that is not UTF-8.
-pub(crate) fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    if text.contains('+') {
-        let spaced = text.replace('+', " ");
-        let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
-        return Some(Cow::Owned(decoded.into_owned()));
-    }
-    percent_decode_str(text).decode_utf8().ok()
-}
-
 fn parse_side(name: &str, text: &str) -> Result<u32, Error> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     let side = text.parse().ok().filter(|_| digits);
@@ -191,7 +157,7 @@ fn parse_timestamp(name: &str, text: &str) -> Result<i64, Error> {
 }
 
 fn invalid(name: &str, rule: impl std::fmt::Display) -> Error {
-    Error::InvalidParameter(format!("Invalid {name}: {rule}"))
+    BadParameter::invalid(name, rule).into()
 }
 
 #[cfg(test)]
@@ -238,10 +204,7 @@ mod tests {
         assert_eq!(view.size, (300, 400));
         assert_eq!(JudgedQuery::parse("").unwrap().title, None);
         for (query, name) in [
-            ("series_id=s", "series_id"),
-            ("version=v1", "version"),
             ("%66rom=x", "from"),
-            ("Width=300", "Width"),
             ("title=", "title"),
             ("title=a%0Ab", "title"),
             ("title=a&title=b", "title"),
@@ -251,6 +214,13 @@ mod tests {
             let fault = JudgedQuery::parse(query).unwrap_err().to_string();
             assert!(
                 fault.starts_with(&format!("Invalid {name}: ")),
+                "{query}: {fault}"
+            );
+        }
+        for query in ["series_id=s", "version=v1", "Width=300"] {
+            let fault = JudgedQuery::parse(query).unwrap_err().to_string();
+            assert!(
+                fault.starts_with("Unknown query parameter: "),
                 "{query}: {fault}"
             );
         }

@@ -1,22 +1,17 @@
 //! Queries, read strictly: what is not known is refused, not ignored.
 
-use std::{borrow::Cow, ops::RangeInclusive};
+use std::ops::RangeInclusive;
 
 use contract::{SeriesId, Version};
+use service::http::{BadParameter, Query};
 
-use crate::{error::Error, plot_query::decoded};
+use crate::error::Error;
 
 /// How many entries a page may have.
 const LIMITS: RangeInclusive<u32> = 1..=1000;
 
 /// How many it has unless asked otherwise.
 const DEFAULT_LIMIT: u32 = 100;
-
-/// As much of a name that is not known is told.
-const MAX_SHOWN: usize = 100;
-
-/// The parameters of a query, by name.
-struct Query<'a>(Vec<(&'a str, Cow<'a, str>)>);
 
 /// A page of the list of series.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,16 +39,16 @@ impl SeriesPage {
     /// # Errors
     /// The first parameter that makes no sense, is there twice or is not known.
     pub(super) fn parse(query: &str) -> Result<Self, Error> {
-        let query = Query::parse(query, &["prefix", "after", "limit"])?;
-        let prefix = query.get("prefix").unwrap_or_default();
+        let query = Query::parse(query).of_only(&["prefix", "after", "limit"])?;
+        let prefix = query.get("prefix")?.unwrap_or_default();
         if !prefix.is_empty() && !matches!(prefix, "." | "..") {
             SeriesId::validate(prefix).map_err(|rule| invalid("prefix", rule))?;
         }
-        let after = query.get("after").map(SeriesId::new).transpose();
+        let after = query.get("after")?.map(SeriesId::new).transpose();
         Ok(Self {
             prefix: prefix.to_owned(),
             after: after.map_err(|rule| invalid("after", rule))?,
-            limit: query.limit()?,
+            limit: limit(&query)?,
         })
     }
 }
@@ -64,11 +59,11 @@ impl ModelsPage {
     /// # Errors
     /// The first parameter that makes no sense, is there twice or is not known.
     pub(super) fn parse(query: &str) -> Result<Self, Error> {
-        let query = Query::parse(query, &["before", "limit"])?;
-        let before = query.get("before").map(str::parse).transpose();
+        let query = Query::parse(query).of_only(&["before", "limit"])?;
+        let before = query.get("before")?.map(str::parse).transpose();
         Ok(Self {
             before: before.map_err(|form| invalid("before", form))?,
-            limit: query.limit()?,
+            limit: limit(&query)?,
         })
     }
 }
@@ -78,59 +73,28 @@ impl ModelsPage {
 /// # Errors
 /// The first one.
 pub(super) fn none(query: &str) -> Result<(), Error> {
-    Query::parse(query, &[]).map(drop)
+    Query::parse(query).of_only(&[])?;
+    Ok(())
 }
 
-impl<'a> Query<'a> {
-    fn parse(query: &'a str, known: &[&'a str]) -> Result<Self, Error> {
-        let mut found: Vec<(&str, Cow<'a, str>)> = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let key = decoded(key);
-            let name = known.iter().find(|name| Some(**name) == key.as_deref());
-            let name = *name.ok_or_else(|| unknown(key.as_deref().unwrap_or("not UTF-8")))?;
-            if found.iter().any(|(other, _)| *other == name) {
-                return Err(invalid(name, "it is given more than once"));
-            }
-            let value = decoded(value).ok_or_else(|| invalid(name, "it is not UTF-8"))?;
-            found.push((name, value));
-        }
-        Ok(Self(found))
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        let mut pairs = self.0.iter();
-        pairs
-            .find(|(other, _)| *other == name)
-            .map(|(_, value)| &**value)
-    }
-
-    fn limit(&self) -> Result<u32, Error> {
-        let Some(text) = self.get("limit") else {
-            return Ok(DEFAULT_LIMIT);
-        };
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
-        let limit = text
-            .parse()
-            .ok()
-            .filter(|limit| digits && LIMITS.contains(limit));
-        limit.ok_or_else(|| {
-            let (least, most) = (LIMITS.start(), LIMITS.end());
-            invalid(
-                "limit",
-                format!("it is no whole number from {least} to {most}"),
-            )
-        })
-    }
+fn limit(query: &Query<'_>) -> Result<u32, Error> {
+    let Some(text) = query.get("limit")? else {
+        return Ok(DEFAULT_LIMIT);
+    };
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|limit| digits && LIMITS.contains(limit));
+    limit.ok_or_else(|| {
+        let (least, most) = (LIMITS.start(), LIMITS.end());
+        let rule = format!("it is no whole number from {least} to {most}");
+        invalid("limit", rule)
+    })
 }
 
 fn invalid(name: &str, rule: impl std::fmt::Display) -> Error {
-    Error::InvalidParameter(format!("Invalid {name}: {rule}"))
-}
-
-fn unknown(name: &str) -> Error {
-    let shown: String = name.chars().take(MAX_SHOWN).collect();
-    Error::InvalidParameter(format!("Unknown query parameter: {shown}"))
+    BadParameter::invalid(name, rule).into()
 }
 
 #[cfg(test)]
@@ -166,7 +130,7 @@ mod tests {
         for (query, fault) in [
             ("prefx=a", "Unknown query parameter: prefx"),
             ("a%0Ab=1", "Unknown query parameter: a\nb"),
-            ("%FF=1", "Unknown query parameter: not UTF-8"),
+            ("%FF=1", "Unknown query parameter: \u{FFFD}"),
             ("=1", "Unknown query parameter: "),
             ("before=v1", "Unknown query parameter: before"),
             (

@@ -1,0 +1,129 @@
+//! The query of a request target.
+
+use std::{borrow::Cow, fmt};
+
+use percent_encoding::percent_decode;
+
+/// As much of a name that is not known is told.
+const MAX_SHOWN: usize = 100;
+
+/// The parameters of a query, decoded; `+` is a space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query<'a>(Vec<Parameter<'a>>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parameter<'a> {
+    name: Cow<'a, str>,
+    /// `None`: it is not UTF-8.
+    value: Option<Cow<'a, str>>,
+}
+
+/// A parameter that makes no sense. The message names it and what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadParameter(String);
+
+impl BadParameter {
+    /// The value of `name` breaks `rule`.
+    pub fn invalid(name: &str, rule: impl fmt::Display) -> Self {
+        Self(format!("Invalid {name}: {rule}"))
+    }
+
+    fn unknown(name: &str) -> Self {
+        let shown: String = name.chars().take(MAX_SHOWN).collect();
+        Self(format!("Unknown query parameter: {shown}"))
+    }
+}
+
+impl<'a> Query<'a> {
+    /// Reads the query `text`, which may be empty.
+    pub fn parse(text: &'a str) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        let parameters = pairs.map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = match decode(name) {
+                Some(name) => name,
+                None => Cow::Owned(char::REPLACEMENT_CHARACTER.to_string()),
+            };
+            let value = decode(value);
+            Parameter { name, value }
+        });
+        Self(parameters.collect())
+    }
+
+    /// The value of the parameter `name`, if it is there.
+    ///
+    /// # Errors
+    /// When it is there twice, or not UTF-8.
+    pub fn get(&self, name: &str) -> Result<Option<&str>, BadParameter> {
+        let mut found = self.0.iter().filter(|parameter| parameter.name == name);
+        let Some(parameter) = found.next() else {
+            return Ok(None);
+        };
+        if found.next().is_some() {
+            return Err(BadParameter::invalid(name, "it is given more than once"));
+        }
+        let not_text = || BadParameter::invalid(name, "it is not UTF-8");
+        parameter.value.as_deref().ok_or_else(not_text).map(Some)
+    }
+
+    /// The names that are none of `known`, in order.
+    pub fn unknown(&self, known: &[&str]) -> impl Iterator<Item = &str> {
+        let names = self.0.iter().map(|parameter| &*parameter.name);
+        names.filter(|name| !known.contains(name))
+    }
+
+    /// The query, with nothing in it but `known` parameters.
+    ///
+    /// # Errors
+    /// The first name that is not among them.
+    pub fn of_only(self, known: &[&str]) -> Result<Self, BadParameter> {
+        let unknown = self.unknown(known).next().map(BadParameter::unknown);
+        unknown.map_or(Ok(self), Err)
+    }
+}
+
+/// What `text` stands for; `None` if that is not UTF-8.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        let decoded = percent_decode(spaced.as_bytes()).decode_utf8().ok()?;
+        return Some(Cow::Owned(decoded.into_owned()));
+    }
+    percent_decode(text.as_bytes()).decode_utf8().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault<T: fmt::Debug>(outcome: Result<T, BadParameter>) -> String {
+        outcome.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn names_and_values_are_decoded() {
+        let query = Query::parse("a=1&&%62+c=x%3D%C3%A9=+%2B&d");
+        assert_eq!(query.get("a"), Ok(Some("1")));
+        assert_eq!(query.get("b c"), Ok(Some("x=é= +")));
+        assert_eq!(query.get("d"), Ok(Some("")));
+        assert_eq!(query.get("e"), Ok(None));
+        assert_eq!(Query::parse("").get(""), Ok(None));
+    }
+
+    #[test]
+    fn a_fault_names_its_parameter() {
+        let query = Query::parse("a=1&a=1&b=%FF&%FF=1");
+        assert_eq!(
+            fault(query.get("a")),
+            "Invalid a: it is given more than once"
+        );
+        assert_eq!(fault(query.get("b")), "Invalid b: it is not UTF-8");
+        let unknown: Vec<_> = query.unknown(&["a"]).collect();
+        assert_eq!(unknown, ["b", "\u{FFFD}"]);
+        assert!(query.clone().of_only(&["b", "\u{FFFD}", "a"]).is_ok());
+        assert_eq!(fault(query.of_only(&["a"])), "Unknown query parameter: b");
+        let long = "x".repeat(10_000);
+        assert!(fault(Query::parse(&long).of_only(&[])).len() < 200);
+    }
+}
