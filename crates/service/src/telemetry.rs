@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// How logs look. The same variables in every service.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,16 +34,28 @@ pub enum LogFormat {
 /// # Errors
 /// When `log_level` is not understood, or logging was started before.
 pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log_level)
+    let filter: Targets = config
+        .log_level
+        .parse()
         .with_context(|| format!("LOG_LEVEL {:?} is not understood", config.log_level))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(stderr);
-    match config.log_format {
-        LogFormat::Text => builder.with_ansi(stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    }
-    .map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
+    let lines = fmt::layer().with_writer(stderr);
+    let started = match config.log_format {
+        LogFormat::Text => {
+            let lines = lines.with_ansi(stderr().is_terminal());
+            tracing_subscriber::registry()
+                .with(lines)
+                .with(filter)
+                .try_init()
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true);
+            tracing_subscriber::registry()
+                .with(lines)
+                .with(filter)
+                .try_init()
+        }
+    };
+    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }

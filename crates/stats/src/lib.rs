@@ -4,9 +4,11 @@
 //! however often it is delivered and whoever dies in between. `redis` appears in this crate only.
 
 mod config;
-mod confirmed;
-mod connection;
 mod delta;
+#[cfg(feature = "redis")]
+mod in_redis;
+#[cfg(not(feature = "redis"))]
+#[path = "without_redis.rs"]
 mod in_redis;
 mod in_sqlite;
 mod window;
@@ -23,7 +25,7 @@ use futures_util::future::BoxFuture;
 pub use config::RedisConfig;
 pub use delta::{MAX_COUNT, MAX_LATENCY_MS, Unusable, check};
 
-use in_redis::RedisStats;
+use in_redis::{RedisError, RedisStats};
 use in_sqlite::SqliteStats;
 
 /// Counts and reports. Cheap to clone.
@@ -39,9 +41,12 @@ enum Backend {
 /// What went wrong between us and where the figures are kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StatsError {
+    /// This program was built without Redis.
+    #[error("this program was built without Redis (feature `redis`)")]
+    Absent,
     /// The address of Redis is none.
     #[error("redis cannot be reached as configured")]
-    Config(#[source] redis::RedisError),
+    Config(#[source] RedisError),
     /// The file with the password cannot be read.
     #[error("password file {0} cannot be read")]
     PasswordFile(PathBuf, #[source] std::io::Error),
@@ -50,7 +55,7 @@ pub enum StatsError {
     TimedOut,
     /// Redis refused, or the connection failed.
     #[error("redis failed")]
-    Redis(#[from] redis::RedisError),
+    Redis(#[from] RedisError),
     /// Redis has forgotten offsets that it had confirmed: it was restarted from an older state. What comes next would leave a
     /// gap, so nothing was counted; the topic has to be read again from [`Stats::offsets`]. Said once, not at the next call.
     #[error("redis has lost what it had confirmed")]

@@ -12,11 +12,11 @@ use crate::StatsError;
 /// Offsets only rise. A lower one means that Redis was restarted from an older state (it writes its log to disk once a second), and
 /// with the offsets the counts went back. A consumer that just went on would leave a gap; one that reads again leaves none.
 #[derive(Default)]
-pub(crate) struct Confirmed(Mutex<HashMap<String, BTreeMap<i32, i64>>>);
+pub(super) struct Confirmed(Mutex<HashMap<String, BTreeMap<i32, i64>>>);
 
 impl Confirmed {
     /// Compares what is `stored` under `key` now. Says only once that it went back: then it counts as the truth.
-    pub(crate) fn check(&self, key: &str, stored: &BTreeMap<i32, i64>) -> Result<(), StatsError> {
+    pub(super) fn check(&self, key: &str, stored: &BTreeMap<i32, i64>) -> Result<(), StatsError> {
         let mut all = self.lock();
         let Some(known) = all.get(key) else {
             return Ok(());
@@ -31,7 +31,7 @@ impl Confirmed {
     }
 
     /// Remembers that `offsets` are stored under `key`.
-    pub(crate) fn remember(&self, key: &str, offsets: &BTreeMap<i32, i64>) {
+    pub(super) fn remember(&self, key: &str, offsets: &BTreeMap<i32, i64>) {
         let mut all = self.lock();
         match all.get_mut(key) {
             Some(known) => known.extend(offsets),

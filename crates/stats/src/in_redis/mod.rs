@@ -13,18 +13,25 @@
 //! that does not know whether its last `EXEC` arrived, cannot count a message twice. `WATCH` belongs to a connection: the writer
 //! has one that nobody else uses.
 
+mod address;
+mod confirmed;
+mod connection;
+
 use std::collections::{BTreeMap, HashMap};
 
+pub(crate) use address::is_address;
 use contract::Figures;
+pub(crate) use redis::RedisError;
 use redis::{Client, Pipeline, aio::MultiplexedConnection};
 
 use crate::{
     Delivery, KEPT_SERIES, NEWCOMERS, REPORTED_SERIES, RedisConfig, StatsError,
-    confirmed::Confirmed,
-    connection::{Connection, bounded, ping},
     delta::Delta,
     window::{Kind, Latencies, slots},
 };
+use address::connection_info;
+use confirmed::Confirmed;
+use connection::{Connection, bounded, ping};
 
 /// How long a slot outlives its last message, in seconds: five minutes, and one for clocks that differ.
 const SLOT_LIFE_S: i64 = 360;
@@ -46,7 +53,7 @@ pub(crate) struct RedisStats {
 
 impl RedisStats {
     pub(crate) fn new(config: &RedisConfig) -> Result<Self, StatsError> {
-        let client = Client::open(config.connection_info()?).map_err(StatsError::Config)?;
+        let client = Client::open(connection_info(config)?).map_err(StatsError::Config)?;
         Ok(Self {
             prefix: config.redis_key_prefix.clone(),
             writer: Connection::new(client.clone()),

@@ -20,7 +20,7 @@ const CONNECT: Duration = Duration::from_millis(1_500);
 const STALE: Duration = Duration::from_millis(500);
 
 /// A connection and whose turn it is.
-pub(crate) struct Connection {
+pub(super) struct Connection {
     client: Client,
     idle: Mutex<Option<Idle>>,
 }
@@ -32,14 +32,14 @@ struct Idle {
 
 /// A connection in use. Unless it is given back it is closed: a call that was cut off may have left a `WATCH`, or replies that the
 /// next one would take for its own.
-pub(crate) struct Lease<'a> {
+pub(super) struct Lease<'a> {
     /// The connection.
-    pub(crate) connection: MultiplexedConnection,
+    pub(super) connection: MultiplexedConnection,
     turn: MutexGuard<'a, Option<Idle>>,
 }
 
 impl Connection {
-    pub(crate) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client) -> Self {
         Self {
             client,
             idle: Mutex::new(None),
@@ -47,7 +47,7 @@ impl Connection {
     }
 
     /// Waits for its turn, and connects if need be.
-    pub(crate) async fn lease(&self) -> Result<Lease<'_>, StatsError> {
+    pub(super) async fn lease(&self) -> Result<Lease<'_>, StatsError> {
         let mut turn = self.idle.lock().await;
         let connection = match turn.take() {
             Some(idle) => self.revive(idle).await?,
@@ -77,7 +77,7 @@ impl Connection {
 
 impl Lease<'_> {
     /// Keeps the connection for the next caller; only when nothing is left open on it.
-    pub(crate) fn give_back(mut self) {
+    pub(super) fn give_back(mut self) {
         *self.turn = Some(Idle {
             connection: self.connection,
             since: Instant::now(),
@@ -86,12 +86,12 @@ impl Lease<'_> {
 }
 
 /// Asks whether Redis answers.
-pub(crate) async fn ping(connection: &mut MultiplexedConnection) -> Result<(), StatsError> {
+pub(super) async fn ping(connection: &mut MultiplexedConnection) -> Result<(), StatsError> {
     Ok(redis::cmd("PING").exec_async(connection).await?)
 }
 
 /// Gives `call` two seconds.
-pub(crate) async fn bounded<T>(
+pub(super) async fn bounded<T>(
     call: impl Future<Output = Result<T, StatsError>>,
 ) -> Result<T, StatsError> {
     let answered = tokio::time::timeout(BOUND, call).await;
