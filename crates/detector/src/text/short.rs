@@ -1,8 +1,8 @@
-//! Numbers of at most five significant digits.
+//! Numbers of five significant digits, or as many as are asked for.
 
 use std::fmt::{self, Write as _};
 
-/// Shows a number with at most five significant digits: `12.5`, `0.00012`, `1.2346e12`.
+/// Shows a number with at most five significant digits, or as the precision says: `12.5`, `0.00012`, `1.2346e12`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Short(pub(crate) f64);
 
@@ -70,7 +70,7 @@ struct Buffer {
     bytes: [u8; 24],
     length: usize,
     /// Where the mantissa is kept without its point.
-    digits: [u8; DECIMALS + 1],
+    digits: [u8; MAX_DECIMALS + 1],
 }
 
 impl Buffer {
