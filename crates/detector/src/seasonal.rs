@@ -82,7 +82,7 @@ impl Detector for Seasonal {
         let asked = settings.get(PERIOD.name).map(|period| period as usize);
         let season = match asked {
             Some(period) => Season::asked(points, &slots, period, &level, warnings),
-            None => Season::found(points, &slots, &level, warnings),
+            None => Season::found(points, &slots, (&clock, &level), warnings),
         };
         Self {
             clock,
@@ -199,10 +199,10 @@ impl Season {
     fn found(
         points: &[Point],
         slots: &[i64],
-        level: &Robust,
+        (clock, level): (&Clock, &Robust),
         warnings: &mut Warnings,
     ) -> Option<Self> {
-        let period = period::find(&on_grid(points, slots, level));
+        let period = period::find_exactly(&on_grid(points, slots, level), clock.calendar());
         if period < SHORTEST {
             warnings.add(Note::NoSeason);
             return None;

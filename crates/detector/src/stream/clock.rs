@@ -19,6 +19,9 @@ const NEAR: f64 = 0.1;
 /// A clock is usable if more than this part of the differences are regular.
 const MOST: f64 = 0.8;
 
+/// Seconds.
+const DAY: i64 = 86_400;
+
 impl Clock {
     /// Learns from the timestamps of the prefix, in the order of the points; at least two.
     pub(crate) fn fit(timestamps: &[i64]) -> Self {
@@ -51,6 +54,19 @@ impl Clock {
     /// The time between two slots, in the unit of the timestamps (which may be a half); `None` if points are not on a grid.
     pub fn step(&self) -> Option<f64> {
         self.twice_step.map(|twice| twice as f64 / 2.0)
+    }
+
+    /// Slots of a day and of a week where these are whole numbers, if timestamps are in seconds or a thousandth, millionth or billionth
+    /// of one.
+    pub(crate) fn calendar(&self) -> impl Iterator<Item = usize> + use<> {
+        let twice = self.twice_step;
+        let spans = [1_000_000_000, 1_000_000, 1_000, 1]
+            .into_iter()
+            .flat_map(|unit| [1, 7].map(|days| 2 * days * DAY * unit));
+        spans.filter_map(move |span| {
+            let slots = span / twice.filter(|twice| span % twice == 0)?;
+            usize::try_from(slots).ok()
+        })
     }
 
     pub(crate) fn check(&self) -> Result<(), &'static str> {
@@ -86,6 +102,22 @@ mod tests {
             assert_eq!(clock.slot(start - 60 * unit, 0), -1);
             assert_eq!(clock.step(), Some(60.0 * unit as f64));
         }
+    }
+
+    #[test]
+    fn a_day_is_known_in_every_unit() {
+        for unit in [1, 1000, 1_000_000, 1_000_000_000] {
+            let stamps: Vec<i64> = (0..20).map(|i| 300 * unit * i).collect();
+            let calendar: Vec<usize> = Clock::fit(&stamps).calendar().collect();
+            assert!(calendar.contains(&288) && calendar.contains(&(7 * 288)));
+        }
+        // Seven minutes do not make a day.
+        let stamps: Vec<i64> = (0..20).map(|i| 420 * i).collect();
+        assert!(!Clock::fit(&stamps).calendar().any(|slots| slots == 205));
+        assert_eq!(
+            Clock::fit(&[0, 1, 5, 6, 30, 31, 90, 95]).calendar().count(),
+            0
+        );
     }
 
     #[test]

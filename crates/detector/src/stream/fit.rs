@@ -54,7 +54,7 @@ impl Stream {
         let scaling = Scaling::fit(&values);
         let clock = Clock::fit(&stamps);
         let standard: Vec<f64> = values.iter().map(|&v| scaling.standard(v)).collect();
-        let points = point_model(&standard);
+        let points = point_model(&standard, &clock);
         let mut learned = Learned {
             season: Season::new(points.season as usize),
             blocks: Blocks::new(),
@@ -83,10 +83,10 @@ impl Stream {
 }
 
 /// Learns shapes, period and autoregression from standardised values; calibration comes later.
-fn point_model(standard: &[f64]) -> PointModel {
+fn point_model(standard: &[f64], clock: &Clock) -> PointModel {
     let n = standard.len();
     let tail = &standard[n.saturating_sub(TAIL)..];
-    let period = period::find(tail);
+    let period = period::find(tail, clock.calendar());
     let usable = (MIN_PERIOD..=MAX_PERIOD).contains(&period);
     let window = if usable { period } else { NO_PERIOD };
     let windows = [window, window / 2, window / 4].map(|w| w.max(8).min(n / 4).max(4));
