@@ -102,9 +102,8 @@ impl Calibration {
             self.tail.score(rate)
         } else {
             let next = SHARES.partition_point(|share| *share >= rate);
-            self.around(next).map_or(self.knots[0], |(left, right)| {
-                left.0 + (left.1 - rate) / (left.1 - right.1) * (right.0 - left.0)
-            })
+            self.around(next)
+                .map_or(self.knots[0], |(left, right)| between(left, right, rate))
         };
         (limit.max(self.floor) * self.unit).min(f64::MAX)
     }
@@ -147,6 +146,16 @@ impl Calibration {
             && self.first > 0.0
             && self.first <= 1.0
     }
+}
+
+/// The score between two places that a share `rate` reaches, that of the left one at most.
+fn between(left: Place, right: Place, rate: f64) -> f64 {
+    let gap = right.0 - left.0;
+    // Where they differ by rounding only, the left one is reached by too many.
+    if gap <= 4.0 * f64::EPSILON * right.0.abs() {
+        return right.0;
+    }
+    left.0 + (left.1 - rate) / (left.1 - right.1) * gap
 }
 
 /// Spreads equal scores evenly over the gap to the next larger one: each keeps its rank among those at least as large, and the tail of
@@ -234,6 +243,13 @@ mod tests {
         }
         assert_eq!(calibration.ln_p(0.0), 0.0);
         assert!(calibration.ln_p(f64::MAX).is_finite());
+    }
+
+    #[test]
+    fn knots_that_differ_by_rounding_only_are_one() {
+        let calibration = Calibration::fit(&[0.0, 0.0, 7.0, 0.0], 1.0);
+        let p = calibration.ln_p(calibration.limit(0.779)).exp();
+        assert!(p <= 0.779, "{p}");
     }
 
     #[test]
