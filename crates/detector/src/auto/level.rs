@@ -1,11 +1,13 @@
 //! The level that evidence reaches at a given rate, learned from the evidence at the ends of earlier cells.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::stream::bytes;
 
-/// A histogram of the logarithm of evidence, 1 being the stream's own level; and beyond the largest few per cent a power of the evidence
-/// (Hill, "A simple general approach to inference about the tail of a distribution", 1975).
+/// A histogram of the logarithm of evidence, 1 being the stream's own level; and beyond the largest few per cent a generalised Pareto
+/// tail of that logarithm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Level {
@@ -22,6 +24,12 @@ const FIRST: f64 = -3.0;
 /// The part of the evidence that makes the tail, and how many it is at least.
 const TAIL_PART: f64 = 0.05;
 const TAIL_LEAST: f64 = 20.0;
+
+/// So many independent excesses' worth of belief that the tail is a power, as many cells of which the evidence is much the same (the
+/// median of three phases, each a block of three cells), and the shapes that are believed at all.
+const PRIOR: f64 = 20.0;
+const ROW: f64 = 9.0;
+const SHAPES: RangeInclusive<f64> = -0.5..=0.5;
 
 /// What is believed of any series before its own evidence is known, and so many cells' worth of belief: the share of cells that reach a
 /// tenth more than the stream's level is about [`SHARE`], and it falls with this power.
@@ -68,28 +76,39 @@ impl Level {
     /// The same by the evidence alone; `None` of too little.
     fn found(&self, share: f64) -> Option<f64> {
         let n = f64::from(self.total);
-        let wanted = (TAIL_PART * n).max(TAIL_LEAST);
         if n < 2.0 * TAIL_LEAST {
             return None;
         }
-        let (mut above, mut logs) = (0.0, 0.0);
-        let reach = share * n;
+        let wanted = (TAIL_PART * n).max(TAIL_LEAST);
+        if share * n >= wanted {
+            return self.quantile(share);
+        }
+        let tail = self.tail(wanted)?;
+        Some(tail.reached_by(share * n / wanted).exp2())
+    }
+
+    /// The tail that the `wanted` largest make.
+    fn tail(&self, wanted: f64) -> Option<Tail> {
+        // Above bins, from the top: how many, and the sums of their logarithms and of the squares of these.
+        let (mut above, mut sum, mut squares) = (0.0, 0.0, 0.0);
+        let width = 1.0 / PER_OCTAVE;
         for bin in (0..BINS).rev() {
             let count = f64::from(self.counts[bin]);
-            let edge = FIRST + bin as f64 / PER_OCTAVE;
+            let edge = FIRST + bin as f64 * width;
             if above + count >= wanted {
-                // The tail begins at the upper end of this bin, or within it.
-                let from_bin = (wanted - above) / count / PER_OCTAVE;
-                let start = edge + 1.0 / PER_OCTAVE - from_bin;
-                if reach >= wanted {
-                    return self.quantile(share);
-                }
-                let mean =
-                    (logs - above * (start)) / wanted + (wanted - above) / wanted * from_bin / 2.0;
-                return Some((start + mean * (wanted / reach).ln()).exp2());
+                // It begins at the upper end of this bin, or within it.
+                let rest = wanted - above;
+                let part = rest / count * width;
+                let start = edge + width - part;
+                let mean = (sum - above * start + rest * part / 2.0) / wanted;
+                let square = squares - 2.0 * start * sum + above * start * start;
+                let square = (square + rest * part * part / 3.0) / wanted;
+                return Some(Tail::of(start, (mean, square), wanted / ROW));
             }
+            let middle = edge + width / 2.0;
             above += count;
-            logs += count * (edge + 0.5 / PER_OCTAVE);
+            sum += count * middle;
+            squares += count * (middle * middle + width * width / 12.0);
         }
         None
     }
@@ -114,6 +133,39 @@ impl Level {
     }
 }
 
+/// Logarithms of evidence beyond `start`: a generalised Pareto distribution. Of shape 0 it is a power of the evidence.
+#[derive(Clone, Copy, Debug)]
+struct Tail {
+    start: f64,
+    scale: f64,
+    shape: f64,
+}
+
+impl Tail {
+    /// By the moments of the excesses (Hosking and Wallis, 1987): their mean and mean square, of `k` independent ones.
+    fn of(start: f64, (mean, square): (f64, f64), k: f64) -> Self {
+        let variance = (square - mean * mean).max(1e-12);
+        let found = (1.0 - mean * mean / variance) / 2.0;
+        let shape = (found * k / (k + PRIOR)).clamp(*SHAPES.start(), *SHAPES.end());
+        Self {
+            start,
+            scale: mean * (1.0 - shape),
+            shape,
+        }
+    }
+
+    /// What this share of the tail reaches.
+    fn reached_by(&self, share: f64) -> f64 {
+        let y = -share.ln();
+        let excess = if self.shape.abs() < 1e-9 {
+            y
+        } else {
+            (self.shape * y).exp_m1() / self.shape
+        };
+        self.start + self.scale * excess
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +183,19 @@ mod tests {
                 (found / expected - 1.0).abs() < 0.05,
                 "{share}: {found} {expected}"
             );
+        }
+    }
+
+    #[test]
+    fn a_tail_that_falls_faster_than_a_power_is_not_taken_for_one() {
+        let n = 50_000;
+        // P(evidence ≥ x) = exp(−(4x)²/2)
+        let evidence = |i: i32| 0.25 * (-2.0 * ((f64::from(i) + 0.5) / f64::from(n)).ln()).sqrt();
+        let level = Level::fit(&(0..n).map(evidence).collect::<Vec<_>>());
+        for share in [1e-3_f64, 1e-4] {
+            let found = level.at(share) / 0.25;
+            let reached = (-found * found / 2.0).exp() / share;
+            assert!((0.5..2.0).contains(&reached), "{share}: {reached}");
         }
     }
 
