@@ -136,7 +136,8 @@ impl Detector for Auto {
         match self {
             Self::Few(few) => size_of::<Few>() + few.heap_bytes(),
             Self::Enough(enough) => {
-                size_of::<Enough>() - size_of::<Stream>() + enough.stream.memory() + Level::MEMORY
+                let own = size_of::<Enough>() - size_of::<Stream>();
+                own + enough.stream.memory() + enough.pure.heap_bytes() + Level::MEMORY
             }
         }
     }

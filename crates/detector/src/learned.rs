@@ -35,7 +35,7 @@ macro_rules! detectors {
         /// One of them that keeps learning.
         #[derive(Clone, Debug, PartialEq)]
         pub(crate) enum Learner {
-            $($name(<$detector as Detector>::Online)),+
+            $($name(Box<<$detector as Detector>::Online>)),+
         }
 
         impl Learned {
@@ -86,7 +86,7 @@ macro_rules! detectors {
 
             pub(crate) fn online(&self, ask: &Ask) -> Learner {
                 match self {
-                    $(Self::$name(learned) => Learner::$name(learned.online(ask)),)+
+                    $(Self::$name(learned) => Learner::$name(Box::new(learned.online(ask))),)+
                 }
             }
 
@@ -150,7 +150,7 @@ macro_rules! detectors {
 
             pub(crate) fn heap_bytes(&self) -> usize {
                 match self {
-                    $(Self::$name(learner) => learner.heap_bytes(),)+
+                    $(Self::$name(learner) => size_of_val(&**learner) + learner.heap_bytes(),)+
                 }
             }
 
@@ -162,7 +162,7 @@ macro_rules! detectors {
                         if !learner.is_sound() {
                             return Err(BadModel::OutOfRange);
                         }
-                        Self::$name(learner)
+                        Self::$name(Box::new(learner))
                     })+
                 })
             }

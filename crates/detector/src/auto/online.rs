@@ -35,7 +35,6 @@ pub(crate) struct FewOnline {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EnoughOnline {
     enough: Enough,
-    level: Level,
     gate: Gate,
     /// The points of the last block, oldest first.
     block: Vec<Seen>,
@@ -116,12 +115,14 @@ impl AutoOnline {
     pub(super) fn enough(enough: Enough) -> Self {
         let fixed = enough.stream.fixed();
         Self::Enough(Box::new(EnoughOnline {
-            level: enough.level.clone(),
             gate: Gate::new(fixed.horizon() as f64),
-            block: Vec::new(),
+            block: Vec::with_capacity(3 * fixed.cell()),
             since: 0,
             points: fixed.prefix(),
-            enough,
+            enough: Enough {
+                pure: enough.pure.without_shapes(),
+                ..enough
+            },
         }))
     }
 }
@@ -197,15 +198,15 @@ impl EnoughOnline {
         let recent = self.enough.stream.recent_alarms() - f64::from(u8::from(output.alarm));
         let evidence = output.ratio * (1.0 + FATIGUE * recent.max(0.0));
         let cell = self.enough.stream.fixed().cell() as f64;
-        let level = self.level.at((rate * cell).min(0.5));
+        let level = self.enough.level.at((rate * cell).min(0.5));
         let strength = if counts { evidence / level } else { 0.0 };
         let passed = self.gate.pass(strength);
         if cell_ended {
             // Of an episode its first alarm counts once, as if it had just reached the level; nothing else is learned of it.
             if evidence < level {
-                self.level.learn(evidence);
+                self.enough.level.learn(evidence);
             } else if passed.emitted >= 1.0 && !passed.running {
-                self.level.learn(level);
+                self.enough.level.learn(level);
             }
         }
         Outcome {
@@ -344,7 +345,7 @@ impl EnoughOnline {
                 .all(|v| v.is_finite())
         };
         self.enough.pure.is_sound()
-            && self.level.is_sound()
+            && self.enough.level.is_sound()
             && self.gate.is_sound()
             && self.block.len() <= 3 * self.enough.stream.fixed().cell()
             && self.block.iter().all(finite)

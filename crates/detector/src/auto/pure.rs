@@ -28,7 +28,7 @@ pub(crate) struct Pure {
     /// From the median of the last ones.
     local: Option<Calibration>,
     /// Joint oddness of the three shapes, in which values farther than `reach` scales from the median count as if they were there.
-    shapes: Option<Calibration>,
+    shapes: Option<Box<Calibration>>,
     reach: f64,
     /// The training points.
     span: (i64, i64),
@@ -79,7 +79,8 @@ impl Pure {
                 .then(|| errors(0, ((n + order) / (n - order)).sqrt()))
                 .flatten(),
             local: errors(2, 1.0),
-            shapes: (odd.len() >= LEAST).then(|| Calibration::fit_rows(&odd, 1.0, window)),
+            shapes: (odd.len() >= LEAST)
+                .then(|| Box::new(Calibration::fit_rows(&odd, 1.0, window))),
             reach,
             span: (points[0].timestamp, points[points.len() - 1].timestamp),
             points: points.len() as u64,
@@ -194,12 +195,25 @@ impl Pure {
         }
     }
 
+    /// For a session, where the stream has its own view of shapes.
+    pub(super) fn without_shapes(self) -> Self {
+        Self {
+            shapes: None,
+            ..self
+        }
+    }
+
+    /// Bytes in memory beyond its own size.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.shapes.as_deref().map_or(0, size_of_val)
+    }
+
     pub(super) fn is_sound(&self) -> bool {
         let optional = [
-            &self.season,
-            &self.autoregression,
-            &self.local,
-            &self.shapes,
+            self.season.as_ref(),
+            self.autoregression.as_ref(),
+            self.local.as_ref(),
+            self.shapes.as_deref(),
         ];
         self.reach.is_finite()
             && self.reach > 0.0

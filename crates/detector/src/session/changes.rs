@@ -54,7 +54,7 @@ const CLEAR: f64 = 3.0;
 const LASTING: usize = 18;
 
 /// So many changes are kept for whoever asks; of more, the oldest are forgotten.
-const KEPT: usize = 32;
+const KEPT: usize = 4;
 
 impl Changes {
     /// Takes the level at the next point, and says if a change has become known.
@@ -64,7 +64,7 @@ impl Changes {
             self.since = Some(Since::new(step.peak, &self.before));
         }
         let Some(since) = &mut self.since else {
-            if self.before.len() == BEFORE {
+            if self.before.len() >= BEFORE {
                 self.before.remove(0);
             }
             self.before.push(level);
@@ -77,7 +77,8 @@ impl Changes {
         let since = self.since.take()?;
         let change = since.change();
         // The old level is over, or was not left.
-        self.before = since.levels;
+        self.before.clear();
+        self.before.extend(&since.levels);
         if let Some(change) = change {
             if self.known.len() == KEPT {
                 self.known.remove(0);

@@ -22,7 +22,7 @@ pub struct Episode {
 }
 
 /// So many episodes that are over are kept for whoever asks; of more, the oldest are forgotten.
-const KEPT: usize = 32;
+const KEPT: usize = 4;
 
 /// Puts alarms together to episodes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

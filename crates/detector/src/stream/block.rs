@@ -160,7 +160,7 @@ impl Blocks {
     /// Nothing learned yet.
     pub(super) fn new() -> Self {
         let shelf = |i: usize| Shelf {
-            library: Library::new(CAPACITY[i / PHASES]),
+            library: Library::new(CAPACITY[i / PHASES], SCALES[i / PHASES]),
             distances: Distances::empty(),
         };
         Self {

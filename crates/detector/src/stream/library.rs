@@ -20,14 +20,14 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub(super) struct Library {
     /// Upper 16 bits of each feature.
-    #[serde(with = "bytes::vec")]
-    upper: Vec<i16>,
+    #[serde(with = "bytes::boxed")]
+    upper: Box<[i16]>,
     /// Lower 4 bits of the features of a block.
-    #[serde(with = "bytes::vec")]
-    lower: Vec<u16>,
+    #[serde(with = "bytes::boxed")]
+    lower: Box<[u16]>,
     /// The last cell whose block was nearest to this one, or that ended it.
-    #[serde(with = "bytes::vec")]
-    used: Vec<u16>,
+    #[serde(with = "bytes::boxed")]
+    used: Box<[u16]>,
     len: u16,
     /// Binary logarithm of the unit.
     exponent: i8,
@@ -46,15 +46,15 @@ const COARSEST: i8 = -16;
 const LARGEST: usize = CAPACITY[0];
 
 impl Library {
-    /// An empty library for `capacity` blocks.
-    pub(super) fn new(capacity: usize) -> Self {
+    /// An empty library for `capacity` blocks, of which so many overlap with the next one.
+    pub(super) fn new(capacity: usize, overlapping: usize) -> Self {
         Self {
-            upper: vec![0; capacity * FEATURES],
-            lower: vec![0; capacity],
-            used: vec![0; capacity],
+            upper: vec![0; capacity * FEATURES].into(),
+            lower: vec![0; capacity].into(),
+            used: vec![0; capacity].into(),
             len: 0,
             exponent: FINEST,
-            newest: Vec::new(),
+            newest: Vec::with_capacity(overlapping),
         }
     }
 
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_nearest_is_the_first_of_the_nearest_that_is_old_enough() {
-        let mut library = Library::new(20);
+        let mut library = Library::new(20, 1);
         assert_eq!(nearest(&library, [0.0; 4], 100), None);
         for i in 0..20_u16 {
             library.insert(&[f32::from(i / 2) * 0.1, 0.0, 0.0, 0.0], i, 20);
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_full_library_loses_what_was_not_useful_longest() {
-        let mut library = Library::new(3);
+        let mut library = Library::new(3, 1);
         for i in 0..3_u16 {
             library.insert(&[f32::from(i) * 0.1; 4], i, 1);
         }
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn far_blocks_fit_and_near_ones_stay_what_they_were() {
-        let mut library = Library::new(9);
+        let mut library = Library::new(9, 1);
         let blocks = [0.123_456, -0.4, 0.6, -0.9, 1.9, -7.25, 3.0, 0.01, -0.5];
         for (i, block) in (0..).zip(blocks) {
             library.insert(&[block, 0.1, -0.2, 0.3], i, 1);
@@ -304,11 +304,11 @@ mod tests {
 
     #[test]
     fn rebasing_keeps_the_order_of_what_is_young() {
-        let mut library = Library::new(2);
+        let mut library = Library::new(2, 1);
         library.insert(&[0.0; 4], 10, 3);
         library.insert(&[0.0; 4], 40_000, 3);
         library.rebase(32_768);
-        assert_eq!(library.used, [0, 40_000 - 32_768]);
+        assert_eq!(library.used[..], [0, 40_000 - 32_768]);
         assert_eq!(library.check(2, 50_000), Ok(()));
         assert!(library.check(3, 50_000).is_err() && library.check(2, 7000).is_err());
     }

@@ -7,14 +7,61 @@ use super::{
     parameters::{SEASON_GAIN, SEASON_STEP, TAMED_LIMIT},
 };
 
-/// A standardised value for each slot of the period, and how often the slot was seen (at most 255). Empty without a season.
+/// A standardised value for each slot of the period, and how often the slot was seen. Empty without a season.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Season {
     #[serde(with = "bytes::vec")]
     profile: Vec<f32>,
-    #[serde(with = "bytes::vec")]
-    seen: Vec<u8>,
+    seen: Seen,
+}
+
+/// A number for each slot, at most [`MOST`]: two to a byte.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "StoredSeen", from = "StoredSeen")]
+struct Seen {
+    pairs: Vec<u8>,
+    len: usize,
+}
+
+/// From so many on it makes no difference.
+const MOST: u8 = 15;
+
+impl Seen {
+    fn of(numbers: &[u8]) -> Self {
+        let pair = |pair: &[u8]| pair[0].min(MOST) | pair.get(1).map_or(0, |n| n.min(&MOST) << 4);
+        Self {
+            pairs: numbers.chunks(2).map(pair).collect(),
+            len: numbers.len(),
+        }
+    }
+
+    fn at(&self, place: usize) -> u8 {
+        self.pairs[place / 2] >> (place % 2 * 4) & MOST
+    }
+
+    fn count(&mut self, place: usize) {
+        if self.at(place) < MOST {
+            self.pairs[place / 2] += 1 << (place % 2 * 4);
+        }
+    }
+}
+
+/// The stored form: a byte each.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct StoredSeen(#[serde(with = "bytes::vec")] Vec<u8>);
+
+impl From<Seen> for StoredSeen {
+    fn from(seen: Seen) -> Self {
+        Self((0..seen.len).map(|place| seen.at(place)).collect())
+    }
+}
+
+impl From<StoredSeen> for Seen {
+    fn from(StoredSeen(numbers): StoredSeen) -> Self {
+        Self::of(&numbers)
+    }
 }
 
 /// What a point teaches the profile.
@@ -29,7 +76,7 @@ impl Season {
     pub(super) fn new(period: usize) -> Self {
         Self {
             profile: vec![0.0; period],
-            seen: vec![0; period],
+            seen: Seen::of(&vec![0; period]),
         }
     }
 
@@ -41,7 +88,7 @@ impl Season {
     /// What is usual at `slot`; `None` if there is no season or the slot was never seen.
     pub(super) fn usual(&self, slot: i64) -> Option<f64> {
         let place = self.place(slot)?;
-        (self.seen[place] > 0).then(|| f64::from(self.profile[place]))
+        (self.seen.at(place) > 0).then(|| f64::from(self.profile[place]))
     }
 
     /// What the value `tamed` at `slot` teaches.
@@ -51,18 +98,16 @@ impl Season {
     }
 
     pub(super) fn learn(&mut self, lesson: SeasonLesson) {
-        let (usual, seen) = (
-            &mut self.profile[lesson.place],
-            &mut self.seen[lesson.place],
-        );
-        if *seen == 0 {
+        let usual = &mut self.profile[lesson.place];
+        let seen = self.seen.at(lesson.place);
+        if seen == 0 {
             *usual = lesson.tamed as f32;
         } else {
-            let gain = SEASON_GAIN.max(1.0 / (f64::from(*seen) + 1.0));
+            let gain = SEASON_GAIN.max(1.0 / (f64::from(seen) + 1.0));
             let error = lesson.tamed - f64::from(*usual);
             *usual += (gain * error.clamp(-SEASON_STEP, SEASON_STEP)) as f32;
         }
-        *seen = seen.saturating_add(1);
+        self.seen.count(lesson.place);
     }
 
     fn place(&self, slot: i64) -> Option<usize> {
@@ -71,7 +116,7 @@ impl Season {
     }
 
     pub(super) fn check(&self, period: usize) -> Result<(), &'static str> {
-        let lengths = self.profile.len() == period && self.seen.len() == period;
+        let lengths = self.profile.len() == period && self.seen.len == period;
         let in_range = |usual: &f32| f64::from(usual.abs()) <= TAMED_LIMIT;
         let sound = lengths && self.profile.iter().all(in_range);
         sound.then_some(()).ok_or("season")
@@ -79,7 +124,7 @@ impl Season {
 
     /// Bytes on the heap.
     pub(super) fn memory(&self) -> usize {
-        size_of_val(&self.profile[..]) + size_of_val(&self.seen[..])
+        size_of_val(&self.profile[..]) + size_of_val(&self.seen.pairs[..])
     }
 }
 
@@ -104,6 +149,18 @@ mod tests {
         assert!((season.usual(3).unwrap() - 20.0).abs() < 1e-3);
         assert_eq!(season.usual(4), None);
         assert_eq!(season.check(8), Ok(()));
+    }
+
+    #[test]
+    fn how_often_a_slot_was_seen_is_told_from_its_neighbours() {
+        let mut seen = Seen::of(&[0, 1, 2, 255, 4]);
+        for _ in 0..20 {
+            seen.count(1);
+        }
+        seen.count(0);
+        let stored = StoredSeen::from(seen.clone());
+        assert_eq!(stored.0, [1, 15, 2, 15, 4]);
+        assert_eq!(Seen::from(stored), seen);
     }
 
     #[test]

@@ -10,12 +10,15 @@ use super::{
 /// Sums over the last `keep` values or fewer, and the last [`MEDIAN`] values themselves.
 ///
 /// The means of many segments of a window are then a difference each, whatever the length of the window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(into = "Stored", try_from = "Stored")]
 pub(super) struct Window {
-    /// Sums from some value on up to each of the last values: a ring of `keep` + 1, which lies twice in memory, so that any number of the
-    /// last ones is one slice.
+    /// Sums from some value on up to each of the last values. Those before `end` are moved to the front when the end is reached, so
+    /// that any number of the last ones is one slice.
     sums: Vec<f64>,
+    /// Behind the newest sum.
+    end: usize,
+    keep: usize,
     seen: u64,
     /// The last values, oldest first.
     last: Vec<f64>,
@@ -26,8 +29,11 @@ pub(super) struct Window {
 impl Window {
     /// A window over the last `keep` values, at least [`MEDIAN`], that has seen none.
     pub(super) fn new(keep: usize) -> Self {
+        let ring = keep + 1;
         Self {
-            sums: vec![0.0; 2 * (keep + 1)],
+            sums: vec![0.0; ring + ring / SPARE + 1],
+            end: ring,
+            keep,
             seen: 0,
             last: Vec::with_capacity(MEDIAN),
             sorted: Vec::with_capacity(MEDIAN),
@@ -36,11 +42,17 @@ impl Window {
 
     /// How many values it holds at most.
     pub(super) fn keep(&self) -> usize {
-        self.ring() - 1
+        self.keep
     }
 
+    /// As many sums count.
     fn ring(&self) -> usize {
-        self.sums.len() / 2
+        self.keep + 1
+    }
+
+    /// Those that count, oldest first.
+    fn ringed(&self) -> &[f64] {
+        &self.sums[self.end - self.ring()..self.end]
     }
 
     /// How many values it has seen, at most [`Self::keep`].
@@ -56,8 +68,7 @@ impl Window {
 
     /// Sums up to each of the last `count` values and to the one before them; `None` if fewer were seen or are kept.
     pub(super) fn sums(&self, count: usize) -> Option<&[f64]> {
-        let end = self.place() + self.ring();
-        (count <= self.len()).then(|| &self.sums[end - count..=end])
+        (count <= self.len()).then(|| &self.sums[self.end - count - 1..self.end])
     }
 
     /// The median of the last [`MEDIAN`] values, or of as many as were seen.
@@ -78,18 +89,21 @@ impl Window {
         }
         self.last.push(value);
         self.sorted.insert(place_in(&self.sorted, value), value);
-        let sum = self.sums[self.place()] + value;
+        let sum = self.sums[self.end - 1] + value;
+        if self.end == self.sums.len() {
+            self.sums.copy_within(self.end - self.keep.., 0);
+            self.end = self.keep;
+        }
+        self.sums[self.end] = sum;
+        self.end += 1;
         self.seen += 1;
-        let (place, ring) = (self.place(), self.ring());
-        self.sums[place] = sum;
-        self.sums[place + ring] = sum;
-        if place == 0 {
+        if self.place() == 0 {
             // Sums start anew with each round, so that they stay exact for ever.
             self.sums.iter_mut().for_each(|earlier| *earlier -= sum);
         }
     }
 
-    /// Where the newest sum is.
+    /// Where the newest sum is in a ring of those that count: how they are stored.
     fn place(&self) -> usize {
         (self.seen % self.ring() as u64) as usize
     }
@@ -100,6 +114,15 @@ impl Window {
         numbers * size_of::<f64>()
     }
 }
+
+impl PartialEq for Window {
+    fn eq(&self, other: &Self) -> bool {
+        (self.seen, self.ringed(), &self.last) == (other.seen, other.ringed(), &other.last)
+    }
+}
+
+/// Room for sums beyond those that count: one in so many.
+const SPARE: usize = 8;
 
 /// Where `value` is or belongs in `sorted`.
 fn place_in(sorted: &[f64], value: f64) -> usize {
@@ -118,10 +141,11 @@ struct Stored {
 }
 
 impl From<Window> for Stored {
-    fn from(mut window: Window) -> Self {
-        window.sums.truncate(window.ring());
+    fn from(window: Window) -> Self {
+        let mut sums = window.ringed().to_vec();
+        sums.rotate_right((window.place() + 1) % window.ring());
         Self {
-            sums: window.sums,
+            sums,
             seen: window.seen,
             last: window.last,
         }
@@ -146,9 +170,10 @@ impl TryFrom<Stored> for Window {
             return Err("window");
         }
         let mut window = Self::new(ring - 1);
-        window.sums[..ring].copy_from_slice(&stored.sums);
-        window.sums[ring..].copy_from_slice(&stored.sums);
         window.seen = stored.seen;
+        let oldest = (window.place() + 1) % ring;
+        window.sums[..ring].copy_from_slice(&stored.sums);
+        window.sums[..ring].rotate_left(oldest);
         window.last.extend(&stored.last);
         window.sorted.extend(&stored.last);
         window.sorted.sort_by(f64::total_cmp);
@@ -161,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_are_one_slice_wherever_the_ring_begins() {
+    fn sums_are_one_slice_wherever_the_end_is() {
         let mut window = Window::new(30);
         assert_eq!((window.last(1), window.sums(1)), (None, None));
         assert_eq!(window.median(), None);

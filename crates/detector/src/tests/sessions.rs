@@ -166,7 +166,47 @@ fn a_session_stays_within_64_kilobytes_and_its_lists_within_bounds() {
             "{name}: {}",
             session.memory_bytes()
         );
-        assert!(session.episodes().len() <= 33 && session.change_points().len() <= 32);
+        assert!(session.episodes().len() <= 5 && session.change_points().len() <= 4);
+    }
+}
+
+/// The largest session of `auto` with a season of about `period` points: libraries full of blocks that are ever new, and all lists.
+fn largest(period: usize, prefix: usize) -> Session {
+    let value = |(i, noise): (usize, f64)| {
+        let wave = (i as f64 * std::f64::consts::TAU / period as f64).sin();
+        let growth = (i as f64 / prefix as f64).max(1.0);
+        let spike = match i % 300 {
+            299 if i > prefix => 30.0 * growth,
+            _ => 0.0,
+        };
+        wave + growth * noise + spike
+    };
+    let values: Vec<f64> = noise(prefix + 12_000).enumerate().map(value).collect();
+    let points = points(&values);
+    let (train, later) = points.split_at(prefix);
+    let fitted = Model::fit(train, &FitOptions::default(), DetectorName::Auto);
+    let model = fitted.unwrap().model;
+    let season = model.period().unwrap() as usize;
+    assert!(season.abs_diff(period) * 20 < period, "{season}");
+    let mut session = model.session(&JudgeOptions {
+        false_alarm_rate: Some(1e-3),
+        ..PLAIN
+    });
+    for point in later {
+        session.update(*point);
+    }
+    session
+}
+
+#[test]
+fn the_largest_session_takes_64_kib_and_as_data_a_third_more_and_a_little() {
+    // The longest season; and the longest window, with the season that it is of.
+    for (period, prefix) in [(2_000, 8_000), (490, 3_000)] {
+        let session = largest(period, prefix);
+        let (memory, stored) = (session.memory_bytes(), session.to_json().len());
+        println!("season {period}: {memory} bytes in memory, {stored} as data");
+        assert!(memory <= 64 << 10, "{memory} bytes");
+        assert!(stored <= 92_500, "{stored} bytes");
     }
 }
 
