@@ -1,10 +1,10 @@
 #!/bin/sh
-# Passes the tests: format, lints, licences, docs, every suite. Needs a Rust toolchain, a C compiler and make.
+# Passes the tests: format, lints, licences, docs, every suite, instruction counts. Needs a Rust toolchain, a C compiler and make.
 #
 # Suites over real servers run where TEST_KAFKA_BROKERS, TEST_DATABASE_URL or TEST_REDIS_URL say where one is
 # (`.ci/servers.sh` starts all three), and are reported as skipped otherwise. With CI=true they are demanded: the servers are
 # installed and started here, and stopped at the end. The suite over published series runs where TEST_LABELLED_SERIES says
-# where they are.
+# where they are. Instructions are counted where valgrind is.
 set -eu
 cd "$(dirname "$0")"
 
@@ -23,6 +23,10 @@ if [ "${CI:-}" = true ]; then
   if ! command -v cargo-deny >/dev/null && ! [ -x .cache/tools/bin/cargo-deny ]; then
     step "cargo-deny"
     cargo install --quiet --locked --root .cache/tools cargo-deny
+  fi
+  if ! command -v valgrind >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    step "valgrind"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind >/dev/null
   fi
 fi
 PATH="$PWD/.cache/tools/bin:$PATH"
@@ -49,6 +53,15 @@ cargo build --workspace --bins
 
 step "tests"
 cargo test --workspace
+
+step "instructions a point"
+if [ "$(uname -m)" != x86_64 ]; then
+  skip "cost check" "instructions were counted on x86-64"
+elif command -v valgrind >/dev/null; then
+  cargo run --release --quiet -p cost -- check
+else
+  skip "cost check" "valgrind is not installed"
+fi
 
 # A suite over real servers: all tests below a module of that name. $1: module, $2: what it needs, the rest: its variables.
 real() {

@@ -1,0 +1,137 @@
+//! What is counted. A further case is a further line in [`ALL`].
+
+use std::hint::black_box;
+
+use contract::{DetectorName, FitOptions, JudgeOptions, Point};
+use detector::Model;
+
+/// Something that takes points.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// So many points are counted.
+    pub(crate) points: usize,
+    /// Prepares all there is to prepare for them. What it gives works through as many as it is told, at most [`Self::points`].
+    pub(crate) prepare: fn() -> Work,
+}
+
+pub(crate) type Work = Box<dyn FnOnce(usize)>;
+
+/// Points that models are fitted on.
+const TRAIN: usize = 2_000;
+/// Points that are judged.
+const JUDGED: usize = 2_000;
+
+pub(crate) const ALL: &[Case] = &[
+    judged("sigma/score", || score(DetectorName::Sigma)),
+    judged("robust/score", || score(DetectorName::Robust)),
+    judged("seasonal/score", || score(DetectorName::Seasonal)),
+    judged("ewma/score", || score(DetectorName::Ewma)),
+    judged("auto/score", || score(DetectorName::Auto)),
+    judged("ewma/following", || following(DetectorName::Ewma)),
+    judged("auto/following", || following(DetectorName::Auto)),
+    judged("sigma/session", || session(DetectorName::Sigma)),
+    judged("robust/session", || session(DetectorName::Robust)),
+    judged("seasonal/session", || session(DetectorName::Seasonal)),
+    judged("ewma/session", || session(DetectorName::Ewma)),
+    judged("auto/session", || session(DetectorName::Auto)),
+    Case {
+        name: "auto/fit",
+        points: 10_000,
+        prepare: fit,
+    },
+];
+
+const fn judged(name: &'static str, prepare: fn() -> Work) -> Case {
+    Case {
+        name,
+        points: JUDGED,
+        prepare,
+    }
+}
+
+/// Each point alone: `/predict`.
+fn score(detector: DetectorName) -> Work {
+    let (model, points) = model(detector);
+    let judge = JudgeOptions::default();
+    Box::new(move |n| {
+        for point in &points[..n] {
+            black_box(model.score(&[], *point, &judge));
+        }
+    })
+}
+
+/// Each point after those before it, nothing learned: `/predict/…/batch`.
+fn following(detector: DetectorName) -> Work {
+    let (model, points) = model(detector);
+    let judge = JudgeOptions::default();
+    Box::new(move |n| {
+        let mut frozen = model.frozen(&[]);
+        for point in &points[..n] {
+            black_box(frozen.score(*point, &judge));
+        }
+    })
+}
+
+/// Online: `/v1/detect`.
+fn session(detector: DetectorName) -> Work {
+    let (model, points) = model(detector);
+    let mut session = model.session(&JudgeOptions::default());
+    Box::new(move |n| {
+        for point in &points[..n] {
+            black_box(session.update(*point));
+        }
+    })
+}
+
+fn fit() -> Work {
+    let points = series(10_000);
+    Box::new(move |n| {
+        let fitted = Model::fit(&points[..n], &FitOptions::default(), DetectorName::Auto);
+        drop(black_box(fitted));
+    })
+}
+
+/// A model of the first points of a series, and those that follow.
+fn model(detector: DetectorName) -> (Model, Vec<Point>) {
+    let mut points = series(TRAIN + JUDGED);
+    let later = points.split_off(TRAIN);
+    let fitted = Model::fit(&points, &FitOptions::default(), detector);
+    (
+        fitted.expect("they are fit to be learned from").model,
+        later,
+    )
+}
+
+/// `n` points five minutes apart: a day, and noise that does not repeat.
+fn series(n: usize) -> Vec<Point> {
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / (1_u64 << 24) as f64 - 0.5
+    };
+    let value = |i: usize| (i as f64 * std::f64::consts::TAU / 288.0).sin() + noise();
+    (0..)
+        .zip((0..n).map(value))
+        .map(|(i, value)| Point {
+            timestamp: 1_700_000_000 + 300 * i,
+            value,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_has_a_name_of_its_own_and_can_be_worked_through() {
+        for (i, case) in ALL.iter().enumerate() {
+            assert!(ALL[..i].iter().all(|other| other.name != case.name));
+            for points in [0, case.points] {
+                (case.prepare)()(points);
+            }
+        }
+    }
+}
