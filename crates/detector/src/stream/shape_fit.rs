@@ -16,20 +16,9 @@ const WINDOWS: usize = 2000;
 impl Shape {
     /// Learns from `values` (standardised), which are at least three times as long as `window`.
     pub(super) fn fit(values: &[f64], window: usize) -> Self {
-        let stride = ((values.len() - window + 1) / WINDOWS).max(1);
-        let dims = window.min(DIMS);
-        let segments = |sums: &[f64]| {
-            let mut means = [0.0; DIMS];
-            shape::means(sums, &mut means);
-            means.map(f64::from)
-        };
-        let mut windows: Vec<[f64; DIMS]> = shape::sums(values)
-            .windows(window + 1)
-            .step_by(stride)
-            .map(segments)
-            .collect();
+        let mut windows = windows(values, window);
         let mean = center(&mut windows);
-        let axes = Axes::new(&windows, dims);
+        let axes = Axes::new(&windows, window.min(DIMS));
         let places: Vec<_> = windows.iter().map(|window| axes.place(window)).collect();
         let learned = Learned {
             mean: mean.to_vec(),
@@ -39,6 +28,19 @@ impl Shape {
         };
         Self::new(window, &learned)
     }
+}
+
+/// Segments of the windows that are learned from.
+fn windows(values: &[f64], window: usize) -> Vec<[f64; DIMS]> {
+    let stride = ((values.len() - window + 1) / WINDOWS).max(1);
+    let segments = |sums: &[f64]| {
+        let mut means = [0.0; DIMS];
+        shape::means(sums, &mut means);
+        means.map(f64::from)
+    };
+    let sums = shape::sums(values);
+    let all = sums.windows(window + 1).step_by(stride);
+    all.map(segments).collect()
 }
 
 /// Takes the mean of all windows away from each; returns it.
@@ -191,6 +193,11 @@ impl Columns {
 
 #[cfg(test)]
 mod tests {
+    use linfa::{DatasetBase, traits::Fit};
+    use linfa_clustering::{KMeans, KMeansInit};
+    use linfa_linalg::eigh::{EigSort, EighInto};
+    use ndarray::Array2;
+
     use super::*;
 
     fn wave(n: usize) -> Vec<f64> {
@@ -217,6 +224,71 @@ mod tests {
             assert!(distance(1000.0) > 100.0);
             assert!(distance(-1000.0).is_finite());
         }
+    }
+
+    /// Four waves, which are eight directions, and a little noise.
+    fn waves(n: usize) -> Vec<f64> {
+        let value = |i: usize| {
+            let at = |period: f64| (i as f64 * std::f64::consts::TAU / period).sin();
+            let noise = ((i * 7919) % 1009) as f64 / 1009.0 - 0.5;
+            2.0 * at(64.0) + 1.5 * at(31.0) + at(17.0) + 0.7 * at(11.3) + 0.3 * noise
+        };
+        (0..n).map(value).collect()
+    }
+
+    fn array(rows: &[impl AsRef<[f64]>]) -> Array2<f64> {
+        let width = rows[0].as_ref().len();
+        let numbers = rows.iter().flat_map(|row| row.as_ref().iter().copied());
+        Array2::from_shape_vec((rows.len(), width), numbers.collect()).unwrap()
+    }
+
+    #[test]
+    fn axes_span_the_space_that_those_of_linfa_do() {
+        let mut windows = windows(&waves(3_000), 64);
+        center(&mut windows);
+        let axes = Axes::new(&windows, DIMS).axes;
+        // Of the whole matrix: linfa's PCA starts from random numbers, and ends in some that are none for this one.
+        let pairs = array(&covariance(&windows, DIMS)).eigh_into().unwrap();
+        let (_, theirs) = pairs.sort_eig_desc();
+        // The sum of the squared cosines of the angles between the two spaces.
+        let cosines = array(&axes).dot(&theirs);
+        let first = cosines.columns().into_iter().take(RANK);
+        let common: f64 = first.map(|column| column.dot(&column)).sum();
+        assert!((common - RANK as f64).abs() < 1e-6, "{common}");
+    }
+
+    #[test]
+    fn codes_are_as_near_as_those_of_linfa_from_the_same_start() {
+        let mut windows = windows(&waves(3_000), 64);
+        center(&mut windows);
+        let axes = Axes::new(&windows, DIMS);
+        let places: Vec<_> = windows.iter().map(|window| axes.place(window)).collect();
+        let spacing = (places.len() - 1) as f64 / (CODES - 1) as f64;
+        let start: Vec<_> = (0..CODES)
+            .map(|i| places[(i as f64 * spacing) as usize])
+            .collect();
+        let theirs = KMeans::params(CODES)
+            .init_method(KMeansInit::Precomputed(array(&start)))
+            .n_runs(1)
+            .max_n_iterations(LLOYD as u64)
+            .fit(&DatasetBase::from(array(&places)));
+        let theirs = theirs.unwrap().centroids().clone();
+        let rows = theirs.outer_iter().map(|row| row.to_vec());
+        let theirs = mean_square(&places, &rows.collect::<Vec<_>>());
+        let ours = mean_square(&places, &codebook(&places));
+        assert!(ours <= theirs * 1.01, "{ours} {theirs}");
+    }
+
+    /// The mean squared distance of places from the nearest code.
+    fn mean_square(places: &[[f64; PLACES]], codes: &[impl AsRef<[f64]>]) -> f64 {
+        let square = |place: &[f64; PLACES], code: &[f64]| -> f64 {
+            place.iter().zip(code).map(|(a, b)| (a - b) * (a - b)).sum()
+        };
+        let nearest = |place| {
+            let squares = codes.iter().map(|code| square(place, code.as_ref()));
+            squares.fold(f64::INFINITY, f64::min)
+        };
+        places.iter().map(nearest).sum::<f64>() / places.len() as f64
     }
 
     #[test]
