@@ -88,7 +88,7 @@ impl Forwarder {
         let body = read_body(body, MAX_PREDICT_BYTES).await?;
         let head = RequestHead::of(parts).with_min_revision(newest);
         let call = Call::whole(head, body, self.settings.predict_timeout());
-        self.ask_predictor(call).await
+        self.ask_predictor(call.in_line()).await
     }
 
     /// Has the predictor judge many points, in the same way.

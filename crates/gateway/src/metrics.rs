@@ -105,6 +105,15 @@ pub(crate) static RETRIES: LazyLock<IntCounter> = LazyLock::new(|| {
     .expect("registered once")
 });
 
+/// Calls in a line that the service did not have the answer to in memory.
+pub(crate) static MISSES: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "anomaly_gateway_upstream_misses_total",
+        "Calls asked again on another connection because the service had to wait for the answer."
+    )
+    .expect("registered once")
+});
+
 /// Calls without a reply, by kind of failure.
 pub(crate) static FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
@@ -135,7 +144,7 @@ static FIGURES: LazyLock<[RouteFigures; ROUTES.len()]> = LazyLock::new(|| {
 /// Shows every figure from the start: what is missing cannot be told from what is zero.
 pub(crate) fn register() {
     LazyLock::force(&FIGURES);
-    for counter in [&CONNECTS, &CONNECT_ERRORS, &RETRIES] {
+    for counter in [&CONNECTS, &CONNECT_ERRORS, &RETRIES, &MISSES] {
         LazyLock::force(counter);
     }
     LazyLock::force(&FAILURES);

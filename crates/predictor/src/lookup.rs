@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::{HeaderMap, HeaderName, StatusCode};
-use contract::{Revision, SeriesId, VersionRef};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header::CACHE_CONTROL};
+use contract::{Revision, SeriesId, Version, VersionRef};
 use service::http::{Fallible, ProblemReply};
 
 use crate::{
@@ -39,6 +39,42 @@ pub(crate) fn min_revision(headers: &HeaderMap) -> Revision {
     revision.and_then(|r| r.parse().ok()).unwrap_or_default()
 }
 
+/// Whether the caller would rather have no answer than wait for one (RFC 9111, 5.2.1.7): it has others on the same connection.
+pub(crate) fn only_if_cached(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CACHE_CONTROL).into_iter();
+    let directives = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    directives
+        .map(<[u8]>::trim_ascii)
+        .any(|directive| directive.eq_ignore_ascii_case(b"only-if-cached"))
+}
+
+/// The refusal of a caller that does not want to wait.
+pub(crate) fn not_cached() -> ProblemReply {
+    let status = StatusCode::GATEWAY_TIMEOUT;
+    ProblemReply::new(status, "not_cached", "The model is not in memory")
+}
+
+/// As [`find`], of what is in memory. `None` if that does not say.
+pub(crate) fn find_cached(
+    models: &Models,
+    series: &str,
+    at_least: Revision,
+    wanted: Option<&VersionRef>,
+) -> Option<Fallible<Found>> {
+    let held = models.held(series, at_least)?;
+    let Some(wanted) = wanted else {
+        return Some(Ok(Found::Serving(held)));
+    };
+    match resolve(&held, wanted) {
+        Err(problem) => Some(Err(problem)),
+        Ok(version) if version == held.judge.version => Some(Ok(Found::Serving(held))),
+        Ok(version) => {
+            let judge = models.pinned(&held, version)?;
+            Some(pinned(judge, version))
+        }
+    }
+}
+
 /// The model of `series`, a valid id, that is `wanted`, and whether it was in memory.
 ///
 /// # Errors
@@ -49,14 +85,28 @@ pub(crate) async fn find(
     at_least: Revision,
     wanted: Option<&VersionRef>,
 ) -> Fallible<(Found, bool)> {
-    let (held, hit) = match models.held(series, at_least) {
-        Some(held) => (held, true),
-        None => (load(models, series, at_least).await?, false),
-    };
-    match wanted {
-        None => Ok((Found::Serving(held), hit)),
-        Some(wanted) => find_version(models, held, wanted, hit).await,
+    if let Some(found) = find_cached(models, series, at_least, wanted) {
+        return Ok((found?, true));
     }
+    let held = match models.held(series, at_least) {
+        Some(held) => held,
+        None => load(models, series, at_least).await?,
+    };
+    let Some(wanted) = wanted else {
+        return Ok((Found::Serving(held), false));
+    };
+    let version = resolve(&held, wanted)?;
+    if version == held.judge.version {
+        return Ok((Found::Serving(held), false));
+    }
+    let judge = match models.pinned(&held, version) {
+        Some(judge) => judge,
+        None => {
+            let judge = models.load_pinned(&held, version).await;
+            judge.map_err(cannot_load)?
+        }
+    };
+    Ok((pinned(judge, version)?, false))
 }
 
 async fn load(models: &Models, series: &str, at_least: Revision) -> Fallible<Arc<Held>> {
@@ -70,32 +120,19 @@ async fn load(models: &Models, series: &str, at_least: Revision) -> Fallible<Arc
     })
 }
 
-async fn find_version(
-    models: &Models,
-    held: Arc<Held>,
-    wanted: &VersionRef,
-    hit: bool,
-) -> Fallible<(Found, bool)> {
-    let Some(version) = held.resolve(wanted) else {
+/// The version that `wanted` stands for.
+fn resolve(held: &Held, wanted: &VersionRef) -> Fallible<Version> {
+    held.resolve(wanted).ok_or_else(|| {
         let detail = format!("Alias {wanted} not found");
-        let status = StatusCode::NOT_FOUND;
-        return Err(ProblemReply::new(status, "alias_not_found", detail));
-    };
-    if version == held.judge.version {
-        return Ok((Found::Serving(held), hit));
-    }
-    let (judge, hit) = match models.pinned(&held, version) {
-        Some(judge) => (judge, hit),
-        None => {
-            let judge = models.load_pinned(&held, version).await;
-            (judge.map_err(cannot_load)?, false)
-        }
-    };
-    let judge = judge.ok_or_else(|| {
+        ProblemReply::new(StatusCode::NOT_FOUND, "alias_not_found", detail)
+    })
+}
+
+fn pinned(judge: Option<Arc<Judge>>, version: Version) -> Fallible<Found> {
+    judge.map(Found::Pinned).ok_or_else(|| {
         let detail = format!("Model {version} not found");
         ProblemReply::new(StatusCode::NOT_FOUND, "model_not_found", detail)
-    })?;
-    Ok((Found::Pinned(judge), hit))
+    })
 }
 
 /// The failed load was logged where it was run, once for all who waited for it.
@@ -129,7 +166,6 @@ fn cannot_load(error: LoadError) -> ProblemReply {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
-    use contract::Version;
     use store::StoreError;
 
     use super::*;
@@ -145,6 +181,19 @@ mod tests {
             assert_eq!(parse(text), Revision(0), "{text}");
         }
         assert_eq!(min_revision(&HeaderMap::new()), Revision(0));
+    }
+
+    #[test]
+    fn only_who_says_so_does_not_want_to_wait() {
+        let says = |lines: &[&str]| {
+            let lines = lines
+                .iter()
+                .map(|line| HeaderValue::from_str(line).unwrap());
+            let headers: HeaderMap = lines.map(|line| (CACHE_CONTROL, line)).collect();
+            only_if_cached(&headers)
+        };
+        assert!(says(&["only-if-cached"]) && says(&["no-store", "max-age=0 , Only-If-Cached"]));
+        assert!(!says(&[]) && !says(&["no-cache"]) && !says(&["only-if-cached=1, x"]));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Replies up to this length are read as a whole before the client gets anything; longer ones are streamed.
-const MAX_WHOLE: u64 = 64 * 1024;
+pub(super) const MAX_WHOLE: u64 = 64 * 1024;
 
 /// How much is read at once while a reply is read as a whole. More than a usual reply, so that one read empties the socket
 /// and tokio need not ask again.
@@ -31,7 +31,7 @@ const READ: usize = 4 * 1024;
 const MAX_KEPT: usize = 16 * 1024;
 
 /// The most 1xx replies before a final one.
-const MAX_INTERIM: u32 = 16;
+pub(super) const MAX_INTERIM: u32 = 16;
 
 /// A connection, with one request on it at a time.
 pub(super) struct Connection {
@@ -47,6 +47,7 @@ pub(super) struct Connection {
 }
 
 /// A reply as far as it was read.
+#[derive(Debug)]
 pub(super) struct Reply {
     pub(super) head: ReplyHead,
     /// The body; `None` if it is too long to wait for, and still to be read.

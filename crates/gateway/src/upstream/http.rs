@@ -1,9 +1,10 @@
 //! Calling a service over HTTP/1.1.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
+use http::StatusCode;
 use tokio::time::timeout;
 
 use super::{
@@ -11,12 +12,18 @@ use super::{
     body::ReplyBody,
     connection::{Connection, Reply},
     decode::Decoder,
+    lane::{Answer, Failure},
     origin::Origins,
     pool::{Pool, Want},
     request::{BodyLength, RequestHead},
+    response::ReplyHead,
     upload::Upload,
 };
 use crate::metrics;
+
+/// How long the body of a request in a line is, in bytes. What is longer takes longer to read than others should wait, and who sends
+/// nothing asks for nothing that is in memory.
+const LINED: RangeInclusive<usize> = 1..=4 * 1024;
 
 /// A service behind one or more backends.
 #[derive(Clone)]
@@ -32,33 +39,98 @@ impl Http {
     /// # Errors
     /// When there is no whole reply.
     pub(super) async fn call(&self, call: Call) -> Result<Response, Error> {
-        let head = call.head;
+        let (head, patience) = (call.head, call.patience);
         match call.payload {
-            Payload::Whole(body) => self.ask(&head, &body, call.patience).await,
-            Payload::Streamed(upload) => self.ask_streaming(&head, upload, call.patience).await,
+            Payload::Whole(body) if call.in_line && LINED.contains(&body.len()) => {
+                self.ask_in_line(&head, &body, patience).await
+            }
+            Payload::Whole(body) => self.ask(None, &head, &body, patience).await,
+            Payload::Streamed(upload) => self.ask_streaming(&head, upload, patience).await,
         }
     }
 
-    /// Asks a second time, on a new connection, if the first ended without an answer: its backend may have closed it for being
-    /// idle, or be dying, so another backend is asked where there is one. Only calls that may happen twice come here.
-    async fn ask(
+    /// Asks on a lane, and another way what that does not answer. The other ways are boxed: they are rare, and would make every
+    /// request larger.
+    async fn ask_in_line(
         &self,
         head: &RequestHead,
         body: &Bytes,
         patience: Duration,
     ) -> Result<Response, Error> {
-        let first = self.take(Want::Any).await?;
+        let Some((backend, answer)) = self.join(head, body, patience) else {
+            return Box::pin(self.ask(None, head, body, patience)).await;
+        };
+        match answer.await {
+            // It is not in memory there, but will be.
+            Ok(reply) if reply.head.status == StatusCode::GATEWAY_TIMEOUT => {
+                metrics::MISSES.inc();
+                Box::pin(self.ask(Some(backend), head, body, patience)).await
+            }
+            Ok(reply) => Ok(whole(reply.head, reply.whole.unwrap_or_default())),
+            Err(Failure::Unsent) => {
+                Box::pin(self.ask(Some(backend + 1), head, body, patience)).await
+            }
+            Err(Failure::Lost { stale, .. }) if stale || self.0.has_others() => {
+                Box::pin(self.ask_again(backend, head, body, patience)).await
+            }
+            Err(Failure::Lost { error, .. }) => Err(Error::Gone(error)),
+            Err(Failure::Final(error)) => Err(error),
+        }
+    }
+
+    /// Puts a request on the lane of a backend.
+    fn join(
+        &self,
+        head: &RequestHead,
+        body: &Bytes,
+        patience: Duration,
+    ) -> Option<(usize, Answer)> {
+        let lane = self.0.lane(patience)?;
+        let answer = lane.join(patience, |out| {
+            let length = BodyLength::Known(body.len() as u64);
+            head.write_only_if_cached(self.0.authority(lane.backend), length, out);
+            out.extend_from_slice(body);
+        })?;
+        Some((lane.backend, answer))
+    }
+
+    /// Asks the backend whose turn it is, or from `first` on. It asks a second time, on a new connection, if the first ended without
+    /// an answer: its backend may have closed it for being idle, or be dying, so another backend is asked where there is one. Only
+    /// calls that may happen twice come here.
+    async fn ask(
+        &self,
+        first: Option<usize>,
+        head: &RequestHead,
+        body: &Bytes,
+        patience: Duration,
+    ) -> Result<Response, Error> {
+        let first = match first {
+            None => self.0.take(Want::Any).await,
+            Some(backend) => self.0.take_at(backend, Want::Any).await,
+        };
+        let first = first.map_err(Error::Unreachable)?;
         let asked = first.backend;
         let may_go_better = first.is_reused() || self.0.has_others();
         match self.ask_on(first, head, body, patience).await {
             Err(Error::Gone(_)) if may_go_better => {
-                metrics::RETRIES.inc();
-                let second = self.0.take_elsewhere(asked).await;
-                let second = second.map_err(Error::Unreachable)?;
-                self.ask_on(second, head, body, patience).await
+                self.ask_again(asked, head, body, patience).await
             }
             answer => answer,
         }
+    }
+
+    /// Asks once more what got no answer from the backend `asked`.
+    async fn ask_again(
+        &self,
+        asked: usize,
+        head: &RequestHead,
+        body: &Bytes,
+        patience: Duration,
+    ) -> Result<Response, Error> {
+        metrics::RETRIES.inc();
+        let second = self.0.take_elsewhere(asked).await;
+        let second = second.map_err(Error::Unreachable)?;
+        self.ask_on(second, head, body, patience).await
     }
 
     async fn ask_on(
@@ -69,7 +141,11 @@ impl Http {
         patience: Duration,
     ) -> Result<Response, Error> {
         let length = BodyLength::Known(body.len() as u64);
-        head.write(self.0.authority(&connection), length, &mut connection.out);
+        head.write(
+            self.0.authority(connection.backend),
+            length,
+            &mut connection.out,
+        );
         let reply = timeout(patience, connection.ask(body))
             .await
             .map_err(|_| Error::Timeout(patience))??;
@@ -87,7 +163,11 @@ impl Http {
         let length = upload
             .declared()
             .map_or(BodyLength::Unknown, BodyLength::Known);
-        head.write(self.0.authority(&connection), length, &mut connection.out);
+        head.write(
+            self.0.authority(connection.backend),
+            length,
+            &mut connection.out,
+        );
         let reply = connection.ask_streaming(&mut upload, patience).await?;
         Ok(self.answer(connection, reply, patience))
     }
@@ -99,23 +179,30 @@ impl Http {
     /// The reply for the client, and the connection back to the pool as soon as it is free.
     fn answer(&self, connection: Connection, reply: Reply, patience: Duration) -> Response {
         let head = reply.head;
-        let body = match reply.whole {
+        match reply.whole {
             None => {
                 let decoder = Decoder::new(head.framing);
                 let keeps_alive = head.keeps_alive;
-                let streamed = ReplyBody::new(connection, decoder, keeps_alive, &self.0, patience);
-                Body::new(streamed)
+                let body = ReplyBody::new(connection, decoder, keeps_alive, &self.0, patience);
+                respond(head, Body::new(body))
             }
-            Some(whole) => {
+            Some(body) => {
                 if head.keeps_alive {
                     self.0.give_back(connection);
                 }
-                Body::from(whole)
+                whole(head, body)
             }
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = head.status;
-        *response.headers_mut() = head.headers;
-        response
+        }
     }
+}
+
+fn whole(head: ReplyHead, body: Bytes) -> Response {
+    respond(head, Body::from(body))
+}
+
+fn respond(head: ReplyHead, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response
 }

@@ -5,6 +5,7 @@ mod body;
 mod connection;
 mod decode;
 mod http;
+mod lane;
 mod local;
 mod origin;
 mod pool;
@@ -43,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) payload: Payload,
     /// How long an answer may take once the service has the request, and how long either side may stall before that.
     pub(crate) patience: Duration,
+    /// Whether it may share a connection with others, and so be held up by them.
+    in_line: bool,
 }
 
 /// The body of a call.
@@ -122,6 +125,16 @@ impl Call {
             head,
             payload: Payload::Whole(body),
             patience,
+            in_line: false,
+        }
+    }
+
+    /// The same call, in a line with others: for what the service nearly always has in memory, and says so if not
+    /// (`cache-control: only-if-cached`).
+    pub(crate) fn in_line(self) -> Self {
+        Self {
+            in_line: true,
+            ..self
         }
     }
 
@@ -131,6 +144,7 @@ impl Call {
             head,
             payload: Payload::Streamed(upload),
             patience,
+            in_line: false,
         }
     }
 }

@@ -7,11 +7,16 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     io,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use super::{backend::Backend, connection::Connection, origin::Origins};
+use tokio::net::TcpStream;
+
+use super::{backend::Backend, connection::Connection, lane::Lane, origin::Origins};
 use crate::metrics;
 
 /// The most idle connections a thread keeps to one backend.
@@ -58,6 +63,8 @@ struct Idle {
     turn: usize,
     /// By backend; the longest idle connection is in front.
     connections: Vec<VecDeque<Connection>>,
+    /// By backend, as far as there are any.
+    lanes: Vec<Option<Arc<Lane>>>,
 }
 
 impl Pool {
@@ -87,6 +94,34 @@ impl Pool {
     /// As [`Self::take`].
     pub(super) async fn take_elsewhere(&self, asked: usize) -> io::Result<Connection> {
         self.take_from(asked + 1, Want::New).await
+    }
+
+    /// As [`Self::take`], from the backend `first` on.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(super) async fn take_at(&self, first: usize, want: Want) -> io::Result<Connection> {
+        self.take_from(first, want).await
+    }
+
+    /// This thread's lane to the backend whose turn it is, or to the next that is there; a new one, for calls with `patience`, if
+    /// there is none. `None` when all backends are away.
+    pub(super) fn lane(self: &Arc<Self>, patience: Duration) -> Option<Arc<Lane>> {
+        self.with_idle(|idle| {
+            let number = self.backends.len();
+            let turns = (1..=number).map(|step| (idle.turn + step) % number);
+            let mut there = turns.filter(|index| !self.backends[*index].is_away());
+            let index = there.next()?;
+            idle.turn = index;
+            let open = idle.lanes[index].as_ref().filter(|lane| lane.is_open());
+            if let Some(lane) = open {
+                return Some(Arc::clone(lane));
+            }
+            let pool = Arc::clone(self);
+            let connecting = async move { pool.open(index).await };
+            let lane = Lane::open(index, patience, connecting);
+            Some(Arc::clone(idle.lanes[index].insert(lane)))
+        })
     }
 
     /// Whether there is more than one backend.
@@ -144,21 +179,23 @@ impl Pool {
         });
     }
 
-    /// Host and port of a connection's backend.
-    pub(super) fn authority(&self, connection: &Connection) -> &str {
-        self.backends[connection.backend].authority()
+    /// Host and port of a backend.
+    pub(super) fn authority(&self, backend: usize) -> &str {
+        self.backends[backend].authority()
     }
 
     async fn connect(&self, index: usize) -> io::Result<Connection> {
+        let stream = self.open(index).await?;
+        Ok(Connection::new(stream, index))
+    }
+
+    async fn open(&self, index: usize) -> io::Result<TcpStream> {
         metrics::CONNECTS.inc();
-        match self.backends[index].connect().await {
-            Ok(stream) => Ok(Connection::new(stream, index)),
-            Err(error) => {
-                metrics::CONNECT_ERRORS.inc();
-                let place = self.backends[index].authority();
-                Err(io::Error::new(error.kind(), format!("{place}: {error}")))
-            }
-        }
+        self.backends[index].connect().await.map_err(|error| {
+            metrics::CONNECT_ERRORS.inc();
+            let place = self.backends[index].authority();
+            io::Error::new(error.kind(), format!("{place}: {error}"))
+        })
     }
 
     /// The idle connection used last, if it is still open.
@@ -192,6 +229,7 @@ impl Pool {
             if idle.connections.is_empty() {
                 idle.connections
                     .resize_with(self.backends.len(), VecDeque::new);
+                idle.lanes.resize_with(self.backends.len(), || None);
             }
             work(idle)
         })

@@ -84,6 +84,24 @@ impl RequestHead {
 
     /// Writes it for a connection to the backend at `authority`.
     pub(super) fn write(&self, authority: &str, body: BodyLength, out: &mut Vec<u8>) {
+        self.start(authority, out);
+        self.finish(body, out);
+    }
+
+    /// The same, to be answered from memory or not at all.
+    pub(super) fn write_only_if_cached(
+        &self,
+        authority: &str,
+        body: BodyLength,
+        out: &mut Vec<u8>,
+    ) {
+        self.start(authority, out);
+        out.extend_from_slice(b"cache-control: only-if-cached\r\n");
+        self.finish(body, out);
+    }
+
+    /// The request line and the headers of the client's that go along.
+    fn start(&self, authority: &str, out: &mut Vec<u8>) {
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
         for part in [
             self.method.as_str(),
@@ -96,6 +114,10 @@ impl RequestHead {
             out.extend_from_slice(part.as_bytes());
         }
         self.each_header(|name, value| line(out, name, value));
+    }
+
+    /// Our own headers, and the end of the head.
+    fn finish(&self, body: BodyLength, out: &mut Vec<u8>) {
         if let Some(revision) = self.min_revision {
             put(out, format_args!("{MIN_REVISION}: {revision}\r\n"));
         }

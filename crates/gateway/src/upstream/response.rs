@@ -42,6 +42,9 @@ pub(crate) enum BadReply {
     /// The framing of a chunk is broken.
     #[error("chunk is malformed")]
     Chunk,
+    /// There is a reply, or the start of one, to no request.
+    #[error("reply to no request")]
+    Unasked,
 }
 
 /// Where the body of a reply ends.

@@ -43,13 +43,20 @@ async fn headers_that_are_not_for_services_go_no_further() -> anyhow::Result<()>
     let lines = concat!(
         "connection: x-hop\r\nx-hop: 1\r\nkeep-alive: 5\r\nte: trailers\r\nupgrade: h2c\r\n",
         "proxy-authorization: p\r\nauthorization: a\r\ncookie: c\r\nx-forwarded-for: f\r\n",
-        "traceparent: nonsense\r\nexpect-nothing: 1\r\n",
+        "traceparent: nonsense\r\nexpect-nothing: 1\r\ncache-control: only-if-cached\r\n",
     );
     let mut client = door.client().await?;
-    for (path, body) in [("/predict/s", POINT), ("/fit/s", POINTS)] {
+    let batch = "/predict/s/batch";
+    for (path, body, ours) in [
+        ("/predict/s", POINT, Some("only-if-cached")),
+        (batch, POINTS, None),
+        ("/fit/s", POINTS, None),
+    ] {
         assert_eq!(client.post_with(path, lines, body).await?.status, 200);
+        assert_eq!(fake.last().header("cache-control"), ours);
         let names: Vec<String> = (fake.last().head.lines().skip(1))
             .filter_map(|line| Some(line.split_once(':')?.0.to_owned()))
+            .filter(|name| name != "cache-control")
             .collect();
         assert_eq!(names, ["host", "x-request-id", "content-length"]);
     }

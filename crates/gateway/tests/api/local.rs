@@ -89,13 +89,19 @@ async fn plot(request: Request) -> Fallible<Response> {
     Ok(([("content-type", "image/png")], picture).into_response())
 }
 
+/// Headers about the way that a request came.
+const HOP: [&str; 4] = [
+    "host",
+    "cache-control",
+    "content-length",
+    "transfer-encoding",
+];
+
 /// The request in words.
 async fn tell(request: Request) -> Fallible<String> {
     let (parts, body) = request.into_parts();
     let mut headers: Vec<String> = (parts.headers.iter())
-        .filter(|(name, _)| {
-            !["host", "content-length", "transfer-encoding"].contains(&name.as_str())
-        })
+        .filter(|(name, _)| !HOP.contains(&name.as_str()))
         .map(|(name, value)| format!("{name}: {value:?}"))
         .collect();
     headers.sort();

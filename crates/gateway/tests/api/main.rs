@@ -11,6 +11,7 @@ mod forwarding;
 mod freshness;
 mod health;
 mod hostile;
+mod lane;
 mod local;
 mod overload;
 mod reuse;

@@ -145,3 +145,43 @@ async fn what_is_held_needs_no_store() -> anyhow::Result<()> {
     assert_eq!(reply.status, 503, "an older answer would be wrong");
     Ok(())
 }
+
+#[tokio::test]
+async fn who_does_not_want_to_wait_hears_at_once_what_is_not_in_memory() -> anyhow::Result<()> {
+    let fixture = three().await?;
+    let ask = async |query: &str, revision: &str| {
+        let path = format!("/predict/s{query}");
+        let headers = [
+            ("cache-control", "only-if-cached"),
+            ("x-min-revision", revision),
+        ];
+        let reply = fixture.send("POST", &path, &headers, NORMAL).await?;
+        anyhow::Ok(reply.version().unwrap_or_else(|_| reply.refusal().1.into()))
+    };
+    // Not even a load is begun.
+    for _ in 0..2 {
+        assert_eq!(ask("", "r0").await?, "not_cached");
+    }
+    assert_eq!(fixture.judge("s").await?, "v3");
+    assert_eq!(ask("", "r0").await?, "v3");
+    assert_eq!(ask("", "r99").await?, "not_cached");
+    for version in ["v1", "canary"] {
+        let query = format!("?version={version}");
+        let asked = ask(&query, "r0").await?;
+        let known = if version == "v1" { "not_cached" } else { "v1" };
+        assert_eq!(asked, known);
+        assert_eq!(fixture.judge(&format!("s{query}")).await?, "v1");
+        assert_eq!(ask(&query, "r0").await?, "v1");
+    }
+    assert_eq!(ask("?version=v3", "r0").await?, "v3");
+    assert_eq!(ask("?version=other", "r0").await?, "alias_not_found");
+    fixture.judge("s?version=v9").await.unwrap_err();
+    assert_eq!(ask("?version=v9", "r0").await?, "model_not_found");
+    let batch = ("cache-control", "only-if-cached");
+    let body = r#"{"timestamps":[1],"values":[2]}"#;
+    let reply = fixture
+        .send("POST", "/predict/s/batch", &[batch], body)
+        .await?;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    Ok(())
+}
