@@ -2,9 +2,12 @@
 
 use std::{
     convert::Infallible,
+    future::{Future, poll_fn},
+    io,
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
 };
 
 use axum::response::IntoResponse;
@@ -14,10 +17,10 @@ use hyper::{
     server::conn::http1::{Builder, Connection},
     service::{HttpService, service_fn},
 };
-use hyper_util::rt::TokioTimer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::Sleep,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +30,7 @@ use crate::http::{
     handler::Handler,
     server::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
     status::{Answering, ReplyBody, Status},
-    wire::Wire,
+    wire::{Outbox, Wire},
 };
 
 /// How much of a request that was refused half-way is read and dropped, so that the client gets to read why.
@@ -39,6 +42,10 @@ const STOP_LINGER: Duration = Duration::from_millis(500);
 /// The most that hyper buffers of a request, and so the size of the pieces in which big bodies come.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 
+/// How often hyper is asked to go on while requests that came together are left: it answers [`ROUND`] of them at a time.
+const MAX_ROUNDS: usize = 8;
+const ROUND: usize = 16;
+
 /// How connections speak HTTP, all of them.
 pub(super) struct Protocol {
     http: Builder,
@@ -49,10 +56,8 @@ impl Protocol {
     /// `patience` is how long a client may be silent when it is its turn.
     pub(super) fn new(patience: Duration) -> Self {
         let mut http = Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(patience)
-            // A client may end its side after the last request and still wants the reply.
-            .half_close(true)
+        // A client may end its side after the last request and still wants the reply.
+        http.half_close(true)
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_HEAD_BYTES)
             .max_buf_size(READ_BUFFER_BYTES);
@@ -61,61 +66,149 @@ impl Protocol {
 
     /// Serves `stream` until the client ends it, it breaks the rules, or `stop` is cancelled and it is idle.
     pub(super) async fn serve(&self, stream: TcpStream, app: Handler, stop: CancellationToken) {
-        let status = Arc::new(Status::default());
+        let status = Arc::new(Status::new());
         let patience = self.patience;
         let service = {
             let status = Arc::clone(&status);
             service_fn(move |request| answer(app.clone(), request, Arc::clone(&status), patience))
         };
         let wire = Wire::new(stream, Arc::clone(&status), patience);
-        let mut connection = self.http.serve_connection(wire, service);
-        let outcome = drive(&mut connection, &status, &stop).await;
-        let rest = connection.into_parts();
-        let farewell = match outcome {
-            Ok(()) => status.unread.load(Relaxed).then(Vec::new),
-            Err(error) => refusal(&error, &rest.read_buf),
+        let mut serving = Serving {
+            outbox: wire.outbox(),
+            connection: self.http.serve_connection(wire, service),
+            ended: None,
+            status: &status,
+            patience,
+            timer: Box::pin(tokio::time::sleep(patience)),
         };
-        if let Some(farewell) = farewell {
-            end(rest.io.into_inner(), &farewell, &stop).await;
+        let end = serving.run(&stop).await;
+        let Serving {
+            connection, outbox, ..
+        } = serving;
+        drop(outbox);
+        let rest = connection.into_parts();
+        if let Some(farewell) = farewell(&end, &status, &rest.read_buf)
+            && let Some(stream) = rest.io.into_inner()
+        {
+            self::end(stream, &farewell, &stop).await;
         }
     }
 }
 
-/// What to say to a client with whom hyper could not go on; `None` when there is no one to say it to.
-fn refusal(error: &hyper::Error, unparsed: &[u8]) -> Option<Vec<u8>> {
-    let Some(problem) = fault::diagnose(error, unparsed) else {
-        tracing::debug!(%error, "connection broke off");
-        return None;
-    };
-    tracing::debug!(code = problem.code, detail = %problem.detail, "connection refused");
-    Some(fault::render(problem))
+/// Why a connection ends.
+enum End {
+    /// hyper is done with it.
+    Done(hyper::Result<()>),
+    /// It cannot be sent to.
+    Broken(io::Error),
+    /// The client has sent no request in time.
+    Late,
+    /// The server stops, and it is the client's turn.
+    Stopped,
 }
 
-/// Runs `connection` to its end; once `stop` is cancelled, that is the end of the request in flight. Who has not sent all of
-/// a head by then has [`STOP_LINGER`] to do so.
-async fn drive<S>(
-    connection: &mut Connection<Wire, S>,
-    status: &Status,
-    stop: &CancellationToken,
-) -> hyper::Result<()>
+/// What is to be said to the client at the end; `None` when there is no one to say it to, or who has said enough.
+fn farewell(end: &End, status: &Status, unparsed: &[u8]) -> Option<Vec<u8>> {
+    let problem = match end {
+        End::Done(Ok(())) | End::Stopped => return status.unread.load(Relaxed).then(Vec::new),
+        End::Done(Err(error)) => fault::diagnose(error, unparsed),
+        End::Broken(_) => None,
+        End::Late => fault::late(unparsed),
+    };
+    match (problem, end) {
+        (Some(problem), _) => {
+            tracing::debug!(code = problem.code, detail = %problem.detail, "connection refused");
+            Some(fault::render(problem))
+        }
+        (None, End::Done(Err(error))) => {
+            tracing::debug!(%error, "connection broke off");
+            None
+        }
+        (None, End::Broken(error)) => {
+            tracing::debug!(%error, "connection broke off");
+            None
+        }
+        (None, _) => None,
+    }
+}
+
+/// A connection being served.
+struct Serving<'a, S>
+where
+    S: HttpService<Incoming>,
+{
+    connection: Connection<Wire, S>,
+    outbox: Outbox,
+    /// Set when hyper is done, while the last of what it wrote is sent.
+    ended: Option<hyper::Result<()>>,
+    status: &'a Status,
+    patience: Duration,
+    /// When to look whether the client is late. Not set anew for each request: that would cost more than to look in vain.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<S> Serving<'_, S>
 where
     S: HttpService<Incoming, ResBody = ReplyBody>,
     S::Error: Into<axum::BoxError>,
 {
-    tokio::select! {
-        biased;
-        outcome = &mut *connection => return outcome,
-        () = stop.cancelled() => {}
-    }
-    Pin::new(&mut *connection).graceful_shutdown();
-    loop {
+    /// Runs the connection to its end; once `stop` is cancelled, that is the end of the request in flight. Who has not sent all of
+    /// a head by then has [`STOP_LINGER`] to do so.
+    async fn run(&mut self, stop: &CancellationToken) -> End {
         tokio::select! {
             biased;
-            outcome = &mut *connection => return outcome,
-            () = tokio::time::sleep(STOP_LINGER) => {}
+            end = poll_fn(|cx| self.poll(cx)) => return end,
+            () = stop.cancelled() => {}
         }
-        if status.is_waiting() {
-            return Ok(());
+        Pin::new(&mut self.connection).graceful_shutdown();
+        loop {
+            tokio::select! {
+                biased;
+                end = poll_fn(|cx| self.poll(cx)) => return end,
+                () = tokio::time::sleep(STOP_LINGER) => {}
+            }
+            if self.status.is_waiting() {
+                return End::Stopped;
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        for _ in 0..MAX_ROUNDS {
+            if self.ended.is_none()
+                && let Poll::Ready(outcome) = Pin::new(&mut self.connection).poll(cx)
+            {
+                self.ended = Some(outcome);
+            }
+            // Else it was interrupted, and goes on when it is polled again.
+            if self.outbox.writes() < ROUND {
+                break;
+            }
+        }
+        match self.outbox.poll_send(cx) {
+            Poll::Ready(Err(error)) => return Poll::Ready(End::Broken(error)),
+            Poll::Ready(Ok(())) => {
+                if let Some(outcome) = self.ended.take() {
+                    return Poll::Ready(End::Done(outcome));
+                }
+            }
+            Poll::Pending => {}
+        }
+        self.poll_late(cx)
+    }
+
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let now = Instant::now();
+            let late = match self.status.is_waiting() {
+                true => self.status.waiting_since() + self.patience,
+                false => now + self.patience,
+            };
+            if late <= now {
+                return Poll::Ready(End::Late);
+            }
+            self.timer.as_mut().reset(late.into());
         }
     }
 }

@@ -12,23 +12,31 @@ use crate::http::{
 /// The problem of a connection on which hyper failed with `error` while `unparsed` had been received; `None` when the
 /// client is just gone, or was idle.
 pub(super) fn diagnose(error: &hyper::Error, unparsed: &[u8]) -> Option<ProblemReply> {
-    // Line ends between requests are allowed and begin none.
-    let began = !unparsed.trim_ascii().is_empty();
     if error.is_parse_too_large() {
         Some(too_large(unparsed))
     } else if error.is_parse() {
         Some(malformed(format!("Request is not valid HTTP/1.1: {error}")))
-    } else if error.is_timeout() && began {
-        Some(ProblemReply::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
-            "Request head did not arrive in time",
-        ))
-    } else if error.is_incomplete_message() && began {
+    } else if error.is_incomplete_message() && has_begun(unparsed) {
         Some(malformed("Request head broke off".to_owned()))
     } else {
         None
     }
+}
+
+/// The problem of a client that has not sent all of a head in time, but `unparsed`; `None` when it was idle.
+pub(super) fn late(unparsed: &[u8]) -> Option<ProblemReply> {
+    has_begun(unparsed).then(|| {
+        ProblemReply::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "Request head did not arrive in time",
+        )
+    })
+}
+
+/// Line ends between requests are allowed and begin none.
+fn has_begun(unparsed: &[u8]) -> bool {
+    !unparsed.trim_ascii().is_empty()
 }
 
 fn malformed(detail: String) -> ProblemReply {

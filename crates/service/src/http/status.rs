@@ -4,10 +4,11 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        Arc, LazyLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use axum::body::Body;
@@ -23,9 +24,31 @@ pub(super) struct Status {
     answering: AtomicBool,
     /// The client has to read before more of a reply can be sent.
     pub(super) blocked: AtomicBool,
+    /// When the last reply ended, in nanoseconds after [`START`].
+    replied: AtomicU64,
 }
 
+/// The time from which others here are counted.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 impl Status {
+    /// Of a connection that begins now.
+    pub(super) fn new() -> Self {
+        let status = Self::default();
+        status.ends_reply();
+        status
+    }
+
+    fn ends_reply(&self) {
+        let nanos = u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.replied.store(nanos, Relaxed);
+    }
+
+    /// Since when it has been the client's turn, if [it is](Self::is_waiting).
+    pub(super) fn waiting_since(&self) -> Instant {
+        *START + Duration::from_nanos(self.replied.load(Relaxed))
+    }
+
     /// Whether it is only the client that has something to do: begin a request, or go on with the head of one.
     pub(super) fn is_waiting(&self) -> bool {
         !self.answering.load(Relaxed) && !self.blocked.load(Relaxed)
@@ -53,6 +76,7 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         self.0.answering.store(false, Relaxed);
+        self.0.ends_reply();
     }
 }
 

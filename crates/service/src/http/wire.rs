@@ -4,24 +4,52 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::Sleep};
+use tokio::{
+    io::AsyncWrite,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::Sleep,
+};
 
 use crate::http::status::Status;
 
-/// A connection that holds back two things hyper does by itself: the empty reply to a request that it cannot parse (we have
-/// a better one, see [`fault`](super::fault)), and the end of the stream (which may have to wait for the client to read).
-/// It also gives up on a client that does not read.
+/// As much of what hyper writes is held back until it has done all it can for now.
+const HELD: usize = 32 * 1024;
+
+/// The largest buffer that an idle connection keeps.
+const MAX_KEPT: usize = 8 * 1024;
+
+/// A connection that holds back three things: the empty reply to a request that hyper cannot parse (we have a better one, see
+/// [`fault`](super::fault)); the end of the stream (which may have to wait for the client to read); and replies, until [`Outbox`] is
+/// told to send them, so that those to requests that came together leave together. (hyper's own way of doing that keeps a reply
+/// back while a part of the next request is there.)
 ///
-/// Writes are not vectored, so hyper copies head and body of a reply together: one buffer, one plain `write`.
+/// Writes are not vectored, so hyper copies head and body of a reply together.
 pub(super) struct Wire {
-    io: TokioIo<TcpStream>,
+    io: TokioIo<OwnedReadHalf>,
+    outbox: Outbox,
+}
+
+/// What is to be sent on a connection. Cheap to clone; one thread has it to itself.
+#[derive(Clone)]
+pub(super) struct Outbox(Arc<Mutex<Unsent>>);
+
+struct Unsent {
+    stream: OwnedWriteHalf,
+    bytes: Vec<u8>,
+    /// How many of them are sent.
+    sent: usize,
+    /// Since it was last asked for.
+    replies: usize,
     status: Arc<Status>,
     /// The longest that a client may take none of a reply.
     patience: Duration,
@@ -30,26 +58,100 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(stream: TcpStream, status: Arc<Status>, patience: Duration) -> Self {
-        Self {
-            io: TokioIo::new(stream),
+        let (read, write) = stream.into_split();
+        let unsent = Unsent {
+            stream: write,
+            bytes: Vec::new(),
+            sent: 0,
+            replies: 0,
             status,
             patience,
             stall: None,
+        };
+        Self {
+            io: TokioIo::new(read),
+            outbox: Outbox(Arc::new(Mutex::new(unsent))),
         }
     }
 
-    /// The socket.
-    pub(super) fn into_inner(self) -> TcpStream {
-        self.io.into_inner()
+    /// What hyper writes to it.
+    pub(super) fn outbox(&self) -> Outbox {
+        self.outbox.clone()
     }
 
-    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+    /// The socket; `None` while there is another [`Outbox`].
+    pub(super) fn into_inner(self) -> Option<TcpStream> {
+        let unsent = Arc::into_inner(self.outbox.0)?.into_inner();
+        let write = unsent.unwrap_or_else(PoisonError::into_inner).stream;
+        self.io.into_inner().reunite(write).ok()
+    }
+}
+
+impl Outbox {
+    /// Sends what hyper has written so far. It also gives up on a client that does not read.
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lock().poll_send(cx)
+    }
+
+    /// How many times hyper has written since the last call.
+    pub(super) fn writes(&self) -> usize {
+        std::mem::take(&mut self.lock().replies)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Unsent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unsent {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sent < self.bytes.len() {
+            let written = Pin::new(&mut self.stream).poll_write(cx, &self.bytes[self.sent..]);
+            self.sent += ready!(self.watched(written, cx))?;
+        }
+        if self.sent > 0 {
+            self.sent = 0;
+            self.bytes.clear();
+            self.bytes.shrink_to(MAX_KEPT);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.replies += 1;
+        if self.bytes.len() + bytes.len() > HELD {
+            ready!(self.poll_send(cx))?;
+        }
+        if bytes.len() > HELD {
+            let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+            return self.watched(written, cx);
+        }
+        self.bytes.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    /// `written`, or the end of the patience with a client that takes nothing.
+    fn watched(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            if self.stall.take().is_some() {
+                self.status.blocked.store(false, Relaxed);
+            }
+            return match written {
+                Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => written,
+            };
+        }
+        self.status.blocked.store(true, Relaxed);
         let patience = self.patience;
         let stall = self
             .stall
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(stall.as_mut().poll(cx));
-        Poll::Ready(io::ErrorKind::TimedOut.into())
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -75,29 +177,18 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         if is_automatic(buf) {
             return Poll::Ready(Ok(buf.len()));
         }
-        match Pin::new(&mut self.io).poll_write(cx, buf) {
-            Poll::Ready(written) => {
-                if self.stall.take().is_some() {
-                    self.status.blocked.store(false, Relaxed);
-                }
-                Poll::Ready(written)
-            }
-            Poll::Pending => {
-                self.status.blocked.store(true, Relaxed);
-                self.poll_stalled(cx).map(Err)
-            }
-        }
+        self.outbox.lock().poll_write(cx, buf)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
