@@ -6,7 +6,7 @@ use axum::{body::Body, http::request::Parts, response::Response};
 use bytes::Bytes;
 use contract::{Revision, SeriesId};
 use http::HeaderName;
-use service::http::{Fallible, decode_series, decode_series_text, read_body};
+use service::http::{Fallible, RequestContext, decode_series, decode_series_text, read_body};
 
 use crate::{
     Settings,
@@ -82,11 +82,18 @@ impl Forwarder {
     }
 
     /// Has the predictor judge a point, as the series was when a client was last told of it, or later.
-    pub(crate) async fn predict(&self, parts: Parts, body: Body) -> Fallible<Response> {
+    pub(crate) async fn predict(
+        &self,
+        parts: Parts,
+        body: Body,
+        context: Option<RequestContext>,
+    ) -> Fallible<Response> {
         let _place = self.predictions.take(Route::Predict)?;
         let newest = self.newest.newest(&decode_series_text(segment(&parts, 1))?);
         let body = read_body(body, MAX_PREDICT_BYTES).await?;
-        let head = RequestHead::of(parts).with_min_revision(newest);
+        let head = RequestHead::of(parts)
+            .within(context)
+            .with_min_revision(newest);
         let call = Call::whole(head, body, self.settings.predict_timeout());
         self.ask_predictor(call.in_line()).await
     }

@@ -10,7 +10,7 @@ use axum::{
 };
 use service::{
     health::Health,
-    http::{Fallible, Handler},
+    http::{Fallible, Handler, RequestContext},
 };
 
 use crate::{
@@ -54,8 +54,8 @@ fn series_routes() -> Router<Arc<Forwarder>> {
 /// All routes, with a shortcut for predictions.
 pub(crate) fn handler(forwarder: Arc<Forwarder>, health: &Health) -> Handler {
     let routes = routes(Arc::clone(&forwarder)).merge(health.routes());
-    Handler::from(routes).with_shortcut("/predict/", move |request| {
-        predict(State(Arc::clone(&forwarder)), request)
+    Handler::from(routes).with_shortcut("/predict/", move |request, context| {
+        predict_within(Arc::clone(&forwarder), request, context)
     })
 }
 
@@ -65,8 +65,16 @@ async fn fit(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Respo
 }
 
 async fn predict(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+    predict_within(forwarder, request, None).await
+}
+
+async fn predict_within(
+    forwarder: Arc<Forwarder>,
+    request: Request,
+    context: Option<RequestContext>,
+) -> Response {
     let (parts, body) = request.into_parts();
-    measured(Route::Predict, forwarder.predict(parts, body)).await
+    measured(Route::Predict, forwarder.predict(parts, body, context)).await
 }
 
 async fn batch(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {

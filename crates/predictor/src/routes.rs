@@ -50,7 +50,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 /// `routes` with a shortcut for predictions.
 pub(crate) fn with_shortcut(routes: Router, app: Arc<App>) -> Handler {
-    Handler::from(routes).with_shortcut("/predict/", move |request| {
+    Handler::from(routes).with_shortcut("/predict/", move |request, _| {
         let app = Arc::clone(&app);
         async move { predict(State(app), request).await.into_response() }
     })
@@ -75,7 +75,8 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Resp
     let (found, hit) = match find_cached(&app.models, &series, at_least, wanted.as_ref()) {
         Some(found) => (found?, true),
         None if lookup::only_if_cached(&head.headers) => return Err(lookup::not_cached()),
-        None => find(&app.models, &series, at_least, wanted.as_ref()).await?,
+        // Boxed: what is rarely waited for would make the future of every request larger, and that is moved about.
+        None => Box::pin(find(&app.models, &series, at_least, wanted.as_ref())).await?,
     };
     // With the longest context a fifth of a millisecond, less than it takes to read one.
     let model = &found.judge().model;

@@ -44,13 +44,15 @@ impl Http {
             Payload::Whole(body) if call.in_line && LINED.contains(&body.len()) => {
                 self.ask_in_line(&head, &body, patience).await
             }
-            Payload::Whole(body) => self.ask(None, &head, &body, patience).await,
-            Payload::Streamed(upload) => self.ask_streaming(&head, upload, patience).await,
+            Payload::Whole(body) => Box::pin(self.ask(None, &head, &body, patience)).await,
+            Payload::Streamed(upload) => {
+                Box::pin(self.ask_streaming(&head, upload, patience)).await
+            }
         }
     }
 
-    /// Asks on a lane, and another way what that does not answer. The other ways are boxed: they are rare, and would make every
-    /// request larger.
+    /// Asks on a lane, and another way what that does not answer. The other ways are boxed: a future is as large as the largest thing
+    /// that it may wait for, and is moved about.
     async fn ask_in_line(
         &self,
         head: &RequestHead,

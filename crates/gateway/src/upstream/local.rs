@@ -36,6 +36,7 @@ impl Local {
     }
 
     async fn answer(&self, head: RequestHead, body: Body) -> Response {
-        self.0.answer(head.into_request(body)).await
+        let (request, context) = head.into_request(body);
+        self.0.answer(request, context).await
     }
 }

@@ -40,7 +40,7 @@ pub(super) enum BodyLength {
 }
 
 impl RequestHead {
-    /// The client's request itself. A service is not asked for a head only: the server leaves the body out.
+    /// The client's request itself, in the context that is among its extensions, if any. A service is not asked for a head only: the server leaves the body out.
     pub(crate) fn of(parts: Parts) -> Self {
         let mut extensions = parts.extensions;
         Self {
@@ -66,6 +66,13 @@ impl RequestHead {
             context,
             min_revision: None,
         }
+    }
+
+    /// The same, in `context`.
+    #[must_use]
+    pub(crate) fn within(self, context: Option<RequestContext>) -> Self {
+        let context = context.or(self.context);
+        Self { context, ..self }
     }
 
     /// Passes the client's `If-Match` and `If-None-Match` on as well.
@@ -129,9 +136,9 @@ impl RequestHead {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// The same for a service in this process. Of the extensions only the [`RequestContext`] goes along: axum would take the path
-    /// parameters of the gateway's route for its own.
-    pub(super) fn into_request<B>(self, body: B) -> http::Request<B> {
+    /// The same for a service in this process, and its context. No extensions go along: axum would take the path parameters of the
+    /// gateway's route for its own.
+    pub(super) fn into_request<B>(self, body: B) -> (http::Request<B>, Option<RequestContext>) {
         let mut request = http::Request::new(body);
         let headers = request.headers_mut();
         self.each_header(|name, value| {
@@ -146,10 +153,7 @@ impl RequestHead {
         }
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
-        if let Some(context) = self.context {
-            request.extensions_mut().insert(context);
-        }
-        request
+        (request, self.context)
     }
 
     fn each_header(&self, mut with: impl FnMut(&HeaderName, &HeaderValue)) {
@@ -218,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_service_in_this_process_gets_the_same_headers() {
-        let request = client_request().into_request(());
+        let (request, context) = client_request().into_request(());
         let mut names: Vec<_> = request
             .headers()
             .iter()
@@ -240,7 +244,7 @@ mod tests {
             request.uri().path_and_query().unwrap(),
             "/predict/a%2Bb%20%C3%A9?x=%2F&y"
         );
-        assert!(request.extensions().get::<RequestContext>().is_some());
+        assert!(context.is_some() && request.extensions().is_empty());
     }
 
     #[test]

@@ -156,9 +156,10 @@ where
     /// a head by then has [`STOP_LINGER`] to do so.
     async fn run(&mut self, stop: &CancellationToken) -> End {
         tokio::select! {
+            // The stop first: a reply that is ready by then says that it is the last.
             biased;
-            end = poll_fn(|cx| self.poll(cx)) => return end,
             () = stop.cancelled() => {}
+            end = poll_fn(|cx| self.poll(cx)) => return end,
         }
         Pin::new(&mut self.connection).graceful_shutdown();
         loop {
@@ -224,9 +225,10 @@ async fn answer(
     let request = request.map(|incoming| RequestBody::wrap(incoming, status, patience));
     let target = request.uri().path_and_query();
     let response = if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
-        context::respond(request, async |_| fault::uri_too_long().into_response()).await
+        context::respond(request, async |_, _| fault::uri_too_long().into_response()).await
     } else {
-        context::respond(request, async |request| app.answer(request).await).await
+        let answer = async |request, context| app.answer(request, context).await;
+        context::respond(request, answer).await
     };
     Ok(response.map(|body| answering.until_sent(body)))
 }

@@ -48,26 +48,26 @@ pub fn with_context(app: Router) -> Router {
     Router::new().fallback_service(tower::service_fn(move |request: Request| {
         let app = app.clone();
         async move {
-            Ok::<_, Infallible>(respond(request, async |request| app.answer(request).await).await)
+            let answer = async |request, context| app.answer(request, context).await;
+            Ok::<_, Infallible>(respond(request, answer).await)
         }
     }))
 }
 
-/// Answers `request` by `handle`, in a context.
-pub(crate) async fn respond<F, Fut>(mut request: Request, handle: F) -> Response
+/// Answers `request` by `handle`, which gets its context unless that is among the request's extensions already.
+pub(crate) async fn respond<F, Fut>(request: Request, handle: F) -> Response
 where
-    F: FnOnce(Request) -> Fut,
+    F: FnOnce(Request, Option<RequestContext>) -> Fut,
     Fut: Future<Output = Response>,
 {
     if request.extensions().get::<RequestContext>().is_some() {
-        return handle(request).await;
+        return handle(request, None).await;
     }
     let context = RequestContext::of(request.headers());
     let id = context.request_id.clone();
     let access = tracing::enabled!(tracing::Level::DEBUG).then(|| Access::of(&request));
-    request.extensions_mut().insert(context);
     // The closure is called inside the guarded future, so that a panic while routing is caught as well.
-    let guarded = AssertUnwindSafe(async { handle(request).await }).catch_unwind();
+    let guarded = AssertUnwindSafe(async { handle(request, Some(context)).await }).catch_unwind();
     let response = guarded.await.unwrap_or_else(|_| {
         tracing::error!(
             request_id = id.to_str().unwrap_or_default(),

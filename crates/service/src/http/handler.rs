@@ -6,6 +6,8 @@ use axum::{Router, extract::Request, response::Response};
 use http::Method;
 use tower::Service;
 
+use crate::http::RequestContext;
+
 /// Answers requests. Cheap to clone; a [`Router`] is one.
 #[derive(Clone)]
 pub struct Handler {
@@ -20,7 +22,9 @@ struct Shortcut {
     answer: Arc<Answer>,
 }
 
-type Answer = dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync;
+type Answer = dyn Fn(Request, Option<RequestContext>) -> Pin<Box<dyn Future<Output = Response> + Send>>
+    + Send
+    + Sync;
 
 impl From<Router> for Handler {
     fn from(routes: Router) -> Self {
@@ -38,22 +42,28 @@ impl Handler {
     #[must_use]
     pub fn with_shortcut<F, Fut>(mut self, prefix: &'static str, answer: F) -> Self
     where
-        F: Fn(Request) -> Fut + Send + Sync + 'static,
+        F: Fn(Request, Option<RequestContext>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Response> + Send + 'static,
     {
-        let answer: Arc<Answer> = Arc::new(move |request| Box::pin(answer(request)));
+        let answer: Arc<Answer> =
+            Arc::new(move |request, context| Box::pin(answer(request, context)));
         self.shortcut = Some(Shortcut { prefix, answer });
         self
     }
 
-    /// Answers `request`.
-    pub async fn answer(&self, request: Request) -> Response {
+    /// Answers `request`. Routes find the context among its extensions; on the shortcut it is handed over, because to put it there
+    /// takes several allocations.
+    pub async fn answer(&self, mut request: Request, context: Option<RequestContext>) -> Response {
         if let Some(shortcut) = &self.shortcut
             && shortcut.takes(&request)
         {
-            return (shortcut.answer)(request).await;
+            return (shortcut.answer)(request, context).await;
         }
-        let Ok(response) = self.routes.clone().call(request).await;
+        if let Some(context) = context {
+            request.extensions_mut().insert(context);
+        }
+        // Boxed, so that it does not make the future of the shortcut larger.
+        let Ok(response) = Box::pin(self.routes.clone().call(request)).await;
         response
     }
 }
@@ -79,7 +89,7 @@ mod tests {
             .route("/predict/{series}", post(async || "route"))
             .fallback(async || "fallback");
         let handler = Handler::from(routes)
-            .with_shortcut("/predict/", async |_| Response::new(Body::from("short")));
+            .with_shortcut("/predict/", async |_, _| Response::new(Body::from("short")));
         for (method, path, taken) in [
             ("POST", "/predict/a", "short"),
             ("POST", "/predict/a%2Fb?x=/", "short"),
@@ -90,7 +100,7 @@ mod tests {
             ("GET", "/predict/a", ""),
         ] {
             let request = Request::builder().method(method).uri(path);
-            let response = handler.answer(request.body(Body::empty())?).await;
+            let response = handler.answer(request.body(Body::empty())?, None).await;
             let body = response.into_body().collect().await?.to_bytes();
             assert_eq!(body, taken, "{method} {path}");
         }
