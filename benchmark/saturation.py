@@ -197,6 +197,15 @@ def wrk(script, port, connections, seconds):
     return result
 
 
+def warm_up(processes, forms):
+    """Writes the script for wrk, and has each form answer for a second."""
+    script = processes.folder / "predict.lua"
+    script.write_text(WRK % SERIES)
+    for _, port, _ in forms:
+        wrk(script, PORTS[port], 16, 1)
+    return script
+
+
 def measure(processes, forms, script, args):
     rows = []
     beside = ["metrics-consumer"]
@@ -292,10 +301,7 @@ def main():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         try:
             forms, start_ms = start_all(processes)
-            script = processes.folder / "predict.lua"
-            script.write_text(WRK % SERIES)
-            for _, port, _ in forms:
-                wrk(script, PORTS[port], 16, 1)
+            script = warm_up(processes, forms)
             idle = {n: round(memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
             rows = measure(processes, forms, script, args)
             busy = {n: round(memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}

@@ -87,8 +87,10 @@ impl Protocol {
         } = serving;
         drop(outbox);
         let rest = connection.into_parts();
+        // Put together again in any case: dropped apart, its halves would be shut down one by one.
+        let stream = rest.io.into_inner();
         if let Some(farewell) = farewell(&end, &status, &rest.read_buf)
-            && let Some(stream) = rest.io.into_inner()
+            && let Some(stream) = stream
         {
             self::end(stream, &farewell, &stop).await;
         }

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""What a prediction costs on its way through the platform, beside nginx and a bare backend, in one run.
+
+benchmark/hot_path/run.py, after `cargo build --profile dist --workspace --bins` and `cargo build --profile dist -p service --example
+bare`. Processes, references and the closed loop are those of benchmark/saturation.py; this adds what a look at the hot path needs:
+
+  closed loop   wrk at 16, 64 and 256 connections, every form in turn, round by round: CPU by process, requests/s, latency
+  open loop     oha with latency correction at half and at four fifths of what the form did at 64 connections: its latency as a
+                client sees it that does not wait for the server
+  system calls  strace -c -f during a short run of its own, which it slows down: so batches are rather larger than without
+  memory        resident, idle and after all of that
+
+The headline is the ratio of the CPU of all processes that a request passes to that of nginx + bare axum, and of bare axum. Medians and
+ranges over the rounds go to benchmark/results/hot_path.json and .csv, tables to hot_path.md beside them. Needs wrk; nginx, oha and
+strace are left out where they are not installed, and the results say so. TEST_KAFKA_BROKERS, TEST_DATABASE_URL and TEST_REDIS_URL say
+where the servers of the distributed form are (.ci/servers.sh).
+"""
+
+import argparse
+import csv
+import json
+import pathlib
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import saturation  # noqa: E402
+
+LOADS = (0.5, 0.8)
+REFERENCES = {"distributed": "nginx + bare axum", "standalone": "bare axum"}
+
+
+def open_loop(form, rate, seconds):
+    """Latency at a fixed rate, in milliseconds, counted from when a request should have gone out."""
+    url = f"http://127.0.0.1:{saturation.PORTS[form]}/predict/sensor_01"
+    argv = ["oha", "--no-tui", "--output-format", "json", "--latency-correction", "--disable-compression", "-c", "256", "-q", str(int(rate)),
+            "-z", f"{seconds}s", "-m", "POST", "-d", '{"timestamp": 1693460000, "value": 10.5}', url]
+    report = json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+    if report["summary"]["successRate"] < 1:
+        raise SystemExit(f"oha: {report['summary']['successRate']:.4f} of the requests to {form} succeeded")
+    latency = report["latencyPercentiles"]
+    return {"p50_ms": latency["p50"] * 1000, "p99_ms": latency["p99"] * 1000, "p999_ms": latency["p99.9"] * 1000,
+            "requests_per_second": report["summary"]["requestsPerSec"]}
+
+
+def open_loops(forms, summary, args):
+    """Each form at parts of its own rate at 64 connections; the median of the rounds."""
+    most = {e["form"]: e["requests_per_second"]["median"] for e in summary if e["connections"] == 64}
+    results = []
+    for load in LOADS:
+        for name, port, _ in forms:
+            rounds = [open_loop(port, most[name] * load, args.seconds) for _ in range(args.rounds)]
+            result = {"form": name, "load": load, "asked_per_second": round(most[name] * load)}
+            for key in rounds[0]:
+                result[key] = round(statistics.median(r[key] for r in rounds), 3)
+            results.append(result)
+            saturation.log(f"open loop {load:.0%}  {name:18} p50 {result['p50_ms']:.2f}  p99 {result['p99_ms']:.2f}  p99.9 {result['p999_ms']:.2f} ms")
+    return results
+
+
+def system_calls(processes, form, connections, script):
+    """Calls a request, by process and by kind, over all threads."""
+    name, port, passes = form
+    tracing = {}
+    for process in passes:
+        out = processes.folder / f"{process}.strace"
+        pids = [argument for pid in processes.pids(process) for argument in ("-p", str(pid))]
+        tracing[process] = (subprocess.Popen(["strace", "-c", "-f", "-o", out, *pids], stderr=subprocess.DEVNULL), out)
+    result = saturation.wrk(script, saturation.PORTS[port], connections, 3)
+    counted = {"form": name, "connections": connections, "by_process": {}}
+    for process, (tracer, out) in tracing.items():
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(20)
+        lines = re.findall(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", out.read_text(), re.MULTILINE)
+        calls = {call: int(count) for count, call in lines if call != "total"}
+        a_request = {call: round(count / result["requests"], 3) for call, count in calls.items() if count > result["requests"] / 200}
+        counted["by_process"][process] = {"total": round(sum(calls.values()) / result["requests"], 3), **a_request}
+    counted["total"] = round(sum(p["total"] for p in counted["by_process"].values()), 3)
+    saturation.log(f"system calls  {name:18} {connections:4} connections  {counted['total']:.2f} a request")
+    return counted
+
+
+def tables(report):
+    lines = ["| form | connections | CPU µs a request | of which | against | requests/s | p50 ms | p99 ms | p99.9 ms |", "|---|---|---|---|---|---|---|---|---|"]
+    for e in report["closed_loop"]:
+        cpu, reference = e["cpu_us"], REFERENCES.get(e["form"])
+        ratio = e.get("cpu_ratio", {}).get(reference)
+        against = f"**{ratio:.2f}** × {reference}" if ratio else ""
+        parts = ", ".join(f"{p.partition('_')[0]} {c}" for p, c in e["cpu_us_by_process"].items())
+        lines.append(f"| {e['form']} | {e['connections']} | {cpu['median']:.2f} ({cpu['min']:.2f}–{cpu['max']:.2f}) | {parts} | {against} "
+                     f"| {e['requests_per_second']['median']:,.0f} | {e['p50_ms']['median']:.2f} | {e['p99_ms']['median']:.2f} | {e['p999_ms']['median']:.2f} |")
+    if report["open_loop"]:
+        lines += ["", "| form | load | requests/s asked | p50 ms | p99 ms | p99.9 ms |", "|---|---|---|---|---|---|"]
+        lines += [f"| {r['form']} | {r['load']:.0%} | {r['asked_per_second']:,} | {r['p50_ms']:.2f} | {r['p99_ms']:.2f} | {r['p999_ms']:.2f} |"
+                  for r in report["open_loop"]]
+    if report["system_calls"]:
+        lines += ["", "| form | connections | system calls a request | of which |", "|---|---|---|---|"]
+        for r in report["system_calls"]:
+            parts = "; ".join(f"{p.partition('_')[0]}: " + ", ".join(f"{c} {n}" for c, n in calls.items() if c != "total")
+                              for p, calls in r["by_process"].items())
+            lines.append(f"| {r['form']} | {r['connections']} | {r['total']} | {parts} |")
+    if report["left_out"]:
+        lines += ["", f"Left out, because not installed: {', '.join(report['left_out'])}."]
+    return lines
+
+
+def write(folder, report, rows):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "hot_path.json").write_text(json.dumps(report, indent=1) + "\n")
+    (folder / "hot_path.md").write_text("\n".join(tables(report)) + "\n")
+    with open(folder / "hot_path.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        columns = ["round", "form", "connections", "cpu_us", "requests_per_second", "p50_ms", "p99_ms", "p999_ms"]
+        writer.writerow(columns)
+        writer.writerows([round(row[c], 3) if isinstance(row[c], float) else row[c] for c in columns] for row in rows)
+
+
+def resident(processes):
+    return {n: round(saturation.memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="length of one run")
+    parser.add_argument("--connections", type=int, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--forms", nargs="+", help="only these, as they are called in the tables")
+    parser.add_argument("--no-open-loop", action="store_true")
+    parser.add_argument("--no-system-calls", action="store_true")
+    parser.add_argument("--out", type=pathlib.Path, default=saturation.ROOT / "benchmark" / "results")
+    args = parser.parse_args()
+    left_out = [tool for tool in ("nginx", "oha", "strace") if not shutil.which(tool)]
+    with tempfile.TemporaryDirectory() as folder:
+        processes = saturation.Processes(folder)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        try:
+            forms, _ = saturation.start_all(processes)
+            forms = [form for form in forms if not args.forms or form[0] in args.forms]
+            script = saturation.warm_up(processes, forms)
+            idle = resident(processes)
+            rows = saturation.measure(processes, forms, script, args)
+            summary = saturation.summarise(rows)
+            has_64 = 64 in args.connections and "oha" not in left_out and not args.no_open_loop
+            paced = open_loops(forms, summary, args) if has_64 else []
+            traced = [] if "strace" in left_out or args.no_system_calls else [
+                system_calls(processes, form, connections, script) for form in forms for connections in args.connections]
+            busy = resident(processes)
+        finally:
+            processes.stop()
+    report = {"machine": saturation.machine(), "rounds": args.rounds, "seconds": args.seconds, "left_out": left_out, "closed_loop": summary,
+              "open_loop": paced, "system_calls": traced, "resident_mb_idle": idle, "resident_mb_after_load": busy}
+    write(args.out, report, rows)
+    print("\n".join(tables(report)))
+
+
+if __name__ == "__main__":
+    main()
