@@ -9,8 +9,8 @@ pub(crate) struct Short(pub(crate) f64);
 /// Digits after the first one, unless a precision is asked for: `{:.6}` has six.
 pub(crate) const DECIMALS: usize = 4;
 
-/// The most digits after the first one: more than a number has.
-pub(crate) const MAX_DECIMALS: usize = 16;
+/// The most digits after the first one: all of them mean something.
+const MAX_DECIMALS: usize = 14;
 
 /// Numbers outside of these powers of ten are written with an exponent.
 const PLAIN: std::ops::RangeInclusive<i32> = -5..=9;
@@ -24,10 +24,13 @@ impl fmt::Display for Short {
                 "beyond all numbers"
             });
         }
-        let mut text = Buffer::default();
+        let number = self.0.abs();
         let decimals = f.precision().unwrap_or(DECIMALS).min(MAX_DECIMALS);
-        write!(text, "{:.decimals$e}", self.0.abs())?;
-        let (digits, exponent) = text.parts();
+        let quick = (decimals == DECIMALS).then(|| Digits::quick(number));
+        let digits = quick
+            .flatten()
+            .map_or_else(|| Digits::exact(number, decimals), Ok)?;
+        let (digits, exponent) = (digits.text(), digits.exponent);
         if self.0 < 0.0 && self.0 != 0.0 {
             f.write_char('-')?;
         }
@@ -61,7 +64,84 @@ fn plain(digits: &str, exponent: i32, f: &mut fmt::Formatter<'_>) -> fmt::Result
         return Ok(());
     }
     let (whole, rest) = digits.split_at(whole);
-    write!(f, "{whole}.{rest}")
+    f.write_str(whole)?;
+    f.write_char('.')?;
+    f.write_str(rest)
+}
+
+/// The significant digits of a number without closing zeros, and the power of ten that the first one stands for.
+struct Digits {
+    bytes: [u8; MAX_DECIMALS + 1],
+    length: usize,
+    exponent: i32,
+}
+
+impl Digits {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+
+    /// Those of a number of usual size; `None` where multiplying might round it another way than its exact value. Writing numbers is
+    /// much of what a verdict costs, and this is a tenth of what [`Self::exact`] takes.
+    fn quick(number: f64) -> Option<Self> {
+        // Powers of ten up to this one are exact.
+        const POWERS: [f64; 10] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+        if !(1e-4..1e9).contains(&number) {
+            return None;
+        }
+        let mut exponent = if number < 1.0 {
+            -1 - [1e-1, 1e-2, 1e-3]
+                .iter()
+                .filter(|power| number < **power)
+                .count() as i32
+        } else {
+            POWERS.iter().filter(|power| number >= **power).count() as i32 - 1
+        };
+        let shift = DECIMALS as i32 - exponent;
+        let power = POWERS[shift.unsigned_abs() as usize];
+        let scaled = if shift < 0 {
+            number / power
+        } else {
+            number * power
+        };
+        // One rounding was made, of less than this.
+        let fraction = scaled.fract();
+        if (fraction - 0.5).abs() < 1e-6 {
+            return None;
+        }
+        let mut digits = scaled.round() as u32;
+        if digits == 100_000 {
+            digits = 10_000;
+            exponent += 1;
+        }
+        if !(10_000..100_000).contains(&digits) {
+            return None;
+        }
+        Some(Self::of(digits, exponent))
+    }
+
+    /// Five digits without closing zeros.
+    fn of(mut digits: u32, exponent: i32) -> Self {
+        let mut bytes = [0; MAX_DECIMALS + 1];
+        let five = &mut bytes[..=DECIMALS];
+        for byte in five.iter_mut().rev() {
+            *byte = b'0' + (digits % 10) as u8;
+            digits /= 10;
+        }
+        let zeros = five.iter().rev().take_while(|byte| **byte == b'0').count();
+        Self {
+            length: five.len() - zeros,
+            bytes,
+            exponent,
+        }
+    }
+
+    /// Those of any number that is finite.
+    fn exact(number: f64, decimals: usize) -> Result<Self, fmt::Error> {
+        let mut text = Buffer::default();
+        write!(text, "{number:.decimals$e}")?;
+        Ok(text.digits())
+    }
 }
 
 /// A text on the stack, long enough for `1.2345678901234567e-308`.
@@ -69,29 +149,30 @@ fn plain(digits: &str, exponent: i32, f: &mut fmt::Formatter<'_>) -> fmt::Result
 struct Buffer {
     bytes: [u8; 24],
     length: usize,
-    /// Where the mantissa is kept without its point.
-    digits: [u8; MAX_DECIMALS + 1],
 }
 
 impl Buffer {
-    /// The digits of the mantissa without closing zeros, and the exponent.
-    fn parts(&mut self) -> (&str, i32) {
+    /// The digits of the mantissa, and the exponent.
+    fn digits(&self) -> Digits {
         let text = std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default();
         let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-        let mut length = 0;
-        for (to, digit) in self
-            .digits
+        let mut bytes = [b'0'; MAX_DECIMALS + 1];
+        let digits = mantissa.bytes().filter(|byte| *byte != b'.');
+        bytes
             .iter_mut()
-            .zip(mantissa.bytes().filter(|b| *b != b'.'))
-        {
-            *to = digit;
-            length += 1;
+            .zip(digits)
+            .for_each(|(to, digit)| *to = digit);
+        // Zero keeps one digit.
+        let zeros = bytes[1..]
+            .iter()
+            .rev()
+            .take_while(|byte| **byte == b'0')
+            .count();
+        Digits {
+            bytes,
+            length: bytes.len() - zeros,
+            exponent: exponent.parse().unwrap_or(0),
         }
-        while length > 1 && self.digits[length - 1] == b'0' {
-            length -= 1;
-        }
-        let digits = std::str::from_utf8(&self.digits[..length]).unwrap_or_default();
-        (digits, exponent.parse().unwrap_or(0))
     }
 }
 
@@ -107,6 +188,8 @@ impl fmt::Write for Buffer {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -130,6 +213,25 @@ mod tests {
             (5e-324, "4.9407e-324"),
         ] {
             assert_eq!(Short(number).to_string(), text);
+        }
+        for (digits, text) in [(6, "1234568"), (8, "1234567.89"), (20, "1234567.89")] {
+            assert_eq!(format!("{:.digits$}", Short(1_234_567.89)), text);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn the_quick_way_gives_the_same_digits(
+            mantissa in prop_oneof![0.0..1.0_f64, (0_u32..1_000_000).prop_map(|n| f64::from(n) / 1e6)],
+            exponent in -6..11_i32,
+            ulps in -2..=2_i64,
+        ) {
+            let number = f64::from_bits((mantissa * 10_f64.powi(exponent)).to_bits().saturating_add_signed(ulps));
+            if let (Some(quick), Ok(exact)) = (Digits::quick(number), Digits::exact(number, DECIMALS)) {
+                prop_assert_eq!((quick.text(), quick.exponent), (exact.text(), exact.exponent), "{}", number);
+            }
         }
     }
 }
