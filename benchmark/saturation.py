@@ -19,9 +19,11 @@ and not what idle threads add. Kafka, Postgres and Redis come from TEST_KAFKA_BR
 import argparse
 import csv
 import json
+import math
 import os
 import pathlib
 import platform
+import random
 import re
 import shutil
 import signal
@@ -114,8 +116,8 @@ def memory_kb(pid, field):
     return int(re.search(rf"{field}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
 
 
-def call(port, method, path, body=None):
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, data=body)
+def call(port, method, path, body=None, headers={}):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, data=body, headers=headers)
     with urllib.request.urlopen(request, timeout=120) as reply:
         return reply.read()
 
@@ -269,6 +271,38 @@ def fit_figures(processes):
     return figures
 
 
+def bulk_body(points):
+    """A daily wave at steps of five minutes with noise, and here and there a value that is far off."""
+    chance = random.Random(7)
+    values = (20 + 5 * math.sin(i / 288 * math.tau) + chance.gauss(0, 0.5) + (30 if chance.random() < 0.0003 else 0) for i in range(points))
+    stamps = range(1_693_459_200, 1_693_459_200 + 300 * points, 300)
+    return json.dumps({"timestamps": list(stamps), "values": [round(v, 4) for v in values]}).encode()
+
+
+def bulk_figures(processes):
+    """Time of calls that are about many points, until the whole reply is there."""
+    figures = []
+    points = 100_000
+    body = bulk_body(points)
+    calls = [("/predict/{id}/batch", "POST", "/predict/wave/batch", {}), ("/v1/detect", "POST", "/v1/detect", {}),
+             ("/v1/detect as NDJSON", "POST", "/v1/detect", {"accept": "application/x-ndjson"}),
+             ("/plot", "GET", "/plot?series_id=wave", {})]
+    for form in ("standalone", "distributed"):
+        port = PORTS["standalone" if form == "standalone" else "gateway"]
+        call(port, "POST", "/fit/wave", body)
+        for name, method, path, headers in calls:
+            times = []
+            for _ in range(5):
+                started = time.perf_counter()
+                reply = call(port, method, path, body if method == "POST" else None, headers)
+                times.append(time.perf_counter() - started)
+            seconds = statistics.median(times)
+            figures.append({"form": form, "call": name, "points": points, "reply_mb": round(len(reply) / 1e6, 1),
+                            "median_ms": round(seconds * 1000, 1), "max_ms": round(max(times) * 1000, 1), "points_per_second": round(points / seconds)})
+            log(f"{form} {name}, {points} points: {figures[-1]['median_ms']} ms")
+    return figures
+
+
 def machine():
     model = re.search(r"model name\s+: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())
@@ -294,7 +328,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=5, help="length of one wrk run")
     parser.add_argument("--connections", type=int, nargs="+", default=[64])
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "benchmark" / "results")
-    parser.add_argument("--no-fit", action="store_true", help="leave the big fits out")
+    parser.add_argument("--no-fit", action="store_true", help="leave the big fits, batches and detections out")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         processes = Processes(folder)
@@ -306,6 +340,7 @@ def main():
             rows = measure(processes, forms, script, args)
             busy = {n: round(memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
             fits = [] if args.no_fit else fit_figures(processes)
+            bulk = [] if args.no_fit else bulk_figures(processes)
         except BaseException:
             for name in processes.children:
                 text = (processes.folder / f"{name}.log").read_text(errors="replace").strip()
@@ -316,7 +351,7 @@ def main():
     sizes = {b: round((BIN / b).stat().st_size / 1e6, 1) for b in ("gateway", "trainer", "predictor", "metrics-consumer",
              "training-data-consumer", "init", "standalone", "anomaly")}
     report = {"machine": machine(), "rounds": args.rounds, "seconds": args.seconds, "standalone_start_ms": round(start_ms, 1),
-              "summary": summarise(rows), "fit": fits, "resident_mb_idle": idle, "resident_mb_after_load": busy, "binary_mb": sizes}
+              "summary": summarise(rows), "fit": fits, "bulk": bulk, "resident_mb_idle": idle, "resident_mb_after_load": busy, "binary_mb": sizes}
     write(args.out, report, rows)
     log(f"written to {args.out}")
 

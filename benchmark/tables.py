@@ -37,6 +37,13 @@ def fit_table(report):
     return lines
 
 
+def bulk_table(report):
+    lines = ["| call about many points | points | reply | reply after (median) | points/s |", "|---|---|---|---|---|"]
+    for bulk in report["bulk"]:
+        lines.append(f"| {bulk['form']} `{bulk['call']}` | {bulk['points']:,} | {bulk['reply_mb']} MB | {bulk['median_ms']:.0f} ms | {bulk['points_per_second']:,} |")
+    return lines
+
+
 def locust_rows(results, form):
     with open(results / f"locust-{form}_stats.csv", newline="") as file:
         return {row["Name"]: row for row in csv.DictReader(file)}
@@ -130,7 +137,7 @@ def main():
     m = report["machine"]
     lines = [f"Measured on {m['cores']} cores ({m['cpu']}), {m['memory_gib']} GiB, Linux {m['kernel']}, at commit {m['commit']}; every server has one worker, "
              f"64 connections, median (range) of {report['rounds']} interleaved rounds of {report['seconds']} s.", ""]
-    lines += saturation_table(report) + [""] + fit_table(report) + [""] + locust_table(results)
+    lines += saturation_table(report) + [""] + fit_table(report) + [""] + bulk_table(report) + [""] + locust_table(results)
     (ROOT / "static" / "locust.svg").write_text(chart(results))
     readme = ROOT / "README.md"
     text = replace_between(readme.read_text(), "benchmark", lines)
