@@ -58,7 +58,7 @@ step "instructions a point"
 if [ "$(uname -m)" != x86_64 ]; then
   skip "cost check" "instructions were counted on x86-64"
 elif command -v valgrind >/dev/null; then
-  cargo run --release --quiet -p cost -- check
+  cargo run --profile dist --quiet -p cost -- check
 else
   skip "cost check" "valgrind is not installed"
 fi

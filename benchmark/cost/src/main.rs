@@ -73,7 +73,7 @@ fn check(recorded: &Recorded) -> Result<()> {
     }
     ensure!(
         faults.is_empty(),
-        "{}\nIf that is meant: cargo run --release -p cost -- record, and commit {FILE} with the reason.",
+        "{}\nIf that is meant: cargo run --profile dist -p cost -- record, and commit {FILE} with the reason.",
         faults.join("\n")
     );
     Ok(())

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 pub(crate) struct Recorded(Vec<(String, u64)>);
 
 const HEAD: &str = "\
-# Instructions a point, release build, by callgrind (x86-64). `cargo run --release -p cost -- check` holds to them,
+# Instructions a point, built as images are, by callgrind (x86-64). `cargo run --profile dist -p cost -- check` holds to them,
 # `… -- record` writes them. A number that rises is a choice: say why in the commit.
 ";
 
