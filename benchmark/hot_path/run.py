@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What a prediction costs on its way through the platform, beside nginx and a bare backend, in one run.
 
-benchmark/hot_path/run.py, after `cargo build --profile dist --workspace --bins` and `cargo build --profile dist -p service --example
-bare`. Processes, references and the closed loop are those of benchmark/saturation.py; this adds what a look at the hot path needs:
+It builds as for images, and starts Kafka, Postgres and Redis (.ci/servers.sh) unless TEST_KAFKA_BROKERS, TEST_DATABASE_URL and
+TEST_REDIS_URL say where they are. Processes, references and the closed loop are those of benchmark/saturation.py; this adds what a
+look at the hot path needs:
 
   closed loop   wrk at 16, 64 and 256 connections, every form in turn, round by round: CPU by process, requests/s, latency
   open loop     oha with latency correction at half and at four fifths of what the form did at 64 connections: its latency as a
@@ -12,13 +13,13 @@ bare`. Processes, references and the closed loop are those of benchmark/saturati
 
 The headline is the ratio of the CPU of all processes that a request passes to that of nginx + bare axum, and of bare axum. Medians and
 ranges over the rounds go to benchmark/results/hot_path.json and .csv, tables to hot_path.md beside them. Needs wrk; nginx, oha and
-strace are left out where they are not installed, and the results say so. TEST_KAFKA_BROKERS, TEST_DATABASE_URL and TEST_REDIS_URL say
-where the servers of the distributed form are (.ci/servers.sh).
+strace are left out where they are not installed, and the results say so.
 """
 
 import argparse
 import csv
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -120,6 +121,24 @@ def write(folder, report, rows):
         writer.writerows([round(row[c], 3) if isinstance(row[c], float) else row[c] for c in columns] for row in rows)
 
 
+def build():
+    cargo = ["cargo", "build", "--profile", "dist", "--locked"]
+    for what in (["--workspace", "--bins"], ["-p", "service", "--example", "bare"]):
+        subprocess.run(cargo + what, cwd=saturation.ROOT, check=True)
+
+
+def start_servers():
+    """Starts those of the distributed form; returns what stops them again, or nothing if they are somebody else's."""
+    if any(os.environ.get(name) for name in ("TEST_KAFKA_BROKERS", "TEST_DATABASE_URL", "TEST_REDIS_URL")):
+        return None
+    script = saturation.ROOT / ".ci" / "servers.sh"
+    for step in ("install", "start"):
+        subprocess.run([script, step], check=True)
+    lines = subprocess.run([script, "env"], capture_output=True, text=True, check=True).stdout
+    os.environ.update(re.findall(r"^export (\w+)=(.*)$", lines, re.MULTILINE))
+    return lambda: subprocess.run([script, "stop"], check=True)
+
+
 def resident(processes):
     return {n: round(saturation.memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
 
@@ -132,9 +151,13 @@ def main():
     parser.add_argument("--forms", nargs="+", help="only these, as they are called in the tables")
     parser.add_argument("--no-open-loop", action="store_true")
     parser.add_argument("--no-system-calls", action="store_true")
+    parser.add_argument("--no-build", action="store_true", help="take the programs in target/dist as they are")
     parser.add_argument("--out", type=pathlib.Path, default=saturation.ROOT / "benchmark" / "results")
     args = parser.parse_args()
     left_out = [tool for tool in ("nginx", "oha", "strace") if not shutil.which(tool)]
+    if not args.no_build:
+        build()
+    stop_servers = start_servers()
     with tempfile.TemporaryDirectory() as folder:
         processes = saturation.Processes(folder)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -152,6 +175,8 @@ def main():
             busy = resident(processes)
         finally:
             processes.stop()
+            if stop_servers:
+                stop_servers()
     report = {"machine": saturation.machine(), "rounds": args.rounds, "seconds": args.seconds, "left_out": left_out, "closed_loop": summary,
               "open_loop": paced, "system_calls": traced, "resident_mb_idle": idle, "resident_mb_after_load": busy}
     write(args.out, report, rows)
