@@ -6,6 +6,10 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cases::Case;
 
+/// Has the system's mathematical functions choose the same way on every processor, not the fastest that it has.
+const SAME_EVERYWHERE: &str =
+    "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX2_Usable,-FMA_Usable,-FMA4_Usable,-ERMS,-FSRM";
+
 /// Instructions that a point of `case` takes.
 pub(crate) fn per_point(case: &Case) -> Result<u64> {
     let prepared = instructions(case.name, 0)?;
@@ -18,6 +22,7 @@ pub(crate) fn per_point(case: &Case) -> Result<u64> {
 fn instructions(case: &str, points: usize) -> Result<u64> {
     let program = std::env::current_exe()?;
     let output = Command::new("valgrind")
+        .env("GLIBC_TUNABLES", SAME_EVERYWHERE)
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
         .args(["work", case, &points.to_string()])
