@@ -18,6 +18,7 @@ and not what idle threads add. Kafka, Postgres and Redis come from TEST_KAFKA_BR
 
 import argparse
 import csv
+import itertools
 import json
 import math
 import os
@@ -123,7 +124,7 @@ def call(port, method, path, body=None, headers={}):
 
 
 def wait_ready(port, path="/readyz"):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         try:
             return call(port, "GET", path)
@@ -255,19 +256,19 @@ def fit_figures(processes):
     forms = {"standalone": ["standalone"], "distributed": ["gateway", "trainer", "predictor", "metrics-consumer", "training-data-consumer"]}
     for form, ours in forms.items():
         port = PORTS["standalone" if form == "standalone" else "gateway"]
-        for points in (10_000, 100_000, 1_000_000):
+        for detector, points in itertools.product(("sigma", "auto"), (10_000, 100_000, 1_000_000)):
             values = ",".join(f"{100 + (i * 7919 % 1000) / 37:.6f}" for i in range(points))
             stamps = ",".join(str(1_693_459_200 + 60 * i) for i in range(points))
-            body = f'{{"timestamps":[{stamps}],"values":[{values}]}}'.encode()
+            body = f'{{"detector":"{detector}","timestamps":[{stamps}],"values":[{values}]}}'.encode()
             times = []
             for _ in range(5 if points < 1_000_000 else 3):
                 started = time.perf_counter()
-                call(port, "POST", f"/fit/big_{points}", body)
+                call(port, "POST", f"/fit/{detector}_{points}", body)
                 times.append((time.perf_counter() - started) * 1000)
             peak = {p: memory_kb(processes.children[p].pid, "VmHWM") // 1024 for p in ours}
-            figures.append({"form": form, "points": points, "body_mb": round(len(body) / 1e6, 1), "median_ms": round(statistics.median(times), 1),
+            figures.append({"form": form, "detector": detector, "points": points, "body_mb": round(len(body) / 1e6, 1), "median_ms": round(statistics.median(times), 1),
                             "max_ms": round(max(times), 1), "peak_memory_mb": sum(peak.values()), "peak_memory_mb_by_process": peak})
-            log(f"fit {form} {points} points: {figures[-1]['median_ms']} ms, peak memory so far {sum(peak.values())} MB")
+            log(f"fit {form} {detector} {points} points: {figures[-1]['median_ms']} ms, peak memory so far {sum(peak.values())} MB")
     return figures
 
 
@@ -290,6 +291,7 @@ def bulk_figures(processes):
     for form in ("standalone", "distributed"):
         port = PORTS["standalone" if form == "standalone" else "gateway"]
         call(port, "POST", "/fit/wave", body)
+        wait_ready(port, "/plot?series_id=wave")  # its points are behind those of the fits before
         for name, method, path, headers in calls:
             times = []
             for _ in range(5):
@@ -329,6 +331,7 @@ def main():
     parser.add_argument("--connections", type=int, nargs="+", default=[64])
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "benchmark" / "results")
     parser.add_argument("--no-fit", action="store_true", help="leave the big fits, batches and detections out")
+    parser.add_argument("--fit-only", action="store_true", help="only these; the rest of the results stays as it is")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         processes = Processes(folder)
@@ -337,7 +340,7 @@ def main():
             forms, start_ms = start_all(processes)
             script = warm_up(processes, forms)
             idle = {n: round(memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
-            rows = measure(processes, forms, script, args)
+            rows = [] if args.fit_only else measure(processes, forms, script, args)
             busy = {n: round(memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
             fits = [] if args.no_fit else fit_figures(processes)
             bulk = [] if args.no_fit else bulk_figures(processes)
@@ -348,6 +351,10 @@ def main():
             raise
         finally:
             processes.stop()
+    if args.fit_only:
+        report = json.loads((args.out / "saturation.json").read_text()) | {"fit": fits, "bulk": bulk}
+        (args.out / "saturation.json").write_text(json.dumps(report, indent=1) + "\n")
+        return
     sizes = {b: round((BIN / b).stat().st_size / 1e6, 1) for b in ("gateway", "trainer", "predictor", "metrics-consumer",
              "training-data-consumer", "init", "standalone", "anomaly")}
     report = {"machine": machine(), "rounds": args.rounds, "seconds": args.seconds, "standalone_start_ms": round(start_ms, 1),

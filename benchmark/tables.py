@@ -31,9 +31,9 @@ def saturation_table(report):
 
 
 def fit_table(report):
-    lines = ["| `/fit` | points | body | reply after (median) | peak memory of all our processes |", "|---|---|---|---|---|"]
+    lines = ["| `/fit` | detector | points | body | reply after (median) | peak memory of all our processes so far |", "|---|---|---|---|---|---|"]
     for fit in report["fit"]:
-        lines.append(f"| {fit['form']} | {fit['points']:,} | {fit['body_mb']} MB | {fit['median_ms']:.0f} ms | {fit['peak_memory_mb']} MB |")
+        lines.append(f"| {fit['form']} | `{fit['detector']}` | {fit['points']:,} | {fit['body_mb']} MB | {fit['median_ms']:.0f} ms | {fit['peak_memory_mb']} MB |")
     return lines
 
 
