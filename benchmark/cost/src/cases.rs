@@ -1,9 +1,13 @@
 //! What is counted. A further case is a further line in [`ALL`].
 
+#[path = "../../../crates/detector/benches/series/mod.rs"]
+mod series;
+
 use std::hint::black_box;
 
 use contract::{DetectorName, FitOptions, JudgeOptions, Point};
 use detector::Model;
+use series::series;
 
 /// Something that takes points.
 pub(crate) struct Case {
@@ -100,25 +104,6 @@ fn model(detector: DetectorName) -> (Model, Vec<Point>) {
         fitted.expect("they are fit to be learned from").model,
         later,
     )
-}
-
-/// `n` points five minutes apart: a day, and noise that does not repeat.
-fn series(n: usize) -> Vec<Point> {
-    let mut state = 1_u64;
-    let mut noise = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f64 / (1_u64 << 24) as f64 - 0.5
-    };
-    let value = |i: usize| (i as f64 * std::f64::consts::TAU / 288.0).sin() + noise();
-    (0..)
-        .zip((0..n).map(value))
-        .map(|(i, value)| Point {
-            timestamp: 1_700_000_000 + 300 * i,
-            value,
-        })
-        .collect()
 }
 
 #[cfg(test)]

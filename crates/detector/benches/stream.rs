@@ -2,30 +2,13 @@
 //!
 //! `cargo bench -p detector --bench stream`. A season of 288 points with noise, so that all parts have work and libraries are full.
 
+mod series;
+
 use std::hint::black_box;
 
-use contract::Point;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use detector::stream::{Moving, Stream, observe};
-
-/// `n` points five minutes apart: a day, and noise that does not repeat.
-fn series(n: usize) -> Vec<Point> {
-    let mut state = 1_u64;
-    let mut noise = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f64 / (1_u64 << 24) as f64 - 0.5
-    };
-    let value = |i: usize| (i as f64 * std::f64::consts::TAU / 288.0).sin() + noise();
-    let points = (0..n).map(value).zip(0..);
-    points
-        .map(|(value, i)| Point {
-            timestamp: 1_700_000_000 + 300 * i,
-            value,
-        })
-        .collect()
-}
+use series::series;
 
 fn fits(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("fit");

@@ -4,11 +4,14 @@
 //! clock's own time in them, the median and the 99th percentile. What is held to at every change are counts of instructions
 //! (`benchmark/cost`), which a busy machine does not change.
 
+mod series;
+
 use std::{hint::black_box, time::Instant};
 
 use contract::{DetectorName, FitOptions, JudgeOptions, Point};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use detector::Model;
+use series::series;
 
 const PLAIN: JudgeOptions = JudgeOptions {
     false_alarm_rate: None,
@@ -17,25 +20,6 @@ const PLAIN: JudgeOptions = JudgeOptions {
 };
 const TRAIN: usize = 2_000;
 const JUDGED: usize = 20_000;
-
-/// `n` points five minutes apart: a day, and noise that does not repeat.
-fn series(n: usize) -> Vec<Point> {
-    let mut state = 1_u64;
-    let mut noise = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f64 / (1_u64 << 24) as f64 - 0.5
-    };
-    let value = |i: usize| (i as f64 * std::f64::consts::TAU / 288.0).sin() + noise();
-    (0..)
-        .zip((0..n).map(value))
-        .map(|(i, value)| Point {
-            timestamp: 1_700_000_000 + 300 * i,
-            value,
-        })
-        .collect()
-}
 
 fn fit(points: &[Point], detector: DetectorName) -> Model {
     let fitted = Model::fit(points, &FitOptions::default(), detector);

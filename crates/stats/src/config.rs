@@ -65,7 +65,7 @@ impl TypedValueParser for RedisUrl {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::Parser;
 
     use super::*;
@@ -76,7 +76,7 @@ mod tests {
         redis: RedisConfig,
     }
 
-    fn parse(args: &[&str]) -> Result<RedisConfig, clap::Error> {
+    pub(crate) fn parse(args: &[&str]) -> Result<RedisConfig, clap::Error> {
         Cli::try_parse_from([&["x"], args].concat()).map(|cli| cli.redis)
     }
 

@@ -31,20 +31,10 @@ pub(super) fn connection_info(config: &RedisConfig) -> Result<ConnectionInfo, St
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use redis::ConnectionAddr;
 
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        redis: RedisConfig,
-    }
-
-    fn parse(args: &[&str]) -> Result<RedisConfig, clap::Error> {
-        Cli::try_parse_from([&["x"], args].concat()).map(|cli| cli.redis)
-    }
+    use crate::config::tests::parse;
 
     #[test]
     fn the_address_is_put_together_from_parts_unless_it_is_given_whole() -> anyhow::Result<()> {
