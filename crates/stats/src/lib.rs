@@ -2,6 +2,7 @@
 //!
 //! Both promise the same: a batch of messages and the offsets behind it are one transaction, so a message counts exactly once
 //! however often it is delivered and whoever dies in between. `redis` appears in this crate only.
+//! Calls are boxed, so that their code is compiled here, and not once more in every service that awaits them.
 
 mod config;
 mod delta;
@@ -20,7 +21,7 @@ use std::{
 };
 
 use contract::{Figures, MetricsEvent};
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 
 pub use config::RedisConfig;
 pub use delta::{MAX_COUNT, MAX_LATENCY_MS, Unusable, check};
@@ -106,10 +107,11 @@ impl Stats {
     /// # Errors
     /// When the database cannot be opened or migrated.
     pub fn sqlite(path: &Path) -> BoxFuture<'_, Result<Self, StatsError>> {
-        boxed(async move {
+        async move {
             let sqlite = SqliteStats::open(path).await?;
             Ok(Self(Backend::Sqlite(sqlite)))
-        })
+        }
+        .boxed()
     }
 
     /// Counts `batch`, messages of `topic` in any order, and moves the offsets of `group`, all or nothing. A message below the
@@ -123,7 +125,7 @@ impl Stats {
         topic: &'a str,
         batch: &'a [Delivery<'a>],
     ) -> BoxFuture<'a, Result<(), StatsError>> {
-        boxed(async move { self.apply_at(now_ms(), group, topic, batch).await })
+        async move { self.apply_at(now_ms(), group, topic, batch).await }.boxed()
     }
 
     /// [`Self::apply`] when it is `now_ms`, in milliseconds since 1970. A message from later than that counts as from then.
@@ -137,12 +139,13 @@ impl Stats {
         topic: &'a str,
         batch: &'a [Delivery<'a>],
     ) -> BoxFuture<'a, Result<(), StatsError>> {
-        boxed(async move {
+        async move {
             match &self.0 {
                 Backend::Redis(redis) => redis.apply(now_ms, group, topic, batch).await,
                 Backend::Sqlite(sqlite) => sqlite.apply(now_ms, group, topic, batch).await,
             }
-        })
+        }
+        .boxed()
     }
 
     /// How far `group` got in `topic`, by rising partition.
@@ -154,7 +157,7 @@ impl Stats {
         group: &'a str,
         topic: &'a str,
     ) -> BoxFuture<'a, Result<Vec<Offset>, StatsError>> {
-        boxed(async move {
+        async move {
             let stored = match &self.0 {
                 Backend::Redis(redis) => redis.offsets(group, topic).await?,
                 Backend::Sqlite(sqlite) => sqlite.offsets(group, topic).await?,
@@ -164,7 +167,8 @@ impl Stats {
                 next_offset,
             });
             Ok(offsets.collect())
-        })
+        }
+        .boxed()
     }
 
     /// The figures as of now.
@@ -172,7 +176,7 @@ impl Stats {
     /// # Errors
     /// When Redis does not answer.
     pub fn figures(&self) -> BoxFuture<'_, Result<Figures, StatsError>> {
-        boxed(async move { self.figures_at(now_ms()).await })
+        async move { self.figures_at(now_ms()).await }.boxed()
     }
 
     /// The figures as of `now_ms`, in milliseconds since 1970, which must not be long ago: old counts are forgotten.
@@ -180,12 +184,13 @@ impl Stats {
     /// # Errors
     /// When Redis does not answer.
     pub fn figures_at(&self, now_ms: i64) -> BoxFuture<'_, Result<Figures, StatsError>> {
-        boxed(async move {
+        async move {
             match &self.0 {
                 Backend::Redis(redis) => redis.figures(now_ms).await,
                 Backend::Sqlite(sqlite) => sqlite.figures(now_ms).await,
             }
-        })
+        }
+        .boxed()
     }
 
     /// What operators know the figures as: `redis`, or the name of the file that stands in for it.
@@ -201,18 +206,14 @@ impl Stats {
     /// # Errors
     /// When it does not.
     pub fn ping(&self) -> BoxFuture<'_, Result<(), StatsError>> {
-        boxed(async move {
+        async move {
             match &self.0 {
                 Backend::Redis(redis) => redis.ping().await,
                 Backend::Sqlite(sqlite) => sqlite.ping().await,
             }
-        })
+        }
+        .boxed()
     }
-}
-
-/// Has `call` compiled here, and not once more in every service that awaits it.
-fn boxed<'a, T>(call: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
-    Box::pin(call)
 }
 
 /// The most series that [`Figures::model_usage`] names.

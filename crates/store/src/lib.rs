@@ -3,6 +3,8 @@
 //! The same transactions on both. A version becomes visible when it is `ready`, never before. Points are stored for versions
 //! that exist, pending or ready, and go with them: points of a version that was swept are dropped when they arrive.
 //!
+//! Calls are boxed, so that their code is compiled here, and not once more in every service that awaits them.
+//!
 //! Connections belong to the runtime on which they were opened: call a [`Store`] there.
 
 mod batch;
@@ -16,7 +18,7 @@ use std::{path::Path, time::Duration};
 
 use contract::{Point, SeriesId, TrainingData, Version, VersionRef};
 use detector::Model;
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 
 pub use config::PostgresConfig;
 pub use error::StoreError;
@@ -95,7 +97,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened or migrated.
     pub fn sqlite(path: &Path) -> BoxFuture<'_, Result<Self, StoreError>> {
-        boxed(async move { Ok(Self(Backend::Sqlite(SqliteStore::open(path).await?))) })
+        async move { Ok(Self(Backend::Sqlite(SqliteStore::open(path).await?))) }.boxed()
     }
 
     /// Runs the migrations; idempotent, and safe when several do it at once.
@@ -103,12 +105,13 @@ impl Store {
     /// # Errors
     /// When the database is away or a migration fails.
     pub fn migrate(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        boxed(async move {
+        async move {
             match &self.0 {
                 Backend::Postgres(store) => store.migrate().await,
                 Backend::Sqlite(store) => store.migrate().await,
             }
-        })
+        }
+        .boxed()
     }
 
     /// Removes pending versions older than `age`, and their points: what a crash left. Returns how many.
@@ -116,12 +119,13 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub fn sweep_pending(&self, age: Duration) -> BoxFuture<'_, Result<u64, StoreError>> {
-        boxed(async move {
+        async move {
             match &self.0 {
                 Backend::Postgres(store) => store.sweep_pending(age).await,
                 Backend::Sqlite(store) => store.sweep_pending(age).await,
             }
-        })
+        }
+        .boxed()
     }
 
     /// The training points of a ready model: of `model`, or of the one that judges. An imported one has none here: `NoModel`.
@@ -133,7 +137,7 @@ impl Store {
         series: &'a SeriesId,
         model: Option<&'a VersionRef>,
     ) -> BoxFuture<'a, Result<TrainingPoints, StoreError>> {
-        boxed(async move {
+        async move {
             let row = self.ready_model(series, model).await?;
             let Some(row) = row.filter(ModelRow::has_points) else {
                 return Ok(TrainingPoints::NoModel);
@@ -148,7 +152,8 @@ impl Store {
                 Some(points) => TrainingPoints::Complete(model, points),
                 None => TrainingPoints::Incomplete,
             })
-        })
+        }
+        .boxed()
     }
 
     /// Stores the points of `batch` and moves the offsets of `group` with them. A message below the group's offset was applied
@@ -165,12 +170,13 @@ impl Store {
         topic: &'a str,
         batch: &'a [Delivery<'a>],
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
-        boxed(async move {
+        async move {
             match &self.0 {
                 Backend::Postgres(store) => store.apply_training_data(group, topic, batch).await,
                 Backend::Sqlite(store) => store.apply_training_data(group, topic, batch).await,
             }
-        })
+        }
+        .boxed()
     }
 
     /// How far `group` got in `topic`.
@@ -182,12 +188,13 @@ impl Store {
         group: &'a str,
         topic: &'a str,
     ) -> BoxFuture<'a, Result<Vec<Offset>, StoreError>> {
-        boxed(async move {
+        async move {
             match &self.0 {
                 Backend::Postgres(store) => store.offsets(group, topic).await,
                 Backend::Sqlite(store) => store.offsets(group, topic).await,
             }
-        })
+        }
+        .boxed()
     }
 
     /// What operators know the store as: `postgres`, or the name of the file that stands in for it.
@@ -203,7 +210,7 @@ impl Store {
     /// # Errors
     /// When it does not.
     pub fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        boxed(async move {
+        async move {
             let ping = async {
                 match &self.0 {
                     Backend::Postgres(store) => store.ping().await,
@@ -214,12 +221,13 @@ impl Store {
                 Ok(answer) => answer,
                 Err(_) => Err(StoreError::TimedOut(PROBE)),
             }
-        })
+        }
+        .boxed()
     }
 
     /// Closes all connections, within two seconds. Calls after this one fail.
     pub fn close(&self) -> BoxFuture<'_, ()> {
-        boxed(async move {
+        async move {
             let close = async {
                 match &self.0 {
                     Backend::Postgres(store) => store.close().await,
@@ -229,13 +237,9 @@ impl Store {
             if tokio::time::timeout(PROBE, close).await.is_err() {
                 tracing::warn!("a connection to the database was still in use when it was closed");
             }
-        })
+        }
+        .boxed()
     }
-}
-
-/// Has `call` compiled here, and not once more in every service that awaits it.
-fn boxed<'a, T>(call: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
-    Box::pin(call)
 }
 
 /// What the database wrote down as a version.

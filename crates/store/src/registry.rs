@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use contract::{AliasInfo, AliasName, Point, Revision, SeriesId, Source, Version, VersionRef};
 use detector::Model;
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 
 use self::change::{Change, Plan, State};
-use crate::{Backend, Store, StoreError, VersionedModel, boxed};
+use crate::{Backend, Store, StoreError, VersionedModel};
 
 /// A model that is to be stored.
 #[derive(Clone, Copy, Debug)]
@@ -127,12 +127,13 @@ impl Store {
         series: &'a SeriesId,
         new: &'a NewModel<'a>,
     ) -> BoxFuture<'a, Result<Version, StoreError>> {
-        boxed(async move {
+        async move {
             match &self.0 {
                 Backend::Postgres(store) => store.insert_pending(series, new).await,
                 Backend::Sqlite(store) => store.insert_pending(series, new).await,
             }
-        })
+        }
+        .boxed()
     }
 
     /// Makes a pending version visible and durable, and returns the revision of the series since. To do so again changes nothing.
@@ -144,14 +145,15 @@ impl Store {
         series: &'a SeriesId,
         version: Version,
     ) -> BoxFuture<'a, Result<Revision, StoreError>> {
-        boxed(async move {
+        async move {
             let marked = self.mark_ready_when(series, version, &Precondition::Any);
             let series = series.clone();
             // Nothing was demanded, so nothing is refused.
             marked
                 .await?
                 .map_err(|_| StoreError::Swept { series, version })
-        })
+        }
+        .boxed()
     }
 
     /// The same if `when` holds: that the series has a model, or is at a revision. Refused, the version stays pending, and is swept.
@@ -164,7 +166,7 @@ impl Store {
         version: Version,
         when: &'a Precondition,
     ) -> BoxFuture<'a, Answer<Revision>> {
-        boxed(async move {
+        async move {
             let marked = match &self.0 {
                 Backend::Postgres(store) => store.mark_ready(series, version, when).await?,
                 Backend::Sqlite(store) => store.mark_ready(series, version, when).await?,
@@ -177,7 +179,8 @@ impl Store {
                 }),
                 Err(refusal) => Ok(Err(refusal)),
             }
-        })
+        }
+        .boxed()
     }
 
     /// Has `alias` name a version, given by its number or by what another alias names.
@@ -191,7 +194,7 @@ impl Store {
         to: &'a VersionRef,
         when: &'a Precondition,
     ) -> BoxFuture<'a, Answer<Changed>> {
-        boxed(async move { self.change(series, Change::Set(alias, to), when).await })
+        async move { self.change(series, Change::Set(alias, to), when).await }.boxed()
     }
 
     /// Takes `alias` away. Without a champion the newest version judges.
@@ -204,7 +207,7 @@ impl Store {
         alias: &'a AliasName,
         when: &'a Precondition,
     ) -> BoxFuture<'a, Answer<Changed>> {
-        boxed(async move { self.change(series, Change::Unset(alias), when).await })
+        async move { self.change(series, Change::Unset(alias), when).await }.boxed()
     }
 
     /// Has the version judge that did before the champion was last changed; where there was no such change, the one before that
@@ -217,7 +220,7 @@ impl Store {
         series: &'a SeriesId,
         when: &'a Precondition,
     ) -> BoxFuture<'a, Answer<Changed>> {
-        boxed(async move { self.change(series, Change::RollBack, when).await })
+        async move { self.change(series, Change::RollBack, when).await }.boxed()
     }
 
     /// Removes a ready model with its training points, unless an alias names it.
@@ -230,7 +233,7 @@ impl Store {
         model: &'a VersionRef,
         when: &'a Precondition,
     ) -> BoxFuture<'a, Answer<Changed>> {
-        boxed(async move { self.change(series, Change::DeleteModel(model), when).await })
+        async move { self.change(series, Change::DeleteModel(model), when).await }.boxed()
     }
 
     /// Removes all that can be seen of `series`: ready models, training points, aliases. Its numbers and revisions go on where they
@@ -246,7 +249,7 @@ impl Store {
         series: &'a SeriesId,
         when: &'a Precondition,
     ) -> BoxFuture<'a, Answer<Changed>> {
-        boxed(async move { self.change(series, Change::DeleteSeries, when).await })
+        async move { self.change(series, Change::DeleteSeries, when).await }.boxed()
     }
 
     /// Removes all ready models but the newest `keep` and those that an alias names, with their training points, as
@@ -255,10 +258,11 @@ impl Store {
     /// # Errors
     /// When it is not certain that all was removed.
     pub fn prune<'a>(&'a self, series: &'a SeriesId, keep: u32) -> BoxFuture<'a, Answer<Changed>> {
-        boxed(async move {
+        async move {
             self.change(series, Change::Prune(keep), &Precondition::Any)
                 .await
-        })
+        }
+        .boxed()
     }
 
     async fn change(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::{ModelInfo, Revision, SeriesDetail, SeriesId, SeriesSummary, Version, VersionRef};
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
     Answer, Serving,
@@ -15,7 +15,7 @@ use super::{
     },
     sql,
 };
-use crate::{Backend, Store, StoreError, VersionedModel, boxed};
+use crate::{Backend, Store, StoreError, VersionedModel};
 
 /// As far back as a database is asked what changed: a thousand years.
 const LONGEST: Duration = Duration::from_secs(31_557_600_000);
@@ -29,14 +29,15 @@ impl Store {
         &'a self,
         series: &'a SeriesId,
     ) -> BoxFuture<'a, Result<Serving, StoreError>> {
-        boxed(async move {
+        async move {
             let rows: Vec<ServingRow> =
                 self.select(sql::SERVING, &[series.as_str().into()]).await?;
             match rows.into_iter().next() {
                 Some(row) => row.read(series),
                 None => Ok(Serving::default()),
             }
-        })
+        }
+        .boxed()
     }
 
     /// The ready model `version` of `series`.
@@ -48,11 +49,12 @@ impl Store {
         series: &'a SeriesId,
         version: Version,
     ) -> BoxFuture<'a, Result<Option<VersionedModel>, StoreError>> {
-        boxed(async move {
+        async move {
             let version = VersionRef::Version(version);
             let row = self.ready_model(series, Some(&version)).await?;
             row.map(|row| row.read(series)).transpose()
-        })
+        }
+        .boxed()
     }
 
     /// A ready model: the one given, or the one that judges.
@@ -73,14 +75,15 @@ impl Store {
         &self,
         age: Duration,
     ) -> BoxFuture<'_, Result<Vec<(SeriesId, Revision)>, StoreError>> {
-        boxed(async move {
+        async move {
             let milliseconds = i64::try_from(age.min(LONGEST).as_millis()).unwrap_or(i64::MAX);
             let select = match &self.0 {
                 Backend::Postgres(_) => sql::POSTGRES.changed_within,
                 Backend::Sqlite(_) => sql::SQLITE.changed_within,
             };
             changed(self.select(select, &[milliseconds.into()]).await?)
-        })
+        }
+        .boxed()
     }
 
     /// The series whose id begins with `prefix` and comes after `after`, sorted by the bytes of the id; `limit` at most.
@@ -93,7 +96,7 @@ impl Store {
         after: Option<&'a SeriesId>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<SeriesSummary>, StoreError>> {
-        boxed(async move {
+        async move {
             // No id has one, and Postgres takes no text with a NUL.
             if prefix.contains(char::is_control) {
                 return Ok(Vec::new());
@@ -106,7 +109,8 @@ impl Store {
             ];
             let rows: Vec<SummaryRow> = self.select(sql::LIST, &page).await?;
             rows.into_iter().map(SummaryRow::read).collect()
-        })
+        }
+        .boxed()
     }
 
     /// A series; `None` if it has no ready model.
@@ -117,7 +121,7 @@ impl Store {
         &'a self,
         series: &'a SeriesId,
     ) -> BoxFuture<'a, Result<Option<SeriesDetail>, StoreError>> {
-        boxed(async move { detail(self.select(sql::DETAIL, &[series.as_str().into()]).await?) })
+        async move { detail(self.select(sql::DETAIL, &[series.as_str().into()]).await?) }.boxed()
     }
 
     /// The ready models of `series` before version `before`, the newest first; `limit` at most. `None` if the series has no model.
@@ -130,7 +134,7 @@ impl Store {
         before: Option<Version>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Option<Vec<ModelInfo>>, StoreError>> {
-        boxed(async move {
+        async move {
             let page = [
                 series.as_str().into(),
                 before.map_or(i64::MAX, number).into(),
@@ -142,7 +146,8 @@ impl Store {
             }
             let models = rows.into_iter().map(|row| Ok(row.read()?.1));
             models.collect::<Result<_, _>>().map(Some)
-        })
+        }
+        .boxed()
     }
 
     /// What there is to know about a ready model, and the revision of its series. Refused: no such series, version or alias.
@@ -154,12 +159,13 @@ impl Store {
         series: &'a SeriesId,
         model: &'a VersionRef,
     ) -> BoxFuture<'a, Answer<(Revision, ModelInfo)>> {
-        boxed(async move {
+        async move {
             match self.found::<InfoRow>(sql::INFO, series, model).await? {
                 Ok(row) => row.read().map(Ok),
                 Err(refusal) => Ok(Err(refusal)),
             }
-        })
+        }
+        .boxed()
     }
 
     /// A ready model as its document, letter for letter. Refused: no such series, version or alias.
@@ -171,13 +177,14 @@ impl Store {
         series: &'a SeriesId,
         model: &'a VersionRef,
     ) -> BoxFuture<'a, Answer<(ModelInfo, String)>> {
-        boxed(async move {
+        async move {
             let found = self.found::<DocumentRow>(sql::DOCUMENT, series, model);
             match found.await? {
                 Ok(row) => row.read(series).map(Ok),
                 Err(refusal) => Ok(Err(refusal)),
             }
-        })
+        }
+        .boxed()
     }
 
     /// What `select` tells of a ready model, or why there is none.
