@@ -85,19 +85,32 @@ pub(crate) async fn find(
     at_least: Revision,
     wanted: Option<&VersionRef>,
 ) -> Fallible<(Found, bool)> {
-    if let Some(found) = find_cached(models, series, at_least, wanted) {
-        return Ok((found?, true));
+    match find_cached(models, series, at_least, wanted) {
+        Some(found) => Ok((found?, true)),
+        None => Ok((wait_for(models, series, at_least, wanted).await?, false)),
     }
+}
+
+/// As [`find`], of what [`find_cached`] does not say.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) async fn wait_for(
+    models: &Models,
+    series: &str,
+    at_least: Revision,
+    wanted: Option<&VersionRef>,
+) -> Fallible<Found> {
     let held = match models.held(series, at_least) {
         Some(held) => held,
         None => load(models, series, at_least).await?,
     };
     let Some(wanted) = wanted else {
-        return Ok((Found::Serving(held), false));
+        return Ok(Found::Serving(held));
     };
     let version = resolve(&held, wanted)?;
     if version == held.judge.version {
-        return Ok((Found::Serving(held), false));
+        return Ok(Found::Serving(held));
     }
     let judge = match models.pinned(&held, version) {
         Some(judge) => judge,
@@ -106,7 +119,7 @@ pub(crate) async fn find(
             judge.map_err(cannot_load)?
         }
     };
-    Ok((pinned(judge, version)?, false))
+    pinned(judge, version)
 }
 
 async fn load(models: &Models, series: &str, at_least: Revision) -> Fallible<Arc<Held>> {

@@ -24,7 +24,7 @@ use crate::{
     App,
     batch::Batch,
     detect::{self, Form},
-    lookup::{self, find, find_cached, min_revision},
+    lookup::{self, find, find_cached, min_revision, wait_for},
     query::{self, Asked},
     recorder::Judged,
     reply, work,
@@ -76,7 +76,10 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Resp
         Some(found) => (found?, true),
         None if lookup::only_if_cached(&head.headers) => return Err(lookup::not_cached()),
         // Boxed: what is rarely waited for would make the future of every request larger, and that is moved about.
-        None => Box::pin(find(&app.models, &series, at_least, wanted.as_ref())).await?,
+        None => {
+            let waiting = wait_for(&app.models, &series, at_least, wanted.as_ref());
+            (Box::pin(waiting).await?, false)
+        }
     };
     // With the longest context a fifth of a millisecond, less than it takes to read one.
     let model = &found.judge().model;

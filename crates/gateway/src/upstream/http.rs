@@ -108,7 +108,7 @@ impl Http {
     ) -> Result<Response, Error> {
         let first = match first {
             None => self.0.take(Want::Any).await,
-            Some(backend) => self.0.take_at(backend, Want::Any).await,
+            Some(backend) => self.0.take_from(backend, Want::Any).await,
         };
         let first = first.map_err(Error::Unreachable)?;
         let asked = first.backend;

@@ -96,14 +96,6 @@ impl Pool {
         self.take_from(asked + 1, Want::New).await
     }
 
-    /// As [`Self::take`], from the backend `first` on.
-    ///
-    /// # Errors
-    /// As [`Self::take`].
-    pub(super) async fn take_at(&self, first: usize, want: Want) -> io::Result<Connection> {
-        self.take_from(first, want).await
-    }
-
     /// This thread's lane to the backend whose turn it is, or to the next that is there; a new one, for calls with `patience`, if
     /// there is none. `None` when all backends are away.
     pub(super) fn lane(self: &Arc<Self>, patience: Duration) -> Option<Arc<Lane>> {
@@ -129,23 +121,17 @@ impl Pool {
         self.backends.len() > 1
     }
 
-    /// Asks every backend once, `first` at first. Those that were away a moment ago come last: they may be back, and the others
-    /// gone.
-    async fn take_from(&self, first: usize, want: Want) -> io::Result<Connection> {
+    /// As [`Self::take`], from the backend `first` on: each is asked once, and those last that were away a moment ago. They may be
+    /// back, and the others gone.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(super) async fn take_from(&self, first: usize, want: Want) -> io::Result<Connection> {
+        let number = self.backends.len();
+        let mut turns: Vec<_> = (0..number).map(|step| (first + step) % number).collect();
+        turns.sort_by_key(|index| self.backends[*index].is_away());
         let mut failure = io::Error::from(io::ErrorKind::NotFound);
-        let mut away = Vec::new();
-        for step in 0..self.backends.len() {
-            let index = (first + step) % self.backends.len();
-            if self.backends[index].is_away() {
-                away.push(index);
-                continue;
-            }
-            match self.take_of(index, want).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => failure = error,
-            }
-        }
-        for index in away {
+        for index in turns {
             match self.take_of(index, want).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failure = error,

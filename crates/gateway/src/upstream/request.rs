@@ -40,7 +40,8 @@ pub(super) enum BodyLength {
 }
 
 impl RequestHead {
-    /// The client's request itself, in the context that is among its extensions, if any. A service is not asked for a head only: the server leaves the body out.
+    /// The client's request itself, in the context that is among its extensions, if any. A service is not asked for a head only: the
+    /// server leaves the body out.
     pub(crate) fn of(parts: Parts) -> Self {
         let mut extensions = parts.extensions;
         Self {
