@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 /// How logs look. The same variables in every service.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,22 +41,14 @@ pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
         .parse()
         .with_context(|| format!("LOG_LEVEL {:?} is not understood", config.log_level))?;
     let lines = fmt::layer().with_writer(stderr);
-    let started = match config.log_format {
-        LogFormat::Text => {
-            let lines = lines.with_ansi(stderr().is_terminal());
-            tracing_subscriber::registry()
-                .with(lines)
-                .with(filter)
-                .try_init()
-        }
-        LogFormat::Json => {
-            let lines = lines.json().flatten_event(true);
-            tracing_subscriber::registry()
-                .with(lines)
-                .with(filter)
-                .try_init()
-        }
+    let lines = match config.log_format {
+        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let started = tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .try_init();
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
