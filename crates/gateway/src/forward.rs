@@ -1,20 +1,27 @@
 //! Passing requests on: a place for each, the right service, and an honest answer when that has none.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use axum::{body::Body, http::request::Parts, response::Response};
+use axum::{
+    body::Body,
+    extract::Request,
+    http::request::Parts,
+    response::{IntoResponse, Response},
+};
 use bytes::Bytes;
 use contract::{Revision, SeriesId};
-use http::HeaderName;
-use service::http::{Fallible, RequestContext, decode_series, decode_series_text, read_body};
+use http::{HeaderName, StatusCode};
+use service::http::{
+    Fallible, Fast, FastRequest, Later, decode_series, decode_series_text, read_body,
+};
 
 use crate::{
     Settings,
     failure::no_reply,
     freshness::Freshness,
     limits::Limit,
-    metrics::Route,
-    upstream::{Call, RequestHead, Upload, Upstream},
+    metrics::{Measured, Route},
+    upstream::{Call, FastAnswer, RequestHead, Tried, Upload, Upstream},
 };
 
 /// The longest body of a prediction, in bytes: a point is a hundred, and a context has up to 2,048.
@@ -82,20 +89,74 @@ impl Forwarder {
     }
 
     /// Has the predictor judge a point, as the series was when a client was last told of it, or later.
-    pub(crate) async fn predict(
-        &self,
-        parts: Parts,
-        body: Body,
-        context: Option<RequestContext>,
-    ) -> Fallible<Response> {
+    pub(crate) async fn predict(&self, parts: Parts, body: Body) -> Fallible<Response> {
         let _place = self.predictions.take(Route::Predict)?;
+        self.ask_predictor(self.prediction(parts, body).await?.in_line())
+            .await
+    }
+
+    /// The same on the fast path: for a request that it can be done for with no more than a look at it.
+    pub(crate) fn predict_fast(
+        forwarder: &Arc<Self>,
+        request: &FastRequest<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Fast {
+        let Ok(series) = decode_series_text(request.segment) else {
+            return Fast::Left;
+        };
+        let Some(place) = forwarder.predictions.place() else {
+            return Fast::Left;
+        };
+        let measured = Measured::start(Route::Predict);
+        let newest = forwarder.newest.newest(&series);
+        let patience = forwarder.settings.predict_timeout();
+        match forwarder
+            .predictor
+            .ask_fast(request, newest, patience, reply)
+        {
+            FastAnswer::Left => Fast::Left,
+            FastAnswer::Replied => {
+                measured.answered(StatusCode::OK);
+                Fast::Replied
+            }
+            FastAnswer::Later(answer) => {
+                let forwarder = Arc::clone(forwarder);
+                Fast::Later(Box::pin(async move {
+                    match answer.await {
+                        Ok(body) => {
+                            measured.answered(StatusCode::OK);
+                            drop(place);
+                            Later::Replied(body)
+                        }
+                        Err(tried) => Later::Left(Box::new(move |request| {
+                            Box::pin(async move {
+                                let response = forwarder.predict_after(tried, request).await;
+                                let response = response.unwrap_or_else(IntoResponse::into_response);
+                                measured.answered(response.status());
+                                drop(place);
+                                response
+                            })
+                        })),
+                    }
+                }))
+            }
+        }
+    }
+
+    /// Has the predictor judge a point for which the fast path has tried this.
+    async fn predict_after(&self, tried: Tried, request: Request) -> Fallible<Response> {
+        let (parts, body) = request.into_parts();
+        let call = self.prediction(parts, body).await?;
+        let response = self.predictor.ask_after(tried, call).await;
+        response.map_err(|error| no_reply("predictor", error))
+    }
+
+    /// What the predictor is asked for a prediction.
+    async fn prediction(&self, parts: Parts, body: Body) -> Fallible<Call> {
         let newest = self.newest.newest(&decode_series_text(segment(&parts, 1))?);
         let body = read_body(body, MAX_PREDICT_BYTES).await?;
-        let head = RequestHead::of(parts)
-            .within(context)
-            .with_min_revision(newest);
-        let call = Call::whole(head, body, self.settings.predict_timeout());
-        self.ask_predictor(call.in_line()).await
+        let head = RequestHead::of(parts).bare().with_min_revision(newest);
+        Ok(Call::whole(head, body, self.settings.predict_timeout()))
     }
 
     /// Has the predictor judge many points, in the same way.

@@ -38,14 +38,19 @@ impl Limit {
         }
     }
 
+    /// A place, if there is one.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let place = Place(Arc::clone(&self.taken));
+        let before = self.taken.fetch_add(1, Ordering::Relaxed);
+        (before < self.places).then_some(place)
+    }
+
     /// A place for a request to `route`.
     ///
     /// # Errors
     /// 503 when all are taken.
     pub(crate) fn take(&self, route: Route) -> Fallible<Place> {
-        let place = Place(Arc::clone(&self.taken));
-        let before = self.taken.fetch_add(1, Ordering::Relaxed);
-        if before < self.places {
+        if let Some(place) = self.place() {
             return Ok(place);
         }
         route.count_shed();

@@ -2,7 +2,7 @@
 
 use std::{sync::LazyLock, time::Instant};
 
-use axum::response::Response;
+use http::StatusCode;
 use prometheus::{
     Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     register_histogram_vec, register_int_counter, register_int_counter_vec, register_int_gauge_vec,
@@ -178,12 +178,12 @@ impl Measured {
         }
     }
 
-    /// It is answered.
-    pub(crate) fn answered(self, response: &Response) {
+    /// It is answered, with this status.
+    pub(crate) fn answered(self, status: StatusCode) {
         self.figures
             .seconds
             .observe(self.since.elapsed().as_secs_f64());
-        let class = usize::from(response.status().as_u16() / 100).clamp(1, CLASSES.len());
+        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len());
         self.figures.requests[class - 1].inc();
     }
 }

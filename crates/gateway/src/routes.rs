@@ -10,7 +10,7 @@ use axum::{
 };
 use service::{
     health::Health,
-    http::{Fallible, Handler, RequestContext},
+    http::{Fallible, FastPath, FastRequest, Handler},
 };
 
 use crate::{
@@ -51,12 +51,13 @@ fn series_routes() -> Router<Arc<Forwarder>> {
         .route(&of_series("/rollback"), post(change))
 }
 
-/// All routes, with a shortcut for predictions.
+/// All routes, with a fast path for predictions.
 pub(crate) fn handler(forwarder: Arc<Forwarder>, health: &Health) -> Handler {
     let routes = routes(Arc::clone(&forwarder)).merge(health.routes());
-    Handler::from(routes).with_shortcut("/predict/", move |request, context| {
-        predict_within(Arc::clone(&forwarder), request, context)
-    })
+    let answer = move |request: &FastRequest<'_>, body: &mut Vec<u8>| {
+        Forwarder::predict_fast(&forwarder, request, body)
+    };
+    Handler::from(routes).with_fast_path(FastPath::new("/predict/", answer))
 }
 
 async fn fit(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
@@ -65,16 +66,8 @@ async fn fit(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Respo
 }
 
 async fn predict(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
-    predict_within(forwarder, request, None).await
-}
-
-async fn predict_within(
-    forwarder: Arc<Forwarder>,
-    request: Request,
-    context: Option<RequestContext>,
-) -> Response {
     let (parts, body) = request.into_parts();
-    measured(Route::Predict, forwarder.predict(parts, body, context)).await
+    measured(Route::Predict, forwarder.predict(parts, body)).await
 }
 
 async fn batch(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
@@ -134,6 +127,6 @@ async fn method_not_allowed() -> Response {
 async fn measured(route: Route, reply: impl Future<Output = Fallible<Response>>) -> Response {
     let request = Measured::start(route);
     let response = reply.await.unwrap_or_else(IntoResponse::into_response);
-    request.answered(&response);
+    request.answered(response.status());
     response
 }

@@ -170,9 +170,9 @@ impl Predictor {
         routes::router(Arc::clone(&self.app))
     }
 
-    /// As [`Self::router`], with a shortcut for predictions: for a caller in the same process.
+    /// As [`Self::router`], with a fast path for predictions: for a caller in the same process.
     pub fn handler(&self) -> Handler {
-        routes::with_shortcut(self.router(), Arc::clone(&self.app))
+        routes::with_fast_path(self.router(), Arc::clone(&self.app))
     }
 
     /// Whether it can take requests: until `shutdown` is cancelled, whatever is away.
@@ -224,7 +224,7 @@ impl Predictor {
         stop: CancellationToken,
     ) -> impl Future<Output = anyhow::Result<()>> + use<> {
         let routes = self.router().merge(self.health(&stop).routes());
-        let app = routes::with_shortcut(routes, Arc::clone(&self.app));
+        let app = routes::with_fast_path(routes, Arc::clone(&self.app));
         let listener = self.listener.take();
         async move {
             match listener {

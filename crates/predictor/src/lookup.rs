@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::{HeaderMap, HeaderName, StatusCode, header::CACHE_CONTROL};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CACHE_CONTROL};
 use contract::{Revision, SeriesId, Version, VersionRef};
 use service::http::{Fallible, ProblemReply};
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The revision at which the caller knows the series to be: `r12`.
-const MIN_REVISION: HeaderName = HeaderName::from_static("x-min-revision");
+pub(crate) const MIN_REVISION: HeaderName = HeaderName::from_static("x-min-revision");
 
 /// The model that is to judge.
 pub(crate) enum Found {
@@ -33,10 +33,15 @@ impl Found {
     }
 }
 
-/// The revision that a caller knows of. Nothing but one of the form `r12` counts: it comes from the gateway, never from a person.
+/// The revision that a caller knows of.
 pub(crate) fn min_revision(headers: &HeaderMap) -> Revision {
-    let revision = headers.get(MIN_REVISION).and_then(|r| r.to_str().ok());
-    revision.and_then(|r| r.parse().ok()).unwrap_or_default()
+    revision(headers.get(MIN_REVISION).map(HeaderValue::as_bytes))
+}
+
+/// The revision that `value` says. Nothing but one of the form `r12` counts: it comes from the gateway, never from a person.
+pub(crate) fn revision(value: Option<&[u8]>) -> Revision {
+    let text = value.and_then(|value| std::str::from_utf8(value).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// Whether the caller would rather have no answer than wait for one (RFC 9111, 5.2.1.7): it has others on the same connection.
@@ -178,7 +183,6 @@ fn cannot_load(error: LoadError) -> ProblemReply {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
     use store::StoreError;
 
     use super::*;

@@ -14,7 +14,7 @@ use serde::Serialize;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What a reply to a prediction takes, about, in bytes.
-const PREDICTION_BYTES: usize = 512;
+pub(crate) const PREDICTION_BYTES: usize = 512;
 
 /// A reply with `body`.
 pub(crate) fn json(body: impl Into<Body>) -> Response {
@@ -32,14 +32,17 @@ fn with_type(content_type: HeaderValue, body: Body) -> Response {
     response
 }
 
-/// A [`contract::PredictReply`].
-pub(crate) fn prediction(version: Version, verdict: &Verdict, warnings: &[String]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(PREDICTION_BYTES);
-    put(&mut out, format_args!("{{\"model_version\":\"{version}\","));
-    verdict.write_fields(&mut out);
-    self::warnings(warnings, &mut out);
+/// Appends a [`contract::PredictReply`].
+pub(crate) fn prediction(
+    version: Version,
+    verdict: &Verdict,
+    warnings: &[String],
+    out: &mut Vec<u8>,
+) {
+    put(out, format_args!("{{\"model_version\":\"{version}\","));
+    verdict.write_fields(out);
+    self::warnings(warnings, out);
     out.push(b'}');
-    out
 }
 
 /// Appends a [`contract::JudgedReply`].
@@ -111,7 +114,8 @@ mod tests {
         for warnings in [vec![], vec!["a \"b\"".to_owned(), "é".to_owned()]] {
             for (_, verdict) in verdicts() {
                 let model_version = Version::new(12).unwrap();
-                let written = prediction(model_version, &verdict, &warnings);
+                let mut written = Vec::new();
+                prediction(model_version, &verdict, &warnings, &mut written);
                 let reply = PredictReply {
                     model_version,
                     verdict: verdict.to_reply(),

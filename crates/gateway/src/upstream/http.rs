@@ -1,10 +1,12 @@
 //! Calling a service over HTTP/1.1.
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{future::Future, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
+use contract::Revision;
 use http::StatusCode;
+use service::http::FastRequest;
 use tokio::time::timeout;
 
 use super::{
@@ -12,10 +14,10 @@ use super::{
     body::ReplyBody,
     connection::{Connection, Reply},
     decode::Decoder,
-    lane::{Answer, Failure},
+    lane::{Answer, Failure, Outcome},
     origin::Origins,
     pool::{Pool, Want},
-    request::{BodyLength, RequestHead},
+    request::{BodyLength, RequestHead, write_fast},
     response::ReplyHead,
     upload::Upload,
 };
@@ -24,6 +26,12 @@ use crate::metrics;
 /// How long the body of a request in a line is, in bytes. What is longer takes longer to read than others should wait, and who sends
 /// nothing asks for nothing that is in memory.
 const LINED: RangeInclusive<usize> = 1..=4 * 1024;
+
+/// What became of a request on a lane, where that is no plain reply.
+pub(crate) struct Tried {
+    backend: usize,
+    outcome: Outcome,
+}
 
 /// A service behind one or more backends.
 #[derive(Clone)]
@@ -44,55 +52,97 @@ impl Http {
             Payload::Whole(body) if call.in_line && LINED.contains(&body.len()) => {
                 self.ask_in_line(&head, &body, patience).await
             }
-            Payload::Whole(body) => Box::pin(self.ask(None, &head, &body, patience)).await,
-            Payload::Streamed(upload) => {
-                Box::pin(self.ask_streaming(&head, upload, patience)).await
-            }
+            Payload::Whole(body) => self.ask(None, &head, &body, patience).await,
+            Payload::Streamed(upload) => self.ask_streaming(&head, upload, patience).await,
         }
     }
 
-    /// Asks on a lane, and another way what that does not answer. The other ways are boxed: a future is as large as the largest thing
-    /// that it may wait for, and is moved about.
+    /// Asks on a lane, and another way what that does not answer.
     async fn ask_in_line(
         &self,
         head: &RequestHead,
         body: &Bytes,
         patience: Duration,
     ) -> Result<Response, Error> {
-        let Some((backend, answer)) = self.join(head, body, patience) else {
-            return Box::pin(self.ask(None, head, body, patience)).await;
+        let joined = self.join(patience, |authority, out| {
+            let length = BodyLength::Known(body.len() as u64);
+            head.write_only_if_cached(authority, length, out);
+            out.extend_from_slice(body);
+        });
+        let Some((backend, answer)) = joined else {
+            return self.ask(None, head, body, patience).await;
         };
-        match answer.await {
+        let outcome = answer.await;
+        self.settle(Tried { backend, outcome }, head, body, patience)
+            .await
+    }
+
+    /// Puts a request of the fast path on a lane. `None`: it has to go the ordinary way.
+    pub(super) fn ask_fast(
+        &self,
+        request: &FastRequest<'_>,
+        min_revision: Option<Revision>,
+        patience: Duration,
+    ) -> Option<impl Future<Output = Result<Bytes, Tried>> + Send + use<>> {
+        if !LINED.contains(&request.body.len()) {
+            return None;
+        }
+        let (backend, answer) = self.join(patience, |authority, out| {
+            write_fast(request, min_revision, authority, out);
+        })?;
+        Some(async move {
+            match answer.await {
+                Ok(reply) if reply.head.is_plain() => Ok(reply.whole.unwrap_or_default()),
+                outcome => Err(Tried { backend, outcome }),
+            }
+        })
+    }
+
+    /// Gives `call`, which was `tried` on the fast path, its reply.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(super) async fn ask_after(&self, tried: Tried, call: Call) -> Result<Response, Error> {
+        match call.payload {
+            Payload::Whole(body) => self.settle(tried, &call.head, &body, call.patience).await,
+            Payload::Streamed(_) => unreachable!("the fast path takes whole bodies only"),
+        }
+    }
+
+    /// The reply that a lane has given, or another way's where it has given none.
+    async fn settle(
+        &self,
+        tried: Tried,
+        head: &RequestHead,
+        body: &Bytes,
+        patience: Duration,
+    ) -> Result<Response, Error> {
+        let Tried { backend, outcome } = tried;
+        match outcome {
             // It is not in memory there, but will be.
             Ok(reply) if reply.head.status == StatusCode::GATEWAY_TIMEOUT => {
                 metrics::MISSES.inc();
-                Box::pin(self.ask(Some(backend), head, body, patience)).await
+                self.ask(Some(backend), head, body, patience).await
             }
             Ok(reply) => Ok(whole(reply.head, reply.whole.unwrap_or_default())),
-            Err(Failure::Unsent) => {
-                Box::pin(self.ask(Some(backend + 1), head, body, patience)).await
-            }
+            Err(Failure::Unsent) => self.ask(Some(backend + 1), head, body, patience).await,
             Err(Failure::Lost { stale, .. }) if stale || self.0.has_others() => {
-                Box::pin(self.ask_again(backend, head, body, patience)).await
+                self.ask_again(backend, head, body, patience).await
             }
             Err(Failure::Lost { error, .. }) => Err(Error::Gone(error)),
             Err(Failure::Final(error)) => Err(error),
         }
     }
 
-    /// Puts a request on the lane of a backend.
+    /// Puts a request on the lane of a backend: `write` is told its host and port.
     fn join(
         &self,
-        head: &RequestHead,
-        body: &Bytes,
         patience: Duration,
+        write: impl FnOnce(&str, &mut Vec<u8>),
     ) -> Option<(usize, Answer)> {
         let lane = self.0.lane(patience)?;
-        let answer = lane.join(patience, |out| {
-            let length = BodyLength::Known(body.len() as u64);
-            head.write_only_if_cached(self.0.authority(lane.backend), length, out);
-            out.extend_from_slice(body);
-        })?;
+        let authority = self.0.authority(lane.backend);
+        let answer = lane.join(patience, |out| write(authority, out))?;
         Some((lane.backend, answer))
     }
 
@@ -205,6 +255,6 @@ fn whole(head: ReplyHead, body: Bytes) -> Response {
 fn respond(head: ReplyHead, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
+    *response.headers_mut() = head.into_headers();
     response
 }

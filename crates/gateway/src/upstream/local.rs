@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::{body::Body, response::Response};
-use service::http::Handler;
+use contract::Revision;
+use httparse::Header;
+use service::http::{Fast, FastRequest, Handler};
 
-use super::{Call, Error, Payload, RequestHead};
+use super::{Call, Error, FastAnswer, Payload, RequestHead};
 
 /// A service whose handler is called as a function. It keeps to its own time limits.
 #[derive(Clone)]
@@ -36,7 +38,34 @@ impl Local {
     }
 
     async fn answer(&self, head: RequestHead, body: Body) -> Response {
-        let (request, context) = head.into_request(body);
-        self.0.answer(request, context).await
+        self.0.answer(head.into_request(body)).await
+    }
+
+    /// Has the service's fast path answer `request`.
+    pub(super) fn ask_fast(
+        &self,
+        request: &FastRequest<'_>,
+        min_revision: Option<Revision>,
+        reply: &mut Vec<u8>,
+    ) -> FastAnswer {
+        let Some(path) = self.0.fast_path() else {
+            return FastAnswer::Left;
+        };
+        let newest = min_revision.map(|newest| newest.to_string());
+        let header = newest.as_ref().map(|newest| Header {
+            name: "x-min-revision",
+            value: newest.as_bytes(),
+        });
+        // What the client says of revisions is not for the service.
+        let headers = header.as_slice();
+        let request = FastRequest {
+            headers,
+            ..*request
+        };
+        match path.answer(&request, reply) {
+            Fast::Replied => FastAnswer::Replied,
+            // A service in this process has nothing to wait for that it would not wait for on the ordinary way.
+            Fast::Left | Fast::Later(_) => FastAnswer::Left,
+        }
     }
 }

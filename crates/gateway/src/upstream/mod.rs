@@ -15,12 +15,14 @@ mod response;
 mod split_tests;
 mod upload;
 
-use std::{io, time::Duration};
+use std::{future::Future, io, pin::Pin, time::Duration};
 
 use axum::response::Response;
 use bytes::Bytes;
-use service::http::{Handler, ProblemReply};
+use contract::Revision;
+use service::http::{FastRequest, Handler, ProblemReply};
 
+pub(crate) use http::Tried;
 pub use origin::{InvalidOrigins, Origins};
 pub(crate) use request::RequestHead;
 pub(crate) use response::BadReply;
@@ -54,6 +56,16 @@ pub(crate) enum Payload {
     Whole(Bytes),
     /// As it comes from the client. Such a call reaches the service at most once.
     Streamed(Upload),
+}
+
+/// What a service makes of a request on the fast path.
+pub(crate) enum FastAnswer {
+    /// It has appended the body of its reply.
+    Replied,
+    /// It gives the body later, or else tells what has been tried.
+    Later(Pin<Box<dyn Future<Output = Result<Bytes, Tried>> + Send>>),
+    /// It has to be asked the ordinary way.
+    Left,
 }
 
 /// Why a call got no reply.
@@ -113,6 +125,34 @@ impl Upstream {
     pub(crate) async fn call(&self, call: Call) -> Result<Response, Error> {
         match &self.0 {
             Way::Http(http) => http.call(call).await,
+            Way::Local(local) => local.call(call).await,
+        }
+    }
+
+    /// Asks the service what `request` asks, as of `min_revision` or later. A body that is there at once goes to `reply`.
+    pub(crate) fn ask_fast(
+        &self,
+        request: &FastRequest<'_>,
+        min_revision: Option<Revision>,
+        patience: Duration,
+        reply: &mut Vec<u8>,
+    ) -> FastAnswer {
+        match &self.0 {
+            Way::Http(http) => match http.ask_fast(request, min_revision, patience) {
+                Some(answer) => FastAnswer::Later(Box::pin(answer)),
+                None => FastAnswer::Left,
+            },
+            Way::Local(local) => local.ask_fast(request, min_revision, reply),
+        }
+    }
+
+    /// As [`Self::call`], for what has been `tried` on the fast path.
+    ///
+    /// # Errors
+    /// When there is no reply.
+    pub(crate) async fn ask_after(&self, tried: Tried, call: Call) -> Result<Response, Error> {
+        match &self.0 {
+            Way::Http(http) => http.ask_after(tried, call).await,
             Way::Local(local) => local.call(call).await,
         }
     }

@@ -9,7 +9,7 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH},
     request::Parts,
 };
-use service::http::{REQUEST_ID, RequestContext, TRACEPARENT};
+use service::http::{FastRequest, REQUEST_ID, RequestContext, TRACEPARENT};
 
 /// The client's headers that services get.
 static FORWARDED: [HeaderName; 2] = [CONTENT_TYPE, ACCEPT];
@@ -69,11 +69,11 @@ impl RequestHead {
         }
     }
 
-    /// The same, in `context`.
+    /// Passes none of the client's headers on: for a route that looks at none.
     #[must_use]
-    pub(crate) fn within(self, context: Option<RequestContext>) -> Self {
-        let context = context.or(self.context);
-        Self { context, ..self }
+    pub(crate) fn bare(mut self) -> Self {
+        self.forwarded = &[];
+        self
     }
 
     /// Passes the client's `If-Match` and `If-None-Match` on as well.
@@ -137,9 +137,9 @@ impl RequestHead {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// The same for a service in this process, and its context. No extensions go along: axum would take the path parameters of the
-    /// gateway's route for its own.
-    pub(super) fn into_request<B>(self, body: B) -> (http::Request<B>, Option<RequestContext>) {
+    /// The same for a service in this process. Of the extensions only the context goes along: axum would take the path parameters of
+    /// the gateway's route for its own.
+    pub(super) fn into_request<B>(self, body: B) -> http::Request<B> {
         let mut request = http::Request::new(body);
         let headers = request.headers_mut();
         self.each_header(|name, value| {
@@ -154,7 +154,10 @@ impl RequestHead {
         }
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
-        (request, self.context)
+        if let Some(context) = self.context {
+            request.extensions_mut().insert(context);
+        }
+        request
     }
 
     fn each_header(&self, mut with: impl FnMut(&HeaderName, &HeaderValue)) {
@@ -170,6 +173,38 @@ impl RequestHead {
             }
         }
     }
+}
+
+/// Writes a request on the fast path, for a connection to the backend at `authority`: to be answered from memory or not at all. It has
+/// the headers that a prediction is looked at for, and no others.
+pub(super) fn write_fast(
+    request: &FastRequest<'_>,
+    min_revision: Option<Revision>,
+    authority: &str,
+    out: &mut Vec<u8>,
+) {
+    for part in [
+        b"POST ",
+        request.target.as_bytes(),
+        b" HTTP/1.1\r\nhost: ",
+        authority.as_bytes(),
+        b"\r\ncache-control: only-if-cached\r\nx-request-id: ",
+        request.request_id,
+    ] {
+        out.extend_from_slice(part);
+    }
+    if let Some(traceparent) = request.traceparent() {
+        out.extend_from_slice(b"\r\ntraceparent: ");
+        out.extend_from_slice(traceparent);
+    }
+    if let Some(revision) = min_revision {
+        put(out, format_args!("\r\n{MIN_REVISION}: {revision}"));
+    }
+    put(
+        out,
+        format_args!("\r\ncontent-length: {}\r\n\r\n", request.body.len()),
+    );
+    out.extend_from_slice(request.body);
 }
 
 fn line(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
@@ -223,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_service_in_this_process_gets_the_same_headers() {
-        let (request, context) = client_request().into_request(());
+        let request = client_request().into_request(());
         let mut names: Vec<_> = request
             .headers()
             .iter()
@@ -245,7 +280,8 @@ mod tests {
             request.uri().path_and_query().unwrap(),
             "/predict/a%2Bb%20%C3%A9?x=%2F&y"
         );
-        assert!(context.is_some() && request.extensions().is_empty());
+        assert_eq!(request.extensions().len(), 1);
+        assert!(request.extensions().get::<RequestContext>().is_some());
     }
 
     #[test]

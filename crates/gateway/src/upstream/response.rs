@@ -1,6 +1,8 @@
 //! The head of a reply, and where the reply ends. Strict, because the connection carries another reply after it: a head that
 //! leaves any doubt about the length of its body is refused.
 
+use std::mem::MaybeUninit;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// The longest head of a reply, in bytes.
@@ -8,6 +10,8 @@ pub(crate) const MAX_HEAD: usize = 16 * 1024;
 
 /// The most header lines of a reply.
 const MAX_HEADERS: usize = 64;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Why the bytes of a backend are no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,12 +65,29 @@ pub(crate) enum Framing {
 pub(crate) struct ReplyHead {
     /// The status, never 1xx.
     pub(crate) status: StatusCode,
-    /// The headers for the client: those about the connection, the length, the date and the request id are not among them.
+    /// Whether the body is `application/json`: nearly all are, and then the headers are none.
+    pub(crate) is_json: bool,
+    /// The other headers for the client: those about the connection, the length, the date and the request id are not among them.
     pub(crate) headers: HeaderMap,
     /// Where the body ends.
     pub(crate) framing: Framing,
     /// Whether the connection can carry another request.
     pub(crate) keeps_alive: bool,
+}
+
+impl ReplyHead {
+    /// Whether it says no more than that all is well, and the body JSON.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.status == StatusCode::OK && self.is_json && self.headers.is_empty()
+    }
+
+    /// All headers for the client.
+    pub(crate) fn into_headers(mut self) -> HeaderMap {
+        if self.is_json {
+            self.headers.insert(header::CONTENT_TYPE, JSON);
+        }
+        self.headers
+    }
 }
 
 /// What the first bytes of a connection are.
@@ -89,10 +110,16 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, BadReply> {
     if bytes.first().is_some_and(|first| *first != b'H') {
         return Err(BadReply::Malformed(httparse::Error::Version));
     }
-    let mut storage = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut reply = httparse::Response::new(&mut storage);
+    // Not initialised: that alone would be a good part of the cost.
+    let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut reply = httparse::Response::new(&mut []);
     let within = &bytes[..bytes.len().min(MAX_HEAD)];
-    let length = match reply.parse(within).map_err(BadReply::Malformed)? {
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut reply,
+        within,
+        &mut storage,
+    );
+    let length = match parsed.map_err(BadReply::Malformed)? {
         httparse::Status::Complete(length) => length,
         httparse::Status::Partial if within.len() == MAX_HEAD => return Err(BadReply::HeadTooLong),
         httparse::Status::Partial => return Ok(Parsed::More),
@@ -115,6 +142,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, BadReply> {
 /// What decides where a reply ends, as its header lines are read.
 #[derive(Default)]
 struct Lines {
+    is_json: bool,
     length: Option<u64>,
     chunked: bool,
     closes: bool,
@@ -146,6 +174,7 @@ fn head_of(
     };
     Ok(ReplyHead {
         status,
+        is_json: seen.is_json && !seen.hop_by_hop.contains(&header::CONTENT_TYPE),
         headers,
         framing,
         keeps_alive: http_11 && !seen.closes,
@@ -162,6 +191,10 @@ impl Lines {
         // Every reply has these two; the server gives the client its own.
         if line.name.eq_ignore_ascii_case("date") || line.name.eq_ignore_ascii_case("x-request-id")
         {
+            return Ok(());
+        }
+        if line.name.eq_ignore_ascii_case("content-type") && JSON == line.value {
+            self.is_json = true;
             return Ok(());
         }
         let name = HeaderName::from_bytes(line.name.as_bytes())
@@ -222,7 +255,6 @@ impl Lines {
 /// The value of a header line; without a copy for the content types that our services send.
 fn value_of(value: &[u8]) -> Result<HeaderValue, BadReply> {
     Ok(match value {
-        b"application/json" => HeaderValue::from_static("application/json"),
         b"application/problem+json" => HeaderValue::from_static("application/problem+json"),
         b"image/png" => HeaderValue::from_static("image/png"),
         _ => HeaderValue::from_bytes(value).map_err(|_| BadReply::HeaderValue)?,
@@ -251,19 +283,18 @@ mod tests {
             "Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nX-Request-Id: r\r\n",
             "Trailer: x\r\nUpgrade: h2c\r\nProxy-Connection: keep-alive\r\nX-Model-Version: v2\r\n\r\n{}",
         ));
-        let kept: Vec<_> = head
-            .headers
+        assert_eq!((head.framing, head.keeps_alive), (Framing::Length(2), true));
+        let kept = head.into_headers();
+        let kept = kept
             .iter()
-            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
-            .collect();
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
         assert_eq!(
-            kept,
+            kept.collect::<Vec<_>>(),
             [
-                ("content-type", "application/json"),
-                ("x-model-version", "v2")
+                ("x-model-version", "v2"),
+                ("content-type", "application/json")
             ]
         );
-        assert_eq!((head.framing, head.keeps_alive), (Framing::Length(2), true));
     }
 
     #[test]

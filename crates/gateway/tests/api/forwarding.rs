@@ -14,24 +14,31 @@ async fn a_request_keeps_its_path_body_and_the_headers_that_services_use() -> an
         "content-type: text/plain\r\naccept: image/png\r\ntraceparent: {trace}\r\nx-request-id: mine-1\r\n"
     );
     let mut client = door.client().await?;
-    let path = "/predict/a%2Bb%20%F0%9F%8C%A1?q=%2F&r";
-    let answer = client.post_with(path, &lines, POINT).await?;
-    assert_eq!(
-        (answer.status, answer.header("x-request-id")),
-        (200, Some("mine-1"))
-    );
-    let received = fake.last();
-    assert_eq!(received.line(), format!("POST {path} HTTP/1.1"));
-    assert_eq!(received.body, POINT.as_bytes());
-    for (name, value) in [
-        ("host", fake.addr.to_string().as_str()),
-        ("content-type", "text/plain"),
-        ("accept", "image/png"),
-        ("traceparent", trace),
-        ("x-request-id", "mine-1"),
-        ("content-length", &POINT.len().to_string()),
+    let series = "/predict/a%2Bb%20%F0%9F%8C%A1";
+    for (path, body, looks_at_types) in [
+        (format!("{series}?q=%2F&r"), POINT, false),
+        // Not simple enough for the fast path.
+        (format!("{series}?q=|"), POINT, false),
+        (format!("{series}/batch?q=%2F&r"), POINTS, true),
     ] {
-        assert_eq!(received.header(name), Some(value));
+        let answer = client.post_with(&path, &lines, body).await?;
+        assert_eq!(
+            (answer.status, answer.header("x-request-id")),
+            (200, Some("mine-1"))
+        );
+        let received = fake.last();
+        assert_eq!(received.line(), format!("POST {path} HTTP/1.1"));
+        assert_eq!(received.body, body.as_bytes());
+        for (name, value) in [
+            ("host", Some(fake.addr.to_string().as_str())),
+            ("content-type", looks_at_types.then_some("text/plain")),
+            ("accept", looks_at_types.then_some("image/png")),
+            ("traceparent", Some(trace)),
+            ("x-request-id", Some("mine-1")),
+            ("content-length", Some(&*body.len().to_string())),
+        ] {
+            assert_eq!(received.header(name), value);
+        }
     }
     Ok(())
 }

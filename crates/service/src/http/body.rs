@@ -133,6 +133,7 @@ impl RequestBody {
             return Body::empty();
         }
         status.unread.store(true, Relaxed);
+        status.reading.store(true, Relaxed);
         Body::new(Self {
             incoming,
             status,
@@ -166,6 +167,12 @@ impl RequestBody {
             wait.timer.as_mut().reset(now + left.min(self.patience));
         }
         wait.timer.as_mut().poll(cx)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.status.reading.store(false, Relaxed);
     }
 }
 

@@ -5,9 +5,9 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::response::IntoResponse;
@@ -19,15 +19,17 @@ use hyper::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::Sleep,
+    net::{TcpStream, tcp::OwnedReadHalf},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{
     body::RequestBody,
-    context, fault,
+    context,
+    fast::{self, Instead, Left, RequestId, Served},
+    fault,
     handler::Handler,
+    lateness::Lateness,
     server::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
     status::{Answering, ReplyBody, Status},
     wire::{Outbox, Wire},
@@ -65,36 +67,118 @@ impl Protocol {
     }
 
     /// Serves `stream` until the client ends it, it breaks the rules, or `stop` is cancelled and it is idle.
+    ///
+    /// The fast path has it first, if `app` has one, and again whenever hyper has answered what that left.
     pub(super) async fn serve(&self, stream: TcpStream, app: Handler, stop: CancellationToken) {
         let status = Arc::new(Status::new());
-        let patience = self.patience;
-        let service = {
-            let status = Arc::clone(&status);
-            service_fn(move |request| answer(app.clone(), request, Arc::clone(&status), patience))
+        let (mut read, write) = stream.into_split();
+        let outbox = Outbox::new(write, Arc::clone(&status), self.patience);
+        let mut lateness = Lateness::new(self.patience);
+        // Only the ordinary way writes the access log.
+        let is_logged = tracing::enabled!(tracing::Level::DEBUG);
+        let fast_path = app.fast_path().filter(|_| !is_logged);
+        let mut input = Vec::new();
+        let (end, unparsed) = loop {
+            let mut left = Left::default();
+            if let Some(path) = fast_path {
+                let serving = fast::Serving {
+                    path,
+                    read: &mut read,
+                    outbox: &outbox,
+                    status: &status,
+                    lateness: &mut lateness,
+                    input,
+                };
+                match serving.run(&stop).await {
+                    Served::Left(what) => left = what,
+                    Served::Ended(Ok(())) => break (End::Done(Ok(())), Vec::new()),
+                    Served::Ended(Err(error)) => break (End::Broken(error), Vec::new()),
+                }
+            }
+            let client = Client {
+                read,
+                outbox: &outbox,
+                status: &status,
+                lateness: &mut lateness,
+                app: &app,
+                stop: &stop,
+            };
+            let end;
+            (end, read, input) = self.ordinary(client, left, fast_path.is_some()).await;
+            if !matches!(end, End::Idle) {
+                break (end, input);
+            }
         };
-        let wire = Wire::new(stream, Arc::clone(&status), patience);
-        let mut serving = Serving {
-            outbox: wire.outbox(),
-            connection: self.http.serve_connection(wire, service),
-            ended: None,
-            status: &status,
-            patience,
-            timer: Box::pin(tokio::time::sleep(patience)),
-        };
-        let end = serving.run(&stop).await;
-        let Serving {
-            connection, outbox, ..
-        } = serving;
-        drop(outbox);
-        let rest = connection.into_parts();
         // Put together again in any case: dropped apart, its halves would be shut down one by one.
-        let stream = rest.io.into_inner();
-        if let Some(farewell) = farewell(&end, &status, &rest.read_buf)
+        let stream = outbox.reunite(read);
+        if let Some(farewell) = farewell(&end, &status, &unparsed)
             && let Some(stream) = stream
         {
             self::end(stream, &farewell, &stop).await;
         }
     }
+
+    /// Has hyper serve `client`, from what is `left` to it on; `returns`: until it is idle. Returns what is received and not read.
+    async fn ordinary(
+        &self,
+        client: Client<'_>,
+        left: Left,
+        returns: bool,
+    ) -> (End, OwnedReadHalf, Vec<u8>) {
+        let Client {
+            read,
+            outbox,
+            status,
+            lateness,
+            app,
+            stop,
+        } = client;
+        let Left {
+            mut input,
+            length,
+            instead,
+        } = left;
+        status.begins_ordinary();
+        let kept_back = length.map(|length| input.split_off(length).into());
+        let wire = Wire::new(read, outbox.clone(), input.into(), kept_back);
+        let instead = Mutex::new(instead);
+        let service = service_fn(|request| {
+            let instead = instead
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            answer(
+                app.clone(),
+                request,
+                Arc::clone(status),
+                self.patience,
+                instead,
+            )
+        });
+        let mut ordinary = Ordinary {
+            connection: self.http.serve_connection(wire, service),
+            outbox: outbox.clone(),
+            ended: None,
+            status,
+            lateness,
+            returns,
+        };
+        let end = ordinary.run(stop).await;
+        let rest = ordinary.connection.into_parts();
+        let (read, unread) = rest.io.into_parts();
+        let unread = [&rest.read_buf, &unread[0], &unread[1]].map(|part| &**part);
+        (end, read, unread.concat())
+    }
+}
+
+/// What belongs to a connection, whoever serves it.
+struct Client<'a> {
+    read: OwnedReadHalf,
+    outbox: &'a Outbox,
+    status: &'a Arc<Status>,
+    lateness: &'a mut Lateness,
+    app: &'a Handler,
+    stop: &'a CancellationToken,
 }
 
 /// Why a connection ends.
@@ -107,12 +191,16 @@ enum End {
     Late,
     /// The server stops, and it is the client's turn.
     Stopped,
+    /// It does not: hyper has answered all that it was given.
+    Idle,
 }
 
 /// What is to be said to the client at the end; `None` when there is no one to say it to, or who has said enough.
 fn farewell(end: &End, status: &Status, unparsed: &[u8]) -> Option<Vec<u8>> {
     let problem = match end {
-        End::Done(Ok(())) | End::Stopped => return status.unread.load(Relaxed).then(Vec::new),
+        End::Done(Ok(())) | End::Stopped | End::Idle => {
+            return status.unread.load(Relaxed).then(Vec::new);
+        }
         End::Done(Err(error)) => fault::diagnose(error, unparsed),
         End::Broken(_) => None,
         End::Late => fault::late(unparsed),
@@ -134,8 +222,8 @@ fn farewell(end: &End, status: &Status, unparsed: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// A connection being served.
-struct Serving<'a, S>
+/// A connection that hyper serves.
+struct Ordinary<'a, S>
 where
     S: HttpService<Incoming>,
 {
@@ -144,18 +232,18 @@ where
     /// Set when hyper is done, while the last of what it wrote is sent.
     ended: Option<hyper::Result<()>>,
     status: &'a Status,
-    patience: Duration,
-    /// When to look whether the client is late. Not set anew for each request: that would cost more than to look in vain.
-    timer: Pin<Box<Sleep>>,
+    lateness: &'a mut Lateness,
+    /// Whether it ends when it is idle.
+    returns: bool,
 }
 
-impl<S> Serving<'_, S>
+impl<S> Ordinary<'_, S>
 where
     S: HttpService<Incoming, ResBody = ReplyBody>,
     S::Error: Into<axum::BoxError>,
 {
-    /// Runs the connection to its end; once `stop` is cancelled, that is the end of the request in flight. Who has not sent all of
-    /// a head by then has [`STOP_LINGER`] to do so.
+    /// Runs the connection to its end, or until it is idle if it `returns`; once `stop` is cancelled, to the end of the request in
+    /// flight. Who has not sent all of a head by then has [`STOP_LINGER`] to do so.
     async fn run(&mut self, stop: &CancellationToken) -> End {
         tokio::select! {
             // The stop first: a reply that is ready by then says that it is the last.
@@ -163,6 +251,7 @@ where
             () = stop.cancelled() => {}
             end = poll_fn(|cx| self.poll(cx)) => return end,
         }
+        self.returns = false;
         Pin::new(&mut self.connection).graceful_shutdown();
         loop {
             tokio::select! {
@@ -178,13 +267,8 @@ where
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         for _ in 0..MAX_ROUNDS {
-            if self.ended.is_none()
-                && let Poll::Ready(outcome) = Pin::new(&mut self.connection).poll(cx)
-            {
-                self.ended = Some(outcome);
-            }
             // Else it was interrupted, and goes on when it is polled again.
-            if self.outbox.writes() < ROUND {
+            if self.poll_hyper(cx) < ROUND {
                 break;
             }
         }
@@ -194,43 +278,54 @@ where
                 if let Some(outcome) = self.ended.take() {
                     return Poll::Ready(End::Done(outcome));
                 }
+                if self.is_idle() {
+                    // Asked once more, hyper drops what nobody has read of a body, or ends because of that.
+                    if self.poll_hyper(cx) == 0 && self.is_idle() {
+                        return Poll::Ready(End::Idle);
+                    }
+                    cx.waker().wake_by_ref();
+                }
             }
             Poll::Pending => {}
         }
-        self.poll_late(cx)
+        self.lateness.poll(self.status, cx).map(|()| End::Late)
     }
 
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        loop {
-            ready!(self.timer.as_mut().poll(cx));
-            let now = Instant::now();
-            let late = match self.status.is_waiting() {
-                true => self.status.waiting_since() + self.patience,
-                false => now + self.patience,
-            };
-            if late <= now {
-                return Poll::Ready(End::Late);
-            }
-            self.timer.as_mut().reset(late.into());
+    /// Has hyper do what it can; how many times it has written.
+    fn poll_hyper(&mut self, cx: &mut Context<'_>) -> usize {
+        if self.ended.is_none()
+            && let Poll::Ready(outcome) = Pin::new(&mut self.connection).poll(cx)
+        {
+            self.ended = Some(outcome);
         }
+        self.outbox.writes()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.returns && self.ended.is_none() && self.status.is_between_requests()
     }
 }
 
-/// Answers one request. This is the hot path of every service.
+/// Answers one request: by `instead`, which also says what id it has, or by `app`.
 async fn answer(
     app: Handler,
     request: Request<Incoming>,
     status: Arc<Status>,
     patience: Duration,
+    instead: Option<(RequestId, Instead)>,
 ) -> Result<Response<ReplyBody>, Infallible> {
     let answering = Answering::begin(Arc::clone(&status));
     let request = request.map(|incoming| RequestBody::wrap(incoming, status, patience));
     let target = request.uri().path_and_query();
     let response = if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
-        context::respond(request, async |_, _| fault::uri_too_long().into_response()).await
+        context::respond(request, None, async |_| {
+            fault::uri_too_long().into_response()
+        })
+        .await
+    } else if let Some((id, instead)) = instead {
+        context::respond(request, Some(id.to_header()), instead).await
     } else {
-        let answer = async |request, context| app.answer(request, context).await;
-        context::respond(request, answer).await
+        context::respond(request, None, async |request| app.answer(request).await).await
     };
     Ok(response.map(|body| answering.until_sent(body)))
 }

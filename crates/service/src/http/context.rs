@@ -15,7 +15,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The longest request id that is taken over, in bytes.
-const MAX_ID_BYTES: usize = 128;
+pub(super) const MAX_ID_BYTES: usize = 128;
 
 /// The identity of a request, as a request extension.
 #[derive(Clone, Debug)]
@@ -48,26 +48,35 @@ pub fn with_context(app: Router) -> Router {
     Router::new().fallback_service(tower::service_fn(move |request: Request| {
         let app = app.clone();
         async move {
-            let answer = async |request, context| app.answer(request, context).await;
-            Ok::<_, Infallible>(respond(request, answer).await)
+            let answer = async |request| app.answer(request).await;
+            Ok::<_, Infallible>(respond(request, None, answer).await)
         }
     }))
 }
 
-/// Answers `request` by `handle`, which gets its context unless that is among the request's extensions already.
-pub(crate) async fn respond<F, Fut>(request: Request, handle: F) -> Response
+/// Answers `request` by `handle`, in its context, which is a new one unless it has one already; `id` is the request's id if that
+/// is not for the headers to say.
+pub(super) async fn respond<F, Fut>(
+    mut request: Request,
+    id: Option<HeaderValue>,
+    handle: F,
+) -> Response
 where
-    F: FnOnce(Request, Option<RequestContext>) -> Fut,
+    F: FnOnce(Request) -> Fut,
     Fut: Future<Output = Response>,
 {
     if request.extensions().get::<RequestContext>().is_some() {
-        return handle(request, None).await;
+        return handle(request).await;
     }
-    let context = RequestContext::of(request.headers());
+    let mut context = RequestContext::of(request.headers());
+    if let Some(id) = id {
+        context.request_id = id;
+    }
     let id = context.request_id.clone();
     let access = tracing::enabled!(tracing::Level::DEBUG).then(|| Access::of(&request));
+    request.extensions_mut().insert(context);
     // The closure is called inside the guarded future, so that a panic while routing is caught as well.
-    let guarded = AssertUnwindSafe(async { handle(request, Some(context)).await }).catch_unwind();
+    let guarded = AssertUnwindSafe(async { handle(request).await }).catch_unwind();
     let response = guarded.await.unwrap_or_else(|_| {
         tracing::error!(
             request_id = id.to_str().unwrap_or_default(),
@@ -144,22 +153,27 @@ impl Access {
     }
 }
 
-/// A new id: 64 random bits in hexadecimal.
-pub(crate) fn new_id() -> HeaderValue {
+/// A new id.
+pub(super) fn new_id() -> HeaderValue {
+    HeaderValue::from_bytes(&new_id_text()).expect("hexadecimal digits are visible ASCII")
+}
+
+/// 64 random bits in hexadecimal.
+pub(super) fn new_id_text() -> [u8; 16] {
     let mut text = [0; 16];
     let random = fastrand::u64(..);
     for (i, digit) in text.iter_mut().enumerate() {
         *digit = b"0123456789abcdef"[(random >> (4 * i)) as usize & 15];
     }
-    HeaderValue::from_bytes(&text).expect("hexadecimal digits are visible ASCII")
+    text
 }
 
-fn is_id(id: &[u8]) -> bool {
+pub(super) fn is_id(id: &[u8]) -> bool {
     (1..=MAX_ID_BYTES).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
 /// Version 00 of W3C trace context: `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero.
-fn is_traceparent(text: &[u8]) -> bool {
+pub(super) fn is_traceparent(text: &[u8]) -> bool {
     let hex = |part: &[u8]| part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let named = |part: &[u8]| hex(part) && part.iter().any(|b| *b != b'0');
     text.len() == 55

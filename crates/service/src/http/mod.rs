@@ -3,8 +3,10 @@
 mod body;
 mod connection;
 mod context;
+mod fast;
 mod fault;
 mod handler;
+mod lateness;
 mod problem;
 mod query;
 mod series;
@@ -14,6 +16,7 @@ mod wire;
 
 pub use body::{BodyFault, body_fault, read_body};
 pub use context::{REQUEST_ID, RequestContext, TRACEPARENT, with_context};
+pub use fast::{Fast, FastPath, FastRequest, Instead, Later};
 pub use handler::Handler;
 pub use problem::{Fallible, ProblemReply, method_not_allowed, not_found};
 pub use query::{BadParameter, Query};

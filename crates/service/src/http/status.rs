@@ -20,8 +20,12 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 pub(super) struct Status {
     /// Something of the last request's body is left to read.
     pub(super) unread: AtomicBool,
+    /// Somebody has the last request's body, and may read it.
+    pub(super) reading: AtomicBool,
     /// A request is being answered; set until hyper has taken the last of the reply.
     answering: AtomicBool,
+    /// hyper has answered a request since it was given the connection.
+    answered: AtomicBool,
     /// The client has to read before more of a reply can be sent.
     pub(super) blocked: AtomicBool,
     /// When the last reply ended, in nanoseconds after [`START`].
@@ -39,7 +43,8 @@ impl Status {
         status
     }
 
-    fn ends_reply(&self) {
+    /// The client has its reply, and it is its turn again.
+    pub(super) fn ends_reply(&self) {
         let nanos = u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.replied.store(nanos, Relaxed);
     }
@@ -47,6 +52,17 @@ impl Status {
     /// Since when it has been the client's turn, if [it is](Self::is_waiting).
     pub(super) fn waiting_since(&self) -> Instant {
         *START + Duration::from_nanos(self.replied.load(Relaxed))
+    }
+
+    /// hyper is given the connection, which is between two requests.
+    pub(super) fn begins_ordinary(&self) {
+        self.answered.store(false, Relaxed);
+        self.unread.store(false, Relaxed);
+    }
+
+    /// Whether hyper has answered all that it was asked, and at least one request, and nobody reads any more of one.
+    pub(super) fn is_between_requests(&self) -> bool {
+        self.answered.load(Relaxed) && self.is_waiting() && !self.reading.load(Relaxed)
     }
 
     /// Whether it is only the client that has something to do: begin a request, or go on with the head of one.
@@ -76,6 +92,7 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         self.0.answering.store(false, Relaxed);
+        self.0.answered.store(true, Relaxed);
         self.0.ends_reply();
     }
 }

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -23,7 +24,7 @@ use tokio::{
 use crate::http::status::Status;
 
 /// As much of what hyper writes is held back until it has done all it can for now.
-const HELD: usize = 32 * 1024;
+pub(super) const HELD: usize = 32 * 1024;
 
 /// The largest buffer that an idle connection keeps.
 const MAX_KEPT: usize = 8 * 1024;
@@ -37,6 +38,10 @@ const MAX_KEPT: usize = 8 * 1024;
 pub(super) struct Wire {
     io: TokioIo<OwnedReadHalf>,
     outbox: Outbox,
+    /// What was received before, and is to be read first.
+    received: Bytes,
+    /// What was received after that. While it is kept back, nothing more is read.
+    kept_back: Option<Bytes>,
 }
 
 /// What is to be sent on a connection. Cheap to clone; one thread has it to itself.
@@ -57,37 +62,60 @@ struct Unsent {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, status: Arc<Status>, patience: Duration) -> Self {
-        let (read, write) = stream.into_split();
-        let unsent = Unsent {
-            stream: write,
+    /// What comes on `read`, after `received`. If anything is `kept_back` from hyper, even nothing, there is no more to read for it.
+    pub(super) fn new(
+        read: OwnedReadHalf,
+        outbox: Outbox,
+        received: Bytes,
+        kept_back: Option<Bytes>,
+    ) -> Self {
+        Self {
+            io: TokioIo::new(read),
+            outbox,
+            received,
+            kept_back,
+        }
+    }
+
+    /// The socket's part, and what was received and not read.
+    pub(super) fn into_parts(self) -> (OwnedReadHalf, [Bytes; 2]) {
+        let rest = [self.received, self.kept_back.unwrap_or_default()];
+        (self.io.into_inner(), rest)
+    }
+}
+
+impl Outbox {
+    /// What is to be sent on `stream`, to a client that may take none of it for at most `patience`.
+    pub(super) fn new(stream: OwnedWriteHalf, status: Arc<Status>, patience: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Unsent {
+            stream,
             bytes: Vec::new(),
             sent: 0,
             replies: 0,
             status,
             patience,
             stall: None,
-        };
-        Self {
-            io: TokioIo::new(read),
-            outbox: Outbox(Arc::new(Mutex::new(unsent))),
-        }
+        })))
     }
 
-    /// What hyper writes to it.
-    pub(super) fn outbox(&self) -> Outbox {
-        self.outbox.clone()
-    }
-
-    /// The socket; `None` while there is another [`Outbox`].
-    pub(super) fn into_inner(self) -> Option<TcpStream> {
-        let unsent = Arc::into_inner(self.outbox.0)?.into_inner();
+    /// The socket, together with its other half; `None` while there is another of this.
+    pub(super) fn reunite(self, read: OwnedReadHalf) -> Option<TcpStream> {
+        let unsent = Arc::into_inner(self.0)?.into_inner();
         let write = unsent.unwrap_or_else(PoisonError::into_inner).stream;
-        self.io.into_inner().reunite(write).ok()
+        read.reunite(write).ok()
     }
-}
 
-impl Outbox {
+    /// Has `write` append what is to be sent.
+    pub(super) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.lock().bytes);
+    }
+
+    /// How many bytes are not sent.
+    pub(super) fn unsent(&self) -> usize {
+        let unsent = self.lock();
+        unsent.bytes.len() - unsent.sent
+    }
+
     /// Sends what hyper has written so far. It also gives up on a client that does not read.
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.lock().poll_send(cx)
@@ -169,8 +197,17 @@ impl Read for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
+        mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.received.is_empty() {
+            let length = self.received.len().min(buf.remaining());
+            buf.put_slice(&self.received.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        if self.kept_back.is_some() {
+            // Nobody is woken for that: the connection's task takes hyper away once it has answered.
+            return Poll::Pending;
+        }
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }

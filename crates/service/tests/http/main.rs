@@ -1,6 +1,7 @@
 //! The HTTP server, over real sockets.
 
 mod context;
+mod fast;
 mod health;
 mod lifecycle;
 mod protocol;

@@ -3,8 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
-use axum::Router;
-use service::http::{Listener, ServerConfig, serve};
+use service::http::{Handler, Listener, ServerConfig, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -29,11 +28,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(app: Router) -> Self {
+    pub(crate) fn start(app: impl Into<Handler> + Send + 'static) -> Self {
         Self::start_with(app, CONFIG)
     }
 
-    pub(crate) fn start_with(app: Router, config: ServerConfig) -> Self {
+    pub(crate) fn start_with(
+        app: impl Into<Handler> + Send + 'static,
+        config: ServerConfig,
+    ) -> Self {
         let any_port = ([127, 0, 0, 1], 0).into();
         let listener = Listener::bind(any_port).expect("a free port");
         let addr = listener.addr();
