@@ -12,6 +12,7 @@ mod format;
 mod learned;
 mod model;
 mod order;
+mod parallel;
 mod params;
 mod reason;
 mod robust;

@@ -9,6 +9,7 @@ use crate::{
     calibration::Calibration,
     forecast::Forecast,
     order,
+    parallel::join,
     reason::Cause,
     stream::{Glance, Predictions, Replay, Stream},
     text::Span,
@@ -64,23 +65,41 @@ impl Pure {
             let known = replay.errors[slot].iter().filter(|e| !e.is_nan());
             calibrate(known.map(|e| e.abs() * scale * factor).collect())
         };
-        let distance = |p: &Point| (p.value - median).abs().min(f64::MAX);
-        let level: Vec<f64> = points.iter().map(distance).collect();
+        let level = || {
+            let distance = |p: &Point| (p.value - median).abs().min(f64::MAX);
+            let level: Vec<f64> = points.iter().map(distance).collect();
+            Calibration::fit(&level, scale)
+        };
+        let season = || calibrate(fixed.frozen_season_errors(points));
         let order = fixed.order() as f64;
-        let n = points.len() as f64;
-        let reach = reach_of(points, stream);
-        let window = fixed.windows().max().unwrap_or(1);
-        let odd = oddness(points, stream, reach);
-        Self {
-            level: Calibration::fit(&level, scale),
-            season: calibrate(fixed.frozen_season_errors(points)),
+        let autoregression = || {
+            let n = points.len() as f64;
             // The weights were chosen to make these errors small: they are of n - order freedoms, and those to come of n + order.
-            autoregression: (order > 0.0)
+            (order > 0.0)
                 .then(|| errors(0, ((n + order) / (n - order)).sqrt()))
-                .flatten(),
-            local: errors(2, 1.0),
-            shapes: (odd.len() >= LEAST)
-                .then(|| Box::new(Calibration::fit_rows(&odd, 1.0, window))),
+                .flatten()
+        };
+        let local = || errors(2, 1.0);
+        let window = fixed.windows().max().unwrap_or(1);
+        let shapes = || {
+            let reach = reach_of(points, stream);
+            let odd = oddness(points, stream, reach);
+            let calibration =
+                (odd.len() >= LEAST).then(|| Box::new(Calibration::fit_rows(&odd, 1.0, window)));
+            (reach, calibration)
+        };
+        // Two of about the same size.
+        let (((reach, shapes), season), (level, (autoregression, local))) = join(
+            points.len(),
+            || (shapes(), season()),
+            || (level(), (autoregression(), local())),
+        );
+        Self {
+            level,
+            season,
+            autoregression,
+            local,
+            shapes,
             reach,
             span: (points[0].timestamp, points[points.len() - 1].timestamp),
             points: points.len() as u64,
@@ -251,12 +270,7 @@ const CLOSE: usize = 4_000;
 fn oddness(points: &[Point], stream: &Stream, reach: f64) -> Vec<f64> {
     let fixed = stream.fixed();
     let tail = &points[points.len().saturating_sub(TAIL)..];
-    let mut glance = Glance::new(fixed, reach);
-    let mut odd = Vec::with_capacity(tail.len());
-    for point in tail {
-        glance.pass(fixed, *point);
-        odd.extend(glance.oddness(fixed));
-    }
+    let mut odd = fixed.oddness(tail, reach);
     if points.len() < CLOSE {
         let more = strangeness(points, stream, reach);
         odd.iter_mut().for_each(|odd| *odd *= more);

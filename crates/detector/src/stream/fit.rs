@@ -18,7 +18,9 @@ use super::{
     scaling::{Scaling, tamed},
     season::Season,
     shape::Shape,
+    window::Sums,
 };
+use crate::parallel::join;
 
 /// What fitting saw of each finite point of the prefix, in their order: what verdicts can be calibrated on.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +70,7 @@ impl Stream {
             points,
         };
         let mut moving = Moving::starting_at(&fixed, 0);
-        let mut replay = Replay::new(values.len(), &fixed);
+        let mut replay = Replay::new(values.len());
         replay.sense(&fixed, &mut learned, &mut moving, (&standard, &stamps));
         replay.calibrate(&mut fixed.points);
         replay.step(&fixed, &mut learned, &mut moving, &values);
@@ -90,16 +92,19 @@ fn point_model(standard: &[f64], clock: &Clock) -> PointModel {
     let usable = (MIN_PERIOD..=MAX_PERIOD).contains(&period);
     let window = if usable { period } else { NO_PERIOD };
     let windows = [window, window / 2, window / 4].map(|w| w.max(8).min(n / 4).max(4));
-    let shapes = match n {
-        SHAPES_FROM.. => windows.iter().map(|&w| Shape::fit(tail, w)).collect(),
+    let shapes = || match n {
+        SHAPES_FROM.. => of_each(n, windows, |window| Shape::fit(tail, window)).into(),
         _ => Vec::new(),
     };
-    let order = ORDER.min(n / 10);
-    let tamed: Vec<f64> = tail.iter().map(|&z| tamed(z)).collect();
+    let weights = || {
+        let tamed: Vec<f64> = tail.iter().map(|&z| tamed(z)).collect();
+        ar::fit(&tamed, ORDER.min(n / 10))
+    };
+    let (shapes, weights) = join(n, shapes, weights);
     let seasonal = (MIN_PERIOD..=MAX_SEASON.min(n / 3)).contains(&period);
     PointModel {
         shapes,
-        weights: ar::fit(&tamed, order),
+        weights,
         period: period as u32,
         season: if seasonal { period as u32 } else { 0 },
         calibrations: [Calibration::default(); SLOTS],
@@ -107,11 +112,20 @@ fn point_model(standard: &[f64], clock: &Clock) -> PointModel {
     }
 }
 
+/// What `of` gives for each of the three shapes, side by side if there are enough `points`.
+pub(super) fn of_each<A: Send, T: Send>(
+    points: usize,
+    [a, b, c]: [A; SHAPES],
+    of: impl Fn(A) -> T + Sync,
+) -> [T; SHAPES] {
+    let ((a, b), c) = join(points, || join(points, || of(a), || of(b)), || of(c));
+    [a, b, c]
+}
+
 impl Replay {
-    fn new(n: usize, fixed: &Fixed) -> Self {
-        let shapes = if fixed.points.shapes.is_empty() { 0 } else { n };
+    fn new(n: usize) -> Self {
         Self {
-            shapes: std::array::from_fn(|_| Vec::with_capacity(shapes)),
+            shapes: Default::default(),
             errors: std::array::from_fn(|_| Vec::with_capacity(n)),
             joint: Vec::with_capacity(n),
             rank: Vec::with_capacity(n),
@@ -127,30 +141,23 @@ impl Replay {
         moving: &mut Moving,
         (standard, stamps): (&[f64], &[i64]),
     ) {
-        let has_shapes = !fixed.points.shapes.is_empty();
-        for (&z, &stamp) in standard.iter().zip(stamps) {
-            moving.slot = fixed.clock.slot(stamp, moving.slot);
-            let window = &mut moving.window;
-            let evidence = fixed
-                .points
-                .sense(&learned.season, window, (z, moving.slot));
-            if let Some(lesson) = learned.season.lesson(moving.slot, tamed(z)) {
-                learned.season.learn(lesson);
-            }
-            for (errors, error) in self.errors.iter_mut().zip(evidence.errors) {
-                errors.push(error.unwrap_or(f64::NAN));
-            }
-            for (distances, distance) in self.shapes.iter_mut().zip(evidence.shapes) {
-                if has_shapes {
-                    distances.push(distance.unwrap_or(0.0));
+        let distances = || fixed.points.distances(standard).unwrap_or_default();
+        let errors = || {
+            for (&z, &stamp) in standard.iter().zip(stamps) {
+                moving.slot = fixed.clock.slot(stamp, moving.slot);
+                let window = &mut moving.window;
+                let predictions = fixed.points.predict(&learned.season, window, moving.slot);
+                window.push(z);
+                if let Some(lesson) = learned.season.lesson(moving.slot, tamed(z)) {
+                    learned.season.learn(lesson);
+                }
+                let found = fixed.points.errors(&predictions, z);
+                for (errors, error) in self.errors.iter_mut().zip(found) {
+                    errors.push(error.unwrap_or(f64::NAN));
                 }
             }
-        }
-        for (distances, shape) in self.shapes.iter_mut().zip(&fixed.points.shapes) {
-            let first = shape.window() - 1;
-            let distance = distances[first];
-            distances[..first].fill(distance);
-        }
+        };
+        (self.shapes, ()) = join(standard.len(), distances, errors);
     }
 
     /// Learns from the raw scores what is usual, and which predictor is best.
@@ -198,6 +205,28 @@ impl Replay {
             self.rank.push(step.rank);
             self.ratio.push(step.strength() / THETA);
         }
+    }
+}
+
+impl PointModel {
+    /// How far the windows that end at each of `standard` are from each shape; where a window is not full, as far as the first that is.
+    /// `None` without shapes.
+    pub(super) fn distances(&self, standard: &[f64]) -> Option<[Vec<f64>; SHAPES]> {
+        let shapes = <&[Shape; SHAPES]>::try_from(&self.shapes[..]).ok()?;
+        let of_shape = |shape: &Shape| {
+            let mut sums = Sums::new(self.reach());
+            let mut distances = Vec::with_capacity(standard.len());
+            for &z in standard {
+                sums.push(z);
+                let sums = sums.of_last(shape.window());
+                distances.push(sums.map_or(0.0, |sums| f64::from(shape.distance(sums))));
+            }
+            let unknown = distances.len().min(shape.window() - 1);
+            let first = distances.get(unknown).copied().unwrap_or_default();
+            distances[..unknown].fill(first);
+            distances
+        };
+        Some(of_each(standard.len(), shapes.each_ref(), of_shape))
     }
 }
 

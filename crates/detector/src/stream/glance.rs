@@ -4,6 +4,7 @@ use contract::Point;
 
 use super::{
     Fixed, Learned, Predictions,
+    fit::of_each,
     parameters::{SHAPES, VALUE_LIMIT},
     scaling::tamed,
     season::Season,
@@ -68,6 +69,24 @@ impl Glance {
 }
 
 impl Fixed {
+    /// [`Glance::oddness`] at each of `points` at which it is known, of a look that begins with the first; see [`Glance::new`] for
+    /// `reach`.
+    pub(crate) fn oddness(&self, points: &[Point], reach: f64) -> Vec<f64> {
+        let standard = points
+            .iter()
+            .map(|p| self.standard(*p).clamp(-reach, reach));
+        let standard: Vec<f64> = standard.collect();
+        let (Some(distances), Some(longest)) =
+            (self.points.distances(&standard), self.windows().max())
+        else {
+            return Vec::new();
+        };
+        let at = |i: usize| std::array::from_fn(|shape| distances[shape][i]);
+        (longest - 1..points.len())
+            .map(|i| self.join_shapes(&at(i)))
+            .collect()
+    }
+
     /// The root mean square of the calibrated distances of the shapes.
     pub(crate) fn join_shapes(&self, distances: &[f64; SHAPES]) -> f64 {
         let calibrated = distances.iter().zip(&self.points.calibrations);
@@ -103,8 +122,9 @@ impl Fixed {
             return None;
         }
         let values: Vec<f64> = points.iter().map(|p| self.standard(*p)).collect();
-        let shapes = self.windows().map(|window| Shape::fit(&values, window));
-        Some(shapes.collect())
+        let shapes = <&[Shape; SHAPES]>::try_from(&self.points.shapes[..]).ok()?;
+        let windows = shapes.each_ref().map(Shape::window);
+        Some(of_each(points.len(), windows, |window| Shape::fit(&values, window)).into())
     }
 
     /// A value in scales from the median.

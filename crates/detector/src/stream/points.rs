@@ -141,6 +141,25 @@ impl PointModel {
         }
     }
 
+    /// How far the standardised value `z` is from what was expected: as in [`Evidence`].
+    pub(super) fn errors(
+        &self,
+        predictions: &Predictions,
+        z: f64,
+    ) -> [Option<f64>; SLOTS - SHAPES] {
+        let tamed = tamed(z);
+        let seasonal = if self.season > 0 {
+            predictions.season.map(|usual| tamed - usual)
+        } else {
+            Some(z)
+        };
+        [
+            predictions.autoregression.map(|usual| tamed - usual),
+            seasonal,
+            predictions.local.map(|usual| z - usual),
+        ]
+    }
+
     /// Takes the standardised value `z` at `slot` into the window and says what speaks against it.
     pub(super) fn sense(
         &self,
@@ -149,17 +168,7 @@ impl PointModel {
         (z, slot): (f64, i64),
     ) -> Evidence {
         let predictions = self.predict(season, window, slot);
-        let tamed = tamed(z);
-        let seasonal = if self.season > 0 {
-            predictions.season.map(|usual| tamed - usual)
-        } else {
-            Some(z)
-        };
-        let errors = [
-            predictions.autoregression.map(|usual| tamed - usual),
-            seasonal,
-            predictions.local.map(|usual| z - usual),
-        ];
+        let errors = self.errors(&predictions, z);
         window.push(z);
         let mut shapes = [None; SHAPES];
         for (distance, shape) in shapes.iter_mut().zip(&self.shapes) {

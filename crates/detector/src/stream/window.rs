@@ -7,12 +7,22 @@ use super::{
     parameters::{MAX_PERIOD, MEDIAN, STANDARD_LIMIT},
 };
 
-/// Sums over the last `keep` values or fewer, and the last [`MEDIAN`] values themselves.
-///
-/// The means of many segments of a window are then a difference each, whatever the length of the window.
+/// Sums over the last values, and the last [`MEDIAN`] values themselves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(into = "Stored", try_from = "Stored")]
 pub(super) struct Window {
+    sums: Sums,
+    /// The last values, oldest first.
+    last: Vec<f64>,
+    /// The same in order of size.
+    sorted: Vec<f64>,
+}
+
+/// Sums over the last `keep` values or fewer.
+///
+/// The means of many segments of a window are then a difference each, whatever the length of the window.
+#[derive(Clone, Debug)]
+pub(super) struct Sums {
     /// Sums from some value on up to each of the last values. Those before `end` are moved to the front when the end is reached, so
     /// that any number of the last ones is one slice.
     sums: Vec<f64>,
@@ -20,14 +30,10 @@ pub(super) struct Window {
     end: usize,
     keep: usize,
     seen: u64,
-    /// The last values, oldest first.
-    last: Vec<f64>,
-    /// The same in order of size.
-    sorted: Vec<f64>,
 }
 
-impl Window {
-    /// A window over the last `keep` values, at least [`MEDIAN`], that has seen none.
+impl Sums {
+    /// Sums over the last `keep` values, of which none was seen.
     pub(super) fn new(keep: usize) -> Self {
         let ring = keep + 1;
         Self {
@@ -35,14 +41,7 @@ impl Window {
             end: ring,
             keep,
             seen: 0,
-            last: Vec::with_capacity(MEDIAN),
-            sorted: Vec::with_capacity(MEDIAN),
         }
-    }
-
-    /// How many values it holds at most.
-    pub(super) fn keep(&self) -> usize {
-        self.keep
     }
 
     /// As many sums count.
@@ -55,9 +54,56 @@ impl Window {
         &self.sums[self.end - self.ring()..self.end]
     }
 
+    /// How many values they are of, at most `keep`.
+    fn len(&self) -> usize {
+        self.seen.min(self.keep as u64) as usize
+    }
+
+    /// Sums up to each of the last `count` values and to the one before them; `None` if fewer were seen or are kept.
+    pub(super) fn of_last(&self, count: usize) -> Option<&[f64]> {
+        (count <= self.len()).then(|| &self.sums[self.end - count - 1..self.end])
+    }
+
+    /// Adds a value.
+    pub(super) fn push(&mut self, value: f64) {
+        let sum = self.sums[self.end - 1] + value;
+        if self.end == self.sums.len() {
+            self.sums.copy_within(self.end - self.keep.., 0);
+            self.end = self.keep;
+        }
+        self.sums[self.end] = sum;
+        self.end += 1;
+        self.seen += 1;
+        if self.place() == 0 {
+            // They start anew with each round, so that they stay exact for ever.
+            self.sums.iter_mut().for_each(|earlier| *earlier -= sum);
+        }
+    }
+
+    /// Where the newest sum is in a ring of those that count: how they are stored.
+    fn place(&self) -> usize {
+        (self.seen % self.ring() as u64) as usize
+    }
+}
+
+impl Window {
+    /// A window over the last `keep` values, at least [`MEDIAN`], that has seen none.
+    pub(super) fn new(keep: usize) -> Self {
+        Self {
+            sums: Sums::new(keep),
+            last: Vec::with_capacity(MEDIAN),
+            sorted: Vec::with_capacity(MEDIAN),
+        }
+    }
+
+    /// How many values it holds at most.
+    pub(super) fn keep(&self) -> usize {
+        self.sums.keep
+    }
+
     /// How many values it has seen, at most [`Self::keep`].
     pub(super) fn len(&self) -> usize {
-        self.seen.min(self.keep() as u64) as usize
+        self.sums.len()
     }
 
     /// The last `count` values, at most [`MEDIAN`], oldest first; `None` if fewer were seen.
@@ -68,7 +114,7 @@ impl Window {
 
     /// Sums up to each of the last `count` values and to the one before them; `None` if fewer were seen or are kept.
     pub(super) fn sums(&self, count: usize) -> Option<&[f64]> {
-        (count <= self.len()).then(|| &self.sums[self.end - count - 1..self.end])
+        self.sums.of_last(count)
     }
 
     /// The median of the last [`MEDIAN`] values, or of as many as were seen.
@@ -89,35 +135,20 @@ impl Window {
         }
         self.last.push(value);
         self.sorted.insert(place_in(&self.sorted, value), value);
-        let sum = self.sums[self.end - 1] + value;
-        if self.end == self.sums.len() {
-            self.sums.copy_within(self.end - self.keep.., 0);
-            self.end = self.keep;
-        }
-        self.sums[self.end] = sum;
-        self.end += 1;
-        self.seen += 1;
-        if self.place() == 0 {
-            // Sums start anew with each round, so that they stay exact for ever.
-            self.sums.iter_mut().for_each(|earlier| *earlier -= sum);
-        }
-    }
-
-    /// Where the newest sum is in a ring of those that count: how they are stored.
-    fn place(&self) -> usize {
-        (self.seen % self.ring() as u64) as usize
+        self.sums.push(value);
     }
 
     /// Bytes on the heap.
     pub(super) fn memory(&self) -> usize {
-        let numbers = self.sums.len() + self.last.capacity() + self.sorted.capacity();
+        let numbers = self.sums.sums.len() + self.last.capacity() + self.sorted.capacity();
         numbers * size_of::<f64>()
     }
 }
 
 impl PartialEq for Window {
     fn eq(&self, other: &Self) -> bool {
-        (self.seen, self.ringed(), &self.last) == (other.seen, other.ringed(), &other.last)
+        let (a, b) = (&self.sums, &other.sums);
+        (a.seen, a.ringed(), &self.last) == (b.seen, b.ringed(), &other.last)
     }
 }
 
@@ -142,11 +173,11 @@ struct Stored {
 
 impl From<Window> for Stored {
     fn from(window: Window) -> Self {
-        let mut sums = window.ringed().to_vec();
-        sums.rotate_right((window.place() + 1) % window.ring());
+        let mut sums = window.sums.ringed().to_vec();
+        sums.rotate_right((window.sums.place() + 1) % window.sums.ring());
         Self {
             sums,
-            seen: window.seen,
+            seen: window.sums.seen,
             last: window.last,
         }
     }
@@ -170,10 +201,11 @@ impl TryFrom<Stored> for Window {
             return Err("window");
         }
         let mut window = Self::new(ring - 1);
-        window.seen = stored.seen;
-        let oldest = (window.place() + 1) % ring;
-        window.sums[..ring].copy_from_slice(&stored.sums);
-        window.sums[..ring].rotate_left(oldest);
+        window.sums.seen = stored.seen;
+        let oldest = (window.sums.place() + 1) % ring;
+        let sums = &mut window.sums.sums[..ring];
+        sums.copy_from_slice(&stored.sums);
+        sums.rotate_left(oldest);
         window.last.extend(&stored.last);
         window.sorted.extend(&stored.last);
         window.sorted.sort_by(f64::total_cmp);
