@@ -9,6 +9,8 @@ use contract::{DetectorName, FitOptions, JudgeOptions, Point};
 use detector::Model;
 use series::series;
 
+use crate::predict::Platform;
+
 /// Something that takes points.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -26,6 +28,11 @@ const TRAIN: usize = 2_000;
 const JUDGED: usize = 2_000;
 
 pub(crate) const ALL: &[Case] = &[
+    Case {
+        name: "predict",
+        points: 20_000,
+        prepare: predict,
+    },
     judged("sigma/score", || score(DetectorName::Sigma)),
     judged("robust/score", || score(DetectorName::Robust)),
     judged("seasonal/score", || score(DetectorName::Seasonal)),
@@ -53,7 +60,13 @@ const fn judged(name: &'static str, prepare: fn() -> Work) -> Case {
     }
 }
 
-/// Each point alone: `/predict`.
+/// `/predict`, all of it but the system's part: parsed, looked up, judged, written, counted.
+fn predict() -> Work {
+    let platform = Platform::new().expect("it starts");
+    Box::new(move |n| platform.predict(n).expect("it answers"))
+}
+
+/// Each point alone.
 fn score(detector: DetectorName) -> Work {
     let (model, points) = model(detector);
     let judge = JudgeOptions::default();

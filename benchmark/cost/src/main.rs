@@ -1,8 +1,9 @@
-//! Counts the instructions that verdicts and fits take, and holds them to what was recorded: the same on a busy machine as on an idle
+//! Counts the instructions that predictions, verdicts and fits take, and holds them to what was recorded: the same on a busy machine as on an idle
 //! one, so that a change that makes something slower is seen where times would drown it.
 
 mod callgrind;
 mod cases;
+mod predict;
 mod recorded;
 
 use std::path::Path;

@@ -16,7 +16,7 @@ use axum::Router;
 use service::{
     admin::Admin,
     health::{Health, Need},
-    http::{Listener, ServerConfig},
+    http::{Handler, Listener, ServerConfig},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -97,6 +97,11 @@ impl Gateway {
         routes::routes(Arc::clone(&self.forwarder))
     }
 
+    /// What answers clients, with the routes about `health`.
+    pub fn handler(&self, health: &Health) -> Handler {
+        routes::handler(Arc::clone(&self.forwarder), health)
+    }
+
     /// Ready while both services answer and `shutdown` is not cancelled.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         let (trainer, predictor) = (&self.forwarder.trainer, &self.forwarder.predictor);
@@ -123,7 +128,7 @@ impl Gateway {
         health: Health,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
-        let app = routes::handler(self.forwarder, &health);
+        let app = self.handler(&health);
         service::http::serve(self.listener, app, self.server, shutdown).await
     }
 }

@@ -13,7 +13,11 @@ pub use config::{Config, Settings};
 use gateway::{Gateway, Upstream};
 use metrics_consumer::MetricsConsumer;
 use predictor::Predictor;
-use service::{admin::Admin, health::Health, http::ServerConfig};
+use service::{
+    admin::Admin,
+    health::Health,
+    http::{Handler, ServerConfig},
+};
 use sqlite::DataDir;
 use stats::Stats;
 use store::Store;
@@ -127,6 +131,12 @@ impl Standalone {
     /// Ready while the trainer is, which needs the store and the log, and `shutdown` is not cancelled.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         self.trainer.health(shutdown)
+    }
+
+    /// What answers clients, for a caller in the same process. Work in the background goes on only where this serves.
+    pub fn handler(&self) -> Handler {
+        self.gateway
+            .handler(&self.health(&CancellationToken::new()))
     }
 
     /// Serves until `shutdown` is cancelled or a service ends, then stops the services in the order in which work flows:

@@ -106,8 +106,8 @@ impl Outbox {
     }
 
     /// Has `write` append what is to be sent.
-    pub(super) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.lock().bytes);
+    pub(super) fn append<T>(&self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        write(&mut self.lock().bytes)
     }
 
     /// How many bytes are not sent.

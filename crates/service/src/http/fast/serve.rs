@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    future::{Future, poll_fn},
+    future::poll_fn,
     io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -15,13 +15,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Fast, FastPath, Instead, Later, RequestId, reply,
-    request::{Look, MAX_BYTES, look},
-};
+use super::{FastPath, Instead, Later, RequestId, Step, Waiting, reply, request::MAX_BYTES};
 use crate::http::{
     lateness::Lateness,
-    server::MAX_HEADERS,
     status::Status,
     wire::{HELD, Outbox},
 };
@@ -77,19 +73,12 @@ enum Next {
     Receive,
     /// Have the client take some of its replies.
     Send,
-    /// Wait for a reply.
+    /// Wait for the reply to the request that the input begins with.
     Wait(Waiting),
     /// Have hyper answer the next request, of that length if it is known.
     Leave(Option<usize>),
     /// Send the last reply, and end.
     End,
-}
-
-/// A request of which the reply comes later. It is still in the input.
-struct Waiting {
-    id: RequestId,
-    length: usize,
-    reply: Pin<Box<dyn Future<Output = Later> + Send>>,
 }
 
 impl Serving<'_> {
@@ -204,29 +193,27 @@ impl Serving<'_> {
     /// Answers the requests that `input` begins with; how many bytes they were, and what has to be done next.
     fn answer(&mut self, input: &[u8], state: &mut State) -> (usize, Next) {
         let mut used = 0;
-        loop {
-            if self.outbox.unsent() > HELD {
-                return (used, Next::Send);
-            }
-            let mut storage = [const { mem::MaybeUninit::uninit() }; MAX_HEADERS];
-            let found = match look(&input[used..], self.path.prefix, &mut storage) {
-                Look::Whole(found) => found,
-                Look::More if state.pieces < MAX_PIECES => return (used, Next::Receive),
-                Look::More | Look::Other => return (used, Next::Leave(None)),
+        while self.outbox.unsent() <= HELD {
+            let rest = &input[used..];
+            let step = self
+                .outbox
+                .append(|out| self.path.step(rest, state.closes, &mut state.body, out));
+            let next = match step {
+                Step::Answered(length) => {
+                    used += length;
+                    state.pieces = 0;
+                    self.status.ends_reply();
+                    continue;
+                }
+                Step::Later(waiting) => Next::Wait(waiting),
+                Step::More if state.pieces < MAX_PIECES => return (used, Next::Receive),
+                Step::More => Next::Leave(None),
+                Step::Left(length) => Next::Leave(length),
             };
             state.pieces = 0;
-            let (id, length) = (RequestId::of(found.given_id()), found.length);
-            state.body.clear();
-            let request = found.with_id(id.as_bytes());
-            // A panic is the routes' to meet again, and to answer.
-            let answer = AssertUnwindSafe(|| self.path.answer(&request, &mut state.body));
-            match catch_unwind(answer).unwrap_or(Fast::Left) {
-                Fast::Replied => self.reply(id, &state.body, state.closes),
-                Fast::Later(reply) => return (used, Next::Wait(Waiting { id, length, reply })),
-                Fast::Left => return (used, Next::Leave(Some(length))),
-            }
-            used += length;
+            return (used, next);
         }
+        (used, Next::Send)
     }
 
     fn reply(&self, id: RequestId, body: &[u8], closes: bool) {
