@@ -12,6 +12,14 @@ pub(crate) const DECIMALS: usize = 4;
 /// The most digits after the first one: all of them mean something.
 const MAX_DECIMALS: usize = 14;
 
+/// The most digits after the first one for which multiplying will do: all of them make an integer of 32 bits.
+const MAX_QUICK: usize = 8;
+
+/// Powers of ten, which are exact.
+const POWERS: [f64; MAX_QUICK + 5] = [
+    1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12,
+];
+
 /// Numbers outside of these powers of ten are written with an exponent.
 const PLAIN: std::ops::RangeInclusive<i32> = -5..=9;
 
@@ -26,10 +34,8 @@ impl fmt::Display for Short {
         }
         let number = self.0.abs();
         let decimals = f.precision().unwrap_or(DECIMALS).min(MAX_DECIMALS);
-        let quick = (decimals == DECIMALS).then(|| Digits::quick(number));
-        let digits = quick
-            .flatten()
-            .map_or_else(|| Digits::exact(number, decimals), Ok)?;
+        let quick = Digits::quick(number, decimals);
+        let digits = quick.map_or_else(|| Digits::exact(number, decimals), Ok)?;
         let (digits, exponent) = (digits.text(), digits.exponent);
         if self.0 < 0.0 && self.0 != 0.0 {
             f.write_char('-')?;
@@ -83,10 +89,8 @@ impl Digits {
 
     /// Those of a number of usual size; `None` where multiplying might round it another way than its exact value. Writing numbers is
     /// much of what a verdict costs, and this is a tenth of what [`Self::exact`] takes.
-    fn quick(number: f64) -> Option<Self> {
-        // Powers of ten up to this one are exact.
-        const POWERS: [f64; 10] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
-        if !(1e-4..1e9).contains(&number) {
+    fn quick(number: f64, decimals: usize) -> Option<Self> {
+        if !(1e-4..1e9).contains(&number) || decimals > MAX_QUICK {
             return None;
         }
         let mut exponent = if number < 1.0 {
@@ -95,9 +99,13 @@ impl Digits {
                 .filter(|power| number < **power)
                 .count() as i32
         } else {
-            POWERS.iter().filter(|power| number >= **power).count() as i32 - 1
+            POWERS[..10]
+                .iter()
+                .filter(|power| number >= **power)
+                .count() as i32
+                - 1
         };
-        let shift = DECIMALS as i32 - exponent;
+        let shift = decimals as i32 - exponent;
         let power = POWERS[shift.unsigned_abs() as usize];
         let scaled = if shift < 0 {
             number / power
@@ -109,28 +117,29 @@ impl Digits {
         if (fraction - 0.5).abs() < 1e-6 {
             return None;
         }
+        let least = POWERS[decimals] as u32;
         let mut digits = scaled.round() as u32;
-        if digits == 100_000 {
-            digits = 10_000;
+        if digits == 10 * least {
+            digits = least;
             exponent += 1;
         }
-        if !(10_000..100_000).contains(&digits) {
+        if !(least..10 * least).contains(&digits) {
             return None;
         }
-        Some(Self::of(digits, exponent))
+        Some(Self::of(digits, decimals, exponent))
     }
 
-    /// Five digits without closing zeros.
-    fn of(mut digits: u32, exponent: i32) -> Self {
+    /// Those of an integer of `decimals` and one digits, without closing zeros.
+    fn of(mut digits: u32, decimals: usize, exponent: i32) -> Self {
         let mut bytes = [0; MAX_DECIMALS + 1];
-        let five = &mut bytes[..=DECIMALS];
-        for byte in five.iter_mut().rev() {
+        let all = &mut bytes[..=decimals];
+        for byte in all.iter_mut().rev() {
             *byte = b'0' + (digits % 10) as u8;
             digits /= 10;
         }
-        let zeros = five.iter().rev().take_while(|byte| **byte == b'0').count();
+        let zeros = all.iter().rev().take_while(|byte| **byte == b'0').count();
         Self {
-            length: five.len() - zeros,
+            length: all.len() - zeros,
             bytes,
             exponent,
         }
@@ -224,12 +233,13 @@ mod tests {
 
         #[test]
         fn the_quick_way_gives_the_same_digits(
-            mantissa in prop_oneof![0.0..1.0_f64, (0_u32..1_000_000).prop_map(|n| f64::from(n) / 1e6)],
+            mantissa in prop_oneof![0.0..1.0_f64, (0_u32..1_000_000).prop_map(|n| f64::from(n) / 1e6), (0_u32..1_000_000_000).prop_map(|n| f64::from(n) / 1e9)],
             exponent in -6..11_i32,
             ulps in -2..=2_i64,
+            decimals in 0..=MAX_QUICK + 1,
         ) {
             let number = f64::from_bits((mantissa * 10_f64.powi(exponent)).to_bits().saturating_add_signed(ulps));
-            if let (Some(quick), Ok(exact)) = (Digits::quick(number), Digits::exact(number, DECIMALS)) {
+            if let (Some(quick), Ok(exact)) = (Digits::quick(number, decimals), Digits::exact(number, decimals)) {
                 prop_assert_eq!((quick.text(), quick.exponent), (exact.text(), exact.exponent), "{}", number);
             }
         }
