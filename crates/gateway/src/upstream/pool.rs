@@ -88,12 +88,13 @@ impl Pool {
         self.take_from(first, want).await
     }
 
-    /// A new connection, to the backend `asked` only if no other is there.
+    /// A new connection, to the backend `asked` only if no other is there: one that stops may accept a connection, and not its
+    /// request, while another that was away a moment ago is back.
     ///
     /// # Errors
     /// As [`Self::take`].
     pub(super) async fn take_elsewhere(&self, asked: usize) -> io::Result<Connection> {
-        self.take_from(asked + 1, Want::New).await
+        self.take_first(asked + 1, Want::New, Some(asked)).await
     }
 
     /// This thread's lane to the backend whose turn it is, or to the next that is there; a new one, for calls with `patience`, if
@@ -127,9 +128,19 @@ impl Pool {
     /// # Errors
     /// As [`Self::take`].
     pub(super) async fn take_from(&self, first: usize, want: Want) -> io::Result<Connection> {
+        self.take_first(first, want, None).await
+    }
+
+    /// As [`Self::take_from`], from `last` only if none else accepts.
+    async fn take_first(
+        &self,
+        first: usize,
+        want: Want,
+        last: Option<usize>,
+    ) -> io::Result<Connection> {
         let number = self.backends.len();
         let mut turns: Vec<_> = (0..number).map(|step| (first + step) % number).collect();
-        turns.sort_by_key(|index| self.backends[*index].is_away());
+        turns.sort_by_key(|index| (last == Some(*index), self.backends[*index].is_away()));
         let mut failure = io::Error::from(io::ErrorKind::NotFound);
         for index in turns {
             match self.take_of(index, want).await {
@@ -247,6 +258,23 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(pool.take(Want::New).await?.backend, 0);
         }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn one_that_gave_no_answer_is_asked_again_only_when_all_others_are_gone()
+    -> anyhow::Result<()> {
+        let one = TcpListener::bind("127.0.0.1:0")?;
+        let other = TcpListener::bind("127.0.0.1:0")?;
+        let (one_at, other_at) = (one.local_addr()?, other.local_addr()?);
+        let pool = Pool::new(format!("http://{one_at},http://{other_at}").parse()?);
+        drop(one);
+        assert_eq!(pool.take_elsewhere(1).await?.backend, 1);
+
+        // It is back sooner than it is looked for again.
+        let _one = TcpListener::bind(one_at)?;
+        assert!(pool.backends[0].is_away());
+        assert_eq!(pool.take_elsewhere(1).await?.backend, 0);
         Ok(())
     }
 }
