@@ -1,14 +1,15 @@
 //! Series ids, versions and points: the words every other message is made of.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smol_str::SmolStr;
 
 /// The id of a series: 1 to 200 bytes of UTF-8 without control characters or `/`, and neither `.` nor `..`.
 ///
-/// Cheap to clone. Ids are opaque: `sensor_1`, `sensor_10` and `sensor_1_v2` have nothing in common.
+/// Cheap to clone, and in one piece up to 23 bytes: a predictor holds one, twice, for each model. Ids are opaque: `sensor_1`, `sensor_10` and `sensor_1_v2` have nothing in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SeriesId(Arc<str>);
+pub struct SeriesId(SmolStr);
 
 /// Why a text is no series id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +72,14 @@ impl SeriesId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What it takes in memory beyond its own size, in bytes; its clones share that.
+    pub fn heap_bytes(&self) -> usize {
+        match self.0.is_heap_allocated() {
+            true => 2 * size_of::<usize>() + self.0.len(),
+            false => 0,
+        }
     }
 }
 

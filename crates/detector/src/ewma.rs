@@ -29,7 +29,7 @@ pub(crate) struct Ewma {
     /// Where the training points ended.
     end: Track,
     /// Of distances from what level and trend lead to.
-    calibration: Calibration,
+    calibration: Box<Calibration>,
     /// For a point of which nothing is known before.
     level: Box<Robust>,
     points: u64,
@@ -84,7 +84,7 @@ impl Detector for Ewma {
         Self {
             pace,
             end,
-            calibration: Calibration::fit(&distances[settled..], level.scale()),
+            calibration: Box::new(Calibration::fit(&distances[settled..], level.scale())),
             level: Box::new(level),
             points: points.len() as u64,
         }
@@ -129,7 +129,7 @@ impl Detector for Ewma {
     }
 
     fn heap_bytes(&self) -> usize {
-        size_of::<Robust>()
+        size_of::<Calibration>() + size_of::<Robust>()
     }
 
     fn is_sound(&self) -> bool {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::{Model, learned::Learned, sigma::Sigma, verdict::is_rate};
+use crate::{Model, learned::Learned, model::OwnRate, sigma::Sigma, verdict::is_rate};
 
 /// The format number that is written.
 pub const FORMAT: u32 = 2;
@@ -102,7 +102,7 @@ impl Model {
             format: FORMAT,
             detector: self.detector().as_str().to_owned(),
             params: self.params(),
-            false_alarm_rate: self.rate,
+            false_alarm_rate: self.rate.get(),
             direction: self.sides,
             points: self.points,
             state,
@@ -136,7 +136,7 @@ fn first(json: &str) -> Result<Model, BadModel> {
     Ok(Model {
         learned: Learned::Sigma(Sigma::recorded(mean, std, stored.points)),
         points: stored.points,
-        rate: None,
+        rate: OwnRate::NONE,
         sides: None,
     })
 }
@@ -147,13 +147,14 @@ fn second(json: &str) -> Result<Model, BadModel> {
     let Ok(name) = stored.detector.parse() else {
         return Err(BadModel::UnknownDetector(stored.detector));
     };
+    let rate = stored.false_alarm_rate;
     let model = Model {
         learned: Learned::from_json(name, stored.state)?,
         points: stored.points,
-        rate: stored.false_alarm_rate,
+        rate: OwnRate::new(rate),
         sides: stored.direction,
     };
-    if !model.rate.is_none_or(|rate| is_rate(&rate)) || model.params() != stored.params {
+    if !rate.is_none_or(|rate| is_rate(&rate)) || model.params() != stored.params {
         return Err(BadModel::OutOfRange);
     }
     Ok(model)

@@ -16,8 +16,25 @@ pub struct Model {
     pub(crate) learned: Learned,
     pub(crate) points: u64,
     /// What holds where a request does not say.
-    pub(crate) rate: Option<f64>,
+    pub(crate) rate: OwnRate,
     pub(crate) sides: Option<Sides>,
+}
+
+/// A false-alarm rate, or that there is none, in the room of a number: part of every model in memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct OwnRate(f64);
+
+impl OwnRate {
+    pub(crate) const NONE: Self = Self(0.0);
+
+    /// Of a rate that [`is_rate`].
+    pub(crate) fn new(rate: Option<f64>) -> Self {
+        rate.map_or(Self::NONE, Self)
+    }
+
+    pub(crate) fn get(self) -> Option<f64> {
+        (self != Self::NONE).then_some(self.0)
+    }
 }
 
 /// A model, and what is to be said about the points it was fitted on.
@@ -82,7 +99,7 @@ impl Model {
         let model = Self {
             learned,
             points: points.len() as u64,
-            rate: options.false_alarm_rate,
+            rate: OwnRate::new(options.false_alarm_rate),
             sides: options.direction,
         };
         Ok(Fitted {
@@ -148,7 +165,7 @@ impl Model {
 
     /// The false-alarm rate in force where a request names none; `None`: the detector's own rule decides.
     pub fn false_alarm_rate(&self) -> Option<f64> {
-        self.rate
+        self.rate.get()
     }
 
     /// The sides that count where a request names none; `None`: both.
@@ -162,7 +179,7 @@ impl Model {
     }
 
     fn ask(&self, judge: &JudgeOptions) -> Ask {
-        Ask::new(self.rate, self.sides, judge)
+        Ask::new(self.rate.get(), self.sides, judge)
     }
 }
 

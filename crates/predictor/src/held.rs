@@ -1,5 +1,7 @@
 //! Models in memory, and what they weigh there.
 
+use std::sync::Arc;
+
 use contract::{AliasName, Revision, SeriesId, Version, VersionRef};
 use detector::Model;
 use quick_cache::{
@@ -10,8 +12,9 @@ use store::{Serving, VersionedModel};
 
 use crate::metrics;
 
-/// What an entry of a cache takes beyond its model, in bytes: key, hash, counters, places in the lists. About.
-const ENTRY_BYTES: usize = 256;
+/// What an entry of a cache takes beyond what it judges with, in bytes: key, hash, counters, places in the lists, the rest of [`Held`].
+/// About; `benchmark/scale` shows what models take all told.
+const ENTRY_BYTES: usize = 112;
 
 /// A part of a cache with a lock of its own holds at least this many bytes, so that a model of any size finds room there.
 const MIN_SHARD_BYTES: u64 = 4 << 20;
@@ -28,8 +31,6 @@ pub(crate) struct Judge {
     pub(crate) version: Version,
     /// The model.
     pub(crate) model: Model,
-    /// What all of this takes.
-    bytes: usize,
 }
 
 /// What judges in a series where a request names no version, and what its versions are called.
@@ -41,27 +42,35 @@ pub(crate) struct Held {
     pub(crate) revision: Revision,
     /// The revision at which callers can know the series to be, and this still be right: the store was asked when one did.
     pub(crate) good_for: Revision,
-    aliases: Vec<(AliasName, Version)>,
+    /// Few series have any.
+    aliases: Option<Box<Aliases>>,
 }
+
+#[derive(Debug)]
+struct Aliases(Vec<(AliasName, Version)>);
 
 impl Judge {
     pub(crate) fn new(series: SeriesId, found: VersionedModel) -> Self {
         let VersionedModel { version, model } = found;
-        let around = size_of::<Self>() - size_of::<Model>();
-        let bytes = ENTRY_BYTES + around + model.memory_bytes();
-        metrics::MODEL_BYTES.add(signed(bytes));
-        Self {
+        let judge = Self {
             series,
             version,
             model,
-            bytes,
-        }
+        };
+        metrics::MODEL_BYTES.add(signed(judge.bytes()));
+        judge
+    }
+
+    /// What it takes in a cache.
+    fn bytes(&self) -> usize {
+        let around = size_of::<Self>() - size_of::<Model>();
+        ENTRY_BYTES + around + self.series.heap_bytes() + self.model.memory_bytes()
     }
 }
 
 impl Drop for Judge {
     fn drop(&mut self) {
-        metrics::MODEL_BYTES.sub(signed(self.bytes));
+        metrics::MODEL_BYTES.sub(signed(self.bytes()));
     }
 }
 
@@ -76,7 +85,7 @@ impl Held {
             judge: Judge::new(series, serving.model?),
             revision: serving.revision,
             good_for: serving.revision.max(at_least),
-            aliases: serving.aliases,
+            aliases: (!serving.aliases.is_empty()).then(|| Box::new(Aliases(serving.aliases))),
         })
     }
 
@@ -85,7 +94,7 @@ impl Held {
         match wanted {
             VersionRef::Version(version) => Some(*version),
             VersionRef::Alias(name) => {
-                let mut aliases = self.aliases.iter();
+                let mut aliases = self.aliases.iter().flat_map(|aliases| &aliases.0);
                 aliases
                     .find(|(alias, _)| alias == name)
                     .map(|(_, version)| *version)
@@ -138,15 +147,15 @@ pub(crate) trait Weight {
     fn bytes(&self) -> usize;
 }
 
-impl Weight for std::sync::Arc<Held> {
+impl Weight for Arc<Held> {
     fn bytes(&self) -> usize {
-        self.judge.bytes
+        self.judge.bytes()
     }
 }
 
-impl Weight for Option<std::sync::Arc<Judge>> {
+impl Weight for Option<Arc<Judge>> {
     fn bytes(&self) -> usize {
-        self.as_ref().map_or(ENTRY_BYTES, |judge| judge.bytes)
+        self.as_ref().map_or(ENTRY_BYTES, |judge| judge.bytes())
     }
 }
 
@@ -159,6 +168,29 @@ pub(crate) struct Weigh {
 impl<K, V: Weight> Weighter<K, V> for Weigh {
     fn weight(&self, _: &K, value: &V) -> u64 {
         self.least.max(value.bytes() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sigma_model_takes_less_than_400_bytes_and_a_long_id_its_length() {
+        let bytes = |series: &str| {
+            let series = SeriesId::new(series).unwrap();
+            let serving = Serving {
+                model: Some(testing::model(1)),
+                ..Serving::default()
+            };
+            let held = Held::of(series, serving, Revision(0)).unwrap();
+            Arc::new(held).bytes()
+        };
+        assert!(bytes("a_series_with_23_bytes_") < 400);
+        assert!(bytes(&"x".repeat(200)) >= bytes("x") + 200);
+        // By the account above there is no more of it than this.
+        let beyond_the_judge = size_of::<Held>() - size_of::<Judge>();
+        assert!(beyond_the_judge <= 24, "{beyond_the_judge}");
     }
 }
 
