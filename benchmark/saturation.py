@@ -84,19 +84,27 @@ class Processes:
         self.children = {}
 
     def start(self, name, argv, **env):
-        out = open(self.folder / f"{name}.log", "wb")
+        out = open(self.folder / f"{name}.log", "ab")
         env = {**os.environ, "LOG_LEVEL": "warn", "WORKER_THREADS": "1", **{k: str(v) for k, v in env.items()}}
         self.children[name] = subprocess.Popen([str(a) for a in argv], env=env, stdout=out, stderr=out, cwd=self.folder)
 
-    def stop(self):
-        for child in self.children.values():
-            child.terminate()
-        for name, child in self.children.items():
+    def stop(self, which=lambda name: True):
+        """Stops those whose names are `which`, or all."""
+        names = [name for name in self.children if which(name)]
+        for name in names:
+            self.children[name].terminate()
+        for name in names:
+            child = self.children.pop(name)
             try:
                 child.wait(20)
             except subprocess.TimeoutExpired:
                 log(f"{name} did not stop in 20 s")
                 child.kill()
+
+    def show_logs(self):
+        for name in self.children:
+            text = (self.folder / f"{name}.log").read_text(errors="replace").strip()
+            log(f"--- {name}\n{text[-2000:]}" if text else f"--- {name}: no output")
 
     def pids(self, name):
         """The process and its children: nginx works in one of them."""
@@ -134,6 +142,12 @@ def wait_ready(port, path="/readyz"):
             time.sleep(0.02)
 
 
+def metric(admin_port, name):
+    """What `/metrics` says."""
+    text = call(admin_port, "GET", "/metrics").decode()
+    return float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE)[1])
+
+
 def train(port):
     for i in range(1, SERIES + 1):
         body = json.dumps({"timestamps": [1693459200, 1693459260, 1693459320], "values": [10.0 * i, 10.5 * i, 11.0 * i]})
@@ -148,14 +162,32 @@ def nginx(processes, name, backend):
     processes.start(name, ["nginx", "-p", folder, "-e", folder / "error.log", "-c", config])
 
 
+class Database:
+    """A Postgres database of this run alone."""
+
+    def __init__(self, name):
+        self.name = f"{name}_{os.getpid()}"
+        self.server = os.environ["TEST_DATABASE_URL"]
+        self.url = f"{self.server.rsplit('/', 1)[0]}/{self.name}"
+        self.ask(f"CREATE DATABASE {self.name}", self.server)
+
+    def ask(self, sql, url=None):
+        argv = ["psql", "-qtA", "-v", "ON_ERROR_STOP=1", url or self.url, "-c", sql]
+        return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    def drop(self):
+        self.ask(f"DROP DATABASE {self.name} WITH (FORCE)", self.server)
+
+    def initialised(self):
+        """The settings of services over this, Kafka and Redis, with all tables and topics there."""
+        shared = {"KAFKA_BROKERS": os.environ["TEST_KAFKA_BROKERS"], "KAFKA_REPLICATION": 1, "KAFKA_TOPIC_PREFIX": f"{self.name}.",
+                  "DATABASE_URL": self.url, "REDIS_URL": os.environ["TEST_REDIS_URL"], "REDIS_KEY_PREFIX": f"{self.name}:"}
+        subprocess.run([BIN / "init"], env={**os.environ, **{k: str(v) for k, v in shared.items()}}, check=True)
+        return shared
+
+
 def start_distributed(processes):
-    database = os.environ["TEST_DATABASE_URL"].rsplit("/", 1)
-    name = f"benchmark_{os.getpid()}"
-    subprocess.run(["psql", "-q", os.environ["TEST_DATABASE_URL"], "-c", f"create database {name}"], check=True)
-    shared = {"KAFKA_BROKERS": os.environ["TEST_KAFKA_BROKERS"], "KAFKA_REPLICATION": 1, "KAFKA_TOPIC_PREFIX": f"{name}.",
-              "DATABASE_URL": f"{database[0]}/{name}", "REDIS_URL": os.environ["TEST_REDIS_URL"],
-              "REDIS_KEY_PREFIX": f"{name}:", "ADMIN_PORT": 0}
-    subprocess.run([BIN / "init"], env={**os.environ, **{k: str(v) for k, v in shared.items()}}, check=True)
+    shared = {**Database("benchmark").initialised(), "ADMIN_PORT": 0}
     for service in ("trainer", "predictor"):
         processes.start(service, [BIN / service], **shared, APP_PORT=PORTS[service])
     processes.start("metrics-consumer", [BIN / "metrics-consumer"], **shared)
@@ -191,11 +223,29 @@ def start_all(processes):
     return forms, start_ms
 
 
-def wrk(script, port, connections, seconds):
+def build():
+    cargo = ["cargo", "build", "--profile", "dist", "--locked"]
+    for what in (["--workspace", "--bins"], ["-p", "service", "--example", "bare"]):
+        subprocess.run(cargo + what, cwd=ROOT, check=True)
+
+
+def start_servers():
+    """Starts those of the distributed form; returns what stops them again, or nothing if they are somebody else's."""
+    if any(os.environ.get(name) for name in ("TEST_KAFKA_BROKERS", "TEST_DATABASE_URL", "TEST_REDIS_URL")):
+        return None
+    script = ROOT / ".ci" / "servers.sh"
+    for step in ("install", "start"):
+        subprocess.run([script, step], check=True)
+    lines = subprocess.run([script, "env"], capture_output=True, text=True, check=True).stdout
+    os.environ.update(re.findall(r"^export (\w+)=(.*)$", lines, re.MULTILINE))
+    return lambda: subprocess.run([script, "stop"], check=True)
+
+
+def wrk(script, port, connections, seconds, may_fail=False):
     argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{port}"]
     out = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     result = json.loads(re.search(r"RESULT (\{.*\})", out)[1])
-    if result["failed"]:
+    if result["failed"] and not may_fail:
         raise SystemExit(f"{result['failed']} of {result['requests']} requests failed on port {port}")
     return result
 
@@ -345,9 +395,7 @@ def main():
             fits = [] if args.no_fit else fit_figures(processes)
             bulk = [] if args.no_fit else bulk_figures(processes)
         except BaseException:
-            for name in processes.children:
-                text = (processes.folder / f"{name}.log").read_text(errors="replace").strip()
-                log(f"--- {name}\n{text[-2000:]}" if text else f"--- {name}: no output")
+            processes.show_logs()
             raise
         finally:
             processes.stop()

@@ -122,24 +122,6 @@ def write(folder, report, rows):
         writer.writerows([round(row[c], 3) if isinstance(row[c], float) else row[c] for c in columns] for row in rows)
 
 
-def build():
-    cargo = ["cargo", "build", "--profile", "dist", "--locked"]
-    for what in (["--workspace", "--bins"], ["-p", "service", "--example", "bare"]):
-        subprocess.run(cargo + what, cwd=saturation.ROOT, check=True)
-
-
-def start_servers():
-    """Starts those of the distributed form; returns what stops them again, or nothing if they are somebody else's."""
-    if any(os.environ.get(name) for name in ("TEST_KAFKA_BROKERS", "TEST_DATABASE_URL", "TEST_REDIS_URL")):
-        return None
-    script = saturation.ROOT / ".ci" / "servers.sh"
-    for step in ("install", "start"):
-        subprocess.run([script, step], check=True)
-    lines = subprocess.run([script, "env"], capture_output=True, text=True, check=True).stdout
-    os.environ.update(re.findall(r"^export (\w+)=(.*)$", lines, re.MULTILINE))
-    return lambda: subprocess.run([script, "stop"], check=True)
-
-
 def resident(processes):
     return {n: round(saturation.memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
 
@@ -157,8 +139,8 @@ def main():
     args = parser.parse_args()
     left_out = [tool for tool in ("nginx", "oha", "strace") if not shutil.which(tool)]
     if not args.no_build:
-        build()
-    stop_servers = start_servers()
+        saturation.build()
+    stop_servers = saturation.start_servers()
     with tempfile.TemporaryDirectory() as folder:
         processes = saturation.Processes(folder)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

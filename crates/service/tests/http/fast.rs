@@ -55,14 +55,17 @@ fn handler(gate: &Arc<Semaphore>) -> Handler {
             _ => Fast::Left,
         }
     };
-    let routes = Router::new()
+    Handler::from(routes()).with_fast_path(FastPath::new("/f/", answer))
+}
+
+fn routes() -> Router {
+    Router::new()
         .route(
             "/f/{series}",
             post(async |Path(series): Path<String>, sent: Bytes| body("routes", &series, &sent)),
         )
         .route("/hello", get(async || "hello"))
-        .fallback(not_found);
-    Handler::from(routes).with_fast_path(FastPath::new("/f/", answer))
+        .fallback(not_found)
 }
 
 /// A server on which no reply is held up.
@@ -207,6 +210,87 @@ async fn both_ways_say_the_same_of_a_request_but_for_what_they_answer() -> anyho
         .await?;
     assert_eq!(client.reply().await?.header("x-request-id").len(), 16);
     server.stop().await
+}
+
+/// `request` with some bytes replaced, put in or taken out.
+fn damaged(request: &str, random: &mut fastrand::Rng) -> Vec<u8> {
+    let mut bytes = request.as_bytes().to_vec();
+    for _ in 0..random.usize(0..4) {
+        let place = random.usize(0..bytes.len());
+        let byte = match random.bool() {
+            true => random.u8(..),
+            false => *random.choice(b"\r\n:;, 0129aA\t\0/%?").expect("some"),
+        };
+        match random.u8(0..3) {
+            0 => bytes[place] = byte,
+            1 => bytes.insert(place, byte),
+            _ => drop(bytes.remove(place)),
+        }
+    }
+    bytes
+}
+
+/// What `server` makes of `sent` and the end of it: status, `connection` and body of each reply, but for which way it took.
+async fn replies(
+    server: &Server,
+    sent: &[u8],
+) -> anyhow::Result<Vec<(Option<u16>, Vec<u8>, String)>> {
+    let (mut read, mut write) = server.connect().await.stream.into_split();
+    // The server may have ended the connection by then.
+    let _ = write.write_all(sent).await;
+    let _ = write.shutdown().await;
+    let mut received = Vec::new();
+    read.read_to_end(&mut received).await?;
+    let (mut rest, mut replies) = (&received[..], Vec::new());
+    while !rest.is_empty() {
+        let mut headers = [httparse::EMPTY_HEADER; 16];
+        let mut reply = httparse::Response::new(&mut headers);
+        let head = reply.parse(rest)?.unwrap();
+        let value = |name: &str| {
+            let line = reply.headers.iter().find(|line| line.name == name);
+            line.map(|line| line.value).unwrap_or_default()
+        };
+        let length: usize = std::str::from_utf8(value("content-length"))?.parse()?;
+        let text = String::from_utf8_lossy(&rest[head..head + length]);
+        // The id in a problem is new each time.
+        let said = match text.find("\"request_id\"") {
+            Some(id) => text[..id].to_owned(),
+            None => text.replacen("fast", "routes", 1),
+        };
+        replies.push((reply.code, value("connection").to_vec(), said));
+        rest = &rest[head + length..];
+    }
+    Ok(replies)
+}
+
+#[tokio::test]
+async fn a_request_is_never_read_otherwise_than_by_hyper_however_damaged_it_is()
+-> anyhow::Result<()> {
+    let (server, ordinary) = (server(), Server::start(Handler::from(routes())));
+    let whole = [
+        request("now", "12"),
+        request("n%6fw?a=b", "").replace("host: h", "Connection: keep-alive\r\nX-Request-Id: r"),
+        request("now", "x\r\n\r\nPOST /f/now HTTP/1.1\r\n\r\n"),
+    ];
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut refused = 0;
+    for _ in 0..1_500 {
+        let chosen = random.choice(&whole).expect("some").clone();
+        let mut sent = damaged(&chosen, &mut random);
+        // Where one request ends shows in what is made of the next.
+        sent.extend_from_slice(request("now", "after it").as_bytes());
+        let said = replies(&server, &sent).await?;
+        assert_eq!(
+            said,
+            replies(&ordinary, &sent).await?,
+            "{:?}",
+            String::from_utf8_lossy(&sent)
+        );
+        refused += usize::from(said.iter().any(|(status, ..)| *status != Some(200)));
+    }
+    assert!((100..1_400).contains(&refused), "{refused}");
+    server.stop().await?;
+    ordinary.stop().await
 }
 
 #[tokio::test]
