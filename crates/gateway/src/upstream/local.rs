@@ -1,6 +1,9 @@
 //! Calling a service in this process.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    io::Write,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{body::Body, response::Response};
 use contract::Revision;
@@ -51,10 +54,11 @@ impl Local {
         let Some(path) = self.0.fast_path() else {
             return FastAnswer::Left;
         };
-        let newest = min_revision.map(|newest| newest.to_string());
-        let header = newest.as_ref().map(|newest| Header {
+        // In place: `r` and up to 20 digits.
+        let mut newest = [0; 21];
+        let header = min_revision.map(|revision| Header {
             name: "x-min-revision",
-            value: newest.as_bytes(),
+            value: written(&mut newest, revision),
         });
         // What the client says of revisions is not for the service.
         let headers = header.as_slice();
@@ -67,5 +71,26 @@ impl Local {
             // A service in this process has nothing to wait for that it would not wait for on the ordinary way.
             Fast::Left | Fast::Later(_) => FastAnswer::Left,
         }
+    }
+}
+
+/// `revision` as text, in `room`.
+fn written(room: &mut [u8; 21], revision: Revision) -> &[u8] {
+    let mut rest = &mut room[..];
+    write!(rest, "{revision}").expect("has room for any");
+    let left = rest.len();
+    &room[..room.len() - left]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_any_revision() {
+        let mut room = [0; 21];
+        assert_eq!(written(&mut room, Revision(7)), b"r7");
+        let most = written(&mut room, Revision(u64::MAX));
+        assert_eq!(most, b"r18446744073709551615");
     }
 }
