@@ -153,9 +153,10 @@ impl Detector for Auto {
 impl Enough {
     /// Fits the streaming detector; `None` of too few points.
     pub(super) fn fit(points: &[Point]) -> Option<Self> {
-        let (stream, replay) = Stream::fit(points)?;
+        let (stream, replay, pure) =
+            Stream::fit_beside(points, |fixed, errors| Pure::fit(points, fixed, errors))?;
         Some(Self {
-            pure: Pure::fit(points, &stream, &replay),
+            pure,
             level: Level::fit(&replay.ratio),
             first: points[0].timestamp,
             stream,

@@ -11,7 +11,7 @@ use crate::{
     order,
     parallel::join,
     reason::Cause,
-    stream::{Glance, Predictions, Replay, Stream},
+    stream::{Errors, Fixed, Glance, Predictions, Stream},
     text::Span,
     verdict::{Ask, DEFAULT_RATE, score, severity},
 };
@@ -54,15 +54,14 @@ const LOCAL: usize = 21;
 const CHOICE: f64 = 0.01;
 
 impl Pure {
-    /// Calibrates on what the fit of `stream` saw of `points`.
-    pub(super) fn fit(points: &[Point], stream: &Stream, replay: &Replay) -> Self {
-        let fixed = stream.fixed();
+    /// Calibrates on what the fit of a stream saw of `points`: what is `fixed` of it, and the `errors` of its predictors.
+    pub(super) fn fit(points: &[Point], fixed: &Fixed, errors: &Errors) -> Self {
         let scale = fixed.scaling().scale();
         let median = fixed.scaling().median();
         let calibrate =
             |scores: Vec<f64>| (scores.len() >= LEAST).then(|| Calibration::fit(&scores, scale));
-        let errors = |slot: usize, factor: f64| {
-            let known = replay.errors[slot].iter().filter(|e| !e.is_nan());
+        let calibrated = |slot: usize, factor: f64| {
+            let known = errors[slot].iter().filter(|e| !e.is_nan());
             calibrate(known.map(|e| e.abs() * scale * factor).collect())
         };
         let level = || {
@@ -76,14 +75,14 @@ impl Pure {
             let n = points.len() as f64;
             // The weights were chosen to make these errors small: they are of n - order freedoms, and those to come of n + order.
             (order > 0.0)
-                .then(|| errors(0, ((n + order) / (n - order)).sqrt()))
+                .then(|| calibrated(0, ((n + order) / (n - order)).sqrt()))
                 .flatten()
         };
-        let local = || errors(2, 1.0);
+        let local = || calibrated(2, 1.0);
         let window = fixed.windows().max().unwrap_or(1);
         let shapes = || {
-            let reach = reach_of(points, stream);
-            let odd = oddness(points, stream, reach);
+            let reach = reach_of(points, fixed);
+            let odd = oddness(points, fixed, reach);
             let calibration =
                 (odd.len() >= LEAST).then(|| Box::new(Calibration::fit_rows(&odd, 1.0, window)));
             (reach, calibration)
@@ -267,12 +266,11 @@ const TAIL: usize = 16_384;
 const CLOSE: usize = 4_000;
 
 /// How odd the shapes of the last of `points` are.
-fn oddness(points: &[Point], stream: &Stream, reach: f64) -> Vec<f64> {
-    let fixed = stream.fixed();
+fn oddness(points: &[Point], fixed: &Fixed, reach: f64) -> Vec<f64> {
     let tail = &points[points.len().saturating_sub(TAIL)..];
     let mut odd = fixed.oddness(tail, reach);
     if points.len() < CLOSE {
-        let more = strangeness(points, stream, reach);
+        let more = strangeness(points, fixed, reach);
         odd.iter_mut().for_each(|odd| *odd *= more);
     }
     odd
@@ -280,8 +278,7 @@ fn oddness(points: &[Point], stream: &Stream, reach: f64) -> Vec<f64> {
 
 /// So many times as odd are shapes that were not learned from: those of the last third to shapes learned from the other two, compared
 /// with those learned from all.
-fn strangeness(points: &[Point], stream: &Stream, reach: f64) -> f64 {
-    let fixed = stream.fixed();
+fn strangeness(points: &[Point], fixed: &Fixed, reach: f64) -> f64 {
     let taught = points.len() - points.len() / 3;
     let Some(shapes) = fixed.relearned(&points[..taught]) else {
         return 1.0;
@@ -308,12 +305,9 @@ const WHOLE: f64 = 0.995;
 const LEAST_REACH: f64 = 3.0;
 
 /// Within so many scales of the median nearly all of the training values lie.
-fn reach_of(points: &[Point], stream: &Stream) -> f64 {
+fn reach_of(points: &[Point], fixed: &Fixed) -> f64 {
     let tail = &points[points.len().saturating_sub(TAIL)..];
-    let mut sizes: Vec<f64> = tail
-        .iter()
-        .map(|p| stream.fixed().standard(*p).abs())
-        .collect();
+    let mut sizes: Vec<f64> = tail.iter().map(|p| fixed.standard(*p).abs()).collect();
     sizes.sort_unstable_by(f64::total_cmp);
     order::quantile(&sizes, WHOLE).max(LEAST_REACH)
 }

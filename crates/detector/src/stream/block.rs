@@ -61,6 +61,12 @@ impl Grid {
         ((2 * self.prefix + cells) / (2 * cells)).max(1)
     }
 
+    /// The number of the cell that point `i` of the prefix ends, if it does.
+    pub(super) fn ends(&self, i: usize) -> Option<u64> {
+        let (i, cell) = (i as u64 + 1, u64::from(self.cell()));
+        (i % cell == 0).then(|| i / cell - 1)
+    }
+
     /// Cells of the probation.
     fn probation(&self) -> u64 {
         u64::from(self.prefix / self.cell())
@@ -133,6 +139,11 @@ impl Novelty {
             power /= 2;
         }
         root
+    }
+
+    /// The number of the cell at whose end it was seen.
+    pub(super) fn cell(&self) -> u64 {
+        self.cell
     }
 
     /// The phase whose grid the block lies on.

@@ -5,10 +5,12 @@ use contract::Point;
 use super::{
     Fixed, Learned, Moving, Stream, ar,
     block::{Blocks, Grid},
+    cells::Cells,
     clock::Clock,
     episode::Episode,
     histogram::Maxima,
-    observe::{learn_cell, step},
+    moving::HeldNovelty,
+    observe::{block_step, point_step, rank},
     parameters::{
         MAX_PERIOD, MAX_SEASON, MIN_PERIOD, MIN_POINTS, NO_PERIOD, ORDER, SHAPES, SHAPES_FROM,
         SLOTS, TAIL, THETA, VALUE_LIMIT,
@@ -28,7 +30,7 @@ pub struct Replay {
     /// Distances of the three shapes; a point before the first full window has the distance of that window. Empty without shapes.
     pub shapes: [Vec<f64>; SHAPES],
     /// Signed errors of autoregression, season or level, local median, in scales; NaN where nothing was predicted.
-    pub errors: [Vec<f64>; SLOTS - SHAPES],
+    pub errors: Errors,
     /// Joint score of the point path.
     pub joint: Vec<f64>,
     /// Ranking score.
@@ -37,10 +39,23 @@ pub struct Replay {
     pub ratio: Vec<f64>,
 }
 
+/// Errors of three predictors, each point's in its place.
+pub(crate) type Errors = [Vec<f64>; SLOTS - SHAPES];
+
 impl Stream {
     /// Learns from `points`, in the order of time; values that are not finite are left out. `None` for fewer than [`MIN_POINTS`] finite
     /// ones.
     pub fn fit(points: &[Point]) -> Option<(Self, Replay)> {
+        let (stream, replay, ()) = Self::fit_beside(points, |_, _| ())?;
+        Some((stream, replay))
+    }
+
+    /// As [`Self::fit`]; and while the points are replayed, which takes as long as all the rest, has `beside` make something of what is
+    /// fixed by then and of the [errors](Replay::errors).
+    pub(crate) fn fit_beside<T: Send>(
+        points: &[Point],
+        beside: impl FnOnce(&Fixed, &Errors) -> T + Send,
+    ) -> Option<(Self, Replay, T)> {
         let finite = points.iter().filter(|point| point.value.is_finite());
         let (values, stamps): (Vec<f64>, Vec<i64>) = finite
             .map(|point| {
@@ -73,14 +88,31 @@ impl Stream {
         let mut replay = Replay::new(values.len());
         replay.sense(&fixed, &mut learned, &mut moving, (&standard, &stamps));
         replay.calibrate(&mut fixed.points);
-        replay.step(&fixed, &mut learned, &mut moving, &values);
+        let mut points = || {
+            replay.follow_points(
+                &fixed,
+                &mut learned.maxima,
+                (&mut moving.largest, &mut moving.held),
+            )
+        };
+        let blocks = || {
+            let held = (&mut moving.cells, &mut moving.novelty);
+            follow_blocks(&fixed.grid, &mut learned.blocks, held, &values)
+        };
+        // Of about the same size.
+        let ((followed, made), novelty) = join(
+            values.len(),
+            || (points(), beside(&fixed, &replay.errors)),
+            blocks,
+        );
+        replay.bring_together(followed, novelty);
         moving.episode = Episode::new();
         let stream = Self {
             fixed,
             learned,
             moving,
         };
-        Some((stream, replay))
+        Some((stream, replay, made))
     }
 }
 
@@ -127,9 +159,9 @@ impl Replay {
         Self {
             shapes: Default::default(),
             errors: std::array::from_fn(|_| Vec::with_capacity(n)),
-            joint: Vec::with_capacity(n),
-            rank: Vec::with_capacity(n),
-            ratio: Vec::with_capacity(n),
+            joint: Vec::new(),
+            rank: Vec::new(),
+            ratio: Vec::new(),
         }
     }
 
@@ -191,21 +223,64 @@ impl Replay {
         }
     }
 
-    /// Shows both paths all points, learning.
-    fn step(&mut self, fixed: &Fixed, learned: &mut Learned, moving: &mut Moving, values: &[f64]) {
-        for (i, &value) in values.iter().enumerate() {
+    /// Shows the point path all points, learning. Returns joint scores, and its evidence.
+    fn follow_points(
+        &self,
+        fixed: &Fixed,
+        maxima: &mut Maxima,
+        (largest, held): (&mut f64, &mut [f64; SLOTS]),
+    ) -> (Vec<f64>, Vec<f64>) {
+        let n = self.errors[0].len();
+        let (mut joints, mut evidence) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for i in 0..n {
             let shape = |slot: usize| self.shapes[slot].get(i).copied().unwrap_or(0.0);
             let error = |slot: usize| size(self.errors[slot][i]);
             let raw = [shape(0), shape(1), shape(2), error(0), error(1), error(2)];
             let calibrated = fixed.points.calibrate(&raw);
-            let joint = fixed.points.join(&calibrated, &mut moving.held);
-            let step = step(fixed, learned, moving, (value, joint));
-            learn_cell(learned, &step.lesson);
-            self.joint.push(joint);
-            self.rank.push(step.rank);
-            self.ratio.push(step.strength() / THETA);
+            let joint = fixed.points.join(&calibrated, held);
+            let ended = fixed.grid.ends(i);
+            let step = point_step(&fixed.grid, maxima, largest, (joint, ended));
+            if let Some(maximum) = step.maximum {
+                maxima.add(maximum);
+            }
+            joints.push(joint);
+            evidence.push(step.evidence);
         }
+        (joints, evidence)
     }
+
+    /// Takes joint scores and evidence of the point path, and what is held and evidence of the block path.
+    fn bring_together(
+        &mut self,
+        (joints, points): (Vec<f64>, Vec<f64>),
+        (mut held, mut novelty): (Vec<f64>, Vec<f64>),
+    ) {
+        for (held, joint) in held.iter_mut().zip(&joints) {
+            *held = rank(*joint, *held);
+        }
+        for (novelty, point) in novelty.iter_mut().zip(points) {
+            *novelty = novelty.max(point) / THETA;
+        }
+        (self.joint, self.rank, self.ratio) = (joints, held, novelty);
+    }
+}
+
+/// Shows the block path all points, learning. Returns the logarithm that is held at each, and its evidence.
+fn follow_blocks(
+    grid: &Grid,
+    blocks: &mut Blocks,
+    (cells, novelty): (&mut Cells, &mut HeldNovelty),
+    values: &[f64],
+) -> (Vec<f64>, Vec<f64>) {
+    let steps = values.iter().map(|&value| {
+        let step = block_step(grid, blocks, (&mut *cells, &mut *novelty), value);
+        let Some((seen, evidence)) = step.seen else {
+            return (step.held, 0.0);
+        };
+        blocks.learn(&seen);
+        (step.held, evidence)
+    });
+    steps.unzip()
 }
 
 impl PointModel {

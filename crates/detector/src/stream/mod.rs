@@ -49,6 +49,7 @@ use serde::{Deserialize, Serialize};
 
 pub use clock::Clock;
 pub use delayed::delayed;
+pub(crate) use fit::Errors;
 pub use fit::Replay;
 pub(crate) use glance::Glance;
 pub use moving::Moving;

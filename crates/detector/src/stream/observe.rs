@@ -6,8 +6,11 @@ use contract::Point;
 
 use super::{
     Cause, Fixed, Learned, Moving, Output,
-    block::Novelty,
+    block::{Blocks, Grid, Novelty},
+    cells::Cells,
     episode::Alarm,
+    histogram::Maxima,
+    moving::HeldNovelty,
     parameters::{
         BAND, NOVELTY_WEIGHT, POINT_EPS, POINT_QUANTILE, POINT_WEIGHT, SHAPES, SLOTS, VALUE_LIMIT,
     },
@@ -49,16 +52,33 @@ pub(super) struct CellLesson {
 
 /// The two paths brought together at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Step {
-    pub(super) rank: f64,
+struct Step {
+    rank: f64,
     /// Evidence of the block path, and of the point path; 0 inside a cell.
     novelty: f64,
     point: f64,
-    pub(super) lesson: CellLesson,
+    lesson: CellLesson,
+}
+
+/// What the block path makes of a point.
+pub(super) struct BlockStep {
+    /// The logarithm of novelty that is held.
+    pub(super) held: f64,
+    /// At the end of a cell: what was seen, and what speaks for novelty.
+    pub(super) seen: Option<(Novelty, f64)>,
+}
+
+/// What the point path makes of a point. Inside a cell, nothing.
+#[derive(Default)]
+pub(super) struct PointStep {
+    /// What speaks for an anomaly.
+    pub(super) evidence: f64,
+    /// The largest joint score of the cell, where it teaches.
+    pub(super) maximum: Option<f64>,
 }
 
 impl Step {
-    pub(super) fn strength(&self) -> f64 {
+    fn strength(&self) -> f64 {
         self.novelty.max(self.point)
     }
 }
@@ -101,7 +121,7 @@ pub fn learn(learned: &mut Learned, observation: &Observation) {
     learn_cell(learned, &observation.lesson.cell);
 }
 
-pub(super) fn learn_cell(learned: &mut Learned, lesson: &CellLesson) {
+fn learn_cell(learned: &mut Learned, lesson: &CellLesson) {
     if let Some(novelty) = &lesson.novelty {
         learned.blocks.learn(novelty);
     }
@@ -110,35 +130,66 @@ pub(super) fn learn_cell(learned: &mut Learned, lesson: &CellLesson) {
     }
 }
 
-/// The part of a point that fitting shares: both paths, given the joint score of the point path.
-pub(super) fn step(
-    fixed: &Fixed,
-    learned: &Learned,
-    moving: &mut Moving,
-    (value, joint): (f64, f64),
-) -> Step {
-    moving.largest = moving.largest.max(joint);
+/// Both paths, given the joint score of the point path.
+fn step(fixed: &Fixed, learned: &Learned, moving: &mut Moving, (value, joint): (f64, f64)) -> Step {
     let grid = &fixed.grid;
-    let ended = moving.cells.push(grid.place(value), grid.cell());
-    let (mut novelty, mut point) = (0.0, 0.0);
-    let mut lesson = CellLesson::default();
-    if let Some(q) = ended {
-        let seen = learned.blocks.observe(grid, &moving.cells, q);
-        novelty = moving.novelty.speak(seen.phase(), seen.ratio());
-        let maximum = std::mem::take(&mut moving.largest) + POINT_EPS;
-        if grid.is_ready(q) {
-            let usual = learned.maxima.quantiles([POINT_QUANTILE]);
-            point = usual.map_or(0.0, |[usual]| POINT_WEIGHT * maximum / usual);
-        }
-        lesson.novelty = Some(seen);
-        lesson.maximum = grid.is_warm(q).then_some(maximum);
-    }
+    let Moving { cells, novelty, .. } = moving;
+    let block = block_step(grid, &learned.blocks, (cells, novelty), value);
+    let ended = block.seen.map(|(seen, _)| seen.cell());
+    let point = point_step(grid, &learned.maxima, &mut moving.largest, (joint, ended));
     Step {
-        rank: joint + NOVELTY_WEIGHT * moving.novelty.step(),
-        novelty,
-        point,
-        lesson,
+        rank: rank(joint, block.held),
+        novelty: block.seen.map_or(0.0, |(_, evidence)| evidence),
+        point: point.evidence,
+        lesson: CellLesson {
+            novelty: block.seen.map(|(seen, _)| seen),
+            maximum: point.maximum,
+        },
     }
+}
+
+/// The block path. It needs nothing of the other, so that a fit follows both side by side.
+pub(super) fn block_step(
+    grid: &Grid,
+    blocks: &Blocks,
+    (cells, novelty): (&mut Cells, &mut HeldNovelty),
+    value: f64,
+) -> BlockStep {
+    let ended = cells.push(grid.place(value), grid.cell());
+    let seen = ended.map(|q| {
+        let seen = blocks.observe(grid, cells, q);
+        (seen, novelty.speak(seen.phase(), seen.ratio()))
+    });
+    BlockStep {
+        held: novelty.step(),
+        seen,
+    }
+}
+
+/// The point path from its joint score on, and the number of the cell that the point has ended, if it has.
+pub(super) fn point_step(
+    grid: &Grid,
+    maxima: &Maxima,
+    largest: &mut f64,
+    (joint, ended): (f64, Option<u64>),
+) -> PointStep {
+    *largest = largest.max(joint);
+    let Some(q) = ended else {
+        return PointStep::default();
+    };
+    let maximum = std::mem::take(largest) + POINT_EPS;
+    let usual = grid.is_ready(q).then(|| maxima.quantiles([POINT_QUANTILE]));
+    PointStep {
+        evidence: usual
+            .flatten()
+            .map_or(0.0, |[usual]| POINT_WEIGHT * maximum / usual),
+        maximum: grid.is_warm(q).then_some(maximum),
+    }
+}
+
+/// The ranking score of a point with this joint score, while this logarithm of novelty is held.
+pub(super) fn rank(joint: f64, held: f64) -> f64 {
+    joint + NOVELTY_WEIGHT * held
 }
 
 fn output(
