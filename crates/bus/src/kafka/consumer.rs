@@ -27,6 +27,9 @@ use crate::{BusError, Positions, message::Incoming};
 const TICK: Duration = Duration::from_millis(100);
 /// The same while the answer to where to begin is on its way.
 const SHORT_TICK: Duration = Duration::from_millis(5);
+/// How long nobody may take what is there before the partitions are paused. That drops what was fetched and not read, and about a second
+/// goes by before more comes; until then, not to poll will do.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
 /// How often the bus is told how far the group got.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// How long leaving may take: the thread goes on leaving after that, but nobody waits.
@@ -194,9 +197,10 @@ impl Reader {
         }
     }
 
-    /// Pauses while nobody takes what is there: polling goes on, and so does membership.
+    /// Waits while there is no room for more. Where nobody takes what is there for long, it pauses: polling goes on, and so does
+    /// membership.
     fn throttle(&mut self) {
-        let full = self.inbox.is_full();
+        let full = !self.paused && !self.inbox.wait_for_room(PAUSE_AFTER);
         let changed = match self.paused {
             false if full => self.each_partition(|consumer, list| consumer.pause(list)),
             true if self.inbox.has_room() => {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -10,7 +10,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{BusError, message::Incoming, subscription::BATCH_BYTES};
 
-/// Beyond this the partitions are paused; resumed when half of it is free.
+/// Beyond this nothing more is read; if that lasts, the partitions are paused, and resumed when half of it is free.
 const FULL_MESSAGES: usize = 2_000;
 const FULL_BYTES: usize = BATCH_BYTES;
 
@@ -18,6 +18,8 @@ const FULL_BYTES: usize = BATCH_BYTES;
 pub(super) struct Inbox {
     state: Mutex<State>,
     arrived: Notify,
+    /// Told when messages were taken.
+    taken: Condvar,
 }
 
 #[derive(Default)]
@@ -75,9 +77,14 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        let state = self.state();
-        state.queue.len() >= FULL_MESSAGES || state.bytes >= FULL_BYTES
+    /// Waits until there is room for a message, for at most `patience`. Whether there is.
+    pub(super) fn wait_for_room(&self, patience: Duration) -> bool {
+        let no_room = |state: &mut State| state.is_full() && !state.abandoned;
+        let waited = self
+            .taken
+            .wait_timeout_while(self.state(), patience, no_room);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.is_full()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -107,7 +114,9 @@ impl Inbox {
                 break;
             }
         }
-        Ok(self.state().take(max))
+        let batch = self.state().take(max);
+        self.taken.notify_one();
+        Ok(batch)
     }
 
     /// Whether `count` messages, or as many bytes as go into a batch, wait.
@@ -166,6 +175,7 @@ impl Inbox {
     /// The polling should end.
     pub(super) fn abandon(&self) {
         self.state().abandoned = true;
+        self.taken.notify_one();
     }
 
     pub(super) fn is_abandoned(&self) -> bool {
@@ -178,6 +188,10 @@ impl Inbox {
 }
 
 impl State {
+    fn is_full(&self) -> bool {
+        self.queue.len() >= FULL_MESSAGES || self.bytes >= FULL_BYTES
+    }
+
     fn take(&mut self, max: usize) -> Vec<Incoming> {
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -238,10 +252,31 @@ mod tests {
         let inbox = Inbox::default();
         inbox.assign([(0, Some(0))].into_iter());
         inbox.push(message(0, 0, BATCH_BYTES + 1));
-        assert!(inbox.is_full());
+        assert!(!inbox.wait_for_room(Duration::ZERO));
         let batch = inbox.next_batch(9, Duration::ZERO).await.unwrap();
         assert_eq!(offsets(&batch), [0]);
         assert!(inbox.has_room());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_room_goes_on_when_a_batch_is_taken_or_nobody_takes_any_more() {
+        let inbox = std::sync::Arc::new(Inbox::default());
+        inbox.assign([(0, Some(0))].into_iter());
+        inbox.push(message(0, 0, FULL_BYTES));
+        assert!(!inbox.wait_for_room(Duration::ZERO));
+        let waiting = |inbox: &std::sync::Arc<Inbox>| {
+            let inbox = inbox.clone();
+            // Longer than any test may take.
+            std::thread::spawn(move || inbox.wait_for_room(Duration::from_secs(3600)))
+        };
+        let waits = waiting(&inbox);
+        inbox.next_batch(1, Duration::ZERO).await.unwrap();
+        assert!(waits.join().unwrap());
+
+        inbox.push(message(0, 1, FULL_BYTES));
+        let waits = waiting(&inbox);
+        inbox.abandon();
+        assert!(!waits.join().unwrap());
     }
 
     #[tokio::test]
