@@ -63,9 +63,13 @@ init = function()
 end
 local at = 0
 request = function() at = at %% #requests + 1; return requests[at] end
+"""
+
+# For any script of wrk: what came of a run, as JSON.
+DONE = """
 done = function(summary, latency)
   local errors = summary.errors
-  io.write(string.format('RESULT {"requests":%%d,"duration_us":%%d,"p50_us":%%d,"p99_us":%%d,"p999_us":%%d,"failed":%%d}\\n',
+  io.write(string.format('RESULT {"requests":%d,"duration_us":%d,"p50_us":%d,"p99_us":%d,"p999_us":%d,"failed":%d}\\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
     errors.connect + errors.read + errors.write + errors.status + errors.timeout))
 end
@@ -253,7 +257,7 @@ def wrk(script, port, connections, seconds, may_fail=False):
 def warm_up(processes, forms):
     """Writes the script for wrk, and has each form answer for a second."""
     script = processes.folder / "predict.lua"
-    script.write_text(WRK % SERIES)
+    script.write_text(WRK % SERIES + DONE)
     for _, port, _ in forms:
         wrk(script, PORTS[port], 16, 1)
     return script

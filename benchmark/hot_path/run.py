@@ -7,7 +7,8 @@ look at the hot path needs:
 
   closed loop   wrk at 16, 64 and 256 connections, every form in turn, round by round: CPU by process, requests/s, latency
   open loop     oha with latency correction at half and at four fifths of what the form did at 64 connections: its latency as a
-                client sees it that does not wait for the server
+                client sees it that does not wait for the server. The tool has one core and the form another; how busy the tool was is
+                told, for near 100 % it measures itself
   system calls  strace -c -f during a short run of its own, which it slows down: so batches are rather larger than without; not with more
                 than 64 connections, where some would time out
   memory        resident, idle and after all of that
@@ -23,6 +24,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import statistics
@@ -34,34 +36,52 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import saturation  # noqa: E402
 
 LOADS = (0.5, 0.8)
+OPEN_CONNECTIONS = 64
+# The cores of the open loop: the tool would else take the form's, and measure itself.
+TOOL, FORM = {0}, {1} if os.cpu_count() > 1 else {0}
 REFERENCES = {"distributed": "nginx + bare axum", "standalone": "bare axum"}
 
 
-def open_loop(form, rate, seconds):
-    """Latency at a fixed rate, in milliseconds, counted from when a request should have gone out."""
-    url = f"http://127.0.0.1:{saturation.PORTS[form]}/predict/sensor_01"
-    argv = ["oha", "--no-tui", "--output-format", "json", "--latency-correction", "--disable-compression", "-c", "256", "-q", str(int(rate)),
-            "-z", f"{seconds}s", "-m", "POST", "-d", '{"timestamp": 1693460000, "value": 10.5}', url]
-    report = json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+def pin(processes, names, cores):
+    """Has all threads of these processes run on `cores` only."""
+    for name in names:
+        for pid in processes.pids(name):
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(thread), cores)
+
+
+def open_loop(port, rate, seconds):
+    """Latency at a fixed rate, in milliseconds, counted from when a request should have gone out; and how busy the tool's core was."""
+    url = f"http://127.0.0.1:{saturation.PORTS[port]}/predict/sensor_01"
+    argv = ["oha", "--no-tui", "--output-format", "json", "--latency-correction", "--disable-compression", "-c", str(OPEN_CONNECTIONS),
+            "-q", str(int(rate)), "-z", f"{seconds}s", "-m", "POST", "-d", '{"timestamp": 1693460000, "value": 10.5}', url]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    out = subprocess.run(argv, capture_output=True, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, TOOL)).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    report = json.loads(out)
     if report["summary"]["successRate"] < 1:
-        raise SystemExit(f"oha: {report['summary']['successRate']:.4f} of the requests to {form} succeeded")
+        raise SystemExit(f"oha: {report['summary']['successRate']:.4f} of the requests to {port} succeeded")
     latency = report["latencyPercentiles"]
     return {"p50_ms": latency["p50"] * 1000, "p99_ms": latency["p99"] * 1000, "p999_ms": latency["p99.9"] * 1000,
-            "requests_per_second": report["summary"]["requestsPerSec"]}
+            "requests_per_second": report["summary"]["requestsPerSec"],
+            "tool_busy": (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / seconds}
 
 
-def open_loops(forms, summary, args):
-    """Each form at parts of its own rate at 64 connections; the median of the rounds."""
+def open_loops(processes, forms, summary, args):
+    """Each form at parts of its own rate at 64 connections, the form on one core and the tool on another; the median of the rounds."""
     most = {e["form"]: e["requests_per_second"]["median"] for e in summary if e["connections"] == 64}
     results = []
     for load in LOADS:
-        for name, port, _ in forms:
+        for name, port, passes in forms:
+            pin(processes, passes, FORM)
             rounds = [open_loop(port, most[name] * load, args.seconds) for _ in range(args.rounds)]
+            pin(processes, passes, TOOL | FORM)
             result = {"form": name, "load": load, "asked_per_second": round(most[name] * load)}
             for key in rounds[0]:
                 result[key] = round(statistics.median(r[key] for r in rounds), 3)
             results.append(result)
-            saturation.log(f"open loop {load:.0%}  {name:18} p50 {result['p50_ms']:.2f}  p99 {result['p99_ms']:.2f}  p99.9 {result['p999_ms']:.2f} ms")
+            saturation.log(f"open loop {load:.0%}  {name:18} p50 {result['p50_ms']:.2f}  p99 {result['p99_ms']:.2f}  p99.9 {result['p999_ms']:.2f} ms"
+                           f"  tool busy {result['tool_busy']:.0%}")
     return results
 
 
@@ -97,8 +117,8 @@ def tables(report):
         lines.append(f"| {e['form']} | {e['connections']} | {cpu['median']:.2f} ({cpu['min']:.2f}–{cpu['max']:.2f}) | {parts} | {against} "
                      f"| {e['requests_per_second']['median']:,.0f} | {e['p50_ms']['median']:.2f} | {e['p99_ms']['median']:.2f} | {e['p999_ms']['median']:.2f} |")
     if report["open_loop"]:
-        lines += ["", "| form | load | requests/s asked | p50 ms | p99 ms | p99.9 ms |", "|---|---|---|---|---|---|"]
-        lines += [f"| {r['form']} | {r['load']:.0%} | {r['asked_per_second']:,} | {r['p50_ms']:.2f} | {r['p99_ms']:.2f} | {r['p999_ms']:.2f} |"
+        lines += ["", "| form | load | requests/s asked | got | p50 ms | p99 ms | p99.9 ms | tool busy |", "|---|---|---|---|---|---|---|---|"]
+        lines += [f"| {r['form']} | {r['load']:.0%} | {r['asked_per_second']:,} | {r['requests_per_second']:,.0f} | {r['p50_ms']:.2f} | {r['p99_ms']:.2f} | {r['p999_ms']:.2f} | {r['tool_busy']:.0%} |"
                   for r in report["open_loop"]]
     if report["system_calls"]:
         lines += ["", "| form | connections | system calls a request | of which |", "|---|---|---|---|"]
@@ -152,7 +172,7 @@ def main():
             rows = saturation.measure(processes, forms, script, args)
             summary = saturation.summarise(rows)
             has_64 = 64 in args.connections and "oha" not in left_out and not args.no_open_loop
-            paced = open_loops(forms, summary, args) if has_64 else []
+            paced = open_loops(processes, forms, summary, args) if has_64 else []
             traced = [] if "strace" in left_out or args.no_system_calls else [
                 system_calls(processes, form, connections, script) for form in forms for connections in args.connections if connections <= 64]
             busy = resident(processes)
