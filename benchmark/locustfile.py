@@ -55,12 +55,22 @@ def train(host, sensor):
         raise ValueError(f"{sensor}: {reply.status_code} {reply.text}")
 
 
-@events.quitting.add_listener
+@events.init.add_listener
 def judge(environment, **_):
-    """Fails the run if any reply was wrong, or if there was none."""
-    total = environment.stats.total
-    if total.num_requests == 0 or total.fail_ratio > 0:
-        environment.process_exit_code = 1
+    """Fails the run if any reply was wrong, those that --reset-stats forgets included, or if there was none."""
+    wrong = 0
+
+    def count(exception, **_):
+        nonlocal wrong
+        wrong += exception is not None
+
+    def end(**_):
+        total = environment.stats.total
+        if total.num_requests == 0 or total.fail_ratio > 0 or wrong:
+            environment.process_exit_code = 1
+
+    environment.events.request.add_listener(count)
+    environment.events.quitting.add_listener(end)
 
 
 class PredictUser(FastHttpUser):

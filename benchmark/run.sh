@@ -2,8 +2,8 @@
 # All benchmark figures of the README, from one command: benchmark/run.sh [locust seconds]
 #
 # Builds as for images, starts real Kafka, Postgres and Redis (unless TEST_KAFKA_BROKERS, TEST_DATABASE_URL and TEST_REDIS_URL say
-# where they are), runs the saturation benchmark with its references, then the Locust profile against standalone and against
-# the distributed form. Results go to benchmark/results/. Needs wrk and python3; Locust goes into an environment of its own.
+# where they are), runs the saturation benchmark with its references, then the Locust profile against the bare handler, standalone
+# and the distributed form. Results go to benchmark/results/. Needs wrk and python3; Locust goes into an environment of its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
@@ -39,10 +39,11 @@ python3 benchmark/saturation.py --out "$results" --rounds "${ROUNDS:-5}" --conne
 venv=.cache/locust
 [ -x $venv/bin/locust ] || { python3 -m venv $venv && $venv/bin/pip install --quiet locust; }
 
-# $1: the name of the results; $2: where the gateway is.
+# $1: the name of the results; $2: where the gateway is. Counted from when all users are there: those who arrive together wait for
+# each other in the one process of Locust.
 profile() {
   echo "locust: $1, $seconds s" >&2
-  $venv/bin/locust -f benchmark/locustfile.py --headless --only-summary -t "${seconds}s" --host "$2" \
+  $venv/bin/locust -f benchmark/locustfile.py --headless --only-summary --reset-stats -t "${seconds}s" --host "$2" \
     --html "$results/locust-$1.html" --csv "$results/locust-$1" --csv-full-history 2>"$work/locust.log" >"$work/locust.out" \
     || { cat "$work/locust.log" "$work/locust.out" >&2; exit 1; }
   rm -f "$results/locust-$1_exceptions.csv" "$results/locust-$1_failures.csv"
@@ -53,9 +54,10 @@ start() {
   pids+=($!)
 }
 
+# $1: where it is; $2: what to ask, if not /readyz.
 wait_ready() {
   for _ in $(seq 300); do
-    curl -fsS "$1/readyz" >/dev/null 2>&1 && return 0
+    curl -fsS "$1${2:-/readyz}" >/dev/null 2>&1 && return 0
     sleep 0.1
   done
   echo "$1 is not ready" >&2
@@ -63,6 +65,10 @@ wait_ready() {
 }
 
 export LOG_LEVEL=warn ADMIN_PORT=0
+APP_PORT=18207 start target/dist/examples/bare
+wait_ready http://127.0.0.1:18207 /livez
+profile bare http://127.0.0.1:18207
+
 APP_PORT=18206 DATA_DIR=$work/data start target/dist/standalone
 wait_ready http://127.0.0.1:18206
 profile standalone http://127.0.0.1:18206

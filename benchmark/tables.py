@@ -51,9 +51,9 @@ def locust_rows(results, form):
 
 def locust_table(results):
     lines = ["| Locust, 100 users | requests | failures | requests/s | p50 ms | p99 ms | max ms |", "|---|---|---|---|---|---|---|"]
-    for form in ("standalone", "distributed"):
+    for form, name in (("bare", "bare axum"), ("standalone", "standalone"), ("distributed", "distributed")):
         row = locust_rows(results, form)["Aggregated"]
-        lines.append(f"| {form} | {row['Request Count']} | {row['Failure Count']} | {float(row['Requests/s']):.0f} | {row['50%']} | {row['99%']} "
+        lines.append(f"| {name} | {row['Request Count']} | {row['Failure Count']} | {float(row['Requests/s']):.0f} | {row['50%']} | {row['99%']} "
                      f"| {float(row['Max Response Time']):.0f} |")
     return lines
 

@@ -8,7 +8,9 @@ look at the hot path needs:
   closed loop   wrk at 16, 64 and 256 connections, every form in turn, round by round: CPU by process, requests/s, latency
   open loop     oha with latency correction at half and at four fifths of what the form did at 64 connections: its latency as a
                 client sees it that does not wait for the server. The tool has one core and the form another; how busy the tool was is
-                told, for near 100 % it measures itself
+                told, for its requests wait for its own core as well
+  probe         500 requests a second beside the same load, by an oha of its own that the kernel prefers on the tool's core (SCHED_FIFO,
+                which needs root): the latency of the form under that load, without the wait for the load's own tool
   system calls  strace -c -f during a short run of its own, which it slows down: so batches are rather larger than without; not with more
                 than 64 connections, where some would time out
   memory        resident, idle and after all of that
@@ -31,12 +33,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import saturation  # noqa: E402
 
 LOADS = (0.5, 0.8)
 OPEN_CONNECTIONS = 64
+PROBE_CONNECTIONS, PROBE_RATE = 4, 500
 # The cores of the open loop: the tool would else take the form's, and measure itself.
 TOOL, FORM = {0}, {1} if os.cpu_count() > 1 else {0}
 REFERENCES = {"distributed": "nginx + bare axum", "standalone": "bare axum"}
@@ -50,39 +54,81 @@ def pin(processes, names, cores):
                 os.sched_setaffinity(int(thread), cores)
 
 
-def open_loop(port, rate, seconds):
-    """Latency at a fixed rate, in milliseconds, counted from when a request should have gone out; and how busy the tool's core was."""
+def oha(port, connections, rate, seconds, prefer=False):
+    """Starts requests at a fixed rate on the tool's core, before everything else there if it is to `prefer` them."""
+    def place():
+        os.sched_setaffinity(0, TOOL)
+        if prefer:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
     url = f"http://127.0.0.1:{saturation.PORTS[port]}/predict/sensor_01"
-    argv = ["oha", "--no-tui", "--output-format", "json", "--latency-correction", "--disable-compression", "-c", str(OPEN_CONNECTIONS),
+    argv = ["oha", "--no-tui", "--output-format", "json", "--latency-correction", "--disable-compression", "-c", str(connections),
             "-q", str(int(rate)), "-z", f"{seconds}s", "-m", "POST", "-d", '{"timestamp": 1693460000, "value": 10.5}', url]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    out = subprocess.run(argv, capture_output=True, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, TOOL)).stdout
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, preexec_fn=place)
+
+
+def latency_of(tool):
+    """What oha found, in milliseconds from when a request should have gone out."""
+    out, _ = tool.communicate()
+    if tool.returncode:
+        raise SystemExit(f"oha ended with {tool.returncode}")
     report = json.loads(out)
     if report["summary"]["successRate"] < 1:
-        raise SystemExit(f"oha: {report['summary']['successRate']:.4f} of the requests to {port} succeeded")
+        raise SystemExit(f"oha: only {report['summary']['successRate']:.4f} of the requests succeeded")
     latency = report["latencyPercentiles"]
     return {"p50_ms": latency["p50"] * 1000, "p99_ms": latency["p99"] * 1000, "p999_ms": latency["p99.9"] * 1000,
-            "requests_per_second": report["summary"]["requestsPerSec"],
-            "tool_busy": (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / seconds}
+            "requests_per_second": report["summary"]["requestsPerSec"]}
+
+
+def may_prefer():
+    """Whether this process may have a program preferred: a child tries."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def open_loop(port, rate, seconds, probe):
+    """Latency at a fixed rate and how busy the tool's core was; then, beside the same load, that of the preferred probe."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = latency_of(oha(port, OPEN_CONNECTIONS, rate, seconds))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result["tool_busy"] = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / seconds
+    if probe:
+        load = oha(port, OPEN_CONNECTIONS, rate, seconds + 2)
+        time.sleep(1)  # not a wait for a condition: so much of the load is to pass before the probe starts, and after it
+        found = latency_of(oha(port, PROBE_CONNECTIONS, PROBE_RATE, seconds, prefer=True))
+        latency_of(load)
+        result |= {f"probe_{key}": found[key] for key in ("p50_ms", "p99_ms", "p999_ms")}
+    return result
 
 
 def open_loops(processes, forms, summary, args):
     """Each form at parts of its own rate at 64 connections, the form on one core and the tool on another; the median of the rounds."""
     most = {e["form"]: e["requests_per_second"]["median"] for e in summary if e["connections"] == 64}
-    results = []
+    probe, results = may_prefer(), []
+    if not probe:
+        saturation.log("no probe: this user may not have a program preferred")
     for load in LOADS:
         for name, port, passes in forms:
             pin(processes, passes, FORM)
-            rounds = [open_loop(port, most[name] * load, args.seconds) for _ in range(args.rounds)]
+            rounds = [open_loop(port, most[name] * load, args.seconds, probe) for _ in range(args.rounds)]
             pin(processes, passes, TOOL | FORM)
             result = {"form": name, "load": load, "asked_per_second": round(most[name] * load)}
             for key in rounds[0]:
                 result[key] = round(statistics.median(r[key] for r in rounds), 3)
             results.append(result)
             saturation.log(f"open loop {load:.0%}  {name:18} p50 {result['p50_ms']:.2f}  p99 {result['p99_ms']:.2f}  p99.9 {result['p999_ms']:.2f} ms"
-                           f"  tool busy {result['tool_busy']:.0%}")
+                           f"  tool busy {result['tool_busy']:.0%}  probe {probe_cell(result)}")
     return results
+
+
+def probe_cell(result):
+    return " / ".join(f"{result[f'probe_{key}']:.2f}" for key in ("p50_ms", "p99_ms", "p999_ms")) if "probe_p50_ms" in result else "–"
 
 
 def system_calls(processes, form, connections, script):
@@ -117,8 +163,8 @@ def tables(report):
         lines.append(f"| {e['form']} | {e['connections']} | {cpu['median']:.2f} ({cpu['min']:.2f}–{cpu['max']:.2f}) | {parts} | {against} "
                      f"| {e['requests_per_second']['median']:,.0f} | {e['p50_ms']['median']:.2f} | {e['p99_ms']['median']:.2f} | {e['p999_ms']['median']:.2f} |")
     if report["open_loop"]:
-        lines += ["", "| form | load | requests/s asked | got | p50 ms | p99 ms | p99.9 ms | tool busy |", "|---|---|---|---|---|---|---|---|"]
-        lines += [f"| {r['form']} | {r['load']:.0%} | {r['asked_per_second']:,} | {r['requests_per_second']:,.0f} | {r['p50_ms']:.2f} | {r['p99_ms']:.2f} | {r['p999_ms']:.2f} | {r['tool_busy']:.0%} |"
+        lines += ["", "| form | load | requests/s asked | got | p50 ms | p99 ms | p99.9 ms | tool busy | probe beside it, p50 / p99 / p99.9 ms |", "|---|---|---|---|---|---|---|---|---|"]
+        lines += [f"| {r['form']} | {r['load']:.0%} | {r['asked_per_second']:,} | {r['requests_per_second']:,.0f} | {r['p50_ms']:.2f} | {r['p99_ms']:.2f} | {r['p999_ms']:.2f} | {r['tool_busy']:.0%} | {probe_cell(r)} |"
                   for r in report["open_loop"]]
     if report["system_calls"]:
         lines += ["", "| form | connections | system calls a request | of which |", "|---|---|---|---|"]

@@ -1,6 +1,7 @@
 //! The reference of the benchmarks: what the leanest axum service that reads a point and answers a verdict costs.
 //!
-//! One route, axum's own server and extractors, one worker; nothing of this project but the rule. `APP_PORT` says where.
+//! One route, axum's own server and extractors, one worker; nothing of this project but the rule. `APP_PORT` says where. A second
+//! route takes every series as trained, so that the Locust profile runs against it as well.
 
 use axum::{
     Router,
@@ -41,11 +42,19 @@ async fn predict(body: Bytes) -> Result<impl IntoResponse, StatusCode> {
     Ok(([(header::CONTENT_TYPE, "application/json")], body))
 }
 
+async fn fit() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        r#"{"version":"v1"}"#,
+    )
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let app = Router::new()
         .route("/predict/{series_id}", post(predict))
+        .route("/fit/{series_id}", post(fit))
         .route("/livez", get(|| async {}));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", config.app_port)).await?;
     axum::serve(listener, app).await?;
