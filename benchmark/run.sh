@@ -24,9 +24,6 @@ for tool in wrk python3; do
   command -v $tool >/dev/null || { echo "$tool is not installed" >&2; exit 1; }
 done
 
-cargo build --profile dist --locked --workspace --bins
-cargo build --profile dist --locked -p service --example bare
-
 if [ -z "${TEST_KAFKA_BROKERS:-}${TEST_DATABASE_URL:-}${TEST_REDIS_URL:-}" ]; then
   own_servers=1
   .ci/servers.sh install

@@ -13,10 +13,12 @@ References
   nginx + predictor    nginx proxying to the predictor of the distributed form
 
 Needs wrk; nginx is left out where it is not installed. Every server has one worker, so that a request costs what it costs
-and not what idle threads add. Kafka, Postgres and Redis come from TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL.
+and not what idle threads add. Builds as for images, and starts Kafka, Postgres and Redis (.ci/servers.sh) unless TEST_KAFKA_BROKERS,
+TEST_DATABASE_URL and TEST_REDIS_URL say where they are. The other benchmarks take from here what they share (`session` first).
 """
 
 import argparse
+import contextlib
 import csv
 import itertools
 import json
@@ -81,10 +83,11 @@ def log(text):
 
 
 class Processes:
-    """What was started here, by name; all of it is stopped at the end."""
+    """What was started here, by name; all of it is stopped at the end, and then what is noted in `at_end` is done."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, at_end):
         self.folder = pathlib.Path(folder)
+        self.at_end = at_end
         self.children = {}
 
     def start(self, name, argv, **env):
@@ -125,8 +128,19 @@ def cpu_seconds(pids):
     return total / TICKS
 
 
+def cpu_us_by_process(processes, passes, run):
+    """What `run` returns, and the CPU that each of these processes spent on each of its requests, in µs."""
+    before = {p: cpu_seconds(processes.pids(p)) for p in passes}
+    result = run()
+    return result, {p: (cpu_seconds(processes.pids(p)) - before[p]) * 1e6 / result["requests"] for p in passes}
+
+
 def memory_kb(pid, field):
     return int(re.search(rf"{field}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+
+
+def resident_mb(processes):
+    return {n: round(memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
 
 
 def call(port, method, path, body=None, headers={}):
@@ -167,13 +181,14 @@ def nginx(processes, name, backend):
 
 
 class Database:
-    """A Postgres database of this run alone."""
+    """A Postgres database of this run alone, which goes with its processes."""
 
-    def __init__(self, name):
+    def __init__(self, name, processes):
         self.name = f"{name}_{os.getpid()}"
         self.server = os.environ["TEST_DATABASE_URL"]
         self.url = f"{self.server.rsplit('/', 1)[0]}/{self.name}"
         self.ask(f"CREATE DATABASE {self.name}", self.server)
+        processes.at_end.callback(self.drop)
 
     def ask(self, sql, url=None):
         argv = ["psql", "-qtA", "-v", "ON_ERROR_STOP=1", url or self.url, "-c", sql]
@@ -190,15 +205,20 @@ class Database:
         return shared
 
 
+def start_gateway(processes, predictor_ports):
+    urls = ",".join(f"http://127.0.0.1:{port}" for port in predictor_ports)
+    processes.start("gateway", [BIN / "gateway"], APP_PORT=PORTS["gateway"], ADMIN_PORT=0,
+                    TRAINER_URL=f"http://127.0.0.1:{PORTS['trainer']}", PREDICTOR_URL=urls)
+    wait_ready(PORTS["gateway"])
+
+
 def start_distributed(processes):
-    shared = {**Database("benchmark").initialised(), "ADMIN_PORT": 0}
+    shared = {**Database("benchmark", processes).initialised(), "ADMIN_PORT": 0}
     for service in ("trainer", "predictor"):
         processes.start(service, [BIN / service], **shared, APP_PORT=PORTS[service])
     processes.start("metrics-consumer", [BIN / "metrics-consumer"], **shared)
     processes.start("training-data-consumer", [BIN / "training-data-consumer"], **shared)
-    processes.start("gateway", [BIN / "gateway"], APP_PORT=PORTS["gateway"], ADMIN_PORT=0,
-                    TRAINER_URL=f"http://127.0.0.1:{PORTS['trainer']}", PREDICTOR_URL=f"http://127.0.0.1:{PORTS['predictor']}")
-    wait_ready(PORTS["gateway"])
+    start_gateway(processes, [PORTS["predictor"]])
 
 
 def start_all(processes):
@@ -233,16 +253,45 @@ def build():
         subprocess.run(cargo + what, cwd=ROOT, check=True)
 
 
-def start_servers():
-    """Starts those of the distributed form; returns what stops them again, or nothing if they are somebody else's."""
+def start_servers(at_end):
+    """Starts those of the distributed form until `at_end`, unless somebody else has."""
     if any(os.environ.get(name) for name in ("TEST_KAFKA_BROKERS", "TEST_DATABASE_URL", "TEST_REDIS_URL")):
-        return None
+        return
     script = ROOT / ".ci" / "servers.sh"
+    at_end.callback(subprocess.run, [script, "stop"], check=True)
     for step in ("install", "start"):
         subprocess.run([script, step], check=True)
     lines = subprocess.run([script, "env"], capture_output=True, text=True, check=True).stdout
     os.environ.update(re.findall(r"^export (\w+)=(.*)$", lines, re.MULTILINE))
-    return lambda: subprocess.run([script, "stop"], check=True)
+
+
+def arguments(about, rounds, seconds, meaning="length of one run"):
+    """The parser of what all benchmarks are told; `seconds` means something else in some."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--seconds", type=int, default=seconds, help=meaning)
+    parser.add_argument("--no-build", action="store_true", help="take the programs in target/dist as they are")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "benchmark" / "results")
+    return parser
+
+
+@contextlib.contextmanager
+def session(args):
+    """What every benchmark has around it: programs built, servers there, and `Processes` in a folder of their own, with an end to all of
+    them. If it fails, what the processes said is shown."""
+    if not args.no_build:
+        build()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with contextlib.ExitStack() as at_end:
+        start_servers(at_end)
+        processes = Processes(at_end.enter_context(tempfile.TemporaryDirectory()), at_end)
+        try:
+            yield processes
+        except BaseException:
+            processes.show_logs()
+            raise
+        finally:
+            processes.stop()
 
 
 def wrk(script, port, connections, seconds, may_fail=False):
@@ -269,9 +318,7 @@ def measure(processes, forms, script, args):
     for round_number in range(1, args.rounds + 1):
         for connections in args.connections:
             for name, port, passes in forms:
-                before = {p: cpu_seconds(processes.pids(p)) for p in passes + beside}
-                result = wrk(script, PORTS[port], connections, args.seconds)
-                cost = {p: (cpu_seconds(processes.pids(p)) - before[p]) * 1e6 / result["requests"] for p in before}
+                result, cost = cpu_us_by_process(processes, passes + beside, lambda: wrk(script, PORTS[port], connections, args.seconds))
                 row = {"round": round_number, "form": name, "connections": connections,
                        "requests_per_second": result["requests"] / (result["duration_us"] / 1e6),
                        "p50_ms": result["p50_us"] / 1000, "p99_ms": result["p99_us"] / 1000, "p999_ms": result["p999_us"] / 1000,
@@ -304,6 +351,13 @@ def summarise(rows):
     return summary
 
 
+def fit_body(detector, points):
+    """Values between 100 and 127, one a minute."""
+    values = ",".join(f"{100 + (i * 7919 % 1000) / 37:.6f}" for i in range(points))
+    stamps = ",".join(str(1_693_459_200 + 60 * i) for i in range(points))
+    return f'{{"detector":"{detector}","timestamps":[{stamps}],"values":[{values}]}}'.encode()
+
+
 def fit_figures(processes):
     """Time of big fits until the reply, and the peak memory of all our processes afterwards."""
     figures = []
@@ -311,9 +365,7 @@ def fit_figures(processes):
     for form, ours in forms.items():
         port = PORTS["standalone" if form == "standalone" else "gateway"]
         for detector, points in itertools.product(("sigma", "auto"), (10_000, 100_000, 1_000_000)):
-            values = ",".join(f"{100 + (i * 7919 % 1000) / 37:.6f}" for i in range(points))
-            stamps = ",".join(str(1_693_459_200 + 60 * i) for i in range(points))
-            body = f'{{"detector":"{detector}","timestamps":[{stamps}],"values":[{values}]}}'.encode()
+            body = fit_body(detector, points)
             times = []
             for _ in range(5 if points < 1_000_000 else 3):
                 started = time.perf_counter()
@@ -367,52 +419,44 @@ def machine():
             "kernel": platform.release(), "commit": commit, "date": time.strftime("%Y-%m-%d", time.gmtime())}
 
 
-def write(folder, report, rows):
+def write(folder, name, report, lines=None, rows=None):
+    """Writes the results of a benchmark: all of them, tables, and the rows that medians are made of."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "saturation.json").write_text(json.dumps(report, indent=1) + "\n")
-    with open(folder / "saturation.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["round", "form", "connections", "cpu_us", "requests_per_second", "p50_ms", "p99_ms", "p999_ms"])
-        for r in rows:
-            writer.writerow([r["round"], r["form"], r["connections"], round(r["cpu_us"], 3), round(r["requests_per_second"]),
-                             r["p50_ms"], r["p99_ms"], r["p999_ms"]])
+    (folder / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
+    if lines:
+        (folder / f"{name}.md").write_text("\n".join(lines) + "\n")
+        print("\n".join(lines))
+    if rows:
+        with open(folder / f"{name}.csv", "w", newline="") as file:
+            writer = csv.writer(file)
+            columns = ["round", "form", "connections", "cpu_us", "requests_per_second", "p50_ms", "p99_ms", "p999_ms"]
+            writer.writerow(columns)
+            writer.writerows([round(row[c], 3) if isinstance(row[c], float) else row[c] for c in columns] for row in rows)
+    log(f"written to {folder}")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5, help="length of one wrk run")
+    parser = arguments(__doc__, rounds=5, seconds=5)
     parser.add_argument("--connections", type=int, nargs="+", default=[64])
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "benchmark" / "results")
     parser.add_argument("--no-fit", action="store_true", help="leave the big fits, batches and detections out")
     parser.add_argument("--fit-only", action="store_true", help="only these; the rest of the results stays as it is")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        processes = Processes(folder)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-        try:
-            forms, start_ms = start_all(processes)
-            script = warm_up(processes, forms)
-            idle = {n: round(memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
-            rows = [] if args.fit_only else measure(processes, forms, script, args)
-            busy = {n: round(memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
-            fits = [] if args.no_fit else fit_figures(processes)
-            bulk = [] if args.no_fit else bulk_figures(processes)
-        except BaseException:
-            processes.show_logs()
-            raise
-        finally:
-            processes.stop()
+    with session(args) as processes:
+        forms, start_ms = start_all(processes)
+        script = warm_up(processes, forms)
+        idle = resident_mb(processes)
+        rows = [] if args.fit_only else measure(processes, forms, script, args)
+        busy = resident_mb(processes)
+        fits = [] if args.no_fit else fit_figures(processes)
+        bulk = [] if args.no_fit else bulk_figures(processes)
     if args.fit_only:
-        report = json.loads((args.out / "saturation.json").read_text()) | {"fit": fits, "bulk": bulk}
-        (args.out / "saturation.json").write_text(json.dumps(report, indent=1) + "\n")
+        write(args.out, "saturation", json.loads((args.out / "saturation.json").read_text()) | {"fit": fits, "bulk": bulk})
         return
     sizes = {b: round((BIN / b).stat().st_size / 1e6, 1) for b in ("gateway", "trainer", "predictor", "metrics-consumer",
              "training-data-consumer", "init", "standalone", "anomaly")}
     report = {"machine": machine(), "rounds": args.rounds, "seconds": args.seconds, "standalone_start_ms": round(start_ms, 1),
               "summary": summarise(rows), "fit": fits, "bulk": bulk, "resident_mb_idle": idle, "resident_mb_after_load": busy, "binary_mb": sizes}
-    write(args.out, report, rows)
-    log(f"written to {args.out}")
+    write(args.out, "saturation", report, rows=rows)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,11 @@ had applied all: looks are some milliseconds apart, and later 50. At the end Pos
 Results go to benchmark/results/consumers.json, tables to consumers.md beside it. Needs wrk and psql.
 """
 
-import argparse
 import json
 import pathlib
 import re
-import signal
 import socket
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -38,13 +35,11 @@ class Platform:
 
     def __init__(self, processes):
         self.processes = processes
-        self.database = saturation.Database("benchmark_consumers")
+        self.database = saturation.Database("benchmark_consumers", processes)
         self.env = self.database.initialised()
         processes.start("trainer", [BIN / "trainer"], **self.env, APP_PORT=PORTS["trainer"], ADMIN_PORT=0)
         processes.start("predictor", [BIN / "predictor"], **self.env, APP_PORT=PORTS["predictor"], ADMIN_PORT=ADMIN["predictor"])
-        processes.start("gateway", [BIN / "gateway"], APP_PORT=PORTS["gateway"], ADMIN_PORT=0,
-                        TRAINER_URL=f"http://127.0.0.1:{PORTS['trainer']}", PREDICTOR_URL=f"http://127.0.0.1:{PORTS['predictor']}")
-        wait_ready(PORTS["gateway"])
+        saturation.start_gateway(processes, [PORTS["predictor"]])
 
     def work_off(self, consumer, applied, expected):
         """Starts a `consumer` and waits until `applied()` is `expected`; what that took, in seconds, and the CPU of the consumer."""
@@ -100,14 +95,11 @@ class Redis:
 
 
 def training_data(platform, args):
-    rows = []
+    rows, body = [], saturation.fit_body("sigma", 1_000_000)
     for turn in range(args.rounds):
         before = int(platform.database.ask(STORED))
         for n in range(args.fits):
-            values = ",".join(f"{100 + (i * 7919 % 1000) / 37:.6f}" for i in range(1_000_000))
-            stamps = ",".join(map(str, range(1_693_459_200, 1_693_459_200 + 60_000_000, 60)))
-            body = f'{{"detector":"sigma","timestamps":[{stamps}],"values":[{values}]}}'
-            call(PORTS["gateway"], "POST", f"/fit/big_{n}", body.encode())
+            call(PORTS["gateway"], "POST", f"/fit/big_{n}", body)
         points = args.fits * 1_000_000
         consumer = "training-data-consumer"
         took = platform.work_off(consumer, lambda: metric(ADMIN[consumer], "anomaly_training_data_consumer_points_stored_total"), points)
@@ -119,11 +111,11 @@ def training_data(platform, args):
     return rows
 
 
-def metrics(platform, folder, series, args):
+def metrics(platform, series, args):
     redis = Redis(platform.env["REDIS_URL"], platform.env["REDIS_KEY_PREFIX"])
     for i in range(series):
         call(PORTS["gateway"], "POST", f"/fit/s_{i}", b'{"detector":"sigma","timestamps":[1,2,3],"values":[1,2,3]}')
-    script = folder / "ask.lua"
+    script = platform.processes.folder / "ask.lua"
     path = f'string.format("/predict/s_%d", math.random({series}) - 1)'
     script.write_text(f"""request = function() return wrk.format("POST", {path}, nil, '{{"timestamp": 1, "value": 2}}') end\n""" + saturation.DONE)
     rows = []
@@ -160,39 +152,16 @@ def tables(report):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = saturation.arguments(__doc__, rounds=3, seconds=20, meaning="how long predictions pile up")
     parser.add_argument("--fits", type=int, default=3, help="series of a million points in a round")
-    parser.add_argument("--seconds", type=int, default=20, help="how long predictions pile up")
     parser.add_argument("--series", type=int, nargs="+", default=[5, 10_000])
-    parser.add_argument("--no-build", action="store_true", help="take the programs in target/dist as they are")
-    parser.add_argument("--out", type=pathlib.Path, default=saturation.ROOT / "benchmark" / "results")
     args = parser.parse_args()
-    if not args.no_build:
-        saturation.build()
-    stop_servers = saturation.start_servers()
-    platform = None
-    with tempfile.TemporaryDirectory() as folder:
-        processes = saturation.Processes(folder)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-        try:
-            platform = Platform(processes)
-            storing = training_data(platform, args)
-            counting = [metrics(platform, pathlib.Path(folder), series, args) for series in args.series]
-        except BaseException:
-            processes.show_logs()
-            raise
-        finally:
-            processes.stop()
-            if platform:
-                platform.database.drop()
-            if stop_servers:
-                stop_servers()
+    with saturation.session(args) as processes:
+        platform = Platform(processes)
+        storing = training_data(platform, args)
+        counting = [metrics(platform, series, args) for series in args.series]
     report = {"machine": saturation.machine(), "rounds": args.rounds, "training_data": storing, "metrics": counting}
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "consumers.json").write_text(json.dumps(report, indent=1) + "\n")
-    (args.out / "consumers.md").write_text("\n".join(tables(report)) + "\n")
-    print("\n".join(tables(report)))
+    saturation.write(args.out, "consumers", report, tables(report))
 
 
 if __name__ == "__main__":

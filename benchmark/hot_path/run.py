@@ -20,8 +20,6 @@ ranges over the rounds go to benchmark/results/hot_path.json and .csv, tables to
 strace are left out where they are not installed, and the results say so.
 """
 
-import argparse
-import csv
 import json
 import os
 import pathlib
@@ -32,7 +30,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -177,59 +174,29 @@ def tables(report):
     return lines
 
 
-def write(folder, report, rows):
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "hot_path.json").write_text(json.dumps(report, indent=1) + "\n")
-    (folder / "hot_path.md").write_text("\n".join(tables(report)) + "\n")
-    with open(folder / "hot_path.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        columns = ["round", "form", "connections", "cpu_us", "requests_per_second", "p50_ms", "p99_ms", "p999_ms"]
-        writer.writerow(columns)
-        writer.writerows([round(row[c], 3) if isinstance(row[c], float) else row[c] for c in columns] for row in rows)
-
-
-def resident(processes):
-    return {n: round(saturation.memory_kb(c.pid, "VmRSS") / 1024, 1) for n, c in processes.children.items()}
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5, help="length of one run")
+    parser = saturation.arguments(__doc__, rounds=5, seconds=5)
     parser.add_argument("--connections", type=int, nargs="+", default=[16, 64, 256])
     parser.add_argument("--forms", nargs="+", help="only these, as they are called in the tables")
     parser.add_argument("--no-open-loop", action="store_true")
     parser.add_argument("--no-system-calls", action="store_true")
-    parser.add_argument("--no-build", action="store_true", help="take the programs in target/dist as they are")
-    parser.add_argument("--out", type=pathlib.Path, default=saturation.ROOT / "benchmark" / "results")
     args = parser.parse_args()
     left_out = [tool for tool in ("nginx", "oha", "strace") if not shutil.which(tool)]
-    if not args.no_build:
-        saturation.build()
-    stop_servers = saturation.start_servers()
-    with tempfile.TemporaryDirectory() as folder:
-        processes = saturation.Processes(folder)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-        try:
-            forms, _ = saturation.start_all(processes)
-            forms = [form for form in forms if not args.forms or form[0] in args.forms]
-            script = saturation.warm_up(processes, forms)
-            idle = resident(processes)
-            rows = saturation.measure(processes, forms, script, args)
-            summary = saturation.summarise(rows)
-            has_64 = 64 in args.connections and "oha" not in left_out and not args.no_open_loop
-            paced = open_loops(processes, forms, summary, args) if has_64 else []
-            traced = [] if "strace" in left_out or args.no_system_calls else [
-                system_calls(processes, form, connections, script) for form in forms for connections in args.connections if connections <= 64]
-            busy = resident(processes)
-        finally:
-            processes.stop()
-            if stop_servers:
-                stop_servers()
+    with saturation.session(args) as processes:
+        forms, _ = saturation.start_all(processes)
+        forms = [form for form in forms if not args.forms or form[0] in args.forms]
+        script = saturation.warm_up(processes, forms)
+        idle = saturation.resident_mb(processes)
+        rows = saturation.measure(processes, forms, script, args)
+        summary = saturation.summarise(rows)
+        has_64 = 64 in args.connections and "oha" not in left_out and not args.no_open_loop
+        paced = open_loops(processes, forms, summary, args) if has_64 else []
+        traced = [] if "strace" in left_out or args.no_system_calls else [
+            system_calls(processes, form, connections, script) for form in forms for connections in args.connections if connections <= 64]
+        busy = saturation.resident_mb(processes)
     report = {"machine": saturation.machine(), "rounds": args.rounds, "seconds": args.seconds, "left_out": left_out, "closed_loop": summary,
               "open_loop": paced, "system_calls": traced, "resident_mb_idle": idle, "resident_mb_after_load": busy}
-    write(args.out, report, rows)
-    print("\n".join(tables(report)))
+    saturation.write(args.out, "hot_path", report, tables(report), rows)
 
 
 if __name__ == "__main__":

@@ -16,24 +16,20 @@ TEST_REDIS_URL say where they are. One series is fitted with the detector sigma,
 Results go to benchmark/results/scale.json, tables to scale.md beside it. Needs wrk and psql, and 8 GB of disk.
 """
 
-import argparse
 import contextlib
 import json
-import os
 import pathlib
 import re
 import shutil
-import signal
 import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import saturation  # noqa: E402
-from saturation import BIN, PORTS, call, cpu_seconds, log, memory_kb, metric, wait_ready  # noqa: E402
+from saturation import BIN, PORTS, call, log, memory_kb, metric, wait_ready  # noqa: E402
 
 PREDICTORS = [18110, 18112, 18114]  # the admin port is the next one
 ADMIN_STANDALONE = 18116
@@ -105,7 +101,7 @@ class Platform:
 
     def __init__(self, processes):
         self.processes = processes
-        self.database = Database("benchmark_scale")
+        self.database = Database("benchmark_scale", processes)
         self.env = self.database.initialised()
         processes.start("trainer", [BIN / "trainer"], **self.env, ADMIN_PORT=0, APP_PORT=PORTS["trainer"])
         self.predict_with(1)
@@ -120,10 +116,7 @@ class Platform:
             self.processes.start(f"predictor{index}", [BIN / "predictor"], **self.env, **(cache or ROOMY), APP_PORT=port, ADMIN_PORT=port + 1)
             wait_ready(port + 1)
             took.append(time.monotonic() - started)
-        urls = ",".join(f"http://127.0.0.1:{port}" for port in PREDICTORS[:number])
-        self.processes.start("gateway", [BIN / "gateway"], APP_PORT=PORTS["gateway"], ADMIN_PORT=0,
-                             TRAINER_URL=f"http://127.0.0.1:{PORTS['trainer']}", PREDICTOR_URL=urls)
-        wait_ready(PORTS["gateway"])
+        saturation.start_gateway(self.processes, PREDICTORS[:number])
         return took[0]
 
 
@@ -158,9 +151,8 @@ def cost(processes, folder, port, passes, n, args):
     found = {}
     for _ in range(args.rounds):
         for pattern, at, through in (("uniform", port, passes), ("zipf", port, passes), ("bare", PORTS["bare"], ["bare"])):
-            before = {p: cpu_seconds(processes.pids(p)) for p in through}
-            result = ask(folder, at, "uniform" if pattern == "bare" else pattern, n, 64, args.seconds)
-            spent = {p: (cpu_seconds(processes.pids(p)) - before[p]) * 1e6 / result["requests"] for p in through}
+            asked = "uniform" if pattern == "bare" else pattern
+            _, spent = saturation.cpu_us_by_process(processes, through, lambda: ask(folder, at, asked, n, 64, args.seconds))
             found.setdefault(pattern, []).append({"all": sum(spent.values()), **spent})
     return {pattern: {p: round(statistics.median(row[p] for row in rows), 2) for p in rows[0]} for pattern, rows in found.items()}
 
@@ -264,43 +256,20 @@ def tables(report):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = saturation.arguments(__doc__, rounds=5, seconds=4)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 1_000, 100_000, 1_000_000], help="known series, ascending")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4, help="length of one run")
-    parser.add_argument("--no-build", action="store_true", help="take the programs in target/dist as they are")
-    parser.add_argument("--out", type=pathlib.Path, default=saturation.ROOT / "benchmark" / "results")
     args = parser.parse_args()
-    if not args.no_build:
-        saturation.build()
-    stop_servers = saturation.start_servers()
-    platform = None
-    with tempfile.TemporaryDirectory() as folder:
-        processes = saturation.Processes(folder)
-        folder = pathlib.Path(folder)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-        try:
-            processes.start("bare", [BIN / "examples" / "bare"], APP_PORT=PORTS["bare"])
-            wait_ready(PORTS["bare"], "/livez")
-            alone = standalone(processes, folder, args)
-            platform = Platform(processes)
-            rows = sizes(platform, folder, args) + alone
-            limited = bounded(platform, folder, args)
-            cold, shares = several(platform, folder, args)
-        except BaseException:
-            processes.show_logs()
-            raise
-        finally:
-            processes.stop()
-            if platform:
-                platform.database.drop()
-            if stop_servers:
-                stop_servers()
+    with saturation.session(args) as processes:
+        folder = processes.folder
+        processes.start("bare", [BIN / "examples" / "bare"], APP_PORT=PORTS["bare"])
+        wait_ready(PORTS["bare"], "/livez")
+        alone = standalone(processes, folder, args)
+        platform = Platform(processes)
+        rows = sizes(platform, folder, args) + alone
+        limited = bounded(platform, folder, args)
+        cold, shares = several(platform, folder, args)
     report = {"machine": saturation.machine(), "rounds": args.rounds, "seconds": args.seconds, "sizes": rows, "bounded": limited, "cold": cold, "shares": shares}
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "scale.json").write_text(json.dumps(report, indent=1) + "\n")
-    (args.out / "scale.md").write_text("\n".join(tables(report)) + "\n")
-    print("\n".join(tables(report)))
+    saturation.write(args.out, "scale", report, tables(report))
 
 
 if __name__ == "__main__":
