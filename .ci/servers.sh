@@ -109,22 +109,21 @@ CONFIG
 run_kafka() { launch kafka "${java[@]}" kafka.Kafka "$state/kafka.properties"; }
 kafka_answers() { port_open "$kafka_port"; }
 
-# The server refuses to run as root.
+# Postgres refuses to run as root, and its user may not be able to enter the folder of this
+# checkout. Started by root, it runs from / and keeps its data in /tmp; $state/postgres is a link.
 as_postgres=()
-[ "$(id -u)" != 0 ] || as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups)
+[ "$(id -u)" != 0 ] || as_postgres=(env --chdir=/ setpriv --reuid=postgres --regid=postgres --init-groups)
 
 prepare_postgres() {
-  local data=$state/postgres
-  mkdir -p "$data"
   if [ "$(id -u)" = 0 ]; then
-    [ "$state" != "$cache/servers" ] || chmod 755 "$cache"
-    chmod 755 "$state"
-    chown postgres "$data"
+    ln -s "$(mktemp -d /tmp/anomaly-postgres.XXXXXX)" "$state/postgres"
+    chown postgres "$(postgres_data)"
   fi
-  (cd / && "${as_postgres[@]}" "$(postgres_bin)/initdb" -D "$data" -U postgres --auth=trust --encoding=UTF8 --no-sync >/dev/null)
+  "${as_postgres[@]}" "$(postgres_bin)/initdb" -D "$(postgres_data)" -U postgres --auth=trust --encoding=UTF8 --no-sync >/dev/null
 }
+postgres_data() { readlink -f "$state/postgres"; }
 run_postgres() {
-  launch postgres "${as_postgres[@]}" "$(postgres_bin)/postgres" -D "$state/postgres" -p "$postgres_port" \
+  launch postgres "${as_postgres[@]}" "$(postgres_bin)/postgres" -D "$(postgres_data)" -p "$postgres_port" \
     -c listen_addresses=127.0.0.1 -c "unix_socket_directories=" -c max_connections=300 -c fsync=off
 }
 postgres_answers() { psql "postgres://postgres@127.0.0.1:$postgres_port/postgres" -c 'select 1'; }
@@ -186,6 +185,7 @@ stop() {
     signal "$name" TERM || true
     is_gone "$name" 100 || signal "$name" KILL || true
   done
+  [ ! -L "$state/postgres" ] || rm -rf "$(postgres_data)"
   rm -rf "$state"
 }
 
