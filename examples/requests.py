@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes requests.csv: four weeks of a web server's requests a second, every ten minutes. Made up, and the same on every run.
+"""Writes requests.csv: four weeks of a web server's requests per second, every ten minutes.
 
-Traffic follows the hour of the day and is a little lower at weekends. On the last Thursday the server loses most of its requests
-from 14:00 to 15:20 (an outage behind it), and is then busier than usual for half an hour.
+The data is made up, and the same on every run. Traffic follows the hour of the day and is a little
+lower at weekends. On the last Tuesday an outage takes most of the requests, from 14:00 to 15:20.
 """
 
 import csv
@@ -10,19 +10,18 @@ import math
 import pathlib
 import random
 
-START = 1_770_595_200  # Monday, 9 February 2026, 00:00 UTC
+START = 1_770_249_600  # Thursday, 5 February 2026, 00:00 UTC
 STEP = 600
 DAYS = 28
-OUTAGE = (24 * 144 + 84, 24 * 144 + 92)  # rows: the fourth Thursday, from 14:00 to 15:20
-BACKLOG = (OUTAGE[1], OUTAGE[1] + 3)
+OUTAGE = (26 * 144 + 84, 26 * 144 + 92)  # rows: Tuesday, 3 March, from 14:00 to 15:20
 
 
 def usual(row):
-    """The requests a second that are usual at this row: lowest at four in the morning, highest in the afternoon."""
-    hour, weekday = row % 144 / 6, row // 144 % 7
+    """The usual requests per second at this row: lowest at four in the morning, highest at four."""
+    hour, day_of_week = row % 144 / 6, row // 144 % 7
     day = 0.5 - 0.5 * math.cos((hour - 4) * math.pi / 12)
     evening = math.exp(-((hour - 20) ** 2) / 4)
-    weekend = 0.93 if weekday >= 5 else 1.0
+    weekend = 0.93 if day_of_week in (2, 3) else 1.0
     return weekend * (60 + 110 * day ** 1.3 + 25 * evening)
 
 
@@ -36,8 +35,6 @@ def main():
             value = usual(row) * (1 + drift + chance.gauss(0, 0.012))
             if OUTAGE[0] <= row < OUTAGE[1]:
                 value *= 0.35
-            if BACKLOG[0] <= row < BACKLOG[1]:
-                value *= 1.35
             rows.writerow([START + STEP * row, f"{value:.1f}"])
 
 
