@@ -1,69 +1,67 @@
 #!/bin/sh
-# Passes the tests: format, lints, licences, docs, every suite, instruction counts. Needs a Rust toolchain, a C compiler and make.
+# Passes the tests: format, lints, licences, docs, every suite, instruction counts. Needs a Rust
+# toolchain, a C compiler and make. It goes on after a failure, and lists all failures at its end.
 #
-# Suites over real servers run where TEST_KAFKA_BROKERS, TEST_DATABASE_URL or TEST_REDIS_URL say where one is
-# (`.ci/servers.sh` starts all three), and are reported as skipped otherwise. With CI=true they are demanded: the servers are
-# installed and started here, and stopped at the end. The suite over published series runs where TEST_LABELLED_SERIES says
-# where they are. Instructions are counted where valgrind is.
+# Suites over real servers run where TEST_KAFKA_BROKERS, TEST_DATABASE_URL or TEST_REDIS_URL say
+# where one is (`.ci/servers.sh` starts all three), and are reported as skipped otherwise. With
+# CI=true they are demanded: the servers are installed and started here, and stopped at the end.
+# The suite over published series runs where TEST_LABELLED_SERIES says where they are. Instructions
+# are counted where valgrind is.
 set -eu
 cd "$(dirname "$0")"
 
-step() { printf '\n== %s\n' "$*"; }
-skipped=''
-skip() { skipped="$skipped
-  $1: $2"; }
+notes=$(mktemp -d)
+trap 'rm -rf "$notes"' EXIT
+trap 'exit 1' INT TERM
+: >"$notes/skipped" >"$notes/failed"
+
+skip() { printf '  %s: %s\n' "$1" "$2" >>"$notes/skipped"; }
+
+# Runs a command as the step $1. A failure is noted, with the suites and tests that failed.
+step() {
+  name=$1
+  shift
+  printf '\n== %s\n' "$name"
+  { "$@" 2>&1 || printf '  %s: %s\n' "$name" "$*" >>"$notes/failed"; } | tee "$notes/output"
+  sed -n -e 's/^test \(.*\) \.\.\. FAILED$/    \1/p' -e '/^    `-p /p' "$notes/output" >>"$notes/failed"
+}
 
 if [ "${CI:-}" = true ]; then
-  step "real Kafka, Postgres and Redis"
-  .ci/servers.sh install
-  trap '.ci/servers.sh stop' EXIT
-  trap 'exit 1' INT TERM
-  .ci/servers.sh start
-  eval "$(.ci/servers.sh env)"
+  trap '.ci/servers.sh stop; rm -rf "$notes"' EXIT
+  step "real Kafka, Postgres and Redis" sh -c '.ci/servers.sh install && .ci/servers.sh start'
+  [ -s "$notes/failed" ] || eval "$(.ci/servers.sh env)"
   if ! command -v cargo-deny >/dev/null && ! [ -x .cache/tools/bin/cargo-deny ]; then
-    step "cargo-deny"
-    cargo install --quiet --locked --root .cache/tools cargo-deny
+    step "cargo-deny" cargo install --quiet --locked --root .cache/tools cargo-deny
   fi
   if ! command -v valgrind >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    step "valgrind"
+    printf '\n== valgrind\n'
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind >/dev/null || true # it is skipped by name then
   fi
 fi
 PATH="$PWD/.cache/tools/bin:$PATH"
 
-step "format"
-cargo fmt --all --check
-
-step "lints"
-cargo clippy --workspace --all-targets -- -D warnings
-
-step "licences and sources"
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --workspace --all-targets -- -D warnings
 if command -v cargo-deny >/dev/null; then
-  cargo deny --log-level error check bans licenses sources
+  step "licences and sources" cargo deny --log-level error check bans licenses sources
 else
   skip "cargo deny check bans licenses sources" "cargo-deny is not installed"
 fi
-
-step "documentation"
-RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
-
-step "binaries"
+step "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 # Tests that kill a process start the real one.
-cargo build --workspace --bins
-
-step "tests"
-cargo test --workspace
-
-step "instructions a point"
+step "binaries" cargo build --workspace --bins
+step "tests" cargo test --workspace --no-fail-fast
 if [ "$(uname -m)" != x86_64 ]; then
   skip "cost check" "instructions were counted on x86-64"
 elif command -v valgrind >/dev/null; then
-  cargo run --profile dist --quiet -p cost -- check
+  step "instructions a point" cargo run --profile dist --quiet -p cost -- check
 else
   skip "cost check" "valgrind is not installed"
 fi
 
-# A suite over real servers: all tests below a module of that name. $1: module, $2: what it needs, the rest: its variables.
+# Suites over real servers: all tests below a module of such a name. $1: module, the rest: the
+# variables that say where its servers are.
+modules=''
 real() {
   module=$1
   shift
@@ -74,16 +72,18 @@ real() {
       return 0
     fi
   done
-  step "tests over real servers: $module"
-  cargo test --workspace -- --ignored "$module::"
+  modules="$modules $module::"
 }
 real kafka TEST_KAFKA_BROKERS
 real postgres TEST_DATABASE_URL
 real redis TEST_REDIS_URL
 real labelled_series TEST_LABELLED_SERIES
 real distributed TEST_KAFKA_BROKERS TEST_DATABASE_URL TEST_REDIS_URL
-
-if [ -n "$skipped" ]; then
-  printf '\nskipped:%s\n' "$skipped"
+if [ -n "$modules" ]; then
+  # shellcheck disable=SC2086 # several words
+  step "tests over real servers" cargo test --workspace --tests --no-fail-fast -- --ignored $modules
 fi
+
+[ ! -s "$notes/skipped" ] || { printf '\nskipped:\n' && cat "$notes/skipped"; }
+[ ! -s "$notes/failed" ] || { printf '\nfailed:\n' && cat "$notes/failed" && exit 1; }
 printf '\nall tests passed\n'
