@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# All benchmark figures of the README, from one command: benchmark/run.sh [locust seconds]
+# All benchmark figures of README.md and docs/benchmarks.md: benchmark/run.sh [seconds of Locust]
 #
-# Builds as for images, starts real Kafka, Postgres and Redis (unless TEST_KAFKA_BROKERS, TEST_DATABASE_URL and TEST_REDIS_URL say
-# where they are), runs the saturation benchmark with its references, then the Locust profile against the bare handler, standalone
-# and the distributed form. Results go to benchmark/results/. Needs wrk and python3; Locust goes into an environment of its own.
+# Builds as for images, and starts Kafka, Postgres and Redis unless TEST_KAFKA_BROKERS,
+# TEST_DATABASE_URL and TEST_REDIS_URL name running ones. Runs the saturation benchmark with its
+# references, then the Locust profile against the bare handler, standalone and the distributed form.
+# Results go to benchmark/results/. Needs wrk and python3; Locust goes into .cache/locust.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
@@ -36,8 +37,8 @@ python3 benchmark/saturation.py --out "$results" --rounds "${ROUNDS:-5}" --conne
 venv=.cache/locust
 [ -x $venv/bin/locust ] || { python3 -m venv $venv && $venv/bin/pip install --quiet locust; }
 
-# $1: the name of the results; $2: where the gateway is. Counted from when all users are there: those who arrive together wait for
-# each other in the one process of Locust.
+# $1: the name of the results; $2: where the gateway is. Counting starts once all users have spawned:
+# users that spawn together wait for each other in the one process of Locust.
 profile() {
   echo "locust: $1, $seconds s" >&2
   $venv/bin/locust -f benchmark/locustfile.py --headless --only-summary --reset-stats -t "${seconds}s" --host "$2" \
@@ -51,7 +52,7 @@ start() {
   pids+=($!)
 }
 
-# $1: where it is; $2: what to ask, if not /readyz.
+# $1: its address; $2: the path to ask, if not /readyz.
 wait_ready() {
   for _ in $(seq 300); do
     curl -fsS "$1${2:-/readyz}" >/dev/null 2>&1 && return 0
