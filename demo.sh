@@ -1,12 +1,14 @@
 #!/bin/sh
-# Shows what the platform does, one request at a time, and checks every reply: first what its oldest clients know, then
-# detection in a series that is not kept, and the life of models.
+# Shows every kind of call, one request at a time, and checks each reply: first the calls that the oldest clients know, then
+# detection in a series that is not stored, and the life of models.
 #
-#   ./demo.sh                          against http://localhost:8080; if nothing answers there, builds standalone and starts it
+#   ./demo.sh                          against http://localhost:8080; builds and starts standalone there if nothing answers
 #   URL=http://host:port ./demo.sh     against another platform
-#   OUT=folder ./demo.sh               saves the plot there instead of here
+#   OUT=folder ./demo.sh               saves the plot in that folder instead of this one
 #
-# Needs curl, and cargo if there is something to build. Ends with 0 if every reply was as it should be, else with 1 and the step's name.
+# Each run adds versions to sensor_01 ... sensor_05, machine_01 and machine_02, and leaves aliases as they were, except that
+# machine_01 ends without a champion. Needs curl, and cargo if there is something to build. Ends with 0 if every reply was as
+# expected, else with 1 and the name of the step.
 set -eu
 
 url=${URL:-http://localhost:8080}
@@ -27,7 +29,7 @@ fi
 
 # --- a platform to talk to -------------------------------------------------------------------------------------------------------
 
-# Whether what is in the background still runs.
+# Whether the server that was started here still runs.
 running() {
     kill -0 "$server" 2>/dev/null
 }
@@ -36,7 +38,7 @@ pause() {
     sleep 0.2 2>/dev/null || sleep 1
 }
 
-# Stops what this script started and takes its folder away, however the script ends.
+# Stops the server that was started here and removes the work folder, however the script ends.
 clean_up() {
     status=$?
     trap - EXIT HUP INT TERM
@@ -58,7 +60,7 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Status of GET $1, 000 if there is no answer.
+# The status of GET $1; 000 if nothing answers.
 status_of() {
     curl -s -o /dev/null -w '%{http_code}' --max-time 10 "$url$1" || true
 }
@@ -71,7 +73,7 @@ start_standalone() {
     esac
     printf '%s\n' "Nothing answers at $url: building standalone and starting it there on a temporary folder."
     (cd "$here" && cargo build --release -p standalone)
-    # cargo run becomes the program, so that signals sent to this process reach it.
+    # cargo run becomes the program, so signals sent to this process reach it.
     (
         cd "$here"
         APP_HOST=127.0.0.1 APP_PORT=$port ADMIN_PORT=0 DATA_DIR=$work/data \
@@ -80,7 +82,7 @@ start_standalone() {
     server=$!
 }
 
-# Waits until $url takes requests, for a minute at most.
+# Waits up to a minute until $url takes requests.
 wait_until_ready() {
     give_up=$(($(date +%s) + 60))
     until [ "$(status_of /readyz)" = 200 ]; do
@@ -108,7 +110,7 @@ step() {
     printf '\n%s\n' "$bold$number. $step$plain"
 }
 
-# call CURL-ARGUMENTS: leaves $status, $type and the reply's bytes in $work/reply.
+# call CURL-ARGUMENTS: sets $status and $type, and saves the reply in $work/reply.
 call() {
     answer=$(curl -sS -o "$work/reply" -w '%{http_code} %{content_type}' --max-time 60 "$@" 2>"$work/error") ||
         fail 'a reply' "$(cat "$work/error")"
@@ -116,7 +118,7 @@ call() {
     type=${answer#* }
 }
 
-# Leaves what is in file $1 in $reply and, without the blanks between JSON members, in $compact; prints it.
+# Prints the file $1, and sets $reply to its text and $compact to the same without blanks between JSON members.
 show() {
     case $type in
         image/*) reply="$type, $(($(wc -c <"$1"))) bytes" ;;
@@ -126,7 +128,7 @@ show() {
     printf '%s\n' "< $status $reply"
 }
 
-# request METHOD PATH [BODY]: prints both ways; leaves $status, $type, $reply, $compact and $work/reply.
+# request METHOD PATH [BODY]: sends and prints it; sets $status, $type, $reply, $compact and $work/reply.
 request() {
     printf '%s\n' "$dim> $1 $2${3:+ $3}$plain"
     if [ $# -eq 3 ]; then
@@ -167,7 +169,7 @@ expect_problem() {
     passed
 }
 
-# fit SERIES BODY: trains; leaves the number of the new version in $version.
+# fit SERIES BODY: fits a version, and sets $version to its number.
 fit() {
     request POST "/fit/$1" "$2"
     expect_status 200
@@ -177,45 +179,24 @@ fit() {
     [ -n "$version" ] || fail '"version":"v" and a number' "$reply"
 }
 
-# expect_verdict true|false: the version that was fitted last says so.
+# expect_verdict true|false: this is a verdict of the version that was fitted last.
 expect_verdict() {
     expect_judged_by "$version"
     expect_member "\"anomaly\":$1"
     passed
 }
 
-# expect_judged_by NUMBER: it is a verdict of this version.
+# expect_judged_by NUMBER: this is a verdict of that version.
 expect_judged_by() {
     expect_status 200
     expect_member "\"model_version\":\"v$1\""
 }
 
-# The JSON in $work/reply, one member a line.
+# Prints $compact with a line for each member that is an object.
 pretty() {
-    awk '
-        function line(depth) { printf "\n%*s", 2 * depth, "" }
-        { text = text $0 }
-        END {
-            for (i = 1; i <= length(text); i++) {
-                c = substr(text, i, 1)
-                if (quoted) {
-                    printf "%s", c
-                    if (c == "\\") printf "%s", substr(text, ++i, 1)
-                    else if (c == "\"") quoted = 0
-                } else if (c == "\"") { quoted = 1; printf "%s", c }
-                else if (c == "{" || c == "[") {
-                    printf "%s", c
-                    rest = substr(text, i + 1)
-                    sub(/^[ \t]+/, "", rest)
-                    flat[++depth] = c == "[" || rest ~ /^}/
-                    if (!flat[depth]) line(depth)
-                } else if (c == "}" || c == "]") { if (!flat[depth--]) line(depth); printf "%s", c }
-                else if (c == ",") { printf "%s", c; if (flat[depth]) printf " "; else line(depth) }
-                else if (c == ":") printf ": "
-                else if (c !~ /[ \t]/) printf "%s", c
-            }
-            print ""
-        }' "$work/reply"
+    printf '%s\n' "$compact" | sed -e 's/,"\([a-z]*_[a-z_]*\)":{/,\
+  "\1": {/g' -e 's/,"throughput":{/,\
+  "throughput": {/'
 }
 
 # --- the demonstration -----------------------------------------------------------------------------------------------------------
@@ -231,7 +212,7 @@ ready=$(date +%s)
 train() {
     step "train $1"
     fit "$1" "{\"timestamps\": [1693459200, 1693459260, 1693459320], \"values\": [$2]}"
-    # A platform that was just started has seen no series.
+    # A platform that was just started has no versions yet.
     [ -z "$server" ] || [ "$version" -eq 1 ] || fail '"version":"v1"' "$reply"
     [ "$1" != sensor_01 ] || first=$version
     passed
@@ -255,12 +236,22 @@ fit sensor_01 '{"timestamps": [1693460400, 1693460460, 1693460520], "values": [1
 [ "$version" -eq $((first + 1)) ] || fail "\"version\":\"v$((first + 1))\"" "$reply"
 passed
 
+# A champion that somebody pinned in sensor_01 serves instead of the version that was just fitted: ask that one by name then.
+predict=/predict/sensor_01
+call "$url/v1/series/sensor_01"
+case $(cat "$work/reply") in
+    *'"name":"champion"'*)
+        predict="$predict?version=v$version"
+        printf '\n%s\n' "A champion is pinned in sensor_01 and goes on serving: the next steps ask v$version by name."
+        ;;
+esac
+
 step 'predict a normal value'
-request POST /predict/sensor_01 '{"timestamp": 1693460000, "value": 10.5}'
+request POST "$predict" '{"timestamp": 1693460000, "value": 10.5}'
 expect_verdict false
 
 step 'predict an anomalous value'
-request POST /predict/sensor_01 '{"timestamp": 1693460060, "value": 22.5}'
+request POST "$predict" '{"timestamp": 1693460060, "value": 22.5}'
 expect_verdict true
 
 step 'refuse a timestamp that is text'
@@ -283,7 +274,7 @@ printf '%s\n' "saved $picture"
 passed
 
 step 'health check'
-# Figures arrive within a second or so of what they count: they travel as events.
+# Figures travel as events, so they arrive a moment after the requests that they count.
 give_up=$(($(date +%s) + 15))
 while :; do
     request GET /healthcheck >"$work/printed"
@@ -291,7 +282,7 @@ while :; do
     trained=$(printf '%s' "$compact" | sed -n 's/.*"series_trained":\([0-9]*\)[,}].*/\1/p')
     [ -n "$trained" ] || fail '"series_trained" and a number' "$reply"
     case $compact in
-        # Figures that are known to be old are not held against the platform.
+        # The platform says itself that its figures are old.
         *'"status":"degraded"'*) break ;;
         *'"model_usage":{}'*) ;;
         *) [ "$trained" -lt 5 ] || break ;;
@@ -309,7 +300,7 @@ for member in inference_latency_ms training_latency_ms throughput model_usage sy
 done
 passed
 
-# --- what is new -----------------------------------------------------------------------------------------------------------------
+# --- newer calls -----------------------------------------------------------------------------------------------------------------
 
 # The body of a detection: 600 points, ten minutes apart, with a season of 48; the 450th is 40 too high, the 530th 40 too low.
 seasonal_series() {
@@ -326,12 +317,12 @@ seasonal_series() {
     }'
 }
 
-# The peak of each episode of the summary in $compact, a line each. An alarm may come a few points later.
+# The peak of each episode of the summary in $compact, one per line. The alarm may come a few points later.
 peaks() {
     printf '%s' "$compact" | tr '{' '\n' | sed -n 's/^"start":.*"peak":\([0-9]*\),.*/\1/p'
 }
 
-# expect_episode NAME ROW: one of them has its peak at this row.
+# expect_episode NAME ROW: one episode has its peak at this row.
 expect_episode() {
     time=$((1693459200 + 600 * $2))
     peaks | grep -qx "$time" || fail "an episode with the $1 at $time" "$(peaks | tr '\n' ';')"
@@ -354,7 +345,7 @@ found=$(peaks | grep -c '')
 [ "$found" -eq 2 ] || fail 'two episodes' "$(peaks | tr '\n' ';')"
 passed
 
-# promote NUMBER: this version of machine_01 is to judge.
+# promote NUMBER: makes this version of machine_01 the champion.
 promote() {
     request PUT /v1/series/machine_01/aliases/champion "{\"version\": \"v$1\"}"
     expect_status 200
@@ -371,7 +362,7 @@ promote "$newer"
 passed
 
 ask='{"timestamp": 1693460000, "value": 15.0}'
-step 'promote the older version: it judges at once'
+step 'promote the older version: it serves at once'
 promote "$older"
 expect_member "\"previous\":\"v$newer\""
 request POST /predict/machine_01 "$ask"
@@ -379,7 +370,7 @@ expect_judged_by "$older"
 expect_member '"anomaly":true'
 passed
 
-step 'roll back: the newer version judges at once'
+step 'roll back: the newer version serves at once'
 request POST /v1/series/machine_01/rollback '{}'
 expect_status 200
 expect_member "\"version\":\"v$newer\""
@@ -388,7 +379,7 @@ expect_judged_by "$newer"
 expect_member '"anomaly":false'
 passed
 
-# The verdict in $compact, without the number of the version.
+# The verdict in $compact, without the version.
 words() {
     printf '%s' "$compact" | sed 's/"model_version":"v[0-9]*"//'
 }
@@ -410,6 +401,13 @@ original=$(words)
 request POST "/predict/machine_02?version=v$imported" "$ask"
 expect_judged_by "$imported"
 [ "$(words)" = "$original" ] || fail "the same verdict as the original: $original" "$(words)"
+passed
+
+step 'unpin machine_01: its newest version serves again, and goes on doing so after the next fit'
+request DELETE /v1/series/machine_01/aliases/champion
+expect_status 204
+request POST /predict/machine_01 "$ask"
+expect_judged_by "$newer"
 passed
 
 ended=$(date +%s)
