@@ -1,11 +1,15 @@
-"""The known profile: 100 users, 20 more a second, each asking about one of five sensors every 0.5 to 1 s.
+"""The usual profile: 100 users who each ask about one of five sensors every 0.5 to 1 s.
 
-    locust -f benchmark/locustfile.py --headless -t 60s
+    locust -f benchmark/locustfile.py                       then open http://localhost:8089
+    locust -f benchmark/locustfile.py --headless -t 60s     without the web page
 
-The sensors are trained once, before the first user starts. Every reply is checked; one wrong one, or none at all, and Locust
-ends with 1. --host, --users and --spawn-rate say otherwise than this file.
+Before the first user starts, sensor_01 to sensor_05 are fitted: each of these series gets a new
+version. Every reply is checked. If one is wrong, or there is none at all, Locust ends with status 1.
+If the platform does not answer, the test does not start. --host, --users and --spawn-rate override
+the values of this file.
 
-With DETECT_USERS=5 in the environment, five of the users send batches and detections instead, every 5 to 10 s.
+With DETECT_USERS=5 in the environment, five of the users send batches and detections instead, every
+5 to 10 s.
 """
 
 import logging
@@ -13,8 +17,10 @@ import math
 import os
 import random
 import re
+import sys
 import time
 
+import gevent
 import requests
 from locust import FastHttpUser, between, events, task
 from locust.runners import WorkerRunner
@@ -30,21 +36,34 @@ def set_profile(parser):
 
 @events.test_start.add_listener
 def train_sensors(environment, **_):
-    """Trains the five sensors; a test without them does not start."""
+    """Fits the five sensors; a test without them does not start."""
     if isinstance(environment.runner, WorkerRunner):
         return
-    host = environment.host or PredictUser.host
+    host = (environment.host or PredictUser.host).rstrip("/")
+    environment.host = host
+    logging.info("fitting a new version of %s at %s", ", ".join(SENSORS), host)
     try:
         for sensor in SENSORS:
             train(host, sensor)
+    except requests.ConnectionError:
+        refuse(
+            environment, f"nothing answers at {host}: start the platform, or name it with --host"
+        )
     except (requests.RequestException, ValueError, KeyError) as error:
-        logging.error("training failed: %s", error)
-        environment.process_exit_code = 1
-        environment.runner.quit()
+        refuse(environment, f"{host} did not fit the sensors: {error}")
+
+
+def refuse(environment, why):
+    """Ends Locust; with the web page only this test, so that another host can be entered there."""
+    logging.error(why)
+    if environment.web_ui:
+        gevent.spawn(environment.runner.stop)
+    else:
+        sys.exit(1)
 
 
 def train(host, sensor):
-    """Fits on 100 points around the middle of what will be asked, so that only the highest values are anomalies."""
+    """Fits on 100 points amid the values asked about, so that only the highest are anomalies."""
     now = int(time.time())
     body = {
         "timestamps": [now - 60 * (100 - minute) for minute in range(100)],
@@ -57,7 +76,7 @@ def train(host, sensor):
 
 @events.init.add_listener
 def judge(environment, **_):
-    """Fails the run if any reply was wrong, those that --reset-stats forgets included, or if there was none."""
+    """Fails the run if any reply was wrong, also before --reset-stats, or if there was no reply."""
     wrong = 0
 
     def count(exception, **_):
