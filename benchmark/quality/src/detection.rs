@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use contract::{DetectorName, FitOptions, JudgedReply, Point, Train};
-use detector::{Verdict, detect, stream};
+use detector::{Verdict, detect, streaming};
 
 use crate::{data::Series, judged::Judged};
 
@@ -52,7 +52,7 @@ fn each(
 /// The scores that are known half a window later; none of a detector that has no such scores.
 pub(crate) fn delayed(series: &Series, options: &FitOptions) -> Vec<f64> {
     let delayed = match options.detector {
-        Some(DetectorName::Auto) => stream::delayed(&series.points, series.train),
+        Some(DetectorName::Auto) => streaming::delayed(&series.points, series.train),
         _ => None,
     };
     delayed.unwrap_or_default()

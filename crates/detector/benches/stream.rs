@@ -7,7 +7,7 @@ mod series;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use detector::stream::{Moving, Stream, observe};
+use detector::streaming::{Moving, Stream, observe};
 use series::series;
 
 fn fits(criterion: &mut Criterion) {

@@ -6,8 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Band, Verdict,
     forecast::Forecast,
+    online::Online,
     params::{Param, Settings},
-    session::Online,
     verdict::Ask,
     warning::Warnings,
 };

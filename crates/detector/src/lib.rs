@@ -1,30 +1,25 @@
 //! Learns what is normal for a series and judges points: fit, score, and models as data.
 //!
 //! No I/O, no async, no clock, no chance: the same points give the same model and the same verdicts, bit for bit.
-//! A detector is one module with a type that implements `Detector`, and one line in `learned.rs`.
+//! A detector is one module with a type that implements `Detector`, and one line in `detectors/mod.rs`.
 
-mod auto;
 mod calibration;
 mod detector;
-mod ewma;
+mod detectors;
 mod forecast;
-mod format;
-mod learned;
 mod model;
-mod order;
+mod online;
 mod parallel;
 mod params;
 mod reason;
-mod robust;
-mod seasonal;
+mod series;
 mod session;
-mod sigma;
-pub mod stream;
 mod text;
 mod verdict;
 mod warning;
 
-pub use format::{BadModel, FORMAT};
+pub use detectors::auto::streaming;
+pub use model::format::{BadModel, FORMAT};
 pub use model::{Fitted, Frozen, MIN_POINTS, Model, Unfit};
 pub use params::BadParam;
 pub use reason::Reason;

@@ -4,7 +4,7 @@
 //! (conformal prediction; Vovk et al., 2005). It is kept as a few quantiles. Beyond the largest few per cent a fitted [`Tail`] goes
 //! on, so that rates far below 1/n mean something too.
 
-mod rows;
+mod extremal_index;
 mod tail;
 
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ impl Calibration {
         spread_ties(&mut sorted, floor);
         let first = |far: usize| {
             let far = sorted[sorted.len() - 1 - far.min(sorted.len() - 1)];
-            rows::first_of_row(scores.iter().map(|score| score / unit), far)
+            extremal_index::first_of_row(scores.iter().map(|score| score / unit), far)
         };
         let n = sorted.len();
         let k = tail_length(n, row);
@@ -77,7 +77,7 @@ impl Calibration {
             unit,
             floor,
             knots: SHARES.map(knot),
-            first: first(rows::far_of(n)),
+            first: first(extremal_index::far_of(n)),
             tail,
         }
     }

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Step;
-use crate::order;
+use crate::{online::Step, series::quantile};
 
 /// A moment at which the level of the series changed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,8 +118,8 @@ impl Since {
         sorted.sort_unstable_by(f64::total_cmp);
         Self {
             timestamp,
-            from: order::middle(&sorted),
-            spread: order::scale(&sorted),
+            from: quantile::middle(&sorted),
+            spread: quantile::scale(&sorted),
             levels: Vec::with_capacity(AFTER),
         }
     }
@@ -128,7 +127,7 @@ impl Since {
     fn change(&self) -> Option<ChangePoint> {
         let mut sorted = self.levels.clone();
         sorted.sort_unstable_by(f64::total_cmp);
-        let (from, to) = (self.from, order::middle(&sorted));
+        let (from, to) = (self.from, quantile::middle(&sorted));
         let middle = from / 2.0 + to / 2.0;
         let lasting = sorted
             .iter()

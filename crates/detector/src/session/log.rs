@@ -3,7 +3,7 @@
 use contract::{Point, Severity};
 use serde::{Deserialize, Serialize};
 
-use super::Step;
+use crate::online::Step;
 
 /// Alarms that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use super::{Changes, Log, Session};
 use crate::{
     BadModel,
-    format::{Head, checksum, to_json, verify},
-    learned::Learner,
+    detectors::Learner,
+    model::format::{Head, checksum, to_json, verify},
     verdict::Ask,
 };
 

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     calibration::Calibration,
     detector::Detector,
+    detectors::robust::Robust,
     forecast::Forecast,
+    online::Follower,
     params::{Param, Settings},
-    robust::Robust,
-    session::Follower,
     verdict::Ask,
     warning::Warnings,
 };

@@ -107,7 +107,7 @@ fn an_alarm_is_a_ratio_of_one_and_more() {
 fn the_streaming_detector_is_what_auto_says_online() {
     let points = shifted(2_000);
     let (_, judged) = judge(&points, DetectorName::Auto, None);
-    let (mut stream, _) = crate::stream::Stream::fit(&points[..600]).unwrap();
+    let (mut stream, _) = crate::streaming::Stream::fit(&points[..600]).unwrap();
     for (point, judged) in points[600..].iter().zip(judged) {
         let output = stream.update(*point);
         assert_eq!(judged.verdict.score, output.score);

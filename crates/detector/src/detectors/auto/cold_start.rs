@@ -1,0 +1,50 @@
+//! A handful of points: the recorded rule, and the points themselves, which count again when there are enough.
+
+use contract::Point;
+use serde::{Deserialize, Serialize};
+
+use super::ENOUGH;
+use crate::{
+    detector::Detector, detectors::sigma::Sigma, forecast::Forecast, params::Settings,
+    warning::Warnings,
+};
+
+/// The recorded rule, and fewer than [`ENOUGH`] points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Few {
+    rule: Sigma,
+    points: Vec<Point>,
+}
+
+impl Few {
+    /// Of three points or more.
+    pub(super) fn fit(points: &[Point]) -> Self {
+        Self {
+            rule: Sigma::fit(points, &Settings::default(), &mut Warnings::default()),
+            points: points.to_vec(),
+        }
+    }
+
+    /// What the rule expects.
+    pub(super) fn forecast(&self, timestamp: i64) -> Forecast<'_> {
+        self.rule.forecast(&(), timestamp)
+    }
+
+    pub(super) fn rule(&self) -> Sigma {
+        self.rule
+    }
+
+    pub(super) fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of_val(&self.points[..])
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        let finite = self.points.iter().all(|p| p.value.is_finite());
+        self.rule.is_sound() && finite && (1..ENOUGH).contains(&self.points.len())
+    }
+}

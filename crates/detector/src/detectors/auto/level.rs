@@ -1,0 +1,208 @@
+//! The level that evidence reaches at a given rate, learned from the evidence at the ends of earlier cells.
+
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::bytes;
+
+/// A histogram of the logarithm of evidence, 1 being the stream's own level; and beyond the largest few per cent a generalised Pareto
+/// tail of that logarithm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Level {
+    #[serde(with = "bytes::vec")]
+    counts: Vec<u32>,
+    total: u32,
+}
+
+const PER_OCTAVE: f64 = 16.0;
+/// The first bin begins at 2^-3, the last one ends at 2^3.
+const BINS: usize = 96;
+const FIRST: f64 = -3.0;
+
+/// The part of the evidence that makes the tail, and how many it is at least.
+const TAIL_PART: f64 = 0.05;
+const TAIL_LEAST: f64 = 20.0;
+
+/// So many independent excesses' worth of belief that the tail is a power, as many cells of which the evidence is much the same (the
+/// median of three phases, each a block of three cells), and the shapes that are believed at all.
+const PRIOR: f64 = 20.0;
+const ROW: f64 = 9.0;
+const SHAPES: RangeInclusive<f64> = -0.5..=0.5;
+
+/// What is believed of any series before its own evidence is known, and so many cells' worth of belief: the share of cells that reach a
+/// tenth more than the stream's level is about [`SHARE`], and it falls with this power.
+const BELIEF: f64 = 100.0;
+const SHARE: f64 = 0.004;
+const POWER: f64 = 12.0;
+
+impl Level {
+    /// Bytes on the heap.
+    pub(crate) const MEMORY: usize = BINS * size_of::<u32>();
+
+    /// Learns from the evidence at the ends of the cells of a prefix; 0 for none.
+    pub(crate) fn fit(evidence: &[f64]) -> Self {
+        let mut level = Self {
+            counts: vec![0; BINS],
+            total: 0,
+        };
+        for evidence in evidence.iter().filter(|evidence| **evidence > 0.0) {
+            level.learn(*evidence);
+        }
+        level
+    }
+
+    /// Learns from the evidence at the end of a cell.
+    pub(crate) fn learn(&mut self, evidence: f64) {
+        if evidence > 0.0 && self.total < u32::MAX {
+            let bin = (evidence.log2() - FIRST) * PER_OCTAVE;
+            self.counts[(bin as usize).min(BINS - 1)] += 1;
+            self.total += 1;
+        }
+    }
+
+    /// The evidence that this `share` of cells reaches.
+    pub(crate) fn at(&self, share: f64) -> f64 {
+        let believed = (SHARE / share).powf(1.0 / POWER);
+        let n = f64::from(self.total);
+        let Some(found) = self.found(share) else {
+            return believed;
+        };
+        let trust = n / (n + BELIEF);
+        (trust * found.ln() + (1.0 - trust) * believed.ln()).exp()
+    }
+
+    /// The same by the evidence alone; `None` of too little.
+    fn found(&self, share: f64) -> Option<f64> {
+        let n = f64::from(self.total);
+        if n < 2.0 * TAIL_LEAST {
+            return None;
+        }
+        let wanted = (TAIL_PART * n).max(TAIL_LEAST);
+        if share * n >= wanted {
+            return self.quantile(share);
+        }
+        let tail = self.tail(wanted)?;
+        Some(tail.reached_by(share * n / wanted).exp2())
+    }
+
+    /// The tail that the `wanted` largest make.
+    fn tail(&self, wanted: f64) -> Option<Tail> {
+        // Above bins, from the top: how many, and the sums of their logarithms and of the squares of these.
+        let (mut above, mut sum, mut squares) = (0.0, 0.0, 0.0);
+        let width = 1.0 / PER_OCTAVE;
+        for bin in (0..BINS).rev() {
+            let count = f64::from(self.counts[bin]);
+            let edge = FIRST + bin as f64 * width;
+            if above + count >= wanted {
+                // It begins at the upper end of this bin, or within it.
+                let rest = wanted - above;
+                let part = rest / count * width;
+                let start = edge + width - part;
+                let mean = (sum - above * start + rest * part / 2.0) / wanted;
+                let square = squares - 2.0 * start * sum + above * start * start;
+                let square = (square + rest * part * part / 3.0) / wanted;
+                return Some(Tail::of(start, (mean, square), wanted / ROW));
+            }
+            let middle = edge + width / 2.0;
+            above += count;
+            sum += count * middle;
+            squares += count * (middle * middle + width * width / 12.0);
+        }
+        None
+    }
+
+    fn quantile(&self, share: f64) -> Option<f64> {
+        let reach = share * f64::from(self.total);
+        let mut above = 0.0;
+        for bin in (0..BINS).rev() {
+            let count = f64::from(self.counts[bin]);
+            if count > 0.0 && above + count >= reach {
+                let part = (reach - above) / count;
+                return Some((FIRST + (bin as f64 + 1.0 - part) / PER_OCTAVE).exp2());
+            }
+            above += count;
+        }
+        None
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        let sum: u64 = self.counts.iter().map(|count| u64::from(*count)).sum();
+        self.counts.len() == BINS && sum == u64::from(self.total)
+    }
+}
+
+/// Logarithms of evidence beyond `start`: a generalised Pareto distribution. Of shape 0 it is a power of the evidence.
+#[derive(Clone, Copy, Debug)]
+struct Tail {
+    start: f64,
+    scale: f64,
+    shape: f64,
+}
+
+impl Tail {
+    /// By the moments of the excesses (Hosking and Wallis, 1987): their mean and mean square, of `k` independent ones.
+    fn of(start: f64, (mean, square): (f64, f64), k: f64) -> Self {
+        let variance = (square - mean * mean).max(1e-12);
+        let found = (1.0 - mean * mean / variance) / 2.0;
+        let shape = (found * k / (k + PRIOR)).clamp(*SHAPES.start(), *SHAPES.end());
+        Self {
+            start,
+            scale: mean * (1.0 - shape),
+            shape,
+        }
+    }
+
+    /// What this share of the tail reaches.
+    fn reached_by(&self, share: f64) -> f64 {
+        let y = -share.ln();
+        let excess = if self.shape.abs() < 1e-9 {
+            y
+        } else {
+            (self.shape * y).exp_m1() / self.shape
+        };
+        self.start + self.scale * excess
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_of_a_power_is_found_within_and_beyond_what_was_seen() {
+        let n = 5_000;
+        // P(evidence ≥ x) = (0.5/x)^8
+        let evidence = |i: i32| 0.5 * ((f64::from(i) + 0.5) / f64::from(n)).powf(-1.0 / 8.0);
+        let level = Level::fit(&(0..n).map(evidence).collect::<Vec<_>>());
+        for share in [0.2_f64, 0.01, 1e-3, 1e-5] {
+            let expected = 0.5 * share.powf(-1.0 / 8.0);
+            let found = level.at(share);
+            assert!(
+                (found / expected - 1.0).abs() < 0.05,
+                "{share}: {found} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tail_that_falls_faster_than_a_power_is_not_taken_for_one() {
+        let n = 50_000;
+        // P(evidence ≥ x) = exp(−(4x)²/2)
+        let evidence = |i: i32| 0.25 * (-2.0 * ((f64::from(i) + 0.5) / f64::from(n)).ln()).sqrt();
+        let level = Level::fit(&(0..n).map(evidence).collect::<Vec<_>>());
+        for share in [1e-3_f64, 1e-4] {
+            let found = level.at(share) / 0.25;
+            let reached = (-found * found / 2.0).exp() / share;
+            assert!((0.5..2.0).contains(&reached), "{share}: {reached}");
+        }
+    }
+
+    #[test]
+    fn before_anything_was_seen_the_level_is_near_the_streams_own() {
+        let level = Level::fit(&[]);
+        assert!((0.9..1.2).contains(&level.at(0.004)));
+        assert!(level.at(1e-4) > level.at(1e-3));
+    }
+}

@@ -1,0 +1,342 @@
+//! The block path: is the block that just ended like any earlier one, on any of four time scales?
+//!
+//! It learns for ever, and its history is its model. A block is compared with earlier ones of the same scale and of the same of three
+//! shifted grids; the median over the grids is the verdict, since what is real shows in at least two of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    cells::{Cells, Features},
+    histogram::Distances,
+    library::Library,
+    parameters::{
+        ADMIT, BLOCK_LIMIT, CAPACITY, CELLS, EPS, FEW, FLOOR, HORIZON, KNOWN, PHASES, POWER,
+        QUANTILE, RANGE_CLIP, SCALES, WARM,
+    },
+};
+use crate::series::scale::Scaling;
+
+const COUNT: usize = SCALES.len();
+
+/// How the block path sees a series: fixed when it is fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Grid {
+    middle: f64,
+    range: f64,
+    /// Length of the prefix in points, at most [`HORIZON`].
+    prefix: u32,
+}
+
+impl Grid {
+    /// Learns the range of `values`, at least one.
+    pub(super) fn fit(values: &[f64], scaling: Scaling) -> Self {
+        let reach = RANGE_CLIP * scaling.scale();
+        let (low, high) = (scaling.median() - reach, scaling.median() + reach);
+        let clipped = values.iter().map(|v| v.clamp(low, high));
+        let (lo, hi) = clipped.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| {
+            (lo.min(v), hi.max(v))
+        });
+        let range = if hi > lo { hi - lo } else { hi.abs().max(1.0) };
+        Self {
+            middle: f64::midpoint(lo, hi),
+            range,
+            prefix: values.len().min(HORIZON) as u32,
+        }
+    }
+
+    /// `value` in ranges from the middle.
+    pub(super) fn place(&self, value: f64) -> f64 {
+        ((value - self.middle) / self.range).clamp(-BLOCK_LIMIT, BLOCK_LIMIT)
+    }
+
+    /// Length of the prefix in points, at most [`HORIZON`].
+    pub(super) fn prefix(&self) -> u32 {
+        self.prefix
+    }
+
+    /// Points of a cell.
+    pub(super) fn cell(&self) -> u32 {
+        let cells = CELLS as u32;
+        ((2 * self.prefix + cells) / (2 * cells)).max(1)
+    }
+
+    /// The number of the cell that point `i` of the prefix ends, if it does.
+    pub(super) fn ends(&self, i: usize) -> Option<u64> {
+        let (i, cell) = (i as u64 + 1, u64::from(self.cell()));
+        (i % cell == 0).then(|| i / cell - 1)
+    }
+
+    /// Cells of the probation.
+    fn probation(&self) -> u64 {
+        u64::from(self.prefix / self.cell())
+    }
+
+    /// Whether the probation is over at cell `q`.
+    pub(super) fn is_ready(&self, q: u64) -> bool {
+        q >= self.probation()
+    }
+
+    /// Whether what is seen at cell `q` enters the quantiles.
+    pub(super) fn is_warm(&self, q: u64) -> bool {
+        q >= (self.probation() as f64 * WARM) as u64
+    }
+
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let sound = self.middle.is_finite()
+            && self.range.is_finite()
+            && self.range > 0.0
+            && (1..=HORIZON as u32).contains(&self.prefix);
+        sound.then_some(()).ok_or("grid")
+    }
+}
+
+/// What the block path has learned: a library and a histogram of distances for each phase of each scale.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Blocks {
+    /// Cell number that the numbers in the libraries are relative to.
+    base: u64,
+    /// Number of the first cell that was not learned from.
+    next: u64,
+    shelves: Vec<Shelf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shelf {
+    library: Library,
+    distances: Distances,
+}
+
+/// How new the block at the end of a cell is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Novelty {
+    cell: u64,
+    is_warm: bool,
+    /// Of each scale: distance over its usual distance; 0 while it is silent.
+    pub(super) ratios: [f64; COUNT],
+    sights: [Option<Sight>; COUNT],
+}
+
+/// A block of one scale, and the nearest earlier one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sight {
+    features: Features,
+    distance: f64,
+    nearest: Option<u16>,
+    is_new: bool,
+}
+
+impl Novelty {
+    /// The power mean of the ratios.
+    pub(super) fn ratio(&self) -> f64 {
+        let powers: f64 = self.ratios.iter().map(|r| r.powi(POWER)).sum();
+        let mut root = powers / COUNT as f64;
+        let mut power = POWER;
+        while power > 1 {
+            root = root.sqrt();
+            power /= 2;
+        }
+        root
+    }
+
+    /// The number of the cell at whose end it was seen.
+    pub(super) fn cell(&self) -> u64 {
+        self.cell
+    }
+
+    /// The phase whose grid the block lies on.
+    pub(super) fn phase(&self) -> usize {
+        phase(self.cell)
+    }
+
+    /// The scale with the largest ratio, in blocks.
+    pub(super) fn scale(&self) -> usize {
+        let mut largest = 0;
+        for (i, ratio) in self.ratios.iter().enumerate() {
+            if *ratio > self.ratios[largest] {
+                largest = i;
+            }
+        }
+        SCALES[largest]
+    }
+}
+
+fn phase(cell: u64) -> usize {
+    (cell % PHASES as u64) as usize
+}
+
+impl Blocks {
+    /// Nothing learned yet.
+    pub(super) fn new() -> Self {
+        let shelf = |i: usize| Shelf {
+            library: Library::new(CAPACITY[i / PHASES], SCALES[i / PHASES]),
+            distances: Distances::empty(),
+        };
+        Self {
+            base: 0,
+            next: 0,
+            shelves: (0..COUNT * PHASES).map(shelf).collect(),
+        }
+    }
+
+    /// Number of the first cell that was not learned from.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Blocks kept, for each scale the three phases.
+    pub(super) fn kept(&self) -> [[usize; PHASES]; COUNT] {
+        let len = |i: usize| self.shelves[i].library.len();
+        std::array::from_fn(|scale| std::array::from_fn(|phase| len(scale * PHASES + phase)))
+    }
+
+    /// Looks at the blocks that end with cell `q`, the last full one of `cells`.
+    pub(super) fn observe(&self, grid: &Grid, cells: &Cells, q: u64) -> Novelty {
+        let blocks = cells.blocks();
+        let mut novelty = Novelty {
+            cell: q,
+            is_warm: grid.is_warm(q),
+            ratios: [0.0; COUNT],
+            sights: [None; COUNT],
+        };
+        for (i, block) in blocks.iter().enumerate() {
+            let Some(features) = block else { continue };
+            let (sight, usual) = self.look(i, features, q);
+            let window = (PHASES * SCALES[i]) as u64;
+            if let Some(usual) = usual.filter(|_| grid.is_ready(q) && q >= 2 * window + KNOWN) {
+                novelty.ratios[i] = sight.distance / usual.max(FLOOR * EPS);
+            }
+            novelty.sights[i] = Some(sight);
+        }
+        novelty
+    }
+
+    /// The nearest earlier block of scale `i` that shares no cell with this one, and the running quantile of distances.
+    fn look(&self, i: usize, features: &Features, q: u64) -> (Sight, Option<f64>) {
+        let shelf = &self.shelves[i * PHASES + phase(q)];
+        let latest = q.checked_sub((PHASES * SCALES[i]) as u64);
+        let latest = latest.and_then(|latest| latest.checked_sub(self.base));
+        let latest = latest.map(|latest| latest.min(u64::from(u16::MAX)) as u16);
+        let nearest = latest.and_then(|latest| shelf.library.nearest(features, latest));
+        let distance = nearest.map_or(0.0, |(_, distance)| distance) + EPS;
+        let few = shelf.distances.total() < FEW;
+        let quantiles = shelf.distances.quantiles([0.5, QUANTILE]);
+        let [median, usual] = quantiles.map_or([0.0, 0.0], |quantiles| quantiles);
+        let sight = Sight {
+            features: *features,
+            distance,
+            nearest: nearest.map(|(place, _)| place),
+            is_new: nearest.is_none() || few || distance > ADMIT * median,
+        };
+        (sight, quantiles.map(|_| usual))
+    }
+
+    /// Learns what was seen at the end of a cell.
+    pub(super) fn learn(&mut self, novelty: &Novelty) {
+        let now = self.relative(novelty.cell);
+        for (i, sight) in novelty.sights.iter().enumerate() {
+            let Some(sight) = sight else { continue };
+            let shelf = &mut self.shelves[i * PHASES + phase(novelty.cell)];
+            if novelty.is_warm {
+                shelf.distances.add(sight.distance);
+            }
+            if let Some(place) = sight.nearest {
+                shelf.library.touch(place, now);
+            }
+            if sight.is_new {
+                let window = (PHASES * SCALES[i]) as u16;
+                shelf.library.insert(&sight.features, now, window);
+            }
+        }
+        self.next = self.next.max(novelty.cell + 1);
+    }
+
+    /// The number of cell `q` relative to the base, which moves on when it must: only the order of blocks that were useful long ago
+    /// is lost.
+    fn relative(&mut self, q: u64) -> u16 {
+        const HALF: u64 = 1 << 15;
+        let relative = q.saturating_sub(self.base);
+        let Some(over) = relative.checked_sub(u16::MAX.into()) else {
+            return relative as u16;
+        };
+        let by = (over / HALF + 1) * HALF;
+        self.base += by;
+        for shelf in &mut self.shelves {
+            shelf.library.rebase(by.min(u16::MAX.into()) as u16);
+        }
+        (relative - by) as u16
+    }
+
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let now = self.next.checked_sub(self.base);
+        let now = now.and_then(|now| u16::try_from(now).ok());
+        let now = now.filter(|_| self.shelves.len() == COUNT * PHASES && self.next < 1 << 53);
+        let now = now.ok_or("blocks")?;
+        for (i, shelf) in self.shelves.iter().enumerate() {
+            shelf.library.check(CAPACITY[i / PHASES], now)?;
+            shelf.distances.check()?;
+        }
+        Ok(())
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn memory(&self) -> usize {
+        let shelf = |shelf: &Shelf| shelf.library.memory() + Distances::MEMORY;
+        self.shelves.iter().map(shelf).sum::<usize>() + size_of_val(&self.shelves[..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cell_grows_with_the_prefix_up_to_the_horizon() {
+        for (n, cell) in [
+            (10, 1),
+            (269, 1),
+            (270, 2),
+            (480, 3),
+            (630, 4),
+            (750, 4),
+            (9000, 4),
+        ] {
+            let values: Vec<f64> = (0..n).map(f64::from).collect();
+            assert_eq!(
+                Grid::fit(&values, Scaling::fit(&values)).cell(),
+                cell,
+                "{n}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_scale_speaks_when_its_window_fitted_twice_and_a_while_longer() {
+        let values: Vec<f64> = (0..200).map(|i| f64::from(i * i % 17)).collect();
+        let grid = Grid::fit(&values[..10], Scaling::fit(&values[..10]));
+        let (mut blocks, mut cells) = (Blocks::new(), Cells::starting_at(0));
+        let mut first = [None; COUNT];
+        for &value in &values {
+            let q = cells.push(grid.place(value), grid.cell()).unwrap();
+            let novelty = blocks.observe(&grid, &cells, q);
+            for (first, ratio) in first.iter_mut().zip(novelty.ratios) {
+                if ratio > 0.0 {
+                    first.get_or_insert(q);
+                }
+            }
+            blocks.learn(&novelty);
+        }
+        assert_eq!(first, [Some(21), Some(33), Some(69), Some(177)]);
+    }
+
+    #[test]
+    fn numbers_stay_small_for_ever() {
+        let mut blocks = Blocks::new();
+        assert_eq!(blocks.relative(65_534), 65_534);
+        assert_eq!(blocks.relative(65_535), 32_767);
+        assert_eq!(blocks.base, 32_768);
+        assert!(blocks.relative(1 << 50) < u16::MAX);
+    }
+}

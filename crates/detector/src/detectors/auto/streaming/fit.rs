@@ -1,0 +1,315 @@
+//! Fitting on a prefix: what is fixed is learned first, then the prefix is replayed point by point, as later points will come.
+
+use contract::Point;
+
+use super::{
+    Fixed, Learned, Moving, Stream, ar,
+    block::{Blocks, Grid},
+    cells::Cells,
+    episode::Episode,
+    histogram::Maxima,
+    moving::HeldNovelty,
+    observe::{block_step, point_step, rank},
+    parameters::{
+        MAX_PERIOD, MAX_SEASON, MIN_PERIOD, MIN_POINTS, NO_PERIOD, ORDER, SHAPES, SHAPES_FROM,
+        SLOTS, TAIL, THETA, VALUE_LIMIT,
+    },
+    points::{AUTOREGRESSION, Calibration, LOCAL, PointModel, Predictor, SEASON},
+    shape::Shape,
+    window::Sums,
+};
+use crate::{
+    parallel::join,
+    series::{
+        clock::Clock,
+        period,
+        scale::{Scaling, tamed},
+        season::Season,
+    },
+};
+
+/// What fitting saw of each finite point of the prefix, in their order: what verdicts can be calibrated on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// Distances of the three shapes; a point before the first full window has the distance of that window. Empty without shapes.
+    pub shapes: [Vec<f64>; SHAPES],
+    /// Signed errors of autoregression, season or level, local median, in scales; NaN where nothing was predicted.
+    pub errors: Errors,
+    /// Joint score of the point path.
+    pub joint: Vec<f64>,
+    /// Ranking score.
+    pub rank: Vec<f64>,
+    /// Evidence over the level without fatigue; 0 inside a cell and during the probation.
+    pub ratio: Vec<f64>,
+}
+
+/// Errors of three predictors, each point's in its place.
+pub(crate) type Errors = [Vec<f64>; SLOTS - SHAPES];
+
+impl Stream {
+    /// Learns from `points`, in the order of time; values that are not finite are left out. `None` for fewer than [`MIN_POINTS`] finite
+    /// ones.
+    pub fn fit(points: &[Point]) -> Option<(Self, Replay)> {
+        let (stream, replay, ()) = Self::fit_beside(points, |_, _| ())?;
+        Some((stream, replay))
+    }
+
+    /// As [`Self::fit`]; and while the points are replayed, which takes as long as all the rest, has `beside` make something of what is
+    /// fixed by then and of the [errors](Replay::errors).
+    pub(crate) fn fit_beside<T: Send>(
+        points: &[Point],
+        beside: impl FnOnce(&Fixed, &Errors) -> T + Send,
+    ) -> Option<(Self, Replay, T)> {
+        let finite = points.iter().filter(|point| point.value.is_finite());
+        let (values, stamps): (Vec<f64>, Vec<i64>) = finite
+            .map(|point| {
+                (
+                    point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT),
+                    point.timestamp,
+                )
+            })
+            .unzip();
+        if values.len() < MIN_POINTS {
+            return None;
+        }
+        let scaling = Scaling::fit(&values);
+        let clock = Clock::fit(&stamps);
+        let standard: Vec<f64> = values.iter().map(|&v| scaling.standard(v)).collect();
+        let points = point_model(&standard, &clock);
+        let mut learned = Learned {
+            season: Season::new(points.season as usize),
+            blocks: Blocks::new(),
+            maxima: Maxima::empty(),
+        };
+        let mut fixed = Fixed {
+            prefix: values.len() as u64,
+            grid: Grid::fit(&values, scaling),
+            scaling,
+            clock,
+            points,
+        };
+        let mut moving = Moving::starting_at(&fixed, 0);
+        let mut replay = Replay::new(values.len());
+        replay.sense(&fixed, &mut learned, &mut moving, (&standard, &stamps));
+        replay.calibrate(&mut fixed.points);
+        let mut points = || {
+            replay.follow_points(
+                &fixed,
+                &mut learned.maxima,
+                (&mut moving.largest, &mut moving.held),
+            )
+        };
+        let blocks = || {
+            let held = (&mut moving.cells, &mut moving.novelty);
+            follow_blocks(&fixed.grid, &mut learned.blocks, held, &values)
+        };
+        // Of about the same size.
+        let ((followed, made), novelty) = join(
+            values.len(),
+            || (points(), beside(&fixed, &replay.errors)),
+            blocks,
+        );
+        replay.bring_together(followed, novelty);
+        moving.episode = Episode::new();
+        let stream = Self {
+            fixed,
+            learned,
+            moving,
+        };
+        Some((stream, replay, made))
+    }
+}
+
+/// Learns shapes, period and autoregression from standardised values; calibration comes later.
+fn point_model(standard: &[f64], clock: &Clock) -> PointModel {
+    let n = standard.len();
+    let tail = &standard[n.saturating_sub(TAIL)..];
+    let period = period::find(tail, clock.calendar());
+    let usable = (MIN_PERIOD..=MAX_PERIOD).contains(&period);
+    let window = if usable { period } else { NO_PERIOD };
+    let windows = [window, window / 2, window / 4].map(|w| w.max(8).min(n / 4).max(4));
+    let shapes = || match n {
+        SHAPES_FROM.. => of_each(n, windows, |window| Shape::fit(tail, window)).into(),
+        _ => Vec::new(),
+    };
+    let weights = || {
+        let tamed: Vec<f64> = tail.iter().map(|&z| tamed(z)).collect();
+        ar::fit(&tamed, ORDER.min(n / 10))
+    };
+    let (shapes, weights) = join(n, shapes, weights);
+    let seasonal = (MIN_PERIOD..=MAX_SEASON.min(n / 3)).contains(&period);
+    PointModel {
+        shapes,
+        weights,
+        period: period as u32,
+        season: if seasonal { period as u32 } else { 0 },
+        calibrations: [Calibration::default(); SLOTS],
+        predictor: Predictor::Local,
+    }
+}
+
+/// What `of` gives for each of the three shapes, side by side if there are enough `points`.
+pub(super) fn of_each<A: Send, T: Send>(
+    points: usize,
+    [a, b, c]: [A; SHAPES],
+    of: impl Fn(A) -> T + Sync,
+) -> [T; SHAPES] {
+    let ((a, b), c) = join(points, || join(points, || of(a), || of(b)), || of(c));
+    [a, b, c]
+}
+
+impl Replay {
+    fn new(n: usize) -> Self {
+        Self {
+            shapes: Default::default(),
+            errors: std::array::from_fn(|_| Vec::with_capacity(n)),
+            joint: Vec::new(),
+            rank: Vec::new(),
+            ratio: Vec::new(),
+        }
+    }
+
+    /// Shows the point path all points once, the season learning.
+    fn sense(
+        &mut self,
+        fixed: &Fixed,
+        learned: &mut Learned,
+        moving: &mut Moving,
+        (standard, stamps): (&[f64], &[i64]),
+    ) {
+        let distances = || fixed.points.distances(standard).unwrap_or_default();
+        let errors = || {
+            for (&z, &stamp) in standard.iter().zip(stamps) {
+                moving.slot = fixed.clock.slot(stamp, moving.slot);
+                let window = &mut moving.window;
+                let predictions = fixed.points.predict(&learned.season, window, moving.slot);
+                window.push(z);
+                if let Some(lesson) = learned.season.lesson(moving.slot, tamed(z)) {
+                    learned.season.learn(lesson);
+                }
+                let found = fixed.points.errors(&predictions, z);
+                for (errors, error) in self.errors.iter_mut().zip(found) {
+                    errors.push(error.unwrap_or(f64::NAN));
+                }
+            }
+        };
+        (self.shapes, ()) = join(standard.len(), distances, errors);
+    }
+
+    /// Learns from the raw scores what is usual, and which predictor is best.
+    fn calibrate(&self, points: &mut PointModel) {
+        let mut raw = Vec::new();
+        for (slot, calibration) in points.calibrations.iter_mut().enumerate() {
+            raw.clear();
+            match slot {
+                0..SHAPES => raw.extend_from_slice(&self.shapes[slot]),
+                _ => raw.extend(self.errors[slot - SHAPES].iter().map(|&e| size(e))),
+            }
+            if !raw.is_empty() {
+                *calibration = Calibration::fit(&mut raw);
+            }
+        }
+        let mut best = f64::INFINITY;
+        for (slot, predictor, has) in [
+            (
+                AUTOREGRESSION,
+                Predictor::Autoregression,
+                !points.weights.is_empty(),
+            ),
+            (SEASON, Predictor::Season, points.season > 0),
+            (LOCAL, Predictor::Local, true),
+        ] {
+            let error = points.calibrations[slot].high;
+            if has && error < best {
+                best = error;
+                points.predictor = predictor;
+            }
+        }
+    }
+
+    /// Shows the point path all points, learning. Returns joint scores, and its evidence.
+    fn follow_points(
+        &self,
+        fixed: &Fixed,
+        maxima: &mut Maxima,
+        (largest, held): (&mut f64, &mut [f64; SLOTS]),
+    ) -> (Vec<f64>, Vec<f64>) {
+        let n = self.errors[0].len();
+        let (mut joints, mut evidence) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for i in 0..n {
+            let shape = |slot: usize| self.shapes[slot].get(i).copied().unwrap_or(0.0);
+            let error = |slot: usize| size(self.errors[slot][i]);
+            let raw = [shape(0), shape(1), shape(2), error(0), error(1), error(2)];
+            let calibrated = fixed.points.calibrate(&raw);
+            let joint = fixed.points.join(&calibrated, held);
+            let ended = fixed.grid.ends(i);
+            let step = point_step(&fixed.grid, maxima, largest, (joint, ended));
+            if let Some(maximum) = step.maximum {
+                maxima.add(maximum);
+            }
+            joints.push(joint);
+            evidence.push(step.evidence);
+        }
+        (joints, evidence)
+    }
+
+    /// Takes joint scores and evidence of the point path, and what is held and evidence of the block path.
+    fn bring_together(
+        &mut self,
+        (joints, points): (Vec<f64>, Vec<f64>),
+        (mut held, mut novelty): (Vec<f64>, Vec<f64>),
+    ) {
+        for (held, joint) in held.iter_mut().zip(&joints) {
+            *held = rank(*joint, *held);
+        }
+        for (novelty, point) in novelty.iter_mut().zip(points) {
+            *novelty = novelty.max(point) / THETA;
+        }
+        (self.joint, self.rank, self.ratio) = (joints, held, novelty);
+    }
+}
+
+/// Shows the block path all points, learning. Returns the logarithm that is held at each, and its evidence.
+fn follow_blocks(
+    grid: &Grid,
+    blocks: &mut Blocks,
+    (cells, novelty): (&mut Cells, &mut HeldNovelty),
+    values: &[f64],
+) -> (Vec<f64>, Vec<f64>) {
+    let steps = values.iter().map(|&value| {
+        let step = block_step(grid, blocks, (&mut *cells, &mut *novelty), value);
+        let Some((seen, evidence)) = step.seen else {
+            return (step.held, 0.0);
+        };
+        blocks.learn(&seen);
+        (step.held, evidence)
+    });
+    steps.unzip()
+}
+
+impl PointModel {
+    /// How far the windows that end at each of `standard` are from each shape; where a window is not full, as far as the first that is.
+    /// `None` without shapes.
+    pub(super) fn distances(&self, standard: &[f64]) -> Option<[Vec<f64>; SHAPES]> {
+        let shapes = <&[Shape; SHAPES]>::try_from(&self.shapes[..]).ok()?;
+        let of_shape = |shape: &Shape| {
+            let mut sums = Sums::new(self.reach());
+            let mut distances = Vec::with_capacity(standard.len());
+            for &z in standard {
+                sums.push(z);
+                let sums = sums.of_last(shape.window());
+                distances.push(sums.map_or(0.0, |sums| f64::from(shape.distance(sums))));
+            }
+            let unknown = distances.len().min(shape.window() - 1);
+            let first = distances.get(unknown).copied().unwrap_or_default();
+            distances[..unknown].fill(first);
+            distances
+        };
+        Some(of_each(standard.len(), shapes.each_ref(), of_shape))
+    }
+}
+
+/// The size of an error; 0 where there is none.
+fn size(error: f64) -> f64 {
+    if error.is_nan() { 0.0 } else { error.abs() }
+}

@@ -1,0 +1,140 @@
+//! A look at single points by the parts that need only a few points before: what a call that learns nothing can afford.
+
+use contract::Point;
+
+use super::{
+    Fixed, Learned, Predictions,
+    fit::of_each,
+    parameters::{SHAPES, VALUE_LIMIT},
+    shape::Shape,
+    window::Window,
+};
+use crate::series::{scale::tamed, season::Season};
+
+/// The last few points.
+#[derive(Clone, Debug)]
+pub(crate) struct Glance {
+    window: Window,
+    slot: i64,
+    /// Values farther from the median, in scales, count as if they were here.
+    reach: f64,
+}
+
+impl Glance {
+    /// Before a first point. Values more than `reach` scales from the median count as if they were there: so a single far one, of which
+    /// its own distance says enough, does not make all shapes odd that it is part of.
+    pub(crate) fn new(fixed: &Fixed, reach: f64) -> Self {
+        Self {
+            window: Window::new(fixed.points.reach()),
+            slot: -1,
+            reach,
+        }
+    }
+
+    /// How many of the last points are known, as far as any part looks back.
+    pub(crate) fn known(&self) -> usize {
+        self.window.len()
+    }
+
+    /// What a point at `timestamp` is to be.
+    pub(crate) fn predict(&self, fixed: &Fixed, learned: &Learned, timestamp: i64) -> Predictions {
+        let slot = fixed.clock.slot(timestamp, self.slot);
+        fixed.points.predict(&learned.season, &self.window, slot)
+    }
+
+    /// Moves on past `point`.
+    pub(crate) fn pass(&mut self, fixed: &Fixed, point: Point) {
+        self.slot = fixed.clock.slot(point.timestamp, self.slot);
+        let z = fixed.standard(point);
+        self.window.push(z.clamp(-self.reach, self.reach));
+    }
+
+    /// How odd the shapes of the last points are, calibrated and joined; `None` until all their windows are full.
+    pub(crate) fn oddness(&self, fixed: &Fixed) -> Option<f64> {
+        self.oddness_to(fixed, &fixed.points.shapes)
+    }
+
+    /// As [`Self::oddness`], to other shapes of the same lengths.
+    pub(crate) fn oddness_to(&self, fixed: &Fixed, shapes: &[Shape]) -> Option<f64> {
+        if shapes.is_empty() {
+            return None;
+        }
+        let mut distances = [0.0; SHAPES];
+        for (distance, shape) in distances.iter_mut().zip(shapes) {
+            *distance = f64::from(shape.distance(self.window.sums(shape.window())?));
+        }
+        Some(fixed.join_shapes(&distances))
+    }
+}
+
+impl Fixed {
+    /// [`Glance::oddness`] at each of `points` at which it is known, of a look that begins with the first; see [`Glance::new`] for
+    /// `reach`.
+    pub(crate) fn oddness(&self, points: &[Point], reach: f64) -> Vec<f64> {
+        let standard = points
+            .iter()
+            .map(|p| self.standard(*p).clamp(-reach, reach));
+        let standard: Vec<f64> = standard.collect();
+        let (Some(distances), Some(longest)) =
+            (self.points.distances(&standard), self.windows().max())
+        else {
+            return Vec::new();
+        };
+        let at = |i: usize| std::array::from_fn(|shape| distances[shape][i]);
+        (longest - 1..points.len())
+            .map(|i| self.join_shapes(&at(i)))
+            .collect()
+    }
+
+    /// The root mean square of the calibrated distances of the shapes.
+    pub(crate) fn join_shapes(&self, distances: &[f64; SHAPES]) -> f64 {
+        let calibrated = distances.iter().zip(&self.points.calibrations);
+        let squares =
+            calibrated.map(|(distance, calibration)| calibration.apply(*distance).powi(2));
+        (squares.sum::<f64>() / SHAPES as f64).sqrt()
+    }
+
+    /// How far the last third of `points` lies from a season that the others taught, in the unit of the values: what may be expected of
+    /// one that no longer learns. Empty without a season.
+    pub(crate) fn frozen_season_errors(&self, points: &[Point]) -> Vec<f64> {
+        let taught = points.len() - points.len() / 3;
+        let mut season = Season::new(self.points.season as usize);
+        let mut slot = -1;
+        let mut errors = Vec::new();
+        for (i, point) in points.iter().enumerate() {
+            slot = self.clock.slot(point.timestamp, slot);
+            let z = tamed(self.standard(*point));
+            if i >= taught {
+                let error = season.usual(slot).map(|usual| (z - usual).abs());
+                errors.extend(error.map(|error| error * self.scaling.scale()));
+            } else if let Some(lesson) = season.lesson(slot, z) {
+                season.learn(lesson);
+            }
+        }
+        errors
+    }
+
+    /// Shapes of the same lengths, learned from `points`; `None` without shapes, or of too few points.
+    pub(crate) fn relearned(&self, points: &[Point]) -> Option<Vec<Shape>> {
+        let longest = self.windows().max()?;
+        if points.len() < 2 * longest {
+            return None;
+        }
+        let values: Vec<f64> = points.iter().map(|p| self.standard(*p)).collect();
+        let shapes = <&[Shape; SHAPES]>::try_from(&self.points.shapes[..]).ok()?;
+        let windows = shapes.each_ref().map(Shape::window);
+        Some(of_each(points.len(), windows, |window| Shape::fit(&values, window)).into())
+    }
+
+    /// A value in scales from the median.
+    pub(crate) fn standard(&self, point: Point) -> f64 {
+        let value = point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
+        self.scaling.standard(value)
+    }
+
+    /// What is usual at the place of `timestamp` in the season, if there is one and the clock is regular.
+    pub(crate) fn usual(&self, learned: &Learned, timestamp: i64) -> Option<f64> {
+        self.clock.step()?;
+        learned.season.usual(self.clock.slot(timestamp, 0))
+    }
+}

@@ -1,0 +1,284 @@
+//! Level and trend that follow the series: an anomaly lies far from where they lead.
+//!
+//! Holt's double exponential smoothing with a damped trend (Gardner and McKenzie, 1985), each error tamed to the limit (Gelper, Fried
+//! and Croux, "Robust forecasting with exponential and Holt–Winters smoothing", 2010). Sees jumps in series that drift; blind to slow
+//! changes and seasons. Where several points in a row lie beyond the limit on one side, the level has shifted, and goes there.
+
+mod holt;
+
+use contract::{DetectorName, Params, Point, Sides};
+use holt::{Pace, Track};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    calibration::Calibration,
+    detector::Detector,
+    detectors::robust::Robust,
+    forecast::Forecast,
+    online::Follower,
+    params::{Param, Settings},
+    verdict::Ask,
+    warning::Warnings,
+};
+
+/// What was learned: how fast to follow, and how far points lie from where that leads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ewma {
+    pace: Pace,
+    /// Where the training points ended.
+    end: Track,
+    /// Of distances from what level and trend lead to.
+    calibration: Box<Calibration>,
+    /// For a point of which nothing is known before.
+    level: Box<Robust>,
+    points: u64,
+}
+
+const ALPHA: Param = Param {
+    name: "alpha",
+    range: (0.001, 1.0),
+    whole: false,
+};
+const BETA: Param = Param {
+    name: "beta",
+    range: (0.0, 1.0),
+    whole: false,
+};
+const DAMPING: Param = Param {
+    name: "damping",
+    range: (0.0, 1.0),
+    whole: false,
+};
+
+/// Paces that are tried where none is asked for.
+const ALPHAS: [f64; 8] = [0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.75, 1.0];
+const BETAS: [f64; 3] = [0.0, 0.05, 0.2];
+/// What is left of a trend after a point.
+const USUAL_DAMPING: f64 = 0.95;
+
+/// Paces are chosen on so many of the last points.
+const TAIL: usize = 10_000;
+
+/// So many points of context show where the level is.
+const KNOWN: u64 = 8;
+
+impl Detector for Ewma {
+    type Place = Track;
+    type Online = Follower<Self, Track>;
+    const NAME: DetectorName = DetectorName::Ewma;
+    const PARAMS: &'static [Param] = &[ALPHA, BETA, DAMPING];
+
+    fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self {
+        let level = Robust::fit(points, &Settings::default(), warnings);
+        let pace = pace(points, settings, level.scale());
+        let mut end = Track::default();
+        let mut distances = Vec::with_capacity(points.len());
+        for point in points {
+            let expected = end.next(&pace);
+            distances.push((point.value - expected).abs().min(f64::MAX));
+            end.follow(&pace, point.value, TAMED * level.scale());
+        }
+        // The first point is its own level, and the next few are compared with hardly more.
+        let settled = settling(points.len());
+        Self {
+            pace,
+            end,
+            calibration: Box::new(Calibration::fit(&distances[settled..], level.scale())),
+            level: Box::new(level),
+            points: points.len() as u64,
+        }
+    }
+
+    fn forecast(&self, place: &Track, timestamp: i64) -> Forecast<'_> {
+        if place.seen() < KNOWN {
+            return self.level.forecast(&(), timestamp);
+        }
+        Forecast {
+            expected: place.next(&self.pace),
+            calibration: &self.calibration,
+            sees: Sides::Both,
+            rule: None,
+            of_alarms: false,
+        }
+    }
+
+    fn pass(&self, place: &mut Track, point: Point, limit: f64) {
+        place.follow(&self.pace, point.value, limit);
+    }
+
+    fn learn(&mut self, place: &mut Track, point: Point, limit: f64) {
+        self.pass(place, point, limit);
+    }
+
+    fn online(&self, _: &Ask) -> Self::Online {
+        let mut start = self.end;
+        start.trust(KNOWN);
+        Follower::new(self.clone(), start, self.points as f64)
+    }
+
+    fn params(&self) -> Params {
+        let Pace {
+            alpha,
+            beta,
+            damping,
+        } = self.pace;
+        [(ALPHA, alpha), (BETA, beta), (DAMPING, damping)]
+            .map(|(param, value)| (param.name.to_owned(), value))
+            .into()
+    }
+
+    fn heap_bytes(&self) -> usize {
+        size_of::<Calibration>() + size_of::<Robust>()
+    }
+
+    fn is_sound(&self) -> bool {
+        let Pace {
+            alpha,
+            beta,
+            damping,
+        } = self.pace;
+        ALPHA.takes(alpha)
+            && BETA.takes(beta)
+            && DAMPING.takes(damping)
+            && self.end.is_sound()
+            && self.calibration.is_sound()
+            && self.level.is_sound()
+    }
+}
+
+/// In training, errors beyond so many scales of the series are tamed.
+const TAMED: f64 = 5.0;
+
+/// How many of `n` points are compared with too little to be calibrated on; fewer than `n`.
+fn settling(n: usize) -> usize {
+    (n / 10).clamp(1, 100)
+}
+
+/// The paces that were asked for; for those that were not, what would have made the mean error of the last points smallest.
+fn pace(points: &[Point], settings: &Settings, scale: f64) -> Pace {
+    let tail = &points[points.len().saturating_sub(TAIL)..];
+    let damping = settings.get(DAMPING.name).unwrap_or(USUAL_DAMPING);
+    let one = |asked: Option<f64>, usual: &[f64]| asked.map_or(usual.to_vec(), |asked| vec![asked]);
+    let alphas = one(settings.get(ALPHA.name), &ALPHAS);
+    let betas = one(settings.get(BETA.name), &BETAS);
+    let mut best = (
+        f64::INFINITY,
+        Pace {
+            alpha: alphas[0],
+            beta: betas[0],
+            damping,
+        },
+    );
+    for &alpha in &alphas {
+        for &beta in &betas {
+            let pace = Pace {
+                alpha,
+                beta,
+                damping,
+            };
+            let error = mean_error(tail, &pace, scale);
+            // A faster pace has to be worth it.
+            if error < best.0 * 0.999 {
+                best = (error, pace);
+            }
+        }
+    }
+    best.1
+}
+
+/// The mean error that level and trend would have made, each at most [`TAMED`] scales.
+fn mean_error(points: &[Point], pace: &Pace, scale: f64) -> f64 {
+    let mut track = Track::default();
+    let reach = TAMED * scale;
+    let mut sum = 0.0;
+    for point in points {
+        let error = point.value / scale - track.next(pace) / scale;
+        sum += error.abs().min(TAMED);
+        track.follow(pace, point.value, reach);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::JudgeOptions;
+
+    use super::*;
+
+    fn fit(values: impl IntoIterator<Item = f64>) -> Ewma {
+        Ewma::fit(
+            &points(values),
+            &Settings::default(),
+            &mut Warnings::default(),
+        )
+    }
+
+    fn points(values: impl IntoIterator<Item = f64>) -> Vec<Point> {
+        (0..)
+            .zip(values)
+            .map(|(timestamp, value)| Point { timestamp, value })
+            .collect()
+    }
+
+    fn noise(i: usize) -> f64 {
+        ((i * 7919) % 101) as f64 / 101.0 - 0.5
+    }
+
+    fn ask() -> Ask {
+        Ask::new(None, None, &JudgeOptions::default())
+    }
+
+    #[test]
+    fn a_level_that_wanders_far_off_is_followed() {
+        let mut level = 0.0;
+        let walk = (0..3_000).map(|i| {
+            level += noise(i);
+            level
+        });
+        let walk: Vec<f64> = walk.collect();
+        let ewma = fit(walk[..1_000].iter().copied());
+        assert!(ewma.pace.alpha >= 0.5, "{:?}", ewma.pace);
+        let mut place = Track::default();
+        for (i, point) in points(walk[1_000..].iter().copied())
+            .into_iter()
+            .enumerate()
+        {
+            let verdict = ewma.judge(&mut place, point, &ask());
+            assert!(i < 10 || !verdict.anomaly, "{i}: {verdict:?}");
+        }
+        let jump = place.next(&ewma.pace) + 5.0;
+        let verdict = ewma.judge(
+            &mut place,
+            Point {
+                timestamp: 0,
+                value: jump,
+            },
+            &ask(),
+        );
+        assert!(verdict.anomaly);
+    }
+
+    #[test]
+    fn noise_is_followed_slowly() {
+        let ewma = fit((0..1_000).map(noise));
+        assert!(
+            ewma.pace.alpha <= 0.07 && ewma.pace.beta <= 0.05,
+            "{:?}",
+            ewma.pace
+        );
+    }
+
+    #[test]
+    fn without_context_the_level_of_training_is_expected() {
+        let ewma = fit((0..100).map(|i| f64::from(i) + noise(i as usize)));
+        let expected = ewma.band(0, &ask()).expected;
+        assert!((45.0..55.0).contains(&expected), "{expected}");
+        let mut place = Track::default();
+        for point in points((200..220).map(f64::from)) {
+            ewma.walk(&mut place, point, &ask());
+        }
+        let expected = ewma.forecast(&place, 0).expected;
+        assert!((215.0..225.0).contains(&expected), "{expected}");
+    }
+}

@@ -1,0 +1,387 @@
+//! A profile by place in the season: an anomaly lies far from what is usual at its place.
+//!
+//! Sees values that are normal at another time of the day; blind to drift. Without a season it is a median and a spread.
+
+use contract::{DetectorName, Params, Point, Sides};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    calibration::Calibration,
+    detector::Detector,
+    detectors::robust::Robust,
+    forecast::Forecast,
+    online::Follower,
+    params::{Param, Settings},
+    series::{
+        clock::Clock,
+        period,
+        profile::{self, Profile},
+    },
+    verdict::Ask,
+    warning::{Note, Warnings},
+};
+
+/// What was learned of a season, and of the level for places that were never seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Seasonal {
+    clock: Clock,
+    /// Slot of the last training point.
+    last: i64,
+    season: Option<Season>,
+    level: Box<Robust>,
+    points: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Season {
+    profile: Profile,
+    /// Of distances from the profile.
+    calibration: Box<Calibration>,
+}
+
+/// The length of the season in points of a regular clock.
+const PERIOD: Param = Param {
+    name: "period",
+    range: (2.0, 20_000.0),
+    whole: true,
+};
+
+/// Shorter periods are not looked for.
+const SHORTEST: usize = 4;
+
+/// So many seasons must be seen.
+const CYCLES: usize = 3;
+
+/// A season has to make distances smaller by this factor to be believed; what is made of noise does not.
+const GAIN: f64 = 0.95;
+
+/// A period is looked for in so many of the last points.
+const TAIL: usize = 1 << 17;
+
+/// Seasons of so many periods found are tried too: a week of days.
+const WEEK: usize = 7;
+
+impl Detector for Seasonal {
+    /// The last slot, once a point has passed.
+    type Place = Option<i64>;
+    type Online = Follower<Self, Option<i64>>;
+    const NAME: DetectorName = DetectorName::Seasonal;
+    const PARAMS: &'static [Param] = &[PERIOD];
+
+    fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self {
+        let stamps: Vec<i64> = points.iter().map(|p| p.timestamp).collect();
+        let clock = Clock::fit(&stamps);
+        let mut last = -1;
+        let mut slot = |p: &Point| {
+            last = clock.slot(p.timestamp, last);
+            last
+        };
+        let slots: Vec<i64> = points.iter().map(&mut slot).collect();
+        let level = Robust::fit(points, &Settings::default(), warnings);
+        let asked = settings.get(PERIOD.name).map(|period| period as usize);
+        let season = match asked {
+            Some(period) => Season::asked(points, &slots, period, &level, warnings),
+            None => Season::found(points, &slots, (&clock, &level), warnings),
+        };
+        Self {
+            clock,
+            last,
+            season,
+            level: Box::new(level),
+            points: points.len() as u64,
+        }
+    }
+
+    fn forecast(&self, place: &Self::Place, timestamp: i64) -> Forecast<'_> {
+        let slot = self.slot(place, timestamp);
+        let Some((season, usual)) = slot.and_then(|slot| self.usual(slot)) else {
+            return self.level.forecast(&(), timestamp);
+        };
+        Forecast {
+            expected: usual,
+            calibration: &season.calibration,
+            sees: Sides::Both,
+            rule: None,
+            of_alarms: false,
+        }
+    }
+
+    fn pass(&self, place: &mut Self::Place, point: Point, _: f64) {
+        *place = self.slot(place, point.timestamp);
+    }
+
+    fn learn(&mut self, place: &mut Self::Place, point: Point, limit: f64) {
+        self.pass(place, point, limit);
+        self.level.learn(&mut (), point, limit);
+        if let (Some(slot), Some(season)) = (*place, &mut self.season) {
+            season.profile.learn(slot, point.value, limit);
+        }
+    }
+
+    fn online(&self, _: &Ask) -> Self::Online {
+        Follower::new(self.clone(), Some(self.last), self.points as f64)
+    }
+
+    fn params(&self) -> Params {
+        let period = self
+            .period()
+            .map(|period| (PERIOD.name.to_owned(), period as f64));
+        Params::from_iter(period)
+    }
+
+    fn season(&self, place: &Self::Place, timestamp: i64) -> f64 {
+        let slot = self.slot(place, timestamp);
+        let usual = slot.and_then(|slot| self.usual(slot));
+        usual.map_or(0.0, |(_, usual)| usual - self.level.median())
+    }
+
+    fn period(&self) -> Option<u64> {
+        self.season
+            .as_ref()
+            .map(|season| season.profile.period() as u64)
+    }
+
+    fn period_time(&self) -> Option<i64> {
+        Some((self.period()? as f64 * self.clock.step()?) as i64)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let season = self.season.as_ref();
+        size_of::<Robust>()
+            + season.map_or(0, |s| size_of::<Calibration>() + s.profile.heap_bytes())
+    }
+
+    fn is_sound(&self) -> bool {
+        let season = |season: &Season| season.profile.is_sound() && season.calibration.is_sound();
+        self.clock.check().is_ok()
+            && self.level.is_sound()
+            && self.season.as_ref().is_none_or(season)
+    }
+}
+
+impl Seasonal {
+    /// The slot of a point; without a regular clock the one after the last, if that is known.
+    fn slot(&self, place: &Option<i64>, timestamp: i64) -> Option<i64> {
+        if place.is_none() && self.clock.step().is_none() {
+            return None;
+        }
+        Some(self.clock.slot(timestamp, place.unwrap_or(self.last)))
+    }
+
+    /// The season, and what is usual at `slot` if that is known.
+    fn usual(&self, slot: i64) -> Option<(&Season, f64)> {
+        let season = self.season.as_ref()?;
+        Some((season, season.profile.usual(slot)?))
+    }
+}
+
+impl Season {
+    /// The season of a `period` that was asked for.
+    fn asked(
+        points: &[Point],
+        slots: &[i64],
+        period: usize,
+        level: &Robust,
+        warnings: &mut Warnings,
+    ) -> Option<Self> {
+        if period * CYCLES > points.len() {
+            warnings.add(Note::ShortForSeason {
+                points: points.len() as u64,
+                period: period as u64,
+            });
+            return None;
+        }
+        Some(Self::fit(points, slots, period, level).0)
+    }
+
+    /// The season that explains the points best, if one does.
+    fn found(
+        points: &[Point],
+        slots: &[i64],
+        (clock, level): (&Clock, &Robust),
+        warnings: &mut Warnings,
+    ) -> Option<Self> {
+        let period = period::find_exactly(&on_grid(points, slots, level), clock.calendar());
+        if period < SHORTEST {
+            warnings.add(Note::NoSeason);
+            return None;
+        }
+        if period * CYCLES > points.len() {
+            warnings.add(Note::ShortForSeason {
+                points: points.len() as u64,
+                period: period as u64,
+            });
+            return None;
+        }
+        let mut best =
+            GAIN * profile::mean_distance(points.iter().map(|p| p.value - level.median()));
+        let mut season = None;
+        for period in [period, WEEK * period] {
+            if period * CYCLES <= points.len() {
+                let (fitted, distance) = Self::fit(points, slots, period, level);
+                if distance < best {
+                    best = GAIN * distance;
+                    season = Some(fitted);
+                }
+            }
+        }
+        if season.is_none() {
+            warnings.add(Note::NoSeason);
+        }
+        season
+    }
+
+    /// The profile of a period, and the mean distance of points from what the others make usual.
+    fn fit(points: &[Point], slots: &[i64], period: usize, level: &Robust) -> (Self, f64) {
+        let values: Vec<f64> = points.iter().map(|p| p.value).collect();
+        let (profile, distances) = Profile::fit(&values, slots, period);
+        // A place that was seen once has nothing to be compared with.
+        let mut scores: Vec<f64> = distances.into_iter().filter(|d| d.is_finite()).collect();
+        if scores.is_empty() {
+            scores.push(level.scale());
+        }
+        let mean = profile::mean_distance(scores.iter().copied());
+        let season = Self {
+            profile,
+            calibration: Box::new(Calibration::fit(&scores, level.scale())),
+        };
+        (season, mean)
+    }
+}
+
+/// The last values, in scales from the median, on the grid of slots, holes filled with the value before; as they come if the grid has
+/// many more slots than points.
+fn on_grid(points: &[Point], slots: &[i64], level: &Robust) -> Vec<f64> {
+    let from = points.len().saturating_sub(TAIL);
+    let (points, slots) = (&points[from..], &slots[from..]);
+    let value = |p: &Point| {
+        let distance = p.value / 2.0 - level.median() / 2.0;
+        (2.0 * (distance / level.scale())).clamp(-FARTHEST, FARTHEST)
+    };
+    let (first, last) = (slots[0], slots[slots.len() - 1]);
+    let widest = 2 * points.len() as i64;
+    let Some(span) = last
+        .checked_sub(first)
+        .filter(|span| (0..widest).contains(span))
+    else {
+        return points.iter().map(value).collect();
+    };
+    let mut grid = vec![f64::NAN; span as usize + 1];
+    for (point, slot) in points.iter().zip(slots) {
+        if let Some(place) = usize::try_from(slot - first)
+            .ok()
+            .and_then(|i| grid.get_mut(i))
+        {
+            *place = value(point);
+        }
+    }
+    let mut before = value(&points[0]);
+    for place in &mut grid {
+        if place.is_nan() {
+            *place = before;
+        }
+        before = *place;
+    }
+    grid
+}
+
+/// Values farther from the median, in scales, count as if they were here.
+const FARTHEST: f64 = 1e3;
+
+#[cfg(test)]
+mod tests {
+    use contract::JudgeOptions;
+
+    use super::*;
+
+    /// A square wave of a day in hours from midnight, with a little noise, 5 values higher on Saturdays and Sundays if asked.
+    fn days(n: usize, weekend: f64) -> Vec<Point> {
+        let value = |i: usize| {
+            let day = if i % 24 < 12 { 10.0 } else { 20.0 };
+            let noise = ((i * 7919) % 101) as f64 / 101.0 - 0.5;
+            day + noise + if i / 24 % 7 >= 5 { weekend } else { 0.0 }
+        };
+        (0..n)
+            .map(|i| Point {
+                timestamp: 1_700_000_000 + 3_600 * i as i64,
+                value: value(i),
+            })
+            .collect()
+    }
+
+    fn fit(points: &[Point], period: Option<f64>) -> (Seasonal, Vec<String>) {
+        let params = Params::from_iter(period.map(|period| (PERIOD.name.to_owned(), period)));
+        let settings = Settings::new(&params, Seasonal::PARAMS).unwrap();
+        let mut warnings = Warnings::default();
+        let seasonal = Seasonal::fit(points, &settings, &mut warnings);
+        let warnings = warnings.into_vec();
+        (seasonal, warnings.iter().map(ToString::to_string).collect())
+    }
+
+    fn anomalous(seasonal: &Seasonal, hour: i64, value: f64) -> bool {
+        let timestamp = 1_700_000_000 + 3_600 * hour;
+        let ask = Ask::new(None, None, &JudgeOptions::default());
+        seasonal
+            .judge(&mut None, Point { timestamp, value }, &ask)
+            .anomaly
+    }
+
+    #[test]
+    fn what_is_usual_at_another_hour_is_an_anomaly_at_this_one() {
+        let (seasonal, warnings) = fit(&days(24 * 20, 0.0), None);
+        assert_eq!(
+            (seasonal.period(), seasonal.period_time()),
+            (Some(24), Some(86_400))
+        );
+        assert_eq!(warnings, [""; 0]);
+        let midnight = 24 * 1_000;
+        assert!(!anomalous(&seasonal, midnight, 10.0) && anomalous(&seasonal, midnight, 20.0));
+        assert!(
+            !anomalous(&seasonal, midnight + 12, 20.0) && anomalous(&seasonal, midnight + 12, 10.0)
+        );
+    }
+
+    #[test]
+    fn a_week_is_found_where_days_differ() {
+        let (seasonal, _) = fit(&days(24 * 7 * 8, 5.0), None);
+        assert_eq!(seasonal.period(), Some(24 * 7));
+        assert_eq!(fit(&days(24 * 7 * 8, 0.0), None).0.period(), Some(24));
+    }
+
+    #[test]
+    fn gaps_leave_the_season_in_step() {
+        let mut points = days(24 * 20, 0.0);
+        points.drain(100..137);
+        let (seasonal, _) = fit(&points, None);
+        assert_eq!(seasonal.period(), Some(24));
+        assert!(anomalous(&seasonal, 24 * 50, 20.0) && !anomalous(&seasonal, 24 * 50, 10.0));
+    }
+
+    #[test]
+    fn without_a_season_the_level_is_all_there_is() {
+        let (seasonal, warnings) = fit(&days(40, 0.0), Some(24.0));
+        assert_eq!(seasonal.period(), None);
+        assert_eq!(
+            warnings,
+            ["40 points are too few for a season of 24: three of them are needed"]
+        );
+        assert!(anomalous(&seasonal, 50, 1e3));
+        let mut state = 1_u32;
+        let mut chance = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(state >> 8)
+        };
+        let noise: Vec<Point> = (0..3_000)
+            .map(|timestamp| Point {
+                timestamp,
+                value: chance(),
+            })
+            .collect();
+        assert_eq!(
+            fit(&noise, None).1,
+            ["no season was found: every point is compared with the level"]
+        );
+    }
+}

@@ -1,0 +1,279 @@
+//! Models and sessions as data: one JSON object with a format number, the detector's name, what it learned, and a checksum.
+//!
+//! Format 2: `{"format":2,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
+//! `"points":4,"state":{…},"checksum":"<sha-256, hex>"}`, where rate and direction may be missing. Format 1 had no state:
+//! `{"format":1,"detector":"sigma","params":{"mean":2.0,"std":1.0},"points":4,"checksum":"…"}`.
+//!
+//! The checksum is over the object without its `checksum`, in the order and spelling above. Numbers are written with as many
+//! digits as bring the same bits back. Formats that were ever written keep loading: a new one gets a new number.
+
+use contract::{DetectorName, Params, Sides};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::{Model, OwnRate};
+use crate::{
+    detectors::{Learned, sigma::Sigma},
+    verdict::is_rate,
+};
+
+/// The format number that is written.
+pub const FORMAT: u32 = 2;
+
+/// A text that is no stored model.
+#[derive(Debug, thiserror::Error)]
+pub enum BadModel {
+    /// Not the JSON of a model.
+    #[error("model is not readable: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    /// Written by a newer program.
+    #[error("model format {0} is not known")]
+    UnknownFormat(u32),
+    /// Fitted by a detector that this program does not have.
+    #[error("detector {0:?} is not known")]
+    UnknownDetector(String),
+    /// Changed since it was written.
+    #[error("model does not match its checksum")]
+    ChecksumMismatch,
+    /// Parameters that no fit gives.
+    #[error("model parameters are out of range")]
+    OutOfRange,
+}
+
+/// What every format begins with.
+#[derive(Deserialize)]
+pub(crate) struct Head {
+    #[serde(default)]
+    pub(crate) format: u32,
+}
+
+/// Format 1.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct First<'a> {
+    format: u32,
+    detector: String,
+    #[serde(borrow)]
+    params: &'a RawValue,
+    points: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
+/// What format 1 kept of a series.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MeanAndDeviation {
+    mean: f64,
+    std: f64,
+}
+
+/// Format 2.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Second<'a> {
+    format: u32,
+    detector: String,
+    params: Params,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    false_alarm_rate: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    direction: Option<Sides>,
+    points: u64,
+    #[serde(borrow)]
+    state: &'a RawValue,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
+impl Model {
+    /// The model as JSON.
+    pub fn to_json(&self) -> String {
+        let state = self.learned.to_json();
+        let mut stored = self.stored(&state);
+        stored.checksum = Some(checksum(&stored));
+        to_json(&stored)
+    }
+
+    /// The checksum of the model: SHA-256 of its JSON without it, in hexadecimal.
+    pub fn checksum(&self) -> String {
+        checksum(&self.stored(&self.learned.to_json()))
+    }
+
+    fn stored<'a>(&self, state: &'a RawValue) -> Second<'a> {
+        Second {
+            format: FORMAT,
+            detector: self.detector().as_str().to_owned(),
+            params: self.params(),
+            false_alarm_rate: self.rate.get(),
+            direction: self.sides,
+            points: self.points,
+            state,
+            checksum: None,
+        }
+    }
+
+    /// Reads what [`Self::to_json`] wrote, in this or any earlier format.
+    ///
+    /// # Errors
+    /// [`BadModel`] for anything else.
+    pub fn from_json(json: &str) -> Result<Self, BadModel> {
+        match serde_json::from_str(json)? {
+            Head { format: 1 } => first(json),
+            Head { format: 2 } => second(json),
+            Head { format } => Err(BadModel::UnknownFormat(format)),
+        }
+    }
+}
+
+fn first(json: &str) -> Result<Model, BadModel> {
+    let mut stored: First<'_> = serde_json::from_str(json)?;
+    verify(stored.checksum.take(), || checksum(&stored))?;
+    if stored.detector != DetectorName::Sigma.as_str() {
+        return Err(BadModel::UnknownDetector(stored.detector));
+    }
+    let MeanAndDeviation { mean, std } = serde_json::from_str(stored.params.get())?;
+    if !(mean.is_finite() && std.is_finite() && std >= 0.0) {
+        return Err(BadModel::OutOfRange);
+    }
+    Ok(Model {
+        learned: Learned::Sigma(Sigma::recorded(mean, std, stored.points)),
+        points: stored.points,
+        rate: OwnRate::NONE,
+        sides: None,
+    })
+}
+
+fn second(json: &str) -> Result<Model, BadModel> {
+    let mut stored: Second<'_> = serde_json::from_str(json)?;
+    verify(stored.checksum.take(), || checksum(&stored))?;
+    let Ok(name) = stored.detector.parse() else {
+        return Err(BadModel::UnknownDetector(stored.detector));
+    };
+    let rate = stored.false_alarm_rate;
+    let model = Model {
+        learned: Learned::from_json(name, stored.state)?,
+        points: stored.points,
+        rate: OwnRate::new(rate),
+        sides: stored.direction,
+    };
+    if !rate.is_none_or(|rate| is_rate(&rate)) || model.params() != stored.params {
+        return Err(BadModel::OutOfRange);
+    }
+    Ok(model)
+}
+
+/// Compares a checksum with what it should be.
+pub(crate) fn verify(
+    stored: Option<String>,
+    expected: impl FnOnce() -> String,
+) -> Result<(), BadModel> {
+    if stored == Some(expected()) {
+        Ok(())
+    } else {
+        Err(BadModel::ChecksumMismatch)
+    }
+}
+
+/// The checksum of what `stored` is as JSON.
+pub(crate) fn checksum(stored: &impl Serialize) -> String {
+    let digest = Sha256::digest(to_json(stored));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `stored` as JSON.
+pub(crate) fn to_json(stored: &impl Serialize) -> String {
+    serde_json::to_string(stored).expect("numbers and texts are always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{FitOptions, JudgeOptions, Point};
+
+    use super::*;
+
+    /// A model of format 1, as it was first written. It must load for ever.
+    const FIRST: &str = concat!(
+        r#"{"format":1,"detector":"sigma","params":{"mean":2.0,"std":1.0},"points":4,"#,
+        r#""checksum":"72e2ac8078a1e8d066c3ff24cde8615c915baae7f222d5e23d9c32595b909b13"}"#
+    );
+
+    #[test]
+    fn format_1_keeps_loading_and_judging() {
+        let model = Model::from_json(FIRST).unwrap();
+        assert_eq!((model.detector(), model.points()), (DetectorName::Sigma, 4));
+        let plain = JudgeOptions::default();
+        for (value, anomaly) in [(5.0, false), (5.0_f64.next_up(), true), (-1e9, false)] {
+            let point = Point {
+                timestamp: 0,
+                value,
+            };
+            assert_eq!(model.score(&[], point, &plain).anomaly, anomaly);
+        }
+        assert_eq!(Model::from_json(&model.to_json()).unwrap(), model);
+        let p = |value| {
+            model
+                .score(
+                    &[],
+                    Point {
+                        timestamp: 0,
+                        value,
+                    },
+                    &plain,
+                )
+                .p_value
+        };
+        assert!(
+            (p(2.0) - 0.5).abs() < 0.01 && (p(5.0) - 0.00135).abs() < 3e-4,
+            "{}",
+            p(5.0)
+        );
+    }
+
+    fn refused(json: &str, from: &str, to: &str) -> BadModel {
+        let changed = json.replacen(from, to, 1);
+        assert_ne!(changed, json, "{from} is not in it");
+        Model::from_json(&changed).unwrap_err()
+    }
+
+    #[test]
+    fn what_was_changed_or_is_not_known_is_refused() {
+        let points = [1.0, 1.0, 3.0, 3.0].map(|value| Point {
+            timestamp: 0,
+            value,
+        });
+        let sigma = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma);
+        let second = sigma.unwrap().model.to_json();
+        for (json, mean) in [(FIRST, "2.0"), (&second, "\"mean\":2.0")] {
+            assert!(matches!(
+                refused(json, mean, "\"mean\":2.5"),
+                BadModel::Unreadable(_) | BadModel::ChecksumMismatch
+            ));
+            assert!(matches!(
+                refused(json, "\"points\":4", "\"points\":5"),
+                BadModel::ChecksumMismatch
+            ));
+            assert!(matches!(
+                refused(json, "\"checksum\"", "\"x\""),
+                BadModel::Unreadable(_)
+            ));
+            assert!(matches!(refused(json, "{", ""), BadModel::Unreadable(_)));
+            assert!(matches!(
+                refused(json, "sigma", "omega"),
+                BadModel::ChecksumMismatch
+            ));
+        }
+        assert!(matches!(
+            refused(FIRST, "\"format\":1", "\"format\":3"),
+            BadModel::UnknownFormat(3)
+        ));
+        assert!(matches!(
+            refused(FIRST, "\"format\":1", "\"format\":2"),
+            BadModel::Unreadable(_)
+        ));
+        for text in ["", "[]", "null", "{}", "{\"format\":-1}", "{\"format\":2}"] {
+            assert!(Model::from_json(text).is_err(), "{text}");
+        }
+    }
+}
