@@ -11,8 +11,9 @@ use axum::{
 use bytes::Bytes;
 use contract::{Revision, SeriesId};
 use http::{HeaderName, StatusCode};
-use service::http::{
-    Fallible, Fast, FastRequest, Later, decode_series, decode_series_text, read_body,
+use service::{
+    http::{Fallible, Fast, FastRequest, Later, read_body},
+    series::{decode_series, decode_series_text},
 };
 
 use crate::{

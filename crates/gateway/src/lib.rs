@@ -36,6 +36,11 @@ pub struct Backends {
     pub predictor: Upstream,
 }
 
+/// A service at `origins`, over HTTP/1.1. The calls to it are counted in this process's metrics.
+pub fn upstream(origins: Origins) -> Upstream {
+    Upstream::http(origins, metrics::of_upstreams())
+}
+
 /// The gateway, bound to its port and not serving yet.
 pub struct Gateway {
     listener: Listener,
@@ -49,8 +54,8 @@ pub struct Gateway {
 /// When a port cannot be bound or served.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let backends = Backends {
-        trainer: Upstream::http(config.trainer_url.clone()),
-        predictor: Upstream::http(config.predictor_url.clone()),
+        trainer: upstream(config.trainer_url.clone()),
+        predictor: upstream(config.predictor_url.clone()),
     };
     let address = config.app_addr();
     let admin_address = config.admin_addr();

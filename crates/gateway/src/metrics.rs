@@ -8,6 +8,8 @@ use prometheus::{
     register_histogram_vec, register_int_counter, register_int_counter_vec, register_int_gauge_vec,
 };
 
+use crate::upstream;
+
 /// What a client asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -78,41 +80,34 @@ static SHED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("registered once")
 });
 
-/// Connections to services that were tried.
-pub(crate) static CONNECTS: LazyLock<IntCounter> = LazyLock::new(|| {
-    register_int_counter!(
+/// What calls to services count.
+static UPSTREAM: LazyLock<upstream::Metrics> = LazyLock::new(|| upstream::Metrics {
+    connects: counter(
         "anomaly_gateway_upstream_connects_total",
-        "Connections to services that were tried."
-    )
-    .expect("registered once")
-});
-
-/// Connections to services that came to nothing.
-pub(crate) static CONNECT_ERRORS: LazyLock<IntCounter> = LazyLock::new(|| {
-    register_int_counter!(
+        "Connections to services that were tried.",
+    ),
+    connect_errors: counter(
         "anomaly_gateway_upstream_connect_errors_total",
-        "Connections to services that came to nothing."
-    )
-    .expect("registered once")
-});
-
-/// Calls repeated because a used connection had ended.
-pub(crate) static RETRIES: LazyLock<IntCounter> = LazyLock::new(|| {
-    register_int_counter!(
+        "Connections to services that came to nothing.",
+    ),
+    retries: counter(
         "anomaly_gateway_upstream_retries_total",
-        "Calls repeated because a used connection had ended."
-    )
-    .expect("registered once")
+        "Calls repeated because a used connection had ended.",
+    ),
+    misses: counter(
+        "anomaly_gateway_upstream_misses_total",
+        "Calls asked again on another connection because the service had to wait for the answer.",
+    ),
 });
 
-/// Calls in a line that the service did not have the answer to in memory.
-pub(crate) static MISSES: LazyLock<IntCounter> = LazyLock::new(|| {
-    register_int_counter!(
-        "anomaly_gateway_upstream_misses_total",
-        "Calls asked again on another connection because the service had to wait for the answer."
-    )
-    .expect("registered once")
-});
+fn counter(name: &str, help: &str) -> IntCounter {
+    register_int_counter!(name, help).expect("registered once")
+}
+
+/// The counters for calls to services.
+pub(crate) fn of_upstreams() -> upstream::Metrics {
+    UPSTREAM.clone()
+}
 
 /// Calls without a reply, by kind of failure.
 pub(crate) static FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
@@ -144,9 +139,7 @@ static FIGURES: LazyLock<[RouteFigures; ROUTES.len()]> = LazyLock::new(|| {
 /// Shows every figure from the start: what is missing cannot be told from what is zero.
 pub(crate) fn register() {
     LazyLock::force(&FIGURES);
-    for counter in [&CONNECTS, &CONNECT_ERRORS, &RETRIES, &MISSES] {
-        LazyLock::force(counter);
-    }
+    LazyLock::force(&UPSTREAM);
     LazyLock::force(&FAILURES);
 }
 

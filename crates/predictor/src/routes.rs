@@ -16,9 +16,10 @@ use detector::Verdict;
 use service::{
     admission::Admitted,
     http::{
-        Fallible, Fast, FastPath, FastRequest, Handler, ProblemReply, decode_series_text,
-        method_not_allowed, not_found, read_body,
+        Fallible, Fast, FastPath, FastRequest, Handler, ProblemReply, method_not_allowed,
+        not_found, read_body,
     },
+    series::decode_series_text,
 };
 
 use crate::{

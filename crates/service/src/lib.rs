@@ -5,6 +5,7 @@ pub mod admission;
 pub mod health;
 pub mod http;
 pub mod retry;
+pub mod series;
 pub mod shutdown;
 pub mod system;
 pub mod task;

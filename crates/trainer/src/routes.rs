@@ -17,7 +17,8 @@ use bus::TraceParent;
 use contract::SeriesId;
 use serde::Serialize;
 use service::{
-    http::{Fallible, RequestContext, SeriesPath, method_not_allowed, not_found, read_body},
+    http::{Fallible, RequestContext, method_not_allowed, not_found, read_body},
+    series::SeriesPath,
     task::on_main,
 };
 

@@ -15,13 +15,13 @@ use super::{
     connection::{Connection, Reply},
     decode::Decoder,
     lane::{Answer, Failure, Outcome},
+    metrics::Metrics,
     origin::Origins,
     pool::{Pool, Want},
     request::{BodyLength, RequestHead, write_fast},
     response::ReplyHead,
     upload::Upload,
 };
-use crate::metrics;
 
 /// How long the body of a request in a line is, in bytes. What is longer takes longer to read than others should wait, and who sends
 /// nothing asks for nothing that is in memory.
@@ -38,8 +38,8 @@ pub(crate) struct Tried {
 pub(super) struct Http(Arc<Pool>);
 
 impl Http {
-    pub(super) fn new(origins: Origins) -> Self {
-        Self(Arc::new(Pool::new(origins)))
+    pub(super) fn new(origins: Origins, metrics: Metrics) -> Self {
+        Self(Arc::new(Pool::new(origins, metrics)))
     }
 
     /// Sends `call` to a backend and returns what it answered.
@@ -121,7 +121,7 @@ impl Http {
         match outcome {
             // It is not in memory there, but will be.
             Ok(reply) if reply.head.status == StatusCode::GATEWAY_TIMEOUT => {
-                metrics::MISSES.inc();
+                self.0.metrics.misses.inc();
                 self.ask(Some(backend), head, body, patience).await
             }
             Ok(reply) => Ok(whole(reply.head, reply.whole.unwrap_or_default())),
@@ -179,7 +179,7 @@ impl Http {
         body: &Bytes,
         patience: Duration,
     ) -> Result<Response, Error> {
-        metrics::RETRIES.inc();
+        self.0.metrics.retries.inc();
         let second = self.0.take_elsewhere(asked).await;
         let second = second.map_err(Error::Unreachable)?;
         self.ask_on(second, head, body, patience).await

@@ -7,6 +7,7 @@ mod decode;
 mod http;
 mod lane;
 mod local;
+mod metrics;
 mod origin;
 mod pool;
 mod request;
@@ -23,6 +24,7 @@ use contract::Revision;
 use service::http::{FastRequest, Handler, ProblemReply};
 
 pub(crate) use http::Tried;
+pub use metrics::Metrics;
 pub use origin::{InvalidOrigins, Origins};
 pub(crate) use request::RequestHead;
 pub(crate) use response::BadReply;
@@ -92,9 +94,9 @@ pub(crate) enum Error {
 }
 
 impl Upstream {
-    /// A service at `origins`, over HTTP/1.1. Connections are opened when they are needed.
-    pub fn http(origins: Origins) -> Self {
-        Self(Way::Http(http::Http::new(origins)))
+    /// A service at `origins`, over HTTP/1.1. Connections are opened when they are needed; `metrics` counts them.
+    pub fn http(origins: Origins, metrics: Metrics) -> Self {
+        Self(Way::Http(http::Http::new(origins, metrics)))
     }
 
     /// A service in this process. `handler` is one without [`service::http::with_context`]: the request's context goes along.

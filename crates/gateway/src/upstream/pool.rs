@@ -16,8 +16,9 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use super::{backend::Backend, connection::Connection, lane::Lane, origin::Origins};
-use crate::metrics;
+use super::{
+    backend::Backend, connection::Connection, lane::Lane, metrics::Metrics, origin::Origins,
+};
 
 /// The most idle connections a thread keeps to one backend.
 const MAX_IDLE: usize = 512;
@@ -49,6 +50,7 @@ pub(super) struct Pool {
     /// Which of a thread's pools is this one's.
     id: usize,
     backends: Vec<Backend>,
+    pub(super) metrics: Metrics,
 }
 
 thread_local! {
@@ -68,11 +70,12 @@ struct Idle {
 }
 
 impl Pool {
-    pub(super) fn new(origins: Origins) -> Self {
+    pub(super) fn new(origins: Origins, metrics: Metrics) -> Self {
         static POOLS: AtomicUsize = AtomicUsize::new(0);
         Self {
             id: POOLS.fetch_add(1, Ordering::Relaxed),
             backends: origins.0.into_iter().map(Backend::new).collect(),
+            metrics,
         }
     }
 
@@ -187,9 +190,9 @@ impl Pool {
     }
 
     async fn open(&self, index: usize) -> io::Result<TcpStream> {
-        metrics::CONNECTS.inc();
+        self.metrics.connects.inc();
         self.backends[index].connect().await.map_err(|error| {
-            metrics::CONNECT_ERRORS.inc();
+            self.metrics.connect_errors.inc();
             let place = self.backends[index].authority();
             io::Error::new(error.kind(), format!("{place}: {error}"))
         })
@@ -246,7 +249,7 @@ mod tests {
         let other = TcpListener::bind("127.0.0.1:0")?;
         let (port_one, port_other) = (port(&one)?, port(&other)?);
         let origins = format!("http://127.0.0.1:{port_one},http://127.0.0.1:{port_other}");
-        let pool = Pool::new(origins.parse()?);
+        let pool = Pool::new(origins.parse()?, Metrics::unread());
         drop(one);
         for _ in 0..2 {
             assert_eq!(pool.take(Want::New).await?.backend, 1);
@@ -267,7 +270,10 @@ mod tests {
         let one = TcpListener::bind("127.0.0.1:0")?;
         let other = TcpListener::bind("127.0.0.1:0")?;
         let (one_at, other_at) = (one.local_addr()?, other.local_addr()?);
-        let pool = Pool::new(format!("http://{one_at},http://{other_at}").parse()?);
+        let pool = Pool::new(
+            format!("http://{one_at},http://{other_at}").parse()?,
+            Metrics::unread(),
+        );
         drop(one);
         assert_eq!(pool.take_elsewhere(1).await?.backend, 1);
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use gateway::{Backends, Config, Gateway, Upstream};
+use gateway::{Backends, Config, Gateway, upstream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -31,8 +31,8 @@ impl Door {
             arguments,
         ])?;
         let backends = Backends {
-            trainer: Upstream::http(config.trainer_url.clone()),
-            predictor: Upstream::http(config.predictor_url.clone()),
+            trainer: upstream(config.trainer_url.clone()),
+            predictor: upstream(config.predictor_url.clone()),
         };
         Self::start(config, backends).await
     }

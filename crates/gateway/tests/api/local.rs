@@ -14,10 +14,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use gateway::{Backends, Upstream};
+use gateway::{Backends, Upstream, upstream};
 use http_body::Frame;
 use serde_json::json;
-use service::http::{Fallible, Listener, ProblemReply, SeriesPath, read_body, serve};
+use service::{
+    http::{Fallible, Listener, ProblemReply, read_body, serve},
+    series::SeriesPath,
+};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -122,7 +125,7 @@ async fn door(local: bool) -> anyhow::Result<(Door, JoinSet<anyhow::Result<()>>)
         let url = format!("http://{}", listener.addr());
         let forever = CancellationToken::new();
         serving.spawn(serve(listener, service(), config.server.clone(), forever));
-        Upstream::http(url.parse()?)
+        upstream(url.parse()?)
     };
     let backends = Backends {
         trainer: upstream.clone(),

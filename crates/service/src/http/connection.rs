@@ -30,7 +30,7 @@ use crate::http::{
     fault,
     handler::Handler,
     lateness::Lateness,
-    server::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
+    limits::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
     status::{Answering, ReplyBody, Status},
     wire::{Outbox, Wire},
 };

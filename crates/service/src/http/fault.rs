@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::http::{
     ProblemReply, context,
-    server::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
+    limits::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
 };
 
 /// The problem of a connection on which hyper failed with `error` while `unparsed` had been received; `None` when the

@@ -66,7 +66,7 @@ impl ProblemReply {
     }
 
     /// 500: the request made us panic, or something else happened that must not.
-    pub(crate) fn internal() -> Self {
+    pub fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal_error",

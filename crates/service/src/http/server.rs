@@ -22,13 +22,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::{connection::Protocol, handler::Handler};
 
-/// The longest head of a request, request line and fields, in bytes.
-pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// The longest request target (path and query), in bytes.
-pub(super) const MAX_URI_BYTES: usize = 8 * 1024;
-/// The most header fields of a request.
-pub(super) const MAX_HEADERS: usize = 100;
-
 /// Connections that wait to be accepted. The standard library's 128 is too few for the clients of a load test, which all come
 /// at once: who finds no place tries again after a second.
 const BACKLOG: i32 = 4096;

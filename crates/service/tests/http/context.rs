@@ -9,9 +9,9 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use service::http::{
-    Fallible, ProblemReply, RequestContext, SeriesPath, decode_series, method_not_allowed,
-    not_found, with_context,
+use service::{
+    http::{Fallible, ProblemReply, RequestContext, method_not_allowed, not_found, with_context},
+    series::{SeriesPath, decode_series},
 };
 use tower::{Service, ServiceExt};
 

@@ -9,7 +9,8 @@ use axum::{
 };
 use contract::{AliasName, VersionRef};
 use service::{
-    http::{ProblemReply, RequestContext, SeriesPath},
+    http::{ProblemReply, RequestContext},
+    series::SeriesPath,
     task::on_main,
 };
 

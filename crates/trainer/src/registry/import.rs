@@ -9,7 +9,10 @@ use axum::{
 };
 use contract::ImportReply;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use service::http::{Fallible, SeriesPath, read_body};
+use service::{
+    http::{Fallible, read_body},
+    series::SeriesPath,
+};
 
 use super::{
     asked::Asked,

@@ -13,7 +13,10 @@ use contract::{
     AliasInfo, AliasName, AliasRequest, ModelList, RollbackRequest, SeriesDetail, SeriesId,
     SeriesList,
 };
-use service::http::{Fallible, SeriesPath, read_body};
+use service::{
+    http::{Fallible, read_body},
+    series::SeriesPath,
+};
 use store::{Changed, Refusal};
 
 use super::{

@@ -95,7 +95,11 @@ impl Lane {
                 is_used: false,
             }),
         });
-        service::task::spawn("lane", drive::drive(Arc::clone(&lane), connecting));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it tells all who wait however it ends, even by a panic"
+        )]
+        tokio::spawn(drive::drive(Arc::clone(&lane), connecting));
         lane
     }
 

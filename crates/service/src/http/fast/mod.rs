@@ -21,7 +21,7 @@ use std::{
 use axum::{extract::Request, response::Response};
 use bytes::Bytes;
 
-use crate::http::server::MAX_HEADERS;
+use crate::http::limits::MAX_HEADERS;
 
 pub(super) use id::RequestId;
 pub use request::FastRequest;

@@ -6,7 +6,7 @@ use httparse::{Header, Status};
 
 use crate::http::{
     context,
-    server::{MAX_HEADERS, MAX_URI_BYTES},
+    limits::{MAX_HEADERS, MAX_URI_BYTES},
 };
 
 /// The longest request that is looked at here, head and body, in bytes.
