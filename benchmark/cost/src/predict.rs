@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use axum::{body::Body, extract::Request};
 use clap::Parser;
-use service::http::Handler;
+use http_server::Handler;
 use standalone::{Config, Standalone};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
-use service::{http::ServerConfig, telemetry::TelemetryConfig};
+use http_server::ServerConfig;
+use service::telemetry::TelemetryConfig;
 
-use crate::upstream::Origins;
+use http_client::Origins;
 
 /// The public door of the anomaly detection platform.
 #[derive(Clone, Debug, clap::Parser)]

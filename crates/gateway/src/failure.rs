@@ -11,9 +11,11 @@ use std::{
 };
 
 use http::StatusCode;
-use service::http::ProblemReply;
+use http_server::ProblemReply;
 
-use crate::{metrics, upstream::Error};
+use http_client::Error;
+
+use crate::metrics;
 
 /// When a client should come again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -121,7 +123,7 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::upstream::BadReply;
+    use http_client::BadReply;
 
     #[test]
     fn a_client_hears_nothing_internal_and_the_log_hears_all() {

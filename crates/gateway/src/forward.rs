@@ -11,10 +11,9 @@ use axum::{
 use bytes::Bytes;
 use contract::{Revision, SeriesId};
 use http::{HeaderName, StatusCode};
-use service::{
-    http::{Fallible, Fast, FastRequest, Later, read_body},
-    series::{decode_series, decode_series_text},
-};
+use http_client::{Call, FastAnswer, RequestHead, Tried, Upload, Upstream};
+use http_server::{Fallible, Fast, FastRequest, Later, read_body};
+use service::series::{decode_series, decode_series_text};
 
 use crate::{
     Settings,
@@ -22,7 +21,6 @@ use crate::{
     freshness::Freshness,
     limits::Limit,
     metrics::{Measured, Route},
-    upstream::{Call, FastAnswer, RequestHead, Tried, Upload, Upstream},
 };
 
 /// The longest body of a prediction, in bytes: a point is a hundred, and a context has up to 2,048.

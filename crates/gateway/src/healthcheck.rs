@@ -6,15 +6,15 @@ use axum::{body::Body, http::request::Parts, response::Response};
 use bytes::Bytes;
 use contract::{HealthReply, PredictorHealth, TrainerHealth};
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http_client::{Call, RequestHead, Upstream};
+use http_server::{Fallible, RequestContext, read_body};
 use serde::de::DeserializeOwned;
-use service::http::{Fallible, RequestContext, read_body};
 use tokio::time::timeout;
 
 use crate::{
     failure::{no_figures, no_reply},
     forward::Forwarder,
     metrics::Route,
-    upstream::{Call, RequestHead, Upstream},
 };
 
 /// How long the parts may take.

@@ -8,21 +8,20 @@ mod healthcheck;
 mod limits;
 mod metrics;
 mod routes;
-mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use http_server::{Handler, Listener, ServerConfig};
 use service::{
     admin::Admin,
     health::{Health, Need},
-    http::{Handler, Listener, ServerConfig},
 };
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, Settings};
 use forward::Forwarder;
-pub use upstream::{InvalidOrigins, Origins, Upstream};
+pub use http_client::{InvalidOrigins, Origins, Upstream};
 
 /// How long a service may take to show that it is there.
 const REACH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -134,7 +133,7 @@ impl Gateway {
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let app = self.handler(&health);
-        service::http::serve(self.listener, app, self.server, shutdown).await
+        http_server::serve(self.listener, app, self.server, shutdown).await
     }
 }
 

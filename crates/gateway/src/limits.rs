@@ -14,7 +14,7 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Frame, SizeHint};
-use service::http::{Fallible, ProblemReply};
+use http_server::{Fallible, ProblemReply};
 
 use crate::metrics::Route;
 

@@ -8,8 +8,6 @@ use prometheus::{
     register_histogram_vec, register_int_counter, register_int_counter_vec, register_int_gauge_vec,
 };
 
-use crate::upstream;
-
 /// What a client asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -81,7 +79,7 @@ static SHED: LazyLock<IntCounterVec> = LazyLock::new(|| {
 });
 
 /// What calls to services count.
-static UPSTREAM: LazyLock<upstream::Metrics> = LazyLock::new(|| upstream::Metrics {
+static UPSTREAM: LazyLock<http_client::Metrics> = LazyLock::new(|| http_client::Metrics {
     connects: counter(
         "anomaly_gateway_upstream_connects_total",
         "Connections to services that were tried.",
@@ -105,7 +103,7 @@ fn counter(name: &str, help: &str) -> IntCounter {
 }
 
 /// The counters for calls to services.
-pub(crate) fn of_upstreams() -> upstream::Metrics {
+pub(crate) fn of_upstreams() -> http_client::Metrics {
     UPSTREAM.clone()
 }
 

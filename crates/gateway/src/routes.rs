@@ -8,10 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use service::{
-    health::Health,
-    http::{Fallible, FastPath, FastRequest, Handler},
-};
+use http_server::{Fallible, FastPath, FastRequest, Handler};
+use service::health::Health;
 
 use crate::{
     forward::Forwarder,
@@ -112,14 +110,11 @@ async fn healthcheck(State(forwarder): State<Arc<Forwarder>>, request: Request) 
 }
 
 async fn not_found() -> Response {
-    measured(Route::Other, async {
-        Err(service::http::not_found().await)
-    })
-    .await
+    measured(Route::Other, async { Err(http_server::not_found().await) }).await
 }
 
 async fn method_not_allowed() -> Response {
-    let refusal = async { Err(service::http::method_not_allowed().await) };
+    let refusal = async { Err(http_server::method_not_allowed().await) };
     measured(Route::Other, refusal).await
 }
 

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header::ACCEPT};
 use bytes::Bytes;
 use contract::{ChangePointReply, DetectRequest, DetectSummary, DetectorName, EpisodeReply, Point};
 use detector::{Detection, Unfit};
-use service::http::ProblemReply;
+use http_server::ProblemReply;
 
 use crate::{
     metrics, reply,

@@ -29,12 +29,8 @@ use axum::Router;
 use bus::Bus;
 pub use config::{CacheSettings, Config, DetectSettings, Settings};
 use contract::DetectorName;
-use service::{
-    admin::Admin,
-    admission::Admission,
-    health::Health,
-    http::{self, Handler, Listener, ServerConfig},
-};
+use http_server::{Handler, Listener, ServerConfig};
+use service::{admin::Admin, admission::Admission, health::Health};
 use stats::Stats;
 use store::Store;
 use tokio::task::JoinSet;
@@ -228,7 +224,7 @@ impl Predictor {
         let listener = self.listener.take();
         async move {
             match listener {
-                Some((listener, server)) => http::serve(listener, app, server, stop).await,
+                Some((listener, server)) => http_server::serve(listener, app, server, stop).await,
                 None => {
                     stop.cancelled().await;
                     Ok(())

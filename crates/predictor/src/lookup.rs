@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CACHE_CONTROL};
 use contract::{Revision, SeriesId, Version, VersionRef};
-use service::http::{Fallible, ProblemReply};
+use http_server::{Fallible, ProblemReply};
 
 use crate::{
     cache::LoadError,

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use contract::VersionRef;
-use service::http::{BadParameter, Fallible, ProblemReply, Query};
+use http_server::{BadParameter, Fallible, ProblemReply, Query};
 
 /// At most this many unknown parameters are named; the rest is ignored silently.
 const MAX_WARNINGS: usize = 10;

@@ -13,14 +13,11 @@ use axum::{
 use bytes::Bytes;
 use contract::{BadJson, BatchRequest, Parsed, PredictRequest, VersionRef};
 use detector::Verdict;
-use service::{
-    admission::Admitted,
-    http::{
-        Fallible, Fast, FastPath, FastRequest, Handler, ProblemReply, method_not_allowed,
-        not_found, read_body,
-    },
-    series::decode_series_text,
+use http_server::{
+    Fallible, Fast, FastPath, FastRequest, Handler, ProblemReply, method_not_allowed, not_found,
+    read_body,
 };
+use service::{admission::Admitted, series::decode_series_text};
 
 use crate::{
     App,

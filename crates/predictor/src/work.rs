@@ -9,7 +9,7 @@ use std::{
 use axum::{body::Body, http::StatusCode};
 use bytes::Bytes;
 use futures_util::stream;
-use service::http::{Fallible, ProblemReply};
+use http_server::{Fallible, ProblemReply};
 use tokio::{
     runtime::Handle,
     sync::{

@@ -13,14 +13,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use http_server::{Listener, ProblemReply, ServerConfig};
 use prometheus::{TEXT_FORMAT, TextEncoder};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    health::Health,
-    http::{self, Listener, ProblemReply, ServerConfig},
-    system::ProcessStat,
-};
+use crate::{health::Health, system::ProcessStat};
 
 /// One thread and a few connections: a scraper and a prober are the only clients.
 const SERVER: ServerConfig = ServerConfig {
@@ -58,9 +55,9 @@ impl Admin {
         let routes = Router::new()
             .route("/metrics", get(metrics))
             .merge(self.health.routes_for_operators())
-            .fallback(http::not_found)
-            .method_not_allowed_fallback(http::method_not_allowed);
-        http::serve(self.listener, routes, SERVER, shutdown).await
+            .fallback(http_server::not_found)
+            .method_not_allowed_fallback(http_server::method_not_allowed);
+        http_server::serve(self.listener, routes, SERVER, shutdown).await
     }
 }
 

@@ -15,11 +15,12 @@ use axum::{
 };
 use futures_util::future::join_all;
 use http::{StatusCode, header};
+use http_server::ProblemReply;
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{http::ProblemReply, task};
+use crate::task;
 
 /// How long the answer of a dependency is good for.
 const FRESH: Duration = Duration::from_secs(1);

@@ -1,9 +1,8 @@
-//! What every service shares: HTTP server, problems, telemetry, health, shutdown.
+//! What every service shares: telemetry, health, background tasks, shutdown.
 
 pub mod admin;
 pub mod admission;
 pub mod health;
-pub mod http;
 pub mod retry;
 pub mod series;
 pub mod shutdown;

@@ -10,7 +10,7 @@ use contract::{InvalidSeriesId, SeriesId};
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
-use crate::http::{Fallible, ProblemReply};
+use http_server::{Fallible, ProblemReply};
 
 /// The `{series_id}` of a route, percent-decoded and checked.
 pub struct SeriesPath(pub SeriesId);

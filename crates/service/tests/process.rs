@@ -189,7 +189,7 @@ async fn descriptors_child() -> anyhow::Result<()> {
     if !is_child() {
         return Ok(());
     }
-    use service::http::{Listener, ServerConfig, serve};
+    use http_server::{Listener, ServerConfig, serve};
     use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream};
 
     start_logging(LogFormat::Text)?;

@@ -3,7 +3,8 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use contract::DetectorName;
-use service::{http::ServerConfig, telemetry::TelemetryConfig};
+use http_server::ServerConfig;
+use service::telemetry::TelemetryConfig;
 
 /// The whole platform in one process.
 #[derive(Clone, Debug, clap::Parser)]

@@ -11,13 +11,10 @@ use anyhow::Context;
 use bus::Bus;
 pub use config::{Config, Settings};
 use gateway::{Gateway, Upstream};
+use http_server::{Handler, ServerConfig};
 use metrics_consumer::MetricsConsumer;
 use predictor::Predictor;
-use service::{
-    admin::Admin,
-    health::Health,
-    http::{Handler, ServerConfig},
-};
+use service::{admin::Admin, health::Health};
 use sqlite::DataDir;
 use stats::Stats;
 use store::Store;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use bus::KafkaConfig;
 use contract::DetectorName;
-use service::{http::ServerConfig, telemetry::TelemetryConfig};
+use http_server::ServerConfig;
+use service::telemetry::TelemetryConfig;
 use stats::RedisConfig;
 use store::PostgresConfig;
 

@@ -10,10 +10,8 @@ use axum::{
 };
 use contract::{DetectRequest, DetectorName};
 use detector::detect;
-use service::{
-    http::{Fallible, RequestContext, read_body},
-    task::on_main,
-};
+use http_server::{Fallible, RequestContext, read_body};
+use service::task::on_main;
 
 use crate::{
     App,

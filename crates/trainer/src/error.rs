@@ -9,7 +9,7 @@ use axum::{
 use bus::BusError;
 use contract::{AliasName, BadJson};
 use detector::Unfit;
-use service::http::{BadParameter, ProblemReply, RequestContext};
+use http_server::{BadParameter, ProblemReply, RequestContext};
 use store::{Refusal, StoreError};
 
 use crate::{chart::DrawError, registry::etag};

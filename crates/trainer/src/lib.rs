@@ -26,12 +26,8 @@ use anyhow::Context;
 use axum::Router;
 use bus::Bus;
 pub use config::{Config, Settings};
-use service::{
-    admin::Admin,
-    admission::Admission,
-    health::Health,
-    http::{self, Listener, ServerConfig},
-};
+use http_server::{Listener, ServerConfig};
+use service::{admin::Admin, admission::Admission, health::Health};
 use stats::Stats;
 use store::Store;
 use tokio::{task::JoinSet, time::timeout};
@@ -196,6 +192,6 @@ impl Trainer {
             return Ok(());
         };
         let routes = self.router().merge(self.health(&shutdown).routes());
-        http::serve(listener, routes, server, shutdown).await
+        http_server::serve(listener, routes, server, shutdown).await
     }
 }

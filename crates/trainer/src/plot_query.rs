@@ -1,7 +1,7 @@
 //! What a plot is asked for: `series_id`, `version`, `width`, `height`, `format`, `from`, `to`.
 
 use contract::{SeriesId, VersionRef};
-use service::http::{BadParameter, Query};
+use http_server::{BadParameter, Query};
 
 use crate::error::Error;
 

@@ -15,12 +15,9 @@ use axum::{
 };
 use bus::TraceParent;
 use contract::SeriesId;
+use http_server::{Fallible, RequestContext, method_not_allowed, not_found, read_body};
 use serde::Serialize;
-use service::{
-    http::{Fallible, RequestContext, method_not_allowed, not_found, read_body},
-    series::SeriesPath,
-    task::on_main,
-};
+use service::{series::SeriesPath, task::on_main};
 
 use crate::{
     App, detect_plot,

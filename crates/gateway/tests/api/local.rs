@@ -16,11 +16,9 @@ use axum::{
 };
 use gateway::{Backends, Upstream, upstream};
 use http_body::Frame;
+use http_server::{Fallible, Listener, ProblemReply, read_body, serve};
 use serde_json::json;
-use service::{
-    http::{Fallible, Listener, ProblemReply, read_body, serve},
-    series::SeriesPath,
-};
+use service::series::SeriesPath;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

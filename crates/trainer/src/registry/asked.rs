@@ -8,11 +8,8 @@ use axum::{
     response::Response,
 };
 use contract::{AliasName, VersionRef};
-use service::{
-    http::{ProblemReply, RequestContext},
-    series::SeriesPath,
-    task::on_main,
-};
+use http_server::{ProblemReply, RequestContext};
+use service::{series::SeriesPath, task::on_main};
 
 use super::{changes::Demand, etag::Conditions, query};
 use crate::{App, error::Error, routes::trace};

@@ -8,11 +8,9 @@ use axum::{
     response::Response,
 };
 use contract::ImportReply;
+use http_server::{Fallible, read_body};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use service::{
-    http::{Fallible, read_body},
-    series::SeriesPath,
-};
+use service::series::SeriesPath;
 
 use super::{
     asked::Asked,

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use contract::{SeriesId, Version};
-use service::http::{BadParameter, Query};
+use http_server::{BadParameter, Query};
 
 use crate::error::Error;
 

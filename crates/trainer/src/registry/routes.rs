@@ -13,10 +13,8 @@ use contract::{
     AliasInfo, AliasName, AliasRequest, ModelList, RollbackRequest, SeriesDetail, SeriesId,
     SeriesList,
 };
-use service::{
-    http::{Fallible, read_body},
-    series::SeriesPath,
-};
+use http_server::{Fallible, read_body};
+use service::series::SeriesPath;
 use store::{Changed, Refusal};
 
 use super::{

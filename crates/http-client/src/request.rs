@@ -1,0 +1,298 @@
+//! The head of a request to a service. What the client sent is not passed through but chosen from: a header that is not named
+//! here goes no further.
+
+use std::io::Write as _;
+
+use contract::Revision;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri,
+    header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH},
+    request::Parts,
+};
+use http_server::{FastRequest, REQUEST_ID, RequestContext, TRACEPARENT};
+
+/// The client's headers that services get.
+static FORWARDED: [HeaderName; 2] = [CONTENT_TYPE, ACCEPT];
+
+/// Those that a service with ETags gets. Apart, because to look for a header costs something, and predictions have none.
+static FORWARDED_WITH_CONDITIONS: [HeaderName; 4] = [CONTENT_TYPE, ACCEPT, IF_MATCH, IF_NONE_MATCH];
+
+/// The oldest revision of the series of which an answer may be.
+const MIN_REVISION: HeaderName = HeaderName::from_static("x-min-revision");
+
+/// What a service is asked.
+pub struct RequestHead {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    forwarded: &'static [HeaderName],
+    context: Option<RequestContext>,
+    min_revision: Option<Revision>,
+}
+
+/// The body that follows a head.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum BodyLength {
+    /// This many bytes.
+    Known(u64),
+    /// It comes in chunks.
+    Unknown,
+}
+
+impl RequestHead {
+    /// The client's request itself, in the context that is among its extensions, if any. A service is not asked for a head only: the
+    /// server leaves the body out.
+    pub fn of(parts: Parts) -> Self {
+        let mut extensions = parts.extensions;
+        Self {
+            method: match parts.method {
+                Method::HEAD => Method::GET,
+                method => method,
+            },
+            uri: parts.uri,
+            headers: parts.headers,
+            forwarded: &FORWARDED,
+            context: extensions.remove(),
+            min_revision: None,
+        }
+    }
+
+    /// A question of our own about `path`, on behalf of a client's request or of nobody.
+    pub fn get(path: &'static str, context: Option<RequestContext>) -> Self {
+        Self {
+            method: Method::GET,
+            uri: Uri::from_static(path),
+            headers: HeaderMap::new(),
+            forwarded: &[],
+            context,
+            min_revision: None,
+        }
+    }
+
+    /// Passes none of the client's headers on: for a route that looks at none.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.forwarded = &[];
+        self
+    }
+
+    /// Passes the client's `If-Match` and `If-None-Match` on as well.
+    #[must_use]
+    pub fn with_conditions(mut self) -> Self {
+        self.forwarded = &FORWARDED_WITH_CONDITIONS;
+        self
+    }
+
+    /// Asks for an answer as of `revision` or later.
+    #[must_use]
+    pub fn with_min_revision(mut self, revision: Option<Revision>) -> Self {
+        self.min_revision = revision;
+        self
+    }
+
+    /// Writes it for a connection to the backend at `authority`.
+    pub(super) fn write(&self, authority: &str, body: BodyLength, out: &mut Vec<u8>) {
+        self.start(authority, out);
+        self.finish(body, out);
+    }
+
+    /// The same, to be answered from memory or not at all.
+    pub(super) fn write_only_if_cached(
+        &self,
+        authority: &str,
+        body: BodyLength,
+        out: &mut Vec<u8>,
+    ) {
+        self.start(authority, out);
+        out.extend_from_slice(b"cache-control: only-if-cached\r\n");
+        self.finish(body, out);
+    }
+
+    /// The request line and the headers of the client's that go along.
+    fn start(&self, authority: &str, out: &mut Vec<u8>) {
+        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        for part in [
+            self.method.as_str(),
+            " ",
+            path,
+            " HTTP/1.1\r\nhost: ",
+            authority,
+            "\r\n",
+        ] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        self.each_header(|name, value| line(out, name, value));
+    }
+
+    /// Our own headers, and the end of the head.
+    fn finish(&self, body: BodyLength, out: &mut Vec<u8>) {
+        if let Some(revision) = self.min_revision {
+            put(out, format_args!("{MIN_REVISION}: {revision}\r\n"));
+        }
+        match body {
+            BodyLength::Known(0) if self.method == Method::GET => {}
+            BodyLength::Known(length) => put(out, format_args!("content-length: {length}\r\n")),
+            BodyLength::Unknown => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// The same for a service in this process. Of the extensions only the context goes along: axum would take the path parameters of
+    /// the gateway's route for its own.
+    pub(super) fn into_request<B>(self, body: B) -> http::Request<B> {
+        let mut request = http::Request::new(body);
+        let headers = request.headers_mut();
+        self.each_header(|name, value| {
+            headers.append(name.clone(), value.clone());
+        });
+        if let Some(revision) = self.min_revision {
+            let value = HeaderValue::try_from(revision.to_string());
+            headers.insert(
+                MIN_REVISION,
+                value.expect("r and digits are a header value"),
+            );
+        }
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        if let Some(context) = self.context {
+            request.extensions_mut().insert(context);
+        }
+        request
+    }
+
+    fn each_header(&self, mut with: impl FnMut(&HeaderName, &HeaderValue)) {
+        for name in self.forwarded {
+            for value in self.headers.get_all(name) {
+                with(name, value);
+            }
+        }
+        if let Some(context) = &self.context {
+            with(&REQUEST_ID, &context.request_id);
+            if let Some(traceparent) = &context.traceparent {
+                with(&TRACEPARENT, traceparent);
+            }
+        }
+    }
+}
+
+/// Writes a request on the fast path, for a connection to the backend at `authority`: to be answered from memory or not at all. It has
+/// the headers that a prediction is looked at for, and no others.
+pub(super) fn write_fast(
+    request: &FastRequest<'_>,
+    min_revision: Option<Revision>,
+    authority: &str,
+    out: &mut Vec<u8>,
+) {
+    for part in [
+        b"POST ",
+        request.target.as_bytes(),
+        b" HTTP/1.1\r\nhost: ",
+        authority.as_bytes(),
+        b"\r\ncache-control: only-if-cached\r\nx-request-id: ",
+        request.request_id,
+    ] {
+        out.extend_from_slice(part);
+    }
+    if let Some(traceparent) = request.traceparent() {
+        out.extend_from_slice(b"\r\ntraceparent: ");
+        out.extend_from_slice(traceparent);
+    }
+    if let Some(revision) = min_revision {
+        put(out, format_args!("\r\n{MIN_REVISION}: {revision}"));
+    }
+    put(
+        out,
+        format_args!("\r\ncontent-length: {}\r\n\r\n", request.body.len()),
+    );
+    out.extend_from_slice(request.body);
+}
+
+fn line(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a Vec takes everything");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client_request() -> RequestHead {
+        let request = http::Request::post("http://public/predict/a%2Bb%20%C3%A9?x=%2F&y")
+            .header("content-type", "text/plain")
+            .header("accept", "image/png")
+            .header("accept", "*/*")
+            .header("x-min-revision", "r9")
+            .header("x-request-id", "forged")
+            .header("authorization", "secret")
+            .header("connection", "x-evil")
+            .header("transfer-encoding", "chunked")
+            .header("content-length", "7")
+            .header("host", "public")
+            .extension(RequestContext {
+                request_id: HeaderValue::from_static("id"),
+                traceparent: Some(HeaderValue::from_static("00-trace")),
+            })
+            .body(())
+            .unwrap();
+        RequestHead::of(request.into_parts().0).with_min_revision(Some(Revision(3)))
+    }
+
+    #[test]
+    fn only_the_headers_that_services_use_are_sent() {
+        let mut out = Vec::new();
+        client_request().write("backend:9000", BodyLength::Known(5), &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            concat!(
+                "POST /predict/a%2Bb%20%C3%A9?x=%2F&y HTTP/1.1\r\nhost: backend:9000\r\n",
+                "content-type: text/plain\r\naccept: image/png\r\naccept: */*\r\n",
+                "x-request-id: id\r\ntraceparent: 00-trace\r\nx-min-revision: r3\r\ncontent-length: 5\r\n\r\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_service_in_this_process_gets_the_same_headers() {
+        let request = client_request().into_request(());
+        let mut names: Vec<_> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "accept: */*",
+                "accept: image/png",
+                "content-type: text/plain",
+                "traceparent: 00-trace",
+                "x-min-revision: r3",
+                "x-request-id: id",
+            ]
+        );
+        assert_eq!(
+            request.uri().path_and_query().unwrap(),
+            "/predict/a%2Bb%20%C3%A9?x=%2F&y"
+        );
+        assert_eq!(request.extensions().len(), 1);
+        assert!(request.extensions().get::<RequestContext>().is_some());
+    }
+
+    #[test]
+    fn a_body_of_unknown_length_is_announced_as_chunked_and_head_asks_as_get() {
+        let request = http::Request::head("/plot").body(()).unwrap();
+        let head = RequestHead::of(request.into_parts().0);
+        let mut out = Vec::new();
+        head.write("b", BodyLength::Known(0), &mut out);
+        assert_eq!(out, b"GET /plot HTTP/1.1\r\nhost: b\r\n\r\n");
+        out.clear();
+        head.write("b", BodyLength::Unknown, &mut out);
+        assert!(out.ends_with(b"transfer-encoding: chunked\r\n\r\n"));
+    }
+}

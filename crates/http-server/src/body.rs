@@ -1,0 +1,210 @@
+//! Request bodies, bounded in size and time.
+
+use std::{
+    error::Error,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use crate::{Fallible, ProblemReply, status::Status};
+
+/// A body may make us wait as long as the longest pause in all, and a second more for each this many bytes that came.
+const MIN_BYTES_PER_SECOND: u64 = 16 * 1024;
+/// What is reserved ahead for a body, however long it says it is.
+const MAX_RESERVED: u64 = 1024 * 1024;
+
+/// Why a request body did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyFault {
+    /// The client sends nothing, or too slowly.
+    #[error("request body did not arrive in time")]
+    Stalled,
+    /// The connection ended early, or the chunks are malformed.
+    #[error("request body broke off")]
+    Broken(#[source] hyper::Error),
+}
+
+/// Reads all of `body`.
+///
+/// # Errors
+/// 413 as soon as it is certain to have more than `limit` bytes; 408 if the server gave up waiting for it (it stalled
+/// for 30 s, or came at less than about 16 KiB/s); 400 if it breaks off.
+pub async fn read_body(mut body: Body, limit: usize) -> Fallible<Bytes> {
+    let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        return Err(too_large(limit));
+    }
+    let Some(first) = next_data(&mut body).await? else {
+        return Ok(Bytes::new());
+    };
+    if first.len() > limit {
+        return Err(too_large(limit));
+    }
+    if body.is_end_stream() {
+        return Ok(first); // the usual case: all of it came with the head, nothing is copied
+    }
+    let mut all = BytesMut::with_capacity(announced.min(MAX_RESERVED) as usize);
+    all.extend_from_slice(&first);
+    while let Some(data) = next_data(&mut body).await? {
+        if all.len() + data.len() > limit {
+            return Err(too_large(limit));
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(all.freeze())
+}
+
+/// The problem to answer with when reading or forwarding a request body failed with `error`: 408 if it stalled, 400 else.
+pub fn body_fault(error: &(dyn Error + 'static)) -> ProblemReply {
+    let chain = std::iter::successors(Some(error), |error| (*error).source());
+    for cause in chain {
+        if let Some(BodyFault::Stalled) = cause.downcast_ref() {
+            return ProblemReply::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_timeout",
+                "Request body did not arrive in time",
+            );
+        }
+    }
+    ProblemReply::new(
+        StatusCode::BAD_REQUEST,
+        "body_incomplete",
+        "Request body broke off or its chunks are malformed",
+    )
+}
+
+/// The next bytes of `body`; trailers are passed over.
+async fn next_data(body: &mut Body) -> Fallible<Option<Bytes>> {
+    loop {
+        match body.frame().await {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(body_fault(&error)),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+fn too_large(limit: usize) -> ProblemReply {
+    ProblemReply::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        format!("Request body has more than {limit} bytes"),
+    )
+}
+
+/// The body of a request on a connection: gives up on a client that is too slow, and remembers whether it was read to its
+/// end.
+pub(super) struct RequestBody {
+    incoming: Incoming,
+    status: Arc<Status>,
+    /// The longest pause.
+    patience: Duration,
+    received: u64,
+    waited: Duration,
+    wait: Option<Wait>,
+}
+
+/// The first wait of a body sets the timer up; most bodies never wait.
+struct Wait {
+    timer: Pin<Box<Sleep>>,
+    since: Option<Instant>,
+}
+
+impl RequestBody {
+    /// The body `incoming` as axum takes it; `status` says from now on whether something of it is left.
+    pub(super) fn wrap(incoming: Incoming, status: Arc<Status>, patience: Duration) -> Body {
+        if incoming.is_end_stream() {
+            status.unread.store(false, Relaxed);
+            return Body::empty();
+        }
+        status.unread.store(true, Relaxed);
+        status.reading.store(true, Relaxed);
+        Body::new(Self {
+            incoming,
+            status,
+            patience,
+            received: 0,
+            waited: Duration::ZERO,
+            wait: None,
+        })
+    }
+
+    /// Counts the wait that `data` ended.
+    fn arrived(&mut self, data: &Bytes) {
+        self.received += data.len() as u64;
+        let since = self.wait.as_mut().and_then(|wait| wait.since.take());
+        if let Some(since) = since {
+            self.waited += since.elapsed();
+        }
+    }
+
+    /// Ready when the client has used up its time.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let earned = Duration::from_secs(self.received / MIN_BYTES_PER_SECOND);
+        let left = (self.patience + earned).saturating_sub(self.waited);
+        let wait = self.wait.get_or_insert_with(|| Wait {
+            timer: Box::pin(tokio::time::sleep(left)),
+            since: None,
+        });
+        if wait.since.is_none() {
+            let now = Instant::now();
+            wait.since = Some(now);
+            wait.timer.as_mut().reset(now + left.min(self.patience));
+        }
+        wait.timer.as_mut().poll(cx)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.status.reading.store(false, Relaxed);
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let body = &mut *self;
+        let Poll::Ready(next) = Pin::new(&mut body.incoming).poll_frame(cx) else {
+            ready!(body.poll_stalled(cx));
+            return Poll::Ready(Some(Err(BodyFault::Stalled)));
+        };
+        match &next {
+            Some(Ok(frame)) => frame.data_ref().into_iter().for_each(|d| body.arrived(d)),
+            Some(Err(_)) => {}
+            None => body.status.unread.store(false, Relaxed),
+        }
+        if body.incoming.is_end_stream() {
+            body.status.unread.store(false, Relaxed);
+        }
+        Poll::Ready(next.map(|next| next.map_err(BodyFault::Broken)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,82 @@
+//! Requests that are no HTTP, or too much of it: hyper gives up on them before any handler, and answers without a body.
+//! Here they get a problem like any other.
+
+use contract::Problem;
+use http::StatusCode;
+
+use crate::{
+    ProblemReply, context,
+    limits::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
+};
+
+/// The problem of a connection on which hyper failed with `error` while `unparsed` had been received; `None` when the
+/// client is just gone, or was idle.
+pub(super) fn diagnose(error: &hyper::Error, unparsed: &[u8]) -> Option<ProblemReply> {
+    if error.is_parse_too_large() {
+        Some(too_large(unparsed))
+    } else if error.is_parse() {
+        Some(malformed(format!("Request is not valid HTTP/1.1: {error}")))
+    } else if error.is_incomplete_message() && has_begun(unparsed) {
+        Some(malformed("Request head broke off".to_owned()))
+    } else {
+        None
+    }
+}
+
+/// The problem of a client that has not sent all of a head in time, but `unparsed`; `None` when it was idle.
+pub(super) fn late(unparsed: &[u8]) -> Option<ProblemReply> {
+    has_begun(unparsed).then(|| {
+        ProblemReply::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "Request head did not arrive in time",
+        )
+    })
+}
+
+/// Line ends between requests are allowed and begin none.
+fn has_begun(unparsed: &[u8]) -> bool {
+    !unparsed.trim_ascii().is_empty()
+}
+
+fn malformed(detail: String) -> ProblemReply {
+    ProblemReply::new(StatusCode::BAD_REQUEST, "malformed_request", detail)
+}
+
+/// hyper tells that the head is too large. It is the request line that is, if that does not end in time.
+fn too_large(unparsed: &[u8]) -> ProblemReply {
+    let line = unparsed.iter().position(|byte| *byte == b'\n');
+    if line.is_none_or(|end| end > MAX_URI_BYTES) {
+        return uri_too_long();
+    }
+    ProblemReply::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "headers_too_large",
+        format!("Request head has more than {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} fields"),
+    )
+}
+
+/// 414.
+pub(super) fn uri_too_long() -> ProblemReply {
+    ProblemReply::new(
+        StatusCode::URI_TOO_LONG,
+        "uri_too_long",
+        format!("Request target has more than {MAX_URI_BYTES} bytes"),
+    )
+}
+
+/// The whole reply, head and body, that `problem` is on a connection that ends with it.
+pub(super) fn render(problem: ProblemReply) -> Vec<u8> {
+    let id = context::new_id();
+    let mut problem = problem.into_problem();
+    problem.request_id = id.to_str().ok().map(str::to_owned);
+    let body = serde_json::to_string(&problem).expect("a problem is text and numbers only");
+    let head = [
+        format!("HTTP/1.1 {} {}", problem.status, problem.title),
+        format!("content-type: {}", Problem::CONTENT_TYPE),
+        format!("content-length: {}", body.len()),
+        format!("x-request-id: {}", id.to_str().unwrap_or_default()),
+        "connection: close".to_owned(),
+    ];
+    format!("{}\r\n\r\n{body}", head.join("\r\n")).into_bytes()
+}

@@ -1,0 +1,45 @@
+//! What answers requests: routes, and a faster way for the busiest of them.
+
+use axum::{Router, extract::Request, response::Response};
+use tower::Service;
+
+use crate::FastPath;
+
+/// Answers requests. Cheap to clone; a [`Router`] is one.
+#[derive(Clone)]
+pub struct Handler {
+    routes: Router,
+    fast_path: Option<FastPath>,
+}
+
+impl From<Router> for Handler {
+    fn from(routes: Router) -> Self {
+        Self {
+            // State is put into the routes now, not once a request.
+            routes: routes.with_state(()),
+            fast_path: None,
+        }
+    }
+}
+
+impl Handler {
+    /// Has `fast_path` answer what it can. The routes stay for all that it leaves, and must answer as it does.
+    #[must_use]
+    pub fn with_fast_path(self, fast_path: FastPath) -> Self {
+        Self {
+            fast_path: Some(fast_path),
+            ..self
+        }
+    }
+
+    /// The faster way, if there is one.
+    pub fn fast_path(&self) -> Option<&FastPath> {
+        self.fast_path.as_ref()
+    }
+
+    /// Has the routes answer `request`.
+    pub async fn answer(&self, request: Request) -> Response {
+        let Ok(response) = self.routes.clone().call(request).await;
+        response
+    }
+}

@@ -1,0 +1,289 @@
+//! Accepting and serving connections.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    num::NonZeroUsize,
+    ops::RangeInclusive,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use clap::builder::RangedU64ValueParser;
+use socket2::{Domain, Socket, Type};
+use tokio::{
+    runtime::Runtime,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{connection::Protocol, handler::Handler};
+
+/// Connections that wait to be accepted. The standard library's 128 is too few for the clients of a load test, which all come
+/// at once: who finds no place tries again after a second.
+const BACKLOG: i32 = 4096;
+/// How long requests in flight have to end after a shutdown.
+const DRAIN: Duration = Duration::from_secs(15);
+/// The pause after an `accept` that failed for want of file descriptors or memory.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// Limits of an HTTP server. The same variables in every service.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServerConfig {
+    /// Threads that serve requests, each with its own runtime; 0 means one a core.
+    #[arg(long, env = "WORKER_THREADS", default_value_t = 0, value_parser = number(0..=1024))]
+    pub worker_threads: usize,
+    /// Connections held at once; further ones wait to be accepted.
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000, value_parser = number(1..=1_000_000))]
+    pub max_connections: usize,
+    /// Seconds a client has to send the head of a request; also the longest pause in its body, in taking the reply, and
+    /// between two requests.
+    #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub header_timeout_seconds: u64,
+}
+
+fn number(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(range)
+}
+
+impl ServerConfig {
+    fn workers(&self) -> usize {
+        match self.worker_threads {
+            0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            n => n,
+        }
+    }
+}
+
+/// A bound port that is not served yet. No other process can bind the same one.
+pub struct Listener {
+    socket: TcpListener,
+    addr: SocketAddr,
+}
+
+impl Listener {
+    /// Binds `addr`; port 0 takes any free one.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    pub fn bind(addr: SocketAddr) -> anyhow::Result<Self> {
+        let bind = || {
+            let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+            // A restart must not wait for connections of the last run to time out. (Not SO_REUSEPORT: that shares a port.)
+            socket.set_reuse_address(true)?;
+            socket.bind(&addr.into())?;
+            socket.listen(BACKLOG)?;
+            socket.set_nonblocking(true)?;
+            let socket = TcpListener::from(socket);
+            let addr = socket.local_addr()?;
+            Ok::<_, io::Error>(Self { socket, addr })
+        };
+        bind().with_context(|| format!("cannot listen on {addr}"))
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+/// Serves `app` until `shutdown` is cancelled, then ends what is in flight (at most 15 s) and returns.
+///
+/// Every request gets its context here (see [`with_context`](crate::with_context)). Connections are accepted here and
+/// dealt in turn to worker threads. Each worker has a current-thread runtime, so a request stays on one thread from its
+/// first byte to its last; handlers must not block it (see [`crate`]).
+///
+/// # Errors
+/// When a worker cannot be started.
+pub async fn serve(
+    listener: Listener,
+    app: impl Into<Handler>,
+    config: ServerConfig,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    // Dropping this future ends the connections too.
+    let stop = shutdown.child_token();
+    let _stop_on_drop = stop.clone().drop_guard();
+    let app = app.into();
+    let workers = (0..config.workers())
+        .map(|n| Worker::start(n, app.clone(), &config, stop.child_token()))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let socket = tokio::net::TcpListener::from_std(listener.socket)?;
+    let slots = Arc::new(Semaphore::new(config.max_connections));
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = accept(&socket, &slots, &workers) => {}
+    }
+    drop(socket);
+    stop.cancel();
+    let threads: Vec<_> = workers.into_iter().map(Worker::close).collect();
+    for thread in threads {
+        let ended = tokio::task::spawn_blocking(|| thread.join()).await?;
+        ended.map_err(|_| anyhow::anyhow!("an HTTP worker panicked"))?;
+    }
+    Ok(())
+}
+
+/// Accepts connections, as many at once as there are `slots`, and deals them to `workers` in turn.
+async fn accept(socket: &tokio::net::TcpListener, slots: &Arc<Semaphore>, workers: &[Worker]) {
+    for worker in workers.iter().cycle() {
+        let Ok(slot) = Arc::clone(slots).acquire_owned().await else {
+            return; // the semaphore is never closed
+        };
+        let stream = next_connection(socket).await;
+        let accepted = Accepted {
+            stream,
+            _slot: slot,
+        };
+        if worker.connections.send(accepted).is_err() {
+            return; // workers end after this loop, unless one panicked
+        }
+    }
+}
+
+/// The next connection, ready to be moved to another thread.
+async fn next_connection(socket: &tokio::net::TcpListener) -> TcpStream {
+    loop {
+        let accepted = socket.accept().await;
+        match accepted.and_then(|(stream, _)| {
+            stream.set_nodelay(true)?;
+            stream.into_std()
+        }) {
+            Ok(stream) => return stream,
+            Err(error) if is_of_the_client(&error) => {}
+            Err(error) => {
+                // Waiting connections stay queued; the next one may find a descriptor free.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+}
+
+/// Whether a connection failed before it was accepted, through no fault of ours.
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput | NotConnected
+    )
+}
+
+/// A connection and its place among those held at once.
+struct Accepted {
+    stream: TcpStream,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// A thread that serves its share of the connections.
+struct Worker {
+    connections: mpsc::UnboundedSender<Accepted>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    fn start(
+        number: usize,
+        app: Handler,
+        config: &ServerConfig,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start an HTTP worker")?;
+        let patience = Duration::from_secs(config.header_timeout_seconds);
+        let protocol = Arc::new(Protocol::new(patience));
+        // Bounded by the slots: an accepted connection holds one.
+        let (connections, incoming) = mpsc::unbounded_channel();
+        let thread = thread::Builder::new()
+            .name(format!("http-{number}"))
+            .spawn(move || work(runtime, incoming, app, protocol, stop))
+            .context("cannot start an HTTP worker")?;
+        Ok(Self {
+            connections,
+            thread,
+        })
+    }
+
+    /// No more connections will come.
+    fn close(self) -> JoinHandle<()> {
+        self.thread
+    }
+}
+
+/// Serves what is `incoming` until that ends, and then what is left of it.
+fn work(
+    runtime: Runtime,
+    mut incoming: mpsc::UnboundedReceiver<Accepted>,
+    app: Handler,
+    protocol: Arc<Protocol>,
+    stop: CancellationToken,
+) {
+    runtime.block_on(async {
+        let mut open = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = incoming.recv() => match accepted {
+                    Some(accepted) => {
+                        let (app, protocol, stop) = (app.clone(), Arc::clone(&protocol), stop.clone());
+                        open.spawn(serve_accepted(accepted, app, protocol, stop));
+                    }
+                    None => break,
+                },
+                Some(_) = open.join_next() => {}
+            }
+        }
+        let drained = tokio::time::timeout(DRAIN, async { while open.join_next().await.is_some() {} });
+        if drained.await.is_err() {
+            tracing::warn!(connections = open.len(), "requests did not end in time and are dropped");
+        }
+    });
+    // What a dropped request still has on the blocking pool must not hold up the end of the process.
+    runtime.shutdown_background();
+}
+
+async fn serve_accepted(
+    accepted: Accepted,
+    app: Handler,
+    protocol: Arc<Protocol>,
+    stop: CancellationToken,
+) {
+    match tokio::net::TcpStream::from_std(accepted.stream) {
+        Ok(stream) => protocol.serve(stream, app, stop).await,
+        Err(error) => tracing::warn!(%error, "cannot serve a connection"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Config {
+        #[command(flatten)]
+        server: ServerConfig,
+    }
+
+    #[test]
+    fn limits_that_would_let_no_one_in_are_refused() {
+        for refused in [
+            ["x", "--max-connections", "0"],
+            ["x", "--max-connections", "18446744073709551615"],
+            ["x", "--header-timeout-seconds", "0"],
+            ["x", "--worker-threads", "-1"],
+        ] {
+            let error = Config::try_parse_from(refused).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{error}");
+        }
+        let defaults = Config::try_parse_from(["x"]).unwrap().server;
+        assert!(defaults.workers() >= 1);
+    }
+}

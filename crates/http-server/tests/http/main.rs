@@ -1,0 +1,7 @@
+//! The HTTP server, over real sockets.
+
+mod context;
+mod fast;
+mod lifecycle;
+mod protocol;
+mod support;

@@ -1,8 +1,0 @@
-//! The HTTP server, over real sockets.
-
-mod context;
-mod fast;
-mod health;
-mod lifecycle;
-mod protocol;
-mod support;
