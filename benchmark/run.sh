@@ -63,7 +63,7 @@ wait_ready() {
 }
 
 export LOG_LEVEL=warn ADMIN_PORT=0
-APP_PORT=18207 start target/dist/examples/bare
+APP_PORT=18207 start target/dist/bare
 wait_ready http://127.0.0.1:18207 /livez
 profile bare http://127.0.0.1:18207
 

@@ -11,7 +11,7 @@ Forms
                        Postgres and Redis
 References
   bare axum            one route that parses the point and answers a verdict
-                       (crates/service/examples/bare.rs)
+                       (benchmark/bare)
   nginx + bare axum    nginx proxying to it
   nginx + predictor    nginx proxying to the predictor of the distributed form
 

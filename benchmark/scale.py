@@ -402,7 +402,7 @@ def main():
     args = parser.parse_args()
     with session(args) as processes:
         folder = processes.folder
-        processes.start("bare", [BIN / "examples" / "bare"], APP_PORT=PORTS["bare"])
+        processes.start("bare", [BIN / "bare"], APP_PORT=PORTS["bare"])
         wait_ready(PORTS["bare"], "/livez")
         alone = standalone(processes, folder, args)
         platform = Platform(processes)

@@ -110,7 +110,7 @@ def start_distributed(processes):
 
 def start_all(processes):
     """Starts everything; returns the forms as (name, port, processes that a request passes)."""
-    processes.start("bare", [BIN / "examples" / "bare"], APP_PORT=PORTS["bare"])
+    processes.start("bare", [BIN / "bare"], APP_PORT=PORTS["bare"])
     wait_ready(PORTS["bare"], "/livez")
     started = time.monotonic()
     processes.start(

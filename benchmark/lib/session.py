@@ -55,7 +55,7 @@ def session(args):
 
 def build():
     cargo = ["cargo", "build", "--profile", "dist", "--locked"]
-    for what in (["--workspace", "--bins"], ["-p", "service", "--example", "bare"]):
+    for what in (["--workspace", "--exclude", "bare", "--bins"], ["-p", "bare"]):
         subprocess.run(cargo + what, cwd=ROOT, check=True)
 
 

@@ -1,7 +1,9 @@
-//! The reference of the benchmarks: what the leanest axum service that reads a point and answers a verdict costs.
+//! The reference of the benchmarks: the leanest axum service that reads a point and answers a
+//! verdict.
 //!
-//! One route, axum's own server and extractors, one worker; nothing of this project but the rule. `APP_PORT` says where. A second
-//! route takes every series as trained, so that the Locust profile runs against it as well.
+//! It has axum's own server and extractors and one worker, and shares no code with the project.
+//! `APP_PORT` sets its port. A second route answers every fit with v1, so that the Locust profile
+//! runs against it as well.
 
 use axum::{
     Router,
