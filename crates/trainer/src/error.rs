@@ -12,7 +12,9 @@ use detector::Unfit;
 use http_server::{BadParameter, ProblemReply, RequestContext};
 use store::{Refusal, StoreError};
 
-use crate::{chart::DrawError, registry::etag};
+use chart::DrawError;
+
+use crate::registry::etag;
 
 /// Why a request has no good answer.
 #[derive(Debug, thiserror::Error)]

@@ -3,16 +3,12 @@
 //! What `/fit` acknowledges is durable: the model in the store, its training points on the bus. A version is visible when both
 //! are, never before; its number is given once. A fit that has begun goes on to its end, whoever waits for it.
 
-mod chart;
 mod config;
-mod detect_plot;
 mod error;
 mod fit;
 mod health;
 mod metrics;
 mod plot;
-mod plot_model;
-mod plot_query;
 mod registry;
 mod routes;
 mod sweep;

@@ -20,11 +20,14 @@ use serde::Serialize;
 use service::{series::SeriesPath, task::on_main};
 
 use crate::{
-    App, detect_plot,
+    App,
     error::Error,
     fit::Fitted,
     metrics,
-    plot_query::{Format, PlotQuery},
+    plot::{
+        detect,
+        query::{Format, PlotQuery},
+    },
     registry,
 };
 
@@ -34,7 +37,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/fit/{series_id}", post(fit))
         .route("/plot", get(plot))
-        .route("/v1/detect/plot", detect_plot::route())
+        .route("/v1/detect/plot", detect::route())
         .route("/healthcheck", get(healthcheck))
         .merge(registry::routes())
         .fallback(not_found)

@@ -9,7 +9,7 @@ use resvg::usvg::fontdb::{Database, Source};
 use ttf_parser::Face;
 
 /// DejaVu Sans, cut down to Latin, Greek, Cyrillic and punctuation (see `assets/README.md`).
-const DATA: &[u8] = include_bytes!("../../assets/DejaVuSans-subset.ttf");
+const DATA: &[u8] = include_bytes!("../assets/DejaVuSans-subset.ttf");
 
 /// Its name, and fonts much like it for a viewer of SVG that has another set.
 pub(super) const FAMILIES: &str = "DejaVu Sans, Verdana, sans-serif";

@@ -11,7 +11,7 @@ use super::font;
 
 /// A drawing that could not be made into a picture: none that a chart gives should do that.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DrawError {
+pub enum DrawError {
     /// Not SVG.
     #[error("drawing is no SVG")]
     Svg(#[from] usvg::Error),
@@ -24,7 +24,7 @@ pub(crate) enum DrawError {
 }
 
 /// Draws `svg`, which is as large as its root element says, at one pixel a unit.
-pub(crate) fn to_png(svg: &str) -> Result<Vec<u8>, DrawError> {
+pub fn to_png(svg: &str) -> Result<Vec<u8>, DrawError> {
     let options = Options {
         fontdb: Arc::clone(&font::DATABASE),
         ..Options::default()

@@ -1,5 +1,9 @@
 //! Plots: the training points of a model and its verdicts on them, drawn.
 
+pub(crate) mod detect;
+mod model;
+pub(crate) mod query;
+
 use std::{
     num::NonZeroUsize,
     thread,
@@ -7,19 +11,16 @@ use std::{
 };
 
 use bytes::Bytes;
+use chart::Chart;
 use contract::{DetectorName, Point};
 use store::{Store, TrainingPoints, VersionedModel};
 use tokio::{sync::Semaphore, time::sleep};
 
-use crate::{
-    chart::{self, Chart},
-    detect_plot,
-    error::Error,
-    metrics,
-    plot_model::{changes_in, chart_of},
-    plot_query::{Format, JudgedQuery, PlotQuery, View},
-    work,
+use self::{
+    model::{changes_in, chart_of},
+    query::{Format, JudgedQuery, PlotQuery, View},
 };
+use crate::{error::Error, metrics, work};
 
 /// Plots in progress at once. Each may hold a million points.
 const MAX_PLOTS: usize = 8;
@@ -83,7 +84,7 @@ impl Plotter {
         let _core = self.cores.acquire().await.expect("it is never closed");
         let default = self.default_detector;
         work::blocking(move || {
-            let chart = detect_plot::judged(&body, query.title, default)?;
+            let chart = detect::judged(&body, query.title, default)?;
             drop(body);
             draw(&seen(chart, &query.view)?, &query.view)
         })

@@ -1,29 +1,28 @@
 //! What a model says of points, as a chart shows it.
 
+use chart::{Chart, Mark, Normal, Period};
 use contract::{DetectorName, FitOptions, JudgeOptions, Point, SeriesId, Train};
 use detector::{Band, Model, Verdict, detect};
 use store::VersionedModel;
-
-use crate::chart::{Chart, Mark, Normal, Period};
 
 /// So many points are searched for changes of the level: it takes some microseconds for each.
 const MAX_SEARCHED: usize = 50_000;
 
 /// The points that a model was fitted on, and what it says of each by itself: the band is what is normal at that time if nothing
 /// is known of the points before, the marks are the verdicts of `/predict` without context.
-pub(crate) fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Point>) -> Chart {
+pub(super) fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Point>) -> Chart {
     let VersionedModel { version, model } = model;
     let judge = JudgeOptions::default();
-    let band_at = |point: &Point| Normal::from(model.band(point.timestamp, &judge));
+    let band_at = |point: &Point| band_of(model.band(point.timestamp, &judge));
     let normal: Vec<Normal> = points.iter().map(band_at).collect();
     let marks = points.iter().zip(&normal).filter_map(|(point, normal)| {
         // The band is where the verdict turns, and cheaper to look at.
         let suspicious = !normal.contains(point.value);
-        suspicious.then(|| Mark::of(*point, &model.score(&[], *point, &judge)))?
+        suspicious.then(|| mark_of(*point, &model.score(&[], *point, &judge)))?
     });
     Chart {
         version: Some(*version),
-        period: Period::of(model),
+        period: period_of(model),
         marks: marks.collect(),
         normal,
         ..Chart::new(series.as_str().to_owned(), model.detector(), points)
@@ -55,42 +54,36 @@ pub(crate) fn changes_in(points: &[Point]) -> Vec<i64> {
     changes.iter().map(|change| change.timestamp).collect()
 }
 
-impl From<Band> for Normal {
-    fn from(band: Band) -> Self {
-        Self {
-            expected: Some(band.expected),
-            lower: band.lower,
-            upper: band.upper,
-        }
+/// What `band` says is normal.
+fn band_of(band: Band) -> Normal {
+    Normal {
+        expected: Some(band.expected),
+        lower: band.lower,
+        upper: band.upper,
     }
 }
 
-impl From<&Verdict> for Normal {
-    fn from(verdict: &Verdict) -> Self {
-        Self {
-            expected: verdict.expected,
-            lower: verdict.lower,
-            upper: verdict.upper,
-        }
+/// What `verdict` says is normal.
+pub(super) fn normal_of(verdict: &Verdict) -> Normal {
+    Normal {
+        expected: verdict.expected,
+        lower: verdict.lower,
+        upper: verdict.upper,
     }
 }
 
-impl Mark {
-    /// A mark at `point` if `verdict`, which is on it, calls it an anomaly.
-    pub(crate) fn of(point: Point, verdict: &Verdict) -> Option<Self> {
-        verdict.anomaly.then(|| Self {
-            point,
-            severity: verdict.severity,
-            within: Normal::from(verdict).contains(point.value),
-        })
-    }
+/// A mark at `point` if `verdict`, which is on it, calls it an anomaly.
+pub(super) fn mark_of(point: Point, verdict: &Verdict) -> Option<Mark> {
+    verdict.anomaly.then(|| Mark {
+        point,
+        severity: verdict.severity,
+        within: normal_of(verdict).contains(point.value),
+    })
 }
 
-impl Period {
-    pub(crate) fn of(model: &Model) -> Option<Self> {
-        let time = model.period_time();
-        model.period().map(|points| Self { points, time })
-    }
+pub(super) fn period_of(model: &Model) -> Option<Period> {
+    let time = model.period_time();
+    model.period().map(|points| Period { points, time })
 }
 
 #[cfg(test)]

@@ -23,87 +23,87 @@ mod time;
 use contract::{DetectorName, Point, Severity, Version};
 
 use self::{area::Area, time::TimeScale};
-pub(crate) use picture::{DrawError, to_png};
+pub use picture::{DrawError, to_png};
 
 /// What is drawn.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Chart {
+pub struct Chart {
     /// Whose points.
-    pub(crate) subject: String,
+    pub subject: String,
     /// The model's version, if it has one.
-    pub(crate) version: Option<Version>,
+    pub version: Option<Version>,
     /// What judged the points.
-    pub(crate) detector: DetectorName,
+    pub detector: DetectorName,
     /// The length of its season.
-    pub(crate) period: Option<Period>,
+    pub period: Option<Period>,
     /// The points, sorted by timestamp.
-    pub(crate) points: Vec<Point>,
+    pub points: Vec<Point>,
     /// What is normal at each of them; as many, or none at all.
-    pub(crate) normal: Vec<Normal>,
+    pub normal: Vec<Normal>,
     /// The anomalies among them, in order.
-    pub(crate) marks: Vec<Mark>,
+    pub marks: Vec<Mark>,
     /// First and last timestamp of anomalies that belong together.
-    pub(crate) episodes: Vec<(i64, i64)>,
+    pub episodes: Vec<(i64, i64)>,
     /// Timestamps at which the level changed.
-    pub(crate) changes: Vec<i64>,
+    pub changes: Vec<i64>,
     /// Where not all points were fitted on: how many were.
-    pub(crate) fitted: Option<Fitted>,
+    pub fitted: Option<Fitted>,
     /// How many points there are, shown or not.
-    pub(crate) total: usize,
+    pub total: usize,
     /// The ends of the time axis. No point lies outside.
-    pub(crate) axis: (i64, i64),
+    pub axis: (i64, i64),
 }
 
 /// The length of a season.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Period {
+pub struct Period {
     /// In points.
-    pub(crate) points: u64,
+    pub points: u64,
     /// In the unit of the timestamps, where those are evenly spaced.
-    pub(crate) time: Option<i64>,
+    pub time: Option<i64>,
 }
 
 /// What is normal at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Normal {
+pub struct Normal {
     /// The value that is expected; `None`: not known.
-    pub(crate) expected: Option<f64>,
+    pub expected: Option<f64>,
     /// The smallest normal value; `None`: none is too small.
-    pub(crate) lower: Option<f64>,
+    pub lower: Option<f64>,
     /// The largest normal value; `None`: none is too large.
-    pub(crate) upper: Option<f64>,
+    pub upper: Option<f64>,
 }
 
 /// An anomaly.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Mark {
+pub struct Mark {
     /// The point.
-    pub(crate) point: Point,
+    pub point: Point,
     /// How far beyond the alarm level it is.
-    pub(crate) severity: Severity,
+    pub severity: Severity,
     /// Whether its value lies within the normal range: then it is one by its shape.
-    pub(crate) within: bool,
+    pub within: bool,
 }
 
 /// The points that were fitted on: the first ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fitted {
+pub struct Fitted {
     /// How many.
-    pub(crate) points: usize,
+    pub points: usize,
     /// The timestamp of the last.
-    pub(crate) until: i64,
+    pub until: i64,
 }
 
 impl Normal {
     /// Nothing is known.
-    pub(crate) const UNKNOWN: Self = Self {
+    pub const UNKNOWN: Self = Self {
         expected: None,
         lower: None,
         upper: None,
     };
 
     /// Whether `value` is normal.
-    pub(crate) fn contains(&self, value: f64) -> bool {
+    pub fn contains(&self, value: f64) -> bool {
         self.lower.is_none_or(|lower| value >= lower)
             && self.upper.is_none_or(|upper| value <= upper)
     }
@@ -115,7 +115,7 @@ impl Normal {
 
 impl Chart {
     /// A chart of points alone, of which there must be at least one.
-    pub(crate) fn new(subject: String, detector: DetectorName, points: Vec<Point>) -> Self {
+    pub fn new(subject: String, detector: DetectorName, points: Vec<Point>) -> Self {
         let end = |point: Option<&Point>| point.map_or(0, |p| p.timestamp);
         Self {
             subject,
@@ -135,7 +135,7 @@ impl Chart {
 
     /// The part of it from one timestamp to another, both included; where there is none of these, from the first point or to
     /// the last. `None` if no point is there.
-    pub(crate) fn between(mut self, from: Option<i64>, to: Option<i64>) -> Option<Self> {
+    pub fn between(mut self, from: Option<i64>, to: Option<i64>) -> Option<Self> {
         let from = from.unwrap_or(self.axis.0);
         let to = to.unwrap_or(self.axis.1);
         let start = self.points.partition_point(|p| p.timestamp < from);
@@ -172,7 +172,7 @@ impl Chart {
 }
 
 /// The chart as an SVG document of `width` × `height` pixels.
-pub(crate) fn to_svg(chart: &Chart, size: (u32, u32)) -> String {
+pub fn to_svg(chart: &Chart, size: (u32, u32)) -> String {
     let scale = text_scale(size);
     let canvas = (f64::from(size.0) / scale, f64::from(size.1) / scale);
     let end = |point: Option<&Point>| point.map_or(0, |p| p.timestamp);

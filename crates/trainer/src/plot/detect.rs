@@ -8,18 +8,17 @@ use axum::{
     response::Response,
     routing::{MethodRouter, post},
 };
+use chart::{Chart, Fitted, Normal};
 use contract::{DetectRequest, DetectorName};
 use detector::detect;
 use http_server::{Fallible, RequestContext, read_body};
 use service::task::on_main;
 
-use crate::{
-    App,
-    chart::{Chart, Fitted, Mark, Normal, Period},
-    error::Error,
-    plot_query::JudgedQuery,
-    routes::picture,
+use super::{
+    model::{mark_of, normal_of, period_of},
+    query::JudgedQuery,
 };
+use crate::{App, error::Error, routes::picture};
 
 pub(crate) fn route() -> MethodRouter<Arc<App>> {
     post(detect_plot)
@@ -50,7 +49,7 @@ async fn detect_plot(State(app): State<Arc<App>>, request: Request) -> Fallible<
 ///
 /// # Errors
 /// When the body is not that of a detection, or nothing can be learned from its first points.
-pub(crate) fn judged(
+pub(super) fn judged(
     body: &[u8],
     title: Option<String>,
     default: DetectorName,
@@ -67,14 +66,14 @@ pub(crate) fn judged(
     let mut marks = Vec::new();
     for point in &points[fitted..] {
         let verdict = detection.update(*point).verdict;
-        normal.push(Normal::from(&verdict));
-        marks.extend(Mark::of(*point, &verdict));
+        normal.push(normal_of(&verdict));
+        marks.extend(mark_of(*point, &verdict));
     }
     let episodes = detection.episodes();
     let changes = detection.change_points();
     let title = title.unwrap_or_else(|| "Detection".to_owned());
     Ok(Chart {
-        period: Period::of(&detection.model),
+        period: period_of(&detection.model),
         normal,
         marks,
         episodes: episodes.iter().map(|e| (e.start, e.end)).collect(),
