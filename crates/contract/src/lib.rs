@@ -14,6 +14,7 @@ mod predict;
 mod problem;
 mod reference;
 mod registry;
+mod time;
 mod verdict;
 
 pub use detect::{
@@ -42,6 +43,7 @@ pub use registry::{
     AliasInfo, AliasRequest, ImportReply, ModelFile, ModelInfo, ModelList, RollbackRequest,
     SeriesDetail, SeriesList, SeriesSummary, Source,
 };
+pub use time::{TimeUnit, UtcTime};
 pub use verdict::{
     DetectorName, Direction, JudgedReply, Severity, Sides, UnknownWord, VerdictReply,
 };
