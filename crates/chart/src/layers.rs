@@ -1,46 +1,14 @@
 //! What lies in the plot, from the back to the front: what was fitted on, episodes, grid, band, changes, lines, marks.
 
-use contract::Severity;
-use plotters::style::{RGBColor, text_anchor::HPos};
-
 use super::{
-    Chart, Mark,
-    area::Area,
-    decimal, font, lines,
-    reduce::thin,
-    svg::{Fill, Lettering, Place, Stroke, Svg},
+    Chart, Mark, decimal,
+    downsample::thin,
+    font, lines,
+    palette::{CHANGE, EPISODE, FITTED, FITTED_LABEL, FITTED_PLATE, WHITE, line, look},
+    plot_area::PlotArea,
+    svg::{Fill, Place, Stroke, Svg},
 };
 
-pub(super) const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
-pub(super) const FAINT_INK: RGBColor = RGBColor(0x73, 0x73, 0x73);
-pub(super) const VALUES: Stroke = line(RGBColor(0x1f, 0x77, 0xb4), 1.3);
-pub(super) const EXPECTED: Stroke = line(RGBColor(0x2c, 0xa0, 0x2c), 1.6);
-pub(super) const BAND: Fill = Fill {
-    color: EXPECTED.color,
-    opacity: 0.13,
-};
-pub(super) const LIMIT: Stroke = line(RGBColor(0xb4, 0xdb, 0xb4), 0.8);
-pub(super) const CHANGE: Stroke = Stroke {
-    dashed: true,
-    ..line(RGBColor(0x7b, 0x3f, 0xb5), 1.4)
-};
-pub(super) const EPISODE: Fill = Fill {
-    color: RGBColor(0xe0, 0x30, 0x30),
-    opacity: 0.12,
-};
-const FITTED: Fill = Fill {
-    color: RGBColor(0x40, 0x50, 0x70),
-    opacity: 0.08,
-};
-const FITTED_PLATE: Fill = Fill {
-    color: RGBColor(0xf0, 0xf1, 0xf4),
-    opacity: 0.85,
-};
-const FITTED_LABEL: Lettering = Lettering {
-    size: 10.5,
-    color: FAINT_INK,
-    anchor: HPos::Left,
-};
 /// An episode is at least so wide.
 const LEAST_WIDTH: f64 = 3.0;
 /// Marks nearer to each other than this are drawn as one, or than more where there are more than [`MAX_MARKS`].
@@ -52,29 +20,8 @@ const MANY_MARKS: f64 = 100.0;
 const MAX_DASHED: usize = 40;
 /// The rim that sets a mark off against lines.
 const RIM: f64 = 0.9;
-const WHITE: RGBColor = RGBColor(0xff, 0xff, 0xff);
-
-/// A line that is not dashed.
-pub(super) const fn line(color: RGBColor, width: f64) -> Stroke {
-    Stroke {
-        color,
-        width,
-        dashed: false,
-    }
-}
-
-/// Colour and radius of a mark.
-pub(super) const fn look(severity: Severity) -> (RGBColor, f64) {
-    match severity {
-        Severity::None | Severity::Low => (RGBColor(0xf0, 0x6a, 0x5a), 2.4),
-        Severity::Medium => (RGBColor(0xe0, 0x30, 0x30), 2.8),
-        Severity::High => (RGBColor(0xc0, 0x10, 0x20), 3.2),
-        Severity::Critical => (RGBColor(0x8b, 0x00, 0x18), 3.7),
-    }
-}
-
 /// Draws everything that lies in `area`, and its frame.
-pub(super) fn draw(svg: &Svg<'_>, chart: &Chart, area: &Area) {
+pub(super) fn draw(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     draw_fitted(svg, chart, area);
     for &(start, end) in &chart.episodes {
         draw_stretch(svg, area, (area.at(start), area.at(end)), EPISODE);
@@ -88,14 +35,14 @@ pub(super) fn draw(svg: &Svg<'_>, chart: &Chart, area: &Area) {
 }
 
 /// Shades what was fitted on, and says so.
-fn draw_fitted(svg: &Svg<'_>, chart: &Chart, area: &Area) {
+fn draw_fitted(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let Some(fitted) = chart.fitted else { return };
     let end = area.at(fitted.until);
     draw_stretch(svg, area, (0.0, end), FITTED);
 }
 
 /// Says what the shade means, where there is room.
-fn label_fitted(svg: &Svg<'_>, chart: &Chart, area: &Area) {
+fn label_fitted(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let Some(fitted) = chart.fitted else { return };
     let count = decimal::counted(fitted.points);
     let texts = [format!("fitted on {count} points"), "fitted on".to_owned()];
@@ -112,13 +59,13 @@ fn label_fitted(svg: &Svg<'_>, chart: &Chart, area: &Area) {
 }
 
 /// Shades the whole height from one fraction of the width to another.
-fn draw_stretch(svg: &Svg<'_>, area: &Area, (from, to): Place, fill: Fill) {
+fn draw_stretch(svg: &Svg<'_>, area: &PlotArea, (from, to): Place, fill: Fill) {
     let (from, to) = (area.x(from), area.x(to));
     let more = ((LEAST_WIDTH - (to - from)) / 2.0).max(0.0);
     svg.rectangle((from - more, area.top), (to + more, area.bottom), fill);
 }
 
-fn draw_changes(svg: &Svg<'_>, chart: &Chart, area: &Area) {
+fn draw_changes(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let mut places: Vec<f64> = chart
         .changes
         .iter()
@@ -136,7 +83,7 @@ fn draw_changes(svg: &Svg<'_>, chart: &Chart, area: &Area) {
 
 /// Anomalies: dots where the value is not normal, rings where only the shape is not; of those that would cover each other the
 /// most severe.
-fn draw_marks(svg: &Svg<'_>, chart: &Chart, area: &Area) {
+fn draw_marks(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let marks = chart.marks.iter().map(|mark| {
         let vertex = (area.at(mark.point.timestamp), area.height(mark.point.value));
         (area.place(vertex), mark)

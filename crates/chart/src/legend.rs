@@ -5,7 +5,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::{
     Chart, Normal, decimal, font,
-    layers::{BAND, CHANGE, EPISODE, EXPECTED, INK, LIMIT, VALUES, line, look},
+    palette::{BAND, CHANGE, EPISODE, EXPECTED, INK, LIMIT, VALUES, line, look},
     svg::{Fill, Lettering, Stroke, Svg},
 };
 

@@ -3,27 +3,27 @@
 //! The shapes are plotters', drawn as SVG, and the SVG is the only source of the PNG. Their layout is made here, with text
 //! measured in the embedded font: labels that fit, and dates that say what changes from one to the next.
 
-mod area;
 mod axis;
 mod clip;
 mod decimal;
-mod duration;
+mod downsample;
 mod font;
-mod head;
 mod layers;
 mod legend;
 mod lines;
-mod picture;
-mod reduce;
+mod palette;
+mod plot_area;
+mod png;
 mod svg;
 #[cfg(test)]
 mod tests;
 mod time;
+mod title;
 
 use contract::{DetectorName, Point, Severity, Version};
 
-use self::{area::Area, time::TimeScale};
-pub use picture::{DrawError, to_png};
+pub use self::png::{DrawError, to_png};
+use self::{plot_area::PlotArea, time::TimeScale};
 
 /// What is drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -179,8 +179,8 @@ pub fn to_svg(chart: &Chart, size: (u32, u32)) -> String {
     let ends = (end(chart.points.first()), end(chart.points.last()));
     let times = TimeScale::new(chart.axis, ends);
     svg::document(size, scale, |svg| {
-        let top = head::draw(svg, chart, &times, canvas.0);
-        let area = Area::new(chart, times, (canvas, scale), top);
+        let top = title::draw(svg, chart, &times, canvas.0);
+        let area = PlotArea::new(chart, times, (canvas, scale), top);
         layers::draw(svg, chart, &area);
     })
 }

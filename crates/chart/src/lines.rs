@@ -4,10 +4,10 @@ use std::{iter, ops::Range};
 
 use super::{
     Chart, Normal,
-    area::Area,
     clip::clipped,
-    layers::{BAND, EXPECTED, LIMIT, VALUES},
-    reduce::{Vertex, reduce, reduce_band},
+    downsample::{Vertex, downsample, downsample_band},
+    palette::{BAND, EXPECTED, LIMIT, VALUES},
+    plot_area::PlotArea,
     svg::{Place, Stroke, Svg},
 };
 
@@ -21,7 +21,7 @@ const SMOOTH: f64 = 0.3;
 const HOLE: (f64, f64) = (0.015, 20.0);
 
 /// Shades what is normal. Where that has no end, the shade goes on to the edge of the plot.
-pub(super) fn draw_band(svg: &Svg<'_>, chart: &Chart, area: &Area) {
+pub(super) fn draw_band(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let slice = |i: usize| {
         let Normal { lower, upper, .. } = chart.normal[i];
         let lower = area.height(lower.unwrap_or(f64::NEG_INFINITY));
@@ -30,7 +30,7 @@ pub(super) fn draw_band(svg: &Svg<'_>, chart: &Chart, area: &Area) {
     };
     let (columns, level) = (columns(chart, area), chart.level());
     for run in runs(chart, area, level, Normal::is_bounded) {
-        let mut slices = reduce_band(run.map(slice), columns);
+        let mut slices = downsample_band(run.map(slice), columns);
         if level.is_some() {
             extend(&mut slices, |slice, at| (at, slice.1, slice.2));
         }
@@ -45,7 +45,7 @@ pub(super) fn draw_band(svg: &Svg<'_>, chart: &Chart, area: &Area) {
 }
 
 /// The values, and what was expected.
-pub(super) fn draw_lines(svg: &Svg<'_>, chart: &Chart, area: &Area) {
+pub(super) fn draw_lines(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     // A smooth line is in sight on top of the values, and hidden below. One that follows them closely would hide them.
     if is_smooth(chart) {
         draw_values(svg, chart, area);
@@ -56,14 +56,14 @@ pub(super) fn draw_lines(svg: &Svg<'_>, chart: &Chart, area: &Area) {
     }
 }
 
-fn draw_expected(svg: &Svg<'_>, chart: &Chart, area: &Area) {
+fn draw_expected(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let vertex = |i: usize| {
         let height = chart.normal[i].expected.map_or(0.0, |e| area.height(e));
         (area.at(chart.points[i].timestamp), height)
     };
     let (columns, level) = (columns(chart, area), chart.level());
     for run in runs(chart, area, level, |normal| normal.expected.is_some()) {
-        let mut line = reduce(run.map(vertex), columns);
+        let mut line = downsample(run.map(vertex), columns);
         if level.is_some() {
             extend(&mut line, |vertex, at| (at, vertex.1));
         }
@@ -72,7 +72,7 @@ fn draw_expected(svg: &Svg<'_>, chart: &Chart, area: &Area) {
 }
 
 /// The line through the points; dots, too, where there are few, and for points alone.
-fn draw_values(svg: &Svg<'_>, chart: &Chart, area: &Area) {
+fn draw_values(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let place = |vertex: Vertex| area.place(vertex);
     let vertex = |i: usize| {
         let point = chart.points[i];
@@ -83,7 +83,7 @@ fn draw_values(svg: &Svg<'_>, chart: &Chart, area: &Area) {
         if run.len() == 1 {
             svg.dot(place(vertex(run.start)), VALUES.width, VALUES.color);
         }
-        let line = reduce(run.map(vertex), columns);
+        let line = downsample(run.map(vertex), columns);
         svg.polyline(line.into_iter().map(place), VALUES);
     }
     if chart.points.len() <= MAX_DOTS {
@@ -110,7 +110,7 @@ fn is_smooth(chart: &Chart) -> bool {
 }
 
 /// The columns of pixels, if there are too many points to tell apart.
-fn columns(chart: &Chart, area: &Area) -> Option<usize> {
+fn columns(chart: &Chart, area: &PlotArea) -> Option<usize> {
     let columns = area.columns();
     (chart.points.len() > 4 * columns).then_some(columns)
 }
@@ -118,7 +118,7 @@ fn columns(chart: &Chart, area: &Area) -> Option<usize> {
 /// The stretches of points for which `is` holds. What is the same everywhere, the `level`, goes on through holes.
 fn runs(
     chart: &Chart,
-    area: &Area,
+    area: &PlotArea,
     level: Option<Normal>,
     is: impl Fn(&Normal) -> bool,
 ) -> Vec<Range<usize>> {
@@ -132,7 +132,11 @@ fn runs(
 }
 
 /// Stretches of points without a hole among them, and with neighbours that are `alike`.
-fn pieces(chart: &Chart, area: &Area, alike: impl Fn(usize, usize) -> bool) -> Vec<Range<usize>> {
+fn pieces(
+    chart: &Chart,
+    area: &PlotArea,
+    alike: impl Fn(usize, usize) -> bool,
+) -> Vec<Range<usize>> {
     let n = chart.points.len();
     let hole = HOLE.0.max(HOLE.1 / n as f64);
     let mut pieces = Vec::new();
@@ -159,7 +163,7 @@ fn extend<V: Copy>(line: &mut Vec<V>, moved: impl Fn(V, f64) -> V) {
 }
 
 /// The parts of `line`, given in fractions, that lie in the plot.
-fn draw_clipped(svg: &Svg<'_>, area: &Area, line: &[Place], stroke: Stroke) {
+fn draw_clipped(svg: &Svg<'_>, area: &PlotArea, line: &[Place], stroke: Stroke) {
     for part in clipped(line) {
         svg.polyline(part.into_iter().map(|place| area.place(place)), stroke);
     }

@@ -84,7 +84,7 @@ fn count(svg: &str, text: &str) -> usize {
 
 /// The dots and rings of a severity.
 fn marks_of(svg: &str, severity: Severity) -> (usize, usize) {
-    let (color, _) = layers::look(severity);
+    let (color, _) = palette::look(severity);
     let color = format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2);
     let dots = count(svg, &format!("fill=\"{color}\" stroke=\"none\""));
     (

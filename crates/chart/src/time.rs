@@ -1,21 +1,20 @@
 //! The time axis: dates where timestamps can be dates, plain numbers where they cannot.
 
 use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
+use contract::TimeUnit;
 
-use super::{
-    axis::{self, Tick},
-    duration,
-};
+use super::axis::{self, Tick};
 
-pub(super) const SECOND: i128 = 1_000_000_000;
-pub(super) const MINUTE: i128 = 60 * SECOND;
-pub(super) const HOUR: i128 = 60 * MINUTE;
-pub(super) const DAY: i128 = 24 * HOUR;
+const SECOND: i128 = 1_000_000_000;
+const MINUTE: i128 = 60 * SECOND;
+const HOUR: i128 = 60 * MINUTE;
+const DAY: i128 = 24 * HOUR;
 
 /// Maps timestamps to fractions of the axis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimeScale {
-    has_dates: bool,
+    /// That of the timestamps, where they are dates.
+    unit: Option<TimeUnit>,
     /// Parts of a unit of the timestamps that the axis counts in: nanoseconds for dates, [`PARTS`] for plain numbers.
     parts: i128,
     /// The ends of the axis, in parts.
@@ -47,8 +46,8 @@ const PARTS: i128 = 1000;
 impl TimeScale {
     /// The scale of an axis from `first` to `last`, both included, for `points` that lie within it.
     pub(super) fn new((first, last): (i64, i64), points: (i64, i64)) -> Self {
-        let unit = date_unit(points).filter(|unit| are_dates((first, last), *unit));
-        let parts = unit.unwrap_or(PARTS);
+        let unit = date_unit((first, last), points);
+        let parts = unit.map_or(PARTS, |unit| unit.nanoseconds().into());
         let (low, high) = (i128::from(first) * parts, i128::from(last) * parts);
         let padding = match high - low {
             0 => unit.map_or(PARTS, |_| 30 * SECOND),
@@ -57,7 +56,7 @@ impl TimeScale {
         let (low, high) = (low - padding, high + padding);
         let length = (high - low) as f64;
         Self {
-            has_dates: unit.is_some(),
+            unit,
             parts,
             low,
             high,
@@ -69,13 +68,12 @@ impl TimeScale {
 
     /// Whether timestamps are shown as dates.
     pub(super) fn has_dates(&self) -> bool {
-        self.has_dates
+        self.unit.is_some()
     }
 
     /// `length`, in the unit of the timestamps, in words; `None` where that unit is not known.
     pub(super) fn words(&self, length: i64) -> Option<String> {
-        let nanoseconds = i128::from(length) * self.parts;
-        self.has_dates.then(|| duration::words(nanoseconds))?
+        Some(self.unit?.duration(length)?.to_string())
     }
 
     /// Where `timestamp` lies, from 0 to 1.
@@ -91,7 +89,7 @@ impl TimeScale {
 
     /// As many ticks as have room, where one that says a given text takes `room` (as a fraction of the axis).
     pub(super) fn ticks(&self, room: impl Fn(&str) -> f64) -> Vec<TimeTick> {
-        if self.has_dates {
+        if self.has_dates() {
             self.date_ticks(room)
         } else {
             self.number_ticks(room)
@@ -165,34 +163,13 @@ fn drop_overlapping(ticks: &mut [TimeTick], room: impl Fn(&str) -> f64) {
     }
 }
 
-/// The unit in which all timestamps from `first` to `last` are dates between 1973 and 2286, as nanoseconds.
-///
-/// Those spans do not meet for seconds, ms, µs and ns, so that a timestamp has at most one unit.
-fn date_unit((first, last): (i64, i64)) -> Option<i128> {
-    let plausible = 100_000_000..10_000_000_000;
-    [SECOND, SECOND / 1_000, SECOND / 1_000_000, 1]
-        .into_iter()
-        .find(|&unit| {
-            [first, last]
-                .map(|t| seconds(t, unit))
-                .iter()
-                .all(|s| plausible.contains(s))
-        })
-}
-
-/// Whether an axis from `first` to `last` lies within the years 1 to 9999: one that was asked for may reach far beyond its
-/// points.
-fn are_dates((first, last): (i64, i64), unit: i128) -> bool {
-    let years_1_to_9999 = -62_135_596_800..253_402_300_800;
-    [first, last]
-        .map(|t| seconds(t, unit))
-        .iter()
-        .all(|s| years_1_to_9999.contains(s))
-}
-
-/// Whole seconds since 1970.
-fn seconds(timestamp: i64, unit: i128) -> i128 {
-    i128::from(timestamp) * unit / SECOND
+/// The unit in which both ends of the points are dates, and both ends of the axis: one that was asked
+/// for may reach far beyond its points.
+fn date_unit(axis: (i64, i64), points: (i64, i64)) -> Option<TimeUnit> {
+    let unit = TimeUnit::guess(points.0)?;
+    let is_same = TimeUnit::guess(points.1) == Some(unit);
+    let has_dates = |timestamp| unit.utc(timestamp).is_some();
+    (is_same && has_dates(axis.0) && has_dates(axis.1)).then_some(unit)
 }
 
 fn date(instant: i128) -> Option<DateTime<Utc>> {

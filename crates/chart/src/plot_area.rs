@@ -6,13 +6,11 @@ use super::{
     Chart,
     axis::{Tick, ValueScale},
     font,
-    layers::{FAINT_INK, INK, line},
-    svg::{Lettering, Place, Stroke, Svg},
+    palette::{FAINT_INK, FRAME, GRID, INK},
+    svg::{Lettering, Place, Svg},
     time::{TimeScale, TimeTick},
 };
 
-const GRID: Stroke = line(RGBColor(0xe6, 0xe6, 0xe6), 1.0);
-const FRAME: Stroke = line(RGBColor(0x8c, 0x8c, 0x8c), 1.0);
 const LABEL: Lettering = Lettering {
     size: 11.0,
     color: INK,
@@ -29,7 +27,7 @@ const EDGE: f64 = 3.0;
 const VALUE_ROOM: f64 = 38.0;
 
 /// Where the plot lies and how it maps points to places.
-pub(super) struct Area {
+pub(super) struct PlotArea {
     pub(super) left: f64,
     pub(super) top: f64,
     pub(super) right: f64,
@@ -42,7 +40,7 @@ pub(super) struct Area {
     value_ticks: Vec<Tick>,
 }
 
-impl Area {
+impl PlotArea {
     /// The plot of `chart` on a drawing of `width` × `height`, each unit of which has `scale` pixels, below `top`.
     pub(super) fn new(
         chart: &Chart,

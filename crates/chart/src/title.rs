@@ -4,8 +4,8 @@ use plotters::style::text_anchor::HPos;
 
 use super::{
     Chart, decimal, font,
-    layers::{FAINT_INK, INK},
     legend::Legend,
+    palette::{FAINT_INK, INK},
     svg::{Lettering, Svg},
     time::TimeScale,
 };

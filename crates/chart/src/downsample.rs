@@ -14,7 +14,10 @@ pub(super) type Slice = (f64, f64, f64);
 ///
 /// It then goes through the middle of each column, from the first value to the lowest and the highest of that column and on to
 /// the last: that covers the same pixels.
-pub(super) fn reduce(line: impl Iterator<Item = Vertex>, columns: Option<usize>) -> Vec<Vertex> {
+pub(super) fn downsample(
+    line: impl Iterator<Item = Vertex>,
+    columns: Option<usize>,
+) -> Vec<Vertex> {
     let Some(columns) = columns else {
         return line.collect();
     };
@@ -37,7 +40,10 @@ pub(super) fn reduce(line: impl Iterator<Item = Vertex>, columns: Option<usize>)
 
 /// `band`, from left to right; if there are too many slices to tell apart, one from the lowest to the highest value for each of
 /// so many `columns` of pixels.
-pub(super) fn reduce_band(band: impl Iterator<Item = Slice>, columns: Option<usize>) -> Vec<Slice> {
+pub(super) fn downsample_band(
+    band: impl Iterator<Item = Slice>,
+    columns: Option<usize>,
+) -> Vec<Slice> {
     let Some(columns) = columns else {
         return band.collect();
     };
@@ -134,7 +140,7 @@ mod tests {
 
     #[test]
     fn each_column_keeps_its_ends_and_extremes() {
-        let reduced = reduce(line(8_192), Some(64));
+        let reduced = downsample(line(8_192), Some(64));
         assert!(reduced.len() <= 4 * 64 && reduced.is_sorted_by_key(|v| v.0));
         let columns: Vec<&[Vertex]> = reduced.chunk_by(|a, b| a.0 == b.0).collect();
         assert_eq!(columns.len(), 64);
@@ -152,16 +158,16 @@ mod tests {
     #[test]
     fn few_vertices_are_kept_as_they_are() {
         let few = [(0.5, 3.0), (0.5, 1.0), (0.5, 2.0)];
-        assert_eq!(reduce(few.into_iter(), None), few);
+        assert_eq!(downsample(few.into_iter(), None), few);
         let few = [(0.5, 3.0, f64::INFINITY), (0.6, 1.0, 2.0)];
-        assert_eq!(reduce_band(few.into_iter(), None), few);
+        assert_eq!(downsample_band(few.into_iter(), None), few);
     }
 
     #[test]
     fn a_million_points_at_one_instant_become_a_few() {
         let values = (0..1_000_000).map(|i| f64::from(i % 1000));
-        assert!(reduce(values.clone().map(|v| (0.5, v)), Some(600)).len() <= 4);
-        let band = reduce_band(values.map(|v| (0.5, -v, v)), Some(600));
+        assert!(downsample(values.clone().map(|v| (0.5, v)), Some(600)).len() <= 4);
+        let band = downsample_band(values.map(|v| (0.5, -v, v)), Some(600));
         assert_eq!(band.len(), 1);
         assert_eq!((band[0].1, band[0].2), (-999.0, 999.0));
     }
@@ -169,7 +175,7 @@ mod tests {
     #[test]
     fn a_band_keeps_its_widest_extent_in_each_column() {
         let slices = line(8_192).map(|(at, value)| (at, value - 7.0, value + 7.0));
-        let band = reduce_band(slices, Some(64));
+        let band = downsample_band(slices, Some(64));
         assert_eq!(band.len(), 64);
         let all: Vec<f64> = line(8_192).map(|v| v.1).collect();
         for (slice, all) in band.iter().zip(all.chunks(128)) {
