@@ -1,14 +1,15 @@
 #!/bin/sh
-# Shows every kind of call, one request at a time, and checks each reply: first the calls that the oldest clients know, then
-# detection in a series that is not stored, and the life of models.
+# Shows every kind of call, one request at a time, and checks each reply: first the calls that the
+# oldest clients know, then detection in a series that is not stored, and the life of models.
 #
-#   ./demo.sh                          against http://localhost:8080; builds and starts standalone there if nothing answers
-#   URL=http://host:port ./demo.sh     against another platform
-#   OUT=folder ./demo.sh               saves the plot in that folder instead of this one
+#   ./demo.sh                        against http://localhost:8080; if nothing answers there, builds
+#                                    standalone and starts it on a temporary folder
+#   URL=http://host:port ./demo.sh   against another platform
+#   OUT=folder ./demo.sh             saves the plot in that folder instead of this one
 #
-# Each run adds versions to sensor_01 ... sensor_05, machine_01 and machine_02, and leaves aliases as they were, except that
-# machine_01 ends without a champion. Needs curl, and cargo if there is something to build. Ends with 0 if every reply was as
-# expected, else with 1 and the name of the step.
+# Each run adds versions to sensor_01 ... sensor_05, machine_01 and machine_02. Aliases stay as they
+# were, except that machine_01 ends without a champion. Needs curl, and cargo if there is something
+# to build. Ends with 0 if every reply was as expected, else with 1 and the name of the step.
 set -eu
 
 url=${URL:-http://localhost:8080}
@@ -27,7 +28,7 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
     red=$(printf '\033[31m') green=$(printf '\033[32m')
 fi
 
-# --- a platform to talk to -------------------------------------------------------------------------------------------------------
+# --- a platform to talk to ------------------------------------------------------------------------
 
 # Whether the server that was started here still runs.
 running() {
@@ -95,7 +96,7 @@ wait_until_ready() {
     done
 }
 
-# --- asking and checking ---------------------------------------------------------------------------------------------------------
+# --- asking and checking --------------------------------------------------------------------------
 
 # fail EXPECTED GOT
 fail() {
@@ -118,7 +119,7 @@ call() {
     type=${answer#* }
 }
 
-# Prints the file $1, and sets $reply to its text and $compact to the same without blanks between JSON members.
+# Prints the file $1; sets $reply to its text, and $compact to that without blanks around members.
 show() {
     case $type in
         image/*) reply="$type, $(($(wc -c <"$1"))) bytes" ;;
@@ -128,7 +129,7 @@ show() {
     printf '%s\n' "< $status $reply"
 }
 
-# request METHOD PATH [BODY]: sends and prints it; sets $status, $type, $reply, $compact and $work/reply.
+# request METHOD PATH [BODY]: sends and prints it; then as call and show.
 request() {
     printf '%s\n' "$dim> $1 $2${3:+ $3}$plain"
     if [ $# -eq 3 ]; then
@@ -199,7 +200,7 @@ pretty() {
   "throughput": {/'
 }
 
-# --- the demonstration -----------------------------------------------------------------------------------------------------------
+# --- the demonstration ----------------------------------------------------------------------------
 
 case $(status_of /livez) in
     200) printf '%s\n' "Using the platform at $url." ;;
@@ -236,7 +237,8 @@ fit sensor_01 '{"timestamps": [1693460400, 1693460460, 1693460520], "values": [1
 [ "$version" -eq $((first + 1)) ] || fail "\"version\":\"v$((first + 1))\"" "$reply"
 passed
 
-# A champion that somebody pinned in sensor_01 serves instead of the version that was just fitted: ask that one by name then.
+# If somebody pinned a champion in sensor_01, it serves instead of the version that was just fitted:
+# ask that version by name then.
 predict=/predict/sensor_01
 call "$url/v1/series/sensor_01"
 case $(cat "$work/reply") in
@@ -300,9 +302,10 @@ for member in inference_latency_ms training_latency_ms throughput model_usage sy
 done
 passed
 
-# --- newer calls -----------------------------------------------------------------------------------------------------------------
+# --- newer calls ----------------------------------------------------------------------------------
 
-# The body of a detection: 600 points, ten minutes apart, with a season of 48; the 450th is 40 too high, the 530th 40 too low.
+# The body of a detection: 600 points, ten minutes apart, with a season of 48. Point 450 is 40 too
+# high, point 530 is 40 too low.
 seasonal_series() {
     awk 'BEGIN {
         for (i = 0; i < 600; i++) {
@@ -317,7 +320,8 @@ seasonal_series() {
     }'
 }
 
-# The peak of each episode of the summary in $compact, one per line. The alarm may come a few points later.
+# The peak of each episode of the summary in $compact, one per line. The alarm may come some points
+# later.
 peaks() {
     printf '%s' "$compact" | tr '{' '\n' | sed -n 's/^"start":.*"peak":\([0-9]*\),.*/\1/p'
 }

@@ -37,8 +37,8 @@ python3 benchmark/saturation.py --out "$results" --rounds "${ROUNDS:-5}" --conne
 venv=.cache/locust
 [ -x $venv/bin/locust ] || { python3 -m venv $venv && $venv/bin/pip install --quiet locust; }
 
-# $1: the name of the results; $2: where the gateway is. Counting starts once all users have spawned:
-# users that spawn together wait for each other in the one process of Locust.
+# $1: the name of the results; $2: where the gateway is. Counting starts once all users have
+# spawned, because users that spawn together wait for each other in Locust's one process.
 profile() {
   echo "locust: $1, $seconds s" >&2
   $venv/bin/locust -f benchmark/locustfile.py --headless --only-summary --reset-stats -t "${seconds}s" --host "$2" \
