@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use anyhow::Context;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -162,6 +163,25 @@ impl Peer {
         log.push(received.clone());
         self.count.send_modify(|count| *count += 1);
         Some(received)
+    }
+
+    /// The requests of this connection, until its backend has received `number` over all connections.
+    pub(crate) async fn requests_until_all_received(
+        &mut self,
+        number: usize,
+    ) -> anyhow::Result<Vec<Received>> {
+        let mut count = self.count.subscribe();
+        let mut requests = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                all = count.wait_for(|count| *count >= number) => {
+                    all?;
+                    return Ok(requests);
+                }
+                request = self.request() => requests.push(request.context("connection ended")?),
+            }
+        }
     }
 
     /// The head of the next request.

@@ -163,18 +163,25 @@ async fn only_the_request_whose_reply_had_begun_fails_with_its_connection() -> a
 #[tokio::test]
 async fn a_late_reply_ends_with_a_timeout_and_those_behind_it_are_asked_again() -> anyhow::Result<()>
 {
+    const LIMIT: Duration = Duration::from_secs(2);
     let fake = Fake::start(|mut peer| async move {
         match peer.number {
-            0 => peer.until_closed().await.clear(),
+            0 => {
+                peer.request().await;
+                peer.until_closed().await.clear();
+            }
             _ => behave(&mut peer).await?,
         }
         Ok(())
     })
     .await?;
     let url = fake.url();
-    let door = Door::open(&url, &url, &["--predict-timeout-ms", "400"]).await?;
+    let limit = LIMIT.as_millis().to_string();
+    let door = Door::open(&url, &url, &["--predict-timeout-ms", &limit]).await?;
     let (late, behind) = tokio::join!(door.predict("late"), async {
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        fake.has_received(1).await?;
+        // Those behind have this much longer than the late one.
+        tokio::time::sleep(LIMIT / 2).await;
         ask(&door, 5).await
     });
     assert_eq!(late?.problem(), (503, "upstream_timeout".to_owned()));
@@ -276,19 +283,21 @@ async fn long_and_empty_bodies_and_long_replies_go_another_way() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_line_has_an_end_and_who_comes_then_goes_another_way() -> anyhow::Result<()> {
+async fn a_connection_carries_256_requests_at_once_and_the_others_get_their_own()
+-> anyhow::Result<()> {
+    const ALL: usize = 300;
     let fake = Fake::start(|mut peer| async move {
-        if peer.number == 0 {
-            for request in requests(&mut peer, 256).await? {
-                peer.send(own(&request)).await?;
-            }
+        // No reply before all requests are there: so many wait at the same time.
+        let held = peer.requests_until_all_received(ALL).await?;
+        for request in &held {
+            peer.send(own(request)).await?;
         }
         behave(&mut peer).await
     })
     .await?;
     let door = Door::to(&fake).await?;
-    all_well(&ask(&door, 300).await?);
-    assert!(fake.accepted() > 1);
+    all_well(&ask(&door, ALL).await?);
+    assert_eq!(fake.accepted(), 1 + (ALL - 256));
     Ok(())
 }
 
