@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::{
-    door::{Door, nobody},
+    door::{Door, NOBODY},
     fake::Fake,
 };
 
@@ -14,7 +14,7 @@ const PATHS: [&str; 2] = ["/predict/s%20/batch?version=v3", "/v1/detect"];
 
 /// A gateway before `predictor` and no trainer.
 async fn before(predictor: &Fake, arguments: &[&str]) -> anyhow::Result<Door> {
-    Door::open(&nobody()?, &predictor.url(), arguments).await
+    Door::open(NOBODY, &predictor.url(), arguments).await
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_predictor_that_does_not_answer_is_given_up() -> anyhow::Result<()> {
     })
     .await?;
     let door = before(&silent, &["--detect-timeout-ms", "100"]).await?;
-    let away = Door::open(&nobody()?, &nobody()?, &[]).await?;
+    let away = Door::open(NOBODY, NOBODY, &[]).await?;
     for path in PATHS {
         let reply = door.client().await?.post(path, "{}").await?;
         assert_eq!(reply.problem(), (503, "upstream_timeout".to_owned()));

@@ -130,7 +130,7 @@ async fn a_slow_backend_is_given_up_and_its_connection_closed() -> anyhow::Resul
     })
     .await?;
     let url = fake.url();
-    let arguments = ["--predict-timeout-ms", "100", "--fit-timeout-ms", "100"];
+    let arguments = ["--predict-timeout-ms", "1000", "--fit-timeout-ms", "1000"];
     let door = Door::open(&url, &url, &arguments).await?;
     let problem = door.predict("s").await?;
     assert_eq!(problem.problem(), (503, "upstream_timeout".to_owned()));
@@ -304,7 +304,7 @@ async fn a_long_reply_may_take_longer_than_the_limit_but_not_stall_for_longer() 
             };
             peer.send("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
                 .await?;
-            let mut interval = tokio::time::interval(std::time::Duration::from_millis(50));
+            let mut interval = tokio::time::interval(std::time::Duration::from_millis(200));
             for _ in 0..pieces {
                 interval.tick().await;
                 peer.send([b'x'; 10_000]).await?;
@@ -313,7 +313,7 @@ async fn a_long_reply_may_take_longer_than_the_limit_but_not_stall_for_longer() 
         Ok(())
     })
     .await?;
-    let door = Door::open(&fake.url(), &fake.url(), &["--plot-timeout-ms", "300"]).await?;
+    let door = Door::open(&fake.url(), &fake.url(), &["--plot-timeout-ms", "1500"]).await?;
     assert_eq!(door.get("/plot").await?.body.len(), 100_000);
     assert!(door.get("/plot?stall").await.is_err());
     Ok(())

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    door::{Door, nobody},
+    door::{Door, NOBODY},
     fake::{Fake, reply},
 };
 
@@ -72,7 +72,7 @@ async fn the_health_check_fails_when_either_part_does() -> anyhow::Result<()> {
     .await?;
     let failing = Fake::saying(reply("500 Oops", "", TRAINER)).await?;
     let wrong = Fake::answering(r#"{"series_trained":"#).await?;
-    for bad in [nobody()?, silent.url(), failing.url(), wrong.url()] {
+    for bad in [NOBODY.to_owned(), silent.url(), failing.url(), wrong.url()] {
         for (trainer, predictor) in [(good.url(), bad.clone()), (bad.clone(), good.url())] {
             let door = Door::open(&trainer, &predictor, &[]).await?;
             let (status, code) = door.get("/healthcheck").await?.problem();
@@ -91,7 +91,7 @@ async fn the_gateway_is_ready_while_both_services_can_be_reached() -> anyhow::Re
     assert_eq!(door.get("/readyz").await?.status, 200);
     assert_eq!(fake.last().line(), "GET /livez HTTP/1.1");
 
-    let door = Door::open(&fake.url(), &nobody()?, &[]).await?;
+    let door = Door::open(&fake.url(), NOBODY, &[]).await?;
     assert_eq!(door.get("/livez").await?.status, 200);
     assert_eq!(door.get("/readyz").await?.problem().0, 503);
     let verbose = door.get("/readyz?verbose").await?.json();

@@ -1,7 +1,9 @@
 //! Connections to backends: kept, repeated, shared.
 
+use tokio::net::TcpSocket;
+
 use crate::{
-    door::{Door, nobody},
+    door::{Door, NOBODY},
     fake::{Fake, reply},
 };
 
@@ -133,8 +135,8 @@ async fn a_reply_that_closes_or_has_a_tail_ends_its_connection() -> anyhow::Resu
 #[tokio::test]
 async fn backends_take_turns_and_one_that_is_away_is_skipped() -> anyhow::Result<()> {
     let (first, second) = (Fake::answering("1").await?, Fake::answering("2").await?);
-    let urls = format!("{},{},{}", first.url(), nobody()?, second.url());
-    let door = Door::open(&nobody()?, &urls, &[]).await?;
+    let urls = format!("{},{},{}", first.url(), NOBODY, second.url());
+    let door = Door::open(NOBODY, &urls, &[]).await?;
     for _ in 0..30 {
         assert_eq!(door.predict("s").await?.status, 200);
     }
@@ -154,7 +156,7 @@ async fn a_prediction_that_a_dying_backend_drops_is_asked_of_another() -> anyhow
     .await?;
     let well = Fake::answering("well").await?;
     let urls = format!("{},{}", dying.url(), well.url());
-    let door = Door::open(&nobody()?, &urls, &[]).await?;
+    let door = Door::open(NOBODY, &urls, &[]).await?;
     for _ in 0..10 {
         assert_eq!(door.predict("s").await?.body, b"well");
     }
@@ -165,13 +167,16 @@ async fn a_prediction_that_a_dying_backend_drops_is_asked_of_another() -> anyhow
 
 #[tokio::test]
 async fn a_backend_that_comes_back_is_used_at_once() -> anyhow::Result<()> {
-    let url = nobody()?;
+    // Bound, it has its port; it refuses connections until it listens.
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    let url = format!("http://{}", socket.local_addr()?);
     let door = Door::open(&url, &url, &[]).await?;
     assert_eq!(
         door.predict("s").await?.problem(),
         (503, "upstream_unavailable".to_owned())
     );
-    let listener = tokio::net::TcpListener::bind(url.trim_start_matches("http://")).await?;
+    let listener = socket.listen(16)?;
     let (reply, served) = tokio::join!(door.predict("s"), async {
         let (mut stream, _) = listener.accept().await?;
         tokio::io::AsyncWriteExt::write_all(&mut stream, reply("200 OK", "", "{}").as_bytes())

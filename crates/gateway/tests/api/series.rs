@@ -1,14 +1,14 @@
 //! `/v1/series`: passed on to the trainer as it came, answered as the trainer answers.
 
 use crate::{
-    door::{Door, nobody},
+    door::{Door, NOBODY},
     fake::{Fake, reply},
 };
 
 /// A gateway before a trainer that answers `{}`, and no predictor.
 async fn platform() -> anyhow::Result<(Door, Fake)> {
     let trainer = Fake::answering("{}").await?;
-    let door = Door::open(&trainer.url(), &nobody()?, &[]).await?;
+    let door = Door::open(&trainer.url(), NOBODY, &[]).await?;
     Ok((door, trainer))
 }
 
@@ -50,7 +50,7 @@ async fn conditions_and_media_types_go_through_in_both_directions() -> anyhow::R
         Ok(())
     })
     .await?;
-    let door = Door::open(&trainer.url(), &nobody()?, &[]).await?;
+    let door = Door::open(&trainer.url(), NOBODY, &[]).await?;
     let mut client = door.client().await?;
     for line in [
         "GET /v1/series/s",
@@ -92,7 +92,7 @@ async fn a_reply_without_content_ends_with_its_head_and_leaves_the_connection() 
         Ok(())
     })
     .await?;
-    let door = Door::open(&trainer.url(), &nobody()?, &[]).await?;
+    let door = Door::open(&trainer.url(), NOBODY, &[]).await?;
     let mut client = door.client().await?;
     for _ in 0..2 {
         for (line, status) in [("DELETE /v1/series/s", 204), ("GET /v1/series/s", 304)] {
@@ -122,7 +122,7 @@ async fn a_question_is_repeated_and_a_change_never() -> anyhow::Result<()> {
         Ok(())
     })
     .await?;
-    let door = Door::open(&trainer.url(), &nobody()?, &[]).await?;
+    let door = Door::open(&trainer.url(), NOBODY, &[]).await?;
     let mut client = door.client().await?;
     for line in [
         "DELETE /v1/series/s",
@@ -162,7 +162,7 @@ async fn only_an_import_may_be_long() -> anyhow::Result<()> {
     assert_eq!(taken.status, 200);
     assert!(trainer.last().body == long.as_bytes());
 
-    let door = Door::open(&trainer.url(), &nobody()?, &["--max-body-bytes", "1000"]).await?;
+    let door = Door::open(&trainer.url(), NOBODY, &["--max-body-bytes", "1000"]).await?;
     for path in ["/v1/series/s/models", "/v1/detect/plot"] {
         let refused = door.client().await?.post(path, &long).await?;
         assert_eq!(refused.problem(), (413, "body_too_large".to_owned()));
