@@ -275,7 +275,11 @@ proptest! {
             fit(name, values).unwrap().score(&[], Point { timestamp: 0, value }, &PLAIN)
         };
         let (plain, moved) = (score(&values, probe), score(&shifted, probe + shift));
-        prop_assert!((plain.score - moved.score).abs() < 1e-3, "{:?} {:?}", plain, moved);
+        // Of an even number of points two are equally far from the median, or not, as rounding has
+        // it. So the ranks of the nearest points are not certain.
+        let is_near = plain.p_value > 1.0 - 3.0 / (n + 1) as f64;
+        let differ = (plain.score - moved.score).abs();
+        prop_assert!(differ < 1e-3 || is_near, "{:?} {:?}", plain, moved);
         prop_assert!((plain.expected.unwrap() + shift - moved.expected.unwrap()).abs() < 1e-3);
     }
 }
