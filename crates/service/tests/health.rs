@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
@@ -152,10 +152,16 @@ async fn dependencies_are_asked_at_once_and_at_most_once_a_second() -> anyhow::R
         .with("one", Need::Required, 10 * SECOND, check.clone())
         .with("two", Need::Required, 10 * SECOND, check);
     let server = serve(&health);
+    let began = Instant::now();
     for _ in 0..5 {
         assert_eq!(server.ask("/readyz").await?.status, 200);
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    let seconds = began.elapsed().as_secs() + 1;
+    let asked = asked.load(Ordering::SeqCst) as u64;
+    assert!(
+        (2..=2 * seconds).contains(&asked),
+        "{asked} in {seconds} seconds"
+    );
     Ok(())
 }
 

@@ -17,9 +17,10 @@ fn on_port(port: u16) -> RedisConfig {
     }
 }
 
-/// Every call has to fail, and within two seconds; a little more is for a machine that is busy.
+/// Every call has to fail, and within two seconds; what is more is for a machine that is busy. A call that waited twice would
+/// take four.
 async fn assert_every_call_fails_in_time(stats: &Stats) {
-    let limit = Duration::from_millis(2_500);
+    let limit = Duration::from_millis(3_900);
     let started = Instant::now();
     let (apply, offsets, figures, ping) = tokio::join!(
         stats.apply("group", "metrics", &[]),
@@ -42,10 +43,8 @@ async fn a_silent_redis_is_given_up_in_two_seconds() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_redis_that_is_not_there_is_an_error_only_when_it_is_used() -> anyhow::Result<()> {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port();
-    let stats = Stats::redis(&on_port(port))?;
+    // No system gives this port to a listener that takes any.
+    let stats = Stats::redis(&on_port(1))?;
     assert_every_call_fails_in_time(&stats).await;
     Ok(())
 }

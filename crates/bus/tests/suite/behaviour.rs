@@ -363,8 +363,9 @@ pub(crate) async fn drops_and_counts_rather_than_waits_when_it_is_stuck(
     let began = Instant::now();
     let taken = (0..100_000).take_while(|_| bus.try_publish(&metric(1.0)));
     let taken = taken.count();
+    // One that waited for its turn would take ten seconds for a single event.
     assert!(
-        began.elapsed() < Duration::from_secs(2),
+        began.elapsed() < Duration::from_secs(9),
         "{:?}",
         began.elapsed()
     );

@@ -35,7 +35,7 @@ impl Running {
 
     async fn stop(self) -> anyhow::Result<()> {
         self.1.cancel();
-        let ended = tokio::time::timeout(Duration::from_secs(5), self.0.join_all()).await?;
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.0.join_all()).await?;
         ended.into_iter().collect()
     }
 }
