@@ -12,7 +12,8 @@
 #   .ci/servers.sh freeze NAME   have it keep its connections and say nothing (not postgres)
 #   .ci/servers.sh thaw NAME     have it go on
 #
-# Ports: KAFKA_TEST_PORT (39092; the next one is the controller's), POSTGRES_TEST_PORT (35432), REDIS_TEST_PORT (36379).
+# Ports: KAFKA_TEST_PORT (28092; the next one is the controller's), POSTGRES_TEST_PORT (25432),
+# REDIS_TEST_PORT (26380): below those that a system gives to outgoing connections.
 # Data, logs and process ids: ANOMALY_SERVERS_DIR (.cache/servers), another for each set of servers.
 set -euo pipefail
 
@@ -20,9 +21,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=$(dirname "$here")/.cache
 state=${ANOMALY_SERVERS_DIR:-$cache/servers}
 jars=$cache/kafka-libs
-kafka_port=${KAFKA_TEST_PORT:-39092}
-postgres_port=${POSTGRES_TEST_PORT:-35432}
-redis_port=${REDIS_TEST_PORT:-36379}
+kafka_port=${KAFKA_TEST_PORT:-28092}
+postgres_port=${POSTGRES_TEST_PORT:-25432}
+redis_port=${REDIS_TEST_PORT:-26380}
 
 say() { printf 'servers: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -206,5 +207,5 @@ case $command in
     echo "export TEST_DATABASE_URL=postgres://postgres@127.0.0.1:$postgres_port/postgres"
     echo "export TEST_REDIS_URL=redis://127.0.0.1:$redis_port/"
     ;;
-  *) sed -n '2,16p' "$0"; exit 2 ;;
+  *) sed -n '2,17p' "$0"; exit 2 ;;
 esac
