@@ -5,7 +5,7 @@ use std::time::Instant;
 use contract::{BatchRequest, DetectorName};
 
 use crate::{
-    lookup::Found,
+    models::resolve::Found,
     recorder::{Judged, Recorder},
     reply,
     work::{Output, Stop},

@@ -5,16 +5,11 @@
 //! batches; those that cannot be sent are dropped and counted.
 
 mod batch;
-mod cache;
-mod changes;
 mod config;
 mod detect;
 mod health;
-mod held;
-mod lookup;
 mod metrics;
 mod models;
-mod pins;
 mod query;
 mod recorder;
 mod reply;
@@ -37,8 +32,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    changes::Changes, health::Healthcheck, held::Capacity, models::Models, recorder::Recorder,
-    report::Reporter, work::Cores,
+    health::Healthcheck,
+    models::{Models, entry::Capacity, invalidate::Changes},
+    recorder::Recorder,
+    report::Reporter,
+    work::Cores,
 };
 
 /// How long the last metrics may take to be delivered when the service stops.

@@ -18,7 +18,7 @@ use contract::{LatencyHistogram, SeriesId};
 use prometheus::local::LocalHistogram;
 use quick_cache::DefaultHashBuilder;
 
-use crate::{held::Judge, metrics};
+use crate::{metrics, models::entry::Judge};
 
 /// Series a shard tells apart between two looks: more than a core can judge points in that time.
 const MAX_SERIES: usize = 16_384;
@@ -185,7 +185,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use crate::held::testing::model;
+    use crate::models::entry::testing::model;
 
     use super::*;
 

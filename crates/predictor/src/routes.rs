@@ -23,7 +23,7 @@ use crate::{
     App,
     batch::Batch,
     detect::{self, Form},
-    lookup::{self, Found, MIN_REVISION, find, find_cached, min_revision, wait_for},
+    models::resolve::{self, Found, MIN_REVISION, find, find_cached, min_revision, wait_for},
     query::{self, Asked},
     recorder::Judged,
     reply::{self, PREDICTION_BYTES},
@@ -64,7 +64,7 @@ pub(crate) fn with_fast_path(routes: Router, app: Arc<App>) -> Handler {
 fn predict_fast(app: &App, request: &FastRequest<'_>, body: &mut Vec<u8>) -> Option<()> {
     let start = Instant::now();
     let question = Question::read(request.segment, request.query, request.body).ok()?;
-    let at_least = lookup::revision(request.header(MIN_REVISION.as_str()));
+    let at_least = resolve::revision(request.header(MIN_REVISION.as_str()));
     let found = find_cached(
         &app.models,
         &question.series,
@@ -90,7 +90,7 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Resp
     let at_least = min_revision(&head.headers);
     let (found, hit) = match find_cached(&app.models, series, at_least, wanted) {
         Some(found) => (found?, true),
-        None if lookup::only_if_cached(&head.headers) => return Err(lookup::not_cached()),
+        None if resolve::only_if_cached(&head.headers) => return Err(resolve::not_cached()),
         None => (
             wait_for(&app.models, series, at_least, wanted).await?,
             false,

@@ -2,6 +2,12 @@
 //!
 //! A cold predictor does not stampede the store, and a store that hangs holds a request for at most three seconds.
 
+pub(crate) mod entry;
+pub(crate) mod invalidate;
+pub(crate) mod resolve;
+mod serving;
+mod versions;
+
 use std::{sync::Arc, time::Duration};
 
 use contract::{ModelEvent, Revision, SeriesId, Version};
@@ -10,10 +16,12 @@ use store::{Serving, Store, StoreError};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use crate::{
-    cache::{Answer, Joined, Load, LoadError, ModelCache},
-    held::{Capacity, Held, Judge},
     metrics,
-    pins::{Pin, Pins},
+    models::{
+        entry::{Capacity, Held, Judge},
+        serving::{Answer, Joined, Load, LoadError, ModelCache},
+        versions::{Pin, Pins},
+    },
 };
 
 /// Readings of the store at once.

@@ -16,7 +16,7 @@ use quick_cache::sync::Cache;
 use store::{Serving, StoreError};
 use tokio::sync::watch;
 
-use crate::held::{Capacity, Held, Weigh};
+use crate::models::entry::{Capacity, Held, Weigh};
 
 /// For how long the store's word that a series has no model is taken, unless a change comes in.
 const ABSENT_FOR: Duration = Duration::from_secs(1);
@@ -315,7 +315,7 @@ mod tests {
     use contract::Version;
 
     use super::*;
-    use crate::held::testing::model;
+    use crate::models::entry::testing::model;
 
     /// As good as no bound.
     const MUCH: Capacity = Capacity {
@@ -570,7 +570,7 @@ mod tests {
     #[test]
     fn no_more_is_held_than_was_asked_for() {
         let one = Held::of(series(), serving(1, 1).unwrap(), Revision(0)).unwrap();
-        let bytes = crate::held::Weight::bytes(&Arc::new(one)) as u64;
+        let bytes = crate::models::entry::Weight::bytes(&Arc::new(one)) as u64;
         for (entries, bytes) in [(64, 1 << 30), (100_000, 64 * bytes)] {
             let cache = ModelCache::new(Capacity { entries, bytes });
             for i in 0..10_000 {

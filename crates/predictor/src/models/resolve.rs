@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CACHE_C
 use contract::{Revision, SeriesId, Version, VersionRef};
 use http_server::{Fallible, ProblemReply};
 
-use crate::{
-    cache::LoadError,
-    held::{Held, Judge},
-    models::Models,
+use crate::models::{
+    Models,
+    entry::{Held, Judge},
+    serving::LoadError,
 };
 
 /// The revision at which the caller knows the series to be: `r12`.

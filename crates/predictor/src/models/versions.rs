@@ -8,7 +8,7 @@ use std::sync::Arc;
 use contract::{Revision, SeriesId, Version};
 use quick_cache::sync::Cache;
 
-use crate::held::{Capacity, Judge, Weigh};
+use crate::models::entry::{Capacity, Judge, Weigh};
 
 /// A version of a series at one of its revisions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
