@@ -262,7 +262,7 @@ fn header<'a>(reply: &'a Response<Body>, name: &str) -> Option<&'a str> {
 /// When to come back: exactly in `retry-after-ms`, else in whole seconds.
 fn retry_after(reply: &Response<Body>) -> Option<Duration> {
     let number = |name: &str| -> Option<u64> { header(reply, name)?.trim().parse().ok() };
-    number("retry-after-ms")
+    number(contract::header::RETRY_AFTER_MS)
         .map(Duration::from_millis)
         .or_else(|| number("retry-after").map(Duration::from_secs))
 }

@@ -2,9 +2,11 @@
 //!
 //! No I/O and no async. A field is added here as optional and never renamed; the wire form of every type is pinned by a test.
 
+mod code;
 mod detect;
 mod event;
 mod fit;
+pub mod header;
 mod health;
 mod histogram;
 mod id;
@@ -17,6 +19,7 @@ mod registry;
 mod time;
 mod verdict;
 
+pub use code::ProblemCode;
 pub use detect::{
     ChangePointReply, DEFAULT_TRAIN, DetectLine, DetectReply, DetectRequest, DetectSummary,
     EpisodeReply, MAX_TRAIN_SHARE, Train,

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::StatusCode;
+use contract::ProblemCode;
 use http_server::ProblemReply;
 
 use http_client::Error;
@@ -22,46 +22,34 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The answer to a client when `service` gave none.
 pub(crate) fn no_reply(service: &'static str, error: Error) -> ProblemReply {
-    let (status, code, detail) = match &error {
+    let problem = match &error {
         Error::Client(problem) => return problem.clone(),
-        Error::Unreachable(_) | Error::Gone(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "upstream_unavailable",
-            "The service is not available",
-        ),
-        Error::Timeout(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "upstream_timeout",
-            "The service did not answer in time",
-        ),
-        Error::Broke(_) | Error::Bad(_) => (
-            StatusCode::BAD_GATEWAY,
-            "bad_gateway",
-            "The service gave no valid answer",
-        ),
+        Error::Unreachable(_) | Error::Gone(_) => unavailable(),
+        Error::Timeout(_) => {
+            let detail = "The service did not answer in time";
+            ProblemReply::new(ProblemCode::UpstreamTimeout, detail).retry_after(RETRY_AFTER)
+        }
+        Error::Broke(_) | Error::Bad(_) => {
+            ProblemReply::new(ProblemCode::BadGateway, "The service gave no valid answer")
+        }
     };
+    let code = problem.code.as_str();
     metrics::FAILURES.with_label_values(&[code]).inc();
     if let Some(left_out) = THROTTLE.pass() {
         tracing::error!(service, code, left_out, error = chain(&error), "no reply");
     }
-    let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER);
-    ProblemReply {
-        retry_after,
-        ..ProblemReply::new(status, code, detail)
-    }
+    problem
 }
 
 /// The answer to a client when `service` told nothing that is of use for the health check.
 pub(crate) fn no_figures(service: &'static str, why: impl std::fmt::Display) -> ProblemReply {
     tracing::error!(service, %why, "no figures for the health check");
-    ProblemReply {
-        retry_after: Some(RETRY_AFTER),
-        ..ProblemReply::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "upstream_unavailable",
-            "The service is not available",
-        )
-    }
+    unavailable()
+}
+
+fn unavailable() -> ProblemReply {
+    let detail = "The service is not available";
+    ProblemReply::new(ProblemCode::UpstreamUnavailable, detail).retry_after(RETRY_AFTER)
 }
 
 /// An error and its causes in one line.
@@ -135,13 +123,17 @@ mod tests {
         let problem = no_reply("trainer", refused);
         assert_eq!(
             (problem.status.as_u16(), problem.code, &*problem.detail),
-            (503, "upstream_unavailable", "The service is not available")
+            (
+                503,
+                ProblemCode::UpstreamUnavailable,
+                "The service is not available"
+            )
         );
         assert!(problem.retry_after.is_some());
         let problem = no_reply("trainer", Error::Bad(BadReply::NoLength));
         assert_eq!(
             (problem.status.as_u16(), problem.code),
-            (502, "bad_gateway")
+            (502, ProblemCode::BadGateway)
         );
         assert!(problem.retry_after.is_none());
     }

@@ -39,7 +39,7 @@ const MAX_INFLIGHT_SERIES: usize = 64;
 const SERIES_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The revision of a series after a change, in the trainer's replies.
-const SERIES_REVISION: HeaderName = HeaderName::from_static("x-series-revision");
+const SERIES_REVISION: HeaderName = HeaderName::from_static(contract::header::SERIES_REVISION);
 
 /// When to come again after a refusal: what takes a place takes it for long, or for less than a millisecond.
 const A_SECOND: Duration = Duration::from_secs(1);

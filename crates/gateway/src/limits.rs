@@ -12,7 +12,7 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::StatusCode;
+use contract::ProblemCode;
 use http_body::{Frame, SizeHint};
 use http_server::{Fallible, ProblemReply};
 
@@ -54,11 +54,8 @@ impl Limit {
             return Ok(place);
         }
         route.count_shed();
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Err(ProblemReply {
-            retry_after: Some(self.retry_after),
-            ..ProblemReply::new(status, "overloaded", "Too many requests in flight")
-        })
+        let problem = ProblemReply::new(ProblemCode::Overloaded, "Too many requests in flight");
+        Err(problem.retry_after(self.retry_after))
     }
 }
 
@@ -103,7 +100,7 @@ impl http_body::Body for Placed {
 
 #[cfg(test)]
 mod tests {
-    use axum::response::IntoResponse;
+    use axum::{http::StatusCode, response::IntoResponse};
 
     use super::*;
 
@@ -119,7 +116,7 @@ mod tests {
                 (refused.status, refused.code, refused.retry_after),
                 (
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "overloaded",
+                    ProblemCode::Overloaded,
                     Some(Duration::from_millis(100))
                 )
             );

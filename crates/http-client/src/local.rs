@@ -57,7 +57,7 @@ impl Local {
         // In place: `r` and up to 20 digits.
         let mut newest = [0; 21];
         let header = min_revision.map(|revision| Header {
-            name: "x-min-revision",
+            name: contract::header::MIN_REVISION,
             value: written(&mut newest, revision),
         });
         // What the client says of revisions is not for the service.

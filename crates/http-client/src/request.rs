@@ -18,7 +18,7 @@ static FORWARDED: [HeaderName; 2] = [CONTENT_TYPE, ACCEPT];
 static FORWARDED_WITH_CONDITIONS: [HeaderName; 4] = [CONTENT_TYPE, ACCEPT, IF_MATCH, IF_NONE_MATCH];
 
 /// The oldest revision of the series of which an answer may be.
-const MIN_REVISION: HeaderName = HeaderName::from_static("x-min-revision");
+const MIN_REVISION: HeaderName = HeaderName::from_static(contract::header::MIN_REVISION);
 
 /// What a service is asked.
 pub struct RequestHead {

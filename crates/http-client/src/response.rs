@@ -189,7 +189,8 @@ impl Lines {
         headers: &mut HeaderMap,
     ) -> Result<(), BadReply> {
         // Every reply has these two; the server gives the client its own.
-        if line.name.eq_ignore_ascii_case("date") || line.name.eq_ignore_ascii_case("x-request-id")
+        if line.name.eq_ignore_ascii_case("date")
+            || line.name.eq_ignore_ascii_case(contract::header::REQUEST_ID)
         {
             return Ok(());
         }

@@ -10,7 +10,6 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::StatusCode;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_server::{Fallible, ProblemReply, body_fault};
@@ -43,7 +42,7 @@ impl Upload {
     pub fn new(body: Body, limit: u64) -> Fallible<Self> {
         let declared = body.size_hint().exact();
         if declared.is_some_and(|length| length > limit) {
-            return Err(too_large(limit));
+            return Err(ProblemReply::body_too_large(limit));
         }
         Ok(Self {
             body,
@@ -73,7 +72,7 @@ impl Upload {
                 continue;
             };
             let left = self.left.checked_sub(data.len() as u64);
-            self.left = left.ok_or_else(|| too_large(self.limit))?;
+            self.left = left.ok_or_else(|| ProblemReply::body_too_large(self.limit))?;
             if !data.is_empty() {
                 return Ok(Some(data));
             }
@@ -145,7 +144,9 @@ impl http_body::Body for Counted {
                 Poll::Ready(Some(Ok(frame)))
             }
             None => {
-                let _ = self.excess.set(too_large(self.upload.limit));
+                let _ = self
+                    .excess
+                    .set(ProblemReply::body_too_large(self.upload.limit));
                 Poll::Ready(Some(Err(axum::Error::new(BodyTooLarge))))
             }
         }
@@ -189,12 +190,4 @@ async fn write<W: AsyncWrite + Unpin>(
         data = &data[written..];
     }
     Ok(())
-}
-
-fn too_large(limit: u64) -> ProblemReply {
-    ProblemReply::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body_too_large",
-        format!("Request body has more than {limit} bytes"),
-    )
 }

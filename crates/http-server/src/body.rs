@@ -11,7 +11,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
+use contract::ProblemCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -41,15 +41,16 @@ pub enum BodyFault {
 /// 413 as soon as it is certain to have more than `limit` bytes; 408 if the server gave up waiting for it (it stalled
 /// for 30 s, or came at less than about 16 KiB/s); 400 if it breaks off.
 pub async fn read_body(mut body: Body, limit: usize) -> Fallible<Bytes> {
+    let too_large = || ProblemReply::body_too_large(limit as u64);
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
-        return Err(too_large(limit));
+        return Err(too_large());
     }
     let Some(first) = next_data(&mut body).await? else {
         return Ok(Bytes::new());
     };
     if first.len() > limit {
-        return Err(too_large(limit));
+        return Err(too_large());
     }
     if body.is_end_stream() {
         return Ok(first); // the usual case: all of it came with the head, nothing is copied
@@ -58,7 +59,7 @@ pub async fn read_body(mut body: Body, limit: usize) -> Fallible<Bytes> {
     all.extend_from_slice(&first);
     while let Some(data) = next_data(&mut body).await? {
         if all.len() + data.len() > limit {
-            return Err(too_large(limit));
+            return Err(too_large());
         }
         all.extend_from_slice(&data);
     }
@@ -71,15 +72,13 @@ pub fn body_fault(error: &(dyn Error + 'static)) -> ProblemReply {
     for cause in chain {
         if let Some(BodyFault::Stalled) = cause.downcast_ref() {
             return ProblemReply::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "body_timeout",
+                ProblemCode::BodyTimeout,
                 "Request body did not arrive in time",
             );
         }
     }
     ProblemReply::new(
-        StatusCode::BAD_REQUEST,
-        "body_incomplete",
+        ProblemCode::BodyIncomplete,
         "Request body broke off or its chunks are malformed",
     )
 }
@@ -97,14 +96,6 @@ async fn next_data(body: &mut Body) -> Fallible<Option<Bytes>> {
             }
         }
     }
-}
-
-fn too_large(limit: usize) -> ProblemReply {
-    ProblemReply::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body_too_large",
-        format!("Request body has more than {limit} bytes"),
-    )
 }
 
 /// The body of a request on a connection: gives up on a client that is too slow, and remembers whether it was read to its

@@ -207,7 +207,7 @@ fn farewell(end: &End, status: &Status, unparsed: &[u8]) -> Option<Vec<u8>> {
     };
     match (problem, end) {
         (Some(problem), _) => {
-            tracing::debug!(code = problem.code, detail = %problem.detail, "connection refused");
+            tracing::debug!(code = problem.code.as_str(), detail = %problem.detail, "connection refused");
             Some(fault::render(problem))
         }
         (None, End::Done(Err(error))) => {

@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use crate::{Handler, ProblemReply};
 
 /// The header that carries a request's id, in requests and replies.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static(contract::header::REQUEST_ID);
 /// The header that carries a W3C trace context.
-pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACEPARENT: HeaderName = HeaderName::from_static(contract::header::TRACEPARENT);
 
 /// The longest request id that is taken over, in bytes.
 pub(super) const MAX_ID_BYTES: usize = 128;

@@ -1,8 +1,7 @@
 //! Requests that are no HTTP, or too much of it: hyper gives up on them before any handler, and answers without a body.
 //! Here they get a problem like any other.
 
-use contract::Problem;
-use http::StatusCode;
+use contract::{Problem, ProblemCode, header};
 
 use crate::{
     ProblemReply, context,
@@ -27,8 +26,7 @@ pub(super) fn diagnose(error: &hyper::Error, unparsed: &[u8]) -> Option<ProblemR
 pub(super) fn late(unparsed: &[u8]) -> Option<ProblemReply> {
     has_begun(unparsed).then(|| {
         ProblemReply::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
+            ProblemCode::RequestTimeout,
             "Request head did not arrive in time",
         )
     })
@@ -40,7 +38,7 @@ fn has_begun(unparsed: &[u8]) -> bool {
 }
 
 fn malformed(detail: String) -> ProblemReply {
-    ProblemReply::new(StatusCode::BAD_REQUEST, "malformed_request", detail)
+    ProblemReply::new(ProblemCode::MalformedRequest, detail)
 }
 
 /// hyper tells that the head is too large. It is the request line that is, if that does not end in time.
@@ -50,8 +48,7 @@ fn too_large(unparsed: &[u8]) -> ProblemReply {
         return uri_too_long();
     }
     ProblemReply::new(
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "headers_too_large",
+        ProblemCode::HeadersTooLarge,
         format!("Request head has more than {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} fields"),
     )
 }
@@ -59,8 +56,7 @@ fn too_large(unparsed: &[u8]) -> ProblemReply {
 /// 414.
 pub(super) fn uri_too_long() -> ProblemReply {
     ProblemReply::new(
-        StatusCode::URI_TOO_LONG,
-        "uri_too_long",
+        ProblemCode::UriTooLong,
         format!("Request target has more than {MAX_URI_BYTES} bytes"),
     )
 }
@@ -75,7 +71,11 @@ pub(super) fn render(problem: ProblemReply) -> Vec<u8> {
         format!("HTTP/1.1 {} {}", problem.status, problem.title),
         format!("content-type: {}", Problem::CONTENT_TYPE),
         format!("content-length: {}", body.len()),
-        format!("x-request-id: {}", id.to_str().unwrap_or_default()),
+        format!(
+            "{}: {}",
+            header::REQUEST_ID,
+            id.to_str().unwrap_or_default()
+        ),
         "connection: close".to_owned(),
     ];
     format!("{}\r\n\r\n{body}", head.join("\r\n")).into_bytes()

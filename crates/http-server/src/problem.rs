@@ -6,11 +6,10 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use contract::{Fault, Problem};
+use contract::{BadJson, Fault, Problem, ProblemCode};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-/// `Retry-After` in milliseconds.
-const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static(contract::header::RETRY_AFTER_MS);
 
 /// A problem to answer with: RFC 9457 `application/problem+json` (see [`contract::Problem`]).
 ///
@@ -19,11 +18,12 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// service that is called in process can be passed on as it is.
 #[derive(Clone, Debug)]
 pub struct ProblemReply {
-    /// The status.
+    /// The HTTP status: that of the code, but for refusals of the server that have no code of
+    /// their own.
     pub status: StatusCode,
-    /// A stable word for programs.
-    pub code: &'static str,
-    /// The sentence for people.
+    /// The reason as a stable word for programs.
+    pub code: ProblemCode,
+    /// The reason as a sentence for people.
     pub detail: Cow<'static, str>,
     /// Where exactly the request is wrong.
     pub errors: Vec<String>,
@@ -35,14 +35,11 @@ pub struct ProblemReply {
 pub type Fallible<T> = Result<T, ProblemReply>;
 
 impl ProblemReply {
-    /// A problem with nothing but the three words every one has.
-    pub fn new(
-        status: StatusCode,
-        code: &'static str,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    /// A problem with the status of `code`.
+    pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            status,
+            status: StatusCode::from_u16(code.status())
+                .expect("a test checks the status of every code"),
             code,
             detail: detail.into(),
             errors: Vec::new(),
@@ -65,39 +62,63 @@ impl ProblemReply {
         Self { errors, ..self }
     }
 
+    /// 503: as much as fits is in progress already.
+    pub fn overloaded() -> Self {
+        Self::new(ProblemCode::Overloaded, "Too much is in progress")
+    }
+
+    /// 400: the body is not what the route takes, and `fault` names the place.
+    pub fn invalid_payload(fault: &BadJson) -> Self {
+        let detail = format!("Invalid request payload: {fault}");
+        Self::new(ProblemCode::InvalidPayload, detail).errors(vec![fault.to_string()])
+    }
+
+    /// 413: the body has more than `limit` bytes.
+    pub fn body_too_large(limit: u64) -> Self {
+        let detail = format!("Request body has more than {limit} bytes");
+        Self::new(ProblemCode::BodyTooLarge, detail)
+    }
+
     /// 500: the request made us panic, or something else happened that must not.
     pub fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            "Internal server error",
-        )
+        Self::new(ProblemCode::InternalError, "Internal server error")
     }
 
     /// The problem to answer with when only the status is known.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
-            StatusCode::NOT_FOUND => ("not_found", "No such route"),
+            StatusCode::NOT_FOUND => (ProblemCode::NotFound, "No such route"),
             StatusCode::METHOD_NOT_ALLOWED => (
-                "method_not_allowed",
+                ProblemCode::MethodNotAllowed,
                 "The route does not answer this method; see Allow",
             ),
-            StatusCode::SERVICE_UNAVAILABLE => ("unavailable", "The service is not available"),
-            _ if status.is_server_error() => ("internal_error", "Internal server error"),
-            _ => ("bad_request", "The request is malformed"),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                (ProblemCode::Unavailable, "The service is not available")
+            }
+            _ if status.is_server_error() => {
+                return Self {
+                    status,
+                    ..Self::internal()
+                };
+            }
+            _ => (ProblemCode::BadRequest, "The request is malformed"),
         };
-        Self::new(status, code, detail)
+        Self {
+            status,
+            ..Self::new(code, detail)
+        }
     }
 
     /// What crosses the wire, without a request id.
     pub(crate) fn into_problem(self) -> Problem {
+        let title = self.status.canonical_reason();
         let faults = self.errors.into_iter().map(|detail| Fault { detail });
         Problem {
             kind: "about:blank".into(),
-            title: self.status.canonical_reason().unwrap_or("Error").into(),
+            title: title.unwrap_or(self.code.title()).into(),
             status: self.status.as_u16(),
             detail: self.detail,
-            code: self.code.into(),
+            code: self.code.as_str().into(),
             request_id: None,
             errors: faults.collect(),
         }
@@ -138,4 +159,17 @@ pub async fn not_found() -> ProblemReply {
 /// For `Router::method_not_allowed_fallback`: 405 as a problem. axum adds `Allow`.
 pub async fn method_not_allowed() -> ProblemReply {
     ProblemReply::of_status(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_status_that_http_knows() {
+        for code in ProblemCode::ALL {
+            let problem = ProblemReply::new(*code, "x");
+            assert_eq!(problem.status.canonical_reason(), Some(code.title()));
+        }
+    }
 }

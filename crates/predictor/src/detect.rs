@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use axum::http::{HeaderMap, StatusCode, header::ACCEPT};
+use axum::http::{HeaderMap, header::ACCEPT};
 use bytes::Bytes;
 use contract::{ChangePointReply, DetectRequest, DetectSummary, DetectorName, EpisodeReply, Point};
-use detector::{Detection, Unfit};
-use http_server::ProblemReply;
+use detector::Detection;
 
 use crate::{
+    error::Error,
     metrics, reply,
     work::{Output, Stop},
 };
@@ -57,11 +57,11 @@ pub(crate) fn detect(
     output: &mut Output,
 ) -> Result<(), Stop> {
     let start = Instant::now();
-    let request = DetectRequest::parse(&body).map_err(|fault| invalid_payload(&fault))?;
+    let request = DetectRequest::parse(&body).map_err(Error::MalformedDetection)?;
     drop(body);
     let DetectRequest { points, train, .. } = &request;
     let fitted = detector::detect(points, *train, &request.fit, default, request.min_deviation);
-    let mut detection = fitted.map_err(|why| unfit(&why))?;
+    let mut detection = fitted.map_err(Error::from)?;
     let rest = &points[train.of(points.len())..];
     let mut count = Count::default();
     let judged = judge(&mut detection, rest, form, &mut count, output);
@@ -147,20 +147,6 @@ fn change_point(change: &detector::ChangePoint) -> ChangePointReply {
         from: change.from,
         to: change.to,
     }
-}
-
-fn unfit(why: &Unfit) -> ProblemReply {
-    let code = match why {
-        Unfit::InsufficientOrConstant => "insufficient_data",
-        _ => "invalid_params",
-    };
-    ProblemReply::new(StatusCode::BAD_REQUEST, code, why.to_string())
-}
-
-fn invalid_payload(fault: &contract::BadJson) -> ProblemReply {
-    let detail = format!("Invalid request payload: {fault}");
-    ProblemReply::new(StatusCode::BAD_REQUEST, "invalid_payload", detail)
-        .errors(vec![fault.to_string()])
 }
 
 #[cfg(test)]

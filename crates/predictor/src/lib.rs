@@ -7,6 +7,7 @@
 mod batch;
 mod config;
 mod detect;
+mod error;
 mod health;
 mod metrics;
 mod models;

@@ -1,8 +1,9 @@
 //! What the query of a request target asks for.
 
-use axum::http::StatusCode;
 use contract::VersionRef;
-use http_server::{BadParameter, Fallible, ProblemReply, Query};
+use http_server::{BadParameter, Query};
+
+use crate::error::Error;
 
 /// At most this many unknown parameters are named; the rest is ignored silently.
 const MAX_WARNINGS: usize = 10;
@@ -21,12 +22,12 @@ impl Asked {
     ///
     /// # Errors
     /// 400 for a version that is none, or given twice.
-    pub(crate) fn parse(query: Option<&str>) -> Fallible<Self> {
+    pub(crate) fn parse(query: Option<&str>) -> Result<Self, Error> {
         let Some(query) = query else {
             return Ok(Self::default());
         };
         let query = Query::parse(query);
-        let version = query.get("version").map_err(refused)?;
+        let version = query.get("version")?;
         let version = version.map(str::parse).transpose();
         let unknown = query.unknown(&["version"]).take(MAX_WARNINGS);
         Ok(Self {
@@ -41,7 +42,10 @@ impl Asked {
     ///
     /// # Errors
     /// 400 if they differ.
-    pub(crate) fn version(&mut self, body: Option<VersionRef>) -> Fallible<Option<VersionRef>> {
+    pub(crate) fn version(
+        &mut self,
+        body: Option<VersionRef>,
+    ) -> Result<Option<VersionRef>, Error> {
         match (self.version.take(), body) {
             (Some(query), Some(body)) if query != body => Err(invalid_version(format_args!(
                 "the query asks for {query}, the body for {body}"
@@ -55,25 +59,21 @@ impl Asked {
 ///
 /// # Errors
 /// 400 that names the first one.
-pub(crate) fn none(query: Option<&str>) -> Fallible<()> {
+pub(crate) fn none(query: Option<&str>) -> Result<(), Error> {
     let query = Query::parse(query.unwrap_or_default());
-    query.of_only(&[]).map(drop).map_err(refused)
+    query.of_only(&[])?;
+    Ok(())
 }
 
-fn invalid_version(rule: impl std::fmt::Display) -> ProblemReply {
-    refused(BadParameter::invalid("version", rule))
-}
-
-fn refused(fault: BadParameter) -> ProblemReply {
-    ProblemReply::new(
-        StatusCode::BAD_REQUEST,
-        "invalid_parameter",
-        fault.to_string(),
-    )
+fn invalid_version(rule: impl std::fmt::Display) -> Error {
+    BadParameter::invalid("version", rule).into()
 }
 
 #[cfg(test)]
 mod tests {
+    use contract::ProblemCode;
+    use http_server::ProblemReply;
+
     use super::*;
 
     fn version(text: &str) -> Option<VersionRef> {
@@ -110,16 +110,16 @@ mod tests {
                 "Invalid version: it is given more than once",
             ),
         ] {
-            let problem = Asked::parse(Some(query)).unwrap_err();
+            let problem = ProblemReply::from(Asked::parse(Some(query)).unwrap_err());
             assert_eq!(
                 (problem.status.as_u16(), problem.code),
-                (400, "invalid_parameter")
+                (400, ProblemCode::InvalidParameter)
             );
             assert!(problem.detail.starts_with(fault), "{}", problem.detail);
         }
         let mut asked = Asked::parse(Some("version=v1")).unwrap();
         assert_eq!(
-            asked.version(version("canary")).unwrap_err().detail,
+            asked.version(version("canary")).unwrap_err().to_string(),
             "Invalid version: the query asks for v1, the body for canary"
         );
     }
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(Asked::parse(Some(&many)).unwrap().warnings.len(), 10);
         assert!(none(None).is_ok() && none(Some("")).is_ok());
         assert_eq!(
-            none(Some("y=1")).unwrap_err().detail,
+            none(Some("y=1")).unwrap_err().to_string(),
             "Unknown query parameter: y"
         );
     }

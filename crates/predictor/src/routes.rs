@@ -6,16 +6,15 @@ use axum::{
     Router,
     body::{Body, HttpBody},
     extract::{Request, State},
-    http::{StatusCode, request::Parts},
+    http::request::Parts,
     response::Response,
     routing::{get, post},
 };
 use bytes::Bytes;
-use contract::{BadJson, BatchRequest, Parsed, PredictRequest, VersionRef};
+use contract::{BatchRequest, Parsed, PredictRequest, VersionRef};
 use detector::Verdict;
 use http_server::{
-    Fallible, Fast, FastPath, FastRequest, Handler, ProblemReply, method_not_allowed, not_found,
-    read_body,
+    Fallible, Fast, FastPath, FastRequest, Handler, method_not_allowed, not_found, read_body,
 };
 use service::{admission::Admitted, series::decode_series_text};
 
@@ -23,11 +22,11 @@ use crate::{
     App,
     batch::Batch,
     detect::{self, Form},
+    error::Error,
     models::resolve::{self, Found, MIN_REVISION, find, find_cached, min_revision, wait_for},
     query::{self, Asked},
     recorder::Judged,
     reply::{self, PREDICTION_BYTES},
-    work,
 };
 
 /// The largest body of a prediction, in bytes. A point takes about 50, and there is room for a context of 2,048.
@@ -90,7 +89,7 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Resp
     let at_least = min_revision(&head.headers);
     let (found, hit) = match find_cached(&app.models, series, at_least, wanted) {
         Some(found) => (found?, true),
-        None if resolve::only_if_cached(&head.headers) => return Err(resolve::not_cached()),
+        None if resolve::only_if_cached(&head.headers) => return Err(Error::NotCached.into()),
         None => (
             wait_for(&app.models, series, at_least, wanted).await?,
             false,
@@ -118,7 +117,7 @@ impl<'a> Question<'a> {
     fn read(series: &'a str, query: Option<&str>, body: &[u8]) -> Fallible<Self> {
         let series = decode_series_text(series)?;
         let mut asked = Asked::parse(query)?;
-        let parsed = PredictRequest::parse(body).map_err(|e| invalid_payload(&e))?;
+        let parsed = PredictRequest::parse(body).map_err(Error::Malformed)?;
         let Parsed {
             body: mut request,
             mut warnings,
@@ -175,7 +174,7 @@ async fn batch(State(app): State<Arc<App>>, request: Request) -> Fallible<Respon
     let Parsed {
         body: mut request,
         mut warnings,
-    } = parsed.map_err(|e| invalid_payload(&e))?;
+    } = parsed.map_err(Error::Malformed)?;
     let wanted = asked.version(request.version.take())?;
     warnings.append(&mut asked.warnings);
     let at_least = min_revision(&head.headers);
@@ -193,7 +192,7 @@ async fn batch(State(app): State<Arc<App>>, request: Request) -> Fallible<Respon
         let _admitted = admitted;
         batch.write(&recorder, output)
     });
-    written.await.map(reply::json)
+    Ok(reply::json(written.await?))
 }
 
 /// Fits and judges a series that is not kept.
@@ -208,9 +207,10 @@ async fn detect(State(app): State<Arc<App>>, request: Request) -> Fallible<Respo
         let _admitted = admitted;
         detect::detect(body, form, default, output)
     });
-    written.await.map(match form {
-        Form::Json => reply::json,
-        Form::Lines => reply::lines,
+    let body = written.await?;
+    Ok(match form {
+        Form::Json => reply::json(body),
+        Form::Lines => reply::lines(body),
     })
 }
 
@@ -224,21 +224,10 @@ async fn healthcheck(State(app): State<Arc<App>>) -> Response {
 /// Reads a body that may be large, unless too many are in progress.
 async fn admit(app: &App, body: Body) -> Fallible<(Admitted, Bytes)> {
     let admitted = app.admission.admit(body.size_hint().exact());
-    let mut admitted = admitted.ok_or_else(work::overloaded)?;
+    let mut admitted = admitted.ok_or(Error::Overloaded)?;
     let body = read_body(body, app.max_body_bytes).await?;
     admitted.settle(body.len());
     Ok((admitted, body))
-}
-
-fn invalid_payload(error: &BadJson) -> ProblemReply {
-    ProblemReply {
-        errors: vec![error.to_string()],
-        ..ProblemReply::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_payload",
-            "Invalid request payload",
-        )
-    }
 }
 
 /// The segment `index` of the path, counted from 0, as it came.

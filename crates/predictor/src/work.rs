@@ -6,10 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{body::Body, http::StatusCode};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
-use http_server::{Fallible, ProblemReply};
 use tokio::{
     runtime::Handle,
     sync::{
@@ -20,11 +19,10 @@ use tokio::{
     time::timeout,
 };
 
+use crate::error::Error;
+
 /// How long work waits for a core before it is refused.
 const TURN_WITHIN: Duration = Duration::from_secs(2);
-
-/// When to come again after that.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What is written of a reply before that much goes out, in bytes. Shorter replies go out whole.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -53,13 +51,13 @@ impl Cores {
     ///
     /// # Errors
     /// 503 when that takes too long.
-    pub(crate) async fn turn(&self) -> Fallible<Turn> {
+    pub(crate) async fn turn(&self) -> Result<Turn, Error> {
         match timeout(TURN_WITHIN, self.take()).await {
             Ok(core) => Ok(Turn {
                 cores: self.clone(),
                 core,
             }),
-            Err(_) => Err(overloaded()),
+            Err(_) => Err(Error::Overloaded),
         }
     }
 
@@ -67,16 +65,6 @@ impl Cores {
     async fn take(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).acquire_owned().await.ok()
     }
-}
-
-/// 503: too much of the kind is in progress.
-pub(crate) fn overloaded() -> ProblemReply {
-    ProblemReply::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "overloaded",
-        "Too much is in progress",
-    )
-    .retry_after(RETRY_AFTER)
 }
 
 impl Turn {
@@ -95,7 +83,7 @@ impl Turn {
 
     /// Runs `work` on a thread for such work. What it writes is the body of the reply, and goes out while it is being written; if it
     /// is refused, nothing may have been. A client that leaves ends it.
-    pub(crate) async fn write<F>(self, work: F) -> Fallible<Body>
+    pub(crate) async fn write<F>(self, work: F) -> Result<Body, Error>
     where
         F: FnOnce(&mut Output) -> Result<(), Stop> + Send + 'static,
     {
@@ -114,7 +102,7 @@ impl Turn {
             Some(first) => Ok(streamed(first, pieces, running)),
             None => match joined(running).await {
                 Ok(whole) => Ok(Body::from(whole)),
-                Err(Stop::Refused(problem)) => Err(problem),
+                Err(Stop::Refused(error)) => Err(error),
                 Err(Stop::Left) => unreachable!("the receiver is here"),
             },
         }
@@ -125,14 +113,14 @@ impl Turn {
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// The request is not one that can be answered.
-    Refused(ProblemReply),
+    Refused(Error),
     /// Nobody waits for the reply any more.
     Left,
 }
 
-impl From<ProblemReply> for Stop {
-    fn from(problem: ProblemReply) -> Self {
-        Self::Refused(problem)
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
     }
 }
 
@@ -238,7 +226,9 @@ async fn joined<T>(running: JoinHandle<T>) -> T {
 
 #[cfg(test)]
 mod tests {
+    use contract::ProblemCode;
     use http_body_util::BodyExt;
+    use http_server::ProblemReply;
 
     use super::*;
 
@@ -276,8 +266,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_the_reply() {
-        let refused = turn().await.write(|_| Err(overloaded().into())).await;
-        assert_eq!(refused.unwrap_err().code, "overloaded");
+        let refused = turn().await.write(|_| Err(Error::NotCached.into())).await;
+        assert!(matches!(refused, Err(Error::NotCached)));
     }
 
     #[tokio::test]
@@ -315,8 +305,11 @@ mod tests {
     async fn work_that_finds_no_core_is_refused() {
         let cores = Cores(Arc::new(Semaphore::new(1)));
         let _taken = cores.turn().await.unwrap();
-        let refused = cores.turn().await.err().unwrap();
-        assert_eq!((refused.status.as_u16(), refused.code), (503, "overloaded"));
+        let refused = ProblemReply::from(cores.turn().await.err().unwrap());
+        assert_eq!(
+            (refused.status.as_u16(), refused.code),
+            (503, ProblemCode::Overloaded)
+        );
         assert!(refused.retry_after.is_some());
     }
 }

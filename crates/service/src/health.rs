@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use contract::ProblemCode;
 use futures_util::future::join_all;
 use http::{StatusCode, header};
 use http_server::ProblemReply;
@@ -137,22 +138,24 @@ async fn readyz(
         return "ok\n".into_response();
     }
     let detail = format!("Not ready: no answer from {}", missing.join(", "));
-    ProblemReply::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).into_response()
+    ProblemReply::new(ProblemCode::NotReady, detail).into_response()
 }
 
 fn shutting_down() -> ProblemReply {
-    ProblemReply::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "shutting_down",
-        "The service is shutting down",
-    )
+    ProblemReply::new(ProblemCode::ShuttingDown, "The service is shutting down")
 }
 
 /// Every dependency with its answer, as JSON.
 fn list(findings: &[Finding], errors: Errors, stopping: bool, complete: bool) -> Response {
     let (code, status) = match (stopping, complete) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
-        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+        (true, _) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ProblemCode::ShuttingDown.as_str(),
+        ),
+        (false, false) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ProblemCode::NotReady.as_str(),
+        ),
         (false, true) => (StatusCode::OK, "ready"),
     };
     let dependencies: Vec<_> = findings.iter().map(|f| f.to_json(errors)).collect();

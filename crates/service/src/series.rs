@@ -6,8 +6,7 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
-use contract::{InvalidSeriesId, SeriesId};
-use http::StatusCode;
+use contract::{InvalidSeriesId, ProblemCode, SeriesId};
 use percent_encoding::percent_decode_str;
 
 use http_server::{Fallible, ProblemReply};
@@ -26,8 +25,8 @@ impl<S: Send + Sync> FromRequestParts<S> for SeriesPath {
         let (_, id) = params
             .iter()
             .find(|(name, _)| *name == "series_id")
-            .ok_or_else(|| invalid(InvalidSeriesId::Empty))?;
-        SeriesId::new(id).map(Self).map_err(invalid)
+            .ok_or_else(|| invalid_series(InvalidSeriesId::Empty))?;
+        SeriesId::new(id).map(Self).map_err(invalid_series)
     }
 }
 
@@ -36,7 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SeriesPath {
 /// # Errors
 /// 400 with the rule that it breaks.
 pub fn decode_series(raw: &str) -> Fallible<SeriesId> {
-    SeriesId::new(&decode(raw)?).map_err(invalid)
+    SeriesId::new(&decode(raw)?).map_err(invalid_series)
 }
 
 /// Like [`decode_series`], as text: enough to look a series up, and without an allocation for most ids.
@@ -45,7 +44,7 @@ pub fn decode_series(raw: &str) -> Fallible<SeriesId> {
 /// 400 with the rule that it breaks.
 pub fn decode_series_text(raw: &str) -> Fallible<Cow<'_, str>> {
     let id = decode(raw)?;
-    SeriesId::validate(&id).map_err(invalid)?;
+    SeriesId::validate(&id).map_err(invalid_series)?;
     Ok(id)
 }
 
@@ -55,7 +54,8 @@ fn decode(raw: &str) -> Fallible<Cow<'_, str>> {
         .map_err(|_| not_utf8())
 }
 
-fn invalid(rule: InvalidSeriesId) -> ProblemReply {
+/// 400: the id of a series breaks `rule`.
+pub fn invalid_series(rule: InvalidSeriesId) -> ProblemReply {
     refused(format!("Invalid series id: {rule}"))
 }
 
@@ -64,5 +64,5 @@ fn not_utf8() -> ProblemReply {
 }
 
 fn refused(detail: impl Into<Cow<'static, str>>) -> ProblemReply {
-    ProblemReply::new(StatusCode::BAD_REQUEST, "invalid_series_id", detail)
+    ProblemReply::new(ProblemCode::InvalidSeriesId, detail)
 }

@@ -1,13 +1,13 @@
 //! What goes wrong in a request, and what the client hears of it.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use axum::{
     http::{StatusCode, header::ETAG},
     response::{IntoResponse, Response},
 };
 use bus::BusError;
-use contract::{AliasName, BadJson};
+use contract::{AliasName, BadJson, ProblemCode};
 use detector::Unfit;
 use http_server::{BadParameter, ProblemReply, RequestContext};
 use store::{Refusal, StoreError};
@@ -72,26 +72,21 @@ pub(crate) enum Error {
     NotDrawn(#[from] DrawError),
 }
 
-/// Status, code and sentence.
-type Described = (StatusCode, &'static str, Cow<'static, str>);
-
 impl Error {
     /// The answer to the request of `context`. What is our fault is logged here, once, and not told.
     pub(crate) fn reply(self, context: Option<&RequestContext>) -> ProblemReply {
-        let (status, code, detail) = self.described();
-        if matches!(code, NOT_DURABLE | UNAVAILABLE | INTERNAL) {
+        let problem = self.problem();
+        if matches!(
+            problem.code,
+            ProblemCode::NotDurable | ProblemCode::BackendUnavailable | ProblemCode::InternalError
+        ) {
             let request_id = context.and_then(|c| c.request_id.to_str().ok());
             let error: &(dyn std::error::Error + 'static) = &self;
             tracing::error!(error, request_id, "request failed");
         }
-        let errors = match self {
-            Self::Malformed(fault) => vec![fault.to_string()],
-            Self::BadFile(fault) => vec![fault],
-            _ => Vec::new(),
-        };
-        ProblemReply {
-            retry_after: (status == BUSY).then_some(RETRY_AFTER),
-            ..ProblemReply::new(status, code, detail).errors(errors)
+        match problem.status {
+            StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(RETRY_AFTER),
+            _ => problem,
         }
     }
 
@@ -108,106 +103,84 @@ impl Error {
         response
     }
 
-    /// Status, code and sentence. Existing clients read the sentences.
-    fn described(&self) -> Described {
-        let (status, code, detail) = match self {
-            Self::Malformed(fault) => {
-                return bad("invalid_payload", "Invalid request payload", fault);
+    /// Code and sentence. Existing clients read the sentences.
+    fn problem(&self) -> ProblemReply {
+        use ProblemCode as Code;
+        let (code, detail) = match self {
+            Self::Overloaded => return ProblemReply::overloaded(),
+            Self::Malformed(fault) => return ProblemReply::invalid_payload(fault),
+            Self::BadFile(fault) => {
+                let detail = format!("Invalid model file: {fault}");
+                return ProblemReply::new(Code::InvalidModelFile, detail)
+                    .errors(vec![fault.clone()]);
             }
-            Self::BadFile(fault) => return bad("invalid_model_file", "Invalid model file", fault),
-            Self::Unfit(Unfit::InsufficientOrConstant) => {
-                (BAD, "insufficient_data", "Insufficient or constant data")
-            }
-            Self::Unfit(fault) => return (BAD, "invalid_params", fault.to_string().into()),
+            Self::Unfit(why) => return ProblemReply::new(why.code(), why.to_string()),
             Self::InvalidParameter(fault) => {
-                return (BAD, "invalid_parameter", fault.to_string().into());
+                return ProblemReply::new(Code::InvalidParameter, fault.to_string());
             }
-            Self::InvalidHeader(fault) => return (BAD, "invalid_header", fault.clone().into()),
+            Self::InvalidHeader(fault) => {
+                return ProblemReply::new(Code::InvalidHeader, fault.clone());
+            }
             Self::Refused(refusal) => return refused(refusal),
-            Self::LengthMismatch => (BAD, "length_mismatch", LENGTH_MISMATCH),
-            Self::MissingSeries => (BAD, "missing_series_id", MISSING_SERIES),
-            Self::NoTrainingData => (StatusCode::NOT_FOUND, "no_training_data", NO_TRAINING_DATA),
+            Self::LengthMismatch => (Code::LengthMismatch, LENGTH_MISMATCH),
+            Self::MissingSeries => (Code::MissingSeriesId, MISSING_SERIES),
+            Self::NoTrainingData => (Code::NoTrainingData, NO_TRAINING_DATA),
             Self::NoPointsInRange => (
-                StatusCode::NOT_FOUND,
-                "no_points_in_range",
+                Code::NoPointsInRange,
                 "There are no points between from and to",
             ),
-            Self::Overloaded => (BUSY, "overloaded", "Too much is in progress"),
             Self::TrainingDataPending => (
-                BUSY,
-                "training_data_pending",
+                Code::TrainingDataPending,
                 "The training data is still being stored",
             ),
             Self::NotStored(_) | Self::NotPublished(_) => {
-                (BUSY, NOT_DURABLE, "The model could not be made durable")
+                (Code::NotDurable, "The model could not be made durable")
             }
-            Self::NotRead(error) if error.is_transient() => {
-                (BUSY, UNAVAILABLE, "The training data cannot be read now")
-            }
-            Self::Unanswered(error) if error.is_transient() => {
-                (BUSY, UNAVAILABLE, "The registry does not answer now")
-            }
-            Self::NotRead(_) | Self::Unanswered(_) | Self::NotDrawn(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                INTERNAL,
-                "Internal server error",
+            Self::NotRead(error) if error.is_transient() => (
+                Code::BackendUnavailable,
+                "The training data cannot be read now",
             ),
+            Self::Unanswered(error) if error.is_transient() => {
+                (Code::BackendUnavailable, "The registry does not answer now")
+            }
+            Self::NotRead(_) | Self::Unanswered(_) | Self::NotDrawn(_) => {
+                return ProblemReply::internal();
+            }
         };
-        (status, code, detail.into())
+        ProblemReply::new(code, detail)
     }
 }
 
-/// 400 with a fault that somebody else describes.
-fn bad(code: &'static str, what: &str, fault: &impl std::fmt::Display) -> Described {
-    (BAD, code, format!("{what}: {fault}").into())
-}
-
-/// What a client hears when a series is not such that something can be done with it.
-fn refused(refusal: &Refusal) -> Described {
-    let (status, code, detail) = match refusal {
-        Refusal::NoSeries => (
-            StatusCode::NOT_FOUND,
-            "series_not_found",
-            "Series not found",
-        ),
-        Refusal::NoModel => (StatusCode::NOT_FOUND, "model_not_found", "Model not found"),
-        Refusal::NoAlias => (StatusCode::NOT_FOUND, "alias_not_found", "Alias not found"),
+/// Code and sentence for a series that is not such that something can be done with it.
+fn refused(refusal: &Refusal) -> ProblemReply {
+    let (code, detail) = match refusal {
+        Refusal::NoSeries => (ProblemCode::SeriesNotFound, "Series not found"),
+        Refusal::NoModel => (ProblemCode::ModelNotFound, "Model not found"),
+        Refusal::NoAlias => (ProblemCode::AliasNotFound, "Alias not found"),
         Refusal::NothingBefore => (
-            StatusCode::CONFLICT,
-            "nothing_to_roll_back_to",
+            ProblemCode::NothingToRollBackTo,
             "There is nothing to roll back to: no model judged before, or it is gone",
         ),
         Refusal::TooManyAliases => (
-            StatusCode::CONFLICT,
-            "too_many_aliases",
+            ProblemCode::TooManyAliases,
             "The series has as many aliases as it may have",
         ),
         Refusal::InUse(aliases) => {
             let names: Vec<_> = aliases.iter().map(AliasName::as_str).collect();
             let detail = format!("The model is in use: it is named by {}", names.join(", "));
-            return (StatusCode::CONFLICT, "model_in_use", detail.into());
+            return ProblemReply::new(ProblemCode::ModelInUse, detail);
         }
         Refusal::Stale(present) => {
             let detail = format!("If-Match does not hold: the series is at revision {present}");
-            return (
-                StatusCode::PRECONDITION_FAILED,
-                "revision_mismatch",
-                detail.into(),
-            );
+            return ProblemReply::new(ProblemCode::RevisionMismatch, detail);
         }
     };
-    (status, code, detail.into())
+    ProblemReply::new(code, detail)
 }
 
 const LENGTH_MISMATCH: &str = "Timestamps and values must be of same non-zero length";
 const MISSING_SERIES: &str = "The query parameter series_id is required";
 const NO_TRAINING_DATA: &str = "No training data found for given series_id and version.";
 
-const BAD: StatusCode = StatusCode::BAD_REQUEST;
-const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 /// What may pass has passed by then, or takes longer than anyone wants to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-const NOT_DURABLE: &str = "not_durable";
-const UNAVAILABLE: &str = "backend_unavailable";
-const INTERNAL: &str = "internal_error";

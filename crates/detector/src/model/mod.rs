@@ -1,6 +1,6 @@
 //! Models: what was learned of a series, and how it is asked.
 
-use contract::{DetectorName, FitOptions, JudgeOptions, Params, Point, Sides};
+use contract::{DetectorName, FitOptions, JudgeOptions, Params, Point, ProblemCode, Sides};
 
 pub(crate) mod bytes;
 pub(crate) mod format;
@@ -69,6 +69,16 @@ pub enum Unfit {
     /// A false-alarm rate outside of (0, 0.5].
     #[error("false_alarm_rate: {0} is not above 0 and at most 0.5")]
     Rate(f64),
+}
+
+impl Unfit {
+    /// The code by which a client's program tells this reason from others.
+    pub fn code(&self) -> ProblemCode {
+        match self {
+            Self::InsufficientOrConstant => ProblemCode::InsufficientData,
+            Self::NotFinite | Self::Param { .. } | Self::Rate(_) => ProblemCode::InvalidParams,
+        }
+    }
 }
 
 /// Fewer training points than this are refused.

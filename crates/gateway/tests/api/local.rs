@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use contract::ProblemCode;
 use gateway::{Backends, Upstream, upstream};
 use http_body::Frame;
 use http_server::{Fallible, Listener, ProblemReply, read_body, serve};
@@ -39,7 +40,7 @@ fn service() -> Router {
 async fn fit(SeriesPath(series): SeriesPath, request: Request) -> Fallible<Response> {
     let told = tell(request).await?;
     if series.as_str() == "unfit" {
-        let problem = ProblemReply::new(StatusCode::BAD_REQUEST, "unfit", "Cannot be fitted");
+        let problem = ProblemReply::new(ProblemCode::InvalidParams, "Cannot be fitted");
         return Err(problem.errors(vec!["here".to_owned()]));
     }
     Ok(([("x-series-revision", "r8")], told).into_response())

@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 
+use contract::header;
 use httparse::{Header, Status};
 
 use crate::{
@@ -37,7 +38,7 @@ impl<'a> FastRequest<'a> {
 
     /// `traceparent`, if it is a valid one.
     pub fn traceparent(&self) -> Option<&'a [u8]> {
-        self.header("traceparent")
+        self.header(header::TRACEPARENT)
             .filter(|trace| context::is_traceparent(trace))
     }
 }
@@ -74,7 +75,7 @@ pub(super) struct Found<'h, 'a> {
 impl<'h, 'a: 'h> Found<'h, 'a> {
     /// The `x-request-id` that came.
     pub(super) fn given_id(&self) -> Option<&'a [u8]> {
-        first(self.headers, "x-request-id")
+        first(self.headers, header::REQUEST_ID)
     }
 
     /// The same with the id that it has from now on.

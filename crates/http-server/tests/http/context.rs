@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Extension, Router,
     extract::{Path, Request, State},
-    http::StatusCode,
     response::Response,
     routing::{get, post},
 };
@@ -19,10 +18,7 @@ fn app() -> Router {
         let trace = context.traceparent.as_ref();
         format!("{:?} {:?}", context.request_id, trace)
     };
-    let busy = async || {
-        ProblemReply::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy")
-            .retry_after(Duration::from_millis(1200))
-    };
+    let busy = async || ProblemReply::overloaded().retry_after(Duration::from_millis(1200));
     Router::new()
         .route("/whoami", get(whoami))
         .route("/busy", get(busy))
@@ -119,7 +115,7 @@ async fn every_failure_is_a_problem_with_the_id_of_its_request() -> anyhow::Resu
 async fn when_to_come_back_is_said_in_whole_seconds_and_exactly() -> anyhow::Result<()> {
     let server = Server::start(app());
     let reply = server.ask(request("/busy", "x: y")).await?;
-    assert_eq!(reply.problem()?.code, "busy");
+    assert_eq!(reply.problem()?.code, "overloaded");
     assert_eq!(
         (reply.header("retry-after"), reply.header("retry-after-ms")),
         ("2", "1200")
@@ -170,7 +166,7 @@ async fn a_problem_of_a_service_in_process_is_passed_on_whole() -> anyhow::Resul
     let outer = Router::new().fallback(relay).with_state(Arc::new(inner));
     let server = Server::start(outer);
     let reply = server.ask(request("/busy", "x-request-id: mine")).await?;
-    assert_eq!(reply.problem()?.code, "busy");
+    assert_eq!(reply.problem()?.code, "overloaded");
     assert_eq!(reply.header("retry-after"), "2");
     assert_eq!(reply.header("x-request-id"), "mine");
     server.stop().await

@@ -6,10 +6,10 @@ use axum::{
     Router,
     body::Bytes,
     extract::Path,
-    http::StatusCode,
     response::IntoResponse,
     routing::{get, post},
 };
+use contract::ProblemCode;
 use http_server::{
     Fast, FastPath, FastRequest, Handler, Later, ProblemReply, ServerConfig, not_found,
 };
@@ -45,8 +45,7 @@ fn handler(gate: &Arc<Semaphore>) -> Handler {
                 Later::Left(Box::new(move |request| {
                     Box::pin(async move {
                         let id = request.headers().get("x-request-id").cloned();
-                        let status = StatusCode::IM_A_TEAPOT;
-                        ProblemReply::new(status, "teapot", format!("{reply} {id:?}"))
+                        ProblemReply::new(ProblemCode::ModelInUse, format!("{reply} {id:?}"))
                             .into_response()
                     })
                 }))
@@ -303,7 +302,7 @@ async fn a_request_keeps_its_id_when_it_is_left_half_way() -> anyhow::Result<()>
             .ask(request("instead", "x").replace("host: h", given))
             .await?;
         // Checks that reply and problem have the same id.
-        assert_eq!(reply.problem()?.code, "teapot");
+        assert_eq!(reply.problem()?.code, "model_in_use");
     }
     server.stop().await
 }

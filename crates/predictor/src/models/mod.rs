@@ -19,10 +19,12 @@ use crate::{
     metrics,
     models::{
         entry::{Capacity, Held, Judge},
-        serving::{Answer, Joined, Load, LoadError, ModelCache},
+        serving::{Answer, Joined, Load, ModelCache},
         versions::{Pin, Pins},
     },
 };
+
+pub(crate) use crate::models::serving::LoadError;
 
 /// Readings of the store at once.
 const MAX_READS: usize = 16;

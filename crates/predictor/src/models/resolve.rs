@@ -1,19 +1,20 @@
 //! Which model is to judge, and what a client hears where there is none.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CACHE_CONTROL};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header::CACHE_CONTROL};
 use contract::{Revision, SeriesId, Version, VersionRef};
-use http_server::{Fallible, ProblemReply};
 
-use crate::models::{
-    Models,
-    entry::{Held, Judge},
-    serving::LoadError,
+use crate::{
+    error::Error,
+    models::{
+        Models,
+        entry::{Held, Judge},
+    },
 };
 
 /// The revision at which the caller knows the series to be: `r12`.
-pub(crate) const MIN_REVISION: HeaderName = HeaderName::from_static("x-min-revision");
+pub(crate) const MIN_REVISION: HeaderName = HeaderName::from_static(contract::header::MIN_REVISION);
 
 /// The model that is to judge.
 pub(crate) enum Found {
@@ -53,19 +54,13 @@ pub(crate) fn only_if_cached(headers: &HeaderMap) -> bool {
         .any(|directive| directive.eq_ignore_ascii_case(b"only-if-cached"))
 }
 
-/// The refusal of a caller that does not want to wait.
-pub(crate) fn not_cached() -> ProblemReply {
-    let status = StatusCode::GATEWAY_TIMEOUT;
-    ProblemReply::new(status, "not_cached", "The model is not in memory")
-}
-
 /// As [`find`], of what is in memory. `None` if that does not say.
 pub(crate) fn find_cached(
     models: &Models,
     series: &str,
     at_least: Revision,
     wanted: Option<&VersionRef>,
-) -> Option<Fallible<Found>> {
+) -> Option<Result<Found, Error>> {
     let held = models.held(series, at_least)?;
     let Some(wanted) = wanted else {
         return Some(Ok(Found::Serving(held)));
@@ -89,7 +84,7 @@ pub(crate) async fn find(
     series: &str,
     at_least: Revision,
     wanted: Option<&VersionRef>,
-) -> Fallible<(Found, bool)> {
+) -> Result<(Found, bool), Error> {
     match find_cached(models, series, at_least, wanted) {
         Some(found) => Ok((found?, true)),
         None => Ok((wait_for(models, series, at_least, wanted).await?, false)),
@@ -105,7 +100,7 @@ pub(crate) async fn wait_for(
     series: &str,
     at_least: Revision,
     wanted: Option<&VersionRef>,
-) -> Fallible<Found> {
+) -> Result<Found, Error> {
     let held = match models.held(series, at_least) {
         Some(held) => held,
         None => load(models, series, at_least).await?,
@@ -119,72 +114,29 @@ pub(crate) async fn wait_for(
     }
     let judge = match models.pinned(&held, version) {
         Some(judge) => judge,
-        None => {
-            let judge = models.load_pinned(&held, version).await;
-            judge.map_err(cannot_load)?
-        }
+        None => models.load_pinned(&held, version).await?,
     };
     pinned(judge, version)
 }
 
-async fn load(models: &Models, series: &str, at_least: Revision) -> Fallible<Arc<Held>> {
-    let series = SeriesId::new(series).map_err(|rule| {
-        let detail = format!("Invalid series id: {rule}");
-        ProblemReply::new(StatusCode::BAD_REQUEST, "invalid_series_id", detail)
-    })?;
-    let loaded = models.load(&series, at_least).await.map_err(cannot_load)?;
-    loaded.ok_or_else(|| {
-        ProblemReply::new(StatusCode::NOT_FOUND, "model_not_found", "Model not found")
-    })
+async fn load(models: &Models, series: &str, at_least: Revision) -> Result<Arc<Held>, Error> {
+    let series = SeriesId::new(series)?;
+    let loaded = models.load(&series, at_least).await?;
+    loaded.ok_or(Error::NoModel)
 }
 
 /// The version that `wanted` stands for.
-fn resolve(held: &Held, wanted: &VersionRef) -> Fallible<Version> {
-    held.resolve(wanted).ok_or_else(|| {
-        let detail = format!("Alias {wanted} not found");
-        ProblemReply::new(StatusCode::NOT_FOUND, "alias_not_found", detail)
-    })
+fn resolve(held: &Held, wanted: &VersionRef) -> Result<Version, Error> {
+    let version = held.resolve(wanted);
+    version.ok_or_else(|| Error::NoAlias(wanted.clone()))
 }
 
-fn pinned(judge: Option<Arc<Judge>>, version: Version) -> Fallible<Found> {
-    judge.map(Found::Pinned).ok_or_else(|| {
-        let detail = format!("Model {version} not found");
-        ProblemReply::new(StatusCode::NOT_FOUND, "model_not_found", detail)
-    })
-}
-
-/// The failed load was logged where it was run, once for all who waited for it.
-fn cannot_load(error: LoadError) -> ProblemReply {
-    let (status, code, detail, retry_after) = match error {
-        LoadError::Busy => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "overloaded",
-            "Too many models are being loaded",
-            Some(Duration::from_millis(200)),
-        ),
-        LoadError::Store(error) if !error.is_transient() => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Internal error",
-            None,
-        ),
-        LoadError::Store(_) | LoadError::TimedOut | LoadError::GivenUp => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "backend_unavailable",
-            "The model cannot be loaded at the moment",
-            Some(Duration::from_secs(1)),
-        ),
-    };
-    ProblemReply {
-        retry_after,
-        ..ProblemReply::new(status, code, detail)
-    }
+fn pinned(judge: Option<Arc<Judge>>, version: Version) -> Result<Found, Error> {
+    judge.map(Found::Pinned).ok_or(Error::NoVersion(version))
 }
 
 #[cfg(test)]
 mod tests {
-    use store::StoreError;
-
     use super::*;
 
     #[test]
@@ -211,21 +163,5 @@ mod tests {
         };
         assert!(says(&["only-if-cached"]) && says(&["no-store", "max-age=0 , Only-If-Cached"]));
         assert!(!says(&[]) && !says(&["no-cache"]) && !says(&["only-if-cached=1, x"]));
-    }
-
-    #[test]
-    fn a_store_that_is_away_is_worth_trying_again_and_a_corrupt_model_is_not() {
-        let refusal = |error: LoadError| {
-            let problem = cannot_load(error);
-            (problem.status.as_u16(), problem.retry_after.is_some())
-        };
-        for error in [LoadError::Busy, LoadError::TimedOut, LoadError::GivenUp] {
-            assert_eq!(refusal(error), (503, true));
-        }
-        let for_good = StoreError::Swept {
-            series: SeriesId::new("s").unwrap(),
-            version: Version::new(1).unwrap(),
-        };
-        assert_eq!(refusal(LoadError::Store(Arc::new(for_good))), (500, false));
     }
 }

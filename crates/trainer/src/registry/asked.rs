@@ -4,10 +4,10 @@ use std::{convert::Infallible, fmt::Display, future::Future, str::FromStr, sync:
 
 use axum::{
     extract::{FromRequestParts, RawPathParams},
-    http::{StatusCode, request::Parts},
+    http::request::Parts,
     response::Response,
 };
-use contract::{AliasName, VersionRef};
+use contract::{AliasName, ProblemCode, VersionRef};
 use http_server::{ProblemReply, RequestContext};
 use service::{series::SeriesPath, task::on_main};
 
@@ -96,7 +96,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ModelPath {
     type Rejection = ProblemReply;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let reference = named(parts, state, "version", "invalid_version").await;
+        let reference = named(parts, state, "version", ProblemCode::InvalidVersion).await;
         reference.map(Self)
     }
 }
@@ -105,7 +105,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AliasPath {
     type Rejection = ProblemReply;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let name = named(parts, state, "alias", "invalid_alias").await;
+        let name = named(parts, state, "alias", ProblemCode::InvalidAlias).await;
         name.map(Self)
     }
 }
@@ -115,7 +115,7 @@ async fn named<T, S>(
     parts: &mut Parts,
     state: &S,
     name: &'static str,
-    code: &'static str,
+    code: ProblemCode,
 ) -> Result<T, ProblemReply>
 where
     T: FromStr<Err: Display>,
@@ -123,7 +123,7 @@ where
 {
     let refused = |why: &dyn Display| {
         let detail = format!("Invalid {name}: {why}");
-        ProblemReply::new(StatusCode::BAD_REQUEST, code, detail)
+        ProblemReply::new(code, detail)
     };
     let params = match RawPathParams::from_request_parts(parts, state).await {
         Ok(params) => params,

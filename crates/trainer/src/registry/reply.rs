@@ -16,7 +16,7 @@ use super::etag::{Conditions, Reading, etag};
 use crate::error::Error;
 
 /// Tells the gateway, which reads no bodies, the revision of a series that was changed.
-const SERIES_REVISION: HeaderName = HeaderName::from_static("x-series-revision");
+const SERIES_REVISION: HeaderName = HeaderName::from_static(contract::header::SERIES_REVISION);
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

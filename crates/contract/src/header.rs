@@ -1,0 +1,21 @@
+//! The names of the headers that services and clients exchange beyond those that HTTP defines.
+//!
+//! All are lower case, as `http::HeaderName::from_static` takes them.
+
+/// The id of a request, in requests and replies: 1 to 128 visible ASCII characters.
+///
+/// A request without one, or with an invalid one, is given a new id.
+pub const REQUEST_ID: &str = "x-request-id";
+
+/// The trace that a request belongs to, as W3C Trace Context defines it.
+pub const TRACEPARENT: &str = "traceparent";
+
+/// The time after which to try again, in milliseconds; more exact than `retry-after` beside it.
+pub const RETRY_AFTER_MS: &str = "retry-after-ms";
+
+/// In requests to a predictor: the newest [`Revision`](crate::Revision) of the series that the
+/// caller knows of. The reply comes from a model that was serving at this revision or later.
+pub const MIN_REVISION: &str = "x-min-revision";
+
+/// In replies of a trainer: the [`Revision`](crate::Revision) of the series after the request.
+pub const SERIES_REVISION: &str = "x-series-revision";
