@@ -1,11 +1,12 @@
 //! `POST /v1/detect` and `POST /v1/detect/plot`: a series is fitted on its beginning, and the rest is judged point by point.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::MapAccess};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     DetectorName, FitOptions, JudgedReply, Point, Severity,
-    fit::{Recipe, sorted_points},
-    json::{self, BadJson, Fault, Fields},
+    fields::fields,
+    fit::{FitOptionFields, sorted_points},
+    json::{self, BadJson, Body},
     judge::{check_deviation, columns},
 };
 
@@ -90,65 +91,36 @@ impl DetectRequest {
     }
 }
 
-/// The fields while they are being read.
-#[derive(Default)]
-pub(crate) struct Partial {
-    timestamps: Option<Vec<i64>>,
-    values: Option<Vec<f64>>,
-    train: Option<Train>,
-    min_deviation: Option<f64>,
-    recipe: Recipe,
+fields! {
+    /// The fields of a detection.
+    struct DetectFields {
+        timestamps: Vec<i64>,
+        values: Vec<f64>,
+        train: Option<Train>,
+        min_deviation: Option<f64>,
+    }
+    and fit: FitOptionFields
 }
 
-impl Fields for DetectRequest {
-    type Partial = Partial;
-    const NAMES: &'static [&'static str] = &[
-        "timestamps",
-        "values",
-        "train",
-        "min_deviation",
-        "detector",
-        "params",
-        "false_alarm_rate",
-        "direction",
-    ];
-    const REQUIRED: &'static str = "timestamps and values";
+impl Body for DetectRequest {
+    type Fields = DetectFields;
+    const CONTENT: &'static str = "timestamps and values";
     const STRICT: bool = true;
 
-    fn read<'de, A: MapAccess<'de>>(
-        partial: &mut Partial,
-        index: usize,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        match index {
-            0 => partial.timestamps = Some(map.next_value()?),
-            1 => partial.values = Some(map.next_value()?),
-            2 => partial.train = map.next_value()?,
-            3 => partial.min_deviation = map.next_value()?,
-            _ => partial.recipe.read(index - 4, map)?,
-        }
-        Ok(())
-    }
-
-    fn finish(partial: Partial) -> Result<Self, Fault> {
-        let timestamps = partial.timestamps.ok_or(Fault::Missing("timestamps"))?;
-        let values = partial.values.ok_or(Fault::Missing("values"))?;
-        check_deviation(partial.min_deviation).map_err(Fault::Invalid)?;
-        let points = sorted_points(timestamps, values).ok_or_else(|| {
-            Fault::Invalid("Timestamps and values must be of same non-zero length".to_owned())
-        })?;
-        let train = partial.train.unwrap_or_default();
+    fn build(fields: DetectFields) -> Result<Self, String> {
+        check_deviation(fields.min_deviation)?;
+        let points = sorted_points(fields.timestamps, fields.values)
+            .ok_or("Timestamps and values must be of same non-zero length")?;
+        let train = fields.train.unwrap_or_default();
         if train.of(points.len()) >= points.len() {
             let (train, n) = (train.of(points.len()), points.len());
-            return Err(Fault::Invalid(format!(
-                "train: {train} of {n} points leave none to judge"
-            )));
+            return Err(format!("train: {train} of {n} points leave none to judge"));
         }
         Ok(Self {
             points,
             train,
-            fit: partial.recipe.finish()?,
-            min_deviation: partial.min_deviation,
+            fit: fields.fit.options()?,
+            min_deviation: fields.min_deviation,
         })
     }
 }

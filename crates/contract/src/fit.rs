@@ -1,10 +1,11 @@
 //! `POST /fit/{series_id}`.
 
-use serde::{Deserialize, Serialize, de::MapAccess};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     DetectorName, FitOptions, Point, SeriesId, Sides, Version,
-    json::{self, BadJson, Fault, Fields, Parsed},
+    fields::fields,
+    json::{self, BadJson, Body, Parsed},
     judge::{Named, check_rate, zip},
 };
 
@@ -47,33 +48,28 @@ pub(crate) fn sorted_points(timestamps: Vec<i64>, values: Vec<f64>) -> Option<Ve
     Some(points)
 }
 
-/// The fields that say how to fit, while they are being read.
-#[derive(Default)]
-pub(crate) struct Recipe {
-    detector: Option<DetectorName>,
-    params: Option<Named>,
-    false_alarm_rate: Option<f64>,
-    direction: Option<Sides>,
+fields! {
+    /// The fields that say how to fit.
+    struct FitOptionFields {
+        detector: Option<DetectorName>,
+        params: Option<Named>,
+        false_alarm_rate: Option<f64>,
+        direction: Option<Sides>,
+    }
 }
 
-impl Recipe {
-    /// Reads the field `index` of `detector, params, false_alarm_rate, direction`.
-    pub(crate) fn read<'de, A: MapAccess<'de>>(
-        &mut self,
-        index: usize,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        match index {
-            0 => self.detector = map.next_value()?,
-            1 => self.params = map.next_value()?,
-            2 => self.false_alarm_rate = map.next_value()?,
-            _ => self.direction = map.next_value()?,
-        }
-        Ok(())
+fields! {
+    /// The fields of a fit.
+    struct FitFields {
+        timestamps: Vec<i64>,
+        values: Vec<f64>,
     }
+    and options: FitOptionFields
+}
 
-    pub(crate) fn finish(self) -> Result<FitOptions, Fault> {
-        check_rate(self.false_alarm_rate).map_err(Fault::Invalid)?;
+impl FitOptionFields {
+    pub(crate) fn options(self) -> Result<FitOptions, String> {
+        check_rate(self.false_alarm_rate)?;
         Ok(FitOptions {
             detector: self.detector,
             params: self.params.map(|named| named.0).unwrap_or_default(),
@@ -83,36 +79,15 @@ impl Recipe {
     }
 }
 
-impl Fields for FitRequest {
-    type Partial = (Option<Vec<i64>>, Option<Vec<f64>>, Recipe);
-    const NAMES: &'static [&'static str] = &[
-        "timestamps",
-        "values",
-        "detector",
-        "params",
-        "false_alarm_rate",
-        "direction",
-    ];
-    const REQUIRED: &'static str = "timestamps and values";
+impl Body for FitRequest {
+    type Fields = FitFields;
+    const CONTENT: &'static str = "timestamps and values";
 
-    fn read<'de, A: MapAccess<'de>>(
-        partial: &mut Self::Partial,
-        index: usize,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        match index {
-            0 => partial.0 = Some(map.next_value()?),
-            1 => partial.1 = Some(map.next_value()?),
-            _ => partial.2.read(index - 2, map)?,
-        }
-        Ok(())
-    }
-
-    fn finish((timestamps, values, recipe): Self::Partial) -> Result<Self, Fault> {
+    fn build(fields: FitFields) -> Result<Self, String> {
         Ok(Self {
-            timestamps: timestamps.ok_or(Fault::Missing("timestamps"))?,
-            values: values.ok_or(Fault::Missing("values"))?,
-            options: recipe.finish()?,
+            timestamps: fields.timestamps,
+            values: fields.values,
+            options: fields.options.options()?,
         })
     }
 }

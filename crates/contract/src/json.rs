@@ -4,6 +4,8 @@ use std::{borrow::Cow, cell::Cell, fmt};
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::fields::{FieldReader, Fields, duplicate};
+
 /// A body, and what a client should hear about it although it was accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parsed<T> {
@@ -18,44 +20,30 @@ pub struct Parsed<T> {
 #[error("{0}")]
 pub struct BadJson(pub(crate) String);
 
-/// A type that is read from the fields of one JSON object.
-pub(crate) trait Fields: Sized {
-    /// The fields while they are being read.
-    type Partial: Default;
-    /// The fields that are known, at most 32.
-    const NAMES: &'static [&'static str];
-    /// Those that must be there, for the message when it is no object at all.
-    const REQUIRED: &'static str;
+/// A request body that is one JSON object.
+pub(crate) trait Body: Sized {
+    /// The fields of the object.
+    type Fields: Fields;
+    /// The contents of the object, for the message when the body is not an object at all.
+    const CONTENT: &'static str;
     /// Whether an unknown field is refused; else it is ignored with a warning.
     const STRICT: bool = false;
 
-    /// Reads the value of the known field `index` of [`Self::NAMES`] into `partial`.
-    fn read<'de, A: MapAccess<'de>>(
-        partial: &mut Self::Partial,
-        index: usize,
-        map: &mut A,
-    ) -> Result<(), A::Error>;
-
-    /// Puts the fields together.
-    fn finish(partial: Self::Partial) -> Result<Self, Fault>;
-}
-
-/// What is wrong with fields that are well-formed each by itself.
-pub(crate) enum Fault {
-    /// This one is missing.
-    Missing(&'static str),
-    /// They make no sense; the sentence says which and why.
-    Invalid(String),
+    /// Makes the body of fields that are well-formed each by itself.
+    ///
+    /// # Errors
+    /// A sentence that says which of them is wrong, and why.
+    fn build(fields: Self::Fields) -> Result<Self, String>;
 }
 
 /// At most this many unknown fields are named; the rest is ignored silently.
 const MAX_WARNINGS: usize = 10;
 
-/// Reads `body` as one JSON object with the fields of `T`.
+/// Reads `body` as the one JSON object that `T` is made of.
 ///
 /// # Errors
 /// Anything but one object with each field of `T` once, in valid UTF-8, with only white space around it.
-pub(crate) fn parse<T: Fields>(body: &[u8]) -> Result<Parsed<T>, BadJson> {
+pub(crate) fn parse<T: Body>(body: &[u8]) -> Result<Parsed<T>, BadJson> {
     let text = std::str::from_utf8(body)
         .map_err(|e| BadJson(format!("body is not UTF-8 from byte {}", e.valid_up_to())))?;
     let mut json = serde_json::Deserializer::from_str(text);
@@ -85,37 +73,31 @@ struct ObjectVisitor<'a, T> {
     of: std::marker::PhantomData<T>,
 }
 
-impl<'de, T: Fields> Visitor<'de> for ObjectVisitor<'_, T> {
+impl<'de, T: Body> Visitor<'de> for ObjectVisitor<'_, T> {
     type Value = Parsed<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an object with {}", T::REQUIRED)
+        write!(f, "an object with {}", T::CONTENT)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut partial = T::Partial::default();
-        let mut seen = 0_u32;
+        let mut partial = <T::Fields as Fields>::Partial::default();
         let mut unknown: Vec<String> = Vec::new();
         while let Some(key) = map.next_key_seed(Key)? {
-            let Some(index) = T::NAMES.iter().position(|name| *name == key) else {
-                if T::STRICT {
-                    return Err(de::Error::unknown_field(&key, T::NAMES));
-                }
-                skip_unknown(&key, &mut unknown, &mut map)?;
-                continue;
+            let mut reader = FieldReader {
+                map: &mut map,
+                field: self.field,
             };
-            if seen & (1 << index) != 0 {
-                return Err(de::Error::custom(format_args!("duplicate field `{key}`")));
+            if T::Fields::read(&mut partial, &key, &mut reader)? {
+                continue;
             }
-            seen |= 1 << index;
-            self.field.set(T::NAMES[index]);
-            T::read(&mut partial, index, &mut map)?;
-            self.field.set("");
+            if T::STRICT {
+                return Err(de::Error::unknown_field(&key, T::Fields::NAMES));
+            }
+            skip_unknown(&key, &mut unknown, &mut map)?;
         }
-        let body = T::finish(partial).map_err(|fault| match fault {
-            Fault::Missing(field) => de::Error::missing_field(field),
-            Fault::Invalid(sentence) => de::Error::custom(sentence),
-        })?;
+        let body = T::build(T::Fields::finish::<A::Error>(partial)?)
+            .map_err(<A::Error as de::Error>::custom)?;
         let warnings = unknown
             .iter()
             .map(|key| format!("unknown field `{key}` was ignored"))
@@ -130,7 +112,7 @@ fn skip_unknown<'de, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Result<(), A::Error> {
     if unknown.iter().any(|name| name == key) {
-        return Err(de::Error::custom(format_args!("duplicate field `{key}`")));
+        return Err(duplicate(key));
     }
     if unknown.len() < MAX_WARNINGS {
         unknown.push(key.to_owned());

@@ -5,6 +5,7 @@
 mod code;
 mod detect;
 mod event;
+mod fields;
 mod fit;
 pub mod header;
 mod health;

@@ -1,10 +1,11 @@
 //! `POST /predict/{series_id}` and `POST /predict/{series_id}/batch`.
 
-use serde::{Deserialize, Serialize, de::MapAccess};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     DetectorName, JudgeOptions, JudgedReply, Point, Sides, VerdictReply, Version, VersionRef,
-    json::{self, BadJson, Fault, Fields, Parsed},
+    fields::fields,
+    json::{self, BadJson, Body, Parsed},
     judge::{Context, check_deviation, check_rate, columns, zip},
 };
 
@@ -45,41 +46,44 @@ pub struct BatchRequest {
     pub context: Vec<Point>,
 }
 
-/// The fields that both have.
-#[derive(Default)]
-pub(crate) struct Asked {
-    false_alarm_rate: Option<f64>,
-    direction: Option<Sides>,
-    min_deviation: Option<f64>,
-    version: Option<VersionRef>,
-    context: Option<Context>,
+fields! {
+    /// The fields that predictions and batches have in common.
+    struct JudgeFields {
+        false_alarm_rate: Option<f64>,
+        direction: Option<Sides>,
+        min_deviation: Option<f64>,
+        version: Option<VersionRef>,
+        context: Option<Context>,
+    }
 }
 
-impl Asked {
-    /// Reads the field `index` of `false_alarm_rate, direction, min_deviation, version, context`.
-    fn read<'de, A: MapAccess<'de>>(&mut self, index: usize, map: &mut A) -> Result<(), A::Error> {
-        match index {
-            0 => self.false_alarm_rate = map.next_value()?,
-            1 => self.direction = map.next_value()?,
-            2 => self.min_deviation = map.next_value()?,
-            3 => self.version = map.next_value()?,
-            _ => self.context = map.next_value()?,
-        }
-        Ok(())
+fields! {
+    /// The fields of a prediction.
+    struct PredictFields {
+        timestamp: i64,
+        value: f64,
     }
+    and judge: JudgeFields
+}
 
-    fn judge(&self) -> Result<JudgeOptions, Fault> {
-        check_rate(self.false_alarm_rate).map_err(Fault::Invalid)?;
-        check_deviation(self.min_deviation).map_err(Fault::Invalid)?;
+fields! {
+    /// The fields of a batch.
+    struct BatchFields {
+        timestamps: Vec<i64>,
+        values: Vec<f64>,
+    }
+    and judge: JudgeFields
+}
+
+impl JudgeFields {
+    fn options(&self) -> Result<JudgeOptions, String> {
+        check_rate(self.false_alarm_rate)?;
+        check_deviation(self.min_deviation)?;
         Ok(JudgeOptions {
             false_alarm_rate: self.false_alarm_rate,
             direction: self.direction,
             min_deviation: self.min_deviation,
         })
-    }
-
-    fn context(self) -> Vec<Point> {
-        self.context.map(|context| context.0).unwrap_or_default()
     }
 }
 
@@ -103,92 +107,54 @@ impl BatchRequest {
     }
 }
 
-impl Fields for PredictRequest {
-    type Partial = (Option<i64>, Option<f64>, Asked);
-    const NAMES: &'static [&'static str] = &[
-        "timestamp",
-        "value",
-        "false_alarm_rate",
-        "direction",
-        "min_deviation",
-        "version",
-        "context",
-    ];
-    const REQUIRED: &'static str = "timestamp and value";
+impl Body for PredictRequest {
+    type Fields = PredictFields;
+    const CONTENT: &'static str = "timestamp and value";
 
-    fn read<'de, A: MapAccess<'de>>(
-        partial: &mut Self::Partial,
-        index: usize,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        match index {
-            0 => partial.0 = Some(map.next_value()?),
-            1 => partial.1 = Some(map.next_value()?),
-            _ => partial.2.read(index - 2, map)?,
-        }
-        Ok(())
-    }
-
-    fn finish((timestamp, value, mut asked): Self::Partial) -> Result<Self, Fault> {
-        let point = Point {
-            timestamp: timestamp.ok_or(Fault::Missing("timestamp"))?,
-            value: value.ok_or(Fault::Missing("value"))?,
-        };
+    fn build(fields: PredictFields) -> Result<Self, String> {
+        let PredictFields {
+            timestamp,
+            value,
+            judge,
+        } = fields;
         Ok(Self {
-            point,
-            judge: asked.judge()?,
-            version: asked.version.take(),
-            context: asked.context(),
+            point: Point { timestamp, value },
+            judge: judge.options()?,
+            version: judge.version,
+            context: points_of(judge.context),
         })
     }
 }
 
-impl Fields for BatchRequest {
-    type Partial = (Option<Vec<i64>>, Option<Vec<f64>>, Asked);
-    const NAMES: &'static [&'static str] = &[
-        "timestamps",
-        "values",
-        "false_alarm_rate",
-        "direction",
-        "min_deviation",
-        "version",
-        "context",
-    ];
-    const REQUIRED: &'static str = "timestamps and values";
+impl Body for BatchRequest {
+    type Fields = BatchFields;
+    const CONTENT: &'static str = "timestamps and values";
 
-    fn read<'de, A: MapAccess<'de>>(
-        partial: &mut Self::Partial,
-        index: usize,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        match index {
-            0 => partial.0 = Some(map.next_value()?),
-            1 => partial.1 = Some(map.next_value()?),
-            _ => partial.2.read(index - 2, map)?,
-        }
-        Ok(())
-    }
-
-    fn finish((timestamps, values, mut asked): Self::Partial) -> Result<Self, Fault> {
-        let timestamps = timestamps.ok_or(Fault::Missing("timestamps"))?;
-        let values = values.ok_or(Fault::Missing("values"))?;
-        let points = zip(timestamps, values).map_err(Fault::Invalid)?;
+    fn build(fields: BatchFields) -> Result<Self, String> {
+        let BatchFields {
+            timestamps,
+            values,
+            judge,
+        } = fields;
+        let points = zip(timestamps, values)?;
         if points.is_empty() {
-            return Err(Fault::Invalid("there are no points".to_owned()));
+            return Err("there are no points".to_owned());
         }
         if points.len() > MAX_BATCH {
             let n = points.len();
-            return Err(Fault::Invalid(format!(
-                "{n} points are more than {MAX_BATCH}"
-            )));
+            return Err(format!("{n} points are more than {MAX_BATCH}"));
         }
         Ok(Self {
             points,
-            judge: asked.judge()?,
-            version: asked.version.take(),
-            context: asked.context(),
+            judge: judge.options()?,
+            version: judge.version,
+            context: points_of(judge.context),
         })
     }
+}
+
+fn points_of(context: Option<Context>) -> Vec<Point> {
+    context.map(|context| context.0).unwrap_or_default()
 }
 
 /// The reply to a prediction.

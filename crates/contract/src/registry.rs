@@ -2,15 +2,13 @@
 //!
 //! Times are RFC 3339 in UTC with milliseconds. Bodies are read strictly: an unknown field is a fault.
 
-use serde::{
-    Deserialize, Serialize,
-    de::{self, MapAccess},
-};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use crate::{
     AliasName, DetectorName, Params, Revision, SeriesId, Version, VersionRef,
-    json::{self, BadJson, Fault, Fields},
+    fields::fields,
+    json::{self, BadJson, Body},
     verdict::words,
 };
 
@@ -186,40 +184,35 @@ impl RollbackRequest {
     }
 }
 
-impl Fields for RollbackRequest {
-    type Partial = ();
-    const NAMES: &'static [&'static str] = &[];
-    const REQUIRED: &'static str = "nothing in it";
+fields! {
+    /// The fields of a rollback: none.
+    struct RollbackFields {}
+}
+
+impl Body for RollbackRequest {
+    type Fields = RollbackFields;
+    const CONTENT: &'static str = "nothing in it";
     const STRICT: bool = true;
 
-    fn read<'de, A: MapAccess<'de>>((): &mut (), _: usize, map: &mut A) -> Result<(), A::Error> {
-        map.next_value::<de::IgnoredAny>().map(drop)
-    }
-
-    fn finish((): ()) -> Result<Self, Fault> {
+    fn build(_: RollbackFields) -> Result<Self, String> {
         Ok(Self)
     }
 }
 
-impl Fields for AliasRequest {
-    type Partial = Option<VersionRef>;
-    const NAMES: &'static [&'static str] = &["version"];
-    const REQUIRED: &'static str = "a version";
+fields! {
+    /// The fields of a change of an alias.
+    struct AliasFields {
+        version: VersionRef,
+    }
+}
+
+impl Body for AliasRequest {
+    type Fields = AliasFields;
+    const CONTENT: &'static str = "a version";
     const STRICT: bool = true;
 
-    fn read<'de, A: MapAccess<'de>>(
-        partial: &mut Self::Partial,
-        _: usize,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        *partial = Some(map.next_value()?);
-        Ok(())
-    }
-
-    fn finish(version: Self::Partial) -> Result<Self, Fault> {
-        Ok(Self {
-            version: version.ok_or(Fault::Missing("version"))?,
-        })
+    fn build(AliasFields { version }: AliasFields) -> Result<Self, String> {
+        Ok(Self { version })
     }
 }
 
@@ -236,79 +229,53 @@ impl ModelFile {
     }
 }
 
-/// The fields of a [`ModelFile`], while they are being read.
-#[derive(Default)]
-pub(crate) struct PartialFile {
-    anomaly_model: Option<u32>,
-    series_id: Option<SeriesId>,
-    version: Option<Version>,
-    created_at: Option<String>,
-    fit_ms: Option<f64>,
-    first_timestamp: Option<i64>,
-    last_timestamp: Option<i64>,
-    model: Option<Box<RawValue>>,
-    checksum: Option<String>,
+fields! {
+    /// The fields of a model as a file.
+    struct FileFields {
+        anomaly_model: KnownForm,
+        series_id: SeriesId,
+        version: Version,
+        created_at: String,
+        fit_ms: f64,
+        first_timestamp: i64,
+        last_timestamp: i64,
+        model: Box<RawValue>,
+        checksum: String,
+    }
 }
 
-impl Fields for ModelFile {
-    type Partial = PartialFile;
-    const NAMES: &'static [&'static str] = &[
-        "anomaly_model",
-        "series_id",
-        "version",
-        "created_at",
-        "fit_ms",
-        "first_timestamp",
-        "last_timestamp",
-        "model",
-        "checksum",
-    ];
-    const REQUIRED: &'static str = "the fields of an exported model";
+impl Body for ModelFile {
+    type Fields = FileFields;
+    const CONTENT: &'static str = "the fields of an exported model";
     const STRICT: bool = true;
 
-    fn read<'de, A: MapAccess<'de>>(
-        partial: &mut Self::Partial,
-        index: usize,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        match index {
-            0 => partial.anomaly_model = Some(known_form(map.next_value()?)?),
-            1 => partial.series_id = Some(map.next_value()?),
-            2 => partial.version = Some(map.next_value()?),
-            3 => partial.created_at = Some(map.next_value()?),
-            4 => partial.fit_ms = Some(map.next_value()?),
-            5 => partial.first_timestamp = Some(map.next_value()?),
-            6 => partial.last_timestamp = Some(map.next_value()?),
-            7 => partial.model = Some(map.next_value()?),
-            _ => partial.checksum = Some(map.next_value()?),
-        }
-        Ok(())
-    }
-
-    fn finish(partial: Self::Partial) -> Result<Self, Fault> {
-        let missing = Fault::Missing;
+    fn build(fields: FileFields) -> Result<Self, String> {
         Ok(Self {
-            anomaly_model: partial.anomaly_model.ok_or(missing("anomaly_model"))?,
-            series_id: partial.series_id.ok_or(missing("series_id"))?,
-            version: partial.version.ok_or(missing("version"))?,
-            created_at: partial.created_at.ok_or(missing("created_at"))?,
-            fit_ms: partial.fit_ms.ok_or(missing("fit_ms"))?,
-            first_timestamp: partial.first_timestamp.ok_or(missing("first_timestamp"))?,
-            last_timestamp: partial.last_timestamp.ok_or(missing("last_timestamp"))?,
-            model: partial.model.ok_or(missing("model"))?,
-            checksum: Some(partial.checksum.ok_or(missing("checksum"))?),
+            anomaly_model: fields.anomaly_model.0,
+            series_id: fields.series_id,
+            version: fields.version,
+            created_at: fields.created_at,
+            fit_ms: fields.fit_ms,
+            first_timestamp: fields.first_timestamp,
+            last_timestamp: fields.last_timestamp,
+            model: fields.model,
+            checksum: Some(fields.checksum),
         })
     }
 }
 
-/// Refuses a file of another form at its first field, before fields of that form are met.
-fn known_form<E: de::Error>(form: u32) -> Result<u32, E> {
-    match form {
-        ModelFile::FORM => Ok(form),
-        _ => Err(E::custom(format_args!(
-            "form {form} is not known, only {}",
-            ModelFile::FORM
-        ))),
+/// The form of a file. Another form is refused at this field, before fields of that form are met.
+pub(crate) struct KnownForm(u32);
+
+impl<'de> Deserialize<'de> for KnownForm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            ModelFile::FORM => Ok(Self(ModelFile::FORM)),
+            form => Err(de::Error::custom(format_args!(
+                "form {form} is not known, only {}",
+                ModelFile::FORM
+            ))),
+        }
     }
 }
 
