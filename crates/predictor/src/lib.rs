@@ -26,18 +26,18 @@ use bus::Bus;
 pub use config::{CacheSettings, Config, DetectSettings, Settings};
 use contract::DetectorName;
 use http_server::{Handler, Listener, ServerConfig};
-use service::{admin::Admin, admission::Admission, health::Health};
+use service::{
+    admin::Admin, admission::Admission, figures::FigureReader, health::Health, work::CorePool,
+};
 use stats::Stats;
 use store::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    health::Healthcheck,
     models::{Models, entry::Capacity, invalidate::Changes},
     recorder::Recorder,
     report::Reporter,
-    work::Cores,
 };
 
 /// How long the last metrics may take to be delivered when the service stops.
@@ -82,12 +82,12 @@ pub struct Predictor {
 struct App {
     models: Models,
     recorder: Arc<Recorder>,
-    healthcheck: Healthcheck,
+    figures: FigureReader,
     /// Batches and detections in progress.
     admission: Admission,
     max_body_bytes: usize,
     default_detector: DetectorName,
-    cores: Cores,
+    cores: CorePool,
 }
 
 /// Runs the predictor over Kafka, Postgres and Redis until `shutdown` is cancelled.
@@ -132,14 +132,18 @@ impl Predictor {
             entries: cache.model_cache_entries.get(),
             bytes: cache.model_cache_bytes,
         };
+        let stats = backends.stats.clone();
         let app = App {
             models: Models::new(backends.store.clone(), capacity),
             recorder: Arc::new(Recorder::new()),
-            healthcheck: Healthcheck::new(backends.stats.clone()),
+            figures: FigureReader::new(move || {
+                let stats = stats.clone();
+                async move { stats.figures().await }
+            }),
             admission: Admission::new(MAX_BODIES_BYTES, detect.max_body_bytes),
             max_body_bytes: detect.max_body_bytes,
             default_detector: detect.default_detector,
-            cores: Cores::new(),
+            cores: CorePool::new(),
         };
         Self {
             listener: None,

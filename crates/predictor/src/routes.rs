@@ -23,10 +23,12 @@ use crate::{
     batch::Batch,
     detect::{self, Form},
     error::Error,
+    health,
     models::resolve::{self, Found, MIN_REVISION, find, find_cached, min_revision, wait_for},
     query::{self, Asked},
     recorder::Judged,
     reply::{self, PREDICTION_BYTES},
+    work,
 };
 
 /// The largest body of a prediction, in bytes. A point takes about 50, and there is room for a context of 2,048.
@@ -168,8 +170,8 @@ async fn batch(State(app): State<Arc<App>>, request: Request) -> Fallible<Respon
     let parsed = if body.len() <= MAX_BATCH_HERE {
         BatchRequest::parse(&body)
     } else {
-        let turn = app.cores.turn().await?;
-        turn.run(move || BatchRequest::parse(&body)).await
+        let core = work::acquire(&app.cores).await?;
+        core.run(move || BatchRequest::parse(&body)).await
     };
     let Parsed {
         body: mut request,
@@ -187,8 +189,8 @@ async fn batch(State(app): State<Arc<App>>, request: Request) -> Fallible<Respon
         start,
     };
     let recorder = Arc::clone(&app.recorder);
-    let turn = app.cores.turn().await?;
-    let written = turn.write(move |output| {
+    let core = work::acquire(&app.cores).await?;
+    let written = work::write(core, move |output| {
         let _admitted = admitted;
         batch.write(&recorder, output)
     });
@@ -202,8 +204,8 @@ async fn detect(State(app): State<Arc<App>>, request: Request) -> Fallible<Respo
     let form = Form::of(&head.headers);
     let (admitted, body) = admit(&app, body).await?;
     let default = app.default_detector;
-    let turn = app.cores.turn().await?;
-    let written = turn.write(move |output| {
+    let core = work::acquire(&app.cores).await?;
+    let written = work::write(core, move |output| {
         let _admitted = admitted;
         detect::detect(body, form, default, output)
     });
@@ -215,7 +217,7 @@ async fn detect(State(app): State<Arc<App>>, request: Request) -> Fallible<Respo
 }
 
 async fn healthcheck(State(app): State<Arc<App>>) -> Response {
-    let health = app.healthcheck.report().await;
+    let health = health::report(&app.figures).await;
     let mut json = Vec::new();
     reply::value(&health, &mut json);
     reply::json(json)

@@ -1,28 +1,20 @@
 //! Work that takes too long for a thread that serves requests: a core for each piece of it, and replies that go out while it goes on.
 
-use std::{
-    panic::resume_unwind,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
+use service::work::{CorePermit, CorePool, finished};
 use tokio::{
-    runtime::Handle,
-    sync::{
-        OwnedSemaphorePermit, Semaphore,
-        mpsc::{self, error::TrySendError},
-    },
+    sync::mpsc::{self, error::TrySendError},
     task::{JoinHandle, spawn_blocking},
-    time::timeout,
 };
 
 use crate::error::Error;
 
 /// How long work waits for a core before it is refused.
-const TURN_WITHIN: Duration = Duration::from_secs(2);
+const CORE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is written of a reply before that much goes out, in bytes. Shorter replies go out whole.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -30,82 +22,43 @@ const PIECE_BYTES: usize = 128 * 1024;
 /// Pieces that may wait for the client. Then the work does.
 const MAX_PIECES: usize = 2;
 
-/// One place for each core: more at once would only take more memory.
-#[derive(Clone)]
-pub(crate) struct Cores(Arc<Semaphore>);
-
-/// A core, until it is dropped.
-pub(crate) struct Turn {
-    cores: Cores,
-    core: Option<OwnedSemaphorePermit>,
+/// A core for a piece of work.
+///
+/// # Errors
+/// [`Error::Overloaded`] when none comes free in time.
+pub(crate) async fn acquire(cores: &CorePool) -> Result<CorePermit, Error> {
+    let permit = cores.acquire_within(CORE_WITHIN).await;
+    permit.ok_or(Error::Overloaded)
 }
 
-impl Cores {
-    /// All cores of the machine.
-    pub(crate) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Semaphore::new(cores)))
-    }
-
-    /// A core, as soon as there is one.
-    ///
-    /// # Errors
-    /// 503 when that takes too long.
-    pub(crate) async fn turn(&self) -> Result<Turn, Error> {
-        match timeout(TURN_WITHIN, self.take()).await {
-            Ok(core) => Ok(Turn {
-                cores: self.clone(),
-                core,
-            }),
-            Err(_) => Err(Error::Overloaded),
-        }
-    }
-
-    /// It is `None` only if the semaphore was closed, which it never is.
-    async fn take(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0).acquire_owned().await.ok()
-    }
-}
-
-impl Turn {
-    /// Runs `work` on a thread for such work. A panic in it goes on in the caller.
-    pub(crate) async fn run<T, F>(self, work: F) -> T
-    where
-        T: Send + 'static,
-        F: FnOnce() -> T + Send + 'static,
-    {
-        let running = spawn_blocking(move || {
-            let _turn = self;
-            work()
-        });
-        joined(running).await
-    }
-
-    /// Runs `work` on a thread for such work. What it writes is the body of the reply, and goes out while it is being written; if it
-    /// is refused, nothing may have been. A client that leaves ends it.
-    pub(crate) async fn write<F>(self, work: F) -> Result<Body, Error>
-    where
-        F: FnOnce(&mut Output) -> Result<(), Stop> + Send + 'static,
-    {
-        let (to, mut pieces) = mpsc::channel(MAX_PIECES);
-        let running = spawn_blocking(move || {
-            let mut output = Output {
-                written: Vec::new(),
-                to,
-                turn: self,
-                held_up: Duration::ZERO,
-            };
-            work(&mut output)?;
-            Ok(output.written)
-        });
-        match pieces.recv().await {
-            Some(first) => Ok(streamed(first, pieces, running)),
-            None => match joined(running).await {
-                Ok(whole) => Ok(Body::from(whole)),
-                Err(Stop::Refused(error)) => Err(error),
-                Err(Stop::Left) => unreachable!("the receiver is here"),
-            },
-        }
+/// Runs `work` on a thread for long work. What it writes is the body of the reply, and goes out
+/// while it is being written; work that is refused has not written anything. A client that leaves
+/// ends it.
+///
+/// # Errors
+/// The error that `work` was refused with.
+pub(crate) async fn write<F>(core: CorePermit, work: F) -> Result<Body, Error>
+where
+    F: FnOnce(&mut Output) -> Result<(), Stop> + Send + 'static,
+{
+    let (to, mut pieces) = mpsc::channel(MAX_PIECES);
+    let running = spawn_blocking(move || {
+        let mut output = Output {
+            written: Vec::new(),
+            to,
+            core,
+            held_up: Duration::ZERO,
+        };
+        work(&mut output)?;
+        Ok(output.written)
+    });
+    match pieces.recv().await {
+        Some(first) => Ok(streamed(first, pieces, running)),
+        None => match finished(running).await {
+            Ok(whole) => Ok(Body::from(whole)),
+            Err(Stop::Refused(error)) => Err(error),
+            Err(Stop::Left) => unreachable!("the receiver is here"),
+        },
     }
 }
 
@@ -128,7 +81,7 @@ impl From<Error> for Stop {
 pub(crate) struct Output {
     written: Vec<u8>,
     to: mpsc::Sender<Bytes>,
-    turn: Turn,
+    core: CorePermit,
     held_up: Duration,
 }
 
@@ -147,13 +100,15 @@ impl Output {
             return Ok(());
         }
         let written = std::mem::replace(&mut self.written, Vec::with_capacity(PIECE_BYTES * 9 / 8));
-        self.turn.core = None;
         let since = Instant::now();
-        let sent = match self.to.try_send(Bytes::from(written)) {
-            Err(TrySendError::Full(piece)) => self.to.blocking_send(piece).map_err(|_| Stop::Left),
-            sent => sent.map_err(|_| Stop::Left),
-        };
-        self.turn.core = Handle::current().block_on(self.turn.cores.take());
+        let sent = self
+            .core
+            .lend_while(|| match self.to.try_send(Bytes::from(written)) {
+                Err(TrySendError::Full(chunk)) => {
+                    self.to.blocking_send(chunk).map_err(|_| Stop::Left)
+                }
+                sent => sent.map_err(|_| Stop::Left),
+            });
         self.held_up += since.elapsed();
         sent
     }
@@ -216,14 +171,6 @@ impl Pieces {
 #[error("reply broke off")]
 struct BrokenOff;
 
-async fn joined<T>(running: JoinHandle<T>) -> T {
-    match running.await {
-        Ok(output) => output,
-        // It is cancelled only when the runtime ends, and the caller with it.
-        Err(ended) => resume_unwind(ended.into_panic()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use contract::ProblemCode;
@@ -232,8 +179,8 @@ mod tests {
 
     use super::*;
 
-    async fn turn() -> Turn {
-        Cores::new().turn().await.unwrap()
+    async fn core() -> CorePermit {
+        acquire(&CorePool::new()).await.unwrap()
     }
 
     /// Writes pieces for ever.
@@ -254,7 +201,7 @@ mod tests {
                 }
                 Ok(())
             };
-            let body = turn().await.write(work).await.unwrap();
+            let body = write(core().await, work).await.unwrap();
             assert_eq!(
                 axum::body::HttpBody::size_hint(&body).exact().is_some(),
                 known
@@ -266,14 +213,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_the_reply() {
-        let refused = turn().await.write(|_| Err(Error::NotCached.into())).await;
+        let refused = write(core().await, |_| Err(Error::NotCached.into())).await;
         assert!(matches!(refused, Err(Error::NotCached)));
     }
 
     #[tokio::test]
     async fn a_client_that_leaves_ends_the_work() {
         let (ended, end) = tokio::sync::oneshot::channel();
-        let body = turn().await.write(|output| {
+        let body = write(core().await, |output| {
             let stopped = endless(output);
             ended.send(stopped.is_err()).unwrap();
             stopped
@@ -284,16 +231,17 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_waits_for_its_client_leaves_the_core_to_others() {
-        let cores = Cores(Arc::new(Semaphore::new(1)));
-        let slow = cores.turn().await.unwrap().write(endless).await.unwrap();
-        let answer = cores.turn().await.unwrap().run(|| 7).await;
+        let cores = CorePool::with_cores(1);
+        let core = acquire(&cores).await.unwrap();
+        let slow = write(core, endless).await.unwrap();
+        let answer = acquire(&cores).await.unwrap().run(|| 7).await;
         assert_eq!(answer, 7);
         drop(slow);
     }
 
     #[tokio::test]
     async fn a_reply_that_fails_on_its_way_breaks_off() {
-        let body = turn().await.write(|output| {
+        let body = write(core().await, |output| {
             output.text().resize(PIECE_BYTES, b'x');
             output.pass_on()?;
             panic!("on purpose");
@@ -303,9 +251,9 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_finds_no_core_is_refused() {
-        let cores = Cores(Arc::new(Semaphore::new(1)));
-        let _taken = cores.turn().await.unwrap();
-        let refused = ProblemReply::from(cores.turn().await.err().unwrap());
+        let cores = CorePool::with_cores(1);
+        let _taken = acquire(&cores).await.unwrap();
+        let refused = ProblemReply::from(acquire(&cores).await.err().unwrap());
         assert_eq!(
             (refused.status.as_u16(), refused.code),
             (503, ProblemCode::Overloaded)

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod admission;
+pub mod figures;
 pub mod health;
 pub mod retry;
 pub mod series;
@@ -9,3 +10,4 @@ pub mod shutdown;
 pub mod system;
 pub mod task;
 pub mod telemetry;
+pub mod work;

@@ -1,9 +1,7 @@
 //! Fitting a series.
 
 use std::{
-    num::NonZeroUsize,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -13,10 +11,10 @@ use contract::{
     DetectorName, FitReply, FitRequest, MetricsEvent, Parsed, Point, Revision, SeriesId,
 };
 use detector::Model;
+use service::work::CorePool;
 use store::{NewModel, Precondition};
-use tokio::sync::Semaphore;
 
-use crate::{error::Error, metrics, registry::Demand, versions::Versions, work};
+use crate::{error::Error, metrics, registry::Demand, versions::Versions};
 
 /// Fits series. A fit, once begun, goes on to its end, whether or not the client waits for it.
 pub(crate) struct Fitter {
@@ -24,8 +22,7 @@ pub(crate) struct Fitter {
     bus: Bus,
     /// What is fitted where a request names no detector.
     default: DetectorName,
-    /// One for each core: more at once would only take more memory.
-    cores: Semaphore,
+    cores: CorePool,
 }
 
 /// A series that was fitted, and is durable.
@@ -46,12 +43,11 @@ struct Learned {
 
 impl Fitter {
     pub(crate) fn new(versions: Arc<Versions>, bus: Bus, default: DetectorName) -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             versions,
             bus,
             default,
-            cores: Semaphore::new(cores),
+            cores: CorePool::new(),
         }
     }
 
@@ -111,9 +107,9 @@ impl Fitter {
     }
 
     async fn learn(&self, body: Bytes) -> Result<Learned, Error> {
-        let _core = self.cores.acquire().await.expect("it is never closed");
         let default = self.default;
-        work::blocking(move || learn(body, default)).await
+        let core = self.cores.acquire().await;
+        core.run(move || learn(body, default)).await
     }
 }
 

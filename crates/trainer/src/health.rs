@@ -1,65 +1,34 @@
 //! The trainer's part of `/healthcheck`, and what its readiness depends on.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
-use contract::{Figures, ServiceRate, Status, TrainerHealth};
+use contract::{ServiceRate, TrainerHealth};
 use service::{
+    figures::{FigureReader, Snapshot},
     health::{Health, Need},
-    system::Sampler,
-    task::on_main,
 };
-use stats::Stats;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::Backends;
 
-/// How long any of them is waited for.
+/// How long a dependency is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// The figures that a health check reports.
-pub(crate) struct Healthcheck {
-    stats: Stats,
-    sampler: Sampler,
-    last: Mutex<Figures>,
-}
-
-impl Healthcheck {
-    pub(crate) fn new(stats: Stats) -> Self {
-        Self {
-            stats,
-            sampler: Sampler::default(),
-            last: Mutex::default(),
-        }
-    }
-
-    /// The trainer's part of the health check: the figures as of now, or the last known ones.
-    pub(crate) async fn report(&self) -> TrainerHealth {
-        let stats = self.stats.clone();
-        let asked = on_main(async move { timeout(ANSWER_WITHIN, stats.figures()).await }).await;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let status = match asked {
-            Ok(Ok(figures)) => {
-                *last = Figures {
-                    model_usage: [].into(), // the predictor's to report
-                    ..figures
-                };
-                Status::Ok
-            }
-            Ok(Err(_)) | Err(_) => Status::Degraded,
-        };
-        TrainerHealth {
-            status,
-            series_trained: last.series_trained,
-            training_latency_ms: last.training.latency_ms,
-            throughput: ServiceRate {
-                avg_per_minute: last.training.per_minute,
-            },
-            system_metrics: self.sampler.sample(),
-        }
+/// The trainer's part of the health check.
+pub(crate) async fn report(figures: &FigureReader) -> TrainerHealth {
+    let Snapshot {
+        status,
+        figures,
+        system,
+    } = figures.latest().await;
+    TrainerHealth {
+        status,
+        series_trained: figures.series_trained,
+        training_latency_ms: figures.training.latency_ms,
+        throughput: ServiceRate {
+            avg_per_minute: figures.training.per_minute,
+        },
+        system_metrics: system,
     }
 }
 

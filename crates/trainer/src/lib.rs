@@ -14,7 +14,6 @@ mod routes;
 mod sweep;
 mod tell;
 mod versions;
-mod work;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,15 +22,13 @@ use axum::Router;
 use bus::Bus;
 pub use config::{Config, Settings};
 use http_server::{Listener, ServerConfig};
-use service::{admin::Admin, admission::Admission, health::Health};
+use service::{admin::Admin, admission::Admission, figures::FigureReader, health::Health};
 use stats::Stats;
 use store::Store;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    fit::Fitter, health::Healthcheck, plot::Plotter, registry::Registry, versions::Versions,
-};
+use crate::{fit::Fitter, plot::Plotter, registry::Registry, versions::Versions};
 
 /// How long fits without a client may take to end, and then metrics to be delivered, when the service stops.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
@@ -64,7 +61,7 @@ struct App {
     /// Fits and changes that have begun.
     in_flight: TaskTracker,
     plotter: Plotter,
-    healthcheck: Healthcheck,
+    figures: FigureReader,
 }
 
 /// Runs the trainer over Kafka, Postgres and Redis until `shutdown` is cancelled.
@@ -127,7 +124,10 @@ impl Trainer {
             registry: Registry::new(store.clone(), bus),
             in_flight,
             plotter: Plotter::new(store, settings.default_detector),
-            healthcheck: Healthcheck::new(stats),
+            figures: FigureReader::new(move || {
+                let stats = stats.clone();
+                async move { stats.figures().await }
+            }),
         };
         Self {
             listener: None,

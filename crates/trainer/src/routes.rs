@@ -23,7 +23,7 @@ use crate::{
     App,
     error::Error,
     fit::Fitted,
-    metrics,
+    health, metrics,
     plot::{
         detect,
         query::{Format, PlotQuery},
@@ -103,7 +103,7 @@ pub(crate) fn picture(format: Format, drawn: Vec<u8>) -> Response {
 }
 
 async fn healthcheck(State(app): State<Arc<App>>) -> Response {
-    json(&app.healthcheck.report().await)
+    json(&health::report(&app.figures).await)
 }
 
 /// The trace that a request belongs to.

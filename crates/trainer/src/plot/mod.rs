@@ -4,15 +4,12 @@ pub(crate) mod detect;
 mod model;
 pub(crate) mod query;
 
-use std::{
-    num::NonZeroUsize,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chart::Chart;
 use contract::{DetectorName, Point};
+use service::work::CorePool;
 use store::{Store, TrainingPoints, VersionedModel};
 use tokio::{sync::Semaphore, time::sleep};
 
@@ -20,7 +17,7 @@ use self::{
     model::{changes_in, chart_of},
     query::{Format, JudgedQuery, PlotQuery, View},
 };
-use crate::{error::Error, metrics, work};
+use crate::{error::Error, metrics};
 
 /// Plots in progress at once. Each may hold a million points.
 const MAX_PLOTS: usize = 8;
@@ -37,18 +34,16 @@ pub(crate) struct Plotter {
     /// What judges a series whose request names no detector.
     default_detector: DetectorName,
     slots: Semaphore,
-    /// One for each core: more at once would only take more memory.
-    cores: Semaphore,
+    cores: CorePool,
 }
 
 impl Plotter {
     pub(crate) fn new(store: Store, default_detector: DetectorName) -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             store,
             default_detector,
             slots: Semaphore::new(MAX_PLOTS),
-            cores: Semaphore::new(cores),
+            cores: CorePool::new(),
         }
     }
 
@@ -69,8 +64,8 @@ impl Plotter {
     async fn read_and_draw(&self, query: PlotQuery) -> Result<Vec<u8>, Error> {
         let _slot = self.slots.try_acquire().map_err(|_| Error::Overloaded)?;
         let (model, points) = self.points(&query).await?;
-        let _core = self.cores.acquire().await.expect("it is never closed");
-        work::blocking(move || {
+        let core = self.cores.acquire().await;
+        core.run(move || {
             let chart = chart_of(&query.series, &model, points);
             let mut chart = seen(chart, &query.view)?;
             chart.changes = changes_in(&chart.points);
@@ -81,9 +76,9 @@ impl Plotter {
 
     async fn judge_and_draw(&self, query: JudgedQuery, body: Bytes) -> Result<Vec<u8>, Error> {
         let _slot = self.slots.try_acquire().map_err(|_| Error::Overloaded)?;
-        let _core = self.cores.acquire().await.expect("it is never closed");
+        let core = self.cores.acquire().await;
         let default = self.default_detector;
-        work::blocking(move || {
+        core.run(move || {
             let chart = detect::judged(&body, query.title, default)?;
             drop(body);
             draw(&seen(chart, &query.view)?, &query.view)

@@ -10,7 +10,7 @@ use axum::{
 use contract::ImportReply;
 use http_server::{Fallible, read_body};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use service::series::SeriesPath;
+use service::{series::SeriesPath, work::blocking};
 
 use super::{
     asked::Asked,
@@ -21,7 +21,6 @@ use crate::{
     App,
     error::Error,
     metrics::{self, Change},
-    work,
 };
 
 /// The largest file, in bytes: a model has a few thousand numbers.
@@ -47,7 +46,7 @@ pub(super) async fn import(
     admitted.settle(body.len());
     let importing = async move |app: Arc<App>, asked: Asked| {
         let demand = asked.changes()?;
-        let imported = work::blocking(move || file::read(&body)).await?;
+        let imported = blocking(move || file::read(&body)).await?;
         let new = imported.as_new();
         let added = app.versions.add(&series, &new, Vec::new(), demand).await?;
         drop(admitted);

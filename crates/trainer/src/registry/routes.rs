@@ -14,7 +14,7 @@ use contract::{
     SeriesList,
 };
 use http_server::{Fallible, read_body};
-use service::series::SeriesPath;
+use service::{series::SeriesPath, work::blocking};
 use store::{Changed, Refusal};
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
     query::{ModelsPage, SeriesPage},
     reply::{JSON, gone, json, shown, with_tag},
 };
-use crate::{App, error::Error, work};
+use crate::{App, error::Error};
 
 /// The longest body of a change, in bytes: it names a version.
 const MAX_CHANGE_BYTES: usize = 4 * 1024;
@@ -143,7 +143,7 @@ async fn export(
         let name = file::name(&series, info.version);
         let disposition = format!("attachment; filename=\"{name}\"");
         let disposition = HeaderValue::try_from(disposition).expect("the name is plain ASCII");
-        let file = work::blocking(move || file::write(series, info, document)).await;
+        let file = blocking(move || file::write(series, info, document)).await;
         let mut response = Response::new(Body::from(file));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);
