@@ -1,45 +1,47 @@
-//! Judging a batch: each point by a model that stays as it is, those before it being its context.
+//! Scoring a batch. The model stays as it is, and the points before one in the batch are its
+//! context.
 
 use std::time::Instant;
 
 use contract::{BatchRequest, DetectorName};
 
 use crate::{
-    models::resolve::Found,
-    recorder::{Judged, Recorder},
+    models::resolve::Resolved,
+    output::{Output, Stop},
+    recorder::{Recorder, Scored},
     reply,
-    work::{Output, Stop},
 };
 
-/// A batch, and what judges it.
+/// A batch, and the model that it is scored by.
 pub(crate) struct Batch {
-    /// What came.
+    /// The body of the request.
     pub(crate) request: BatchRequest,
-    /// What a client should hear about it.
+    /// One sentence for each thing in the request that was ignored.
     pub(crate) warnings: Vec<String>,
     /// The model.
-    pub(crate) found: Found,
-    /// Whether that was in memory.
+    pub(crate) resolved: Resolved,
+    /// Whether the model was in memory.
     pub(crate) hit: bool,
     /// When the request began.
     pub(crate) start: Instant,
 }
 
 impl Batch {
-    /// Judges, writes a [`contract::BatchReply`], and counts what was judged, also when the client left before the end.
+    /// Scores all points, writes a [`contract::BatchReply`] and counts the points, also when the
+    /// client left before the end.
     ///
     /// # Errors
-    /// [`Stop::Left`].
+    /// [`Stop::Disconnected`].
     pub(crate) fn write(self, recorder: &Recorder, output: &mut Output) -> Result<(), Stop> {
         let (mut points, mut anomalies) = (0, 0);
         let written = self.write_all(output, &mut points, &mut anomalies);
-        let judged = Judged {
+        let scored = Scored {
             points,
             anomalies,
             hit: self.hit,
             took: self.start.elapsed().saturating_sub(output.held_up()),
         };
-        recorder.record_batch(self.found.judge(), judged);
+        recorder.record_batch(self.resolved.model(), scored);
         written
     }
 
@@ -49,27 +51,27 @@ impl Batch {
         points: &mut u64,
         anomalies: &mut u64,
     ) -> Result<(), Stop> {
-        let judge = self.found.judge();
-        let detector: DetectorName = judge.model.detector();
-        let version = judge.version;
+        let loaded = self.resolved.model();
+        let detector: DetectorName = loaded.model.detector();
+        let version = loaded.version;
         let opening = format_args!(
             "{{\"model_version\":\"{version}\",\"detector\":\"{detector}\",\"verdicts\":["
         );
-        reply::put(output.text(), opening);
-        let mut frozen = judge.model.frozen(&self.request.context);
+        reply::put(output.buffer(), opening);
+        let mut frozen = loaded.model.frozen(&self.request.context);
         for point in &self.request.points {
             let verdict = frozen.score(*point, &self.request.judge);
             if *points > 0 {
-                output.text().push(b',');
+                output.buffer().push(b',');
             }
-            reply::judged(*point, &verdict, None, output.text());
+            reply::judged(*point, &verdict, None, output.buffer());
             *points += 1;
             *anomalies += u64::from(verdict.anomaly);
-            output.pass_on()?;
+            output.flush_chunk()?;
         }
-        reply::put(output.text(), format_args!("],\"anomalies\":{anomalies}"));
-        reply::warnings(&self.warnings, output.text());
-        output.text().push(b'}');
+        reply::put(output.buffer(), format_args!("],\"anomalies\":{anomalies}"));
+        reply::warnings(&self.warnings, output.buffer());
+        output.buffer().push(b'}');
         Ok(())
     }
 }

@@ -61,8 +61,8 @@ pub struct CacheSettings {
     /// Models held in memory at once; the least used ones make room.
     #[arg(long, env = "MODEL_CACHE_ENTRIES", default_value_t = DEFAULT_MODEL_CACHE_ENTRIES)]
     pub model_cache_entries: NonZeroUsize,
-    /// Bytes that they take together: about 400 each, those of the detector auto up to 100,000. An eighth is for versions that
-    /// are asked for by name.
+    /// Bytes that they take together: about 400 each, those of the detector auto up to 100,000. An
+    /// eighth is for versions that are asked for by name.
     #[arg(
         long,
         env = "MODEL_CACHE_BYTES",

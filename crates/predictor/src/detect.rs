@@ -1,4 +1,5 @@
-//! Detection: a series that is not kept is fitted on its beginning, and the rest judged online, point by point.
+//! Detection: a series that is not kept is fitted on its beginning, and the rest is scored online,
+//! point by point.
 
 use std::time::Instant;
 
@@ -9,8 +10,9 @@ use detector::Detection;
 
 use crate::{
     error::Error,
-    metrics, reply,
-    work::{Output, Stop},
+    metrics,
+    output::{Output, Stop},
+    reply,
 };
 
 /// The form of a reply.
@@ -18,8 +20,8 @@ use crate::{
 pub(crate) enum Form {
     /// One [`contract::DetectReply`].
     Json,
-    /// One [`contract::DetectLine`] a line.
-    Lines,
+    /// One [`contract::DetectLine`] on each line.
+    Ndjson,
 }
 
 impl Form {
@@ -31,25 +33,26 @@ impl Form {
             .flat_map(|value| value.split(','))
             .map(|range| range.split(';').next().unwrap_or_default().trim());
         if types.any(|kind| kind.eq_ignore_ascii_case("application/x-ndjson")) {
-            Self::Lines
+            Self::Ndjson
         } else {
             Self::Json
         }
     }
 }
 
-/// What is known once the last point is judged.
+/// The points that have been scored.
 #[derive(Default)]
 struct Count {
     points: u64,
     anomalies: u64,
 }
 
-/// Fits and judges what is in `body`, and writes the reply. Where the request names no detector, it is `default`.
+/// Fits and scores the series in `body`, and writes the reply. The detector is `default` unless the
+/// request names one.
 ///
 /// # Errors
-/// [`Stop::Refused`] for a body that is no detection and for points that nothing can be learned from, before anything is written;
-/// [`Stop::Left`].
+/// [`Stop::Refused`], before anything is written, for a body that is not valid and for points that
+/// no model can be fitted on; [`Stop::Disconnected`].
 pub(crate) fn detect(
     body: Bytes,
     form: Form,
@@ -64,17 +67,17 @@ pub(crate) fn detect(
     let mut detection = fitted.map_err(Error::from)?;
     let rest = &points[train.of(points.len())..];
     let mut count = Count::default();
-    let judged = judge(&mut detection, rest, form, &mut count, output);
+    let scored = score(&mut detection, rest, form, &mut count, output);
     metrics::DETECTION_POINTS.inc_by(count.points);
-    judged?;
-    write_summary(&summary(&detection, count.anomalies), form, output.text());
+    scored?;
+    write_summary(&summary(&detection, count.anomalies), form, output.buffer());
     metrics::DETECTIONS.inc();
     let took = start.elapsed().saturating_sub(output.held_up());
     metrics::DETECTION_DURATION.observe(took.as_secs_f64());
     Ok(())
 }
 
-fn judge(
+fn score(
     detection: &mut Detection,
     points: &[Point],
     form: Form,
@@ -82,20 +85,20 @@ fn judge(
     output: &mut Output,
 ) -> Result<(), Stop> {
     if form == Form::Json {
-        output.text().extend_from_slice(b"{\"verdicts\":[");
+        output.buffer().extend_from_slice(b"{\"verdicts\":[");
     }
     for point in points {
-        let judged = detection.update(*point);
+        let scored = detection.update(*point);
         if form == Form::Json && count.points > 0 {
-            output.text().push(b',');
+            output.buffer().push(b',');
         }
-        reply::judged(*point, &judged.verdict, Some(judged.ratio), output.text());
-        if form == Form::Lines {
-            output.text().push(b'\n');
+        reply::judged(*point, &scored.verdict, Some(scored.ratio), output.buffer());
+        if form == Form::Ndjson {
+            output.buffer().push(b'\n');
         }
         count.points += 1;
-        count.anomalies += u64::from(judged.verdict.anomaly);
-        output.pass_on()?;
+        count.anomalies += u64::from(scored.verdict.anomaly);
+        output.flush_chunk()?;
     }
     Ok(())
 }
@@ -114,7 +117,8 @@ fn summary(detection: &Detection, anomalies: u64) -> DetectSummary {
     }
 }
 
-/// Writes the end of the reply. In JSON the summary's members follow the verdicts, so that these need not be held.
+/// Writes the end of the reply. In JSON the members of the summary follow the verdicts, so that
+/// these need not be kept in memory.
 fn write_summary(summary: &DetectSummary, form: Form, out: &mut Vec<u8>) {
     match form {
         Form::Json => {
@@ -123,7 +127,7 @@ fn write_summary(summary: &DetectSummary, form: Form, out: &mut Vec<u8>) {
             reply::value(summary, out);
             out[opening] = b',';
         }
-        Form::Lines => {
+        Form::Ndjson => {
             out.extend_from_slice(b"{\"summary\":");
             reply::value(summary, out);
             out.extend_from_slice(b"}\n");
@@ -161,9 +165,9 @@ mod tests {
             (&[][..], Form::Json),
             (&["*/*"], Form::Json),
             (&["application/json"], Form::Json),
-            (&["application/x-ndjson"], Form::Lines),
-            (&["text/html, Application/X-NDJSON;q=0.9"], Form::Lines),
-            (&["application/json", "application/x-ndjson"], Form::Lines),
+            (&["application/x-ndjson"], Form::Ndjson),
+            (&["text/html, Application/X-NDJSON;q=0.9"], Form::Ndjson),
+            (&["application/json", "application/x-ndjson"], Form::Ndjson),
             (&["application/x-ndjsons"], Form::Json),
         ] {
             let values = accept.iter().map(|text| HeaderValue::from_static(text));

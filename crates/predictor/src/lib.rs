@@ -1,8 +1,8 @@
-//! Judges points from models in memory, and series that are not kept.
+//! Scores points by models in memory, and series that are not kept.
 //!
-//! `/predict` waits for the store only where the series is not held, and for nothing else at all: with Kafka, Redis and
-//! Postgres away it goes on for the series that it holds. It changes no model. Metrics are counted per thread and reported in
-//! batches; those that cannot be sent are dropped and counted.
+//! `/predict` waits for the store only if the series is not in memory, and never for Kafka or Redis:
+//! with all three away it goes on for the series in memory. It does not change any model. Metrics
+//! are counted by thread and reported in batches; those that cannot be sent are dropped and counted.
 
 mod batch;
 mod config;
@@ -11,12 +11,13 @@ mod error;
 mod health;
 mod metrics;
 mod models;
+mod output;
+mod predict;
 mod query;
 mod recorder;
 mod reply;
 mod report;
 mod routes;
-mod work;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -35,7 +36,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    models::{Models, entry::Capacity, invalidate::Changes},
+    models::{Models, entry::Capacity, invalidate::Invalidator},
     recorder::Recorder,
     report::Reporter,
 };
@@ -43,15 +44,15 @@ use crate::{
 /// How long the last metrics may take to be delivered when the service stops.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
-/// Bodies of batches and detections in progress at once, in bytes; further ones are refused.
+/// The bytes of all bodies of batches and detections in progress; further ones are refused.
 const MAX_BODIES_BYTES: usize = 256 << 20;
 
 /// What the predictor works on. Cheap to clone.
 #[derive(Clone)]
 pub struct Backends {
-    /// Metrics go out, changes of models come in.
+    /// Takes metrics, and gives changes of models.
     pub bus: Bus,
-    /// Where models are.
+    /// Gives models.
     pub store: Store,
     /// The figures that the health check reports.
     pub stats: Stats,
@@ -61,7 +62,7 @@ impl Backends {
     /// Kafka, Postgres and Redis. They are connected to when first used.
     ///
     /// # Errors
-    /// When their configuration makes no sense.
+    /// When their configuration is not valid.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
             bus: Bus::kafka(&config.kafka)?,
@@ -71,7 +72,7 @@ impl Backends {
     }
 }
 
-/// The service that judges points.
+/// The service that scores points.
 pub struct Predictor {
     listener: Option<(Listener, ServerConfig)>,
     backends: Backends,
@@ -93,7 +94,8 @@ struct App {
 /// Runs the predictor over Kafka, Postgres and Redis until `shutdown` is cancelled.
 ///
 /// # Errors
-/// When the configuration makes no sense, a port cannot be bound, or serving fails. Not when a backend is away.
+/// When the configuration is not valid, a port cannot be bound, or serving fails. Not when a
+/// backend is away.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let backends = Backends::open(&config)?;
     let addr = SocketAddr::new(config.app_host, config.app_port);
@@ -107,7 +109,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 }
 
 impl Predictor {
-    /// Binds `addr`; port 0 takes any free one. Connections are accepted from now on and answered once it serves.
+    /// Binds `addr`; port 0 takes any free one. Connections are accepted from now on and answered
+    /// once it serves.
     ///
     /// # Errors
     /// When the address cannot be bound.
@@ -179,8 +182,9 @@ impl Predictor {
         health::readiness(&self.backends, shutdown)
     }
 
-    /// Follows changes and reports metrics until `shutdown` is cancelled, and serves HTTP if bound. Requests in flight end
-    /// first, then the last metrics are delivered. If embedded, cancel it after the last request was answered.
+    /// Follows changes and reports metrics until `shutdown` is cancelled, and serves HTTP if bound.
+    /// Requests in flight end first, then the last metrics are delivered. If embedded, cancel it
+    /// after the last request was answered.
     ///
     /// # Errors
     /// When serving or background work fails.
@@ -209,10 +213,10 @@ impl Predictor {
     fn start_background(&self, stop: &CancellationToken) -> JoinSet<()> {
         let Backends { bus, store, .. } = self.backends.clone();
         let models = self.app.models.clone();
-        let changes = Changes::new(models.clone(), bus.clone(), store);
+        let invalidator = Invalidator::new(models.clone(), bus.clone(), store);
         let reporter = Reporter::new(Arc::clone(&self.app.recorder), models, bus);
         let mut background = JoinSet::new();
-        background.spawn(changes.follow(stop.clone()));
+        background.spawn(invalidator.follow(stop.clone()));
         background.spawn(reporter.run(stop.clone()));
         background
     }

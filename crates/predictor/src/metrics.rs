@@ -1,4 +1,5 @@
-//! What Prometheus sees of the predictor. Counts of requests come from the recorder, every 100 ms, not from each request.
+//! What Prometheus sees of the predictor. Counts of requests come from the recorder, every 100 ms,
+//! not from each request.
 
 use std::sync::LazyLock;
 
@@ -6,7 +7,8 @@ use prometheus::{
     Histogram, IntCounter, IntGauge, register_histogram, register_int_counter, register_int_gauge,
 };
 
-/// Upper bounds in seconds: most requests are answered from memory within microseconds, the rest wait for the store.
+/// Upper bounds in seconds: most requests are answered from memory within microseconds, the rest
+/// wait for the store.
 const DURATION_BOUNDS: [f64; 14] = [
     2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 1e-1, 5e-1, 1.0, 2.5,
 ];

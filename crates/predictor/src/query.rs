@@ -1,27 +1,27 @@
-//! What the query of a request target asks for.
+//! The query of a prediction or a batch.
 
 use contract::VersionRef;
 use http_server::{BadParameter, Query};
 
 use crate::error::Error;
 
-/// At most this many unknown parameters are named; the rest is ignored silently.
+/// The most unknown parameters that are named; the rest is ignored silently.
 const MAX_WARNINGS: usize = 10;
 
 /// The query of a prediction or a batch.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Asked {
-    /// By which model to judge.
+pub(crate) struct PredictQuery {
+    /// The model to score by; `None`: not said here.
     version: Option<VersionRef>,
     /// One sentence for each parameter that was ignored.
     pub(crate) warnings: Vec<String>,
 }
 
-impl Asked {
+impl PredictQuery {
     /// Reads a query. Unknown parameters are ignored with a warning, as unknown fields are.
     ///
     /// # Errors
-    /// 400 for a version that is none, or given twice.
+    /// When the version is not valid, or is given twice.
     pub(crate) fn parse(query: Option<&str>) -> Result<Self, Error> {
         let Some(query) = query else {
             return Ok(Self::default());
@@ -38,10 +38,10 @@ impl Asked {
         })
     }
 
-    /// The version that query and body ask for.
+    /// The version that the query or the body names.
     ///
     /// # Errors
-    /// 400 if they differ.
+    /// When the two differ.
     pub(crate) fn version(
         &mut self,
         body: Option<VersionRef>,
@@ -55,10 +55,10 @@ impl Asked {
     }
 }
 
-/// Refuses any parameter: for routes that take none.
+/// Refuses any parameter: for routes that do not take any.
 ///
 /// # Errors
-/// 400 that names the first one.
+/// The name of the first parameter.
 pub(crate) fn none(query: Option<&str>) -> Result<(), Error> {
     let query = Query::parse(query.unwrap_or_default());
     query.of_only(&[])?;
@@ -90,14 +90,14 @@ mod tests {
             (None, version("v1"), version("v1")),
             (Some("version=v1"), version("v1"), version("v1")),
         ] {
-            let mut asked = Asked::parse(query).unwrap();
-            assert_eq!(asked.warnings.len(), 0);
-            assert_eq!(asked.version(body).unwrap(), wanted, "{query:?}");
+            let mut parsed = PredictQuery::parse(query).unwrap();
+            assert_eq!(parsed.warnings.len(), 0);
+            assert_eq!(parsed.version(body).unwrap(), wanted, "{query:?}");
         }
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
+    fn what_is_not_valid_is_refused_by_name() {
         for (query, fault) in [
             (
                 "version=v0",
@@ -110,32 +110,32 @@ mod tests {
                 "Invalid version: it is given more than once",
             ),
         ] {
-            let problem = ProblemReply::from(Asked::parse(Some(query)).unwrap_err());
+            let problem = ProblemReply::from(PredictQuery::parse(Some(query)).unwrap_err());
             assert_eq!(
                 (problem.status.as_u16(), problem.code),
                 (400, ProblemCode::InvalidParameter)
             );
             assert!(problem.detail.starts_with(fault), "{}", problem.detail);
         }
-        let mut asked = Asked::parse(Some("version=v1")).unwrap();
+        let mut query = PredictQuery::parse(Some("version=v1")).unwrap();
         assert_eq!(
-            asked.version(version("canary")).unwrap_err().to_string(),
+            query.version(version("canary")).unwrap_err().to_string(),
             "Invalid version: the query asks for v1, the body for canary"
         );
     }
 
     #[test]
     fn unknown_parameters_are_named_or_refused() {
-        let asked = Asked::parse(Some("x=1&a%20b")).unwrap();
+        let query = PredictQuery::parse(Some("x=1&a%20b")).unwrap();
         assert_eq!(
-            asked.warnings,
+            query.warnings,
             [
                 "unknown query parameter `x` was ignored",
                 "unknown query parameter `a b` was ignored"
             ]
         );
         let many = "x&".repeat(1_000);
-        assert_eq!(Asked::parse(Some(&many)).unwrap().warnings.len(), 10);
+        assert_eq!(PredictQuery::parse(Some(&many)).unwrap().warnings.len(), 10);
         assert!(none(None).is_ok() && none(Some("")).is_ok());
         assert_eq!(
             none(Some("y=1")).unwrap_err().to_string(),

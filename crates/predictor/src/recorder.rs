@@ -1,7 +1,7 @@
-//! Counts what was judged, without threads getting into each other's way.
+//! Counts the points that were scored, without contention between threads.
 //!
-//! A request costs one lock that its thread has to itself nearly always. Memory is bounded: a shard tells so many series apart,
-//! and points of further ones are counted under no name.
+//! A request takes one lock, nearly always uncontended. Memory is bounded: a shard tells a fixed
+//! number of series apart, and points of further ones count in the totals only.
 
 use std::{
     cell::Cell,
@@ -18,36 +18,38 @@ use contract::{LatencyHistogram, SeriesId};
 use prometheus::local::LocalHistogram;
 use quick_cache::DefaultHashBuilder;
 
-use crate::{metrics, models::entry::Judge};
+use crate::{metrics, models::entry::LoadedModel};
 
-/// Series a shard tells apart between two looks: more than a core can judge points in that time.
+/// The series that a shard tells apart between two reports: more than a core can score points in
+/// that time.
 const MAX_SERIES: usize = 16_384;
 
-/// Points of one request that were judged.
+/// The points of one request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Judged {
-    /// How many.
+pub(crate) struct Scored {
+    /// The number of points.
     pub(crate) points: u64,
-    /// Those that are anomalies.
+    /// The number of points that are anomalies.
     pub(crate) anomalies: u64,
     /// Whether the model was in memory.
     pub(crate) hit: bool,
-    /// From the head of the request to its reply, without what the client took to read that.
+    /// The time from the head of the request to its reply, without the time in which the client
+    /// read that.
     pub(crate) took: Duration,
 }
 
 /// Counts requests. Shared by all threads.
 pub(crate) struct Recorder {
     shards: Box<[Shard]>,
-    /// Takes the place of a shard's tally while that one is read, so that its allocations are used again.
+    /// Takes the place of a shard's tally while that is read, so that its allocations are reused.
     spare: Mutex<Tally>,
 }
 
-/// Threads count in shards of their own; the alignment keeps two from sharing a cache line.
+/// Each thread has a shard to itself; the alignment keeps two from sharing a cache line.
 #[repr(align(128))]
 struct Shard(Mutex<Tally>);
 
-/// What was counted since the last look.
+/// The counts of a shard since the last report.
 struct Tally {
     count: u64,
     anomalies: u64,
@@ -58,28 +60,29 @@ struct Tally {
     durations: LocalHistogram,
 }
 
-/// What all threads counted together since the last look.
+/// The counts of all threads since the last report.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Total {
-    /// Points.
+    /// The number of points.
     pub(crate) count: u64,
-    /// Those that were anomalies.
+    /// The number of points that were anomalies.
     pub(crate) anomalies: u64,
-    /// Those whose model was in memory.
+    /// The number of points whose model was in memory.
     pub(crate) hits: u64,
-    /// What all took together, in nanoseconds.
+    /// The sum of all latencies, in nanoseconds.
     pub(crate) nanos: u64,
-    /// What each took.
+    /// The latency of each point.
     pub(crate) histogram: LatencyHistogram,
-    /// How many were of which series; may leave some out.
+    /// The number of points by series; some series may be left out.
     pub(crate) usage: BTreeMap<SeriesId, u64>,
 }
 
 impl Recorder {
-    /// Counts nothing yet.
+    /// A recorder that has not counted anything yet.
     pub(crate) fn new() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        // Twice the threads, so that those of a second server in this process (tests, standalone) get shards of their own too.
+        // Twice the threads, so that those of a second server in this process (tests, standalone)
+        // also have shards to themselves.
         let shards = (0..threads * 2).map(|_| Shard(Mutex::new(Tally::new())));
         Self {
             shards: shards.collect(),
@@ -87,26 +90,26 @@ impl Recorder {
         }
     }
 
-    /// Counts a prediction, of a point that `judge` judged.
-    pub(crate) fn record(&self, judge: &Judge, judged: Judged) {
+    /// Counts a prediction by `model`.
+    pub(crate) fn record(&self, model: &LoadedModel, scored: Scored) {
         let mut tally = self.tally();
-        tally.record(judge, judged, nanos(judged.took));
-        tally.durations.observe(judged.took.as_secs_f64());
+        tally.record(model, scored, nanos(scored.took));
+        tally.durations.observe(scored.took.as_secs_f64());
     }
 
-    /// Counts a batch. Each of its points is an inference that took its share of the time.
-    pub(crate) fn record_batch(&self, judge: &Judge, judged: Judged) {
-        if let Some(nanos) = nanos(judged.took).checked_div(judged.points) {
-            self.tally().record(judge, judged, nanos);
+    /// Counts a batch by `model`. Each of its points took an equal share of the time.
+    pub(crate) fn record_batch(&self, model: &LoadedModel, scored: Scored) {
+        if let Some(nanos) = nanos(scored.took).checked_div(scored.points) {
+            self.tally().record(model, scored, nanos);
         }
-        metrics::BATCH_DURATION.observe(judged.took.as_secs_f64());
+        metrics::BATCH_DURATION.observe(scored.took.as_secs_f64());
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
         lock(&self.shards[thread_number() % self.shards.len()].0)
     }
 
-    /// Takes what was counted since the last call.
+    /// The counts since the last call.
     pub(crate) fn take(&self) -> Total {
         let mut total = Total::default();
         let mut spare = lock(&self.spare);
@@ -118,7 +121,7 @@ impl Recorder {
     }
 }
 
-/// A number that this thread keeps; numbers go up from 0.
+/// The number of this thread, from 0 up in the order of their first call.
 fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -132,7 +135,7 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
-    // A tally that misses part of one request is still worth more than none.
+    // A tally that lacks a part of one request is still worth more than none at all.
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -150,21 +153,21 @@ impl Tally {
     }
 
     /// Counts points that took `nanos` each.
-    fn record(&mut self, judge: &Judge, judged: Judged, nanos: u64) {
-        let points = judged.points;
+    fn record(&mut self, model: &LoadedModel, scored: Scored, nanos: u64) {
+        let points = scored.points;
         self.count += points;
-        self.anomalies += judged.anomalies;
-        self.hits += if judged.hit { points } else { 0 };
+        self.anomalies += scored.anomalies;
+        self.hits += if scored.hit { points } else { 0 };
         self.nanos = self.nanos.saturating_add(nanos.saturating_mul(points));
         self.buckets[usize::from(LatencyHistogram::bucket_of(nanos))] += points;
-        if let Some(used) = self.usage.get_mut(&judge.series) {
+        if let Some(used) = self.usage.get_mut(&model.series) {
             *used += points;
         } else if self.usage.len() < MAX_SERIES {
-            self.usage.insert(judge.series.clone(), points);
+            self.usage.insert(model.series.clone(), points);
         }
     }
 
-    /// Adds all of this to `total` and starts from nothing.
+    /// Adds all counts to `total` and starts again from zero.
     fn pour_into(&mut self, total: &mut Total) {
         if self.count == 0 {
             return;
@@ -189,12 +192,12 @@ mod tests {
 
     use super::*;
 
-    fn judge(series: &str) -> Judge {
-        Judge::new(SeriesId::new(series).unwrap(), model(1))
+    fn loaded(series: &str) -> LoadedModel {
+        LoadedModel::new(SeriesId::new(series).unwrap(), model(1))
     }
 
-    fn judged(nanos: u64) -> Judged {
-        Judged {
+    fn scored(nanos: u64) -> Scored {
+        Scored {
             points: 1,
             anomalies: 0,
             hit: true,
@@ -203,20 +206,20 @@ mod tests {
     }
 
     #[test]
-    fn what_all_threads_judge_is_counted_once_while_it_is_being_read() {
+    fn what_all_threads_score_is_counted_once_while_it_is_being_read() {
         let recorder = Recorder::new();
         let read = std::thread::scope(|scope| {
             for thread in 0..8 {
                 let recorder = &recorder;
                 scope.spawn(move || {
-                    let judge = judge(&format!("s{}", thread % 4));
+                    let model = loaded(&format!("s{}", thread % 4));
                     for i in 0..1_000 {
                         let anomalies = u64::from(i % 10 == 0);
                         recorder.record(
-                            &judge,
-                            Judged {
+                            &model,
+                            Scored {
                                 anomalies,
-                                ..judged(50)
+                                ..scored(50)
                             },
                         );
                     }
@@ -245,9 +248,9 @@ mod tests {
     fn series_beyond_what_a_shard_tells_apart_still_count() {
         let recorder = Recorder::new();
         for i in 0..MAX_SERIES + 10 {
-            recorder.record(&judge(&format!("s{i}")), judged(1_000));
+            recorder.record(&loaded(&format!("s{i}")), scored(1_000));
         }
-        recorder.record(&judge("s0"), judged(1_000));
+        recorder.record(&loaded("s0"), scored(1_000));
         let total = recorder.take();
         assert_eq!(total.count, MAX_SERIES as u64 + 11);
         assert_eq!(total.usage.len(), MAX_SERIES);
@@ -256,17 +259,17 @@ mod tests {
     #[test]
     fn a_batch_counts_as_many_inferences_as_it_has_points() {
         let recorder = Recorder::new();
-        let batch = Judged {
+        let batch = Scored {
             points: 1_000,
             anomalies: 7,
-            ..judged(2_000_000)
+            ..scored(2_000_000)
         };
-        recorder.record_batch(&judge("s"), batch);
-        let nobody_stayed = Judged {
+        recorder.record_batch(&loaded("s"), batch);
+        let nobody_stayed = Scored {
             points: 0,
-            ..judged(5)
+            ..scored(5)
         };
-        recorder.record_batch(&judge("s"), nobody_stayed);
+        recorder.record_batch(&loaded("s"), nobody_stayed);
         let total = recorder.take();
         assert_eq!(
             (total.count, total.anomalies, total.hits),

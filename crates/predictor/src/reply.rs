@@ -1,4 +1,5 @@
-//! Replies as JSON, written piece by piece: what serde would write, without a `String` for each sentence.
+//! Replies as JSON, written member by member: the same bytes as from serde, without a `String` for
+//! each sentence.
 
 use std::io::Write as _;
 
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What a reply to a prediction takes, about, in bytes.
+/// The usual size of a reply to a prediction, in bytes.
 pub(crate) const PREDICTION_BYTES: usize = 512;
 
 /// A reply with `body`.
@@ -21,8 +22,8 @@ pub(crate) fn json(body: impl Into<Body>) -> Response {
     with_type(JSON, body.into())
 }
 
-/// A reply with `body`, a line for each value.
-pub(crate) fn lines(body: Body) -> Response {
+/// A reply with `body`, which has one JSON value on each line.
+pub(crate) fn ndjson(body: Body) -> Response {
     with_type(HeaderValue::from_static("application/x-ndjson"), body)
 }
 
@@ -60,7 +61,7 @@ pub(crate) fn judged(point: Point, verdict: &Verdict, ratio: Option<f64>, out: &
     out.push(b'}');
 }
 
-/// Appends the member `warnings` to an object, unless there are none.
+/// Appends the member `warnings` to an object, unless it is empty.
 pub(crate) fn warnings(warnings: &[String], out: &mut Vec<u8>) {
     if !warnings.is_empty() {
         out.extend_from_slice(b",\"warnings\":");

@@ -1,6 +1,6 @@
-//! Says what was judged, every 100 ms: to the platform as metrics events, and to Prometheus.
+//! Reports every 100 ms what was scored: to the platform as metrics events, and to Prometheus.
 //!
-//! An event that the bus cannot take is dropped and counted. Nothing here is waited for by a request.
+//! An event that the bus cannot take is dropped and counted. No request waits for any of this.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -15,21 +15,22 @@ use crate::{
     recorder::{Recorder, Total},
 };
 
-/// How often what was counted is reported.
+/// How often the counts are reported.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
-/// Series named in one event.
+/// The most series in one event.
 const MAX_SERIES: usize = 5_000;
 
-/// Bytes that the names and counts of series may take in one event, so that it stays under 900 KB.
+/// The most bytes that the names and counts of series take in one event, which so stays under 900
+/// KB.
 const MAX_USAGE_BYTES: usize = 800_000;
 
-/// Reports what a [`Recorder`] counted.
+/// Reports what a [`Recorder`] has counted.
 pub(crate) struct Reporter {
     recorder: Arc<Recorder>,
     models: Models,
     bus: Bus,
-    /// How many events the bus had dropped at the last report.
+    /// The number of events that the bus had dropped at the last report.
     dropped: u64,
 }
 
@@ -73,8 +74,8 @@ impl Reporter {
     }
 }
 
-/// `total` as events that are each complete: as many latencies as predictions, and at least as many predictions as it names
-/// series of. Which latencies go into which event means nothing; merged they are all there.
+/// `total` as events that are each complete: as many latencies as predictions, and at least as many
+/// predictions as it counts by series. Which latencies are in which event has no meaning.
 fn into_events(total: Total) -> Vec<MetricsEvent> {
     if total.count == 0 {
         return Vec::new();
@@ -102,7 +103,7 @@ fn in_parts(usage: BTreeMap<SeriesId, u64>) -> Vec<BTreeMap<SeriesId, u64>> {
     let mut part = BTreeMap::new();
     let mut bytes = 0;
     for (series, used) in usage {
-        // At worst every byte is escaped; quotes, colon, comma and 20 digits come on top.
+        // At worst every byte is escaped; quotes, colon, comma and 20 digits are added.
         let size = series.as_str().len() * 2 + 24;
         if part.len() == MAX_SERIES || bytes + size > MAX_USAGE_BYTES {
             parts.push(std::mem::take(&mut part));

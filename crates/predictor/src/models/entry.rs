@@ -1,4 +1,4 @@
-//! Models in memory, and what they weigh there.
+//! Models in memory, and the bytes that they take there.
 
 use std::sync::Arc;
 
@@ -12,63 +12,67 @@ use store::{Serving, VersionedModel};
 
 use crate::metrics;
 
-/// What an entry of a cache takes beyond what it judges with, in bytes: key, hash, counters, places in the lists, the rest of [`Held`].
-/// About; `benchmark/scale` shows what models take all told.
+/// The bytes that an entry of a cache takes beyond its [`LoadedModel`], about: key, hash, counters,
+/// places in the lists, the rest of [`ServingEntry`]. `benchmark/scale` measures what models take
+/// in all.
 const ENTRY_BYTES: usize = 112;
 
-/// A part of a cache with a lock of its own holds at least this many bytes, so that a model of any size finds room there.
+/// A shard of a cache, which has its own lock, holds at least this many bytes, so that a model of
+/// any size finds room there.
 const MIN_SHARD_BYTES: u64 = 4 << 20;
 
-/// Parts of a cache with locks of their own, at most, for each core.
+/// The most shards of a cache for each core.
 const SHARDS_PER_CORE: usize = 4;
 
 /// One version of a series, in memory.
 #[derive(Debug)]
-pub(crate) struct Judge {
-    /// The series it judges.
+pub(crate) struct LoadedModel {
+    /// The series that the model was fitted on.
     pub(crate) series: SeriesId,
-    /// Its version.
+    /// The version of the model.
     pub(crate) version: Version,
     /// The model.
     pub(crate) model: Model,
 }
 
-/// What judges in a series where a request names no version, and what its versions are called.
+/// The model that serves a series where a request does not name a version, and the series' aliases.
 #[derive(Debug)]
-pub(crate) struct Held {
-    /// The model that judges.
-    pub(crate) judge: Judge,
-    /// The revision of the series of which this is true.
+pub(crate) struct ServingEntry {
+    /// The model that serves.
+    pub(crate) loaded: LoadedModel,
+    /// The revision at which the series was read.
     pub(crate) revision: Revision,
-    /// The revision at which callers can know the series to be, and this still be right: the store was asked when one did.
-    pub(crate) good_for: Revision,
-    /// Few series have any.
+    /// The newest revision for which this entry is known to be current. It is later than
+    /// `revision` if the store was asked by a caller that knew of a revision that the store did not.
+    pub(crate) valid_through: Revision,
+    /// `None` for most series, which do not have any.
     aliases: Option<Box<Aliases>>,
 }
 
 #[derive(Debug)]
 struct Aliases(Vec<(AliasName, Version)>);
 
-impl Judge {
+impl LoadedModel {
+    /// Puts `found`, a model of `series`, into memory and counts its bytes.
     pub(crate) fn new(series: SeriesId, found: VersionedModel) -> Self {
         let VersionedModel { version, model } = found;
-        let judge = Self {
+        let loaded = Self {
             series,
             version,
             model,
         };
-        metrics::MODEL_BYTES.add(signed(judge.bytes()));
-        judge
+        metrics::MODEL_BYTES.add(signed(loaded.bytes()));
+        loaded
     }
 
-    /// What it takes in a cache.
+    /// The bytes that the model takes in a cache.
     fn bytes(&self) -> usize {
         let around = size_of::<Self>() - size_of::<Model>();
         ENTRY_BYTES + around + self.series.heap_bytes() + self.model.memory_bytes()
     }
 }
 
-impl Drop for Judge {
+impl Drop for LoadedModel {
     fn drop(&mut self) {
         metrics::MODEL_BYTES.sub(signed(self.bytes()));
     }
@@ -78,19 +82,25 @@ fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-impl Held {
-    /// What the store has of `series`, asked by a caller that knew it to be at `at_least`; `None` if it has no model.
-    pub(crate) fn of(series: SeriesId, serving: Serving, at_least: Revision) -> Option<Self> {
+impl ServingEntry {
+    /// The entry of `series` as the store has it, asked by a caller that knew the series to be at
+    /// `at_least`; `None` if the series does not have a model.
+    pub(crate) fn from_store(
+        series: SeriesId,
+        serving: Serving,
+        at_least: Revision,
+    ) -> Option<Self> {
         Some(Self {
-            judge: Judge::new(series, serving.model?),
+            loaded: LoadedModel::new(series, serving.model?),
             revision: serving.revision,
-            good_for: serving.revision.max(at_least),
+            valid_through: serving.revision.max(at_least),
             aliases: (!serving.aliases.is_empty()).then(|| Box::new(Aliases(serving.aliases))),
         })
     }
 
-    /// The version that `wanted` stands for; `None` if there is no such alias. Whether there is such a version is another question.
-    pub(crate) fn resolve(&self, wanted: &VersionRef) -> Option<Version> {
+    /// The version that `wanted` stands for, whether or not it exists; `None` if the series does
+    /// not have the alias.
+    pub(crate) fn version_of(&self, wanted: &VersionRef) -> Option<Version> {
         match wanted {
             VersionRef::Version(version) => Some(*version),
             VersionRef::Alias(name) => {
@@ -103,21 +113,21 @@ impl Held {
     }
 }
 
-/// How much a cache holds.
+/// The most that a cache holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Capacity {
-    /// Entries, at most.
+    /// The number of entries.
     pub(crate) entries: usize,
-    /// Bytes, at most.
+    /// The bytes of all entries.
     pub(crate) bytes: u64,
 }
 
 impl Capacity {
-    /// A cache that holds so much.
-    pub(crate) fn cache<K, V>(self) -> Cache<K, V, Weigh>
+    /// An empty cache of this capacity.
+    pub(crate) fn cache<K, V>(self) -> Cache<K, V, ByteWeighter>
     where
         K: Eq + std::hash::Hash,
-        V: Clone + Weight,
+        V: Clone + MemoryBytes,
     {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let shards = usize::try_from(self.bytes / MIN_SHARD_BYTES).unwrap_or(usize::MAX);
@@ -129,43 +139,44 @@ impl Capacity {
             .weight_capacity(self.bytes)
             .build()
             .expect("both capacities are given");
-        let weigh = Weigh {
+        let weighter = ByteWeighter {
             least: self.bytes.div_ceil(self.entries.max(1) as u64),
         };
         Cache::with_options(
             options,
-            weigh,
+            weighter,
             DefaultHashBuilder::default(),
             DefaultLifecycle::default(),
         )
     }
 }
 
-/// What takes a known number of bytes.
-pub(crate) trait Weight {
-    /// How many.
+/// A value whose memory is counted.
+pub(crate) trait MemoryBytes {
+    /// The bytes that the value takes in a cache.
     fn bytes(&self) -> usize;
 }
 
-impl Weight for Arc<Held> {
+impl MemoryBytes for Arc<ServingEntry> {
     fn bytes(&self) -> usize {
-        self.judge.bytes()
+        self.loaded.bytes()
     }
 }
 
-impl Weight for Option<Arc<Judge>> {
+impl MemoryBytes for Option<Arc<LoadedModel>> {
     fn bytes(&self) -> usize {
-        self.as_ref().map_or(ENTRY_BYTES, |judge| judge.bytes())
+        self.as_ref().map_or(ENTRY_BYTES, |loaded| loaded.bytes())
     }
 }
 
-/// Weighs entries by their bytes, and none as less than its share if there were as many as there may be: so bytes bound both.
+/// Weighs an entry by its bytes, but at least as the average of a cache with the most entries. So
+/// the bound on bytes also bounds the number of entries.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Weigh {
+pub(crate) struct ByteWeighter {
     least: u64,
 }
 
-impl<K, V: Weight> Weighter<K, V> for Weigh {
+impl<K, V: MemoryBytes> Weighter<K, V> for ByteWeighter {
     fn weight(&self, _: &K, value: &V) -> u64 {
         self.least.max(value.bytes() as u64)
     }
@@ -183,14 +194,14 @@ mod tests {
                 model: Some(testing::model(1)),
                 ..Serving::default()
             };
-            let held = Held::of(series, serving, Revision(0)).unwrap();
-            Arc::new(held).bytes()
+            let entry = ServingEntry::from_store(series, serving, Revision(0)).unwrap();
+            Arc::new(entry).bytes()
         };
         assert!(bytes("a_series_with_23_bytes_") < 400);
         assert!(bytes(&"x".repeat(200)) >= bytes("x") + 200);
-        // By the account above there is no more of it than this.
-        let beyond_the_judge = size_of::<Held>() - size_of::<Judge>();
-        assert!(beyond_the_judge <= 24, "{beyond_the_judge}");
+        // ENTRY_BYTES assumes that there is not more of it than this.
+        let beyond_the_model = size_of::<ServingEntry>() - size_of::<LoadedModel>();
+        assert!(beyond_the_model <= 24, "{beyond_the_model}");
     }
 }
 

@@ -1,6 +1,8 @@
-//! Learns which series changed: from events within about 100 ms, and from the store every few seconds, for what events missed.
+//! Follows the changes of series: by events within about 100 ms, and by asking the store every few
+//! seconds for those that events missed.
 //!
-//! A held model that changed is reloaded here, in the background, while the old one goes on judging.
+//! A model in memory that changed is reloaded here, in the background, while the old one goes on
+//! serving.
 
 use std::{collections::HashSet, future, time::Duration};
 
@@ -10,25 +12,26 @@ use store::Store;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::models::Models;
+use crate::models::{Models, inflight::NeedsReload};
 
 /// How often the store is asked what changed: no change may take more than five seconds.
 const CHECK_EVERY: Duration = Duration::from_secs(4);
 
-/// How long that may take.
+/// How long the store may take to say what changed.
 const CHECK_WITHIN: Duration = Duration::from_secs(2);
 
-/// How far the store is asked back beyond the last answer: a change is dated before it can be seen.
+/// How far the store is asked back beyond its last answer, because a change has its time before it
+/// can be seen.
 const OVERLAP: Duration = Duration::from_secs(10);
 
-/// How many events are taken at once.
+/// The most events that are taken at once.
 const MAX_EVENTS: usize = 500;
 
 /// How long further events are waited for once there is one.
 const GATHER_FOR: Duration = Duration::from_millis(5);
 
-/// Follows changes and has [`Models`] reload what it holds.
-pub(crate) struct Changes {
+/// Follows changes and has [`Models`] reload the series that they concern.
+pub(crate) struct Invalidator {
     models: Models,
     bus: Bus,
     store: Store,
@@ -38,8 +41,8 @@ pub(crate) struct Changes {
     behind: HashSet<SeriesId>,
 }
 
-impl Changes {
-    /// Changes from now on.
+impl Invalidator {
+    /// Follows changes from now on.
     pub(crate) fn new(models: Models, bus: Bus, store: Store) -> Self {
         Self {
             models,
@@ -85,13 +88,20 @@ impl Changes {
     }
 
     async fn apply(&mut self, batch: &[Message<ModelEvent>]) {
-        let events = batch.iter().filter_map(|m| m.event.as_ref().ok());
-        let outdated = events.filter(|event| self.models.is_outdated_by(event));
-        let outdated: Vec<SeriesId> = outdated.map(|event| event.series_id().clone()).collect();
+        let mut outdated = Vec::new();
+        for event in batch
+            .iter()
+            .filter_map(|message| message.event.as_ref().ok())
+        {
+            if self.models.apply(event) == NeedsReload::Yes {
+                outdated.push(event.series_id().clone());
+            }
+        }
         self.reload(outdated).await;
     }
 
-    /// Asks the store for what changed since it last answered. While it is away nothing changes.
+    /// Asks the store for what changed since it last answered. If it does not answer, the next call
+    /// asks for all of it.
     async fn check(&mut self) {
         let now = Instant::now();
         let age = now - self.checked + OVERLAP;
@@ -104,13 +114,16 @@ impl Changes {
             Err(_) => return tracing::warn!("store does not tell what changed in time"),
         };
         self.checked = now;
-        let changed = changed.into_iter();
-        let outdated = changed.filter(|(series, revision)| self.models.is_older(series, *revision));
-        let outdated: Vec<SeriesId> = outdated.map(|(series, _)| series).collect();
+        let mut outdated = Vec::new();
+        for (series, revision) in changed {
+            if self.models.note_revision(&series, revision) == NeedsReload::Yes {
+                outdated.push(series);
+            }
+        }
         self.reload(outdated).await;
     }
 
-    /// Reloads what is `outdated` and what could not be reloaded before.
+    /// Reloads `outdated` and the series that could not be reloaded before.
     async fn reload(&mut self, outdated: Vec<SeriesId>) {
         let mut all = std::mem::take(&mut self.behind);
         all.extend(outdated);
@@ -119,7 +132,7 @@ impl Changes {
     }
 }
 
-/// The next events; forever none without a subscription, and from then on if it ends.
+/// The next events. Without a subscription, or once it has ended, this never returns.
 async fn next_batch(events: &mut Option<Subscription<ModelEvent>>) -> Vec<Message<ModelEvent>> {
     let Some(subscription) = events else {
         return future::pending().await;

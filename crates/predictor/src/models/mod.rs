@@ -1,8 +1,11 @@
-//! Models, from memory or from the store: one reading at a time for each series, few at once for all of them.
+//! Models, from memory or from the store: one load at a time for each series, and few reads of the
+//! store at once for all of them.
 //!
-//! A cold predictor does not stampede the store, and a store that hangs holds a request for at most three seconds.
+//! A cold predictor does not stampede the store, and a store that hangs holds a request for at most
+//! three seconds.
 
 pub(crate) mod entry;
+mod inflight;
 pub(crate) mod invalidate;
 pub(crate) mod resolve;
 mod serving;
@@ -12,81 +15,81 @@ use std::{sync::Arc, time::Duration};
 
 use contract::{ModelEvent, Revision, SeriesId, Version};
 use service::task;
-use store::{Serving, Store, StoreError};
+use store::{Store, StoreError};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
+pub(crate) use crate::models::inflight::LoadError;
 use crate::{
     metrics,
     models::{
-        entry::{Capacity, Held, Judge},
-        serving::{Answer, Joined, Load, ModelCache},
-        versions::{Pin, Pins},
+        entry::{Capacity, LoadedModel, ServingEntry},
+        inflight::{JoinOutcome, LoadTask, NeedsReload, ServingCache},
+        serving::SeriesState,
+        versions::{VersionCache, VersionKey},
     },
 };
 
-pub(crate) use crate::models::serving::LoadError;
-
-/// Readings of the store at once.
+/// The most reads of the store at once.
 const MAX_READS: usize = 16;
 
-/// Of these, how many may be of models that are held and have changed; the rest is left to requests.
+/// The most reads at once for models in memory that have changed; the rest is left to requests.
 const MAX_RELOADS: usize = 8;
 
-/// How long a reading waits for its turn.
+/// How long a read waits for its turn.
 const TURN_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long a reading may take.
+/// How long a read may take.
 const READ_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long a version that is asked for by name is waited for.
-const PIN_WITHIN: Duration = Duration::from_secs(3);
+/// How long a request waits for a version that it names.
+const VERSION_WITHIN: Duration = Duration::from_secs(3);
 
-/// Of the bytes that models may take, one in so many is for versions that are asked for by name.
-const PINS_SHARE: u64 = 8;
+/// One in this many of the bytes for models is for versions that requests name.
+const VERSIONS_SHARE: u64 = 8;
 
-/// The models that judge. Cheap to clone.
+/// The models that requests are scored by. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Models(Arc<Inner>);
 
 struct Inner {
-    cache: Arc<ModelCache>,
-    pins: Pins,
+    serving: Arc<ServingCache>,
+    versions: VersionCache,
     store: Store,
-    turns: Semaphore,
+    reads: Semaphore,
 }
 
 impl Models {
-    /// Keeps as much of `store` in memory as `capacity` says.
+    /// Keeps models of `store` in memory, up to `capacity`.
     pub(crate) fn new(store: Store, capacity: Capacity) -> Self {
-        let pins = Capacity {
-            bytes: capacity.bytes / PINS_SHARE,
+        let versions = Capacity {
+            bytes: capacity.bytes / VERSIONS_SHARE,
             ..capacity
         };
         let serving = Capacity {
-            bytes: capacity.bytes - pins.bytes,
+            bytes: capacity.bytes - versions.bytes,
             ..capacity
         };
         Self(Arc::new(Inner {
-            cache: ModelCache::new(serving),
-            pins: Pins::new(pins),
+            serving: ServingCache::new(serving),
+            versions: VersionCache::new(versions),
             store,
-            turns: Semaphore::new(MAX_READS),
+            reads: Semaphore::new(MAX_READS),
         }))
     }
 
-    /// What judges in `series`, if that is in memory and right for a caller that knows the series to be at `at_least`. Waits for
-    /// nothing and allocates nothing.
-    pub(crate) fn held(&self, series: &str, at_least: Revision) -> Option<Arc<Held>> {
-        self.0.cache.get(series, at_least)
+    /// The model that serves `series`, if it is in memory and known to be current at `at_least`.
+    /// Neither waits nor allocates.
+    pub(crate) fn cached(&self, series: &str, at_least: Revision) -> Option<Arc<ServingEntry>> {
+        self.0.serving.get(series, at_least)
     }
 
-    /// How many models are in memory.
+    /// The number of models in memory.
     pub(crate) fn len(&self) -> usize {
-        self.0.cache.len() + self.0.pins.len()
+        self.0.serving.len() + self.0.versions.len()
     }
 
-    /// What judges in `series`, from the store, or from memory if it got there meanwhile. Where the store, asked after this call,
-    /// knows of no revision as new as `at_least`, what it has is right.
+    /// Loads the model that serves `series`, unless another request has done so meanwhile. A store
+    /// that has not reached `at_least` is taken as current: the revision cannot exist.
     ///
     /// # Errors
     /// [`LoadError`] when the store does not answer, or has too much to do already.
@@ -94,73 +97,84 @@ impl Models {
         &self,
         series: &SeriesId,
         at_least: Revision,
-    ) -> Result<Option<Arc<Held>>, LoadError> {
+    ) -> Result<Option<Arc<ServingEntry>>, LoadError> {
         metrics::CACHE_MISSES.inc();
-        let mut asked_before_it_began = false;
+        let mut began_after_this_call = false;
         loop {
-            let Answer { held, good_for } = match self.0.cache.join(series, at_least)? {
-                Joined::Ready(answer) => return Ok(answer.held),
-                Joined::Begun(ticket, load) => {
-                    self.start(load);
-                    return ticket.loaded().await.map(|answer| answer.held);
+            let SeriesState {
+                entry,
+                valid_through,
+            } = match self.0.serving.join(series, at_least)? {
+                JoinOutcome::Ready(state) => return Ok(state.entry),
+                JoinOutcome::Started(waiter, task) => {
+                    self.start(task);
+                    return waiter.wait().await.map(|state| state.entry);
                 }
-                Joined::Waiting(ticket) => ticket.loaded().await?,
+                JoinOutcome::Waiting(waiter) => waiter.wait().await?,
             };
-            if asked_before_it_began || good_for >= at_least {
-                return Ok(held);
+            if began_after_this_call || valid_through >= at_least {
+                return Ok(entry);
             }
-            // It may have read before what the caller knows of was there. The next one will not have.
-            asked_before_it_began = true;
+            // That load may have read before the caller's revision was there. The next one has not.
+            began_after_this_call = true;
         }
     }
 
-    /// The version of the series of `held`, if it is in memory; inside that, whether there is such a version.
-    pub(crate) fn pinned(&self, held: &Held, version: Version) -> Option<Option<Arc<Judge>>> {
-        self.0.pins.get(&pin(held, version))
+    /// A version of the series of `entry`, if it is in memory. `None` inside: there is no such
+    /// version.
+    pub(crate) fn cached_version(
+        &self,
+        entry: &ServingEntry,
+        version: Version,
+    ) -> Option<Option<Arc<LoadedModel>>> {
+        self.0.versions.get(&key(entry, version))
     }
 
-    /// The version of the series of `held`, from the store if need be; `None` if there is no such version.
+    /// A version of the series of `entry`, if need be from the store; `None` if there is no such
+    /// version.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub(crate) async fn load_pinned(
+    pub(crate) async fn load_version(
         &self,
-        held: &Held,
+        entry: &ServingEntry,
         version: Version,
-    ) -> Result<Option<Arc<Judge>>, LoadError> {
+    ) -> Result<Option<Arc<LoadedModel>>, LoadError> {
         metrics::CACHE_MISSES.inc();
-        let pin = pin(held, version);
-        // On the main runtime, where the connections to the store live, also when the caller stops waiting.
-        let read = task::on_main(self.clone().read_version(pin.series.clone(), version));
-        let loaded = timeout(PIN_WITHIN, self.0.pins.get_or_read(&pin, read)).await;
+        let key = key(entry, version);
+        // On the main runtime, where the connections to the store live, also when the caller stops
+        // waiting.
+        let read = task::on_main(self.clone().read_version(key.series.clone(), version));
+        let loaded = timeout(VERSION_WITHIN, self.0.versions.get_or_read(&key, read)).await;
         loaded.map_err(|_| LoadError::TimedOut)?
     }
 
-    /// Takes note of `event`; says whether the series has to be reloaded.
-    pub(crate) fn is_outdated_by(&self, event: &ModelEvent) -> bool {
+    /// Applies `event` to the models in memory: what it deleted is removed at once.
+    pub(crate) fn apply(&self, event: &ModelEvent) -> NeedsReload {
         if let ModelEvent::Deleted {
             series_id: series,
             version: Some(version),
             ..
         } = event
-            && let Some(revision) = self.0.cache.revision(series)
+            && let Some(revision) = self.0.serving.revision(series)
         {
-            self.0.pins.forget(&Pin {
+            self.0.versions.remove(&VersionKey {
                 series: series.clone(),
                 version: *version,
                 revision,
             });
         }
-        self.0.cache.is_outdated_by(event)
+        self.0.serving.apply(event)
     }
 
-    /// Whether `series` is in memory as it was before `revision`.
-    pub(crate) fn is_older(&self, series: &SeriesId, revision: Revision) -> bool {
-        self.0.cache.is_older(series, Some(revision))
+    /// Takes note that the store has `series` at `revision`.
+    pub(crate) fn note_revision(&self, series: &SeriesId, revision: Revision) -> NeedsReload {
+        self.0.serving.note_revision(series, revision)
     }
 
-    /// Reads all of `series` from the store again and returns those that could not be; what is held of them goes on judging.
-    /// Gives up at the first failure: the others would wait for the same store.
+    /// Reads all of `series` from the store again and returns those that it could not read; what
+    /// is in memory of these goes on serving. Gives up at the first failure, because the others
+    /// would wait for the same store.
     pub(crate) async fn reload(&self, series: Vec<SeriesId>) -> Vec<SeriesId> {
         let mut failed = Vec::new();
         let mut reloads = JoinSet::new();
@@ -183,24 +197,24 @@ impl Models {
     }
 
     async fn reload_one(self, series: SeriesId) -> Option<SeriesId> {
-        let (ticket, load) = self.0.cache.reload(&series);
-        if let Some(load) = load {
-            self.start(load);
+        let (waiter, task) = self.0.serving.reload(&series);
+        if let Some(task) = task {
+            self.start(task);
         }
-        ticket.loaded().await.is_err().then_some(series)
+        waiter.wait().await.is_err().then_some(series)
     }
 
-    /// Runs `load` to its end, whoever stops waiting for it.
-    fn start(&self, load: Load) {
+    /// Runs `task` to its end, whoever stops waiting for it.
+    fn start(&self, task: LoadTask) {
         let models = self.clone();
-        task::spawn("load a model", task::on_main(models.run(load)));
+        task::spawn("load a model", task::on_main(models.run(task)));
     }
 
-    async fn run(self, mut load: Load) {
+    async fn run(self, mut task: LoadTask) {
         loop {
-            let read = self.read(load.series(), self.0.store.serving(load.series()));
-            let read: Result<Serving, _> = read.await;
-            if !load.land(read) {
+            let read = self.0.store.serving(task.series());
+            let read = self.read(task.series(), read).await;
+            if !task.complete(read) {
                 return;
             }
         }
@@ -210,52 +224,51 @@ impl Models {
         self,
         series: SeriesId,
         version: Version,
-    ) -> Result<Option<Arc<Judge>>, LoadError> {
-        let found = self
-            .read(&series, self.0.store.model(&series, version))
-            .await?;
-        Ok(found.map(|model| Arc::new(Judge::new(series, model))))
+    ) -> Result<Option<Arc<LoadedModel>>, LoadError> {
+        let read = self.0.store.model(&series, version);
+        let found = self.read(&series, read).await?;
+        Ok(found.map(|model| Arc::new(LoadedModel::new(series, model))))
     }
 
-    /// Takes a turn for `question` about `series`, and counts and logs how it ended: once for each load, however many wait for it.
+    /// Runs `read`, a read of `series`, in its turn, and counts and logs its end: once for each
+    /// load, however many wait for it.
     async fn read<T>(
         &self,
         series: &SeriesId,
-        question: impl Future<Output = Result<T, StoreError>>,
+        read: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, LoadError> {
         metrics::MODEL_LOADS.inc();
-        let answer = self.ask(question).await;
-        if let Err(error) = &answer {
+        let read = self.read_in_turn(read).await;
+        if let Err(error) = &read {
             metrics::MODEL_LOAD_ERRORS.inc();
             log(series, error);
         }
-        answer
+        read
     }
 
-    async fn ask<T>(
+    async fn read_in_turn<T>(
         &self,
-        question: impl Future<Output = Result<T, StoreError>>,
+        read: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, LoadError> {
-        let turn = timeout(TURN_WITHIN, self.0.turns.acquire()).await;
+        let turn = timeout(TURN_WITHIN, self.0.reads.acquire()).await;
         let _turn = turn
             .map_err(|_| LoadError::Busy)?
             .map_err(|_| LoadError::GivenUp)?;
-        let answer = timeout(READ_WITHIN, question).await;
-        answer
-            .map_err(|_| LoadError::TimedOut)?
+        let read = timeout(READ_WITHIN, read).await;
+        read.map_err(|_| LoadError::TimedOut)?
             .map_err(|e| LoadError::Store(Arc::new(e)))
     }
 }
 
-fn pin(held: &Held, version: Version) -> Pin {
-    Pin {
-        series: held.judge.series.clone(),
+fn key(entry: &ServingEntry, version: Version) -> VersionKey {
+    VersionKey {
+        series: entry.loaded.series.clone(),
         version,
-        revision: held.revision,
+        revision: entry.revision,
     }
 }
 
-/// That a load had no turn says nothing that those which had one did not.
+/// A load that had no turn is not logged: those that had one say why.
 fn log(series: &SeriesId, error: &LoadError) {
     if !matches!(error, LoadError::Busy) {
         let error: &(dyn std::error::Error + 'static) = error;

@@ -1,4 +1,4 @@
-//! Which model is to judge, and what a client hears where there is none.
+//! Which model a request is scored by.
 
 use std::sync::Arc;
 
@@ -9,43 +9,45 @@ use crate::{
     error::Error,
     models::{
         Models,
-        entry::{Held, Judge},
+        entry::{LoadedModel, ServingEntry},
     },
 };
 
 /// The revision at which the caller knows the series to be: `r12`.
 pub(crate) const MIN_REVISION: HeaderName = HeaderName::from_static(contract::header::MIN_REVISION);
 
-/// The model that is to judge.
-pub(crate) enum Found {
-    /// The one that does so anyway.
-    Serving(Arc<Held>),
-    /// One that was asked for by name.
-    Pinned(Arc<Judge>),
+/// The model that a request is scored by.
+pub(crate) enum Resolved {
+    /// The model that serves the series.
+    Serving(Arc<ServingEntry>),
+    /// Another version, which the request names.
+    Version(Arc<LoadedModel>),
 }
 
-impl Found {
-    /// It.
-    pub(crate) fn judge(&self) -> &Judge {
+impl Resolved {
+    /// The model, with its series and version.
+    pub(crate) fn model(&self) -> &LoadedModel {
         match self {
-            Self::Serving(held) => &held.judge,
-            Self::Pinned(judge) => judge,
+            Self::Serving(entry) => &entry.loaded,
+            Self::Version(loaded) => loaded,
         }
     }
 }
 
-/// The revision that a caller knows of.
+/// The revision that a caller knows of; 0 if it does not say.
 pub(crate) fn min_revision(headers: &HeaderMap) -> Revision {
     revision(headers.get(MIN_REVISION).map(HeaderValue::as_bytes))
 }
 
-/// The revision that `value` says. Nothing but one of the form `r12` counts: it comes from the gateway, never from a person.
+/// The revision in `value`. Anything but the form `r12` counts as 0: the header comes from the
+/// gateway, never from a person.
 pub(crate) fn revision(value: Option<&[u8]>) -> Revision {
     let text = value.and_then(|value| std::str::from_utf8(value).ok());
     text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-/// Whether the caller would rather have no answer than wait for one (RFC 9111, 5.2.1.7): it has others on the same connection.
+/// Whether the caller prefers an error to waiting for a load (RFC 9111, 5.2.1.7), because it has
+/// other requests on the same connection.
 pub(crate) fn only_if_cached(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(CACHE_CONTROL).into_iter();
     let directives = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
@@ -54,85 +56,92 @@ pub(crate) fn only_if_cached(headers: &HeaderMap) -> bool {
         .any(|directive| directive.eq_ignore_ascii_case(b"only-if-cached"))
 }
 
-/// As [`find`], of what is in memory. `None` if that does not say.
-pub(crate) fn find_cached(
+/// As [`resolve`], from memory alone; `None` if that needs a load.
+pub(crate) fn resolve_cached(
     models: &Models,
     series: &str,
     at_least: Revision,
     wanted: Option<&VersionRef>,
-) -> Option<Result<Found, Error>> {
-    let held = models.held(series, at_least)?;
+) -> Option<Result<Resolved, Error>> {
+    let entry = models.cached(series, at_least)?;
     let Some(wanted) = wanted else {
-        return Some(Ok(Found::Serving(held)));
+        return Some(Ok(Resolved::Serving(entry)));
     };
-    match resolve(&held, wanted) {
-        Err(problem) => Some(Err(problem)),
-        Ok(version) if version == held.judge.version => Some(Ok(Found::Serving(held))),
+    match version_of(&entry, wanted) {
+        Err(error) => Some(Err(error)),
+        Ok(version) if version == entry.loaded.version => Some(Ok(Resolved::Serving(entry))),
         Ok(version) => {
-            let judge = models.pinned(&held, version)?;
-            Some(pinned(judge, version))
+            let loaded = models.cached_version(&entry, version)?;
+            Some(existing(loaded, version))
         }
     }
 }
 
-/// The model of `series`, a valid id, that is `wanted`, and whether it was in memory.
+/// The model of `series`, a valid id, that `wanted` names, or else the one that serves; and whether
+/// it was in memory.
 ///
 /// # Errors
-/// 404 that names what there is not; 503 when the store does not answer.
-pub(crate) async fn find(
+/// When there is no such model, or it cannot be loaded.
+pub(crate) async fn resolve(
     models: &Models,
     series: &str,
     at_least: Revision,
     wanted: Option<&VersionRef>,
-) -> Result<(Found, bool), Error> {
-    match find_cached(models, series, at_least, wanted) {
-        Some(found) => Ok((found?, true)),
-        None => Ok((wait_for(models, series, at_least, wanted).await?, false)),
+) -> Result<(Resolved, bool), Error> {
+    match resolve_cached(models, series, at_least, wanted) {
+        Some(resolved) => Ok((resolved?, true)),
+        None => Ok((load(models, series, at_least, wanted).await?, false)),
     }
 }
 
-/// As [`find`], of what [`find_cached`] does not say.
+/// As [`resolve`], where [`resolve_cached`] has said that a load is needed.
 ///
 /// # Errors
-/// As [`find`].
-pub(crate) async fn wait_for(
+/// As [`resolve`].
+pub(crate) async fn load(
     models: &Models,
     series: &str,
     at_least: Revision,
     wanted: Option<&VersionRef>,
-) -> Result<Found, Error> {
-    let held = match models.held(series, at_least) {
-        Some(held) => held,
-        None => load(models, series, at_least).await?,
+) -> Result<Resolved, Error> {
+    let entry = match models.cached(series, at_least) {
+        Some(entry) => entry,
+        None => load_serving(models, series, at_least).await?,
     };
     let Some(wanted) = wanted else {
-        return Ok(Found::Serving(held));
+        return Ok(Resolved::Serving(entry));
     };
-    let version = resolve(&held, wanted)?;
-    if version == held.judge.version {
-        return Ok(Found::Serving(held));
+    let version = version_of(&entry, wanted)?;
+    if version == entry.loaded.version {
+        return Ok(Resolved::Serving(entry));
     }
-    let judge = match models.pinned(&held, version) {
-        Some(judge) => judge,
-        None => models.load_pinned(&held, version).await?,
+    let loaded = match models.cached_version(&entry, version) {
+        Some(loaded) => loaded,
+        None => models.load_version(&entry, version).await?,
     };
-    pinned(judge, version)
+    existing(loaded, version)
 }
 
-async fn load(models: &Models, series: &str, at_least: Revision) -> Result<Arc<Held>, Error> {
+async fn load_serving(
+    models: &Models,
+    series: &str,
+    at_least: Revision,
+) -> Result<Arc<ServingEntry>, Error> {
     let series = SeriesId::new(series)?;
-    let loaded = models.load(&series, at_least).await?;
-    loaded.ok_or(Error::NoModel)
+    let entry = models.load(&series, at_least).await?;
+    entry.ok_or(Error::NoModel)
 }
 
 /// The version that `wanted` stands for.
-fn resolve(held: &Held, wanted: &VersionRef) -> Result<Version, Error> {
-    let version = held.resolve(wanted);
+fn version_of(entry: &ServingEntry, wanted: &VersionRef) -> Result<Version, Error> {
+    let version = entry.version_of(wanted);
     version.ok_or_else(|| Error::NoAlias(wanted.clone()))
 }
 
-fn pinned(judge: Option<Arc<Judge>>, version: Version) -> Result<Found, Error> {
-    judge.map(Found::Pinned).ok_or(Error::NoVersion(version))
+fn existing(loaded: Option<Arc<LoadedModel>>, version: Version) -> Result<Resolved, Error> {
+    loaded
+        .map(Resolved::Version)
+        .ok_or(Error::NoVersion(version))
 }
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
-//! Versions that requests ask for by name, beside those that judge anyway.
+//! Versions that requests ask for by name, where these are not the ones that serve anyway.
 //!
-//! What is kept was read at a revision of its series, and is used at that revision only: a deletion makes it unreachable as soon as
-//! its revision is known. What is not used any more makes room.
+//! A version was read at a revision of its series and is used at that revision only, so that a
+//! deletion makes it unreachable as soon as its revision is known. Versions that are not used any
+//! more make room.
 
 use std::sync::Arc;
 
 use contract::{Revision, SeriesId, Version};
 use quick_cache::sync::Cache;
 
-use crate::models::entry::{Capacity, Judge, Weigh};
+use crate::models::entry::{ByteWeighter, Capacity, LoadedModel};
 
-/// A version of a series at one of its revisions.
+/// A version of a series at one of the series' revisions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Pin {
+pub(crate) struct VersionKey {
     /// The series.
     pub(crate) series: SeriesId,
     /// The version.
@@ -21,38 +22,39 @@ pub(crate) struct Pin {
     pub(crate) revision: Revision,
 }
 
-/// The models of versions, or that there is none.
-pub(crate) struct Pins(Cache<Pin, Option<Arc<Judge>>, Weigh>);
+/// The models of versions in memory. `None` in place of a model: there is no such version.
+pub(crate) struct VersionCache(Cache<VersionKey, Option<Arc<LoadedModel>>, ByteWeighter>);
 
-impl Pins {
-    /// Holds as much as `capacity` says.
+impl VersionCache {
+    /// An empty cache that holds up to `capacity`.
     pub(crate) fn new(capacity: Capacity) -> Self {
         Self(capacity.cache())
     }
 
-    /// What is held of `pin`; inside it, that there is no such version.
-    pub(crate) fn get(&self, pin: &Pin) -> Option<Option<Arc<Judge>>> {
-        self.0.get(pin)
+    /// The entry of `key`, if it is in memory.
+    pub(crate) fn get(&self, key: &VersionKey) -> Option<Option<Arc<LoadedModel>>> {
+        self.0.get(key)
     }
 
-    /// What is held of `pin`, or else what `read` brings: one reading at a time, however many ask. Dropped, it stops waiting.
+    /// The entry of `key`, if need be by `read`. However many ask, one reads at a time. A caller
+    /// may drop the future and so stop waiting.
     ///
     /// # Errors
-    /// Those of `read`; another who waits reads again.
+    /// Those of `read`; the next who waits then reads again.
     pub(crate) async fn get_or_read<E>(
         &self,
-        pin: &Pin,
-        read: impl Future<Output = Result<Option<Arc<Judge>>, E>>,
-    ) -> Result<Option<Arc<Judge>>, E> {
-        self.0.get_or_insert_async(pin, read).await
+        key: &VersionKey,
+        read: impl Future<Output = Result<Option<Arc<LoadedModel>>, E>>,
+    ) -> Result<Option<Arc<LoadedModel>>, E> {
+        self.0.get_or_insert_async(key, read).await
     }
 
-    /// Drops what is held of `pin`.
-    pub(crate) fn forget(&self, pin: &Pin) {
-        self.0.remove(pin);
+    /// Removes the entry of `key`.
+    pub(crate) fn remove(&self, key: &VersionKey) {
+        self.0.remove(key);
     }
 
-    /// How many are held.
+    /// The number of entries.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -1,4 +1,4 @@
-//! Work that takes too long for a thread that serves requests: a core for each piece of it, and replies that go out while it goes on.
+//! Replies that long work writes, and that go out in chunks while it goes on.
 
 use std::time::{Duration, Instant};
 
@@ -16,11 +16,11 @@ use crate::error::Error;
 /// How long work waits for a core before it is refused.
 const CORE_WITHIN: Duration = Duration::from_secs(2);
 
-/// What is written of a reply before that much goes out, in bytes. Shorter replies go out whole.
-const PIECE_BYTES: usize = 128 * 1024;
+/// The bytes of a reply that are written before they go out. Shorter replies go out whole.
+const CHUNK_BYTES: usize = 128 * 1024;
 
-/// Pieces that may wait for the client. Then the work does.
-const MAX_PIECES: usize = 2;
+/// The chunks that may wait for the client. Beyond them the work waits.
+const MAX_CHUNKS: usize = 2;
 
 /// A core for a piece of work.
 ///
@@ -41,7 +41,7 @@ pub(crate) async fn write<F>(core: CorePermit, work: F) -> Result<Body, Error>
 where
     F: FnOnce(&mut Output) -> Result<(), Stop> + Send + 'static,
 {
-    let (to, mut pieces) = mpsc::channel(MAX_PIECES);
+    let (to, mut chunks) = mpsc::channel(MAX_CHUNKS);
     let running = spawn_blocking(move || {
         let mut output = Output {
             written: Vec::new(),
@@ -52,23 +52,23 @@ where
         work(&mut output)?;
         Ok(output.written)
     });
-    match pieces.recv().await {
-        Some(first) => Ok(streamed(first, pieces, running)),
+    match chunks.recv().await {
+        Some(first) => Ok(streamed(first, chunks, running)),
         None => match finished(running).await {
             Ok(whole) => Ok(Body::from(whole)),
             Err(Stop::Refused(error)) => Err(error),
-            Err(Stop::Left) => unreachable!("the receiver is here"),
+            Err(Stop::Disconnected) => unreachable!("the receiver is here"),
         },
     }
 }
 
-/// Why work came to no good end.
+/// Why work stopped early.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// The request is not one that can be answered.
+    /// The request cannot be answered.
     Refused(Error),
-    /// Nobody waits for the reply any more.
-    Left,
+    /// The client has gone.
+    Disconnected,
 }
 
 impl From<Error> for Stop {
@@ -77,7 +77,7 @@ impl From<Error> for Stop {
     }
 }
 
-/// Where the body of a reply is written to.
+/// The body of a reply, as far as it has been written but not sent.
 pub(crate) struct Output {
     written: Vec<u8>,
     to: mpsc::Sender<Bytes>,
@@ -86,41 +86,42 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// What is being written. Call [`Self::pass_on`] now and then.
-    pub(crate) fn text(&mut self) -> &mut Vec<u8> {
+    /// The bytes to append to. Call [`Self::flush_chunk`] between points.
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.written
     }
 
-    /// Sends what is written, if it is enough, and lets others have the core who wait for one. Where the client is slow this waits.
+    /// Sends the bytes that have been written, if they fill a chunk, and lends the core to others
+    /// meanwhile. Waits for a client that reads slowly.
     ///
     /// # Errors
-    /// [`Stop::Left`].
-    pub(crate) fn pass_on(&mut self) -> Result<(), Stop> {
-        if self.written.len() < PIECE_BYTES {
+    /// [`Stop::Disconnected`].
+    pub(crate) fn flush_chunk(&mut self) -> Result<(), Stop> {
+        if self.written.len() < CHUNK_BYTES {
             return Ok(());
         }
-        let written = std::mem::replace(&mut self.written, Vec::with_capacity(PIECE_BYTES * 9 / 8));
+        let written = std::mem::replace(&mut self.written, Vec::with_capacity(CHUNK_BYTES * 9 / 8));
         let since = Instant::now();
         let sent = self
             .core
             .lend_while(|| match self.to.try_send(Bytes::from(written)) {
                 Err(TrySendError::Full(chunk)) => {
-                    self.to.blocking_send(chunk).map_err(|_| Stop::Left)
+                    self.to.blocking_send(chunk).map_err(|_| Stop::Disconnected)
                 }
-                sent => sent.map_err(|_| Stop::Left),
+                sent => sent.map_err(|_| Stop::Disconnected),
             });
         self.held_up += since.elapsed();
         sent
     }
 
-    /// How long the client, or the lack of a core, held the work up.
+    /// How long the client, or the lack of a core, has held the work up.
     pub(crate) fn held_up(&self) -> Duration {
         self.held_up
     }
 }
 
-/// What a thread for long work gives: its pieces and then the rest of them.
-struct Pieces {
+/// The chunks of a reply, followed by the rest that the work returns.
+struct Chunks {
     first: Option<Bytes>,
     rest: mpsc::Receiver<Bytes>,
     /// `None` at the end.
@@ -132,44 +133,45 @@ fn streamed(
     rest: mpsc::Receiver<Bytes>,
     running: JoinHandle<Result<Vec<u8>, Stop>>,
 ) -> Body {
-    let pieces = Pieces {
+    let chunks = Chunks {
         first: Some(first),
         rest,
         running: Some(running),
     };
-    Body::from_stream(stream::unfold(pieces, |mut pieces| async {
-        let piece = pieces.next().await?;
-        Some((piece, pieces))
+    Body::from_stream(stream::unfold(chunks, |mut chunks| async {
+        let chunk = chunks.next().await?;
+        Some((chunk, chunks))
     }))
 }
 
-impl Pieces {
-    /// The next piece. A reply that is not complete breaks off: it must not look whole.
-    async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
+impl Chunks {
+    /// The next chunk. A reply that is not complete ends in an error, so that it does not look
+    /// whole.
+    async fn next(&mut self) -> Option<Result<Bytes, Truncated>> {
         if let Some(first) = self.first.take() {
             return Some(Ok(first));
         }
-        if let Some(piece) = self.rest.recv().await {
-            return Some(Ok(piece));
+        if let Some(chunk) = self.rest.recv().await {
+            return Some(Ok(chunk));
         }
         match self.running.take()?.await {
             Ok(Ok(last)) => Some(Ok(Bytes::from(last))),
             Ok(Err(why)) => {
                 tracing::error!(?why, "work stopped after its reply had begun");
-                Some(Err(BrokenOff))
+                Some(Err(Truncated))
             }
             Err(error) => {
                 tracing::error!(%error, "work failed after its reply had begun");
-                Some(Err(BrokenOff))
+                Some(Err(Truncated))
             }
         }
     }
 }
 
-/// The reply ends before its end.
+/// The reply is not complete.
 #[derive(Debug, thiserror::Error)]
 #[error("reply broke off")]
-struct BrokenOff;
+struct Truncated;
 
 #[cfg(test)]
 mod tests {
@@ -183,21 +185,21 @@ mod tests {
         acquire(&CorePool::new()).await.unwrap()
     }
 
-    /// Writes pieces for ever.
+    /// Writes chunks for ever.
     fn endless(output: &mut Output) -> Result<(), Stop> {
         loop {
-            output.text().resize(PIECE_BYTES, b'x');
-            output.pass_on()?;
+            output.buffer().resize(CHUNK_BYTES, b'x');
+            output.flush_chunk()?;
         }
     }
 
     #[tokio::test]
-    async fn a_short_reply_goes_out_whole_and_a_long_one_in_pieces() {
+    async fn a_short_reply_goes_out_whole_and_a_long_one_in_chunks() {
         for (lines, known) in [(10, true), (100_000, false)] {
             let work = move |output: &mut Output| {
                 for _ in 0..lines {
-                    output.text().extend_from_slice(b"0123456789");
-                    output.pass_on()?;
+                    output.buffer().extend_from_slice(b"0123456789");
+                    output.flush_chunk()?;
                 }
                 Ok(())
             };
@@ -242,8 +244,8 @@ mod tests {
     #[tokio::test]
     async fn a_reply_that_fails_on_its_way_breaks_off() {
         let body = write(core().await, |output| {
-            output.text().resize(PIECE_BYTES, b'x');
-            output.pass_on()?;
+            output.buffer().resize(CHUNK_BYTES, b'x');
+            output.flush_chunk()?;
             panic!("on purpose");
         });
         assert!(body.await.unwrap().collect().await.is_err());

@@ -1,0 +1,100 @@
+//! Scoring one point, on the fast path and on the ordinary one.
+
+use std::{borrow::Cow, time::Instant};
+
+use contract::{Parsed, PredictRequest, VersionRef};
+use detector::Verdict;
+use http_server::{Fallible, FastRequest};
+use service::series::decode_series_text;
+
+use crate::{
+    App,
+    error::Error,
+    models::resolve::{self, MIN_REVISION, Resolved, resolve_cached},
+    query::PredictQuery,
+    recorder::Scored,
+    reply,
+};
+
+/// A prediction to be made, from all parts of its request.
+pub(crate) struct Prediction<'a> {
+    /// The id of the series, valid.
+    pub(crate) series: Cow<'a, str>,
+    /// The version to score by; `None`: the one that serves.
+    pub(crate) version: Option<VersionRef>,
+    request: PredictRequest,
+    warnings: Vec<String>,
+}
+
+impl<'a> Prediction<'a> {
+    /// Parses a request. `series` is a segment of its path, percent-encoded.
+    ///
+    /// # Errors
+    /// 400 that names the first fault.
+    pub(crate) fn parse(series: &'a str, query: Option<&str>, body: &[u8]) -> Fallible<Self> {
+        let series = decode_series_text(series)?;
+        let mut query = PredictQuery::parse(query)?;
+        let parsed = PredictRequest::parse(body).map_err(Error::Malformed)?;
+        let Parsed {
+            body: mut request,
+            mut warnings,
+        } = parsed;
+        let version = query.version(request.version.take())?;
+        warnings.append(&mut query.warnings);
+        Ok(Self {
+            series,
+            version,
+            request,
+            warnings,
+        })
+    }
+
+    /// Scores the point and appends the reply to `body`.
+    pub(crate) fn score(&self, resolved: &Resolved, body: &mut Vec<u8>) -> Verdict {
+        let PredictRequest {
+            context,
+            point,
+            judge,
+            ..
+        } = &self.request;
+        let loaded = resolved.model();
+        // The longest context takes a fifth of a millisecond, less than parsing it does.
+        let verdict = loaded.model.score(context, *point, judge);
+        reply::prediction(loaded.version, &verdict, &self.warnings, body);
+        verdict
+    }
+}
+
+/// Scores a point on the fast path and appends the reply to `body`. `None` unless the model is in
+/// memory and there is nothing to reply but the verdict. Nothing is allocated here, and only one
+/// header is looked for.
+pub(crate) fn answer_from_memory(
+    app: &App,
+    request: &FastRequest<'_>,
+    body: &mut Vec<u8>,
+) -> Option<()> {
+    let start = Instant::now();
+    let prediction = Prediction::parse(request.segment, request.query, request.body).ok()?;
+    let at_least = resolve::revision(request.header(MIN_REVISION.as_str()));
+    let resolved = resolve_cached(
+        &app.models,
+        &prediction.series,
+        at_least,
+        prediction.version.as_ref(),
+    )?;
+    let resolved = resolved.ok()?;
+    let verdict = prediction.score(&resolved, body);
+    count(app, &resolved, &verdict, true, start);
+    Some(())
+}
+
+/// Counts a prediction whose request came at `start`.
+pub(crate) fn count(app: &App, resolved: &Resolved, verdict: &Verdict, hit: bool, start: Instant) {
+    let scored = Scored {
+        points: 1,
+        anomalies: u64::from(verdict.anomaly),
+        hit,
+        took: start.elapsed(),
+    };
+    app.recorder.record(resolved.model(), scored);
+}
