@@ -1,4 +1,5 @@
-//! `POST /v1/detect` and `POST /v1/detect/plot`: a series is fitted on its beginning, and the rest is judged point by point.
+//! `POST /v1/detect` and `POST /v1/detect/plot`: a series is fitted on its beginning, and the rest
+//! is scored point by point.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -10,23 +11,23 @@ use crate::{
     judge::{check_deviation, columns},
 };
 
-/// The share of the points that is fitted on where a request does not say.
+/// The fraction of the points that is fitted on unless a request says otherwise.
 pub const DEFAULT_TRAIN: f64 = 0.15;
 
-/// A share of the points is never more than this many of them.
+/// The most points that a fraction stands for.
 pub const MAX_TRAIN_SHARE: usize = 750;
 
-/// How many of the points are fitted on.
+/// The part of a series, from its first point, that is fitted on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Train {
-    /// So many.
+    /// A number of points, at least 1.
     Points(usize),
-    /// A share between 0 and 1, and [`MAX_TRAIN_SHARE`] at most.
+    /// A fraction of the points, in `(0, 1)`, but at most [`MAX_TRAIN_SHARE`] points.
     Share(f64),
 }
 
 impl Train {
-    /// How many of `n` points that is; may be as many as there are or more.
+    /// The number of points that are fitted on in a series of `n`. May be `n` or more.
     pub fn of(self, n: usize) -> usize {
         match self {
             Self::Points(points) => points,
@@ -65,18 +66,19 @@ impl Serialize for Train {
     }
 }
 
-/// The body of a detection. An unknown field is a fault.
+/// The body of a detection. An unknown field is refused.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DetectRequest {
     /// The points, sorted by timestamp, stably; at least one.
     #[serde(flatten, serialize_with = "columns")]
     pub points: Vec<Point>,
-    /// How many of them are fitted on.
+    /// The part of the points that is fitted on; the rest is scored.
     pub train: Train,
-    /// Which detector is fitted, and how.
+    /// The detector and its options.
     #[serde(flatten)]
     pub fit: FitOptions,
-    /// The smallest distance from what is expected that counts, in the unit of the values; at least 0.
+    /// The smallest distance from the expected value that counts as an anomaly, in the unit of the
+    /// values; at least 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_deviation: Option<f64>,
 }
@@ -125,59 +127,61 @@ impl Body for DetectRequest {
     }
 }
 
-/// A stretch of alarms that belong together.
+/// An episode: a stretch of alarms that belong together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeReply {
-    /// Timestamp of its first alarm.
+    /// The timestamp of the first alarm of the episode.
     pub start: i64,
-    /// Timestamp of the last point with evidence for it.
+    /// The timestamp of the last point with evidence for the episode.
     pub end: i64,
-    /// Timestamp of its strongest alarm.
+    /// The timestamp of the strongest alarm of the episode.
     pub peak: i64,
-    /// How far beyond the alarm level that was.
+    /// How far beyond the alarm level the strongest alarm was.
     pub severity: Severity,
-    /// The strength of that alarm; at least 1.
+    /// The strength of the strongest alarm, as a multiple of the strength that raises one; at least
+    /// 1.
     pub ratio: f64,
 }
 
-/// A moment at which the level of the series changed.
+/// A change point: the moment at which the level of a series changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChangePointReply {
-    /// Timestamp of the first point at the new level.
+    /// The timestamp of the first point at the new level.
     pub timestamp: i64,
-    /// The level before.
+    /// The level before the change, in the unit of the values.
     pub from: f64,
-    /// The level after.
+    /// The level after the change, in the unit of the values.
     pub to: f64,
 }
 
-/// What a detection says of the series as a whole.
+/// The findings of a detection on the series as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DetectSummary {
-    /// What was fitted.
+    /// The detector that was fitted.
     pub detector: DetectorName,
-    /// On how many points.
+    /// The number of points that were fitted on.
     pub train: u64,
-    /// How many of the judged points are anomalies.
+    /// The number of anomalies among the scored points.
     pub anomalies: u64,
-    /// The length of the season, in points; `null` where there is none.
+    /// The length of the season, in points; `null` if the series is not seasonal.
     pub period: Option<u64>,
-    /// Alarms that belong together.
+    /// The episodes, in order of time.
     pub episodes: Vec<EpisodeReply>,
-    /// Changes of the level.
+    /// The change points, in order of time.
     pub change_points: Vec<ChangePointReply>,
-    /// What about the points makes a weak model; absent when empty.
+    /// One sentence for each property of the points that makes for a weak model; absent when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// The reply to a detection. As NDJSON, each verdict is a line, and the last line is [`DetectLine::Summary`].
+/// The reply to a detection. As NDJSON, each verdict is a line, and the last line is
+/// [`DetectLine::Summary`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DetectReply {
-    /// The whole.
+    /// The findings on the series as a whole.
     #[serde(flatten)]
     pub summary: DetectSummary,
-    /// One verdict for each judged point, in order.
+    /// One verdict for each scored point, in order.
     pub verdicts: Vec<JudgedReply>,
 }
 
@@ -185,12 +189,12 @@ pub struct DetectReply {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum DetectLine {
-    /// The last one.
+    /// The last line.
     Summary {
-        /// The whole.
+        /// The findings on the series as a whole.
         summary: DetectSummary,
     },
-    /// Every other one.
+    /// Any other line: a point with its verdict.
     Verdict(JudgedReply),
 }
 

@@ -1,4 +1,4 @@
-//! What services tell each other: past-tense facts on four topics.
+//! Events between services: past-tense facts on four topics.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use crate::{LatencyHistogram, Point, Revision, SeriesId, Version};
 /// A stream of events of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Topic {
-    /// Its name; the name of [`MetricsEvent::TOPIC`] can be overridden by `KAFKA_TOPIC_METRICS`.
+    /// The name of the topic. `KAFKA_TOPIC_METRICS` can override that of [`MetricsEvent::TOPIC`].
     pub name: &'static str,
-    /// How many partitions it is created with.
+    /// The number of partitions that the topic is created with.
     pub partitions: i32,
     /// Whether only the newest event of a key is kept.
     pub compacted: bool,
@@ -19,40 +19,42 @@ pub struct Topic {
 
 /// A type that is published on one topic.
 pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Where it goes.
+    /// The topic that events of this type go to.
     const TOPIC: Topic;
 
-    /// What keeps events in order: events of one key go to one partition. `None`: any partition.
+    /// The key of the event: events of one key go to one partition and so stay in order. `None`:
+    /// any partition.
     fn key(&self) -> Option<&str>;
 }
 
-/// What was measured.
+/// A measurement of the platform's own work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum MetricsEvent {
     /// A series was fitted.
     Training {
-        /// Which.
+        /// The series that was fitted.
         series_id: SeriesId,
-        /// How long that took, in milliseconds.
+        /// The duration of the fit, in milliseconds.
         latency_ms: f64,
     },
-    /// Points were judged: one, or all of up to 100 ms.
+    /// Points were scored: one, or all of up to 100 ms.
     Inference(InferenceBatch),
 }
 
-/// Predictions of one predictor over a short while. With only `latency_ms` set it is the event of one prediction, as recorded.
+/// The predictions of one predictor over a short while. With only `latency_ms` set it stands for a
+/// single prediction, as in the system that this one replaces.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InferenceBatch {
-    /// Mean latency in milliseconds.
+    /// The mean latency, in milliseconds.
     pub latency_ms: f64,
-    /// How many predictions; absent means 1.
+    /// The number of predictions; absent means 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// Their latencies; absent means all took `latency_ms`.
+    /// The latencies of the predictions; absent means that all took `latency_ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histogram: Option<LatencyHistogram>,
-    /// How many of them were of which series.
+    /// The number of predictions by series; some series may be left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub usage: BTreeMap<SeriesId, u64>,
 }
@@ -72,19 +74,19 @@ impl Event for MetricsEvent {
 /// More points than this are published in parts, so that an event stays under 900 KB.
 pub const MAX_POINTS_PER_PART: usize = 10_000;
 
-/// Training points of one model: all of them, or one part.
+/// The training points of one model: all of them, or one part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingData {
-    /// The series.
+    /// The id of the series.
     pub series_id: SeriesId,
-    /// The model fitted on them.
+    /// The version of the model that was fitted on the points.
     pub version: Version,
     /// The points, in the order of the model's training set.
     pub data: Vec<Point>,
-    /// Which part this is, from 0; absent when there is one.
+    /// The number of this part, from 0; absent when there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
-    /// How many parts there are; absent when there is one.
+    /// The number of parts; absent when there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<u32>,
 }
@@ -125,45 +127,46 @@ impl Event for TrainingData {
     }
 }
 
-/// What happened to the models of a series. Predictors read the series again, unless what they hold is of that revision or newer.
+/// A change to the models of a series. Predictors read the series again, unless they have it at
+/// that revision or a newer one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum ModelEvent {
-    /// A version can be used.
+    /// A version became ready to use.
     Ready {
-        /// The series.
+        /// The id of the series.
         series_id: SeriesId,
-        /// The version.
+        /// The version that became ready.
         version: Version,
-        /// The series' revision since.
+        /// The revision of the series after the change.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<Revision>,
     },
     /// An alias was set, moved or removed.
     Promoted {
-        /// The series.
+        /// The id of the series.
         series_id: SeriesId,
-        /// The version that judges now, whatever its number.
+        /// The version that serves now; it may be older than the one before.
         version: Version,
-        /// The series' revision since.
+        /// The revision of the series after the change.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<Revision>,
     },
     /// A version is gone, or all of them.
     Deleted {
-        /// The series.
+        /// The id of the series.
         series_id: SeriesId,
-        /// The version; absent: all.
+        /// The version that was deleted; absent if all were.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<Version>,
-        /// The series' revision since.
+        /// The revision of the series after the change.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<Revision>,
     },
 }
 
 impl ModelEvent {
-    /// The series it is about.
+    /// The series that changed.
     pub fn series_id(&self) -> &SeriesId {
         match self {
             Self::Ready { series_id, .. }
@@ -172,7 +175,7 @@ impl ModelEvent {
         }
     }
 
-    /// The series' revision since; `None` in events of older programs.
+    /// The revision of the series after the change; `None` in events of older programs.
     pub fn revision(&self) -> Option<Revision> {
         match self {
             Self::Ready { revision, .. }
@@ -194,12 +197,13 @@ impl Event for ModelEvent {
     }
 }
 
-/// The topic of messages that a consumer could not use. Their payload is kept as it came; headers say where from and why.
+/// The topic of messages that a consumer could not use. The payload is unchanged; headers give its
+/// origin and the reason.
 #[derive(Clone, Copy, Debug)]
 pub struct DeadLetters;
 
 impl DeadLetters {
-    /// Where they go.
+    /// The topic of dead letters.
     pub const TOPIC: Topic = Topic {
         name: "dead-letters",
         partitions: 1,

@@ -9,20 +9,20 @@ use crate::{
     judge::{Named, check_rate, zip},
 };
 
-/// The body of a fit: the training points, in any order, as two arrays, and what to do with them.
+/// The body of a fit: the training points, in any order, as two arrays, and options.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FitRequest {
-    /// Timestamps of the points, one for each value.
+    /// The timestamps of the points, one for each value.
     pub timestamps: Vec<i64>,
-    /// Values of the points; all finite.
+    /// The values of the points; all finite.
     pub values: Vec<f64>,
-    /// Which detector is fitted, and how.
+    /// The detector and its options.
     #[serde(flatten)]
     pub options: FitOptions,
 }
 
 impl FitRequest {
-    /// Reads a request body. Whether the two arrays match is [`Self::into_points`]' to say.
+    /// Reads a request body. [`Self::into_points`] checks that the two arrays match.
     ///
     /// # Errors
     /// A message that names the field, line and column of the first fault.
@@ -99,11 +99,12 @@ pub struct FitReply {
     pub series_id: SeriesId,
     /// The version of the new model.
     pub version: Version,
-    /// How many points it was fitted on.
+    /// The number of points that the model was fitted on.
     pub points_used: usize,
-    /// What was fitted.
+    /// The detector that was fitted.
     pub detector: DetectorName,
-    /// What was accepted but ignored, and what about the points makes a weak model; absent when empty.
+    /// One sentence for each thing in the request that was ignored, and for each property of the
+    /// points that makes for a weak model; absent when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `GET /healthcheck`: the whole reply, and the parts of it that trainer and predictor know.
+//! `GET /healthcheck`: the whole reply, and the parts that trainer and predictor contribute.
 
 use std::collections::BTreeMap;
 
@@ -7,60 +7,60 @@ use serde::{Deserialize, Serialize};
 /// A latency in milliseconds over the last five minutes; zeros when there was none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencyMs {
-    /// Mean.
+    /// The mean latency, in milliseconds.
     pub avg: f64,
-    /// 95th percentile, within 5 %.
+    /// The 95th percentile of latencies, in milliseconds, within 5 %.
     pub p95: f64,
 }
 
-/// How much of the machine a process uses.
+/// The share of the machine that a process uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SystemMetrics {
-    /// CPU time of the process since the last look, in per cent of one core.
+    /// The CPU time of the process since the last reading, in per cent of one core.
     pub cpu_percent: f64,
-    /// Resident memory of the process, in per cent of the machine's.
+    /// The resident memory of the process, in per cent of the machine's memory.
     pub memory_percent: f64,
-    /// Load averages of the machine over 1, 5 and 15 minutes.
+    /// The load averages of the machine over 1, 5 and 15 minutes.
     pub load_avg: [f64; 3],
 }
 
-/// What became of the figures of a reply.
+/// Whether the figures of a reply are up to date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Up to date.
+    /// The figures are up to date.
     #[default]
     Ok,
-    /// The last known ones: the place where figures are kept does not answer.
+    /// The figures are the last known ones, because the store of figures does not answer.
     Degraded,
 }
 
 /// Latency and rate of one kind of request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadFigures {
-    /// Latency over the last five minutes.
+    /// The latency over the last five minutes.
     pub latency_ms: LatencyMs,
-    /// Mean requests a minute over the last five minutes, or since the first one if that is less.
+    /// The mean number of requests a minute, over the last five minutes or since the first request.
     pub per_minute: f64,
 }
 
 /// The running figures of the platform.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
-    /// How many series were ever trained.
+    /// The number of series that were ever fitted.
     pub series_trained: u64,
-    /// Fits.
+    /// The figures of fits.
     pub training: LoadFigures,
-    /// Predictions.
+    /// The figures of predictions.
     pub inference: LoadFigures,
-    /// Predictions by series, the 1,000 busiest.
+    /// The number of predictions by series, for the 1,000 busiest.
     pub model_usage: BTreeMap<String, u64>,
 }
 
 /// The rate of one service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceRate {
-    /// Mean requests a minute over the last five minutes, or since the first one if that is less.
+    /// The mean number of requests a minute, over the last five minutes or since the first request.
     pub avg_per_minute: f64,
 }
 
@@ -69,9 +69,9 @@ pub struct ServiceRate {
 pub struct TrainerHealth {
     /// Whether the figures are up to date.
     pub status: Status,
-    /// How many series were ever trained.
+    /// The number of series that were ever fitted.
     pub series_trained: u64,
-    /// Latency of fits.
+    /// The latency of fits.
     pub training_latency_ms: LatencyMs,
     /// Rate of fits.
     pub throughput: ServiceRate,
@@ -108,7 +108,7 @@ pub struct Throughput<T> {
 pub struct HealthReply {
     /// `degraded` if any part is.
     pub status: Status,
-    /// How many series were ever trained.
+    /// The number of series that were ever fitted.
     pub series_trained: u64,
     /// Latency of predictions.
     pub inference_latency_ms: LatencyMs,

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Counts of latencies. Each power of two of nanoseconds is cut into 16 equal buckets (below 16 ns a bucket is 1 ns wide), so a
-/// bucket's middle is within 1/32 of every latency in it. On the wire: the filled buckets only, as `[[bucket, count], …]`.
+/// Counts of latencies. Each power of two of nanoseconds is cut into 16 equal buckets (below 16 ns
+/// a bucket is 1 ns wide), so the middle of a bucket is within 1/32 of every latency in it. On the
+/// wire it is the buckets that are not empty, as `[[bucket, count], …]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<(u16, u64)>", into = "Vec<(u16, u64)>")]
 pub struct LatencyHistogram {
@@ -26,7 +27,7 @@ impl LatencyHistogram {
         bucket
     }
 
-    /// How many buckets there are.
+    /// The number of buckets.
     pub const BUCKETS: usize = (60 << SUB_BITS) + 16;
 
     /// The middle of `bucket`, in nanoseconds.
@@ -56,19 +57,20 @@ impl LatencyHistogram {
         }
     }
 
-    /// The filled buckets and their counts, in rising order.
+    /// The buckets that are not empty and their counts, in rising order.
     pub fn buckets(&self) -> impl Iterator<Item = (u16, u64)> {
         self.counts.iter().map(|(bucket, count)| (*bucket, *count))
     }
 
-    /// How many latencies were counted.
+    /// The number of latencies that were counted.
     pub fn count(&self) -> u64 {
         self.counts
             .values()
             .fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// The latency, in nanoseconds, that a share `q` (0–1) does not exceed, within 3.2 %; 0 when nothing was counted.
+    /// The `q`-quantile of the latencies, in nanoseconds and within 3.2 %, for `q` from 0 to 1; 0
+    /// if none was counted.
     pub fn quantile(&self, q: f64) -> f64 {
         let rank = (q.clamp(0.0, 1.0) * self.count() as f64).ceil().max(1.0);
         let mut below = 0.0;

@@ -5,13 +5,15 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smol_str::SmolStr;
 
-/// The id of a series: 1 to 200 bytes of UTF-8 without control characters or `/`, and neither `.` nor `..`.
+/// The id of a series: 1 to 200 bytes of UTF-8 without control characters or `/`, and neither `.`
+/// nor `..`.
 ///
-/// Cheap to clone, and in one piece up to 23 bytes: a predictor holds one, twice, for each model. Ids are opaque: `sensor_1`, `sensor_10` and `sensor_1_v2` have nothing in common.
+/// Cheap to clone. Ids of up to 23 bytes are stored inline, because a predictor keeps two for each
+/// model. Ids are opaque: `sensor_1`, `sensor_10` and `sensor_1_v2` are not related.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesId(SmolStr);
 
-/// Why a text is no series id.
+/// Why a text is not a valid series id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSeriesId {
     /// The id has no bytes.
@@ -44,7 +46,7 @@ impl SeriesId {
         Ok(Self(id.into()))
     }
 
-    /// Says whether `id` could be a series id, without making one.
+    /// Checks `id` without making a series id of it.
     ///
     /// # Errors
     /// The first rule that `id` breaks.
@@ -74,7 +76,7 @@ impl SeriesId {
         &self.0
     }
 
-    /// What it takes in memory beyond its own size, in bytes; its clones share that.
+    /// The heap memory of the id, in bytes; its clones share that.
     pub fn heap_bytes(&self) -> usize {
         match self.0.is_heap_allocated() {
             true => 2 * size_of::<usize>() + self.0.len(),
@@ -116,11 +118,12 @@ impl<'de> Deserialize<'de> for SeriesId {
     }
 }
 
-/// The number of a model of one series, counted from 1 and written `v1`. Numbers never repeat; there may be gaps.
+/// The number of a model of one series, counted from 1 and written `v1`. Numbers never repeat;
+/// there may be gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(u32);
 
-/// A text that is not `v` and a number from 1 up.
+/// A text that is not `v` followed by a number from 1 up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("version is not of the form v1, v2, …")]
 pub struct InvalidVersion;
@@ -172,9 +175,10 @@ impl<'de> Deserialize<'de> for Version {
 /// One measurement of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// When: any integer. Seconds, ms, µs or ns since 1970, told apart by size, and only for axes.
+    /// The time of the measurement: any integer. For axes and texts it is taken as seconds, ms, µs
+    /// or ns since 1970, by its size.
     pub timestamp: i64,
-    /// What: any finite number.
+    /// The measured value: any finite number.
     pub value: f64,
 }
 

@@ -6,7 +6,7 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Seq
 
 use crate::fields::{FieldReader, Fields, duplicate};
 
-/// A body, and what a client should hear about it although it was accepted.
+/// A body that was accepted, with warnings for the client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parsed<T> {
     /// The body.
@@ -15,7 +15,8 @@ pub struct Parsed<T> {
     pub warnings: Vec<String>,
 }
 
-/// A body that is not what the route takes; the message names the field, the line and the column.
+/// A body that is not of the form that the route takes; the message names the field, the line and
+/// the column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadJson(pub(crate) String);
@@ -36,13 +37,14 @@ pub(crate) trait Body: Sized {
     fn build(fields: Self::Fields) -> Result<Self, String>;
 }
 
-/// At most this many unknown fields are named; the rest is ignored silently.
+/// The most unknown fields that are named; the rest is ignored silently.
 const MAX_WARNINGS: usize = 10;
 
 /// Reads `body` as the one JSON object that `T` is made of.
 ///
 /// # Errors
-/// Anything but one object with each field of `T` once, in valid UTF-8, with only white space around it.
+/// Anything but one object with each field of `T` once, in valid UTF-8, with only white space
+/// around it.
 pub(crate) fn parse<T: Body>(body: &[u8]) -> Result<Parsed<T>, BadJson> {
     let text = std::str::from_utf8(body)
         .map_err(|e| BadJson(format!("body is not UTF-8 from byte {}", e.valid_up_to())))?;
@@ -147,8 +149,9 @@ impl<'de> Visitor<'de> for Key {
     }
 }
 
-/// A value of no interest. Unlike `serde::de::IgnoredAny`, which serde_json skips without counting, it is held to the parser's
-/// depth limit, and so refused as deep nesting anywhere else would be.
+/// A value that is skipped. Unlike `serde::de::IgnoredAny`, which serde_json skips without
+/// counting, it is held to the parser's depth limit, so that deep nesting is refused here as
+/// anywhere else.
 struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {

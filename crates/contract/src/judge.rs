@@ -1,4 +1,5 @@
-//! How points are to be judged: the parts that `/predict`, its batch and `/v1/detect` have in common.
+//! Options of fits and verdicts: the fields that `/fit`, `/predict`, its batch and `/v1/detect`
+//! have in common.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -10,7 +11,7 @@ use serde::{
 
 use crate::{DetectorName, Point, Sides};
 
-/// Parameters of a detector by name. Which there are, and in which range, is the detector's to say.
+/// Parameters of a detector by name. The detector says which it has and in which range.
 pub type Params = BTreeMap<String, f64>;
 
 /// The most parameters that are read.
@@ -19,34 +20,38 @@ const MAX_PARAMS: usize = 32;
 /// The longest context, in points.
 pub const MAX_CONTEXT: usize = 2_048;
 
-/// How a verdict is reached, beyond what the model was fitted with. Nothing here changes a model.
+/// Options of a verdict that override those of the model. They do not change the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct JudgeOptions {
-    /// The share of normal points that may be called anomalies, in `(0, 0.5]`; `None`: the model's own.
+    /// The false-alarm rate: the fraction of normal points that may be called anomalies, in
+    /// `(0, 0.5]`; `None`: that of the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub false_alarm_rate: Option<f64>,
-    /// On which sides anomalies count; `None`: the model's own.
+    /// The sides on which deviations count as anomalies; `None`: those of the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Sides>,
-    /// The smallest distance from what is expected that counts, in the unit of the values; at least 0.
+    /// The smallest distance from the expected value that counts as an anomaly, in the unit of the
+    /// values; at least 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_deviation: Option<f64>,
 }
 
-/// What a fit is asked for. The default asks for nothing in particular.
+/// Options of a fit. By default all are left to the platform.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FitOptions {
-    /// Which detector; `None`: the platform's default.
+    /// The detector; `None`: the platform's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detector: Option<DetectorName>,
-    /// Its parameters; those that are not named have their defaults.
+    /// Parameters of the detector; those that are not named have their defaults.
     #[serde(skip_serializing_if = "Params::is_empty")]
     pub params: Params,
-    /// The share of normal points that may be called anomalies, in `(0, 0.5]`, unless a request says otherwise.
+    /// The false-alarm rate of verdicts that do not say otherwise: the fraction of normal points
+    /// that may be called anomalies, in `(0, 0.5]`; `None`: that of the detector.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub false_alarm_rate: Option<f64>,
+    /// The sides on which deviations count as anomalies, for verdicts that do not say otherwise;
+    /// `None`: both.
     #[serde(skip_serializing_if = "Option::is_none")]
-    /// On which sides anomalies count, unless a request says otherwise.
     pub direction: Option<Sides>,
 }
 
@@ -70,7 +75,7 @@ pub(crate) fn check_deviation(deviation: Option<f64>) -> Result<(), String> {
     }
 }
 
-/// Points as two arrays, in the order in which they were sent.
+/// Points as two arrays of equal length.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Columns {
@@ -100,7 +105,7 @@ pub(crate) fn zip(timestamps: Vec<i64>, values: Vec<f64>) -> Result<Vec<Point>, 
         .collect())
 }
 
-/// The points just before those to be judged, oldest first.
+/// The points just before those to be scored, oldest first.
 pub(crate) struct Context(pub(crate) Vec<Point>);
 
 /// Takes an object only: by itself serde reads a struct from an array too.
@@ -135,7 +140,7 @@ impl<'de> Deserialize<'de> for Context {
     }
 }
 
-/// [`Params`], each named once.
+/// [`Params`] without duplicate names.
 pub(crate) struct Named(pub(crate) Params);
 
 impl<'de> Deserialize<'de> for Named {

@@ -1,6 +1,8 @@
-//! What crosses a process boundary: HTTP bodies, events and the ids in both.
+//! The contract between processes: HTTP bodies, problem codes, headers, events, and the ids in
+//! them.
 //!
-//! No I/O and no async. A field is added here as optional and never renamed; the wire form of every type is pinned by a test.
+//! No I/O and no async. A field is added here as optional and never renamed; the wire form of every
+//! type is pinned by a test.
 
 mod code;
 mod detect;

@@ -12,36 +12,38 @@ use crate::{
 /// The most points of a batch.
 pub const MAX_BATCH: usize = 100_000;
 
-/// The body of a prediction: one point, and how to judge it.
+/// The body of a prediction: one point, and options.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PredictRequest {
-    /// The point to judge.
+    /// The point to score.
     #[serde(flatten)]
     pub point: Point,
-    /// How.
+    /// Options of the verdict.
     #[serde(flatten)]
     pub judge: JudgeOptions,
-    /// By which model; `None`: by the one that serves.
+    /// The version to score by; `None`: the one that serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionRef>,
-    /// The points just before, oldest first, at most [`MAX_CONTEXT`](crate::MAX_CONTEXT); empty: none are known.
+    /// The points just before, oldest first, at most [`MAX_CONTEXT`](crate::MAX_CONTEXT); empty if
+    /// they are not known.
     #[serde(serialize_with = "columns", skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<Point>,
 }
 
-/// The body of a batch: points, each of which is judged, those before it in the batch being its context.
+/// The body of a batch: points to score. The points before one in the batch are its context.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BatchRequest {
-    /// The points to judge, in the order in which they were sent; 1 to [`MAX_BATCH`].
+    /// The points to score, in the order in which they were sent; 1 to [`MAX_BATCH`].
     #[serde(flatten, serialize_with = "columns")]
     pub points: Vec<Point>,
-    /// How.
+    /// Options of the verdicts.
     #[serde(flatten)]
     pub judge: JudgeOptions,
-    /// By which model; `None`: by the one that serves.
+    /// The version to score by; `None`: the one that serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionRef>,
-    /// The points just before the first one, oldest first, at most [`MAX_CONTEXT`](crate::MAX_CONTEXT).
+    /// The points just before the first one, oldest first, at most
+    /// [`MAX_CONTEXT`](crate::MAX_CONTEXT).
     #[serde(serialize_with = "columns", skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<Point>,
 }
@@ -160,12 +162,12 @@ fn points_of(context: Option<Context>) -> Vec<Point> {
 /// The reply to a prediction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PredictReply {
-    /// The version of the model that judged.
+    /// The version of the model that gave the verdict.
     pub model_version: Version,
-    /// What it says.
+    /// The verdict on the point.
     #[serde(flatten)]
     pub verdict: VerdictReply,
-    /// What was accepted but ignored; absent when empty.
+    /// One sentence for each thing in the request that was ignored; absent when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -173,15 +175,15 @@ pub struct PredictReply {
 /// The reply to a batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BatchReply {
-    /// The version of the model that judged.
+    /// The version of the model that gave the verdicts.
     pub model_version: Version,
-    /// Its detector.
+    /// The detector of the model.
     pub detector: DetectorName,
-    /// How many of the points are anomalies.
+    /// The number of anomalies among the points.
     pub anomalies: u64,
-    /// One verdict for each point, in their order.
+    /// One verdict for each point, in the order of the points.
     pub verdicts: Vec<JudgedReply>,
-    /// What was accepted but ignored; absent when empty.
+    /// One sentence for each thing in the request that was ignored; absent when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

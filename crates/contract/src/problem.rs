@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 
 /// The body of every reply that is not a success.
 ///
-/// `detail` is the sentence that existing clients read; `code` the word that new ones should.
+/// Existing clients read the sentence in `detail`; new ones should read `code`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// Always `about:blank`: `code` tells problems apart.
+    /// Always `about:blank`, because `code` tells problems apart.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
     /// The reason phrase of the status.
     pub title: Cow<'static, str>,
     /// The HTTP status.
     pub status: u16,
-    /// One sentence for a person.
+    /// The reason as a sentence for people.
     pub detail: Cow<'static, str>,
-    /// A stable word for a program.
+    /// The reason as a stable word: that of a [`ProblemCode`](crate::ProblemCode).
     pub code: Cow<'static, str>,
-    /// The request this answers; the same as the reply's `x-request-id`.
+    /// The id of the request, which the reply also has in `x-request-id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Where exactly the request is wrong; absent when `detail` says it all.
+    /// The places where the request is wrong; absent when `detail` names them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
 }
@@ -31,7 +31,7 @@ pub struct Problem {
 /// One fault in a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What is wrong and where.
+    /// The fault and its place, in one sentence.
     pub detail: String,
 }
 

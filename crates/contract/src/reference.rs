@@ -1,4 +1,4 @@
-//! How models are referred to: aliases, revisions of a series, and what a request may name.
+//! References to models: aliases, versions or aliases, and revisions of a series.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Version;
 
-/// A name that a series gives to one of its versions: 1 to 64 of `a-z`, `0-9`, `_` and `-`, and no number nor
-/// version.
+/// A name that a series gives to one of its versions: 1 to 64 of `a-z`, `0-9`, `_` and `-`, but not
+/// of the form `1` or `v1`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AliasName(Arc<str>);
 
-/// A text that is no alias.
+/// A text that is not a valid alias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an alias is 1 to 64 of a-z, 0-9, _ and -, and not of the form 1 or v1")]
 pub struct InvalidAlias;
 
 impl AliasName {
-    /// The alias of the version that judges where a request names none.
+    /// The alias of the version that serves requests that do not name one.
     pub const CHAMPION: &str = "champion";
 
     /// The longest name, in bytes.
@@ -26,12 +26,12 @@ impl AliasName {
     /// Checks `name`.
     ///
     /// # Errors
-    /// When it is no alias.
+    /// When it is not a valid alias.
     pub fn new(name: &str) -> Result<Self, InvalidAlias> {
         let known = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         let is_alias = (1..=Self::MAX_BYTES).contains(&name.len()) && name.bytes().all(known);
         let digits = name.strip_prefix('v').unwrap_or(name);
-        // A number is meant to be one, too: who asks for 3 is told that versions are of the form v3.
+        // A bare number is meant as a version, too: a request for 3 is told to write v3.
         let is_version = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
         if is_alias && !is_version {
             Ok(Self(name.into()))
@@ -45,7 +45,7 @@ impl AliasName {
         Self(Self::CHAMPION.into())
     }
 
-    /// Whether it decides which version judges.
+    /// Whether this alias decides which version serves.
     pub fn is_champion(&self) -> bool {
         &*self.0 == Self::CHAMPION
     }
@@ -56,12 +56,12 @@ impl AliasName {
     }
 }
 
-/// A version, by its number or by an alias.
+/// A reference to a version, by its number or by an alias.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum VersionRef {
-    /// This one.
+    /// The version with this number.
     Version(Version),
-    /// The one that has this name at the moment.
+    /// The version that has this alias at the moment.
     Alias(AliasName),
 }
 
@@ -72,7 +72,8 @@ pub enum VersionRef {
 )]
 pub struct InvalidVersionRef;
 
-/// Counts what has changed about a series: a version that became ready, an alias, a deletion. Written `r12`. Never goes back.
+/// The number of changes to a series: versions that became ready, changes of aliases, deletions.
+/// Written `r12`; never decreases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Revision(pub u64);
 

@@ -1,6 +1,7 @@
-//! `/v1/series`: which series and models there are, which of them judges, and models as files.
+//! `/v1/series`: lists of series and models, aliases, and models as files.
 //!
-//! Times are RFC 3339 in UTC with milliseconds. Bodies are read strictly: an unknown field is a fault.
+//! Times are RFC 3339 in UTC with milliseconds. Bodies are read strictly: an unknown field is
+//! refused.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
@@ -13,150 +14,150 @@ use crate::{
 };
 
 words! {
-    /// Where a model comes from.
+    /// The origin of a model.
     Source {
-        /// It was fitted here.
+        /// The model was fitted by this platform.
         Fit = "fit",
-        /// It was fitted elsewhere and imported; its training points are not here.
+        /// The model was imported from a file; its training points are not kept.
         Import = "import",
     } in "fit, import"
 }
 
-/// One line of a list of series.
+/// A series in a list of series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesSummary {
-    /// Its id.
+    /// The id of the series.
     pub series_id: SeriesId,
-    /// The version that judges where a request names none.
+    /// The version that requests are scored by unless they name another.
     pub serving: Version,
-    /// The newest version.
+    /// The newest version of the series.
     pub newest: Version,
-    /// How many versions there are.
+    /// The number of versions, at least 1.
     pub models: u64,
-    /// When something last changed.
+    /// The time of the last change to the series: RFC 3339, UTC, with milliseconds.
     pub changed_at: String,
-    /// How often something changed. In quotes it is the ETag.
+    /// The number of changes to the series so far. In quotes it is the ETag of the series.
     pub revision: Revision,
 }
 
-/// `GET /v1/series`.
+/// The reply of `GET /v1/series`: a page of series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesList {
-    /// Sorted by id, by bytes.
+    /// The series, sorted by the bytes of their ids.
     pub series: Vec<SeriesSummary>,
-    /// What to give as `after` for the next page; `null`: this is the last one.
+    /// The value of `after` for the next page; `null` on the last page.
     pub next: Option<String>,
 }
 
-/// `GET /v1/series/{id}`.
+/// The reply of `GET /v1/series/{id}`: one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesDetail {
-    /// What the list says of it.
+    /// The members that the list of series has, too.
     #[serde(flatten)]
     pub summary: SeriesSummary,
-    /// Its aliases, sorted by name.
+    /// The aliases of the series, sorted by name.
     pub aliases: Vec<AliasInfo>,
 }
 
-/// An alias.
+/// An alias: a name that a series gives to one of its versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AliasInfo {
-    /// Its name.
+    /// The name.
     pub name: AliasName,
-    /// The version that it names.
+    /// The version that has the name.
     pub version: Version,
-    /// The version that it named before; `null`: none.
+    /// The version that had the name before; `null` if no version had it.
     pub previous: Option<Version>,
-    /// When it was last set.
+    /// The time at which the alias was last set: RFC 3339, UTC, with milliseconds.
     pub changed_at: String,
 }
 
-/// One version of a series.
+/// One version of a series: a model and its facts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
-    /// Its number.
+    /// The number of the version.
     pub version: Version,
-    /// What was fitted.
+    /// The detector that was fitted.
     pub detector: DetectorName,
-    /// The detector's parameters, also those that were not asked for.
+    /// The detector's parameters, including those that the fit left at their defaults.
     pub params: Params,
-    /// On how many points.
+    /// The number of points that the model was fitted on.
     pub points: u64,
-    /// When.
+    /// The time at which the model was fitted: RFC 3339, UTC, with milliseconds.
     pub created_at: String,
-    /// How long that took, in milliseconds.
+    /// The duration of the fit, in milliseconds.
     pub fit_ms: f64,
-    /// Timestamp of the first training point.
+    /// The timestamp of the first training point.
     pub first_timestamp: i64,
-    /// Timestamp of the last training point.
+    /// The timestamp of the last training point.
     pub last_timestamp: i64,
-    /// Size of its document, in bytes.
+    /// The size of the model's stored document, in bytes.
     pub size_bytes: u64,
-    /// SHA-256 of its document, in hexadecimal.
+    /// The SHA-256 of the model's stored document, in hexadecimal.
     pub checksum: String,
-    /// Where it comes from.
+    /// The origin of the model.
     pub source: Source,
-    /// The names that it has.
+    /// The aliases that name this version, sorted.
     pub aliases: Vec<AliasName>,
-    /// Whether it judges where a request names no version.
+    /// Whether requests are scored by this version unless they name another.
     pub serving: bool,
 }
 
-/// `GET /v1/series/{id}/models`.
+/// The reply of `GET /v1/series/{id}/models`: a page of versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelList {
-    /// The series.
+    /// The id of the series.
     pub series_id: SeriesId,
-    /// Newest first.
+    /// The versions, newest first.
     pub models: Vec<ModelInfo>,
-    /// What to give as `before` for the next page; `null`: this is the last one.
+    /// The value of `before` for the next page; `null` on the last page.
     pub next: Option<Version>,
 }
 
 /// The body of `PUT /v1/series/{id}/aliases/{name}`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AliasRequest {
-    /// The version that gets the name; may be given by another alias.
+    /// The version that gets the name, as a version or as another alias.
     pub version: VersionRef,
 }
 
-/// The body of `POST /v1/series/{id}/rollback`: nothing, or an object with nothing in it.
+/// The body of `POST /v1/series/{id}/rollback`: empty, or an object without members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RollbackRequest;
 
-/// The reply when a version was imported: `POST /v1/series/{id}/models`.
+/// The reply of `POST /v1/series/{id}/models`, which imports a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImportReply {
-    /// The series.
+    /// The id of the series.
     pub series_id: SeriesId,
-    /// The number that it got.
+    /// The version that the imported model got.
     pub version: Version,
-    /// What it is.
+    /// The detector of the imported model.
     pub detector: DetectorName,
 }
 
-/// A model as a file: what export gives and import takes.
+/// A model as a file, as export writes it and import reads it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// The form of this file: 1.
+    /// The form of this file: always 1.
     pub anomaly_model: u32,
-    /// The series that it was fitted on.
+    /// The series that the model was fitted on.
     pub series_id: SeriesId,
-    /// Its version there.
+    /// The version of the model in that series.
     pub version: Version,
-    /// When it was fitted.
+    /// The time at which the model was fitted: RFC 3339, UTC, with milliseconds.
     pub created_at: String,
-    /// How long that took, in milliseconds.
+    /// The duration of the fit, in milliseconds.
     pub fit_ms: f64,
-    /// Timestamp of the first training point.
+    /// The timestamp of the first training point.
     pub first_timestamp: i64,
-    /// Timestamp of the last training point.
+    /// The timestamp of the last training point.
     pub last_timestamp: i64,
-    /// The model's document, byte for byte.
+    /// The model's stored document, byte for byte.
     pub model: Box<RawValue>,
-    /// SHA-256, in hexadecimal, of this object without its `checksum`, written as here without white space. Absent only
-    /// while it is being computed.
+    /// The SHA-256, in hexadecimal, of this object without its `checksum`, with its members in this
+    /// order and without white space. Absent only while it is being computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
 }
@@ -217,10 +218,10 @@ impl Body for AliasRequest {
 }
 
 impl ModelFile {
-    /// The form of the file that is written and read.
+    /// The form of file that is written and read.
     pub const FORM: u32 = 1;
 
-    /// Reads a file. Whether it matches its checksum, and what the model in it is, is not looked at.
+    /// Reads a file. Neither its checksum nor the model in it is checked.
     ///
     /// # Errors
     /// A message that names the field, line and column of the first fault; an unknown form is one.

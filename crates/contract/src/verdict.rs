@@ -1,13 +1,14 @@
-//! What a model says of a point, and the words it is said in.
+//! Verdicts on points, and the enumerations in them.
 
 use serde::{Deserialize, Serialize};
 
-/// A text that is none of the words of an enumeration; the message lists them.
+/// A text that is not one of the words of an enumeration; the message lists these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is none of {0}")]
+#[error("it is not one of {0}")]
 pub struct UnknownWord(pub(crate) &'static str);
 
-/// An enumeration that is written as one lower-case word, in JSON, in queries and on the command line alike.
+/// An enumeration that is written as one lower-case word, in JSON, in queries and on the command
+/// line alike.
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal,)+ } in $list:literal) => {
         $(#[$about])*
@@ -20,10 +21,10 @@ macro_rules! words {
         }
 
         impl $name {
-            /// All there are, in order.
+            /// All variants, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// Its word.
+            /// The word that stands for this variant.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
@@ -53,59 +54,59 @@ macro_rules! words {
 pub(crate) use words;
 
 words! {
-    /// The detectors there are.
+    /// The name of a detector.
     DetectorName {
-        /// The streaming detector; under ten training points the recorded rule.
+        /// The streaming detector; with fewer than ten training points it uses the rule of `sigma`.
         Auto = "auto",
-        /// The recorded rule: above mean + 3 standard deviations.
+        /// Above mean + 3 standard deviations: the rule of the system that this one replaces.
         Sigma = "sigma",
-        /// Median and median absolute deviation.
+        /// The distance from the median, in median absolute deviations.
         Robust = "robust",
-        /// A profile by place in the season.
+        /// The distance from a seasonal profile.
         Seasonal = "seasonal",
-        /// Level and trend that follow the series.
+        /// The distance from a level and a trend that follow the series.
         Ewma = "ewma",
     } in "auto, sigma, robust, seasonal, ewma"
 }
 
 words! {
-    /// On which sides of what is expected a client wants to hear of anomalies.
+    /// The sides of the expected value on which deviations count as anomalies.
     Sides {
-        /// On both, and of shapes.
+        /// Both sides, and unusual shapes.
         Both = "both",
-        /// Only of values that are too high.
+        /// Only values that are too high.
         Above = "above",
-        /// Only of values that are too low.
+        /// Only values that are too low.
         Below = "below",
     } in "both, above, below"
 }
 
 words! {
-    /// Where a point lies that deviates.
+    /// How a point deviates from the expected value.
     Direction {
-        /// Above what is expected.
+        /// The value is too high.
         Above = "above",
-        /// Below what is expected.
+        /// The value is too low.
         Below = "below",
-        /// Where it is expected, in a shape that is not.
+        /// The value is as expected, but the shape of the last points is not.
         Pattern = "pattern",
-        /// It does not deviate.
+        /// The point does not deviate.
         None = "none",
     } in "above, below, pattern, none"
 }
 
 words! {
-    /// How far beyond the alarm level a point lies. Ordered.
+    /// How far beyond the alarm level a point lies, in steps from `None` to `Critical`.
     Severity {
-        /// Not beyond it.
+        /// Not beyond the alarm level.
         None = "none",
-        /// Just beyond it.
+        /// Just beyond the alarm level.
         Low = "low",
-        /// Clearly.
+        /// Clearly beyond the alarm level.
         Medium = "medium",
-        /// Far.
+        /// Far beyond the alarm level.
         High = "high",
-        /// As far as hardly anything.
+        /// Farther beyond the alarm level than almost all anomalies.
         Critical = "critical",
     } in "none, low, medium, high, critical"
 }
@@ -113,40 +114,42 @@ words! {
 /// A verdict on one point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerdictReply {
-    /// Whether the point is an anomaly at the rate in force.
+    /// Whether the point is an anomaly at the false-alarm rate in force.
     pub anomaly: bool,
-    /// How unusual it is, in `[0, 1)`; for ranking, no threshold is implied.
+    /// How unusual the point is, in `[0, 1)`. For ranking points; it does not imply a threshold.
     pub score: f64,
-    /// How far beyond the alarm level.
+    /// How far beyond the alarm level the point lies.
     pub severity: Severity,
-    /// Probability of a point at least as unusual in a normal series, in `(0, 1]`.
+    /// The probability of a point at least as unusual in a normal series, in `(0, 1]`.
     pub p_value: f64,
-    /// The value that was expected; absent (`null`) where nothing is, as before a first point.
+    /// The expected value, in the unit of the series; `null` if the model does not expect any, as
+    /// before the first point.
     pub expected: Option<f64>,
-    /// The smallest value that would have been normal; `null`: none is too small.
+    /// The smallest value that would have been normal; `null` if no value is too small.
     pub lower: Option<f64>,
-    /// The largest value that would have been normal; `null`: none is too large.
+    /// The largest value that would have been normal; `null` if no value is too large.
     pub upper: Option<f64>,
-    /// Where the point lies.
+    /// How the point deviates.
     pub direction: Direction,
-    /// Why, in one sentence.
+    /// The reason for the verdict, in one sentence.
     pub reason: String,
-    /// Who says so.
+    /// The detector that gave the verdict.
     pub detector: DetectorName,
 }
 
-/// A verdict with the point that it is about.
+/// A point with its verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JudgedReply {
-    /// The point's timestamp.
+    /// The timestamp of the point.
     pub timestamp: i64,
-    /// The point's value.
+    /// The value of the point.
     pub value: f64,
-    /// The verdict.
+    /// The verdict on the point.
     #[serde(flatten)]
     pub verdict: VerdictReply,
-    /// Of a point judged online, the strength of the alarm that it raised: 0 for none, below 1 for one that was held back,
-    /// 1 and more for an alarm. Absent where a point is judged by itself.
+    /// The strength of the evidence at a point scored online, as a multiple of the strength that
+    /// raises an alarm: 0 without evidence, at least 1 for an alarm. Absent for a point scored by
+    /// itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
 }

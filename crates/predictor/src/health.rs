@@ -33,7 +33,7 @@ pub(crate) async fn report(figures: &FigureReader) -> PredictorHealth {
     }
 }
 
-/// Ready as long as it runs: with all three away it still judges points of the series that it
+/// Ready as long as it runs: with all three away it still scores points of the series that it
 /// holds.
 pub(crate) fn readiness(backends: &Backends, shutdown: &CancellationToken) -> Health {
     let Backends { bus, store, stats } = backends.clone();

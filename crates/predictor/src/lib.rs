@@ -1,8 +1,9 @@
 //! Scores points by models in memory, and series that are not kept.
 //!
-//! `/predict` waits for the store only if the series is not in memory, and never for Kafka or Redis:
-//! with all three away it goes on for the series in memory. It does not change any model. Metrics
-//! are counted by thread and reported in batches; those that cannot be sent are dropped and counted.
+//! `/predict` waits for the store only if the series is not in memory, and never for Kafka or
+//! Redis: with all three away it goes on for the series in memory. It does not change any model.
+//! Metrics are counted by thread and reported in batches; those that cannot be sent are dropped and
+//! counted.
 
 mod batch;
 mod config;
@@ -47,7 +48,7 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 /// The bytes of all bodies of batches and detections in progress; further ones are refused.
 const MAX_BODIES_BYTES: usize = 256 << 20;
 
-/// What the predictor works on. Cheap to clone.
+/// The backends of a predictor. Cheap to clone.
 #[derive(Clone)]
 pub struct Backends {
     /// Takes metrics, and gives changes of models.
@@ -79,7 +80,7 @@ pub struct Predictor {
     app: Arc<App>,
 }
 
-/// What request handlers share.
+/// The state that request handlers share.
 struct App {
     models: Models,
     recorder: Arc<Recorder>,
@@ -155,10 +156,10 @@ impl Predictor {
         }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     ///
     /// # Panics
-    /// When it is embedded: then it does not.
+    /// When it is embedded, because it does not listen then.
     pub fn addr(&self) -> SocketAddr {
         let (listener, _) = self
             .listener
@@ -167,7 +168,8 @@ impl Predictor {
         listener.addr()
     }
 
-    /// `/predict/{series_id}`, its batch, `/v1/detect` and `/healthcheck`, without [`http::with_context`].
+    /// `/predict/{series_id}`, its batch, `/v1/detect` and `/healthcheck`, without
+    /// [`http::with_context`].
     pub fn router(&self) -> Router {
         routes::router(Arc::clone(&self.app))
     }

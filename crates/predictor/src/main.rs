@@ -1,4 +1,4 @@
-//! Judges points from models in memory.
+//! Scores points by models in memory.
 
 use clap::Parser;
 use predictor::Config;

@@ -1,5 +1,5 @@
-//! What Prometheus sees of the predictor. Counts of requests come from the recorder, every 100 ms,
-//! not from each request.
+//! The Prometheus metrics of the predictor. Counts of requests come from the recorder, every 100
+//! ms, not from each request.
 
 use std::sync::LazyLock;
 
