@@ -20,7 +20,7 @@ words! {
         Fit = "fit",
         /// The model was imported from a file; its training points are not kept.
         Import = "import",
-    } in "fit, import"
+    }
 }
 
 /// A series in a list of series.

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// A text that is not one of the words of an enumeration; the message lists these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is not one of {0}")]
-pub struct UnknownWord(pub(crate) &'static str);
+#[error("it is not one of {}", .0.join(", "))]
+pub struct UnknownWord(pub(crate) &'static [&'static str]);
 
 /// An enumeration that is written as one lower-case word, in JSON, in queries and on the command
 /// line alike.
 macro_rules! words {
-    ($(#[$about:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal,)+ } in $list:literal) => {
+    ($(#[$about:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$about])*
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -44,7 +44,7 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, $crate::UnknownWord> {
                 match text {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::UnknownWord($list)),
+                    _ => Err($crate::UnknownWord(&[$($word),+])),
                 }
             }
         }
@@ -66,7 +66,7 @@ words! {
         Seasonal = "seasonal",
         /// The distance from a level and a trend that follow the series.
         Ewma = "ewma",
-    } in "auto, sigma, robust, seasonal, ewma"
+    }
 }
 
 words! {
@@ -78,7 +78,7 @@ words! {
         Above = "above",
         /// Only values that are too low.
         Below = "below",
-    } in "both, above, below"
+    }
 }
 
 words! {
@@ -92,7 +92,7 @@ words! {
         Pattern = "pattern",
         /// The point does not deviate.
         None = "none",
-    } in "above, below, pattern, none"
+    }
 }
 
 words! {
@@ -108,7 +108,7 @@ words! {
         High = "high",
         /// Farther beyond the alarm level than almost all anomalies.
         Critical = "critical",
-    } in "none, low, medium, high, critical"
+    }
 }
 
 /// A verdict on one point.

@@ -1,4 +1,4 @@
-//! What the predictor is told when it starts.
+//! The settings of the predictor.
 
 use std::{net::IpAddr, num::NonZeroUsize};
 
@@ -9,9 +9,9 @@ use service::telemetry::TelemetryConfig;
 use stats::RedisConfig;
 use store::PostgresConfig;
 
-/// Everything that `predictor` can be told.
+/// All settings of `predictor`.
 #[derive(Clone, Debug, clap::Parser)]
-#[command(version, about = "Judges points from models in memory")]
+#[command(version, about = "Scores points by models in memory")]
 pub struct Config {
     /// Address to listen on.
     #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
@@ -22,47 +22,47 @@ pub struct Config {
     /// Port for operators: Prometheus metrics and health.
     #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
     pub admin_port: u16,
-    /// What is the predictor's own.
+    /// Settings that only the predictor has.
     #[command(flatten)]
     pub settings: Settings,
     /// Limits of the HTTP server.
     #[command(flatten)]
     pub server: ServerConfig,
-    /// Where events go and come from.
+    /// The connection to Kafka, for events.
     #[command(flatten)]
     pub kafka: KafkaConfig,
-    /// Where models are.
+    /// The connection to Postgres, for models.
     #[command(flatten)]
     pub postgres: PostgresConfig,
-    /// Where the running figures are.
+    /// The connection to Redis, for the running figures.
     #[command(flatten)]
     pub redis: RedisConfig,
-    /// How logs look.
+    /// The form and level of logs.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
 }
 
-/// The predictor's own settings.
+/// Settings that only the predictor has.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct Settings {
-    /// How much it holds in memory.
+    /// Limits of the models in memory.
     #[command(flatten)]
     pub cache: CacheSettings,
-    /// What detections do where they do not say.
+    /// Defaults and limits of batches and detections.
     #[command(flatten)]
     pub detect: DetectSettings,
 }
 
-/// How much is held in memory.
+/// Limits of the models in memory.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct CacheSettings {
-    /// Models held in memory at once; the least used ones make room.
+    /// The most models in memory; the least used ones make room.
     #[arg(long, env = "MODEL_CACHE_ENTRIES", default_value_t = DEFAULT_MODEL_CACHE_ENTRIES)]
     pub model_cache_entries: NonZeroUsize,
-    /// Bytes that they take together: about 400 each, those of the detector auto up to 100,000. An
-    /// eighth is for versions that are asked for by name.
+    /// The most bytes of all models in memory: about 400 each, for the detector auto up to 100,000.
+    /// An eighth is for versions that requests name.
     #[arg(
         long,
         env = "MODEL_CACHE_BYTES",
@@ -72,14 +72,14 @@ pub struct CacheSettings {
     pub model_cache_bytes: u64,
 }
 
-/// What batches and detections may be.
+/// Defaults and limits of batches and detections.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct DetectSettings {
-    /// What is fitted where a request names no detector: auto, sigma, robust, seasonal or ewma.
+    /// The detector of detections that do not name one.
     #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = DetectorName::Auto)]
     pub default_detector: DetectorName,
-    /// Largest body of a batch or a detection, in bytes.
+    /// The largest body of a batch or a detection, in bytes.
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = DEFAULT_MAX_BODY_BYTES)]
     pub max_body_bytes: usize,
 }
@@ -104,7 +104,7 @@ impl Default for DetectSettings {
 
 const DEFAULT_MODEL_CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(1_000_000).expect("not zero");
 const DEFAULT_MODEL_CACHE_BYTES: u64 = 256 << 20;
-/// With less there would be models that find no room at all.
+/// With less, some models would never find room.
 const MIN_MODEL_CACHE_BYTES: u64 = 4 << 20;
 const DEFAULT_MAX_BODY_BYTES: usize = 64 << 20;
 
