@@ -11,8 +11,8 @@ mod kafka;
 #[cfg(not(feature = "kafka"))]
 #[path = "without_kafka.rs"]
 mod kafka;
-mod log;
 mod message;
+mod sqlite;
 mod subscription;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -21,8 +21,8 @@ use contract::{DeadLetters, Event, MetricsEvent, ModelEvent, Topic, TrainingData
 
 use crate::{
     kafka::{KafkaBus, KafkaError},
-    log::SqliteLog,
     message::Record,
+    sqlite::SqliteLog,
 };
 
 pub use crate::{

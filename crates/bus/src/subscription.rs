@@ -4,7 +4,7 @@ use std::{marker::PhantomData, time::Duration};
 
 use contract::Event;
 
-use crate::{BusError, Message, kafka::KafkaSubscription, log::LogSubscription};
+use crate::{BusError, Message, kafka::KafkaSubscription, sqlite::LogSubscription};
 
 /// Messages are handed out in batches of about so many bytes at most, whatever their number.
 pub(crate) const BATCH_BYTES: usize = 4 << 20;

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, fmt, path::PathBuf};
 
-use crate::in_redis::is_address;
+use crate::redis::is_address;
 use clap::{
     Arg, Command,
     builder::{OsStringValueParser, TypedValueParser},

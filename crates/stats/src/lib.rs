@@ -7,11 +7,11 @@
 mod config;
 mod delta;
 #[cfg(feature = "redis")]
-mod in_redis;
+mod redis;
 #[cfg(not(feature = "redis"))]
 #[path = "without_redis.rs"]
-mod in_redis;
-mod in_sqlite;
+mod redis;
+mod sqlite;
 mod window;
 
 use std::{
@@ -26,8 +26,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 pub use config::RedisConfig;
 pub use delta::{MAX_COUNT, MAX_LATENCY_MS, Unusable, check};
 
-use in_redis::{RedisError, RedisStats};
-use in_sqlite::SqliteStats;
+use self::redis::{RedisError, RedisStats};
+use self::sqlite::SqliteStats;
 
 /// Counts and reports. Cheap to clone.
 #[derive(Clone)]

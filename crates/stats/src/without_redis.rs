@@ -1,4 +1,4 @@
-//! Stands in for `in_redis` in a program that is built without it, as standalone is, so that its first build takes less. No
+//! Stands in for `redis` in a program that is built without it, as standalone is, so that its first build takes less. No
 //! `RedisStats` can be made here, so none is ever asked.
 
 use std::collections::BTreeMap;

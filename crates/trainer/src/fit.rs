@@ -14,7 +14,7 @@ use detector::Model;
 use service::work::CorePool;
 use store::{NewModel, Precondition};
 
-use crate::{error::Error, metrics, registry::Demand, versions::Versions};
+use crate::{error::Error, metrics, publish::Versions, registry::Demand};
 
 /// Fits series. A fit, once begun, goes on to its end, whether or not the client waits for it.
 pub(crate) struct Fitter {

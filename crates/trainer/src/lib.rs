@@ -8,12 +8,12 @@ mod error;
 mod fit;
 mod health;
 mod metrics;
+mod notify;
 mod plot;
+mod publish;
 mod registry;
 mod routes;
 mod sweep;
-mod tell;
-mod versions;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ use store::Store;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{fit::Fitter, plot::Plotter, registry::Registry, versions::Versions};
+use crate::{fit::Fitter, plot::Plotter, publish::Versions, registry::Registry};
 
 /// How long fits without a client may take to end, and then metrics to be delivered, when the service stops.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use super::link;
+use super::connectivity;
 use crate::BusError;
 
 /// How long Kafka may take to answer, and then to have the topics everywhere.
@@ -20,7 +20,7 @@ struct Context;
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        link::log(level, facility, line);
+        connectivity::log(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

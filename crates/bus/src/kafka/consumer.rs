@@ -16,9 +16,9 @@ use rdkafka::{
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
-    inbox::Inbox,
-    link::{self, Link},
-    placing::Placing,
+    assignment::Placing,
+    connectivity::{self, Link},
+    prefetch::Inbox,
     statistics,
 };
 use crate::{BusError, Positions, message::Incoming};
@@ -317,7 +317,7 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        link::log(level, facility, line);
+        connectivity::log(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

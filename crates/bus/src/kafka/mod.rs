@@ -1,10 +1,10 @@
 //! The bus over Apache Kafka.
 
 mod admin;
+mod assignment;
+mod connectivity;
 mod consumer;
-mod inbox;
-mod link;
-mod placing;
+mod prefetch;
 mod probe;
 mod producer;
 mod statistics;

@@ -16,7 +16,7 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use super::{
-    link::{self, Link},
+    connectivity::{self, Link},
     probe::Probe,
 };
 use crate::{
@@ -52,7 +52,7 @@ pub(super) struct Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        link::log(level, facility, line);
+        connectivity::log(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

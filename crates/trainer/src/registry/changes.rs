@@ -7,7 +7,7 @@ use store::{Answer, Changed, Precondition, Store};
 use crate::{
     error::Error,
     metrics::{self, Change},
-    tell::tell,
+    notify::tell,
 };
 
 /// Series and their models.

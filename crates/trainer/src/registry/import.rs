@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use service::{series::SeriesPath, work::blocking};
 
 use super::{
-    asked::Asked,
+    extract::Asked,
     file,
     reply::{json, with_tag},
 };

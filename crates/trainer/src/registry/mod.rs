@@ -3,9 +3,9 @@
 //! Strict: what is not known in a query or a body is refused by name. Every reply about a series carries its revision as ETag,
 //! every change takes `If-Match`, tells predictors, and says the new revision to the gateway.
 
-mod asked;
 mod changes;
 mod etag;
+mod extract;
 mod file;
 mod import;
 mod query;

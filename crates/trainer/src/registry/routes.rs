@@ -18,8 +18,8 @@ use service::{series::SeriesPath, work::blocking};
 use store::{Changed, Refusal};
 
 use super::{
-    asked::{AliasPath, Asked, ModelPath},
     changes::known,
+    extract::{AliasPath, Asked, ModelPath},
     file, import,
     query::{ModelsPage, SeriesPage},
     reply::{JSON, gone, json, shown, with_tag},

@@ -103,7 +103,7 @@ mod tests {
     async fn log() -> anyhow::Result<(tempfile::TempDir, SqlitePool)> {
         let folder = tempfile::tempdir()?;
         let pool = sqlite::open(&folder.path().join("log.db"), Durability::Normal).await?;
-        crate::log::migrator().run(&pool).await?;
+        crate::sqlite::migrator().run(&pool).await?;
         Ok((folder, pool))
     }
 

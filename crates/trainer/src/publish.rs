@@ -12,8 +12,8 @@ use tokio_util::task::TaskTracker;
 use crate::{
     error::Error,
     metrics::{self, Change},
+    notify::tell,
     registry::Demand,
-    tell::tell,
 };
 
 /// How long a reply waits for older versions to be removed. Where there is more to remove, that goes on behind it.
