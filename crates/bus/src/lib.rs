@@ -11,6 +11,7 @@ mod kafka;
 #[cfg(not(feature = "kafka"))]
 #[path = "without_kafka.rs"]
 mod kafka;
+mod limits;
 mod message;
 mod sqlite;
 mod subscription;

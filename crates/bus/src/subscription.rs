@@ -6,9 +6,6 @@ use contract::Event;
 
 use crate::{BusError, Message, kafka::KafkaSubscription, sqlite::LogSubscription};
 
-/// Messages are handed out in batches of about so many bytes at most, whatever their number.
-pub(crate) const BATCH_BYTES: usize = 4 << 20;
-
 /// A stream of the messages of one topic.
 pub struct Subscription<E> {
     topic: String,

@@ -11,7 +11,6 @@ use rdkafka::{
 };
 use tokio::runtime::Handle;
 
-use super::consumer::Mode;
 use crate::{Position, Positions};
 
 /// How long one question may take.
@@ -22,6 +21,17 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 type Answer = Result<Vec<Position>, String>;
 /// Partitions and where to begin in each.
 pub(super) type Places = Vec<(i32, Offset)>;
+
+/// Who reads.
+pub(super) enum Mode {
+    /// A member of a group, which shares the partitions; `positions` runs on `runtime`.
+    Group {
+        positions: Positions,
+        runtime: Handle,
+    },
+    /// Somebody who wants all partitions from now on.
+    Tail,
+}
 
 /// Finds out where to begin, never blocking for long.
 pub(super) struct Placing {

@@ -13,15 +13,15 @@ use rdkafka::{
     message::{BorrowedMessage, Headers},
     types::RDKafkaRespErr,
 };
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::sync::oneshot;
 
 use super::{
-    assignment::Placing,
+    assignment::{Mode, Placing},
     connectivity::{self, Link},
     prefetch::Inbox,
     statistics,
 };
-use crate::{BusError, Positions, message::Incoming};
+use crate::{BusError, message::Incoming};
 
 /// How long a poll waits for a message, and so how long everything else may wait for the poll.
 const TICK: Duration = Duration::from_millis(100);
@@ -34,17 +34,6 @@ const PAUSE_AFTER: Duration = Duration::from_secs(1);
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// How long leaving may take: the thread goes on leaving after that, but nobody waits.
 const LEAVE: Duration = Duration::from_secs(5);
-
-/// Who reads.
-pub(super) enum Mode {
-    /// A member of a group, which shares the partitions; `positions` runs on `runtime`.
-    Group {
-        positions: Positions,
-        runtime: Handle,
-    },
-    /// Somebody who wants all partitions from now on.
-    Tail,
-}
 
 /// The end that messages are taken from.
 pub(crate) struct KafkaSubscription {

@@ -4,6 +4,7 @@ mod admin;
 mod assignment;
 mod connectivity;
 mod consumer;
+mod delivery;
 mod prefetch;
 mod probe;
 mod producer;
@@ -16,10 +17,7 @@ use rdkafka::ClientConfig;
 
 use crate::{BusError, KafkaConfig, Positions, TOPICS, budget::Budget, message::Record};
 
-use self::{
-    consumer::{Mode, Reader},
-    producer::Producer,
-};
+use self::{assignment::Mode, consumer::Reader, producer::Producer};
 
 pub(crate) use self::consumer::KafkaSubscription;
 pub(crate) use rdkafka::error::KafkaError;

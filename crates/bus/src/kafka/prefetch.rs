@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{BusError, message::Incoming, subscription::BATCH_BYTES};
+use crate::{BusError, limits::BATCH_BYTES, message::Incoming};
 
 /// Beyond this nothing more is read; if that lasts, the partitions are paused, and resumed when half of it is free.
 const FULL_MESSAGES: usize = 2_000;

@@ -8,11 +8,11 @@ use std::{
 
 use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    producer::{Producer as _, ThreadedProducer},
+    producer::Producer as _,
 };
 use tokio::sync::watch;
 
-use super::producer::Context;
+use super::delivery::Client;
 use crate::BusError;
 
 /// How long a question may take.
@@ -30,7 +30,7 @@ impl Probe {
     /// Waits for an answer to a question about `topic`, for at most `timeout`.
     pub(super) async fn ping(
         &self,
-        client: Arc<ThreadedProducer<Context>>,
+        client: Arc<Client>,
         topic: String,
         timeout: Duration,
     ) -> Result<(), BusError> {
@@ -43,11 +43,7 @@ impl Probe {
         }
     }
 
-    fn ask(
-        &self,
-        client: Arc<ThreadedProducer<Context>>,
-        topic: String,
-    ) -> Result<watch::Receiver<Answer>, BusError> {
+    fn ask(&self, client: Arc<Client>, topic: String) -> Result<watch::Receiver<Answer>, BusError> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         // Without an answer and with someone who will give it.
         let under_way = asked

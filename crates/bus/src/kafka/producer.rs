@@ -7,16 +7,17 @@ use std::{
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use rdkafka::{
-    ClientConfig, ClientContext,
-    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    ClientConfig,
+    config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, Producer as _},
 };
 use tokio::sync::oneshot;
 
 use super::{
-    connectivity::{self, Link},
+    connectivity::Link,
+    delivery::{Client, Context, Parcel},
     probe::Probe,
 };
 use crate::{
@@ -28,8 +29,6 @@ use crate::{
 /// How long the topics are looked for at the start.
 const WARM_UP: Duration = Duration::from_secs(5);
 
-type Client = ThreadedProducer<Context>;
-
 /// Publishes to Kafka. A client that is broken for good is replaced.
 pub(super) struct Producer {
     client: RwLock<Arc<Client>>,
@@ -37,47 +36,6 @@ pub(super) struct Producer {
     budget: Arc<Budget>,
     link: Arc<Link>,
     probe: Probe,
-}
-
-/// Somebody waits for this event, or nobody does; and what it takes of the budget until then.
-pub(super) struct Parcel {
-    report: Option<oneshot::Sender<Result<(), KafkaError>>>,
-    _share: Share,
-}
-
-pub(super) struct Context {
-    budget: Arc<Budget>,
-    link: Arc<Link>,
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        connectivity::log(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.link.failed(&error, reason);
-    }
-}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = Box<Parcel>;
-
-    fn delivery(&self, delivered: &DeliveryResult<'_>, parcel: Box<Parcel>) {
-        let delivered = match delivered {
-            Ok(_) => Ok(()),
-            Err((error, _)) => Err(error.clone()),
-        };
-        if delivered.is_ok() {
-            self.link.works();
-        }
-        match parcel.report {
-            // Whoever waited may have gone away.
-            Some(report) => drop(report.send(delivered)),
-            None if delivered.is_err() => self.budget.count_dropped(),
-            None => {}
-        }
-    }
 }
 
 impl Producer {

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{Inner, groups::GroupKey};
-use crate::{BusError, Positions, message::Incoming, subscription::BATCH_BYTES};
+use crate::{BusError, Positions, limits::BATCH_BYTES, message::Incoming};
 
 /// The first and the longest pause after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
