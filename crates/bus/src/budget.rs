@@ -1,4 +1,5 @@
-//! How much may wait to be acknowledged, so that a bus that is slow or away costs no more memory than this.
+//! Bounds what waits to be acknowledged, so that a bus that is slow or away costs no more memory
+//! than this.
 
 use std::{
     sync::{
@@ -16,36 +17,38 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use crate::BusError;
 
-/// For events that are waited for, in KiB: a few of the largest fits at once.
+/// KiB for events that are waited for: a few of the largest fits at once.
 const AWAITED_KIB: u32 = 16 * 1024;
-/// For events that may be dropped, in KiB: minutes of metrics.
+/// KiB for events that may be dropped: minutes of metrics.
 const DROPPABLE_KIB: u32 = 8 * 1024;
-/// How long an event waits for its turn before it is refused.
-const TURN: Duration = Duration::from_secs(10);
+/// How long an event waits for a permit before it is refused.
+const PERMIT_WITHIN: Duration = Duration::from_secs(10);
 
-/// A part of the budget; given back when dropped.
+/// Permits some bytes to be in flight, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct Permit {
     _permit: OwnedSemaphorePermit,
-    _under_way: TaskTrackerToken,
+    _in_flight: TaskTrackerToken,
 }
 
-/// Counts what is under way. Two pots, so that metrics that cannot be sent never keep a fit waiting.
+/// Counts the bytes in flight. Events that may be dropped have a limit of their own: metrics that
+/// cannot be sent never keep a fit waiting.
 pub(crate) struct Budget {
     awaited: Arc<Semaphore>,
     droppable: Arc<Semaphore>,
     dropped: AtomicU64,
-    /// Knows when nothing is under way. The pots could tell too, but only by being emptied, which would refuse others.
-    under_way: TaskTracker,
+    /// Knows when nothing is in flight. The semaphores could tell too, but only by being emptied,
+    /// which would refuse others.
+    in_flight: TaskTracker,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        let under_way = TaskTracker::new();
-        // So that waiting ends whenever there is nothing; it can be added to all the same.
-        under_way.close();
+        let in_flight = TaskTracker::new();
+        // A closed tracker still takes tokens; only then does waiting for it end.
+        in_flight.close();
         Self {
-            under_way,
+            in_flight,
             awaited: Arc::new(Semaphore::new(AWAITED_KIB as usize)),
             droppable: Arc::new(Semaphore::new(DROPPABLE_KIB as usize)),
             dropped: AtomicU64::new(0),
@@ -54,31 +57,32 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Waits until `bytes` may be under way.
+    /// Waits until `bytes` more may be in flight.
     ///
     /// # Errors
     /// [`BusError::Busy`] after 10 s.
-    pub(crate) async fn share(&self, bytes: usize) -> Result<Share, BusError> {
+    pub(crate) async fn acquire(&self, bytes: usize) -> Result<Permit, BusError> {
         let kib = kib(bytes).min(AWAITED_KIB);
-        match timeout(TURN, self.awaited.clone().acquire_many_owned(kib)).await {
-            Ok(Ok(permit)) => Ok(self.share_of(permit)),
+        match timeout(PERMIT_WITHIN, self.awaited.clone().acquire_many_owned(kib)).await {
+            Ok(Ok(permit)) => Ok(self.track(permit)),
             Ok(Err(_)) | Err(_) => Err(BusError::Busy),
         }
     }
 
-    /// A share for an event that may be dropped; without one the event counts as dropped.
-    pub(crate) fn share_or_drop(&self, bytes: usize) -> Option<Share> {
-        let share = self.droppable.clone().try_acquire_many_owned(kib(bytes));
-        if share.is_err() {
+    /// A permit for an event that may be dropped. `None`: there is no room, and the event counts as
+    /// dropped.
+    pub(crate) fn try_acquire(&self, bytes: usize) -> Option<Permit> {
+        let permit = self.droppable.clone().try_acquire_many_owned(kib(bytes));
+        if permit.is_err() {
             self.count_dropped();
         }
-        share.ok().map(|permit| self.share_of(permit))
+        permit.ok().map(|permit| self.track(permit))
     }
 
-    fn share_of(&self, permit: OwnedSemaphorePermit) -> Share {
-        Share {
+    fn track(&self, permit: OwnedSemaphorePermit) -> Permit {
+        Permit {
             _permit: permit,
-            _under_way: self.under_way.token(),
+            _in_flight: self.in_flight.token(),
         }
     }
 
@@ -87,15 +91,16 @@ impl Budget {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many were.
+    /// The number of events that were given up.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until nothing is under way, for at most `limit`. Meanwhile others go on.
+    /// Waits until nothing is in flight, for at most `limit`. Others may go on publishing
+    /// meanwhile.
     pub(crate) async fn drained(&self, limit: Duration) {
         // If the limit passes, what is left is given up with the process.
-        let _ = timeout(limit, self.under_way.wait()).await;
+        let _ = timeout(limit, self.in_flight.wait()).await;
     }
 }
 
@@ -114,18 +119,18 @@ mod tests {
     async fn droppable_events_never_keep_awaited_ones_waiting() {
         let budget = Budget::default();
         let mut held = Vec::new();
-        while let Some(share) = budget.share_or_drop(1) {
-            held.push(share);
+        while let Some(permit) = budget.try_acquire(1) {
+            held.push(permit);
         }
         assert_eq!((held.len(), budget.dropped()), (DROPPABLE_KIB as usize, 1));
-        assert!(budget.share(64 << 20).await.is_ok());
+        assert!(budget.acquire(64 << 20).await.is_ok());
     }
 
     #[tokio::test]
     async fn an_event_waits_for_its_turn() {
         let budget = Budget::default();
-        let all = budget.share(usize::MAX).await.unwrap();
-        let mut turn = Box::pin(budget.share(1));
+        let all = budget.acquire(usize::MAX).await.unwrap();
+        let mut turn = Box::pin(budget.acquire(1));
         assert!(timeout(SOON, &mut turn).await.is_err());
         drop(all);
         assert!(turn.await.is_ok());
@@ -134,16 +139,17 @@ mod tests {
     #[tokio::test]
     async fn drained_means_that_nothing_is_under_way() {
         let budget = Budget::default();
-        let share = budget.share_or_drop(1).unwrap();
+        let permit = budget.try_acquire(1).unwrap();
         let mut drained = Box::pin(budget.drained(Duration::from_secs(60)));
         assert!(timeout(SOON, &mut drained).await.is_err());
-        // Two services of one process stop at the same time: one waits, the other still has something to say.
-        let last_words = budget.share_or_drop(1);
+        // Two services of one process stop at the same time: one waits, the other still has
+        // something to say.
+        let last_words = budget.try_acquire(1);
         assert!(last_words.is_some() && budget.dropped() == 0);
-        drop(share);
+        drop(permit);
         assert!(timeout(SOON, &mut drained).await.is_err());
         drop(last_words);
         drained.await;
-        assert!(budget.share_or_drop(1).is_some());
+        assert!(budget.try_acquire(1).is_some());
     }
 }

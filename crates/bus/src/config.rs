@@ -12,10 +12,10 @@ pub struct KafkaConfig {
     /// Copies of each partition, when `init` creates the topics; 1 on a single node.
     #[arg(long, env = "KAFKA_REPLICATION", default_value_t = 3)]
     pub kafka_replication: i32,
-    /// Put before the name of every topic and group, to share one Kafka with others.
+    /// Prefix of the name of every topic and group, to share one Kafka with others.
     #[arg(long, env = "KAFKA_TOPIC_PREFIX", default_value = "")]
     pub kafka_topic_prefix: String,
-    /// After how many milliseconds of silence Kafka gives a consumer's partitions to others.
+    /// Milliseconds of silence after which Kafka gives a consumer's partitions to others.
     #[arg(long, env = "KAFKA_SESSION_TIMEOUT_MS", default_value_t = 10_000)]
     pub kafka_session_timeout_ms: u32,
 }

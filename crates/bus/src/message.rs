@@ -1,59 +1,65 @@
-//! Messages: as they are published, as they come, and where they lie.
+//! Messages on their way to and from the bus.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use contract::{DeadLetters, Event, Topic};
+use contract::{DeadLetters, Delivery, Event, Topic, TopicOffset};
 
 use crate::BusError;
 
-/// The W3C `traceparent` of the request that caused an event; travels in a header.
+/// The W3C `traceparent` of the request that caused an event. It travels in a header.
 pub type TraceParent = Option<String>;
 
-/// Where a group goes on in a topic: the next offset of each partition that has one. Kept by the database that holds the effects.
-pub type Positions = Arc<dyn Fn(&str) -> PositionsFuture + Send + Sync>;
+/// Tells where a group continues in the topic of this name. It asks the database that holds the
+/// effects of the group's messages.
+pub type OffsetSource = Arc<dyn Fn(&str) -> OffsetsFuture + Send + Sync>;
 
-/// What [`Positions`] gives; an error means that the database does not answer and is asked again.
-pub type PositionsFuture = Pin<
-    Box<
-        dyn Future<Output = Result<Vec<Position>, Box<dyn std::error::Error + Send + Sync>>> + Send,
-    >,
->;
+/// The answer of an [`OffsetSource`]: one offset for each partition of which a message was applied.
+/// An error means that the database does not answer; it is asked again.
+pub type OffsetsFuture =
+    Pin<Box<dyn Future<Output = Result<Vec<TopicOffset>, OffsetsError>> + Send>>;
 
-/// A place in a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// The partition.
-    pub partition: i32,
-    /// The first offset that has not been applied.
-    pub next_offset: i64,
-}
+/// Why an [`OffsetSource`] has no answer.
+pub type OffsetsError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One message, readable or not.
 #[derive(Clone, Debug)]
 pub struct Message<E> {
-    /// The topic it came from.
+    /// The name of its topic on the bus.
     pub topic: String,
-    /// The partition.
+    /// The number of its partition.
     pub partition: i32,
-    /// Its offset there.
+    /// Its offset in the partition.
     pub offset: i64,
-    /// When it was published: milliseconds since 1970.
+    /// When it was published, in milliseconds since 1970.
     pub timestamp_ms: i64,
-    /// Its key.
+    /// The key that chose its partition, if it has one.
     pub key: Option<Vec<u8>>,
-    /// As it came.
+    /// The bytes that were published.
     pub payload: Vec<u8>,
-    /// The event, or why it is none.
+    /// The event in the payload, or why it cannot be read.
     pub event: Result<E, String>,
-    /// The request that caused it.
+    /// The trace of the request that caused it.
     pub trace: TraceParent,
     /// All its headers, in order, as text.
     pub headers: Vec<(String, String)>,
 }
 
+impl<E> Message<E> {
+    /// The delivery by which a database applies `event` of this message; `None` moves the offset
+    /// only.
+    pub fn delivery<'m>(&'m self, event: Option<&'m E>) -> Delivery<'m, E> {
+        Delivery {
+            partition: self.partition,
+            offset: self.offset,
+            timestamp_ms: self.timestamp_ms,
+            event,
+        }
+    }
+}
+
 /// The header that holds the [`TraceParent`].
 const TRACE: &str = "traceparent";
-/// A reason is cut to so many characters.
+/// The longest reason of a dead letter, in characters; longer ones are cut.
 const MAX_REASON: usize = 1_000;
 
 /// A message on its way to the bus.
@@ -65,7 +71,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// `event` as it is published.
+    /// The record that publishes `event`.
     ///
     /// # Errors
     /// When it has no JSON form.
@@ -78,7 +84,7 @@ impl Record {
         })
     }
 
-    /// `message` as it is kept for people to look at.
+    /// The record that keeps `message` for people to look at.
     pub(crate) fn dead_letter<E>(message: &Message<E>, reason: &str) -> Self {
         let mut headers = vec![
             ("topic".to_owned(), message.topic.clone()),
@@ -98,7 +104,7 @@ impl Record {
         }
     }
 
-    /// What it costs on the way, in bytes.
+    /// The bytes that it is charged while in flight.
     pub(crate) fn size(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(k, v)| k.len() + v.len()).sum();
         self.payload.len() + self.key.as_ref().map_or(0, Vec::len) + headers
@@ -112,7 +118,7 @@ fn trace_header(trace: Option<&str>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A message as it came from the bus, not looked into.
+/// A message from the bus, not parsed yet.
 pub(crate) struct Incoming {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
@@ -123,7 +129,7 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// Looks into it.
+    /// Parses the payload.
     pub(crate) fn read<E: Event>(self, topic: &str) -> Message<E> {
         let event = serde_json::from_slice(&self.payload).map_err(|error| error.to_string());
         let trace = self

@@ -15,7 +15,7 @@ pub struct Subscription<E> {
 
 enum Source {
     Kafka(KafkaSubscription),
-    Log(LogSubscription),
+    Sqlite(LogSubscription),
 }
 
 impl<E: Event> Subscription<E> {
@@ -23,8 +23,8 @@ impl<E: Event> Subscription<E> {
         Self::new(topic, Source::Kafka(source))
     }
 
-    pub(crate) fn log(topic: &str, source: LogSubscription) -> Self {
-        Self::new(topic, Source::Log(source))
+    pub(crate) fn sqlite(topic: &str, source: LogSubscription) -> Self {
+        Self::new(topic, Source::Sqlite(source))
     }
 
     fn new(topic: &str, source: Source) -> Self {
@@ -35,11 +35,11 @@ impl<E: Event> Subscription<E> {
         }
     }
 
-    /// Waits for at least one message, then takes what comes within `max_wait`, up to `max` messages or about 4 MB.
-    /// Cancel safe: nothing is lost when the future is dropped.
+    /// Waits for a message, then takes all that arrive within `max_wait`, up to `max` messages or
+    /// about 4 MB. Cancel safe: nothing is lost when the future is dropped.
     ///
     /// # Errors
-    /// When the subscription can never go on.
+    /// When the subscription can never continue.
     pub async fn next_batch(
         &mut self,
         max: usize,
@@ -47,7 +47,7 @@ impl<E: Event> Subscription<E> {
     ) -> Result<Vec<Message<E>>, BusError> {
         let batch = match &mut self.source {
             Source::Kafka(source) => source.next_batch(max, max_wait).await?,
-            Source::Log(source) => source.next_batch(max, max_wait).await?,
+            Source::Sqlite(source) => source.next_batch(max, max_wait).await?,
         };
         let topic = &self.topic;
         Ok(batch
@@ -56,35 +56,33 @@ impl<E: Event> Subscription<E> {
             .collect())
     }
 
-    /// Tells the bus how far the group got, for tools that show lag and for retention. Effects and their offsets are the
-    /// database's. Happens in the background.
-    ///
-    /// # Errors
-    /// Never in a way that matters: log it.
-    pub fn commit(&self, batch: &[Message<E>]) -> Result<(), BusError> {
+    /// Tells the bus, in the background, that the group has applied `batch`. Only retention and
+    /// tools that show lag depend on it: the offsets that count lie in the database, beside the
+    /// effects.
+    pub fn commit(&self, batch: &[Message<E>]) {
         for message in batch {
             let next = message.offset + 1;
             match &self.source {
                 Source::Kafka(source) => source.commit(message.partition, next),
-                Source::Log(source) => source.commit(message.partition, next),
+                Source::Sqlite(source) => source.commit(message.partition, next),
             }
         }
-        Ok(())
     }
 
-    /// How many messages of the assigned partitions were published and not yet handed out, as far as is known.
+    /// The number of messages of the assigned partitions that were published and not yet handed
+    /// out, as far as is known.
     pub fn lag(&self) -> i64 {
         match &self.source {
             Source::Kafka(source) => source.lag(),
-            Source::Log(source) => source.lag(),
+            Source::Sqlite(source) => source.lag(),
         }
     }
 
-    /// Leaves the group; takes a few seconds at most.
+    /// Leaves the group. Takes a few seconds at most.
     pub async fn close(self) {
         match self.source {
             Source::Kafka(source) => source.close().await,
-            Source::Log(source) => drop(source),
+            Source::Sqlite(source) => drop(source),
         }
     }
 }

@@ -1,17 +1,18 @@
-//! Stands in for `kafka` in a program that is built without it, as standalone is: the client library takes a fifth of a first
-//! build. Nothing here can be made, so nothing here is ever called.
+//! Stands in for `kafka` in a program that is built without it, as standalone is: the client
+//! library takes a fifth of a first build. No value of these types can exist, so nothing here is
+//! ever called.
 
 use std::time::Duration;
 
 use contract::Topic;
 
 use crate::{
-    BusError, KafkaConfig, Positions,
+    BusError, KafkaConfig, OffsetSource,
     budget::Budget,
     message::{Incoming, Record},
 };
 
-/// The error of a client that is not there.
+/// The error of a client that was not compiled in.
 pub(crate) use std::convert::Infallible as KafkaError;
 
 #[derive(Clone, Copy)]
@@ -45,7 +46,7 @@ impl KafkaBus {
         self,
         _: &str,
         _: &str,
-        _: Positions,
+        _: OffsetSource,
     ) -> Result<KafkaSubscription, BusError> {
         match self {}
     }

@@ -15,6 +15,7 @@ mod histogram;
 mod id;
 mod json;
 mod judge;
+mod offset;
 mod predict;
 mod problem;
 mod reference;
@@ -40,6 +41,7 @@ pub use histogram::LatencyHistogram;
 pub use id::{InvalidSeriesId, InvalidVersion, Point, SeriesId, Version};
 pub use json::{BadJson, Parsed};
 pub use judge::{FitOptions, JudgeOptions, MAX_CONTEXT, Params};
+pub use offset::{Delivery, TopicOffset};
 pub use predict::{BatchReply, BatchRequest, MAX_BATCH, PredictReply, PredictRequest};
 pub use problem::{Fault, Problem};
 pub use reference::{

@@ -1,4 +1,5 @@
-//! Creates the topics and runs the migrations, once, before the services start. Running it again changes nothing.
+//! Creates the topics and runs the migrations before the services start. Running it again changes
+//! nothing.
 
 use std::time::Duration;
 
@@ -31,10 +32,10 @@ pub struct Config {
 /// How long to wait between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Opens both and prepares them.
+/// Creates the topics and runs the migrations, and retries until the configured time has passed.
 ///
 /// # Errors
-/// The last one, when that did not succeed in time.
+/// The last failure, when the time has passed.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let bus = Bus::kafka(&config.kafka)?;
     let store = Store::postgres(&config.postgres)?;
@@ -46,19 +47,19 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 }
 
 async fn prepare(bus: &Bus, store: &Store, deadline: Instant) -> anyhow::Result<()> {
-    persist(deadline, || bus.create_topics())
+    retry_until(deadline, || bus.create_topics())
         .await
         .context("creating the topics")?;
     tracing::info!("topics are there");
-    persist(deadline, || store.migrate())
+    retry_until(deadline, || store.migrate())
         .await
         .context("running the migrations")?;
     tracing::info!("database is migrated");
     Ok(())
 }
 
-/// Tries until it succeeds or `deadline` has passed.
-async fn persist<F, Fut, E>(deadline: Instant, mut attempt: F) -> Result<(), E>
+/// Tries `attempt` until it succeeds or `deadline` has passed.
+async fn retry_until<F, Fut, E>(deadline: Instant, mut attempt: F) -> Result<(), E>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<(), E>>,

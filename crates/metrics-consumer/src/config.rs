@@ -9,7 +9,7 @@ use bus::KafkaConfig;
 use service::telemetry::TelemetryConfig;
 use stats::RedisConfig;
 
-/// Everything that `metrics-consumer` can be told.
+/// All settings of `metrics-consumer`.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(
     version,
@@ -37,7 +37,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Where operators are served.
+    /// The address for operators.
     pub(crate) fn admin_addr(&self) -> SocketAddr {
         (self.app_host, self.admin_port).into()
     }
@@ -45,7 +45,8 @@ impl Config {
 
 /// How the consumer works.
 #[derive(Clone, Debug, clap::Args)]
-// Without an argument group, whose name would be that of every other service's settings in `standalone`.
+// Without an argument group: its name would clash with that of the other services' settings in
+// `standalone`.
 #[group(skip)]
 pub struct Settings {
     /// The most metrics messages that are counted in one transaction.

@@ -1,9 +1,9 @@
 //! Counts what services measured into the running figures.
 //!
-//! Each message counts exactly once: figures and offsets move together in [`Stats::apply`], and on joining the consumer goes on at
-//! the offsets that are stored with the figures. So nothing here needs to end well: a batch that is cut off anywhere, by a signal or
-//! by a kill, is delivered again and counts as it should. A message that makes no sense goes to the dead letters first; in
-//! the worst case it lies there twice.
+//! Each message counts exactly once: figures and offsets move together in [`Stats::apply`], and a
+//! consumer that joins continues at the offsets beside the figures. So a batch may be cut off
+//! anywhere, by a signal or a kill: it is delivered again and counts once. A message that cannot be
+//! counted is kept as a dead letter first, in the worst case twice.
 
 mod config;
 mod metrics;
@@ -11,68 +11,70 @@ mod metrics;
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use bus::{Bus, Message, Position, Positions, Subscription};
-use contract::{Event, MetricsEvent};
+use bus::{Bus, Message, OffsetSource, Subscription};
+use contract::{Delivery, Event, MetricsEvent};
 use service::{
     admin::Admin,
     health::{Health, Need},
     retry::until_it_works,
 };
-use stats::{Delivery, Stats, StatsError};
+use stats::{Stats, StatsError};
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, Settings};
 
-use crate::metrics::{APPLIED, BURIED, LAG, STATS_ERRORS};
+use crate::metrics::{APPLIED, DEAD_LETTERS, LAG, STATS_ERRORS};
 
 /// The group that the consumers share the topic in.
 pub const GROUP: &str = "metrics-consumer";
 
-/// How long a batch may wait for more messages: figures are at most so much older for it.
+/// How long a batch may wait for more messages. The figures are older by at most this.
 const MAX_WAIT: Duration = Duration::from_millis(50);
 
-/// How often the lag is looked at while a batch waits for Redis.
+/// How often the lag is updated while a batch waits for Redis.
 const LAG_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a dependency may take to show that it is there.
-const REACH_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a dependency may take to answer a health check.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// What the consumer works on. Cheap to clone.
+/// The backends of the consumer. Cheap to clone.
 #[derive(Clone)]
 pub struct Backends {
-    /// Events come in, dead letters go out.
+    /// Delivers events and takes dead letters.
     pub bus: Bus,
-    /// Where it counts.
+    /// Keeps the figures.
     pub stats: Stats,
 }
 
-/// The service that counts.
+/// The service that counts metrics.
 pub struct MetricsConsumer {
     settings: Settings,
     backends: Backends,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handled {
-    /// All of it is counted or buried.
+    /// Every message is counted or kept as a dead letter.
     Applied,
-    /// The figures went back to an older state, and nothing was counted: what they have lost has to be read again first.
+    /// The figures went back to an older state. Nothing was counted: the messages that they have
+    /// lost have to be read again first.
     WentBack,
 }
 
-/// Why a subscription is given up.
+/// Why a subscription ends.
 enum Ended {
-    /// To join again, at the offsets that are stored now.
+    /// The consumer joins again at the offsets that are stored now.
     Rejoin,
-    /// For good.
+    /// The service stops.
     Shutdown,
 }
 
 /// Counts over Kafka and Redis until `shutdown` is cancelled.
 ///
 /// # Errors
-/// When the configuration makes no sense, the admin port cannot be bound, or consuming can never go on. Not when a backend is away.
+/// When the configuration is not valid, the admin port cannot be bound, or consuming can never
+/// continue. Not when a backend is down.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let backends = Backends {
         bus: Bus::kafka(&config.kafka)?,
@@ -87,7 +89,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 }
 
 impl MetricsConsumer {
-    /// A consumer that does nothing yet.
+    /// A consumer that does not consume yet.
     pub fn new(settings: Settings, backends: Backends) -> Self {
         metrics::register();
         Self { settings, backends }
@@ -97,24 +99,25 @@ impl MetricsConsumer {
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         let Backends { bus, stats } = self.backends.clone();
         Health::new(shutdown.clone())
-            .with(bus.name(), Need::Required, REACH_TIMEOUT, move || {
+            .with(bus.name(), Need::Required, ANSWER_WITHIN, move || {
                 let bus = bus.clone();
-                async move { bus.ping(REACH_TIMEOUT).await }
+                async move { bus.ping(ANSWER_WITHIN).await }
             })
-            .with(stats.name(), Need::Required, REACH_TIMEOUT, move || {
+            .with(stats.name(), Need::Required, ANSWER_WITHIN, move || {
                 let stats = stats.clone();
                 async move { stats.ping().await }
             })
     }
 
-    /// Counts until `shutdown` is cancelled, then leaves the group. Kafka or Redis being away does not hold it up.
+    /// Counts until `shutdown` is cancelled, then leaves the group. It stops at once even if Kafka
+    /// or Redis is down.
     ///
     /// # Errors
-    /// When the subscription can never go on.
+    /// When the subscription can never continue.
     pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         loop {
-            let positions = positions(self.backends.stats.clone());
-            let mut events = self.backends.bus.subscribe(GROUP, positions)?;
+            let offsets = stored_offsets(self.backends.stats.clone());
+            let mut events = self.backends.bus.subscribe(GROUP, offsets)?;
             let ended = tokio::select! {
                 () = shutdown.cancelled() => Ok(Ended::Shutdown),
                 ended = self.consume(&mut events) => ended,
@@ -137,50 +140,42 @@ impl MetricsConsumer {
                 .context("no more metrics")?;
             match with_lag(events, batch.len(), self.handle(&batch)).await {
                 Handled::WentBack => return Ok(Ended::Rejoin),
-                Handled::Applied => {
-                    // For tools that show lag. What counts is the offset beside the figures.
-                    if let Err(error) = events.commit(&batch) {
-                        tracing::warn!(%error, "the bus was not told how far we are");
-                    }
-                }
+                // For tools that show lag. What counts is the offset beside the figures.
+                Handled::Applied => events.commit(&batch),
             }
         }
     }
 
-    /// Buries what of `batch` makes no sense, and counts the rest; tries until both is done. Dropping it half way is safe.
+    /// Keeps the messages of `batch` that cannot be counted as dead letters, and counts the others.
+    /// Retries until both is done. Dropping the future half way is safe.
     pub async fn handle(&self, batch: &[Message<MetricsEvent>]) -> Handled {
         let mut deliveries = Vec::with_capacity(batch.len());
         for message in batch {
             let event = match usable(message) {
                 Ok(event) => Some(event),
                 Err(reason) => {
-                    self.bury(message, &reason).await;
+                    self.dead_letter(message, &reason).await;
                     None
                 }
             };
-            deliveries.push(Delivery {
-                partition: message.partition,
-                offset: message.offset,
-                timestamp_ms: message.timestamp_ms,
-                event,
-            });
+            deliveries.push(message.delivery(event));
         }
         self.apply(&deliveries).await
     }
 
-    async fn bury(&self, message: &Message<MetricsEvent>, reason: &str) {
+    async fn dead_letter(&self, message: &Message<MetricsEvent>, reason: &str) {
         let bus = &self.backends.bus;
-        until_it_works("burying a message", || bus.bury(message, reason)).await;
-        BURIED.inc();
+        until_it_works("keeping a dead letter", || bus.dead_letter(message, reason)).await;
+        DEAD_LETTERS.inc();
         tracing::warn!(
             partition = message.partition,
             offset = message.offset,
             reason,
-            "a message makes no sense and lies in the dead letters"
+            "a message cannot be counted and lies in the dead letters"
         );
     }
 
-    async fn apply(&self, deliveries: &[Delivery<'_>]) -> Handled {
+    async fn apply(&self, deliveries: &[Delivery<'_, MetricsEvent>]) -> Handled {
         let Backends { bus, stats } = &self.backends;
         let topic = bus.name_of(MetricsEvent::TOPIC);
         let handled = until_it_works("counting metrics", || async {
@@ -211,22 +206,15 @@ fn usable(message: &Message<MetricsEvent>) -> Result<&MetricsEvent, String> {
     Ok(event)
 }
 
-/// Where the group goes on: where the figures say.
-fn positions(stats: Stats) -> Positions {
+/// The group goes on at the offsets beside the figures.
+fn stored_offsets(stats: Stats) -> OffsetSource {
     Arc::new(move |topic| {
         let (stats, topic) = (stats.clone(), topic.to_owned());
-        Box::pin(async move {
-            let offsets = stats.offsets(GROUP, &topic).await?;
-            let positions = offsets.into_iter().map(|offset| Position {
-                partition: offset.partition,
-                next_offset: offset.next_offset,
-            });
-            Ok(positions.collect())
-        })
+        Box::pin(async move { Ok(stats.offsets(GROUP, &topic).await?) })
     })
 }
 
-/// Shows how far the group is behind while `work` on `in_hand` messages goes on, and after it.
+/// Updates the lag while `work` on `in_hand` messages is in progress, and after it.
 async fn with_lag<T>(
     events: &Subscription<MetricsEvent>,
     in_hand: usize,

@@ -1,4 +1,4 @@
-//! What the metrics consumer counts of itself for Prometheus.
+//! The Prometheus metrics of the metrics consumer.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ pub(crate) static APPLIED: LazyLock<IntCounter> = LazyLock::new(|| {
     .expect("registered once")
 });
 
-pub(crate) static BURIED: LazyLock<IntCounter> = LazyLock::new(|| {
+pub(crate) static DEAD_LETTERS: LazyLock<IntCounter> = LazyLock::new(|| {
     register_int_counter!(
         "anomaly_metrics_consumer_events_buried_total",
         "Messages that could not be used and went to the dead letters."
@@ -36,9 +36,9 @@ pub(crate) static LAG: LazyLock<IntGauge> = LazyLock::new(|| {
     .expect("registered once")
 });
 
-/// Makes every metric visible before it first changes.
+/// Registers every metric, so that it is visible before it first changes.
 pub(crate) fn register() {
-    for counter in [&APPLIED, &BURIED, &STATS_ERRORS] {
+    for counter in [&APPLIED, &DEAD_LETTERS, &STATS_ERRORS] {
         LazyLock::force(counter);
     }
     LazyLock::force(&LAG);

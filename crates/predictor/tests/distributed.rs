@@ -10,7 +10,7 @@ mod distributed {
     };
 
     use anyhow::{Context, ensure};
-    use bus::Positions;
+    use bus::OffsetSource;
     use clap::Parser;
     use contract::{MetricsEvent, ModelEvent, SeriesId};
     use predictor::{Backends, Config, Predictor};
@@ -125,7 +125,7 @@ mod distributed {
 
         stop.cancel();
         served.await?.context("predictor panicked")??;
-        let from_the_first: Positions = Arc::new(|_| Box::pin(async { Ok(Vec::new()) }));
+        let from_the_first: OffsetSource = Arc::new(|_| Box::pin(async { Ok(Vec::new()) }));
         let mut metrics = backends
             .bus
             .subscribe::<MetricsEvent>("test", from_the_first)?;

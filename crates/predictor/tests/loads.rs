@@ -28,7 +28,7 @@ fn counter(name: &str) -> f64 {
 async fn a_burst_on_cold_models_asks_the_store_once_for_each() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let backends = Backends {
-        bus: Bus::log(&dir.path().join("bus.db")).await?,
+        bus: Bus::sqlite(&dir.path().join("bus.db")).await?,
         store: Store::sqlite(&dir.path().join("store.db")).await?,
         stats: Stats::sqlite(&dir.path().join("stats.db")).await?,
     };

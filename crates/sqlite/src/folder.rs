@@ -1,4 +1,4 @@
-//! The folder of one standalone process, which no second process may use.
+//! The data folder of a standalone process, which no second process may use.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The folder of one standalone process; locked for as long as this lives.
+/// The data folder of a standalone process, locked for as long as this value lives.
 ///
-/// The lock is the operating system's and goes with the process, however it ends.
+/// The lock belongs to the operating system, which releases it however the process ends.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -18,19 +18,19 @@ pub struct DataDir {
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// Another process holds it; the text is its process id, if known.
+    /// Another process uses the folder. The text is its process id, if known.
     #[error("data folder {0} is in use by another process (pid {1})")]
     InUse(PathBuf, String),
-    /// It cannot be made or locked.
+    /// The folder cannot be created or locked.
     #[error("data folder {0} cannot be used")]
     Unusable(PathBuf, #[source] io::Error),
 }
 
 impl DataDir {
-    /// Makes the folder if need be, and locks it.
+    /// Creates the folder if necessary, and locks it.
     ///
     /// # Errors
-    /// [`DataDirError::InUse`] if another process holds it.
+    /// [`DataDirError::InUse`] if another process uses it.
     pub fn lock(path: &Path) -> Result<Self, DataDirError> {
         let unusable = |error| DataDirError::Unusable(path.to_owned(), error);
         std::fs::create_dir_all(path).map_err(unusable)?;
@@ -55,13 +55,13 @@ impl DataDir {
         })
     }
 
-    /// Where `file` lies in the folder.
+    /// The path of `file` in the folder.
     pub fn file(&self, file: &str) -> PathBuf {
         self.path.join(file)
     }
 }
 
-/// Leaves our process id in the lock file, for the message that a second process gives.
+/// Writes our process id into the lock file, for the error message of a second process.
 fn sign(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;

@@ -1,6 +1,8 @@
-//! Opens SQLite databases the way every embedded backend needs them, and guards the folder they lie in.
+//! Opens SQLite databases the way every embedded backend needs them, and guards the folder that
+//! they lie in.
 //!
-//! Used by `bus`, `store` and `stats`, one database file each, so that a writer of one never waits for a writer of another.
+//! `bus`, `store` and `stats` have one database file each, so that a writer of one never waits for
+//! a writer of another.
 
 mod folder;
 mod migrations;
@@ -21,9 +23,10 @@ pub use migrations::migrator;
 /// How much a commit survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// A commit survives loss of power (`synchronous=FULL`).
+    /// A commit survives a power failure (`synchronous=FULL`).
     Full,
-    /// A commit survives the death of the process; a loss of power may undo the last ones, never corrupt (`synchronous=NORMAL`).
+    /// A commit survives the death of the process. A power failure may undo the last commits, but
+    /// corrupts nothing (`synchronous=NORMAL`).
     Normal,
 }
 
@@ -31,15 +34,18 @@ pub enum Durability {
 const BUSY: Duration = Duration::from_secs(5);
 /// How long a caller waits for a free connection before it fails.
 const ACQUIRE: Duration = Duration::from_secs(10);
-/// Connections beyond the first are closed when unused for so long: each has a thread and a page cache.
+/// Connections beyond the first are closed when they were unused for this long: each has a thread
+/// and a page cache.
 const IDLE: Duration = Duration::from_secs(60);
-/// One writes while others read; more would only wait for each other.
+/// The number of connections: one writes while others read, and more would only wait for each
+/// other.
 const CONNECTIONS: u32 = 4;
 
-/// Opens (and creates) the database at `path` in WAL mode. Start every transaction that writes with [`begin`].
+/// Opens the database at `path` in WAL mode, and creates it if it does not exist. Start every
+/// transaction that writes with [`begin`].
 ///
 /// # Errors
-/// When the file cannot be opened or is no database.
+/// When the file cannot be opened or is not a database.
 pub async fn open(path: &Path, durability: Durability) -> Result<SqlitePool, sqlx::Error> {
     let synchronous = match durability {
         Durability::Full => SqliteSynchronous::Full,
@@ -52,11 +58,12 @@ pub async fn open(path: &Path, durability: Durability) -> Result<SqlitePool, sql
         .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(BUSY)
-        // The WAL file keeps its largest size for ever otherwise.
+        // Without it the WAL file keeps its largest size for ever.
         .pragma("journal_size_limit", "4194304")
-        // In KiB: half of SQLite's default, for up to a dozen connections in one small process.
+        // In KiB. Half of SQLite's default, for up to a dozen connections in one small process.
         .pragma("cache_size", "-1024");
-    // Takes effect in a new file only: pages freed by deletes can then be given back bit by bit.
+    // Takes effect in a new file only. Pages that deletes have freed can then be given back bit by
+    // bit.
     let first = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
     let pool = SqlitePoolOptions::new()
         .min_connections(1)
@@ -64,24 +71,26 @@ pub async fn open(path: &Path, durability: Durability) -> Result<SqlitePool, sql
         .acquire_timeout(ACQUIRE)
         .idle_timeout(IDLE)
         .max_lifetime(None)
-        // There is no network in between that could have cut the connection.
+        // There is no network that could have cut the connection.
         .test_before_acquire(false)
         .connect_with(first)
         .await?;
-    // It takes the lock of a writer, even to change nothing: a reader that needs a further connection would wait for one.
+    // `auto_vacuum` takes the lock of a writer even if it changes nothing. A reader that needs a
+    // further connection would wait for a writer.
     pool.set_connect_options(options);
     Ok(pool)
 }
 
-/// Begins a transaction that will write. It waits for its turn here; one that begins by reading could not wait later, when it
-/// writes, and would fail with `SQLITE_BUSY` at once. Cancel safe: a turn that nobody takes any more is given up.
+/// Begins a transaction that will write, and waits here until no other one does. A transaction that
+/// begins by reading cannot wait when it writes later: it fails with `SQLITE_BUSY` at once. Cancel
+/// safe.
 ///
 /// # Errors
-/// When no connection or no turn is had in time.
+/// When no connection is free in time, or another writer takes too long.
 pub async fn begin(pool: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
     let pool = pool.clone();
-    // sqlx 0.8.6 begins in two steps. A future dropped between them leaves a transaction open that nobody ends, and no one else
-    // can write any more; a task goes on to the end.
+    // sqlx 0.8.6 begins in two steps. A future that is dropped between them leaves a transaction
+    // open, and nobody else can write any more. A task runs to its end.
     #[expect(
         clippy::disallowed_methods,
         reason = "its end is awaited here, and a panic goes on here"

@@ -1,14 +1,15 @@
 //! Migrations that are compiled in.
 //!
-//! By hand rather than by `sqlx::migrate!`: the macro has all database drivers built a second time, for the compiler, which takes
-//! a fifth of a first build.
+//! Written by hand instead of `sqlx::migrate!`, because the macro has all database drivers built a
+//! second time, for the compiler. That takes a fifth of a first build.
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-/// Runs `files`, each a name of the form `0001_what_it_does.sql` and its text, in order; also for other databases than SQLite.
+/// A migrator that runs `files` in order, each a name of the form `0001_what_it_does.sql` and its
+/// text. It serves other databases, too.
 ///
 /// # Panics
-/// When a name is not of that form.
+/// When a name does not have that form.
 pub fn migrator(files: &[(&str, &'static str)]) -> Migrator {
     let migrations = files.iter().map(|(name, sql)| {
         let (number, what) = name

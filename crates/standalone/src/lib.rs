@@ -67,7 +67,7 @@ impl Standalone {
         data_dir: &Path,
     ) -> anyhow::Result<Self> {
         let data_dir = DataDir::lock(data_dir)?;
-        let bus = Bus::log(&data_dir.file("events.db"))
+        let bus = Bus::sqlite(&data_dir.file("events.db"))
             .await
             .context("opening events.db")?;
         let store = Store::sqlite(&data_dir.file("store.db"))

@@ -1,4 +1,4 @@
-//! Where Redis is.
+//! The address of Redis.
 
 use std::{ffi::OsStr, fmt, path::PathBuf};
 
@@ -9,10 +9,11 @@ use clap::{
     error::ErrorKind,
 };
 
-/// Where Redis is. The same variables in every service.
+/// The address of Redis. Every service reads the same variables.
 #[derive(Clone, clap::Args)]
 pub struct RedisConfig {
-    /// Whole address, `redis://:password@host:port/db`; overrides the parts. Empty is as good as absent.
+    /// Whole address, `redis://:password@host:port/db`; overrides the parts. Empty is as good as
+    /// absent.
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_parser = RedisUrl)]
     pub redis_url: Option<String>,
     /// File that holds the password; overrides the one in `REDIS_URL`. Empty is as good as absent.
@@ -24,7 +25,7 @@ pub struct RedisConfig {
     /// Port.
     #[arg(long, env = "REDIS_PORT", default_value_t = 6379)]
     pub redis_port: u16,
-    /// What every key begins with, so that several platforms can share one Redis.
+    /// Prefix of every key, so that several platforms can share one Redis.
     #[arg(long, env = "REDIS_KEY_PREFIX", default_value = "")]
     pub redis_key_prefix: String,
 }
@@ -32,7 +33,7 @@ pub struct RedisConfig {
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisConfig")
-            // May hold a password.
+            // It may contain a password.
             .field("redis_url", &self.redis_url.as_ref().map(|_| "…"))
             .field("redis_password_file", &self.redis_password_file)
             .field("redis_host", &self.redis_host)
@@ -42,7 +43,7 @@ impl fmt::Debug for RedisConfig {
     }
 }
 
-/// Checks an address without ever printing it, as clap's own parsers would: it may hold a password.
+/// Checks an address without printing it as clap's own parsers would: it may contain a password.
 #[derive(Clone)]
 struct RedisUrl;
 

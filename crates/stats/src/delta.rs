@@ -1,35 +1,32 @@
-//! A batch of messages, added up: what is new in it, as one change to the figures.
+//! The new messages of a batch, added up to one change of the figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contract::{InferenceBatch, LatencyHistogram, MetricsEvent};
+use contract::{Delivery, InferenceBatch, LatencyHistogram, MetricsEvent};
 
-use crate::{
-    Delivery,
-    window::{Kind, Latencies, slot_of, slots},
-};
+use crate::window::{Kind, Latencies, slot_of, slots};
 
-/// The longest latency that is believed: a day, in milliseconds.
+/// The longest latency that is counted: a day, in milliseconds.
 pub const MAX_LATENCY_MS: f64 = 86_400_000.0;
 
-/// The largest count in one event that is believed. Sums of such counts fit 64 bits for as long as anyone will count.
+/// The largest count of one event that is counted. Sums of such counts never reach 64 bits.
 pub const MAX_COUNT: u64 = 1_000_000_000;
 
 /// Why an event cannot be counted.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum Unusable {
-    /// Negative, over [`MAX_LATENCY_MS`], or not a number.
+    /// The latency is negative, over [`MAX_LATENCY_MS`], or not a number.
     #[error("latency of {0} ms is not between 0 and {MAX_LATENCY_MS}")]
     Latency(f64),
-    /// Over [`MAX_COUNT`].
+    /// The count is over [`MAX_COUNT`].
     #[error("count of {0} is over {MAX_COUNT}")]
     Count(u64),
 }
 
-/// Says whether `event` can be counted: events may come from programs that are not ours.
+/// Checks that `event` can be counted. Events may come from other programs than ours.
 ///
 /// # Errors
-/// The first thing in it that makes no sense.
+/// The first figure of the event that is out of range.
 pub fn check(event: &MetricsEvent) -> Result<(), Unusable> {
     match event {
         MetricsEvent::Training { latency_ms, .. } => check_latency(*latency_ms),
@@ -56,24 +53,28 @@ fn check_count(count: u64) -> Result<(), Unusable> {
     Err(Unusable::Count(count))
 }
 
-/// One change to the figures.
+/// One change of the figures.
 #[derive(Debug, Default)]
 pub(crate) struct Delta<'a> {
     /// Latencies by kind and slot.
     pub(crate) latencies: BTreeMap<(Kind, i64), Latencies>,
-    /// When the first message of a kind was published, in milliseconds since 1970.
+    /// The time at which the first message of each kind was published, in milliseconds since 1970.
     pub(crate) first_ms: BTreeMap<Kind, i64>,
     /// The series that were trained.
     pub(crate) trained: BTreeSet<&'a str>,
-    /// Predictions by series.
+    /// The number of predictions by series.
     pub(crate) usage: BTreeMap<&'a str, u64>,
-    /// How far this goes: the next offset by partition. Empty when nothing is new.
+    /// The offsets after this change: the next one by partition. Empty when nothing is new.
     pub(crate) next_offsets: BTreeMap<i32, i64>,
 }
 
 impl<'a> Delta<'a> {
-    /// Adds up what of `batch` is not below the `stored` offsets, each message once.
-    pub(crate) fn of(batch: &[Delivery<'a>], stored: &BTreeMap<i32, i64>, now_ms: i64) -> Self {
+    /// Adds up the messages of `batch` that are not below the `stored` offsets, each once.
+    pub(crate) fn of(
+        batch: &[Delivery<'a, MetricsEvent>],
+        stored: &BTreeMap<i32, i64>,
+        now_ms: i64,
+    ) -> Self {
         let mut in_order: Vec<_> = batch.iter().collect();
         in_order.sort_by_key(|delivery| (delivery.partition, delivery.offset));
         let mut delta = Self::default();
@@ -125,7 +126,7 @@ impl<'a> Delta<'a> {
         let first_ms = self.first_ms.entry(kind).or_insert(at_ms);
         *first_ms = at_ms.min(*first_ms);
         let slot = slot_of(at_ms);
-        // Older ones, read after a long stop, would be kept for nothing: nobody asks for them any more.
+        // An older message, read after a long stop, has no slot that anybody would still ask for.
         if slots(now_ms).contains(&slot) {
             self.latencies.entry((kind, slot)).or_default().record(
                 count,

@@ -1,8 +1,11 @@
 //! The running figures of the platform: in Redis for many processes, or in SQLite for one.
 //!
-//! Both promise the same: a batch of messages and the offsets behind it are one transaction, so a message counts exactly once
-//! however often it is delivered and whoever dies in between. `redis` appears in this crate only.
-//! Calls are boxed, so that their code is compiled here, and not once more in every service that awaits them.
+//! Both promise the same: a batch of messages and its offsets are one transaction, so a message
+//! counts exactly once, however often it is delivered and whichever process dies in between.
+//! `redis` appears in this crate only.
+//!
+//! Calls are boxed, so that their code is compiled here and not once more in every service that
+//! awaits them.
 
 mod config;
 mod delta;
@@ -20,7 +23,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use contract::{Figures, MetricsEvent};
+use contract::{Delivery, Figures, MetricsEvent, TopicOffset};
 use futures_util::{FutureExt, future::BoxFuture};
 
 pub use config::RedisConfig;
@@ -29,7 +32,7 @@ pub use delta::{MAX_COUNT, MAX_LATENCY_MS, Unusable, check};
 use self::redis::{RedisError, RedisStats};
 use self::sqlite::SqliteStats;
 
-/// Counts and reports. Cheap to clone.
+/// Counts metrics and reports figures. Cheap to clone.
 #[derive(Clone)]
 pub struct Stats(Backend);
 
@@ -39,26 +42,27 @@ enum Backend {
     Sqlite(SqliteStats),
 }
 
-/// What went wrong between us and where the figures are kept.
+/// A failure of the place where figures are kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StatsError {
     /// This program was built without Redis.
     #[error("this program was built without Redis (feature `redis`)")]
     Absent,
-    /// The address of Redis is none.
+    /// The address of Redis is not valid.
     #[error("redis cannot be reached as configured")]
     Config(#[source] RedisError),
     /// The file with the password cannot be read.
     #[error("password file {0} cannot be read")]
     PasswordFile(PathBuf, #[source] std::io::Error),
-    /// No answer in two seconds; what was asked may have happened.
+    /// Redis did not answer within two seconds. It may have done what was asked.
     #[error("redis does not answer")]
     TimedOut,
-    /// Redis refused, or the connection failed.
+    /// Redis refused the command, or the connection failed.
     #[error("redis failed")]
     Redis(#[from] RedisError),
-    /// Redis has forgotten offsets that it had confirmed: it was restarted from an older state. What comes next would leave a
-    /// gap, so nothing was counted; the topic has to be read again from [`Stats::offsets`]. Said once, not at the next call.
+    /// Redis has lost offsets that it had confirmed, because it was restarted from an older state.
+    /// To count on would leave a gap, so nothing was counted: the topic has to be read again from
+    /// [`Stats::offsets`]. Reported once, not at the next call.
     #[error("redis has lost what it had confirmed")]
     WentBack,
     /// The database failed.
@@ -69,34 +73,12 @@ pub enum StatsError {
     Migration(#[from] sqlx::migrate::MigrateError),
 }
 
-/// A message for [`Stats::apply`] and the place it came from.
-#[derive(Clone, Debug)]
-pub struct Delivery<'a> {
-    /// The partition.
-    pub partition: i32,
-    /// Its offset there.
-    pub offset: i64,
-    /// When it was published: milliseconds since 1970. Decides which five minutes it counts in.
-    pub timestamp_ms: i64,
-    /// What was measured; `None` for a message that was buried: only the offset moves. So it does for an event that [`check`]
-    /// refuses.
-    pub event: Option<&'a MetricsEvent>,
-}
-
-/// What one group has applied of one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offset {
-    /// The partition.
-    pub partition: i32,
-    /// The first offset that has not been applied.
-    pub next_offset: i64,
-}
-
 impl Stats {
-    /// Figures in Redis. Connects when first used, reconnects by itself; every call answers or fails within two seconds.
+    /// Figures in Redis. It connects when it is first used, and reconnects by itself. Every call
+    /// answers or fails within two seconds.
     ///
     /// # Errors
-    /// When the configuration makes no sense.
+    /// When the address is not valid or the password file cannot be read.
     pub fn redis(config: &RedisConfig) -> Result<Self, StatsError> {
         let redis = RedisStats::new(config)?;
         Ok(Self(Backend::Redis(Arc::new(redis))))
@@ -114,30 +96,33 @@ impl Stats {
         .boxed()
     }
 
-    /// Counts `batch`, messages of `topic` in any order, and moves the offsets of `group`, all or nothing. A message below the
-    /// group's offset was counted before and changes nothing, whoever delivers it.
+    /// Counts `batch`, messages of `topic` in any order, and moves the offsets of `group`: all or
+    /// nothing. A message below the group's offset was counted before and changes nothing, whoever
+    /// delivers it. An event counts at the time at which it was published. An event that [`check`]
+    /// refuses only moves the offset.
     ///
     /// # Errors
-    /// When it is not certain that it was counted; then it is safe to call again.
+    /// When it is not certain that `batch` was counted. Calling again is safe.
     pub fn apply<'a>(
         &'a self,
         group: &'a str,
         topic: &'a str,
-        batch: &'a [Delivery<'a>],
+        batch: &'a [Delivery<'a, MetricsEvent>],
     ) -> BoxFuture<'a, Result<(), StatsError>> {
         async move { self.apply_at(now_ms(), group, topic, batch).await }.boxed()
     }
 
-    /// [`Self::apply`] when it is `now_ms`, in milliseconds since 1970. A message from later than that counts as from then.
+    /// Does the same as [`Self::apply`] at the time `now_ms`, in milliseconds since 1970. A message
+    /// from after that time counts at that time.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// The errors of [`Self::apply`].
     pub fn apply_at<'a>(
         &'a self,
         now_ms: i64,
         group: &'a str,
         topic: &'a str,
-        batch: &'a [Delivery<'a>],
+        batch: &'a [Delivery<'a, MetricsEvent>],
     ) -> BoxFuture<'a, Result<(), StatsError>> {
         async move {
             match &self.0 {
@@ -148,24 +133,26 @@ impl Stats {
         .boxed()
     }
 
-    /// How far `group` got in `topic`, by rising partition.
+    /// The offsets of `group` in `topic`, by rising partition.
     ///
     /// # Errors
-    /// When Redis does not answer.
+    /// When Redis or the database does not answer.
     pub fn offsets<'a>(
         &'a self,
         group: &'a str,
         topic: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Offset>, StatsError>> {
+    ) -> BoxFuture<'a, Result<Vec<TopicOffset>, StatsError>> {
         async move {
             let stored = match &self.0 {
                 Backend::Redis(redis) => redis.offsets(group, topic).await?,
                 Backend::Sqlite(sqlite) => sqlite.offsets(group, topic).await?,
             };
-            let offsets = stored.into_iter().map(|(partition, next_offset)| Offset {
-                partition,
-                next_offset,
-            });
+            let offsets = stored
+                .into_iter()
+                .map(|(partition, next_offset)| TopicOffset {
+                    partition,
+                    next_offset,
+                });
             Ok(offsets.collect())
         }
         .boxed()
@@ -174,15 +161,16 @@ impl Stats {
     /// The figures as of now.
     ///
     /// # Errors
-    /// When Redis does not answer.
+    /// When Redis or the database does not answer.
     pub fn figures(&self) -> BoxFuture<'_, Result<Figures, StatsError>> {
         async move { self.figures_at(now_ms()).await }.boxed()
     }
 
-    /// The figures as of `now_ms`, in milliseconds since 1970, which must not be long ago: old counts are forgotten.
+    /// The figures as of `now_ms`, in milliseconds since 1970. It must be recent, because old
+    /// counts are deleted.
     ///
     /// # Errors
-    /// When Redis does not answer.
+    /// When Redis or the database does not answer.
     pub fn figures_at(&self, now_ms: i64) -> BoxFuture<'_, Result<Figures, StatsError>> {
         async move {
             match &self.0 {
@@ -193,7 +181,8 @@ impl Stats {
         .boxed()
     }
 
-    /// What operators know the figures as: `redis`, or the name of the file that stands in for it.
+    /// The name of the figures in health checks: `redis`, or `stats` after the file that stands in
+    /// for it.
     pub fn name(&self) -> &'static str {
         match &self.0 {
             Backend::Redis(_) => "redis",
@@ -201,7 +190,7 @@ impl Stats {
         }
     }
 
-    /// Whether it answers.
+    /// Checks that Redis or the database answers.
     ///
     /// # Errors
     /// When it does not.
@@ -216,13 +205,14 @@ impl Stats {
     }
 }
 
-/// The most series that [`Figures::model_usage`] names.
+/// The number of series that [`Figures::model_usage`] names at most.
 const REPORTED_SERIES: usize = 1_000;
 
-/// Usage is kept for the busiest so many series…
+/// The number of series whose usage is kept: the busiest ones.
 const KEPT_SERIES: usize = 100_000;
 
-/// …and so many more before the least used are dropped, so that a new one has the time to become busy.
+/// The number of further series whose usage is kept before the least used are dropped, so that a
+/// new series has time to become busy.
 const NEWCOMERS: usize = 10_000;
 
 /// Milliseconds since 1970.

@@ -1,17 +1,18 @@
 //! Figures of one process, in SQLite.
 //!
-//! Every batch is one transaction of a handful of statements, whatever its size: sums go in as JSON that SQLite takes apart. There
-//! is nothing to flush and nothing to lose in a crash. A loss of power may undo the last transactions, offsets and all.
+//! Every batch is one transaction of a handful of statements, whatever its size: sums go in as JSON
+//! that SQLite takes apart. Nothing has to be flushed, and a crash loses nothing. A power failure
+//! may undo the last transactions together with their offsets.
 
 use std::{collections::BTreeMap, path::Path};
 
-use contract::{Figures, LoadFigures};
+use contract::{Delivery, Figures, LoadFigures, MetricsEvent};
 use serde::Serialize;
 use sqlite::Durability;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::{
-    Delivery, KEPT_SERIES, NEWCOMERS, REPORTED_SERIES, StatsError,
+    KEPT_SERIES, NEWCOMERS, REPORTED_SERIES, StatsError,
     delta::Delta,
     window::{Kind, Latencies, slots},
 };
@@ -58,7 +59,7 @@ impl SqliteStats {
         now_ms: i64,
         group: &str,
         topic: &str,
-        batch: &[Delivery<'_>],
+        batch: &[Delivery<'_, MetricsEvent>],
     ) -> Result<(), StatsError> {
         let mut transaction = sqlite::begin(&self.0).await?;
         let stored = read_offsets(&mut transaction, group, topic).await?;
@@ -90,7 +91,7 @@ impl SqliteStats {
     }
 
     pub(crate) async fn figures(&self, now_ms: i64) -> Result<Figures, StatsError> {
-        // All of one moment.
+        // All figures are of one moment.
         let mut transaction = self.0.begin().await?;
         let series_trained: i64 = sqlx::query_scalar("SELECT count(*) FROM series_trained")
             .fetch_one(&mut *transaction)

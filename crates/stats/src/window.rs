@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use contract::{LatencyHistogram, LatencyMs, LoadFigures};
 
-/// What is counted by time.
+/// A kind of work whose latencies are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// Fits.
@@ -14,7 +14,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Its name where figures are kept.
+    /// The name of the kind where figures are kept.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Training => "training",
@@ -26,36 +26,40 @@ impl Kind {
 /// The length of a slot, in milliseconds.
 const SLOT_MS: i64 = 10_000;
 
-/// The slots of five minutes: the one in progress and those before it, so 290 to 300 s.
+/// The number of slots in five minutes: the one in progress and those before it, together 290 to
+/// 300 s.
 const SLOTS: i64 = 30;
 
-/// A shorter time is not made a rate of: one request two seconds ago is one a minute, not thirty.
+/// The shortest time over which a rate is computed: one request two seconds ago is one a minute,
+/// not thirty.
 const SHORTEST_MS: i64 = 60_000;
 
-/// The slot that a message of `ms` counts in.
+/// The slot of a message that was published at `ms`.
 pub(crate) fn slot_of(ms: i64) -> i64 {
     ms.div_euclid(SLOT_MS)
 }
 
-/// The slots of the last five minutes. One lies ahead: it has the messages of processes whose clock is a little ahead of ours.
+/// The slots of the last five minutes, and one that lies ahead: it holds messages of processes
+/// whose clock is a little ahead of ours.
 pub(crate) fn slots(now_ms: i64) -> RangeInclusive<i64> {
     let current = slot_of(now_ms);
     current - SLOTS + 1..=current + 1
 }
 
-/// Latencies of a while.
+/// The latencies of some period.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Latencies {
-    /// How many.
+    /// How many there are.
     pub(crate) count: u64,
-    /// Their sum.
+    /// Their sum in milliseconds.
     pub(crate) sum_ms: f64,
-    /// How they are spread.
+    /// Their distribution.
     pub(crate) histogram: LatencyHistogram,
 }
 
 impl Latencies {
-    /// Adds `count` latencies of `mean_ms` in the mean, spread as `histogram` says, or all the same.
+    /// Adds `count` latencies with the mean `mean_ms` and the distribution `histogram`; without
+    /// one, all are equal.
     pub(crate) fn record(
         &mut self,
         count: u64,
@@ -79,7 +83,8 @@ impl Latencies {
         }
     }
 
-    /// What these say, when they are all latencies of [`slots`] and the first ever was at `first_ms`.
+    /// The figures of these latencies, if they are all those of [`slots`] and the first ever was at
+    /// `first_ms`.
     pub(crate) fn figures(&self, first_ms: Option<i64>, now_ms: i64) -> LoadFigures {
         if self.count == 0 {
             return LoadFigures::default();

@@ -1,13 +1,17 @@
 //! What every backend promises, in Redis and in SQLite alike.
 //!
-//! `open` opens one and the same place again each time, as another process would, or the same one after it was killed.
+//! `open` opens one and the same place again each time, as another process would, or the same one
+//! after it was killed.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use ::redis::AsyncCommands;
 use anyhow::Context;
-use contract::{Figures, InferenceBatch, LatencyHistogram, LoadFigures, MetricsEvent, SeriesId};
-use stats::{Delivery, Offset, RedisConfig, Stats, StatsError};
+use contract::{
+    Delivery, Figures, InferenceBatch, LatencyHistogram, LoadFigures, MetricsEvent, SeriesId,
+    TopicOffset,
+};
+use stats::{RedisConfig, Stats, StatsError};
 use tokio::task::JoinSet;
 
 const GROUP: &str = "metrics-consumer";
@@ -45,7 +49,11 @@ fn series_id(id: &str) -> SeriesId {
 }
 
 /// `events` as the messages of `partition` from `offset` on, published at `NOW`.
-fn messages(partition: i32, offset: i64, events: &[MetricsEvent]) -> Vec<Delivery<'_>> {
+fn messages(
+    partition: i32,
+    offset: i64,
+    events: &[MetricsEvent],
+) -> Vec<Delivery<'_, MetricsEvent>> {
     let numbered = (offset..).zip(events);
     numbered
         .map(|(offset, event)| Delivery {
@@ -57,14 +65,17 @@ fn messages(partition: i32, offset: i64, events: &[MetricsEvent]) -> Vec<Deliver
         .collect()
 }
 
-fn at(timestamp_ms: i64, mut batch: Vec<Delivery<'_>>) -> Vec<Delivery<'_>> {
+fn at(
+    timestamp_ms: i64,
+    mut batch: Vec<Delivery<'_, MetricsEvent>>,
+) -> Vec<Delivery<'_, MetricsEvent>> {
     for delivery in &mut batch {
         delivery.timestamp_ms = timestamp_ms;
     }
     batch
 }
 
-async fn apply(stats: &Stats, batch: &[Delivery<'_>]) -> Result<(), StatsError> {
+async fn apply(stats: &Stats, batch: &[Delivery<'_, MetricsEvent>]) -> Result<(), StatsError> {
     stats.apply_at(NOW, GROUP, TOPIC, batch).await
 }
 
@@ -124,7 +135,7 @@ async fn redelivered_and_overlapping_messages_count_once(
     )
     .await?;
     assert_eq!(counted(&stats).await?, 51.0);
-    let offsets = [(0, 145), (1, 106)].map(|(partition, next_offset)| Offset {
+    let offsets = [(0, 145), (1, 106)].map(|(partition, next_offset)| TopicOffset {
         partition,
         next_offset,
     });
@@ -227,7 +238,8 @@ async fn five_minutes_pass_by_the_time_of_the_messages(
     apply(&stats, &at(NOW + 60 * minute, messages(2, 0, &events))).await?;
 
     let figures = stats.figures_at(NOW).await?;
-    // 297 seconds are in sight; the first message is older, the one from six minutes ago is not counted.
+    // 297 seconds are in sight; the first message is older, the one from six minutes ago is not
+    // counted.
     assert_close(figures.inference.per_minute, 40.0 * 60.0 / 297.0, 1e-9);
     assert_eq!(figures.training.latency_ms.avg, 8.0);
 
@@ -345,7 +357,8 @@ fn redis_of_our_own() -> RedisConfig {
     }
 }
 
-/// Removes the keys of `config`, after checking that they are named as promised and that slots expire.
+/// Removes the keys of `config`, after checking that they are named as promised and that slots
+/// expire.
 async fn clear(config: &RedisConfig) -> anyhow::Result<()> {
     let url = config.redis_url.as_deref().context("no address")?;
     let mut redis = ::redis::Client::open(url)?

@@ -54,8 +54,8 @@ mod redis {
 
     use ::redis::AsyncCommands;
     use anyhow::Context;
-    use contract::{InferenceBatch, MetricsEvent};
-    use stats::{Delivery, StatsError};
+    use contract::{Delivery, InferenceBatch, MetricsEvent};
+    use stats::StatsError;
 
     use super::*;
 

@@ -1,33 +1,34 @@
-//! Which deliveries of a batch are new to a group, and how far it is when they are applied. No I/O.
+//! Decides which deliveries of a batch are new to a group, and its offsets once they are applied.
+//! No I/O.
 
 use std::collections::BTreeMap;
 
-use contract::TrainingData;
+use contract::{Delivery, TrainingData};
 
-use crate::Delivery;
-
-/// How far a group got: the next offset of each partition.
+/// The offsets of a group: the next one of each partition.
 pub(crate) type NextOffsets = BTreeMap<i32, i64>;
 
 /// The deliveries in the order in which they were published, partition by partition.
-pub(crate) fn in_order<'b, 'e>(batch: &'b [Delivery<'e>]) -> Vec<&'b Delivery<'e>> {
+pub(crate) fn in_order<'b, 'e>(
+    batch: &'b [Delivery<'e, TrainingData>],
+) -> Vec<&'b Delivery<'e, TrainingData>> {
     let mut deliveries: Vec<_> = batch.iter().collect();
     deliveries.sort_by_key(|delivery| (delivery.partition, delivery.offset));
     deliveries
 }
 
-/// As much of a batch as one transaction is to do.
+/// How much of a batch one transaction applies.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Share {
-    /// Points at most, unless a single message has more.
+pub(crate) struct TxBudget {
+    /// The most points, unless a single message has more.
     pub(crate) points: usize,
-    /// Messages at most.
+    /// The most messages.
     pub(crate) messages: usize,
 }
 
-impl Share {
-    /// How many of the deliveries one transaction takes: at least one, if there is one.
-    pub(crate) fn of(self, deliveries: &[&Delivery<'_>]) -> usize {
+impl TxBudget {
+    /// The number of deliveries that one transaction takes: at least one, if there is one.
+    pub(crate) fn takes(self, deliveries: &[&Delivery<'_, TrainingData>]) -> usize {
         let mut points = 0;
         let fit = deliveries
             .iter()
@@ -40,16 +41,16 @@ impl Share {
     }
 }
 
-/// The partitions that the deliveries, in order, came from.
-pub(crate) fn partitions(deliveries: &[&Delivery<'_>]) -> Vec<i32> {
+/// The partitions of deliveries in order.
+pub(crate) fn partitions(deliveries: &[&Delivery<'_, TrainingData>]) -> Vec<i32> {
     let mut partitions: Vec<i32> = deliveries.iter().map(|d| d.partition).collect();
     partitions.dedup();
     partitions
 }
 
-/// Takes the events that were not applied before out of deliveries in order, and moves `next` past them.
+/// The events that were not applied before, from deliveries in order. Moves `next` past them.
 pub(crate) fn take_new<'e>(
-    deliveries: &[&Delivery<'e>],
+    deliveries: &[&Delivery<'e, TrainingData>],
     next: &mut NextOffsets,
 ) -> Vec<&'e TrainingData> {
     let mut new = Vec::new();
@@ -85,13 +86,15 @@ mod tests {
     #[test]
     fn only_what_is_new_is_taken_whatever_the_order_of_arrival() {
         let events: Vec<_> = (0..10).map(event).collect();
-        let batch: Vec<Delivery<'_>> = [(1, 6), (0, 3), (1, 5), (0, 2), (0, 3), (2, 0)]
-            .map(|(partition, offset)| Delivery {
-                partition,
-                offset,
-                event: Some(&events[offset as usize]),
-            })
-            .into();
+        let batch: Vec<Delivery<'_, TrainingData>> =
+            [(1, 6), (0, 3), (1, 5), (0, 2), (0, 3), (2, 0)]
+                .map(|(partition, offset)| Delivery {
+                    partition,
+                    offset,
+                    timestamp_ms: 0,
+                    event: Some(&events[offset as usize]),
+                })
+                .into();
         let deliveries = in_order(&batch);
         assert_eq!(partitions(&deliveries), [0, 1, 2]);
         let mut next = NextOffsets::from([(0, 3), (1, 0)]);
@@ -104,32 +107,34 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_bounded_but_never_nothing() {
+    fn a_transaction_is_bounded_but_never_takes_nothing() {
         let mut large = event(0);
         large.data = vec![large.data[0]; 15];
         let small = event(0);
-        let batch: Vec<Delivery<'_>> = [Some(&large), Some(&small), None, Some(&small)]
-            .into_iter()
-            .zip(0..)
-            .map(|(event, offset)| Delivery {
-                partition: 0,
-                offset,
-                event,
-            })
-            .collect();
+        let batch: Vec<Delivery<'_, TrainingData>> =
+            [Some(&large), Some(&small), None, Some(&small)]
+                .into_iter()
+                .zip(0..)
+                .map(|(event, offset)| Delivery {
+                    partition: 0,
+                    offset,
+                    timestamp_ms: 0,
+                    event,
+                })
+                .collect();
         let deliveries = in_order(&batch);
-        let share = |points, messages| Share { points, messages }.of(&deliveries);
-        assert_eq!(share(10, 9), 1);
-        assert_eq!(share(15, 9), 1);
-        assert_eq!(share(16, 9), 3);
-        assert_eq!(share(99, 2), 2);
-        assert_eq!(share(99, 9), 4);
+        let taken = |points, messages| TxBudget { points, messages }.takes(&deliveries);
+        assert_eq!(taken(10, 9), 1);
+        assert_eq!(taken(15, 9), 1);
+        assert_eq!(taken(16, 9), 3);
+        assert_eq!(taken(99, 2), 2);
+        assert_eq!(taken(99, 9), 4);
         assert_eq!(
-            Share {
+            TxBudget {
                 points: 1,
                 messages: 1
             }
-            .of(&[]),
+            .takes(&[]),
             0
         );
     }
@@ -139,6 +144,7 @@ mod tests {
         let batch = [Delivery {
             partition: 0,
             offset: 8,
+            timestamp_ms: 0,
             event: None,
         }];
         let mut next = NextOffsets::new();

@@ -1,4 +1,4 @@
-//! Where Postgres is, and how it is spoken to.
+//! The address of Postgres, and how to connect to it.
 
 use std::{fmt, fs, path::PathBuf};
 
@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 
 use crate::StoreError;
 
-/// Where Postgres is. The same variables in every service.
+/// The address of Postgres. Every service reads the same variables.
 #[derive(Clone, clap::Args)]
 pub struct PostgresConfig {
     /// Whole address, `postgres://user:password@host:port/db`; overrides the parts.
@@ -28,8 +28,9 @@ pub struct PostgresConfig {
     /// Password.
     #[arg(long, env = "POSTGRES_PASSWORD", hide_env_values = true)]
     pub postgres_password: Option<String>,
-    /// File that holds the password; overrides `POSTGRES_PASSWORD`, and serves a `DATABASE_URL` that has none.
-    // An empty value means that there is no file.
+    /// File that holds the password; overrides `POSTGRES_PASSWORD`, and serves a `DATABASE_URL`
+    /// that has none.
+    // An empty value stands for no file.
     #[arg(long, env = "POSTGRES_PASSWORD_FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub postgres_password_file: Option<PathBuf>,
     /// Connections of this process at most.
@@ -37,17 +38,18 @@ pub struct PostgresConfig {
     pub postgres_max_connections: u32,
 }
 
-/// Milliseconds after which the server gives up a statement by itself: longer than any of ours takes, so that one whose client is
-/// gone does not stay.
+/// Milliseconds after which the server gives up a statement. Longer than any of ours takes, so that
+/// only a statement whose client is gone is affected.
 const STATEMENT_TIMEOUT_MS: u32 = 60_000;
-/// Milliseconds after which the server ends a transaction whose client has fallen silent, and lets go of its locks.
+/// Milliseconds after which the server ends a transaction whose client has fallen silent, and
+/// releases its locks.
 const IDLE_IN_TRANSACTION_MS: u32 = 30_000;
 
 impl PostgresConfig {
-    /// How to connect.
+    /// The options of a connection.
     ///
     /// # Errors
-    /// When the address is none, or the password file cannot be read.
+    /// When the address is not valid or the password file cannot be read.
     pub(crate) fn connect_options(&self) -> Result<PgConnectOptions, StoreError> {
         let mut options = match self.url() {
             Some(url) => parse(url)?,
@@ -82,7 +84,7 @@ impl PostgresConfig {
             .username(&self.postgres_user)
     }
 
-    /// The password that is to be used; `None` when the address has its own, or there is none.
+    /// The password to use. `None` when the address contains one, or none is configured.
     fn password(&self) -> Result<Option<String>, StoreError> {
         if self.url().is_some_and(has_password) {
             return Ok(None);
@@ -100,7 +102,7 @@ impl PostgresConfig {
     }
 }
 
-/// Passwords stay out of it.
+/// Leaves passwords out.
 impl fmt::Debug for PostgresConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "…");
@@ -135,7 +137,7 @@ fn has_password(url: &str) -> bool {
     user.contains(':') || query.split('&').any(|pair| pair.starts_with("password="))
 }
 
-/// The name of this program, by which a database administrator knows its connections.
+/// The name of this program, by which a database administrator recognises its connections.
 fn program() -> String {
     let path = std::env::args_os()
         .next()

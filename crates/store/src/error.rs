@@ -1,42 +1,42 @@
-//! What goes wrong between us and a database, and whether trying again can help.
+//! Failures of the database, refusals of the registry, and whether trying again can help.
 
 use std::{path::PathBuf, time::Duration};
 
-use contract::{SeriesId, Version};
+use contract::{AliasName, Revision, SeriesId, Version};
 use detector::BadModel;
 use sqlx::{
     error::{DatabaseError, ErrorKind},
     migrate::MigrateError,
 };
 
-/// What went wrong between us and the database.
+/// A failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The configured address is none.
+    /// The configured address is not valid.
     #[error("database address is not usable")]
     BadAddress(#[source] sqlx::Error),
     /// The file named by `POSTGRES_PASSWORD_FILE` cannot be read.
     #[error("password file {0} cannot be read")]
     PasswordFile(PathBuf, #[source] std::io::Error),
-    /// The database is away, overloaded, out of space or not set up yet.
+    /// The database is down, overloaded, out of space or not set up yet.
     #[error("database does not answer")]
     Unavailable(#[source] sqlx::Error),
-    /// The database took the call and then fell silent.
+    /// The database took the call and did not answer in time.
     #[error("database did not answer within {0:?}")]
     TimedOut(Duration),
-    /// The database refuses what it was given.
+    /// The database refuses the data that it was given.
     #[error("database refuses the data")]
     Refused(#[source] sqlx::Error),
-    /// The database holds what this program never wrote.
+    /// The database holds something that this program never wrote.
     #[error("database holds what cannot be read")]
     Unreadable(#[source] sqlx::Error),
     /// The tables cannot be brought to the form that this program needs.
     #[error("database cannot be migrated")]
     Migration(#[source] MigrateError),
-    /// The version was swept before it became ready.
+    /// The version was removed before it became ready.
     #[error("{version} of series {series} is gone")]
     Swept {
-        /// Its series.
+        /// The series of the version.
         series: SeriesId,
         /// The version.
         version: Version,
@@ -44,18 +44,62 @@ pub enum StoreError {
     /// The stored model was changed, or was written by a newer program.
     #[error("model {version} of series {series} cannot be read")]
     Corrupt {
-        /// Its series.
+        /// The series of the model.
         series: SeriesId,
-        /// The version.
+        /// The version of the model.
         version: Version,
-        /// What is wrong with it.
+        /// The fault of the stored model.
         #[source]
         source: BadModel,
     },
 }
 
+/// Why the registry refuses a change or a question.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The series has no model.
+    #[error("series has no model")]
+    NoSeries,
+    /// The series has no such version.
+    #[error("series has no such version")]
+    NoModel,
+    /// The series has no such alias.
+    #[error("series has no such alias")]
+    NoAlias,
+    /// There is nothing to roll back to: no version served before, or it is gone.
+    #[error("no model judged before, or it is gone")]
+    NothingBefore,
+    /// These aliases name the model.
+    #[error("model is in use")]
+    InUse(Vec<AliasName>),
+    /// The series has as many aliases as it may have.
+    #[error("series has too many aliases")]
+    TooManyAliases,
+    /// The precondition does not hold: the series is at this revision.
+    #[error("series is at {0}")]
+    Stale(Revision),
+}
+
+/// Why a call of the registry failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The state of the series does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for RegistryError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl StoreError {
-    /// Whether the same call may succeed later: the database is away or overloaded, as opposed to refusing what it was given.
+    /// Whether the same call may succeed later, because the database is down or overloaded and did
+    /// not refuse the data.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::TimedOut(_) => true,
@@ -84,8 +128,8 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Blames the data only where the database does. Everything else may pass, a full disk or a table that is not there yet
-/// included, and to take it for a fault of the data would throw good data away.
+/// Whether the database itself blames the data. Any other failure may pass, even a full disk or a
+/// missing table; to blame the data for it would throw good data away.
 fn is_permanent(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => blames_the_data(error.as_ref()),
@@ -95,7 +139,8 @@ fn is_permanent(error: &sqlx::Error) -> bool {
 }
 
 fn blames_the_data(error: &dyn DatabaseError) -> bool {
-    // SQLSTATE has five characters, and its class 22 is "data exception". Constraints have kinds on both databases.
+    // SQLSTATE has five characters, and its class 22 is "data exception". Constraints have kinds on
+    // both databases.
     let data_exception = |code: &str| code.len() == 5 && code.starts_with("22");
     let data_exception = error.code().is_some_and(|code| data_exception(&code));
     data_exception || !matches!(error.kind(), ErrorKind::Other)

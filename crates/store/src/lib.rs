@@ -1,13 +1,16 @@
 //! Models and training points: Postgres, or SQLite for one process.
 //!
-//! The same transactions on both. A version becomes visible when it is `ready`, never before. Points are stored for versions
-//! that exist, pending or ready, and go with them: points of a version that was swept are dropped when they arrive.
+//! Both do the same transactions. A version becomes visible when it is `ready`, never before.
+//! Points are stored for versions that exist, pending or ready, and are removed with them; points
+//! of a removed version are dropped when they arrive.
 //!
-//! Calls are boxed, so that their code is compiled here, and not once more in every service that awaits them.
+//! Calls are boxed, so that their code is compiled here and not once more in every service that
+//! awaits them.
 //!
 //! Connections belong to the runtime on which they were opened: call a [`Store`] there.
 
 mod batch;
+mod columns;
 mod config;
 mod error;
 mod postgres;
@@ -16,15 +19,15 @@ mod sqlite;
 
 use std::{path::Path, time::Duration};
 
-use contract::{Point, SeriesId, TrainingData, Version, VersionRef};
+use contract::{Delivery, Point, SeriesId, TopicOffset, TrainingData, Version, VersionRef};
 use detector::Model;
 use futures_util::{FutureExt, future::BoxFuture};
 
 pub use config::PostgresConfig;
-pub use error::StoreError;
+pub use error::{Refusal, RegistryError, StoreError};
 use postgres::PostgresStore;
 use registry::rows::ModelRow;
-pub use registry::{Answer, Changed, NewModel, Precondition, Refusal, Serving};
+pub use registry::{Changed, NewModel, Precondition, Ready, Serving};
 use sqlite::SqliteStore;
 
 /// Keeps models and training points. Cheap to clone.
@@ -37,62 +40,40 @@ enum Backend {
     Sqlite(SqliteStore),
 }
 
-/// A model and the version it is.
+/// A model and its version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VersionedModel {
-    /// Its version.
+    /// The version of the model.
     pub version: Version,
     /// The model.
     pub model: Model,
 }
 
-/// How much of a model's training points is stored.
+/// The training points of a model, as far as they are stored.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "one at a time, and moved once")]
 pub enum TrainingPoints {
-    /// No such model is ready, or it was imported without its points.
+    /// The model is not ready, or was imported and has no points here.
     NoModel,
-    /// Some are still on their way.
+    /// Some of its points are still on their way to the store.
     Incomplete,
-    /// All, in the order of the training set.
+    /// The model and all of its points, in the order of the training set.
     Complete(VersionedModel, Vec<Point>),
 }
 
-/// What one group has applied of one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offset {
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: i32,
-    /// The first offset that has not been applied.
-    pub next_offset: i64,
-}
-
-/// A message for [`Store::apply_training_data`] and the place it came from.
-#[derive(Clone, Debug)]
-pub struct Delivery<'a> {
-    /// The partition.
-    pub partition: i32,
-    /// Its offset there.
-    pub offset: i64,
-    /// The points; `None` for a message that was buried: only the offset moves.
-    pub event: Option<&'a TrainingData>,
-}
-
-/// How long [`Store::ping`] and [`Store::close`] take at most.
+/// The time limit of [`Store::ping`] and [`Store::close`].
 const PROBE: Duration = Duration::from_secs(2);
 
 impl Store {
-    /// A store in Postgres. Connects when it is first used. Must be called on a Tokio runtime.
+    /// A store in Postgres. It connects when it is first used. Must be called on a Tokio runtime.
     ///
     /// # Errors
-    /// When the configuration makes no sense (an address that is none, a password file that cannot be read).
+    /// When the address is not valid or the password file cannot be read.
     pub fn postgres(config: &PostgresConfig) -> Result<Self, StoreError> {
         Ok(Self(Backend::Postgres(PostgresStore::new(config)?)))
     }
 
-    /// A store in the SQLite database at `path`, migrated.
+    /// A store in the SQLite database at `path`, which is migrated here.
     ///
     /// # Errors
     /// When the database cannot be opened or migrated.
@@ -100,10 +81,10 @@ impl Store {
         async move { Ok(Self(Backend::Sqlite(SqliteStore::open(path).await?))) }.boxed()
     }
 
-    /// Runs the migrations; idempotent, and safe when several do it at once.
+    /// Runs the migrations. Idempotent, and safe when several processes do it at once.
     ///
     /// # Errors
-    /// When the database is away or a migration fails.
+    /// When the database does not answer or a migration fails.
     pub fn migrate(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             match &self.0 {
@@ -114,7 +95,8 @@ impl Store {
         .boxed()
     }
 
-    /// Removes pending versions older than `age`, and their points: what a crash left. Returns how many.
+    /// Removes pending versions older than `age` with their points: a crash left them behind.
+    /// Returns how many.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -128,7 +110,8 @@ impl Store {
         .boxed()
     }
 
-    /// The training points of a ready model: of `model`, or of the one that judges. An imported one has none here: `NoModel`.
+    /// The training points of a ready model: of `model`, or of the one that serves. An imported
+    /// model has none here: `NoModel`.
     ///
     /// # Errors
     /// When the database does not answer, or the stored model cannot be read.
@@ -156,19 +139,21 @@ impl Store {
         .boxed()
     }
 
-    /// Stores the points of `batch` and moves the offsets of `group` with them. A message below the group's offset was applied
-    /// before and changes nothing, whoever delivers it. Returns the number of points that are new.
+    /// Stores the points of `batch` and moves the offsets of `group` with them. A message below the
+    /// group's offset was applied before and changes nothing, whoever delivers it. Returns the
+    /// number of points that are new.
     ///
-    /// A transaction takes as many messages as have 200,000 points (in SQLite, where it holds up every other writer, 20,000) and
-    /// moves the offsets of these.
+    /// One transaction takes messages with up to 200,000 points and moves their offsets; in SQLite,
+    /// where it holds up every other writer, 20,000.
     ///
     /// # Errors
-    /// When not all of it was stored. What was, is known by the offsets: to apply the same batch again does the rest.
+    /// When not all of `batch` was stored. The offsets tell how much was: applying the same batch
+    /// again stores the rest.
     pub fn apply_training_data<'a>(
         &'a self,
         group: &'a str,
         topic: &'a str,
-        batch: &'a [Delivery<'a>],
+        batch: &'a [Delivery<'a, TrainingData>],
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
         async move {
             match &self.0 {
@@ -179,7 +164,7 @@ impl Store {
         .boxed()
     }
 
-    /// How far `group` got in `topic`.
+    /// The offsets of `group` in `topic`, by rising partition.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -187,7 +172,7 @@ impl Store {
         &'a self,
         group: &'a str,
         topic: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Offset>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<TopicOffset>, StoreError>> {
         async move {
             match &self.0 {
                 Backend::Postgres(store) => store.offsets(group, topic).await,
@@ -197,7 +182,8 @@ impl Store {
         .boxed()
     }
 
-    /// What operators know the store as: `postgres`, or the name of the file that stands in for it.
+    /// The name of the store in health checks: `postgres`, or `store` after the file that stands in
+    /// for it.
     pub fn name(&self) -> &'static str {
         match &self.0 {
             Backend::Postgres(_) => "postgres",
@@ -205,7 +191,7 @@ impl Store {
         }
     }
 
-    /// Whether the database answers, asked for at most two seconds.
+    /// Checks that the database answers within two seconds.
     ///
     /// # Errors
     /// When it does not.
@@ -240,44 +226,4 @@ impl Store {
         }
         .boxed()
     }
-}
-
-/// What the database wrote down as a version.
-fn version(number: i64) -> Result<Version, StoreError> {
-    u32::try_from(number)
-        .ok()
-        .and_then(Version::new)
-        .ok_or_else(|| unreadable(format!("{number} is no version")))
-}
-
-/// A model as it lies in the database: its number and its document.
-fn stored_model(
-    series: &SeriesId,
-    number: i64,
-    document: &str,
-) -> Result<VersionedModel, StoreError> {
-    let version = version(number)?;
-    match Model::from_json(document) {
-        Ok(model) => Ok(VersionedModel { version, model }),
-        Err(source) => Err(StoreError::Corrupt {
-            series: series.clone(),
-            version,
-            source,
-        }),
-    }
-}
-
-/// The place that rows `(partition, next_offset)` name.
-fn offsets(topic: &str, rows: Vec<(i32, i64)>) -> Vec<Offset> {
-    rows.into_iter()
-        .map(|(partition, next_offset)| Offset {
-            topic: topic.to_owned(),
-            partition,
-            next_offset,
-        })
-        .collect()
-}
-
-fn unreadable(why: String) -> StoreError {
-    StoreError::Unreadable(sqlx::Error::Decode(why.into()))
 }

@@ -1,25 +1,26 @@
-//! The store in Postgres. Every call is bounded in time, on this side of the network too: a server that vanished sends no error.
+//! The store in Postgres. Every call has a time limit on this side of the network, too: a server
+//! that vanished sends no error.
 
 mod copy;
 mod points;
 
 use std::time::Duration;
 
-use contract::{Revision, SeriesId, Version};
+use contract::{SeriesId, Version};
 use sqlx::{
     Connection as _, PgConnection, PgPool, Postgres, migrate::Migrator, pool::PoolConnection,
     postgres::PgPoolOptions,
 };
 
 use crate::{
-    Answer, Changed, NewModel, PostgresConfig, Precondition, StoreError,
+    Changed, NewModel, PostgresConfig, Precondition, Ready, RegistryError, StoreError,
+    columns::version,
     registry::{
-        apply::{apply, mark_ready},
+        apply::{apply, finish, mark_ready},
         change::Change,
         connection::{Connection, Row, Value},
         rows::Columns,
     },
-    version,
 };
 
 fn migrator() -> Migrator {
@@ -35,11 +36,12 @@ fn migrator() -> Migrator {
     ])
 }
 
-/// How long a caller waits for a connection. Short: a database that is away is said to be so while the client still listens.
+/// How long a caller waits for a connection. Short, so that the client still listens when it is
+/// told that the database does not answer.
 const ACQUIRE: Duration = Duration::from_millis(2_500);
-/// How long a call about one model may take.
+/// The time limit of a call about one model.
 const ONE_MODEL: Duration = Duration::from_secs(5);
-/// How long a call that moves a million points may take.
+/// The time limit of a call that moves up to a million points.
 const MANY_POINTS: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
@@ -57,7 +59,8 @@ impl PostgresStore {
     }
 
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        // Not a connection of the pool: waiting for another's migration, or doing one, may take longer than a statement may.
+        // Detached from the pool: a migration, or waiting for another process to do it, may take
+        // longer than the pool's statements may.
         let mut connection = self.pool.acquire().await?.detach();
         sqlx::query("SET statement_timeout = 0")
             .execute(&mut connection)
@@ -103,6 +106,7 @@ impl PostgresStore {
                     .bind(new.source.as_str())
                     .fetch_one(connection)
                     .await
+                    .map_err(StoreError::from)
             })
             .await?;
         version(number)
@@ -114,13 +118,12 @@ impl PostgresStore {
         series: &SeriesId,
         version: Version,
         when: &Precondition,
-    ) -> Answer<Option<Revision>> {
+    ) -> Result<Option<Ready>, RegistryError> {
         self.within(ONE_MODEL, async |connection| {
             let mut transaction = connection.begin().await?;
             let mut connection = Connection::Postgres(&mut transaction);
-            let revision = mark_ready(&mut connection, series, version, when).await?;
-            transaction.commit().await?;
-            Ok::<_, StoreError>(revision)
+            let ready = mark_ready(&mut connection, series, version, when).await;
+            finish(transaction, ready).await
         })
         .await
     }
@@ -131,13 +134,12 @@ impl PostgresStore {
         series: &SeriesId,
         change: Change<'_>,
         when: &Precondition,
-    ) -> Answer<Changed> {
+    ) -> Result<Changed, RegistryError> {
         self.within(MANY_POINTS, async |connection| {
             let mut transaction = connection.begin().await?;
             let mut connection = Connection::Postgres(&mut transaction);
-            let changed = apply(&mut connection, series, change, when).await?;
-            transaction.commit().await?;
-            Ok::<_, StoreError>(changed)
+            let changed = apply(&mut connection, series, change, when).await;
+            finish(transaction, changed).await
         })
         .await
     }
@@ -151,6 +153,7 @@ impl PostgresStore {
             Connection::Postgres(connection)
                 .run(statement, values)
                 .await
+                .map_err(StoreError::from)
         })
         .await
     }
@@ -170,36 +173,37 @@ impl PostgresStore {
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         self.within(ONE_MODEL, async |connection| {
-            sqlx::query("SELECT 1").execute(connection).await
+            sqlx::query("SELECT 1").execute(connection).await?;
+            Ok(())
         })
-        .await?;
-        Ok(())
+        .await
     }
 
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
 
-    /// Does `work` on a connection, within `limit` from when there is one.
-    async fn within<T, E: Into<StoreError>>(
+    /// Does `work` on a connection, within `limit` once it has one.
+    async fn within<T, E: From<StoreError>>(
         &self,
         limit: Duration,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T, E> {
         let mut busy = Busy(None);
-        let connection = busy.0.insert(self.pool.acquire().await?);
-        match tokio::time::timeout(limit, work(connection)).await {
+        let connection = self.pool.acquire().await.map_err(StoreError::from)?;
+        match tokio::time::timeout(limit, work(busy.0.insert(connection))).await {
             Ok(result) => {
                 drop(busy.0.take());
-                result.map_err(Into::into)
+                result
             }
-            Err(_) => Err(StoreError::TimedOut(limit)),
+            Err(_) => Err(StoreError::TimedOut(limit).into()),
         }
     }
 }
 
-/// A connection in the middle of a call. If that is given up, by us or by our caller, the connection is closed: the pool would
-/// wait, without limit, for the answer that is still owed.
+/// A connection in the middle of a call. If the call is given up, by us or by our caller, the
+/// connection is closed: the pool would wait without limit for the answer that is still
+/// outstanding.
 struct Busy(Option<PoolConnection<Postgres>>);
 
 impl Drop for Busy {
@@ -210,9 +214,11 @@ impl Drop for Busy {
     }
 }
 
-/// Removes the oldest of the pending versions older than `age` with its points, and says whether there was one.
-async fn sweep_one(connection: &mut PgConnection, age: Duration) -> Result<bool, sqlx::Error> {
-    // Skips one that is becoming ready, getting points or being swept by another just now.
+/// Removes the oldest pending version older than `age` with its points. Returns whether there was
+/// one.
+async fn sweep_one(connection: &mut PgConnection, age: Duration) -> Result<bool, StoreError> {
+    // Skips a version that is just becoming ready, receiving points or being swept by another
+    // process.
     const DELETE: &str = "
         DELETE FROM models WHERE (series_id, version) = (
             SELECT series_id, version FROM models
@@ -227,7 +233,7 @@ async fn sweep_one(connection: &mut PgConnection, age: Duration) -> Result<bool,
     let Some((series, version)) = orphan else {
         return Ok(false);
     };
-    // After the row was locked, and so after all who were adding points to it.
+    // The row is locked, so nobody is adding points to it any more.
     sqlx::query("DELETE FROM training_data WHERE series_id = $1 AND version = $2")
         .bind(&series)
         .bind(version)
@@ -238,7 +244,7 @@ async fn sweep_one(connection: &mut PgConnection, age: Duration) -> Result<bool,
     Ok(true)
 }
 
-/// For `make_interval`; a thousand years stand for anything longer.
+/// The seconds for `make_interval`; a thousand years stand for anything longer.
 fn seconds(age: Duration) -> f64 {
     age.as_secs_f64().min(3e10)
 }

@@ -1,7 +1,8 @@
-//! Models and their life: versions, aliases, which one judges, and what changed.
+//! The registry of models: versions, aliases, the version that serves, and changes of them.
 //!
-//! Every change that can be seen raises the revision of its series by one, in the same transaction: a version that becomes ready,
-//! an alias that is set or taken away, a deletion. Whoever changes a series locks its row first, then those of its models.
+//! Every visible change raises the revision of its series by one, in the same transaction: a
+//! version that becomes ready, an alias that is set or removed, a deletion. Every change locks the
+//! row of the series first, then those of its models.
 
 pub(crate) mod apply;
 pub(crate) mod change;
@@ -18,25 +19,25 @@ use detector::Model;
 use futures_util::{FutureExt, future::BoxFuture};
 
 use self::change::{Change, Plan, State};
-use crate::{Backend, Store, StoreError, VersionedModel};
+use crate::{Backend, RegistryError, Store, StoreError, VersionedModel};
 
-/// A model that is to be stored.
+/// A model to store.
 #[derive(Clone, Copy, Debug)]
 pub struct NewModel<'a> {
     /// The model.
     pub model: &'a Model,
     /// How long the fit took, in milliseconds.
     pub fit_ms: f64,
-    /// Timestamp of the first training point.
+    /// The timestamp of the first training point.
     pub first_timestamp: i64,
-    /// Timestamp of the last training point.
+    /// The timestamp of the last training point.
     pub last_timestamp: i64,
-    /// Where it comes from.
+    /// Whether it was fitted here or imported.
     pub source: Source,
 }
 
 impl<'a> NewModel<'a> {
-    /// A model that was fitted here on `points`, which are sorted, in the time that it `took`.
+    /// A model that was fitted here on `points`, which are sorted, in the time `took`.
     pub fn fitted(model: &'a Model, points: &[Point], took: Duration) -> Self {
         let timestamp = |point: Option<&Point>| point.map_or(0, |point| point.timestamp);
         Self {
@@ -49,79 +50,61 @@ impl<'a> NewModel<'a> {
     }
 }
 
-/// What judges in a series, and what its versions are called.
+/// The version that serves predictions of a series, and the aliases of its versions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Serving {
-    /// The revision of the series of which this is true. 0: nothing ever became ready in it.
+    /// The revision of the series at which this is true. 0: no version was ever ready.
     pub revision: Revision,
-    /// The champion, or else the newest ready model; `None` if there is none, or none any more.
+    /// The champion, or else the newest ready model. `None` if the series has no ready model.
     pub model: Option<VersionedModel>,
     /// The aliases, by name.
     pub aliases: Vec<(AliasName, Version)>,
 }
 
-/// What a client demands of a series before it is changed.
+/// What has to hold of a series for a change to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// Nothing.
+    /// The change is made in any case.
     Any,
-    /// What is to be changed is there.
+    /// The object of the change exists.
     Exists,
-    /// The revision is one of these.
+    /// The series is at one of these revisions.
     Revision(Vec<Revision>),
 }
 
-/// Why a change was not made, or something cannot be told.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The series has no model.
-    #[error("series has no model")]
-    NoSeries,
-    /// The series has no such version.
-    #[error("series has no such version")]
-    NoModel,
-    /// The series has no such alias.
-    #[error("series has no such alias")]
-    NoAlias,
-    /// There is nothing to roll back to: what judged before is gone, or nothing did.
-    #[error("no model judged before, or it is gone")]
-    NothingBefore,
-    /// Aliases name the model.
-    #[error("model is in use")]
-    InUse(Vec<AliasName>),
-    /// The series has as many aliases as it may have.
-    #[error("series has too many aliases")]
-    TooManyAliases,
-    /// The precondition does not hold: this is the revision.
-    #[error("series is at {0}")]
-    Stale(Revision),
-}
-
-/// What came of a change.
+/// The result of a change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changed {
-    /// The revision of the series now.
+    /// The revision of the series after it.
     pub revision: Revision,
-    /// Whether it is a new one. `false`: all was as it was to be.
+    /// Whether the revision is a new one. `false`: nothing had to be changed.
     pub is_new: bool,
-    /// The version that judges now; `None`: the series has no model any more.
+    /// The version that serves after it. `None`: the series has no model any more.
     pub serving: Option<Version>,
-    /// The alias that was set.
+    /// The alias that was to be set.
     pub alias: Option<AliasInfo>,
     /// The versions that were removed.
     pub deleted: Vec<Version>,
-    /// Whether there is more to do of what was asked for.
+    /// Whether some of the change is left to do.
     pub(crate) more: bool,
 }
 
-/// What the store has, or why it has not.
-pub type Answer<T> = Result<Result<T, Refusal>, StoreError>;
+/// The series of a version that has become ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// The revision of the series since then.
+    pub revision: Revision,
+    /// The version that serves predictions at that revision. It is another one if the champion is
+    /// pinned or a newer version became ready first.
+    pub serving: Version,
+}
 
 impl Store {
-    /// Gives `new` the next version of `series` and stores it, not yet visible. Numbers never repeat, whoever else does this.
+    /// Stores `new` as the next version of `series`, not yet visible. Version numbers never repeat,
+    /// even under concurrent calls.
     ///
     /// # Errors
-    /// When it could not be stored; a number may have been used up.
+    /// When it could not be stored. A version number may have been used up.
     pub fn insert_pending<'a>(
         &'a self,
         series: &'a SeriesId,
@@ -136,54 +119,54 @@ impl Store {
         .boxed()
     }
 
-    /// Makes a pending version visible and durable, and returns the revision of the series since. To do so again changes nothing.
+    /// Makes a pending version visible and durable, and returns the revision of the series since
+    /// then. Doing so again changes nothing.
     ///
     /// # Errors
-    /// When that is not certain; also when the version is not there (swept, or deleted).
+    /// When it is not certain that this was done, and when the version does not exist (swept, or
+    /// deleted).
     pub fn mark_ready<'a>(
         &'a self,
         series: &'a SeriesId,
         version: Version,
     ) -> BoxFuture<'a, Result<Revision, StoreError>> {
         async move {
-            let marked = self.mark_ready_when(series, version, &Precondition::Any);
-            let series = series.clone();
-            // Nothing was demanded, so nothing is refused.
-            marked
-                .await?
-                .map_err(|_| StoreError::Swept { series, version })
-        }
-        .boxed()
-    }
-
-    /// The same if `when` holds: that the series has a model, or is at a revision. Refused, the version stays pending, and is swept.
-    ///
-    /// # Errors
-    /// When that is not certain; also when the version is not there (swept, or deleted).
-    pub fn mark_ready_when<'a>(
-        &'a self,
-        series: &'a SeriesId,
-        version: Version,
-        when: &'a Precondition,
-    ) -> BoxFuture<'a, Answer<Revision>> {
-        async move {
-            let marked = match &self.0 {
-                Backend::Postgres(store) => store.mark_ready(series, version, when).await?,
-                Backend::Sqlite(store) => store.mark_ready(series, version, when).await?,
-            };
-            match marked {
-                Ok(Some(revision)) => Ok(Ok(revision)),
-                Ok(None) => Err(StoreError::Swept {
-                    series: series.clone(),
-                    version,
-                }),
-                Err(refusal) => Ok(Err(refusal)),
+            match self
+                .mark_ready_when(series, version, &Precondition::Any)
+                .await
+            {
+                Ok(ready) => Ok(ready.revision),
+                Err(RegistryError::Store(error)) => Err(error),
+                // Without a precondition nothing is refused.
+                Err(RegistryError::Refused(_)) => Err(swept(series, version)),
             }
         }
         .boxed()
     }
 
-    /// Has `alias` name a version, given by its number or by what another alias names.
+    /// Does the same as [`Self::mark_ready`] if `when` holds. If it does not, the version stays
+    /// pending, and is swept later.
+    ///
+    /// # Errors
+    /// When it is not certain that this was done, and when the version does not exist (swept, or
+    /// deleted).
+    pub fn mark_ready_when<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        version: Version,
+        when: &'a Precondition,
+    ) -> BoxFuture<'a, Result<Ready, RegistryError>> {
+        async move {
+            let marked = match &self.0 {
+                Backend::Postgres(store) => store.mark_ready(series, version, when).await?,
+                Backend::Sqlite(store) => store.mark_ready(series, version, when).await?,
+            };
+            marked.ok_or_else(|| swept(series, version).into())
+        }
+        .boxed()
+    }
+
+    /// Sets `alias` to a version, which is given by its number or by another alias.
     ///
     /// # Errors
     /// When it is not certain that this was done.
@@ -193,11 +176,11 @@ impl Store {
         alias: &'a AliasName,
         to: &'a VersionRef,
         when: &'a Precondition,
-    ) -> BoxFuture<'a, Answer<Changed>> {
+    ) -> BoxFuture<'a, Result<Changed, RegistryError>> {
         async move { self.change(series, Change::Set(alias, to), when).await }.boxed()
     }
 
-    /// Takes `alias` away. Without a champion the newest version judges.
+    /// Removes `alias`. Without a champion the newest version serves.
     ///
     /// # Errors
     /// When it is not certain that this was done.
@@ -206,12 +189,12 @@ impl Store {
         series: &'a SeriesId,
         alias: &'a AliasName,
         when: &'a Precondition,
-    ) -> BoxFuture<'a, Answer<Changed>> {
+    ) -> BoxFuture<'a, Result<Changed, RegistryError>> {
         async move { self.change(series, Change::Unset(alias), when).await }.boxed()
     }
 
-    /// Has the version judge that did before the champion was last changed; where there was no such change, the one before that
-    /// which judges. To roll back twice changes nothing in the end.
+    /// Makes the previous champion serve again; if the champion was never changed, the version
+    /// before the one that serves. Two rollbacks cancel out.
     ///
     /// # Errors
     /// When it is not certain that this was done.
@@ -219,11 +202,11 @@ impl Store {
         &'a self,
         series: &'a SeriesId,
         when: &'a Precondition,
-    ) -> BoxFuture<'a, Answer<Changed>> {
+    ) -> BoxFuture<'a, Result<Changed, RegistryError>> {
         async move { self.change(series, Change::RollBack, when).await }.boxed()
     }
 
-    /// Removes a ready model with its training points, unless an alias names it.
+    /// Removes a ready model and its training points, unless an alias names it.
     ///
     /// # Errors
     /// When it is not certain that this was done.
@@ -232,15 +215,15 @@ impl Store {
         series: &'a SeriesId,
         model: &'a VersionRef,
         when: &'a Precondition,
-    ) -> BoxFuture<'a, Answer<Changed>> {
+    ) -> BoxFuture<'a, Result<Changed, RegistryError>> {
         async move { self.change(series, Change::DeleteModel(model), when).await }.boxed()
     }
 
-    /// Removes all that can be seen of `series`: ready models, training points, aliases. Its numbers and revisions go on where they
-    /// were. A fit under way is not stopped.
+    /// Removes everything visible of `series`: ready models, training points, aliases. Its version
+    /// numbers and revisions continue where they were. A fit in progress is not stopped.
     ///
-    /// More than a million points go in several transactions, what judges in the last: until then the series is there, and to
-    /// do this again does the rest.
+    /// More than a million points are removed in several transactions, the serving version in the
+    /// last one. Until then the series exists, and a second call removes the rest.
     ///
     /// # Errors
     /// When it is not certain that all was removed.
@@ -248,16 +231,20 @@ impl Store {
         &'a self,
         series: &'a SeriesId,
         when: &'a Precondition,
-    ) -> BoxFuture<'a, Answer<Changed>> {
+    ) -> BoxFuture<'a, Result<Changed, RegistryError>> {
         async move { self.change(series, Change::DeleteSeries, when).await }.boxed()
     }
 
-    /// Removes all ready models but the newest `keep` and those that an alias names, with their training points, as
-    /// [`Self::delete_series`] does. 0 keeps all.
+    /// Removes all ready models except the newest `keep` and those that an alias names, in steps as
+    /// [`Self::delete_series`]. 0 keeps all.
     ///
     /// # Errors
     /// When it is not certain that all was removed.
-    pub fn prune<'a>(&'a self, series: &'a SeriesId, keep: u32) -> BoxFuture<'a, Answer<Changed>> {
+    pub fn prune<'a>(
+        &'a self,
+        series: &'a SeriesId,
+        keep: u32,
+    ) -> BoxFuture<'a, Result<Changed, RegistryError>> {
         async move {
             self.change(series, Change::Prune(keep), &Precondition::Any)
                 .await
@@ -270,31 +257,29 @@ impl Store {
         series: &SeriesId,
         change: Change<'_>,
         when: &Precondition,
-    ) -> Answer<Changed> {
-        let mut done = match self.step(series, change, when).await? {
-            Ok(done) => done,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+    ) -> Result<Changed, RegistryError> {
+        let mut done = self.step(series, change, when).await?;
         while done.more {
-            match self.step(series, change, &Precondition::Any).await? {
+            match self.step(series, change, &Precondition::Any).await {
                 Ok(next) => done.go_on(next),
-                // Someone else removed the rest.
-                Err(_) => {
+                // Another client removed the rest.
+                Err(RegistryError::Refused(_)) => {
                     done.serving = None;
                     break;
                 }
+                Err(error) => return Err(error),
             }
         }
-        Ok(Ok(done))
+        Ok(done)
     }
 
-    /// As much of `change` as one transaction does.
+    /// Does as much of `change` as one transaction may.
     async fn step(
         &self,
         series: &SeriesId,
         change: Change<'_>,
         when: &Precondition,
-    ) -> Answer<Changed> {
+    ) -> Result<Changed, RegistryError> {
         match &self.0 {
             Backend::Postgres(store) => store.change(series, change, when).await,
             Backend::Sqlite(store) => store.change(series, change, when).await,
@@ -303,7 +288,7 @@ impl Store {
 }
 
 impl Changed {
-    /// What comes of `plan`; the revision and the alias are those of `before` until it is done.
+    /// The result of `plan`. Revision and alias are those of `before` until it is executed.
     pub(crate) fn by(before: &State, plan: &Plan) -> Self {
         Self {
             revision: before.revision,
@@ -320,5 +305,12 @@ impl Changed {
         self.serving = next.serving;
         self.deleted.extend(next.deleted);
         self.more = next.more;
+    }
+}
+
+fn swept(series: &SeriesId, version: Version) -> StoreError {
+    StoreError::Swept {
+        series: series.clone(),
+        version,
     }
 }

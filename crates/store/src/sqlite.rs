@@ -4,20 +4,20 @@ mod points;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use contract::{Revision, SeriesId, Version};
+use contract::{SeriesId, Version};
 use sqlite::Durability;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction, migrate::Migrator};
+use sqlx::{Sqlite, SqlitePool, Transaction, migrate::Migrator};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    Answer, Changed, NewModel, Precondition, StoreError,
+    Changed, NewModel, Precondition, Ready, RegistryError, StoreError,
+    columns::version,
     registry::{
-        apply::{apply, mark_ready},
+        apply::{apply, finish, mark_ready},
         change::Change,
         connection::{Connection, Row, Value},
         rows::Columns,
     },
-    version,
 };
 
 fn migrator() -> Migrator {
@@ -36,8 +36,9 @@ fn migrator() -> Migrator {
 #[derive(Clone, Debug)]
 pub(crate) struct SqliteStore {
     pool: SqlitePool,
-    /// Whose turn it is to write. SQLite itself lets writers try again and again, and the unlucky wait for seconds; here they
-    /// queue, and a fit waits for one transaction of a consumer at most.
+    /// Held while writing. SQLite lets writers retry until one of them happens to succeed, and the
+    /// unlucky wait for seconds. Here they queue, so that a fit waits for one transaction of a
+    /// consumer at most.
     turn: Arc<Mutex<()>>,
 }
 
@@ -52,7 +53,7 @@ impl SqliteStore {
     }
 
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        // In one transaction around those of the migrations, for sqlx takes no lock on SQLite.
+        // In one transaction around those of the migrations, because sqlx takes no lock on SQLite.
         let (_turn, mut transaction) = self.begin().await?;
         // Not `run`, whose future cannot be sent to another thread.
         migrator()
@@ -107,12 +108,11 @@ impl SqliteStore {
         series: &SeriesId,
         version: Version,
         when: &Precondition,
-    ) -> Answer<Option<Revision>> {
+    ) -> Result<Option<Ready>, RegistryError> {
         let (_turn, mut transaction) = self.begin().await?;
         let mut connection = Connection::Sqlite(&mut transaction);
-        let revision = mark_ready(&mut connection, series, version, when).await?;
-        transaction.commit().await?;
-        Ok(revision)
+        let ready = mark_ready(&mut connection, series, version, when).await;
+        finish(transaction, ready).await
     }
 
     /// See [`apply`].
@@ -121,12 +121,11 @@ impl SqliteStore {
         series: &SeriesId,
         change: Change<'_>,
         when: &Precondition,
-    ) -> Answer<Changed> {
+    ) -> Result<Changed, RegistryError> {
         let (_turn, mut transaction) = self.begin().await?;
         let mut connection = Connection::Sqlite(&mut transaction);
-        let changed = apply(&mut connection, series, change, when).await?;
-        transaction.commit().await?;
-        Ok(changed)
+        let changed = apply(&mut connection, series, change, when).await;
+        finish(transaction, changed).await
     }
 
     pub(crate) async fn select<R: Row>(
@@ -140,7 +139,7 @@ impl SqliteStore {
     }
 
     pub(crate) async fn sweep_pending(&self, age: Duration) -> Result<u64, StoreError> {
-        // The points go with it: ON DELETE CASCADE.
+        // ON DELETE CASCADE removes its points.
         const DELETE: &str = "
             DELETE FROM models WHERE (series_id, version) = (
                 SELECT series_id, version FROM models
@@ -172,7 +171,8 @@ impl SqliteStore {
         self.pool.close().await;
     }
 
-    /// Waits for our turn to write, and begins. The turn ends when the guard goes, after the transaction.
+    /// Waits for the turn to write, and begins a transaction. The turn ends when the guard is
+    /// dropped, after the transaction.
     async fn begin(
         &self,
     ) -> Result<(MutexGuard<'_, ()>, Transaction<'static, Sqlite>), StoreError> {
@@ -181,22 +181,7 @@ impl SqliteStore {
     }
 }
 
-/// How far `group` got in each partition.
-async fn next_offsets(
-    connection: &mut SqliteConnection,
-    (group, topic): (&str, &str),
-) -> Result<Vec<(i32, i64)>, sqlx::Error> {
-    const SELECT: &str = r#"
-        SELECT partition, next_offset FROM consumer_offsets
-        WHERE "group" = ? AND topic = ? ORDER BY partition"#;
-    sqlx::query_as(SELECT)
-        .bind(group)
-        .bind(topic)
-        .fetch_all(connection)
-        .await
-}
-
-/// An age as SQLite compares it.
+/// An age in the unit in which SQLite compares it.
 fn milliseconds(age: Duration) -> i64 {
     i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
 }

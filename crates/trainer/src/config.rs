@@ -1,4 +1,4 @@
-//! What the trainer is told when it starts.
+//! Settings of the trainer.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use service::telemetry::TelemetryConfig;
 use stats::RedisConfig;
 use store::PostgresConfig;
 
-/// Everything that `trainer` can be told.
+/// All settings of `trainer`.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(version, about = "Fits models, numbers versions, draws plots")]
 pub struct Config {
@@ -22,22 +22,22 @@ pub struct Config {
     /// Port for operators: Prometheus metrics and health.
     #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
     pub admin_port: u16,
-    /// What is the trainer's own.
+    /// The trainer's own settings.
     #[command(flatten)]
     pub settings: Settings,
     /// Limits of the HTTP server.
     #[command(flatten)]
     pub server: ServerConfig,
-    /// Where events go.
+    /// The address of Kafka.
     #[command(flatten)]
     pub kafka: KafkaConfig,
-    /// Where models and training points are.
+    /// The address of Postgres.
     #[command(flatten)]
     pub postgres: PostgresConfig,
-    /// Where the running figures are.
+    /// The address of Redis.
     #[command(flatten)]
     pub redis: RedisConfig,
-    /// How logs look.
+    /// The form of logs.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
 }
@@ -49,13 +49,15 @@ pub struct Settings {
     /// Largest body of a fit, in bytes.
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = DEFAULT_MAX_BODY_BYTES)]
     pub max_body_bytes: usize,
-    /// Bodies of fits in flight at once, in bytes; further ones are refused. A fit takes about twice its body in memory.
+    /// Bodies of fits in flight at once, in bytes; further ones are refused. A fit takes about
+    /// twice its body in memory.
     #[arg(long, env = "MAX_INFLIGHT_FIT_BYTES", default_value_t = DEFAULT_MAX_INFLIGHT_FIT_BYTES)]
     pub max_inflight_fit_bytes: usize,
-    /// What is fitted where a request names no detector: auto, sigma, robust, seasonal or ewma.
+    /// The detector of a request that names none.
     #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = DetectorName::Auto)]
     pub default_detector: DetectorName,
-    /// Versions of a series that are kept, besides those that an alias names; older ones are deleted. 0 keeps all.
+    /// Versions of a series that are kept, besides those that an alias names; older ones are
+    /// deleted. 0 keeps all.
     #[arg(long, env = "KEEP_VERSIONS", default_value_t = 0)]
     pub keep_versions: u32,
 }

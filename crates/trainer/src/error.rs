@@ -1,34 +1,29 @@
-//! What goes wrong in a request, and what the client hears of it.
+//! The errors of requests, and how clients are told of them.
 
 use std::time::Duration;
 
-use axum::{
-    http::{StatusCode, header::ETAG},
-    response::{IntoResponse, Response},
-};
+use axum::http::StatusCode;
 use bus::BusError;
 use contract::{AliasName, BadJson, ProblemCode};
 use detector::Unfit;
 use http_server::{BadParameter, ProblemReply, RequestContext};
-use store::{Refusal, StoreError};
+use store::{Refusal, RegistryError, StoreError};
 
 use chart::DrawError;
 
-use crate::registry::etag;
-
-/// Why a request has no good answer.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// As much as fits is in progress already.
+    /// Too much is in progress already.
     #[error("too much is in progress")]
     Overloaded,
-    /// The body is not what the route takes.
+    /// The body is not valid for the route.
     #[error("request body: {0}")]
     Malformed(#[from] BadJson),
-    /// There are no points, or as many timestamps as values.
+    /// There are no points, or not as many timestamps as values.
     #[error("timestamps and values do not match")]
     LengthMismatch,
-    /// Nothing can be learned from the points, or not in the way that was asked for.
+    /// The points cannot be fitted, or not with the options of the request.
     #[error(transparent)]
     Unfit(#[from] Unfit),
     /// The model could not be stored, or not made visible.
@@ -37,28 +32,28 @@ pub(crate) enum Error {
     /// The training points were not acknowledged.
     #[error("training points were not published")]
     NotPublished(#[source] BusError),
-    /// A plot of no series.
+    /// The request for a plot names no series.
     #[error("no series is named")]
     MissingSeries,
-    /// A query parameter that makes no sense; the text says which and why.
+    /// A query parameter is not valid. The text says which one and why.
     #[error(transparent)]
     InvalidParameter(#[from] BadParameter),
-    /// A header that makes no sense; the text says which and why.
+    /// A header is not valid. The text says which one and why.
     #[error("{0}")]
     InvalidHeader(String),
-    /// What was to be imported is no model that was exported; the text says why.
+    /// The body of an import is not an exported model. The text says why.
     #[error("model file: {0}")]
     BadFile(String),
-    /// The series is not such that this can be done.
+    /// The state of the series does not allow the request.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Series and models could not be read or changed.
     #[error("registry does not answer")]
     Unanswered(#[source] StoreError),
-    /// No such model.
+    /// The series has no such model, or it has no training points.
     #[error("no such model")]
     NoTrainingData,
-    /// There is a model, but none of its points is in the part to be drawn.
+    /// None of the model's points lies in the range to draw.
     #[error("no points between from and to")]
     NoPointsInRange,
     /// The points of a plot are still on their way to the database.
@@ -72,8 +67,18 @@ pub(crate) enum Error {
     NotDrawn(#[from] DrawError),
 }
 
+impl From<RegistryError> for Error {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Refused(refusal) => Self::Refused(refusal),
+            RegistryError::Store(error) => Self::Unanswered(error),
+        }
+    }
+}
+
 impl Error {
-    /// The answer to the request of `context`. What is our fault is logged here, once, and not told.
+    /// The reply to the request of `context`. A failure of ours is logged here, once, and not shown
+    /// to the client.
     pub(crate) fn reply(self, context: Option<&RequestContext>) -> ProblemReply {
         let problem = self.problem();
         if matches!(
@@ -90,20 +95,7 @@ impl Error {
         }
     }
 
-    /// The same as a response, with the ETag that the client should have known.
-    pub(crate) fn respond(self, context: Option<&RequestContext>) -> Response {
-        let present = match &self {
-            Self::Refused(Refusal::Stale(present)) => Some(etag(*present)),
-            _ => None,
-        };
-        let mut response = self.reply(context).into_response();
-        if let Some(present) = present {
-            response.headers_mut().insert(ETAG, present);
-        }
-        response
-    }
-
-    /// Code and sentence. Existing clients read the sentences.
+    /// The code and detail. Existing clients read the details.
     fn problem(&self) -> ProblemReply {
         use ProblemCode as Code;
         let (code, detail) = match self {
@@ -151,7 +143,7 @@ impl Error {
     }
 }
 
-/// Code and sentence for a series that is not such that something can be done with it.
+/// The problem that describes a refusal of the registry.
 fn refused(refusal: &Refusal) -> ProblemReply {
     let (code, detail) = match refusal {
         Refusal::NoSeries => (ProblemCode::SeriesNotFound, "Series not found"),
@@ -182,5 +174,5 @@ const LENGTH_MISMATCH: &str = "Timestamps and values must be of same non-zero le
 const MISSING_SERIES: &str = "The query parameter series_id is required";
 const NO_TRAINING_DATA: &str = "No training data found for given series_id and version.";
 
-/// What may pass has passed by then, or takes longer than anyone wants to wait.
+/// A short overload has passed by then; a longer one takes longer than anyone wants to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -14,44 +14,44 @@ use detector::Model;
 use service::work::CorePool;
 use store::{NewModel, Precondition};
 
-use crate::{error::Error, metrics, publish::Versions, registry::Demand};
+use crate::{context::ChangeContext, error::Error, metrics, publish::Publisher};
 
-/// Fits series. A fit, once begun, goes on to its end, whether or not the client waits for it.
+/// Fits series. A fit that has begun is finished, whether or not the client waits for it.
 pub(crate) struct Fitter {
-    versions: Arc<Versions>,
+    publisher: Arc<Publisher>,
     bus: Bus,
-    /// What is fitted where a request names no detector.
+    /// The detector of a request that names none.
     default: DetectorName,
     cores: CorePool,
 }
 
-/// A series that was fitted, and is durable.
+/// A fit that is durable.
 pub(crate) struct Fitted {
     pub(crate) reply: FitReply,
-    /// Of the series, since.
+    /// The revision of the series since then.
     pub(crate) revision: Revision,
 }
 
-/// What came out of a body.
+/// A fitted model, and the points that it was fitted on.
 struct Learned {
     model: Model,
-    /// How long the fit itself took.
+    /// The duration of the fit itself.
     took: Duration,
     points: Vec<Point>,
     warnings: Vec<String>,
 }
 
 impl Fitter {
-    pub(crate) fn new(versions: Arc<Versions>, bus: Bus, default: DetectorName) -> Self {
+    pub(crate) fn new(publisher: Arc<Publisher>, bus: Bus, default: DetectorName) -> Self {
         Self {
-            versions,
+            publisher,
             bus,
             default,
             cores: CorePool::new(),
         }
     }
 
-    /// Fits `series` on the points in `body`. What it returns is durable; with it comes the revision of the series since.
+    /// Fits `series` on the points in `body`. The fit that it returns is durable.
     pub(crate) async fn fit(
         &self,
         series: SeriesId,
@@ -89,20 +89,23 @@ impl Fitter {
         } = self.learn(body).await?;
         let points_used = points.len();
         let new = NewModel::fitted(&model, &points, took);
-        let demand = Demand {
+        let context = ChangeContext {
             when: Precondition::Any,
             trace,
         };
-        let added = self.versions.add(series, &new, points, demand).await?;
+        let published = self
+            .publisher
+            .publish(series, &new, points, context)
+            .await?;
         Ok(Fitted {
             reply: FitReply {
                 series_id: series.clone(),
-                version: added.version,
+                version: published.version,
                 points_used,
                 detector: model.detector(),
                 warnings,
             },
-            revision: added.revision,
+            revision: published.revision,
         })
     }
 
@@ -113,7 +116,7 @@ impl Fitter {
     }
 }
 
-/// Reads `body` and fits; takes about a microsecond a point for the simplest detector.
+/// Parses `body` and fits a model. Takes about a microsecond a point for the simplest detector.
 fn learn(body: Bytes, default: DetectorName) -> Result<Learned, Error> {
     let Parsed {
         body: mut request,

@@ -1,4 +1,4 @@
-//! The trainer's part of `/healthcheck`, and what its readiness depends on.
+//! The trainer's section of `/healthcheck`, and its readiness.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Backends;
 
-/// How long a dependency is waited for.
+/// How long a dependency may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// The trainer's part of the health check.
+/// The trainer's section of the health check.
 pub(crate) async fn report(figures: &FigureReader) -> TrainerHealth {
     let Snapshot {
         status,
@@ -32,7 +32,7 @@ pub(crate) async fn report(figures: &FigureReader) -> TrainerHealth {
     }
 }
 
-/// Ready while it can make a fit durable; without the figures it does all that matters.
+/// Ready while it can make a fit durable. The figures are optional.
 pub(crate) fn readiness(backends: &Backends, shutdown: &CancellationToken) -> Health {
     let Backends { bus, store, stats } = backends.clone();
     Health::new(shutdown.clone())

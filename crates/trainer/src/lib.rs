@@ -1,9 +1,11 @@
-//! Fits models, numbers versions, keeps the registry of both, draws plots.
+//! Fits models, numbers their versions, keeps the registry, draws plots.
 //!
-//! What `/fit` acknowledges is durable: the model in the store, its training points on the bus. A version is visible when both
-//! are, never before; its number is given once. A fit that has begun goes on to its end, whoever waits for it.
+//! A fit that is acknowledged is durable: the model in the store, its training points on the bus. A
+//! version becomes visible when both are, never before, and its number is given once. A fit that
+//! has begun is finished, whether or not the client waits for it.
 
 mod config;
+mod context;
 mod error;
 mod fit;
 mod health;
@@ -12,6 +14,7 @@ mod notify;
 mod plot;
 mod publish;
 mod registry;
+mod reply;
 mod routes;
 mod sweep;
 
@@ -28,17 +31,18 @@ use store::Store;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{fit::Fitter, plot::Plotter, publish::Versions, registry::Registry};
+use crate::{fit::Fitter, plot::Plotter, publish::Publisher, registry::Registry};
 
-/// How long fits without a client may take to end, and then metrics to be delivered, when the service stops.
+/// How long fits without a client may take when the service stops, and then the delivery of
+/// metrics.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
-/// What the trainer works on. Cheap to clone.
+/// The backends of the trainer. Cheap to clone.
 #[derive(Clone)]
 pub struct Backends {
-    /// Where training points, changes of models and metrics go.
+    /// Takes training points, changes of models and metrics.
     pub bus: Bus,
-    /// Where models and training points are.
+    /// Keeps models and training points.
     pub store: Store,
     /// The figures that the health check reports.
     pub stats: Stats,
@@ -51,14 +55,14 @@ pub struct Trainer {
     app: Arc<App>,
 }
 
-/// What request handlers share.
+/// The state that request handlers share.
 struct App {
     max_body_bytes: usize,
     admission: Admission,
-    versions: Arc<Versions>,
+    publisher: Arc<Publisher>,
     fitter: Fitter,
     registry: Registry,
-    /// Fits and changes that have begun.
+    /// Fits and changes in progress.
     in_flight: TaskTracker,
     plotter: Plotter,
     figures: FigureReader,
@@ -67,7 +71,8 @@ struct App {
 /// Runs the trainer over Kafka, Postgres and Redis until `shutdown` is cancelled.
 ///
 /// # Errors
-/// When the configuration makes no sense, a port cannot be bound, or serving fails. Not when a backend is away.
+/// When the configuration is not valid, a port cannot be bound, or serving fails. Not when a
+/// backend is down.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let backends = Backends {
         bus: Bus::kafka(&config.kafka)?,
@@ -87,7 +92,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 }
 
 impl Trainer {
-    /// Binds `addr`; port 0 takes any free one. Connections are accepted from now on and answered once it serves.
+    /// Binds `addr`; port 0 takes any free one. Connections are accepted from now on and answered
+    /// once it serves.
     ///
     /// # Errors
     /// When the address cannot be bound.
@@ -110,17 +116,17 @@ impl Trainer {
         let Backends { bus, store, stats } = backends.clone();
         let in_flight = TaskTracker::new();
         let keep = settings.keep_versions;
-        let versions = Versions::new(store.clone(), bus.clone(), keep, in_flight.clone());
-        let versions = Arc::new(versions);
+        let publisher = Publisher::new(store.clone(), bus.clone(), keep, in_flight.clone());
+        let publisher = Arc::new(publisher);
         let app = App {
             max_body_bytes: settings.max_body_bytes,
             admission: Admission::new(settings.max_inflight_fit_bytes, settings.max_body_bytes),
             fitter: Fitter::new(
-                Arc::clone(&versions),
+                Arc::clone(&publisher),
                 bus.clone(),
                 settings.default_detector,
             ),
-            versions,
+            publisher,
             registry: Registry::new(store.clone(), bus),
             in_flight,
             plotter: Plotter::new(store, settings.default_detector),
@@ -136,10 +142,10 @@ impl Trainer {
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     ///
     /// # Panics
-    /// When it is embedded: then it does not.
+    /// When it is embedded, and so does not listen.
     pub fn addr(&self) -> SocketAddr {
         let (listener, _) = self
             .listener
@@ -148,18 +154,20 @@ impl Trainer {
         listener.addr()
     }
 
-    /// `/fit/{series_id}`, `/v1/series`, `/plot` and `/healthcheck`, without [`http::with_context`].
+    /// `/fit/{series_id}`, `/v1/series`, `/plot` and `/healthcheck`, without
+    /// [`http::with_context`].
     pub fn router(&self) -> Router {
         routes::router(Arc::clone(&self.app))
     }
 
-    /// Whether it can take requests: while store and bus answer, and until `shutdown` is cancelled.
+    /// Ready while store and bus answer, until `shutdown` is cancelled.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         health::readiness(&self.backends, shutdown)
     }
 
-    /// Serves HTTP, if bound, and sweeps until `shutdown` is cancelled. Fits and changes in flight end first, also those whose client
-    /// is gone. If embedded, cancel it after the last request was answered.
+    /// Serves HTTP, if bound, and sweeps until `shutdown` is cancelled. Then it finishes fits and
+    /// changes in progress, even those whose client is gone. Cancel an embedded trainer after its
+    /// last request was answered.
     ///
     /// # Errors
     /// When serving or background work fails.

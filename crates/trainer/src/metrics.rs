@@ -1,4 +1,4 @@
-//! What Prometheus sees of the trainer.
+//! The Prometheus metrics of the trainer.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,8 @@ use prometheus::{
     register_int_counter_vec,
 };
 
-/// Upper bounds in seconds: a small fit waits for two commits and two acknowledgements, a large one takes seconds.
+/// Upper bounds in seconds: a small fit waits for two commits and two acknowledgements, a large one
+/// takes seconds.
 const DURATION_BOUNDS: [f64; 11] = [
     5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1, 2.5e-1, 5e-1, 1.0, 2.5, 5.0, 10.0,
 ];
@@ -65,7 +66,7 @@ static REGISTRY_CHANGES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("the name is valid and used once")
 });
 
-/// What was changed about a series, other than by a fit.
+/// A change of a series other than a fit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change {
     AliasSet,
@@ -120,7 +121,7 @@ fn duration(name: &str, help: &str) -> Histogram {
         .expect("the name is valid and used once")
 }
 
-/// Makes every metric visible, with zeros, before the first request.
+/// Registers every metric, so that it is visible before it first changes.
 pub(crate) fn register() {
     for outcome in ["fitted", "refused", "overloaded", "not_durable"] {
         FITS.with_label_values(&[outcome]);

@@ -1,43 +1,46 @@
-//! How a version becomes durable, then visible, then known, and which older ones make room for it.
+//! Makes a version durable, then visible, then known to predictors, and removes old versions.
 
 use std::time::Duration;
 
 use bus::{Bus, TraceParent};
 use contract::{ModelEvent, Point, Revision, SeriesId, TrainingData, Version};
 use service::task;
-use store::{Changed, NewModel, Store};
+use store::{Changed, NewModel, Ready, RegistryError, Store};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    context::ChangeContext,
     error::Error,
     metrics::{self, Change},
-    notify::tell,
-    registry::Demand,
+    notify::notify,
 };
 
-/// How long a reply waits for older versions to be removed. Where there is more to remove, that goes on behind it.
+/// How long a reply waits for old versions to be removed. What takes longer continues in the
+/// background.
 const PRUNE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Adds versions to series.
-pub(crate) struct Versions {
+/// Publishes versions of series.
+pub(crate) struct Publisher {
     store: Store,
     bus: Bus,
-    /// How many versions of a series are kept; 0: all.
+    /// The number of versions of a series that are kept. 0 keeps all.
     keep: u32,
-    /// What goes on behind replies.
+    /// Work that continues after a reply.
     background: TaskTracker,
 }
 
-/// A version that can be used.
+/// A version that is visible.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Added {
+pub(crate) struct Published {
     pub(crate) version: Version,
-    /// Of the series, since.
+    /// The revision of the series since.
     pub(crate) revision: Revision,
+    /// The version that serves predictions at that revision.
+    serving: Version,
 }
 
-impl Versions {
+impl Publisher {
     pub(crate) fn new(store: Store, bus: Bus, keep: u32, background: TaskTracker) -> Self {
         Self {
             store,
@@ -47,15 +50,16 @@ impl Versions {
         }
     }
 
-    /// Makes `new`, fitted on `points` (none: they are not here), the next version of `series`. What it returns is durable. Where
-    /// that fails or the process dies, what is left behind is invisible, and swept.
-    pub(crate) async fn add(
+    /// Publishes `new` as the next version of `series`, durably. `points` are those that it was
+    /// fitted on, and empty for an imported model. If this fails or the process dies, the version
+    /// stays invisible and is swept later.
+    pub(crate) async fn publish(
         &self,
         series: &SeriesId,
         new: &NewModel<'_>,
         points: Vec<Point>,
-        Demand { when, trace }: Demand,
-    ) -> Result<Added, Error> {
+        ChangeContext { when, trace }: ChangeContext,
+    ) -> Result<Published, Error> {
         let version = self.store.insert_pending(series, new).await;
         let version = version.map_err(Error::NotStored)?;
         // Part by part as the bus takes them, not a second copy of all.
@@ -64,18 +68,25 @@ impl Versions {
         published.map_err(Error::NotPublished)?;
         drop(points);
         let ready = self.store.mark_ready_when(series, version, &when).await;
-        let revision = ready.map_err(Error::NotStored)??;
+        let Ready { revision, serving } = ready.map_err(|error| match error {
+            RegistryError::Refused(refusal) => Error::Refused(refusal),
+            RegistryError::Store(error) => Error::NotStored(error),
+        })?;
         let ready = ModelEvent::Ready {
             series_id: series.clone(),
             version,
             revision: Some(revision),
         };
-        tell(&self.bus, vec![ready], trace.clone()).await;
+        notify(&self.bus, vec![ready], trace.clone()).await;
         self.make_room(series, trace).await;
-        Ok(Added { version, revision })
+        Ok(Published {
+            version,
+            revision,
+            serving,
+        })
     }
 
-    /// Removes the versions of `series` that are too many.
+    /// Removes the versions of `series` beyond the number that is kept.
     async fn make_room(&self, series: &SeriesId, trace: TraceParent) {
         if self.keep == 0 {
             return;
@@ -89,15 +100,42 @@ impl Versions {
     }
 }
 
-/// Removes all versions of `series` but the newest `keep` and those that have a name. A failure is no one's but ours, and the next
-/// version makes up for it.
+impl Published {
+    /// The version that serves predictions, if it is another one.
+    pub(crate) fn serving_instead(&self) -> Option<Version> {
+        (self.serving != self.version).then_some(self.serving)
+    }
+
+    /// Says that the new version does not serve predictions, and how to change that.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let Self { version, .. } = self;
+        let serving = self.serving_instead()?;
+        // An older version serves only if the champion names it.
+        Some(if serving < *version {
+            format!(
+                "{version} does not serve predictions: the alias champion names {serving}. To serve \
+                 {version}, set the alias to it; to serve the newest version always, delete the \
+                 alias (anomaly unpin, or DELETE /v1/series/{{series_id}}/aliases/champion)"
+            )
+        } else {
+            format!(
+                "{version} does not serve predictions: {serving}, which is newer, does. To serve \
+                 {version}, set the alias champion to it (anomaly promote, or \
+                 PUT /v1/series/{{series_id}}/aliases/champion)"
+            )
+        })
+    }
+}
+
+/// Removes all versions of `series` except the newest `keep` and those that an alias names. A
+/// failure is only logged: the next version makes up for it.
 async fn prune(store: Store, bus: Bus, series: SeriesId, keep: u32, trace: TraceParent) {
     let Changed {
         revision, deleted, ..
     } = match store.prune(&series, keep).await {
-        Ok(Ok(changed)) => changed,
-        Ok(Err(_)) => return, // Someone else removed the series.
-        Err(error) => {
+        Ok(changed) => changed,
+        Err(RegistryError::Refused(_)) => return, // Another client removed the series.
+        Err(RegistryError::Store(error)) => {
             let error: &(dyn std::error::Error + 'static) = &error;
             tracing::warn!(error, %series, "old versions could not be removed");
             return;
@@ -109,5 +147,5 @@ async fn prune(store: Store, bus: Bus, series: SeriesId, keep: u32, trace: Trace
         version: Some(version),
         revision: Some(revision),
     };
-    tell(&bus, deleted.into_iter().map(gone).collect(), trace).await;
+    notify(&bus, deleted.into_iter().map(gone).collect(), trace).await;
 }

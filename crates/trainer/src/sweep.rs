@@ -1,4 +1,4 @@
-//! Removes what crashes left behind: versions that never became ready.
+//! Removes versions that crashes left behind, which never became ready.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
 
-/// The mean pause between two sweeps; trainers that started together drift apart.
+/// The mean pause between two sweeps. It is random, so that trainers that started together drift
+/// apart.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// A version that has been pending for so long belongs to no fit any more.
+/// A version that has been pending for longer belongs to no fit any more.
 const PENDING_FOR: Duration = Duration::from_secs(600);
 
 /// Sweeps until `stop` is cancelled.

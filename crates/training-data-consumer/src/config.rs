@@ -1,4 +1,4 @@
-//! What the consumer is told when it starts.
+//! Settings of the training-data consumer.
 
 use std::{net::IpAddr, num::NonZeroUsize};
 
@@ -6,7 +6,7 @@ use bus::KafkaConfig;
 use service::telemetry::TelemetryConfig;
 use store::PostgresConfig;
 
-/// Everything that `training-data-consumer` can be told.
+/// All settings of `training-data-consumer`.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(version, about = "Stores the points that models were fitted on")]
 pub struct Config {
@@ -16,16 +16,16 @@ pub struct Config {
     /// Port for operators: Prometheus metrics and health.
     #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
     pub admin_port: u16,
-    /// What is the consumer's own.
+    /// The consumer's own settings.
     #[command(flatten)]
     pub settings: Settings,
-    /// Where events come from.
+    /// The address of Kafka.
     #[command(flatten)]
     pub kafka: KafkaConfig,
-    /// Where training points are kept.
+    /// The address of Postgres.
     #[command(flatten)]
     pub postgres: PostgresConfig,
-    /// How logs look.
+    /// The form of logs.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
 }

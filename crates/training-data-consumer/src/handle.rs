@@ -1,40 +1,42 @@
-//! What is done with one batch of messages.
+//! Handles one batch of messages.
 
 use bus::{Bus, Message};
-use contract::{MAX_POINTS_PER_PART, TrainingData};
+use contract::{Delivery, MAX_POINTS_PER_PART, TrainingData};
 use service::retry::until_it_works;
-use store::{Delivery, Store, StoreError};
+use store::{Store, StoreError};
 
 use crate::metrics;
 
 /// The consumer group, on the bus and in the store.
 pub(crate) const GROUP: &str = "training-data-consumer";
 
-/// Parts that a model can have: more than fit into a body of any size we take, and positions stay far from overflow.
+/// The most parts of a model. More than fit into any body that we accept, and far from an overflow
+/// of positions.
 const MAX_PARTS: u32 = 1_000_000;
 
-/// Stores training points, exactly once each, and buries what is none.
+/// Stores training points, exactly once each, and keeps messages that cannot be used as dead
+/// letters.
 pub(crate) struct Handler {
     pub(crate) bus: Bus,
     pub(crate) store: Store,
-    /// Points stored in one transaction, about.
+    /// About how many points are stored in one transaction.
     pub(crate) batch_points: usize,
 }
 
-/// A message of the batch, and what keeps it from being used.
-struct Judged<'m> {
+/// A message of the batch, and its event or why it cannot be used.
+struct Checked<'m> {
     message: &'m Message<TrainingData>,
     usable: Result<&'m TrainingData, String>,
 }
 
 impl Handler {
-    /// As [`crate::TrainingDataConsumer::handle`] says.
+    /// See [`crate::TrainingDataConsumer::handle`].
     pub(crate) async fn handle(&self, batch: &[Message<TrainingData>]) {
-        let judged: Vec<Judged<'_>> = batch.iter().map(judge).collect();
-        for chunk in self.chunks(&judged) {
-            for Judged { message, usable } in chunk {
+        let checked: Vec<Checked<'_>> = batch.iter().map(check).collect();
+        for chunk in self.chunks(&checked) {
+            for Checked { message, usable } in chunk {
                 if let Err(reason) = usable {
-                    self.bury(message, reason).await;
+                    self.dead_letter(message, reason).await;
                 }
             }
             self.store(chunk).await;
@@ -42,12 +44,12 @@ impl Handler {
         metrics::BATCHES.inc();
     }
 
-    /// Cuts `messages` where their points get more than one transaction should have.
-    fn chunks<'j, 'm>(&self, messages: &'j [Judged<'m>]) -> Vec<&'j [Judged<'m>]> {
+    /// Cuts `messages` into chunks whose points fit into one transaction.
+    fn chunks<'j, 'm>(&self, messages: &'j [Checked<'m>]) -> Vec<&'j [Checked<'m>]> {
         let mut chunks = Vec::new();
         let (mut start, mut points) = (0, 0);
-        for (i, judged) in messages.iter().enumerate() {
-            let more = judged.usable.as_ref().map_or(0, |event| event.data.len());
+        for (i, checked) in messages.iter().enumerate() {
+            let more = checked.usable.as_ref().map_or(0, |event| event.data.len());
             if points > 0 && points + more > self.batch_points {
                 chunks.push(&messages[start..i]);
                 (start, points) = (i, 0);
@@ -58,29 +60,36 @@ impl Handler {
         chunks
     }
 
-    async fn store(&self, chunk: &[Judged<'_>]) {
+    async fn store(&self, chunk: &[Checked<'_>]) {
         let Some(first) = chunk.first() else { return };
         let topic = &first.message.topic;
-        let deliveries: Vec<Delivery<'_>> = chunk.iter().map(Judged::delivery).collect();
+        let deliveries: Vec<Delivery<'_, TrainingData>> =
+            chunk.iter().map(Checked::delivery).collect();
         if self.apply(topic, &deliveries).await.is_ok() {
             return;
         }
-        // One of them is refused. Which one shows when each has a transaction of its own.
-        for (judged, mut delivery) in chunk.iter().zip(deliveries) {
+        // The store refuses one of them. It is found by giving each a separate transaction.
+        for (checked, mut delivery) in chunk.iter().zip(deliveries) {
             let applied = self.apply(topic, std::slice::from_ref(&delivery)).await;
             if let Err(refusal) = applied {
-                self.bury(judged.message, &refusal.to_string()).await;
+                self.dead_letter(checked.message, &refusal.to_string())
+                    .await;
                 delivery.event = None;
                 self.skip(topic, &delivery).await;
             }
         }
     }
 
-    /// Stores `deliveries`, waiting for the store if it is away.
+    /// Stores `deliveries`, and waits for a store that is down.
     ///
     /// # Errors
-    /// When the store refuses the data: then nothing of it was stored, or some of a prefix with its offsets.
-    async fn apply(&self, topic: &str, deliveries: &[Delivery<'_>]) -> Result<(), StoreError> {
+    /// When the store refuses the data. Then nothing was stored, or only some of the first
+    /// deliveries with their offsets.
+    async fn apply(
+        &self,
+        topic: &str,
+        deliveries: &[Delivery<'_, TrainingData>],
+    ) -> Result<(), StoreError> {
         let apply = || async {
             let applied = self.store.apply_training_data(GROUP, topic, deliveries);
             match applied.await {
@@ -96,14 +105,15 @@ impl Handler {
         Ok(())
     }
 
-    /// Moves the offset past a message without points: nothing in that can be refused for good.
-    async fn skip(&self, topic: &str, delivery: &Delivery<'_>) {
+    /// Moves the offset past a message without points. The store has no reason to refuse that for
+    /// good.
+    async fn skip(&self, topic: &str, delivery: &Delivery<'_, TrainingData>) {
         let only = std::slice::from_ref(delivery);
         until_it_works("moving an offset", || self.apply(topic, only)).await;
     }
 
-    /// Keeps `message` as a dead letter, waiting for the bus if it is away.
-    async fn bury(&self, message: &Message<TrainingData>, reason: &str) {
+    /// Keeps `message` as a dead letter, and waits for a bus that is down.
+    async fn dead_letter(&self, message: &Message<TrainingData>, reason: &str) {
         let Message {
             topic,
             partition,
@@ -111,30 +121,29 @@ impl Handler {
             ..
         } = message;
         tracing::warn!(%topic, partition, offset, reason, "message cannot be used");
-        until_it_works("burying a message", || self.bus.bury(message, reason)).await;
-        metrics::BURIED.inc();
+        until_it_works("keeping a dead letter", || {
+            self.bus.dead_letter(message, reason)
+        })
+        .await;
+        metrics::DEAD_LETTERS.inc();
     }
 }
 
-impl<'m> Judged<'m> {
-    fn delivery(&self) -> Delivery<'m> {
-        Delivery {
-            partition: self.message.partition,
-            offset: self.message.offset,
-            event: self.usable.as_ref().ok().copied(),
-        }
+impl<'m> Checked<'m> {
+    fn delivery(&self) -> Delivery<'m, TrainingData> {
+        self.message.delivery(self.usable.as_ref().ok().copied())
     }
 }
 
-fn judge(message: &Message<TrainingData>) -> Judged<'_> {
+fn check(message: &Message<TrainingData>) -> Checked<'_> {
     let usable = match &message.event {
         Ok(event) => fault(event).map_or(Ok(event), |fault| Err(fault.to_owned())),
         Err(fault) => Err(fault.clone()),
     };
-    Judged { message, usable }
+    Checked { message, usable }
 }
 
-/// What keeps the points of `event` from having places in the training set.
+/// Why the points of `event` have no positions in the training set.
 fn fault(event: &TrainingData) -> Option<&'static str> {
     let points = event.data.len();
     match (event.part, event.parts) {

@@ -1,7 +1,9 @@
 //! Stores the points that models were fitted on.
 //!
-//! Each point once, whatever is delivered how often and by whoever dies in between: the offsets lie in the same transactions as
-//! the points, and say where to go on. What cannot be used is acknowledged as a dead letter before it is passed over.
+//! Each point is stored exactly once, however often it is delivered and whichever process dies in
+//! between: the offsets move in the same transactions as the points, and a consumer that joins
+//! continues at them. A message that cannot be used is passed over once it is acknowledged as a
+//! dead letter.
 
 mod config;
 mod handle;
@@ -9,7 +11,7 @@ mod metrics;
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use bus::{Bus, Message, Position, Positions, Subscription};
+use bus::{Bus, Message, OffsetSource, Subscription};
 pub use config::{Config, Settings};
 use contract::TrainingData;
 use service::{
@@ -22,27 +24,27 @@ use tokio_util::sync::CancellationToken;
 
 use crate::handle::{GROUP, Handler};
 
-/// Messages handled together, at most.
+/// The most messages that are handled together.
 const MAX_MESSAGES: usize = 64;
 
-/// How long a first message waits for others: plots wait for it meanwhile.
+/// How long a first message waits for others. Plots of the series wait as long.
 const MAX_WAIT: Duration = Duration::from_millis(5);
 
-/// How often the lag is looked at while nothing comes, or nothing goes on.
+/// How often the lag is updated while no message comes or a batch waits.
 const LAG_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a batch in hand may take to end when the service stops.
+/// How long the batch in progress may take when the service stops.
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long Kafka and Postgres are waited for when someone asks whether they are there.
+/// How long a dependency may take to answer a health check.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// What the consumer works on. Cheap to clone.
+/// The backends of the consumer. Cheap to clone.
 #[derive(Clone)]
 pub struct Backends {
-    /// Where training points come from, and dead letters go.
+    /// Delivers training points and takes dead letters.
     pub bus: Bus,
-    /// Where training points are kept.
+    /// Keeps training points.
     pub store: Store,
 }
 
@@ -52,7 +54,8 @@ pub struct TrainingDataConsumer(Handler);
 /// Runs the consumer over Kafka and Postgres until `shutdown` is cancelled.
 ///
 /// # Errors
-/// When the configuration makes no sense, the port cannot be bound, or it can never go on. Not when a backend is away.
+/// When the configuration is not valid, the port cannot be bound, or consuming can never continue.
+/// Not when a backend is down.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let backends = Backends {
         bus: Bus::kafka(&config.kafka)?,
@@ -70,7 +73,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 }
 
 impl TrainingDataConsumer {
-    /// A consumer that is not consuming yet.
+    /// A consumer that does not consume yet.
     pub fn new(settings: Settings, backends: Backends) -> Self {
         metrics::register();
         Self(Handler {
@@ -80,7 +83,7 @@ impl TrainingDataConsumer {
         })
     }
 
-    /// Whether it gets on: while bus and store answer, and until `shutdown` is cancelled.
+    /// Ready while bus and store answer, until `shutdown` is cancelled.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         let (bus, store) = (self.0.bus.clone(), self.0.store.clone());
         Health::new(shutdown.clone())
@@ -94,20 +97,22 @@ impl TrainingDataConsumer {
             })
     }
 
-    /// Stores the points of `batch`, messages in the order of their topic, and buries what has none; returns when that and the
-    /// offsets are durable. Waits for a bus or store that is away. It can be dropped at any time: what was done is known by
-    /// the offsets.
+    /// Stores the points of `batch`, messages in the order of their topic, and keeps those that
+    /// cannot be used as dead letters. Returns when points, dead letters and offsets are durable,
+    /// and waits for a bus or store that is down. The future can be dropped at any time: the
+    /// offsets tell how much was done.
     pub async fn handle(&self, batch: &[Message<TrainingData>]) {
         self.0.handle(batch).await;
     }
 
-    /// Consumes until `shutdown` is cancelled; then ends the batch in hand and leaves the group.
+    /// Consumes until `shutdown` is cancelled. Then it ends the batch in progress and leaves the
+    /// group.
     ///
     /// # Errors
-    /// When the subscription can never go on.
+    /// When the subscription can never continue.
     pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let positions = positions(self.0.store.clone());
-        let mut events = self.0.bus.subscribe(GROUP, positions)?;
+        let offsets = stored_offsets(self.0.store.clone());
+        let mut events = self.0.bus.subscribe(GROUP, offsets)?;
         let consumed = self.consume(&mut events, &shutdown).await;
         events.close().await;
         consumed
@@ -134,15 +139,13 @@ impl TrainingDataConsumer {
                 () = &mut long_stopped => return Ok(()),
             }
             metrics::LAG.set(events.lag());
-            // For tools that show lag. What was applied is known to the store.
-            if let Err(error) = events.commit(&batch) {
-                tracing::debug!(%error, "offsets were not committed");
-            }
+            // For tools that show lag. What counts is the offset beside the points.
+            events.commit(&batch);
         }
     }
 }
 
-/// Shows how far the group is behind for as long as `in_hand` messages are being handled: in an outage, that grows.
+/// Updates the lag for as long as `in_hand` messages are being handled. It grows in an outage.
 async fn show_lag(events: &Subscription<TrainingData>, in_hand: usize) -> Infallible {
     let in_hand = i64::try_from(in_hand).unwrap_or(i64::MAX);
     loop {
@@ -156,17 +159,10 @@ async fn long_after(shutdown: &CancellationToken) {
     sleep(FINISH_WITHIN).await;
 }
 
-/// Where the group goes on: what `store` says.
-fn positions(store: Store) -> Positions {
-    Arc::new(move |topic: &str| {
+/// The group goes on at the offsets beside the points.
+fn stored_offsets(store: Store) -> OffsetSource {
+    Arc::new(move |topic| {
         let (store, topic) = (store.clone(), topic.to_owned());
-        Box::pin(async move {
-            let offsets = store.offsets(GROUP, &topic).await?;
-            let position = |offset: store::Offset| Position {
-                partition: offset.partition,
-                next_offset: offset.next_offset,
-            };
-            Ok(offsets.into_iter().map(position).collect())
-        })
+        Box::pin(async move { Ok(store.offsets(GROUP, &topic).await?) })
     })
 }

@@ -1,4 +1,4 @@
-//! What Prometheus sees of the consumer.
+//! The Prometheus metrics of the consumer.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ pub(crate) static BATCHES: LazyLock<IntCounter> = LazyLock::new(|| {
         "Batches of messages that were handled.",
     )
 });
-pub(crate) static BURIED: LazyLock<IntCounter> = LazyLock::new(|| {
+pub(crate) static DEAD_LETTERS: LazyLock<IntCounter> = LazyLock::new(|| {
     counter(
         "anomaly_training_data_consumer_dead_letters_total",
         "Messages that could not be used and were kept as dead letters.",
@@ -40,9 +40,9 @@ fn counter(name: &str, help: &str) -> IntCounter {
     register_int_counter!(name, help).expect("the name is valid and used once")
 }
 
-/// Makes every metric visible, with zeros, before the first message.
+/// Registers every metric, so that it is visible before it first changes.
 pub(crate) fn register() {
-    for counter in [&ROWS_STORED, &BATCHES, &BURIED, &RETRIES] {
+    for counter in [&ROWS_STORED, &BATCHES, &DEAD_LETTERS, &RETRIES] {
         LazyLock::force(counter);
     }
     LazyLock::force(&LAG);

@@ -39,7 +39,7 @@ impl Fixture {
     async fn new() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let backends = Backends {
-            bus: Bus::log(&dir.path().join("bus.db")).await?,
+            bus: Bus::sqlite(&dir.path().join("bus.db")).await?,
             store: Store::sqlite(&dir.path().join("store.db")).await?,
         };
         Ok(Self {
@@ -83,7 +83,7 @@ impl Fixture {
     /// The payload and the reason of each dead letter, once there are `count`.
     async fn dead_letters(&self, count: usize) -> anyhow::Result<Vec<(String, String)>> {
         let positions =
-            Arc::new(|_: &str| -> bus::PositionsFuture { Box::pin(async { Ok(vec![]) }) });
+            Arc::new(|_: &str| -> bus::OffsetsFuture { Box::pin(async { Ok(vec![]) }) });
         let mut letters = self
             .backends
             .bus

@@ -11,10 +11,10 @@ use rdkafka::{
 };
 
 use super::connectivity;
-use crate::BusError;
+use crate::{BusError, limits::MAX_MESSAGE_BYTES};
 
-/// How long Kafka may take to answer, and then to have the topics everywhere.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long Kafka may take to answer, and then to have the topics on all brokers.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 struct Context;
 
@@ -28,10 +28,10 @@ impl ClientContext for Context {
     }
 }
 
-/// Creates those of `topics` that do not exist yet, with `replication` copies each.
+/// Creates the missing ones of `topics`, with `replication` copies each.
 ///
 /// # Errors
-/// The first that could not be created.
+/// The first topic that could not be created.
 pub(super) async fn create_topics(
     config: &ClientConfig,
     topics: &[(Topic, String)],
@@ -43,8 +43,8 @@ pub(super) async fn create_topics(
         .map(|(topic, name)| describe(*topic, name, replication))
         .collect();
     let options = AdminOptions::new()
-        .request_timeout(Some(PATIENCE))
-        .operation_timeout(Some(PATIENCE));
+        .request_timeout(Some(TIMEOUT))
+        .operation_timeout(Some(TIMEOUT));
     for created in client.create_topics(&wanted, &options).await? {
         match created {
             Ok(name) => tracing::info!(topic = name, "created"),
@@ -61,16 +61,16 @@ pub(super) async fn create_topics(
 }
 
 fn describe(topic: Topic, name: &str, replication: i32) -> NewTopic<'_> {
-    // With three copies one node may die and nothing stops or is lost.
+    // With three copies one broker may die, and nothing stops or is lost.
     let in_sync = if replication >= 3 { "2" } else { "1" };
     let wanted = NewTopic::new(name, topic.partitions, TopicReplication::Fixed(replication))
         .set("min.insync.replicas", in_sync);
     if topic.compacted {
         wanted.set("cleanup.policy", "compact")
     } else if topic == DeadLetters::TOPIC {
-        // As large as any other message, and headers on top; kept for 30 days.
+        // Kept for 30 days.
         wanted
-            .set("max.message.bytes", "1200000")
+            .set("max.message.bytes", MAX_MESSAGE_BYTES)
             .set("retention.ms", "2592000000")
     } else {
         wanted

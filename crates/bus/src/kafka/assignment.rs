@@ -1,40 +1,42 @@
-//! Where to begin in the partitions that were assigned: the database says, however long it takes to answer.
+//! Where reading begins in the partitions that Kafka assigned: the database says, however long it
+//! takes to answer.
 
 use std::{
     sync::mpsc::{self, TryRecvError},
     time::{Duration, Instant},
 };
 
+use contract::TopicOffset;
 use rdkafka::{
     Offset,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
 };
 use tokio::runtime::Handle;
 
-use crate::{Position, Positions};
+use crate::OffsetSource;
 
-/// How long one question may take.
-const QUESTION: Duration = Duration::from_secs(5);
-/// The first and the longest pause between questions.
+/// How long the database, or Kafka, may take to answer once.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// The first and the longest pause before it is asked again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-type Answer = Result<Vec<Position>, String>;
-/// Partitions and where to begin in each.
-pub(super) type Places = Vec<(i32, Offset)>;
+/// Partitions, and where reading begins in each.
+pub(super) type StartOffsets = Vec<(i32, Offset)>;
 
-/// Who reads.
+/// How a topic is read.
 pub(super) enum Mode {
-    /// A member of a group, which shares the partitions; `positions` runs on `runtime`.
+    /// As a member of a group, which shares the partitions; `offsets` runs on `runtime`.
     Group {
-        positions: Positions,
+        offsets: OffsetSource,
         runtime: Handle,
     },
-    /// Somebody who wants all partitions from now on.
+    /// From now on, all partitions of it.
     Tail,
 }
 
-/// Finds out where to begin, never blocking for long.
-pub(super) struct Placing {
+/// The partitions that were assigned last, until it is known where reading begins in them. Never
+/// blocks for long.
+pub(super) struct Assignment {
     mode: Mode,
     state: State,
     retry: Duration,
@@ -43,15 +45,15 @@ pub(super) struct Placing {
 }
 
 enum State {
-    /// Nothing to find out.
+    /// There is nothing to find out.
     Settled,
-    /// To be asked for these partitions, not before then.
+    /// The offsets of these partitions are to be asked for, not before this time.
     Due(Vec<i32>, Instant),
-    /// Asked.
-    Asked(Vec<i32>, mpsc::Receiver<Answer>),
+    /// The offsets of these partitions were asked for.
+    Asked(Vec<i32>, mpsc::Receiver<Result<Vec<TopicOffset>, String>>),
 }
 
-impl Placing {
+impl Assignment {
     pub(super) fn new(mode: Mode) -> Self {
         let state = match mode {
             Mode::Group { .. } => State::Settled,
@@ -65,7 +67,7 @@ impl Placing {
         }
     }
 
-    /// These partitions were assigned.
+    /// Kafka assigned these partitions.
     pub(super) fn assigned(&mut self, partitions: Vec<i32>) {
         self.state = match partitions.is_empty() {
             true => State::Settled,
@@ -73,22 +75,22 @@ impl Placing {
         };
     }
 
-    /// They were revoked.
-    pub(super) fn forget(&mut self) {
+    /// Kafka took the partitions away.
+    pub(super) fn revoked(&mut self) {
         self.state = State::Settled;
     }
 
     /// Whether an answer is on its way.
-    pub(super) fn is_asking(&self) -> bool {
+    pub(super) fn is_pending(&self) -> bool {
         matches!(self.state, State::Asked(..))
     }
 
-    /// Where to begin, once, when that has become known.
+    /// Where reading begins: given once, when it has become known.
     pub(super) fn poll<C: ConsumerContext>(
         &mut self,
         consumer: &BaseConsumer<C>,
         topic: &str,
-    ) -> Option<Places> {
+    ) -> Option<StartOffsets> {
         match std::mem::replace(&mut self.state, State::Settled) {
             State::Settled => None,
             State::Due(partitions, at) if at > Instant::now() => {
@@ -96,21 +98,21 @@ impl Placing {
                 None
             }
             State::Due(partitions, _) => match &self.mode {
-                Mode::Group { positions, runtime } => {
-                    let answer = ask(positions, runtime, topic);
+                Mode::Group { offsets, runtime } => {
+                    let answer = ask(offsets, runtime, topic);
                     self.state = State::Asked(partitions, answer);
                     None
                 }
-                Mode::Tail => self.settle(Vec::new(), ends(consumer, topic)),
+                Mode::Tail => self.settle(Vec::new(), end_offsets(consumer, topic)),
             },
             State::Asked(partitions, answer) => match answer.try_recv() {
                 Err(TryRecvError::Empty) => {
                     self.state = State::Asked(partitions, answer);
                     None
                 }
-                Ok(Ok(positions)) => {
-                    let places = places(&partitions, &positions);
-                    self.settle(partitions, Ok(places))
+                Ok(Ok(stored)) => {
+                    let starts = start_offsets(&partitions, &stored);
+                    self.settle(partitions, Ok(starts))
                 }
                 Ok(Err(error)) => self.settle(partitions, Err(error)),
                 // The task panicked, or its runtime is gone.
@@ -121,12 +123,16 @@ impl Placing {
         }
     }
 
-    fn settle(&mut self, partitions: Vec<i32>, places: Result<Places, String>) -> Option<Places> {
-        match places {
-            Ok(places) => {
+    fn settle(
+        &mut self,
+        partitions: Vec<i32>,
+        starts: Result<StartOffsets, String>,
+    ) -> Option<StartOffsets> {
+        match starts {
+            Ok(starts) => {
                 self.failing = false;
                 self.retry = RETRY.0;
-                Some(places)
+                Some(starts)
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
@@ -140,43 +146,50 @@ impl Placing {
     }
 }
 
-fn ask(positions: &Positions, runtime: &Handle, topic: &str) -> mpsc::Receiver<Answer> {
+fn ask(
+    offsets: &OffsetSource,
+    runtime: &Handle,
+    topic: &str,
+) -> mpsc::Receiver<Result<Vec<TopicOffset>, String>> {
     let (answers, answer) = mpsc::channel();
     let question = {
         // What it makes before its first await may need the runtime, too.
         let _entered = runtime.enter();
-        positions(topic)
+        offsets(topic)
     };
     runtime.spawn(async move {
-        let positions = match tokio::time::timeout(QUESTION, question).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()),
+        let stored = match tokio::time::timeout(ANSWER_WITHIN, question).await {
+            Ok(stored) => stored.map_err(|error| error.to_string()),
             Err(late) => Err(late.to_string()),
         };
         // Nobody listens after the next rebalance.
-        let _ = answers.send(positions);
+        let _ = answers.send(stored);
     });
     answer
 }
 
-fn places(partitions: &[i32], positions: &[Position]) -> Places {
-    let place = |&partition: &i32| {
-        let known = positions.iter().find(|p| p.partition == partition);
-        let at = known.map_or(Offset::Beginning, |p| Offset::Offset(p.next_offset));
-        (partition, at)
+fn start_offsets(partitions: &[i32], stored: &[TopicOffset]) -> StartOffsets {
+    let start = |&partition: &i32| {
+        let known = stored.iter().find(|o| o.partition == partition);
+        let start = known.map_or(Offset::Beginning, |o| Offset::Offset(o.next_offset));
+        (partition, start)
     };
-    partitions.iter().map(place).collect()
+    partitions.iter().map(start).collect()
 }
 
-/// The ends of all partitions that there are.
-fn ends<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str) -> Result<Places, String> {
+/// The ends of all partitions of `topic`.
+fn end_offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+) -> Result<StartOffsets, String> {
     let metadata = consumer
-        .fetch_metadata(Some(topic), QUESTION)
+        .fetch_metadata(Some(topic), ANSWER_WITHIN)
         .map_err(|error| error.to_string())?;
     let partitions = metadata
         .topics()
         .iter()
         .flat_map(|topic| topic.partitions());
-    let ends: Places = partitions.map(|p| (p.id(), Offset::End)).collect();
+    let ends: StartOffsets = partitions.map(|p| (p.id(), Offset::End)).collect();
     match ends.is_empty() {
         true => Err(format!("topic {topic} does not exist")),
         false => Ok(ends),

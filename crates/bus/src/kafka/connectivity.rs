@@ -1,4 +1,5 @@
-//! Says in the log when Kafka goes away and when it is back: once each, however often the client library does.
+//! Logs when Kafka stops answering and when it answers again: once each, however often the client
+//! library reports it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,21 +8,21 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-/// Whether Kafka answers one of our clients, as far as is known.
+/// Whether Kafka answers one of our clients, as far as known.
 #[derive(Default)]
-pub(super) struct Link {
+pub(super) struct Connectivity {
     lost: AtomicBool,
 }
 
-impl Link {
-    /// Something was delivered or received.
+impl Connectivity {
+    /// A message was delivered or received.
     pub(super) fn works(&self) {
         if self.lost.load(Ordering::Relaxed) && self.lost.swap(false, Ordering::Relaxed) {
             tracing::info!("kafka answers again");
         }
     }
 
-    /// The client library reports `error`. It goes on by itself after all but fatal ones.
+    /// The client library reports `error`. It recovers by itself from all but fatal ones.
     pub(super) fn failed(&self, error: &KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
             // One broker of several: others take over.
@@ -37,7 +38,7 @@ impl Link {
     }
 }
 
-/// Puts a line of the client library's own log into ours.
+/// Puts a line of the client library's log into ours.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
     match (level, facility) {
         // These come as errors, too, and by the second.

@@ -1,4 +1,5 @@
-//! A thread for each subscription, which polls Kafka whatever happens, so that the group keeps its member.
+//! A thread for each subscription that never stops polling Kafka, so that the group keeps its
+//! member.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -16,28 +17,30 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use super::{
-    assignment::{Mode, Placing},
-    connectivity::{self, Link},
-    prefetch::Inbox,
+    assignment::{Assignment, Mode},
+    connectivity::{self, Connectivity},
+    prefetch::Prefetch,
     statistics,
 };
 use crate::{BusError, message::Incoming};
 
-/// How long a poll waits for a message, and so how long everything else may wait for the poll.
+/// How long a poll waits for a message, and so how long anything else may wait for the poll.
 const TICK: Duration = Duration::from_millis(100);
-/// The same while the answer to where to begin is on its way.
+/// The same while the answer to where reading begins is on its way.
 const SHORT_TICK: Duration = Duration::from_millis(5);
-/// How long nobody may take what is there before the partitions are paused. That drops what was fetched and not read, and about a second
-/// goes by before more comes; until then, not to poll will do.
+/// How long a full queue may stay full before the partitions are paused. Pausing drops what was
+/// fetched and not read, and it takes about a second until more arrives. Before that, not to poll
+/// is enough.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
-/// How often the bus is told how far the group got.
+/// How often offsets are committed to Kafka.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
-/// How long leaving may take: the thread goes on leaving after that, but nobody waits.
+/// How long [`KafkaSubscription::close`] waits for the consumer to leave. After that the thread
+/// leaves in the background.
 const LEAVE: Duration = Duration::from_secs(5);
 
-/// The end that messages are taken from.
+/// The side of a consumer that messages are taken from.
 pub(crate) struct KafkaSubscription {
-    inbox: Arc<Inbox>,
+    prefetch: Arc<Prefetch>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -47,19 +50,19 @@ impl KafkaSubscription {
         max: usize,
         max_wait: Duration,
     ) -> Result<Vec<Incoming>, BusError> {
-        self.inbox.next_batch(max, max_wait).await
+        self.prefetch.next_batch(max, max_wait).await
     }
 
     pub(crate) fn commit(&self, partition: i32, next: i64) {
-        self.inbox.commit(partition, next);
+        self.prefetch.commit(partition, next);
     }
 
     pub(crate) fn lag(&self) -> i64 {
-        self.inbox.lag()
+        self.prefetch.lag()
     }
 
     pub(crate) async fn close(mut self) {
-        self.inbox.abandon();
+        self.prefetch.abandon();
         if tokio::time::timeout(LEAVE, &mut self.ended).await.is_err() {
             tracing::warn!("kafka did not let a consumer go in time");
         }
@@ -68,19 +71,19 @@ impl KafkaSubscription {
 
 impl Drop for KafkaSubscription {
     fn drop(&mut self) {
-        self.inbox.abandon();
+        self.prefetch.abandon();
     }
 }
 
-/// The end that polls.
+/// The side of a consumer that polls.
 pub(super) struct Reader {
     consumer: BaseConsumer<Context>,
-    inbox: Arc<Inbox>,
+    prefetch: Arc<Prefetch>,
     topic: String,
-    placing: Placing,
+    assignment: Assignment,
     paused: bool,
     committed: Instant,
-    /// Told, by being dropped, that the consumer has left.
+    /// Dropped when the consumer has left, which tells the other side.
     _ended: oneshot::Sender<()>,
 }
 
@@ -88,17 +91,17 @@ impl Reader {
     /// Starts reading `topic`.
     ///
     /// # Errors
-    /// When the configuration is refused, or there are no more threads.
+    /// When the configuration is refused or no thread can be started.
     pub(super) fn start(
         mut config: ClientConfig,
         topic: &str,
         mode: Mode,
     ) -> Result<KafkaSubscription, BusError> {
-        let inbox = Arc::new(Inbox::default());
+        let prefetch = Arc::new(Prefetch::default());
         let context = Context {
-            inbox: inbox.clone(),
+            prefetch: prefetch.clone(),
             topic: topic.to_owned(),
-            link: Link::default(),
+            connectivity: Connectivity::default(),
             rebalanced: Mutex::new(None),
         };
         let consumer = BaseConsumer::from_config_and_context(settings(&mut config), context)?;
@@ -108,9 +111,9 @@ impl Reader {
         let (ends, ended) = oneshot::channel();
         let reader = Self {
             consumer,
-            inbox: inbox.clone(),
+            prefetch: prefetch.clone(),
             topic: topic.to_owned(),
-            placing: Placing::new(mode),
+            assignment: Assignment::new(mode),
             paused: false,
             committed: Instant::now(),
             _ended: ends,
@@ -119,80 +122,80 @@ impl Reader {
             .name("kafka-consumer".to_owned())
             .spawn(move || reader.run())
             .map_err(|error| BusError::Unusable(error.to_string()))?;
-        Ok(KafkaSubscription { inbox, ended })
+        Ok(KafkaSubscription { prefetch, ended })
     }
 
     fn run(mut self) {
-        while !self.inbox.is_abandoned() {
-            self.place();
+        while !self.prefetch.is_abandoned() {
+            self.follow_rebalance();
             self.throttle();
             if self.committed.elapsed() >= COMMIT_EVERY {
                 self.commit(CommitMode::Async);
             }
-            let tick = if self.placing.is_asking() {
+            let tick = if self.assignment.is_pending() {
                 SHORT_TICK
             } else {
                 TICK
             };
             match self.consumer.poll(tick) {
                 Some(Ok(message)) => {
-                    self.consumer.context().link.works();
-                    self.inbox.push(incoming(&message));
+                    self.consumer.context().connectivity.works();
+                    self.prefetch.push(incoming(&message));
                 }
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                     let error = KafkaError::MessageConsumptionFatal(code);
-                    self.inbox.end(Some(error.into()));
+                    self.prefetch.end(Some(error.into()));
                     break;
                 }
-                // The context was told of it, and the client library goes on by itself.
+                // The context was told of it, and the client library recovers by itself.
                 Some(Err(_)) | None => {}
             }
         }
         self.commit(CommitMode::Sync);
-        // Dropping the consumer makes it leave its group.
+        // Dropped, the consumer leaves its group.
     }
 
-    /// Takes part in a rebalance, and starts reading once it is known where.
-    fn place(&mut self) {
+    /// Takes part in a rebalance, and starts reading once it is known where it begins.
+    fn follow_rebalance(&mut self) {
         match self.consumer.context().take_rebalance() {
             Some(Rebalanced::Assigned(partitions)) => {
-                self.placing.assigned(partitions);
+                self.assignment.assigned(partitions);
                 self.paused = false;
             }
             Some(Rebalanced::Revoked) => {
-                self.placing.forget();
+                self.assignment.revoked();
                 self.paused = false;
             }
             None => {}
         }
-        let Some(places) = self.placing.poll(&self.consumer, &self.topic) else {
+        let Some(starts) = self.assignment.poll(&self.consumer, &self.topic) else {
             return;
         };
-        let mut list = TopicPartitionList::with_capacity(places.len());
-        for (partition, offset) in &places {
-            // Fails for offsets that cannot be, only.
+        let mut list = TopicPartitionList::with_capacity(starts.len());
+        for (partition, offset) in &starts {
+            // Fails only for an offset that Kafka cannot have.
             if let Err(error) = list.add_partition_offset(&self.topic, *partition, *offset) {
                 tracing::error!(%error, partition, ?offset, "database names an impossible offset");
             }
         }
-        self.inbox.assign(
-            places
+        self.prefetch.assign(
+            starts
                 .iter()
-                .map(|(partition, at)| (*partition, known(*at))),
+                .map(|(partition, start)| (*partition, known(*start))),
         );
         match self.consumer.assign(&list) {
-            Ok(()) => tracing::info!(topic = self.topic, ?places, "reading"),
+            Ok(()) => tracing::info!(topic = self.topic, ?starts, "reading"),
             Err(error) => tracing::error!(topic = self.topic, %error, "cannot read"),
         }
     }
 
-    /// Waits while there is no room for more. Where nobody takes what is there for long, it pauses: polling goes on, and so does
-    /// membership.
+    /// Waits while the queue is full. If it stays full, the partitions are paused: polling
+    /// continues, and with it the membership.
     fn throttle(&mut self) {
-        let full = !self.paused && !self.inbox.wait_for_room(PAUSE_AFTER);
+        let full = !self.paused && !self.prefetch.wait_for_room(PAUSE_AFTER);
         let changed = match self.paused {
             false if full => self.each_partition(|consumer, list| consumer.pause(list)),
-            true if self.inbox.has_room() => {
+            true if self.prefetch.has_room() => {
                 self.each_partition(|consumer, list| consumer.resume(list))
             }
             _ => return,
@@ -210,10 +213,10 @@ impl Reader {
         change(&self.consumer, &self.consumer.assignment()?)
     }
 
-    /// Tells Kafka how far the group got. Nothing depends on it.
+    /// Commits offsets to Kafka. Only tools that show lag depend on it.
     fn commit(&mut self, mode: CommitMode) {
         self.committed = Instant::now();
-        let commits = self.inbox.take_commits();
+        let commits = self.prefetch.take_commits();
         if commits.is_empty() {
             return;
         }
@@ -228,13 +231,13 @@ impl Reader {
 }
 
 impl Drop for Reader {
-    /// However the thread ends, whoever waits for messages learns of it.
+    /// However the thread ends, the side that waits for messages learns of it.
     fn drop(&mut self) {
-        self.inbox.end(None);
+        self.prefetch.end(None);
     }
 }
 
-/// Settings of all consumers: little memory, and nothing committed but by us.
+/// Settings of all consumers: little memory, and only our own commits.
 fn settings(config: &mut ClientConfig) -> &ClientConfig {
     if config.get("auto.offset.reset").is_none() {
         config.set("auto.offset.reset", "earliest");
@@ -281,11 +284,11 @@ fn incoming(message: &BorrowedMessage<'_>) -> Incoming {
     }
 }
 
-/// What the client library calls, on the thread that polls.
+/// The callbacks of the client library, called on the thread that polls.
 pub(super) struct Context {
-    inbox: Arc<Inbox>,
+    prefetch: Arc<Prefetch>,
     topic: String,
-    link: Link,
+    connectivity: Connectivity,
     rebalanced: Mutex<Option<Rebalanced>>,
 }
 
@@ -310,12 +313,12 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.link.failed(&error, reason);
+        self.connectivity.failed(&error, reason);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
         for (partition, progress) in statistics::read(statistics, &self.topic) {
-            self.inbox
+            self.prefetch
                 .note_high(partition, progress.hi_offset, progress.next_offset);
         }
     }
@@ -330,8 +333,8 @@ impl ConsumerContext for Context {
     ) {
         let assigned = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         let (done, rebalanced) = if assigned {
-            // Joins with nothing to read: where to begin is asked outside of here, while polling, and with that
-            // membership, goes on.
+            // Joins with nothing to read. The database is asked where to begin outside of this
+            // callback, while polling and so the membership continue.
             let partitions = partitions
                 .elements()
                 .iter()
@@ -340,7 +343,7 @@ impl ConsumerContext for Context {
             let nothing = TopicPartitionList::new();
             (consumer.assign(&nothing), Rebalanced::Assigned(partitions))
         } else {
-            self.inbox.revoke();
+            self.prefetch.revoke();
             // A partition that comes back later must not come back paused.
             let resumed = consumer
                 .assignment()

@@ -1,4 +1,4 @@
-//! What the client library reports of each event that was handed to it.
+//! Delivery reports: the client library says of each event whether it was acknowledged.
 
 use std::sync::Arc;
 
@@ -10,21 +10,23 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::connectivity::{self, Link};
-use crate::budget::{Budget, Share};
+use super::connectivity::{self, Connectivity};
+use crate::budget::{Budget, Permit};
 
 /// The client library's producer, reporting to us.
 pub(super) type Client = ThreadedProducer<Context>;
 
-/// Somebody waits for this event, or nobody does; and what it takes of the budget until then.
+/// Travels with an event until it is acknowledged or given up: who waits for it, if anybody, and
+/// its permit.
 pub(super) struct Parcel {
     pub(super) report: Option<oneshot::Sender<Result<(), KafkaError>>>,
-    pub(super) _share: Share,
+    pub(super) _permit: Permit,
 }
 
+/// The callbacks of the client library.
 pub(super) struct Context {
     pub(super) budget: Arc<Budget>,
-    pub(super) link: Arc<Link>,
+    pub(super) connectivity: Arc<Connectivity>,
 }
 
 impl ClientContext for Context {
@@ -33,7 +35,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.link.failed(&error, reason);
+        self.connectivity.failed(&error, reason);
     }
 }
 
@@ -46,7 +48,7 @@ impl ProducerContext for Context {
             Err((error, _)) => Err(error.clone()),
         };
         if delivered.is_ok() {
-            self.link.works();
+            self.connectivity.works();
         }
         match parcel.report {
             // Whoever waited may have gone away.

@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use contract::{Event, MetricsEvent, Topic};
 use rdkafka::ClientConfig;
 
-use crate::{BusError, KafkaConfig, Positions, TOPICS, budget::Budget, message::Record};
+use crate::{BusError, KafkaConfig, OffsetSource, TOPICS, budget::Budget, message::Record};
 
 use self::{assignment::Mode, consumer::Reader, producer::Producer};
 
@@ -75,7 +75,7 @@ impl KafkaBus {
         &self,
         topic: &str,
         group: &str,
-        positions: Positions,
+        offsets: OffsetSource,
     ) -> Result<KafkaSubscription, BusError> {
         let config = &self.0.config;
         let group = format!("{}{group}", config.kafka_topic_prefix);
@@ -87,12 +87,13 @@ impl KafkaBus {
             .set("group.id", group)
             .set("session.timeout.ms", session.to_string())
             .set("heartbeat.interval.ms", (session / 4).max(1).to_string());
-        Reader::start(client, topic, Mode::Group { positions, runtime })
+        Reader::start(client, topic, Mode::Group { offsets, runtime })
     }
 
     pub(crate) fn tail(&self, topic: &str) -> Result<KafkaSubscription, BusError> {
         let mut client = base(&self.0.config);
-        // The client library wants a name here to assign partitions by hand; nothing joins or commits under it.
+        // The client library wants a name here to assign partitions by hand; nothing joins or
+        // commits under it.
         client
             .set("group.id", format!("{topic}.tail"))
             .set("auto.offset.reset", "latest");
@@ -123,7 +124,7 @@ fn name(topic: Topic, config: &KafkaConfig) -> String {
     format!("{}{own}", config.kafka_topic_prefix)
 }
 
-/// What all our clients have in common: quick to notice that a broker is gone or back.
+/// The settings that all our clients share. They notice quickly that a broker is gone or back.
 fn base(config: &KafkaConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
     client

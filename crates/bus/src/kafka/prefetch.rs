@@ -1,4 +1,5 @@
-//! Messages between the thread that polls Kafka and the task that handles them; and how far both got.
+//! The queue between the thread that polls Kafka and the task that handles messages, and how far
+//! both are.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,15 +11,17 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{BusError, limits::BATCH_BYTES, message::Incoming};
 
-/// Beyond this nothing more is read; if that lasts, the partitions are paused, and resumed when half of it is free.
+/// A queue of this size is full and nothing more is read. If that lasts, the partitions are paused,
+/// and resumed when half of it is free.
 const FULL_MESSAGES: usize = 2_000;
 const FULL_BYTES: usize = BATCH_BYTES;
 
+/// Messages that were read ahead, and the progress in each partition.
 #[derive(Default)]
-pub(super) struct Inbox {
+pub(super) struct Prefetch {
     state: Mutex<State>,
     arrived: Notify,
-    /// Told when messages were taken.
+    /// Notified when messages were taken.
     taken: Condvar,
 }
 
@@ -26,28 +29,29 @@ pub(super) struct Inbox {
 struct State {
     queue: VecDeque<Incoming>,
     bytes: usize,
-    /// What is assigned to us.
+    /// The assigned partitions.
     partitions: HashMap<i32, Progress>,
-    /// No more will come: why, the first time that it is asked for.
+    /// Set once no more messages will come. The reason is handed out once.
     ended: Option<Option<BusError>>,
-    /// Nobody takes messages any more.
+    /// Set once nobody takes messages any more.
     abandoned: bool,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Progress {
-    /// Where reading began, if that is known.
+    /// The offset at which reading began; 0 where that is not known.
     start: i64,
-    /// The offset after the last one in the queue, if that is known.
+    /// The offset after the last one that was read, if known.
     next: Option<i64>,
-    /// The offset that the next message to be published gets, if that is known.
+    /// The offset that the next published message gets, if known.
     high: Option<i64>,
-    /// What the bus should be told.
+    /// The offset to commit to Kafka.
     commit: Option<i64>,
 }
 
-impl Inbox {
-    /// Partitions are ours, to be read from these offsets; `None`: from the beginning or the end.
+impl Prefetch {
+    /// These partitions were assigned, to be read from these offsets; `None` stands for the
+    /// beginning or the end.
     pub(super) fn assign(&self, partitions: impl Iterator<Item = (i32, Option<i64>)>) {
         let progress = |next: Option<i64>| Progress {
             start: next.unwrap_or(0),
@@ -57,7 +61,7 @@ impl Inbox {
         self.state().partitions = partitions.map(|(p, next)| (p, progress(next))).collect();
     }
 
-    /// Nothing is ours any more. What still waits is left to the next owner.
+    /// All partitions were revoked. Messages that still wait are left to the next owner.
     pub(super) fn revoke(&self) {
         let mut state = self.state();
         state.partitions.clear();
@@ -77,12 +81,10 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    /// Waits until there is room for a message, for at most `patience`. Whether there is.
-    pub(super) fn wait_for_room(&self, patience: Duration) -> bool {
+    /// Waits until there is room for a message, for at most `limit`, and returns whether there is.
+    pub(super) fn wait_for_room(&self, limit: Duration) -> bool {
         let no_room = |state: &mut State| state.is_full() && !state.abandoned;
-        let waited = self
-            .taken
-            .wait_timeout_while(self.state(), patience, no_room);
+        let waited = self.taken.wait_timeout_while(self.state(), limit, no_room);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         !state.is_full()
     }
@@ -92,7 +94,7 @@ impl Inbox {
         state.queue.len() <= FULL_MESSAGES / 2 && state.bytes <= FULL_BYTES / 2
     }
 
-    /// No more will come.
+    /// Ends the queue: no more messages will come.
     pub(super) fn end(&self, why: Option<BusError>) {
         self.state().ended.get_or_insert(why);
         self.arrived.notify_one();
@@ -119,7 +121,7 @@ impl Inbox {
         Ok(batch)
     }
 
-    /// Whether `count` messages, or as many bytes as go into a batch, wait.
+    /// Whether `count` messages wait, or as many bytes as go into a batch.
     fn holds(&self, count: usize) -> Result<bool, BusError> {
         let mut state = self.state();
         if state.queue.len() >= count || state.bytes >= BATCH_BYTES {
@@ -133,10 +135,11 @@ impl Inbox {
         }
     }
 
-    /// The group is done with `partition` below `next`.
+    /// The group has applied all messages of `partition` below `next`.
     pub(super) fn commit(&self, partition: i32, next: i64) {
         let mut state = self.state();
-        // A batch from before a rebalance may be done after it; what was not ours, or is behind where we began, says nothing.
+        // A batch from before a rebalance may be applied after it. Only an offset beyond where
+        // reading began is news.
         if let Some(progress) = state.partitions.get_mut(&partition)
             && next > progress.start
         {
@@ -144,7 +147,7 @@ impl Inbox {
         }
     }
 
-    /// What to tell the bus since the last time.
+    /// The offsets to commit that are new since the last call.
     pub(super) fn take_commits(&self) -> Vec<(i32, i64)> {
         let mut state = self.state();
         let partitions = state.partitions.iter_mut();
@@ -153,7 +156,7 @@ impl Inbox {
             .collect()
     }
 
-    /// How far `partition` is filled; and where reading goes on, for when nothing was read yet.
+    /// Notes the end of `partition`, and where reading continues in case nothing was read yet.
     pub(super) fn note_high(&self, partition: i32, high: i64, next: i64) {
         if let Some(progress) = self.state().partitions.get_mut(&partition) {
             progress.high = (high >= 0).then_some(high);
@@ -161,7 +164,7 @@ impl Inbox {
         }
     }
 
-    /// Messages that were published and not yet handed out.
+    /// The number of messages that were published and not yet handed out.
     pub(super) fn lag(&self) -> i64 {
         let state = self.state();
         let behind: i64 = state
@@ -172,7 +175,7 @@ impl Inbox {
         behind + i64::try_from(state.queue.len()).unwrap_or(i64::MAX)
     }
 
-    /// The polling should end.
+    /// Asks the polling thread to end.
     pub(super) fn abandon(&self) {
         self.state().abandoned = true;
         self.taken.notify_one();
@@ -214,6 +217,8 @@ fn size(message: &Incoming) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn message(partition: i32, offset: i64, bytes: usize) -> Incoming {
@@ -233,91 +238,100 @@ mod tests {
 
     #[tokio::test]
     async fn batches_end_at_the_number_the_bytes_or_the_time() {
-        let inbox = Inbox::default();
-        inbox.assign([(0, Some(0))].into_iter());
+        let prefetch = Prefetch::default();
+        prefetch.assign([(0, Some(0))].into_iter());
         for offset in 0..4 {
-            inbox.push(message(0, offset, BATCH_BYTES / 2));
+            prefetch.push(message(0, offset, BATCH_BYTES / 2));
         }
-        inbox.push(message(0, 4, 1));
+        prefetch.push(message(0, 4, 1));
         let (second, moment) = (Duration::from_secs(1), Duration::from_millis(20));
-        assert_eq!(offsets(&inbox.next_batch(1, second).await.unwrap()), [0]);
-        assert_eq!(offsets(&inbox.next_batch(9, second).await.unwrap()), [1, 2]);
+        assert_eq!(offsets(&prefetch.next_batch(1, second).await.unwrap()), [0]);
+        assert_eq!(
+            offsets(&prefetch.next_batch(9, second).await.unwrap()),
+            [1, 2]
+        );
         let began = Instant::now();
-        assert_eq!(offsets(&inbox.next_batch(9, moment).await.unwrap()), [3, 4]);
+        assert_eq!(
+            offsets(&prefetch.next_batch(9, moment).await.unwrap()),
+            [3, 4]
+        );
         assert!(began.elapsed() >= moment);
     }
 
     #[tokio::test]
     async fn a_message_larger_than_a_batch_still_comes() {
-        let inbox = Inbox::default();
-        inbox.assign([(0, Some(0))].into_iter());
-        inbox.push(message(0, 0, BATCH_BYTES + 1));
-        assert!(!inbox.wait_for_room(Duration::ZERO));
-        let batch = inbox.next_batch(9, Duration::ZERO).await.unwrap();
+        let prefetch = Prefetch::default();
+        prefetch.assign([(0, Some(0))].into_iter());
+        prefetch.push(message(0, 0, BATCH_BYTES + 1));
+        assert!(!prefetch.wait_for_room(Duration::ZERO));
+        let batch = prefetch.next_batch(9, Duration::ZERO).await.unwrap();
         assert_eq!(offsets(&batch), [0]);
-        assert!(inbox.has_room());
+        assert!(prefetch.has_room());
     }
 
     #[tokio::test]
     async fn whoever_waits_for_room_goes_on_when_a_batch_is_taken_or_nobody_takes_any_more() {
-        let inbox = std::sync::Arc::new(Inbox::default());
-        inbox.assign([(0, Some(0))].into_iter());
-        inbox.push(message(0, 0, FULL_BYTES));
-        assert!(!inbox.wait_for_room(Duration::ZERO));
-        let waiting = |inbox: &std::sync::Arc<Inbox>| {
-            let inbox = inbox.clone();
+        let prefetch = Arc::new(Prefetch::default());
+        prefetch.assign([(0, Some(0))].into_iter());
+        prefetch.push(message(0, 0, FULL_BYTES));
+        assert!(!prefetch.wait_for_room(Duration::ZERO));
+        let waiting = |prefetch: &Arc<Prefetch>| {
+            let prefetch = prefetch.clone();
             // Longer than any test may take.
-            std::thread::spawn(move || inbox.wait_for_room(Duration::from_secs(3600)))
+            std::thread::spawn(move || prefetch.wait_for_room(Duration::from_secs(3600)))
         };
-        let waits = waiting(&inbox);
-        inbox.next_batch(1, Duration::ZERO).await.unwrap();
+        let waits = waiting(&prefetch);
+        prefetch.next_batch(1, Duration::ZERO).await.unwrap();
         assert!(waits.join().unwrap());
 
-        inbox.push(message(0, 1, FULL_BYTES));
-        let waits = waiting(&inbox);
-        inbox.abandon();
+        prefetch.push(message(0, 1, FULL_BYTES));
+        let waits = waiting(&prefetch);
+        prefetch.abandon();
         assert!(!waits.join().unwrap());
     }
 
     #[tokio::test]
     async fn a_batch_of_a_lost_partition_commits_nothing() {
-        let inbox = Inbox::default();
-        inbox.assign([(0, Some(10)), (1, None)].into_iter());
-        inbox.push(message(0, 10, 1));
-        inbox.revoke();
-        inbox.push(message(0, 11, 1));
-        inbox.commit(0, 11);
-        assert_eq!((inbox.take_commits(), inbox.lag()), (vec![], 0));
+        let prefetch = Prefetch::default();
+        prefetch.assign([(0, Some(10)), (1, None)].into_iter());
+        prefetch.push(message(0, 10, 1));
+        prefetch.revoke();
+        prefetch.push(message(0, 11, 1));
+        prefetch.commit(0, 11);
+        assert_eq!((prefetch.take_commits(), prefetch.lag()), (vec![], 0));
 
-        inbox.assign([(0, Some(50))].into_iter());
-        inbox.commit(0, 11);
-        assert_eq!(inbox.take_commits(), []);
-        inbox.commit(0, 51);
-        assert_eq!(inbox.take_commits(), [(0, 51)]);
-        assert_eq!(inbox.take_commits(), []);
+        prefetch.assign([(0, Some(50))].into_iter());
+        prefetch.commit(0, 11);
+        assert_eq!(prefetch.take_commits(), []);
+        prefetch.commit(0, 51);
+        assert_eq!(prefetch.take_commits(), [(0, 51)]);
+        assert_eq!(prefetch.take_commits(), []);
     }
 
     #[test]
     fn lag_is_what_waits_here_and_there() {
-        let inbox = Inbox::default();
-        inbox.assign([(0, Some(10)), (1, None)].into_iter());
-        inbox.note_high(0, 15, 10);
-        inbox.note_high(1, -1001, -1001);
-        assert_eq!(inbox.lag(), 5);
-        inbox.push(message(0, 10, 1));
-        assert_eq!(inbox.lag(), 5);
-        inbox.note_high(1, 3, 1);
-        assert_eq!(inbox.lag(), 7);
+        let prefetch = Prefetch::default();
+        prefetch.assign([(0, Some(10)), (1, None)].into_iter());
+        prefetch.note_high(0, 15, 10);
+        prefetch.note_high(1, -1001, -1001);
+        assert_eq!(prefetch.lag(), 5);
+        prefetch.push(message(0, 10, 1));
+        assert_eq!(prefetch.lag(), 5);
+        prefetch.note_high(1, 3, 1);
+        assert_eq!(prefetch.lag(), 7);
     }
 
     #[tokio::test]
     async fn what_came_before_the_end_is_handed_out() {
-        let inbox = Inbox::default();
-        inbox.assign([(0, None)].into_iter());
-        inbox.push(message(0, 0, 1));
-        inbox.end(None);
-        assert_eq!(inbox.next_batch(1, Duration::ZERO).await.unwrap().len(), 1);
-        let ended = inbox.next_batch(1, Duration::ZERO).await.map(|_| ());
+        let prefetch = Prefetch::default();
+        prefetch.assign([(0, None)].into_iter());
+        prefetch.push(message(0, 0, 1));
+        prefetch.end(None);
+        assert_eq!(
+            prefetch.next_batch(1, Duration::ZERO).await.unwrap().len(),
+            1
+        );
+        let ended = prefetch.next_batch(1, Duration::ZERO).await.map(|_| ());
         assert!(matches!(ended, Err(BusError::Closed)));
     }
 }

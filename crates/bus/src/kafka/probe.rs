@@ -1,5 +1,6 @@
-//! Asks Kafka whether it answers. Those who ask may be impatient; the question is not: a request that is given up makes the client
-//! library drop its connection, and a broker that takes a second longer than every question would be away for ever.
+//! Asks Kafka whether it answers. Callers may give up early, the request does not: a request that
+//! is given up makes the client library drop its connection, so a broker that is a second slower
+//! than every caller would never answer.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,52 +16,60 @@ use tokio::sync::watch;
 use super::delivery::Client;
 use crate::BusError;
 
-/// How long a question may take.
+/// How long Kafka may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-type Answer = Option<KafkaResult<()>>;
+/// The outcome of a request; `None` while it is in flight.
+type Outcome = Option<KafkaResult<()>>;
 
-/// The question under way, if there is one: all who ask meanwhile wait for its answer.
+/// The request in flight, if there is one: all who ask meanwhile wait for its outcome.
 #[derive(Default)]
 pub(super) struct Probe {
-    asked: Mutex<Option<watch::Receiver<Answer>>>,
+    in_flight: Mutex<Option<watch::Receiver<Outcome>>>,
 }
 
 impl Probe {
-    /// Waits for an answer to a question about `topic`, for at most `timeout`.
+    /// Asks for the metadata of `topic`, or joins a request that does, and waits for at most
+    /// `timeout`.
     pub(super) async fn ping(
         &self,
         client: Arc<Client>,
         topic: String,
         timeout: Duration,
     ) -> Result<(), BusError> {
-        let mut asked = self.ask(client, topic)?;
-        let answer = tokio::time::timeout(timeout, asked.wait_for(Option::is_some)).await;
-        match answer {
-            Ok(Ok(answer)) => Ok(answer.clone().unwrap_or(Err(KafkaError::Canceled))?),
+        let mut outcome = self.ask(client, topic)?;
+        match tokio::time::timeout(timeout, outcome.wait_for(Option::is_some)).await {
+            Ok(Ok(outcome)) => Ok(outcome.clone().unwrap_or(Err(KafkaError::Canceled))?),
             Ok(Err(_)) => Err(BusError::Closed),
             Err(_) => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut).into()),
         }
     }
 
-    fn ask(&self, client: Arc<Client>, topic: String) -> Result<watch::Receiver<Answer>, BusError> {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        // Without an answer and with someone who will give it.
-        let under_way = asked
+    fn ask(
+        &self,
+        client: Arc<Client>,
+        topic: String,
+    ) -> Result<watch::Receiver<Outcome>, BusError> {
+        let mut in_flight = self
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Still without an outcome, and with a thread that will give one.
+        let joined = in_flight
             .as_ref()
-            .filter(|answer| answer.borrow().is_none() && answer.has_changed().is_ok());
-        if let Some(under_way) = under_way {
-            return Ok(under_way.clone());
+            .filter(|outcome| outcome.borrow().is_none() && outcome.has_changed().is_ok());
+        if let Some(joined) = joined {
+            return Ok(joined.clone());
         }
-        let (answer, answered) = watch::channel(None);
-        // A thread of its own, which nobody waits for when the process stops.
+        let (report, outcome) = watch::channel(None);
+        // Nobody waits for this thread when the process stops.
         std::thread::Builder::new()
             .name("kafka-ping".to_owned())
             .spawn(move || {
                 let metadata = client.client().fetch_metadata(Some(&topic), ANSWER_WITHIN);
-                answer.send_replace(Some(metadata.map(drop)));
+                report.send_replace(Some(metadata.map(drop)));
             })
             .map_err(|error| BusError::Unusable(error.to_string()))?;
-        Ok(asked.insert(answered).clone())
+        Ok(in_flight.insert(outcome).clone())
     }
 }

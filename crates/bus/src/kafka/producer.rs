@@ -16,17 +16,18 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use super::{
-    connectivity::Link,
+    connectivity::Connectivity,
     delivery::{Client, Context, Parcel},
     probe::Probe,
 };
 use crate::{
     BusError,
-    budget::{Budget, Share},
+    budget::{Budget, Permit},
+    limits::MAX_MESSAGE_BYTES,
     message::Record,
 };
 
-/// How long the topics are looked for at the start.
+/// How long the metadata of a topic may take at the start.
 const WARM_UP: Duration = Duration::from_secs(5);
 
 /// Publishes to Kafka. A client that is broken for good is replaced.
@@ -34,7 +35,7 @@ pub(super) struct Producer {
     client: RwLock<Arc<Client>>,
     config: ClientConfig,
     budget: Arc<Budget>,
-    link: Arc<Link>,
+    connectivity: Arc<Connectivity>,
     probe: Probe,
 }
 
@@ -48,23 +49,22 @@ impl Producer {
             .set("linger.ms", "0")
             .set("message.timeout.ms", "15000")
             .set("request.timeout.ms", "5000")
-            // A dead letter may be as large as the largest message that a broker takes, and has headers on top.
-            .set("message.max.bytes", "1200000")
-            // More than the budget, so that the budget is what says no.
+            .set("message.max.bytes", MAX_MESSAGE_BYTES)
+            // More than the budget, so that the budget is the limit.
             .set("queue.buffering.max.kbytes", "65536");
-        let (budget, link) = (Arc::default(), Arc::default());
-        let client = RwLock::new(connect(&config, &budget, &link)?);
+        let (budget, connectivity) = (Arc::default(), Arc::default());
+        let client = RwLock::new(connect(&config, &budget, &connectivity)?);
         Ok(Self {
             client,
             config,
             budget,
-            link,
+            connectivity,
             probe: Probe::default(),
         })
     }
 
-    /// Looks for the topics in the background: with that the client connects and gets its producer id, and the first event
-    /// does not wait a second for both.
+    /// Fetches the metadata of the topics in the background. By that the client connects and gets
+    /// its producer id, so the first event does not wait a second for both.
     pub(super) fn warm_up(&self, topics: Vec<String>) -> Result<(), BusError> {
         let client = self.current();
         let work = move || {
@@ -82,7 +82,8 @@ impl Producer {
             .map_err(|error| BusError::Unusable(error.to_string()))
     }
 
-    /// Publishes all of `records` at once, as far as the budget allows, and returns when all are acknowledged.
+    /// Publishes all of `records` at once, as far as the budget allows. Returns when all are
+    /// acknowledged.
     pub(super) async fn publish(
         &self,
         records: impl Iterator<Item = Result<(&str, Record), BusError>>,
@@ -90,16 +91,16 @@ impl Producer {
         let mut reports = FuturesUnordered::new();
         for record in records {
             let (topic, record) = record?;
-            let share = self.budget.share(record.size());
-            tokio::pin!(share);
-            let share = loop {
+            let permit = self.budget.acquire(record.size());
+            tokio::pin!(permit);
+            let permit = loop {
                 tokio::select! {
                     Some(report) = reports.next() => acknowledged(report)?,
-                    share = &mut share => break share?,
+                    permit = &mut permit => break permit?,
                 }
             };
             let (report, reported) = oneshot::channel();
-            self.send(topic, &record, Some(report), share)?;
+            self.send(topic, &record, Some(report), permit)?;
             reports.push(reported);
         }
         while let Some(report) = reports.next().await {
@@ -109,10 +110,10 @@ impl Producer {
     }
 
     pub(super) fn try_publish(&self, topic: &str, record: &Record) -> bool {
-        let Some(share) = self.budget.share_or_drop(record.size()) else {
+        let Some(permit) = self.budget.try_acquire(record.size()) else {
             return false;
         };
-        let sent = self.send(topic, record, None, share);
+        let sent = self.send(topic, record, None, permit);
         if let Err(error) = &sent {
             tracing::debug!(%error, "dropped an event");
             self.budget.count_dropped();
@@ -138,11 +139,11 @@ impl Producer {
         topic: &str,
         record: &Record,
         report: Option<oneshot::Sender<Result<(), KafkaError>>>,
-        share: Share,
+        permit: Permit,
     ) -> Result<(), KafkaError> {
         let parcel = Parcel {
             report,
-            _share: share,
+            _permit: permit,
         };
         let client = self.current();
         let Err((error, refused)) = client.send(outgoing(topic, record, Box::new(parcel))) else {
@@ -155,13 +156,13 @@ impl Producer {
         fresh.send(refused).map_err(|(error, _)| error)
     }
 
-    /// Puts a new client in the place of `broken`, unless that was done already.
+    /// Replaces the client `broken` by a new one, unless that was done already.
     fn replace(&self, broken: Arc<Client>) -> Result<Arc<Client>, KafkaError> {
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, &broken) {
-            *current = connect(&self.config, &self.budget, &self.link)?;
+            *current = connect(&self.config, &self.budget, &self.connectivity)?;
             tracing::info!("replaced the kafka producer");
-            // Takes half a second, in which it waits for its thread.
+            // Dropping it takes half a second, for it waits for its thread.
             std::thread::spawn(move || drop(broken));
         }
         Ok(current.clone())
@@ -171,11 +172,11 @@ impl Producer {
 fn connect(
     config: &ClientConfig,
     budget: &Arc<Budget>,
-    link: &Arc<Link>,
+    connectivity: &Arc<Connectivity>,
 ) -> Result<Arc<Client>, KafkaError> {
     let context = Context {
         budget: budget.clone(),
-        link: link.clone(),
+        connectivity: connectivity.clone(),
     };
     Client::from_config_and_context(config, context).map(Arc::new)
 }

@@ -1,15 +1,15 @@
-//! How far partitions are filled, out of what the client library reports about itself.
+//! The ends of partitions, from the statistics of the client library.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
-/// The few figures of a partition that we want; negative where not known.
+/// The figures of a partition that we need; negative where not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Progress {
-    /// The offset that the next message to be published gets.
+    /// The offset that the next published message gets.
     pub(super) hi_offset: i64,
-    /// The offset to be fetched next.
+    /// The offset that is fetched next.
     pub(super) next_offset: i64,
 }
 
@@ -23,7 +23,7 @@ struct TopicReport {
     partitions: HashMap<i32, Progress>,
 }
 
-/// The partitions of `topic`; none when the report is not understood.
+/// The partitions of `topic`; empty when the report cannot be read.
 pub(super) fn read(report: &[u8], topic: &str) -> HashMap<i32, Progress> {
     match serde_json::from_slice::<Report>(report) {
         Ok(mut report) => report

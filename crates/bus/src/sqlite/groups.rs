@@ -1,4 +1,4 @@
-//! Who shares the partitions of a topic with whom, and how far they are.
+//! Groups: which member reads which partitions, and which offsets were committed.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ pub(super) type GroupKey = (String, String);
 #[derive(Default)]
 pub(super) struct Groups {
     groups: HashMap<GroupKey, Group>,
-    /// What was committed and not written yet: the next offset by group and partition.
+    /// Offsets that were committed and not written yet, by group and partition.
     commits: HashMap<(GroupKey, i32), i64>,
     last_member: u64,
 }
@@ -21,15 +21,17 @@ struct Group {
     generation: u64,
 }
 
-/// What a member may read, and since when.
+/// The partitions that a member reads.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Assignment {
+    /// Changes with every member that joins or leaves.
     pub(super) generation: u64,
     pub(super) partitions: Vec<i32>,
 }
 
 impl Groups {
-    /// Adds a member to the group, which becomes known for all `partitions`.
+    /// Adds a member to the group, and returns its number. The group's offsets begin at 0 in all
+    /// `partitions`.
     pub(super) fn join(&mut self, key: &GroupKey, partitions: i32) -> u64 {
         self.last_member += 1;
         let group = self.groups.entry(key.clone()).or_default();
@@ -48,7 +50,7 @@ impl Groups {
         }
     }
 
-    /// Which of `partitions` partitions `member` has.
+    /// Which of the partitions `0..partitions` `member` reads.
     pub(super) fn assignment(&self, key: &GroupKey, member: u64, partitions: i32) -> Assignment {
         let Some(group) = self.groups.get(key) else {
             return Assignment {
@@ -68,13 +70,13 @@ impl Groups {
         }
     }
 
-    /// The group is done with `partition` below `next`.
+    /// The group has applied all messages of `partition` below `next`.
     pub(super) fn commit(&mut self, key: &GroupKey, partition: i32, next: i64) {
         let committed = self.commits.entry((key.clone(), partition)).or_insert(next);
         *committed = next.max(*committed);
     }
 
-    /// What was committed since the last time.
+    /// The offsets that were committed since the last call.
     pub(super) fn take_commits(&mut self) -> HashMap<(GroupKey, i32), i64> {
         std::mem::take(&mut self.commits)
     }

@@ -1,7 +1,8 @@
 //! The bus over a log in SQLite, for one process.
 //!
-//! One task writes, and commits whatever came together in one transaction. Readers learn in memory that there is more, and
-//! read it from the file. Groups live in memory: all their members are in this process.
+//! One task writes: all events that arrived meanwhile share a transaction. Readers learn in memory
+//! that there are more, and read them from the file. Groups live in memory, for all their members
+//! are in this process.
 
 mod groups;
 mod reader;
@@ -28,19 +29,20 @@ use self::{
     writer::{Request, Writer},
 };
 use crate::{
-    BusError, Positions,
-    budget::{Budget, Share},
+    BusError, OffsetSource,
+    budget::{Budget, Permit},
     message::Record,
 };
 
 pub(crate) use self::reader::LogSubscription;
 
-/// As many bytes are written in one transaction on behalf of one publisher.
+/// Bytes that one transaction writes at most on behalf of one publisher.
 const CHUNK_BYTES: usize = 4 << 20;
 /// How long a publisher waits for the disk.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Publishes to the log and subscribes to it. Cheap to clone; the log closes when all clones and subscriptions are gone.
+/// Publishes to the log and subscribes to it. Cheap to clone. The log closes when all clones and
+/// subscriptions are gone.
 #[derive(Clone)]
 pub(crate) struct SqliteLog(Arc<Inner>);
 
@@ -51,10 +53,10 @@ struct Inner {
     shared: Arc<Shared>,
 }
 
-/// What readers and the writer know without asking the database.
+/// State that readers and the writer share without asking the database.
 struct Shared {
     state: Mutex<State>,
-    /// Counts changes: events were appended, or a group has other members.
+    /// Counts changes: appended events, and members that join or leave a group.
     changes: watch::Sender<u64>,
 }
 
@@ -68,7 +70,7 @@ struct State {
 type Ends = HashMap<(String, i32), i64>;
 
 impl Shared {
-    /// Changes the state and wakes all readers.
+    /// Changes the state, and wakes all readers.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let changed = change(&mut self.state());
         self.changes.send_modify(|count| *count += 1);
@@ -139,10 +141,10 @@ impl SqliteLog {
     }
 
     async fn append(&self, records: Vec<Record>, bytes: usize) -> Result<(), BusError> {
-        let share = self.0.budget.share(bytes).await?;
+        let permit = self.0.budget.acquire(bytes).await?;
         let (report, reported) = oneshot::channel();
-        self.hand_over(records, Some(report), share)?;
-        match timeout(PATIENCE, reported).await {
+        self.hand_over(records, Some(report), permit)?;
+        match timeout(WRITTEN_WITHIN, reported).await {
             Ok(Ok(written)) => written.map_err(BusError::Log),
             Ok(Err(_)) => Err(BusError::Closed),
             Err(_) => Err(BusError::Busy),
@@ -151,9 +153,9 @@ impl SqliteLog {
 
     pub(crate) fn try_publish(&self, record: Result<Record, BusError>) -> bool {
         let handed_over = record.and_then(|record| {
-            let share = self.0.budget.share_or_drop(record.size());
-            match share {
-                Some(share) => self.hand_over(vec![record], None, share).map(|()| true),
+            let permit = self.0.budget.try_acquire(record.size());
+            match permit {
+                Some(permit) => self.hand_over(vec![record], None, permit).map(|()| true),
                 None => Ok(false),
             }
         });
@@ -168,12 +170,12 @@ impl SqliteLog {
         &self,
         records: Vec<Record>,
         report: Option<oneshot::Sender<Result<(), Arc<sqlx::Error>>>>,
-        share: Share,
+        permit: Permit,
     ) -> Result<(), BusError> {
         let request = Request {
             records,
             report,
-            _share: share,
+            _permit: permit,
         };
         self.0.requests.send(request).map_err(|_| BusError::Closed)
     }
@@ -182,9 +184,9 @@ impl SqliteLog {
         &self,
         topic: Topic,
         group: &str,
-        positions: Positions,
+        offsets: OffsetSource,
     ) -> LogSubscription {
-        LogSubscription::member(self.0.clone(), topic, group, positions)
+        LogSubscription::member(self.0.clone(), topic, group, offsets)
     }
 
     pub(crate) fn tail(&self, topic: Topic) -> LogSubscription {

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{Inner, groups::GroupKey};
-use crate::{BusError, Positions, limits::BATCH_BYTES, message::Incoming};
+use crate::{BusError, OffsetSource, OffsetsError, limits::BATCH_BYTES, message::Incoming};
 
 /// The first and the longest pause after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -21,23 +21,28 @@ pub(crate) struct LogSubscription {
     log: Arc<Inner>,
     topic: Topic,
     member: Option<Member>,
-    /// Where to go on in each partition that is ours.
+    /// The offset to read next in each assigned partition.
     cursors: BTreeMap<i32, i64>,
     changes: watch::Receiver<u64>,
     retry: Duration,
 }
 
-/// Our place in a group.
+/// Our membership of a group.
 struct Member {
     group: GroupKey,
     id: u64,
-    positions: Positions,
-    /// The assignment that the cursors are of.
+    offsets: OffsetSource,
+    /// The generation of the assignment that the cursors belong to.
     generation: Option<u64>,
 }
 
 impl LogSubscription {
-    pub(super) fn member(log: Arc<Inner>, topic: Topic, group: &str, positions: Positions) -> Self {
+    pub(super) fn member(
+        log: Arc<Inner>,
+        topic: Topic,
+        group: &str,
+        offsets: OffsetSource,
+    ) -> Self {
         let group = (group.to_owned(), topic.name.to_owned());
         let id = log
             .shared
@@ -45,7 +50,7 @@ impl LogSubscription {
         let member = Member {
             group,
             id,
-            positions,
+            offsets,
             generation: None,
         };
         Self::new(log, topic, Some(member), BTreeMap::new())
@@ -92,7 +97,7 @@ impl LogSubscription {
                 Err(error) => Err(error),
             };
             match tried {
-                // The events were deleted, or we are not to read them any more.
+                // The events were deleted, or are no longer assigned to us.
                 Ok(batch) if batch.is_empty() => {}
                 Ok(batch) => {
                     self.retry = RETRY.0;
@@ -103,8 +108,9 @@ impl LogSubscription {
         }
     }
 
-    /// Takes part in a rebalance: finds out what is ours and where to go on.
-    async fn settle(&mut self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// Takes part in a rebalance: finds out which partitions are assigned and where reading
+    /// continues.
+    async fn settle(&mut self) -> Result<(), OffsetsError> {
         let Some(member) = &mut self.member else {
             return Ok(());
         };
@@ -120,12 +126,12 @@ impl LogSubscription {
         }
         self.cursors.clear();
         member.generation = None;
-        let positions = (member.positions)(self.topic.name).await?;
-        let place = |partition: i32| {
-            let known = positions.iter().find(|p| p.partition == partition);
-            (partition, known.map_or(0, |p| p.next_offset))
+        let offsets = (member.offsets)(self.topic.name).await?;
+        let start = |partition: i32| {
+            let known = offsets.iter().find(|o| o.partition == partition);
+            (partition, known.map_or(0, |o| o.next_offset))
         };
-        self.cursors = assignment.partitions.into_iter().map(place).collect();
+        self.cursors = assignment.partitions.into_iter().map(start).collect();
         member.generation = Some(assignment.generation);
         Ok(())
     }
@@ -135,7 +141,7 @@ impl LogSubscription {
         &mut self,
         max: usize,
         max_wait: Duration,
-    ) -> Result<Vec<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<Vec<Incoming>, OffsetsError> {
         let deadline = Instant::now() + max_wait;
         let wanted = i64::try_from(max.max(1)).unwrap_or(i64::MAX);
         while self.lag() < wanted {
@@ -145,12 +151,13 @@ impl LogSubscription {
             }
         }
         let (cursors, batch) = self.read(max.max(1)).await?;
-        // From here on nothing waits, so that a future that is dropped has either read nothing or handed all out.
+        // Nothing below awaits: a future that is dropped has either read nothing or handed
+        // everything out.
         self.cursors.extend(cursors);
         Ok(batch)
     }
 
-    /// Reads up to `max` messages from where the cursors are, and says where they are then.
+    /// Reads up to `max` messages from the cursors on. Returns them with the cursors after them.
     async fn read(&self, max: usize) -> Result<(BTreeMap<i32, i64>, Vec<Incoming>), sqlx::Error> {
         let (mut cursors, mut batch, mut bytes) = (BTreeMap::new(), Vec::new(), 0);
         for (&partition, &cursor) in &self.cursors {
@@ -179,7 +186,7 @@ impl LogSubscription {
                 next = Some(message.offset + 1);
                 batch.push(message);
             }
-            // What is not there was deleted.
+            // Missing events were deleted.
             cursors.insert(partition, next.unwrap_or(end));
         }
         Ok((cursors, batch))

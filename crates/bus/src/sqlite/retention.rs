@@ -1,4 +1,4 @@
-//! What may be deleted from the log, so that it does not grow without limit.
+//! Retention: deletes events that no group needs, so that the log does not grow without limit.
 
 use std::time::Duration;
 
@@ -7,18 +7,19 @@ use sqlx::SqlitePool;
 
 use crate::TOPICS;
 
-/// Events that all groups are done with are kept for so long: an embedded consumer may save its effects a little after it
-/// says that it is done, and comes back to what it saved.
+/// How long events are kept that all groups have applied. An embedded consumer may commit a little
+/// before its effects are saved, and after a crash it continues from what was saved.
 const GRACE: Duration = Duration::from_secs(60);
-/// In topics that no group reads, so many of the newest events are kept in each partition.
+/// How many of the newest events are kept in each partition of a topic that no group reads.
 const KEPT: i64 = 1_000;
-/// As many events are deleted in one transaction, so that publishers do not wait for it.
+/// How many events one transaction deletes at most, so that publishers do not wait for it.
 const AT_ONCE: u32 = 100;
-/// Free pages are kept for later events up to this, and given back to the file system beyond; so many at once: 4 MB.
+/// Free pages that are kept for later events; the rest goes back to the file system,
+/// `PAGES_AT_ONCE` (4 MB) at a time.
 const FREE_PAGES: i64 = 2_000;
 const PAGES_AT_ONCE: i64 = 1_000;
 
-/// Deletes some of what may be deleted at `now_ms`. Whether there may be more.
+/// Deletes some of the events that may be deleted at `now_ms`. Returns whether there may be more.
 pub(super) async fn run(pool: &SqlitePool, now_ms: i64) -> Result<bool, sqlx::Error> {
     let grace = i64::try_from(GRACE.as_millis()).unwrap_or(i64::MAX);
     let mut deleted = delete_applied(pool, now_ms - grace).await?;
@@ -33,7 +34,7 @@ pub(super) async fn run(pool: &SqlitePool, now_ms: i64) -> Result<bool, sqlx::Er
     Ok(shrink(pool).await? || deleted >= u64::from(AT_ONCE))
 }
 
-/// Gives some free pages back. Whether there are more to give.
+/// Gives some free pages back to the file system. Returns whether there are more.
 async fn shrink(pool: &SqlitePool) -> Result<bool, sqlx::Error> {
     let free: i64 = sqlx::query_scalar("PRAGMA freelist_count")
         .fetch_one(pool)
@@ -47,7 +48,7 @@ async fn shrink(pool: &SqlitePool) -> Result<bool, sqlx::Error> {
     Ok(pages == PAGES_AT_ONCE)
 }
 
-/// Whether people, or whoever happens to listen, read `topic`, and no group.
+/// Whether no group reads `topic`: people do, or listeners that take what is new.
 fn is_capped(topic: &Topic) -> bool {
     topic.compacted || *topic == DeadLetters::TOPIC
 }
@@ -107,7 +108,8 @@ mod tests {
         Ok((folder, pool))
     }
 
-    /// Puts `count` events of `bytes` bytes into partition 0 of `topic`, the first at offset 0 and time 0, one each millisecond.
+    /// Puts `count` events of `bytes` bytes into partition 0 of `topic`, the first at offset 0 and
+    /// time 0, one each millisecond.
     async fn fill(pool: &SqlitePool, topic: &str, count: i64, bytes: i64) -> anyhow::Result<()> {
         sqlx::query(
             "WITH RECURSIVE numbers(n) AS (
@@ -137,7 +139,8 @@ mod tests {
         Ok(())
     }
 
-    /// Tidies until nothing is left to tidy, and says which offset is the first of how many.
+    /// Tidies until nothing is left to do. Returns the first offset and the number of events that
+    /// are left.
     async fn tidied(pool: &SqlitePool, topic: &str, now_ms: i64) -> anyhow::Result<(i64, i64)> {
         while run(pool, now_ms).await? {}
         let left = sqlx::query_as(

@@ -15,11 +15,12 @@ use tokio::{
 use super::{Ends, Shared, groups::GroupKey, retention};
 use crate::{
     BusError,
-    budget::{Budget, Share},
+    budget::{Budget, Permit},
     message::Record,
 };
 
-/// As many requests share one transaction, and one write to the disk; the budget says how large they are.
+/// How many requests share one transaction and one write to the disk at most. The budget bounds
+/// their size.
 const MAX_REQUESTS: usize = 4_096;
 /// How often the log is tidied, and how soon again if there is more to do.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
@@ -28,13 +29,13 @@ const TIDY_ON: Duration = Duration::from_millis(20);
 /// Events to be written together.
 pub(super) struct Request {
     pub(super) records: Vec<Record>,
-    /// Who waits for them.
+    /// Told the outcome, if somebody waits for it.
     pub(super) report: Option<oneshot::Sender<Result<(), Arc<sqlx::Error>>>>,
-    pub(super) _share: Share,
+    pub(super) _permit: Permit,
 }
 
 impl Request {
-    /// Whether nobody has given up waiting for it.
+    /// Whether the publisher still waits, or never did.
     fn is_wanted(&self) -> bool {
         self.report
             .as_ref()
@@ -46,14 +47,14 @@ pub(super) struct Writer {
     pool: SqlitePool,
     shared: Arc<Shared>,
     budget: Arc<Budget>,
-    /// Where the next event without a key goes.
+    /// Chooses the partition of the next event without a key.
     turn: i32,
     /// Whether a failure was logged and its end was not.
     failing: bool,
 }
 
 impl Writer {
-    /// Starts it; it ends when all senders of `requests` are gone.
+    /// Starts the task. It ends when all senders of `requests` are gone.
     #[expect(
         clippy::disallowed_methods,
         reason = "its end is noticed: whoever waits for a request is told, and later ones are refused"
@@ -93,7 +94,7 @@ impl Writer {
         self.pool.close().await;
     }
 
-    /// Writes `batch` in one transaction, and then tells whoever waits.
+    /// Writes `batch` in one transaction, then reports the outcome to those who wait.
     async fn write(&mut self, batch: &mut Vec<Request>) {
         batch.retain(Request::is_wanted);
         let written = self.append(batch).await;
@@ -110,7 +111,7 @@ impl Writer {
         };
         for request in batch.drain(..) {
             match request.report {
-                // Whoever waited may have gone away.
+                // The publisher may have given up.
                 Some(report) => drop(report.send(outcome.clone())),
                 None if outcome.is_err() => self.budget.count_dropped(),
                 None => {}
@@ -128,8 +129,7 @@ impl Writer {
             let end = ends
                 .entry((topic.to_owned(), partition))
                 .or_insert_with(|| self.shared.state().end(topic, partition));
-            let place = (partition, *end, timestamp_ms);
-            insert(&mut transaction, record, place).await?;
+            insert(&mut transaction, record, partition, *end, timestamp_ms).await?;
             *end += 1;
         }
         for ((topic, partition), end) in &ends {
@@ -158,12 +158,13 @@ impl Writer {
         }
     }
 
-    /// Writes down how far groups are, and deletes some of what none of them needs. Whether there may be more.
+    /// Writes down the groups' offsets, and deletes some of the events that none of them needs.
+    /// Returns whether there may be more.
     async fn tidy(&mut self) -> bool {
         let commits = self.shared.state().groups.take_commits();
         if let Err(error) = self.keep_commits(&commits).await {
             self.complain(&error);
-            // Until next time.
+            // Keeps them until next time.
             let mut state = self.shared.state();
             for ((key, partition), next) in &commits {
                 state.groups.commit(key, *partition, *next);
@@ -224,7 +225,9 @@ pub(super) async fn ends(pool: &SqlitePool) -> Result<Ends, BusError> {
 async fn insert(
     connection: &mut SqliteConnection,
     record: &Record,
-    (partition, offset, timestamp_ms): (i32, i64, i64),
+    partition: i32,
+    offset: i64,
+    timestamp_ms: i64,
 ) -> Result<(), sqlx::Error> {
     let headers = serde_json::to_string(&record.headers)
         .map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
@@ -244,7 +247,7 @@ async fn insert(
     Ok(())
 }
 
-/// FNV-1a: has to give the same partition in every version of this program.
+/// FNV-1a. Every version of this program has to choose the same partition for a key.
 fn partition_of_key(key: &[u8], partitions: i32) -> i32 {
     let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -17,7 +17,7 @@ const SERIES: [&str; 6] = ["a", "b", "c", "d", "sensor_1", "sensor_10"];
 const SOON: Duration = Duration::from_millis(50);
 
 fn join(bus: &Bus, database: &Database) -> anyhow::Result<Subscription<TrainingData>> {
-    Ok(bus.subscribe(GROUP, database.positions())?)
+    Ok(bus.subscribe(GROUP, database.offsets())?)
 }
 
 pub(crate) async fn keeps_the_order_of_a_key(place: Place) -> anyhow::Result<()> {
@@ -64,7 +64,7 @@ pub(crate) async fn redelivers_what_was_not_applied_even_if_the_bus_was_told_oth
     let database = Database::default();
     let mut subscription = join(&place.bus, &database)?;
     let lost = read(&mut subscription, SERIES.len() * 3).await?;
-    subscription.commit(&lost)?;
+    subscription.commit(&lost);
     subscription.close().await;
 
     let place = place.reopen().await?;
@@ -212,10 +212,10 @@ pub(crate) async fn keeps_dead_letters_byte_for_byte_with_their_origin(
         trace: Some("00-0-0-00".to_owned()),
         headers: Vec::new(),
     };
-    place.bus.bury(&message, "no series_id").await?;
+    place.bus.dead_letter(&message, "no series_id").await?;
 
-    let positions = Database::default().positions();
-    let mut letters: Subscription<Dead> = place.bus.subscribe("reader", positions)?;
+    let offsets = Database::default().offsets();
+    let mut letters: Subscription<Dead> = place.bus.subscribe("reader", offsets)?;
     let letter = read(&mut letters, 1).await?.remove(0);
     assert!(letter.payload == bytes);
     assert_eq!(letter.key, message.key);
@@ -372,7 +372,8 @@ pub(crate) async fn drops_and_counts_rather_than_waits_when_it_is_stuck(
     assert!((1_000..50_000).contains(&taken), "{taken}");
     assert_eq!(bus.dropped(), 1);
 
-    // What must be durable is refused within about fifteen seconds, and is not kept waiting by what was dropped.
+    // What must be durable is refused within about fifteen seconds, and is not kept waiting by what
+    // was dropped.
     let refused = timeout(Duration::from_secs(25), bus.publish([event("a", 1)], None)).await?;
     assert!(refused.is_err());
     bus.flush(PATIENCE).await;
@@ -389,7 +390,7 @@ pub(crate) async fn spreads_events_without_a_key(place: Place) -> anyhow::Result
     assert_eq!(place.bus.dropped(), 0);
     let mut subscription: Subscription<MetricsEvent> = place
         .bus
-        .subscribe("metrics-consumer", Database::default().positions())?;
+        .subscribe("metrics-consumer", Database::default().offsets())?;
     let messages = read(&mut subscription, 30).await?;
     let partitions: BTreeSet<_> = messages.iter().map(|m| m.partition).collect();
     assert_eq!(partitions, BTreeSet::from([0, 1]));

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use bus::{Bus, Message, Position, Positions, Subscription};
-use contract::{Event, SeriesId, TrainingData, Version};
+use bus::{Bus, Message, OffsetSource, OffsetsError, Subscription};
+use contract::{Event, SeriesId, TopicOffset, TrainingData, Version};
 use tokio::time::{Instant, timeout_at};
 
 /// How long a test waits for something that must come.
@@ -18,17 +18,17 @@ pub(crate) struct Database(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    positions: BTreeMap<i32, i64>,
+    offsets: BTreeMap<i32, i64>,
     /// What was applied: series and the number of the event.
     rows: Vec<(String, u32)>,
-    /// How often it was asked for positions.
+    /// How often it was asked for offsets.
     asked: u32,
     /// How many of the next questions fail.
     away: u32,
 }
 
 impl Database {
-    pub(crate) fn positions(&self) -> Positions {
+    pub(crate) fn offsets(&self) -> OffsetSource {
         let database = self.clone();
         Arc::new(move |_topic| {
             let database = database.clone();
@@ -36,18 +36,18 @@ impl Database {
         })
     }
 
-    fn answer(&self) -> Result<Vec<Position>, Box<dyn std::error::Error + Send + Sync>> {
+    fn answer(&self) -> Result<Vec<TopicOffset>, OffsetsError> {
         let mut state = self.state();
         state.asked += 1;
         if state.away > 0 {
             state.away -= 1;
             return Err("away".into());
         }
-        let position = |(&partition, &next_offset)| Position {
+        let offset = |(&partition, &next_offset)| TopicOffset {
             partition,
             next_offset,
         };
-        Ok(state.positions.iter().map(position).collect())
+        Ok(state.offsets.iter().map(offset).collect())
     }
 
     /// Applies what was not applied before, as one transaction; returns how much that was.
@@ -55,7 +55,7 @@ impl Database {
         let mut state = self.state();
         let before = state.rows.len();
         for message in batch {
-            let next = state.positions.entry(message.partition).or_default();
+            let next = state.offsets.entry(message.partition).or_default();
             if message.offset < *next {
                 continue;
             }
@@ -68,7 +68,7 @@ impl Database {
     }
 
     pub(crate) fn set_position(&self, partition: i32, next_offset: i64) {
-        self.state().positions.insert(partition, next_offset);
+        self.state().offsets.insert(partition, next_offset);
     }
 
     pub(crate) fn go_away(&self, questions: u32) {
@@ -134,7 +134,8 @@ pub(crate) async fn read<E: Event>(
     Ok(messages)
 }
 
-/// Applies what comes to `database`, until it holds `rows` rows. Returns how many of them came this way.
+/// Applies what comes to `database`, until it holds `rows` rows. Returns how many of them came this
+/// way.
 pub(crate) async fn consume(
     subscription: &mut Subscription<TrainingData>,
     database: &Database,
@@ -149,7 +150,7 @@ pub(crate) async fn consume(
         if let Ok(batch) = timeout_at(moment, batch).await {
             let batch = batch?;
             applied += database.apply(&batch)?;
-            subscription.commit(&batch)?;
+            subscription.commit(&batch);
         }
         anyhow::ensure!(
             Instant::now() < deadline,

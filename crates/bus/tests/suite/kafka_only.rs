@@ -1,4 +1,5 @@
-//! What only a bus over Kafka has to stand: brokers that go, consumers that are too slow, a client that is broken.
+//! What only a bus over Kafka has to stand: brokers that go, consumers that are too slow, a client
+//! that is broken.
 
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ async fn publish_much(bus: &Bus) -> anyhow::Result<()> {
 async fn keeps_a_slow_consumer_in_its_group(place: Place) -> anyhow::Result<()> {
     publish_much(&place.bus).await?;
     let database = Database::default();
-    let mut slow = place.bus.subscribe(GROUP, database.positions())?;
+    let mut slow = place.bus.subscribe(GROUP, database.offsets())?;
     let first = slow.next_batch(1, Duration::ZERO).await?;
     database.apply(&first)?;
 
@@ -98,7 +99,7 @@ mod mock {
         let place = place.reopen().await?;
         assert!(place.bus.ping(Duration::from_millis(500)).await.is_err());
         let database = Database::default();
-        let mut member = place.bus.subscribe(GROUP, database.positions())?;
+        let mut member = place.bus.subscribe(GROUP, database.offsets())?;
         let mut tail = place.bus.tail::<ModelEvent>()?;
         let began = Instant::now();
         assert!(place.bus.publish([event("a", 1)], None).await.is_err());
@@ -133,7 +134,7 @@ mod mock {
     async fn leaves_in_time_while_brokers_are_away() -> anyhow::Result<()> {
         let place = Place::mock()?;
         let database = Database::default();
-        let mut member = place.bus.subscribe(GROUP, database.positions())?;
+        let mut member = place.bus.subscribe(GROUP, database.offsets())?;
         publish(&place.bus, &["a"], 1..=1).await?;
         consume(&mut member, &database, 1).await?;
         place.cluster()?.broker_down(-1)?;
@@ -174,13 +175,13 @@ mod kafka {
         config.kafka_session_timeout_ms = 30_000;
         let place = Place::kafka_with(config).await?;
         let database = Database::default();
-        let mut leaving = place.bus.subscribe(GROUP, database.positions())?;
+        let mut leaving = place.bus.subscribe(GROUP, database.offsets())?;
         publish(&place.bus, &["a"], 1..=1).await?;
         consume(&mut leaving, &database, 1).await?;
         let began = Instant::now();
         leaving.close().await;
         publish(&place.bus, &["a"], 2..=2).await?;
-        let mut next = place.bus.subscribe(GROUP, database.positions())?;
+        let mut next = place.bus.subscribe(GROUP, database.offsets())?;
         consume(&mut next, &database, 2).await?;
         assert!(
             began.elapsed() < Duration::from_secs(15),

@@ -1,5 +1,5 @@
-//! What a bus promises, demanded of each of its backends: the log in SQLite, the Kafka client over librdkafka's mock cluster,
-//! and the same over a real Kafka (ignored without one).
+//! What a bus promises, demanded of each of its backends: the log in SQLite, the Kafka client over
+//! librdkafka's mock cluster, and the same over a real Kafka (ignored without one).
 
 mod behaviour;
 mod database;

@@ -29,7 +29,7 @@ pub(crate) enum At {
 impl Place {
     pub(crate) async fn log() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let bus = Bus::log(&folder.path().join("log.db")).await?;
+        let bus = Bus::sqlite(&folder.path().join("log.db")).await?;
         Ok(Self {
             bus,
             at: At::Log(folder),
@@ -80,20 +80,21 @@ impl Place {
         let Self { bus, at } = self;
         drop(bus);
         let bus = match &at {
-            At::Log(folder) => Bus::log(&folder.path().join("log.db")).await?,
+            At::Log(folder) => Bus::sqlite(&folder.path().join("log.db")).await?,
             At::Mock(_, config) | At::Kafka(config) => Bus::kafka(config)?,
         };
         Ok(Self { bus, at })
     }
 
-    /// A bus like this one that takes events and can deliver none of them, for as long as the guard lives.
+    /// A bus like this one that takes events and can deliver none of them, for as long as the guard
+    /// lives.
     pub(crate) async fn stuck(&self) -> anyhow::Result<(Bus, Option<Jam>)> {
         let At::Log(folder) = &self.at else {
             let nobody = config("127.0.0.1:1".to_owned(), String::new());
             return Ok((Bus::kafka(&nobody)?, None));
         };
         let path = folder.path().join("stuck.db");
-        let bus = Bus::log(&path).await?;
+        let bus = Bus::sqlite(&path).await?;
         Ok((bus, Some(Jam::new(path).await?)))
     }
 }

@@ -1,4 +1,5 @@
-//! The consumer: in this process over the embedded bus and figures, and as a process of its own (`distributed`).
+//! The consumer: in this process over the embedded bus and figures, and as a process of its own
+//! (`distributed`).
 
 mod distributed;
 mod support;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 async fn backends(folder: &Path) -> anyhow::Result<Backends> {
     Ok(Backends {
-        bus: Bus::log(&folder.join("bus.db")).await?,
+        bus: Bus::sqlite(&folder.join("bus.db")).await?,
         stats: Stats::sqlite(&folder.join("stats.db")).await?,
     })
 }

@@ -98,7 +98,7 @@ impl Fixture {
         let version: VersionRef = version.parse()?;
         let store = &self.backends.store;
         let changed = store.set_alias(&series, &alias, &version, &Precondition::Any);
-        Ok(changed.await??.revision)
+        Ok(changed.await?.revision)
     }
 
     /// Removes a version, and tells nobody.
@@ -106,7 +106,7 @@ impl Fixture {
         let (series, version) = (SeriesId::new(series)?, version.parse()?);
         let store = &self.backends.store;
         let changed = store.delete_model(&series, &version, &Precondition::Any);
-        Ok(changed.await??.revision)
+        Ok(changed.await?.revision)
     }
 
     pub(crate) async fn publish(&self, event: ModelEvent) -> anyhow::Result<()> {
@@ -191,7 +191,7 @@ impl Reply {
 pub(crate) async fn backends() -> anyhow::Result<(TempDir, Backends)> {
     let dir = tempfile::tempdir()?;
     let backends = Backends {
-        bus: Bus::log(&dir.path().join("bus.db")).await?,
+        bus: Bus::sqlite(&dir.path().join("bus.db")).await?,
         store: Store::sqlite(&dir.path().join("store.db")).await?,
         stats: Stats::sqlite(&dir.path().join("stats.db")).await?,
     };

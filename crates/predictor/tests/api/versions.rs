@@ -119,7 +119,7 @@ async fn a_deleted_series_takes_its_versions_along() -> anyhow::Result<()> {
     let store = &fixture.backends.store;
     let series = SeriesId::new("s")?;
     let deleted = store.delete_series(&series, &Precondition::Any);
-    let revision = deleted.await??.revision;
+    let revision = deleted.await?.revision;
     for asked in ["s", "s?version=v1", "s?version=canary"] {
         let reply = fixture.predict_since(asked, revision).await?;
         assert_eq!(reply.refusal(), (404, "model_not_found", "Model not found"));

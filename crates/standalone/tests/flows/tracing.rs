@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use bus::{Bus, Positions, TraceParent};
+use bus::{Bus, OffsetSource, TraceParent};
 use contract::{Event, TrainingData};
 use testkit::{Client, Platform, Reply, series};
 use tokio::time::{Duration, timeout};
@@ -90,8 +90,8 @@ async fn a_request_id_is_in_the_log() -> anyhow::Result<()> {
 
 /// The traces of all training data in the log of events in `folder`, by series.
 async fn traces(folder: &std::path::Path) -> anyhow::Result<Vec<(String, TraceParent)>> {
-    let bus = Bus::log(&folder.join("events.db")).await?;
-    let from_the_start: Positions = Arc::new(|_| Box::pin(async { Ok(Vec::new()) }));
+    let bus = Bus::sqlite(&folder.join("events.db")).await?;
+    let from_the_start: OffsetSource = Arc::new(|_| Box::pin(async { Ok(Vec::new()) }));
     let mut events = bus.subscribe::<TrainingData>("test", from_the_start)?;
     let mut traces = Vec::new();
     while traces.len() < 3 {

@@ -1,4 +1,4 @@
-//! How to connect to the Redis that is configured.
+//! How to connect to the configured Redis.
 
 use redis::{ConnectionInfo, IntoConnectionInfo, io::tcp::TcpSettings};
 
@@ -9,7 +9,7 @@ pub(crate) fn is_address(url: &str) -> bool {
     url.into_connection_info().is_ok()
 }
 
-/// Where Redis is, and the password.
+/// The address of Redis, and the password.
 pub(super) fn connection_info(config: &RedisConfig) -> Result<ConnectionInfo, StatsError> {
     let url = config.redis_url.as_deref().filter(|url| !url.is_empty());
     let info = match url {

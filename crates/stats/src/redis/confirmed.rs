@@ -1,4 +1,4 @@
-//! What Redis has confirmed, remembered so that a Redis that forgets is noticed.
+//! Remembers the offsets that Redis has confirmed, to notice a Redis that loses them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,13 +9,15 @@ use crate::StatsError;
 
 /// The highest offsets that Redis is known to have had, by key and partition.
 ///
-/// Offsets only rise. A lower one means that Redis was restarted from an older state (it writes its log to disk once a second), and
-/// with the offsets the counts went back. A consumer that just went on would leave a gap; one that reads again leaves none.
+/// Offsets only rise. A lower one means that Redis was restarted from an older state (it writes its
+/// log to disk once a second), so the counts went back, too. A consumer that continued would leave
+/// a gap; one that reads again leaves none.
 #[derive(Default)]
 pub(super) struct Confirmed(Mutex<HashMap<String, BTreeMap<i32, i64>>>);
 
 impl Confirmed {
-    /// Compares what is `stored` under `key` now. Says only once that it went back: then it counts as the truth.
+    /// Compares the offsets that are `stored` under `key` now. Reports only once that they went
+    /// back: then they count as confirmed.
     pub(super) fn check(&self, key: &str, stored: &BTreeMap<i32, i64>) -> Result<(), StatsError> {
         let mut all = self.lock();
         let Some(known) = all.get(key) else {
@@ -40,7 +42,7 @@ impl Confirmed {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, BTreeMap<i32, i64>>> {
-        // Nothing in here can panic half way.
+        // Nothing that holds this lock can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,5 @@
-//! One connection to Redis that one caller at a time has for itself, and that is replaced when anything goes wrong.
+//! One connection to Redis that one caller at a time has for itself. It is replaced when anything
+//! goes wrong.
 
 use std::{
     future::Future,
@@ -10,16 +11,17 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::StatsError;
 
-/// How long a call may take, waiting for its turn and connecting included.
+/// How long a call may take, including the wait for its turn and connecting.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// How long connecting may take, so that a name with a dead address leaves time to ask again.
+/// How long connecting may take. A name with a dead address leaves time for a second attempt.
 const CONNECT: Duration = Duration::from_millis(1_500);
 
-/// A connection unused for so long is asked whether it still lives: Redis may have been restarted meanwhile.
+/// A connection that was unused for longer is checked first: Redis may have been restarted
+/// meanwhile.
 const STALE: Duration = Duration::from_millis(500);
 
-/// A connection and whose turn it is.
+/// A connection, and the turn to use it.
 pub(super) struct Connection {
     client: Client,
     idle: Mutex<Option<Idle>>,
@@ -30,8 +32,8 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection in use. Unless it is given back it is closed: a call that was cut off may have left a `WATCH`, or replies that the
-/// next one would take for its own.
+/// A connection in use. It is closed unless it is given back: a call that was cut off may have left
+/// a `WATCH`, or replies that the next call would take for its own.
 pub(super) struct Lease<'a> {
     /// The connection.
     pub(super) connection: MultiplexedConnection,
@@ -46,7 +48,7 @@ impl Connection {
         }
     }
 
-    /// Waits for its turn, and connects if need be.
+    /// Waits for its turn, and connects if necessary.
     pub(super) async fn lease(&self) -> Result<Lease<'_>, StatsError> {
         let mut turn = self.idle.lock().await;
         let connection = match turn.take() {
@@ -66,7 +68,7 @@ impl Connection {
     async fn connect(&self) -> Result<MultiplexedConnection, StatsError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
-            // Calls are bounded as a whole.
+            // The call as a whole has a time limit.
             .set_response_timeout(None);
         let connecting = self
             .client
@@ -76,7 +78,7 @@ impl Connection {
 }
 
 impl Lease<'_> {
-    /// Keeps the connection for the next caller; only when nothing is left open on it.
+    /// Keeps the connection for the next caller. Nothing may be left open on it.
     pub(super) fn give_back(mut self) {
         *self.turn = Some(Idle {
             connection: self.connection,
@@ -85,12 +87,12 @@ impl Lease<'_> {
     }
 }
 
-/// Asks whether Redis answers.
+/// Checks that Redis answers.
 pub(super) async fn ping(connection: &mut MultiplexedConnection) -> Result<(), StatsError> {
     Ok(redis::cmd("PING").exec_async(connection).await?)
 }
 
-/// Gives `call` two seconds.
+/// Limits `call` to two seconds.
 pub(super) async fn bounded<T>(
     call: impl Future<Output = Result<T, StatsError>>,
 ) -> Result<T, StatsError> {

@@ -1,6 +1,6 @@
 //! Figures in Redis, shared by every process.
 //!
-//! | key, after the prefix | is |
+//! | key, after the prefix | value |
 //! |---|---|
 //! | `metrics:offsets:{group}:{topic}` | hash: partition → next offset |
 //! | `metrics:{kind}:{slot}` | hash: `count`, `sum_ms`, and a count by histogram bucket; expires |
@@ -8,9 +8,10 @@
 //! | `metrics:series_trained` | set of series |
 //! | `metrics:model_usage` | sorted set: series → predictions |
 //!
-//! A writer watches the offsets, reads them, adds up what lies above them, and writes sums and offsets in one `MULTI`. If anyone
-//! else moved the offsets in between, nothing is written and it starts over. So two consumers that hold the same messages, or one
-//! that does not know whether its last `EXEC` arrived, cannot count a message twice. `WATCH` belongs to a connection: the writer
+//! A writer watches the offsets, reads them, adds up the messages above them, and writes sums and
+//! offsets in one `MULTI`. If another writer moved the offsets in between, nothing is written and
+//! it starts over. So a message is never counted twice, even if two consumers hold it or a consumer
+//! does not know whether its last `EXEC` arrived. `WATCH` belongs to a connection, so the writer
 //! has one that nobody else uses.
 
 mod address;
@@ -20,12 +21,12 @@ mod connection;
 use std::collections::{BTreeMap, HashMap};
 
 pub(crate) use address::is_address;
-use contract::Figures;
+use contract::{Delivery, Figures, MetricsEvent};
 pub(crate) use redis::RedisError;
 use redis::{Client, Pipeline, aio::MultiplexedConnection};
 
 use crate::{
-    Delivery, KEPT_SERIES, NEWCOMERS, REPORTED_SERIES, RedisConfig, StatsError,
+    KEPT_SERIES, NEWCOMERS, REPORTED_SERIES, RedisConfig, StatsError,
     delta::Delta,
     window::{Kind, Latencies, slots},
 };
@@ -33,10 +34,11 @@ use address::connection_info;
 use confirmed::Confirmed;
 use connection::{Connection, bounded, ping};
 
-/// How long a slot outlives its last message, in seconds: five minutes, and one for clocks that differ.
+/// Seconds for which a slot outlives its last message: five minutes, and one more for clocks that
+/// differ.
 const SLOT_LIFE_S: i64 = 360;
 
-/// The fields of a slot that are no histogram bucket.
+/// The fields of a slot that are not histogram buckets.
 const COUNT: &str = "count";
 const SUM_MS: &str = "sum_ms";
 
@@ -67,7 +69,7 @@ impl RedisStats {
         now_ms: i64,
         group: &str,
         topic: &str,
-        batch: &[Delivery<'_>],
+        batch: &[Delivery<'_, MetricsEvent>],
     ) -> Result<(), StatsError> {
         let offsets_key = self.offsets_key(group, topic);
         bounded(async {
@@ -149,7 +151,7 @@ impl RedisStats {
         Ok(pipeline.query_async(connection).await?)
     }
 
-    /// Everything in `delta` but its offsets.
+    /// Everything in `delta` except its offsets.
     fn transaction(&self, delta: &Delta<'_>) -> Pipeline {
         let mut pipeline = redis::pipe();
         pipeline.atomic();
@@ -225,7 +227,7 @@ impl RedisStats {
         now_ms: i64,
     ) -> Result<Latencies, StatsError> {
         let mut pipeline = redis::pipe();
-        // All of one moment: counts and sums belong together.
+        // All of one moment, because counts and sums belong together.
         pipeline.atomic();
         for slot in slots(now_ms) {
             pipeline.hgetall(self.slot_key(kind, slot));
@@ -236,7 +238,7 @@ impl RedisStats {
             match field.as_str() {
                 COUNT => latencies.count += whole(value),
                 SUM_MS => latencies.sum_ms += value,
-                // A field that is no bucket comes from a later version of this program.
+                // A field that is not a bucket comes from a later version of this program.
                 bucket => {
                     let Ok(bucket) = bucket.parse() else { continue };
                     latencies.histogram.add(bucket, whole(value));
@@ -246,7 +248,7 @@ impl RedisStats {
         Ok(latencies)
     }
 
-    /// The key of something there is one of.
+    /// The key of a figure of which there is one.
     fn key(&self, name: &str) -> String {
         format!("{}metrics:{name}", self.prefix)
     }

@@ -1,20 +1,22 @@
-//! Points as Postgres' `COPY … (FORMAT binary)` takes them: two to three times as fast as `INSERT`, and numbers keep their bits.
+//! Writes points with `COPY … (FORMAT binary)`: two to three times as fast as `INSERT`, and numbers
+//! keep their bits.
 
 use contract::{Point, TrainingData};
 use sqlx::PgConnection;
 
-use super::points::position;
+use crate::columns::position;
 
-/// Before the rows: signature, flags, length of an extension.
+/// Stands before the rows: signature, flags, length of the extension.
 const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// After the rows.
+/// Stands after the rows.
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
-/// Fields of a row.
+/// The number of fields of a row.
 const FIELDS: [u8; 2] = 5_i16.to_be_bytes();
-/// Bytes that are gathered before they are sent.
+/// The bytes that are gathered before they are sent.
 const CHUNK: usize = 256 * 1_024;
 
-/// Copies the points of `events` into `table`, which has the columns of `training_data`. Returns how many.
+/// Copies the points of `events` into `table`, which has the columns of `training_data`. Returns
+/// how many.
 pub(super) async fn into(
     connection: &mut PgConnection,
     table: &str,

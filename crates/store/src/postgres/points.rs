@@ -1,27 +1,29 @@
-//! Training points in Postgres: a row each, and the offsets of those who bring them.
+//! Training points in Postgres, one in a row, and the offsets of the groups that deliver them.
 
 use std::collections::BTreeSet;
 
-use contract::{Point, SeriesId, TrainingData, Version};
+use contract::{Delivery, Point, SeriesId, TopicOffset, TrainingData, Version};
 use sqlx::{Acquire, PgConnection};
 
 use super::{MANY_POINTS, ONE_MODEL, PostgresStore, copy};
 use crate::{
-    Delivery, Offset, StoreError,
-    batch::{self, NextOffsets, Share},
-    offsets,
+    StoreError,
+    batch::{self, NextOffsets, TxBudget},
+    columns::{offsets, position},
 };
 
-/// Points that are read by one statement: enough to make its own cost small, few enough to keep it short.
+/// Points that one statement reads: enough to make its fixed cost small, few enough to keep it
+/// short.
 const ROWS: usize = 10_000;
-/// What one transaction applies: long enough to make its own cost small, short enough to end in time on a slow disk.
-const SHARE: Share = Share {
+/// What one transaction applies: enough to make its fixed cost small, little enough to end in time
+/// on a slow disk.
+const TX_BUDGET: TxBudget = TxBudget {
     points: 200_000,
     messages: 2_000,
 };
 
 impl PostgresStore {
-    /// The first `expected` points of a version; `None` if there are fewer.
+    /// The first `expected` points of a version. `None` if there are fewer.
     pub(crate) async fn points(
         &self,
         series: &SeriesId,
@@ -38,14 +40,14 @@ impl PostgresStore {
         &self,
         group: &str,
         topic: &str,
-        batch: &[Delivery<'_>],
+        batch: &[Delivery<'_, TrainingData>],
     ) -> Result<u64, StoreError> {
         let deliveries = batch::in_order(batch);
         let mut rest = deliveries.as_slice();
         let mut inserted = 0;
         while !rest.is_empty() {
-            let (some, others) = rest.split_at(SHARE.of(rest));
-            inserted += self.apply((group, topic), some).await?;
+            let (some, others) = rest.split_at(TX_BUDGET.takes(rest));
+            inserted += self.apply(group, topic, some).await?;
             rest = others;
         }
         Ok(inserted)
@@ -54,18 +56,19 @@ impl PostgresStore {
     /// Applies deliveries in one transaction.
     async fn apply(
         &self,
-        group: (&str, &str),
-        deliveries: &[&Delivery<'_>],
+        group: &str,
+        topic: &str,
+        deliveries: &[&Delivery<'_, TrainingData>],
     ) -> Result<u64, StoreError> {
         let first = self
             .within(MANY_POINTS, async |connection| {
-                apply(connection, group, deliveries, Existing::Fail).await
+                apply(connection, group, topic, deliveries, Existing::Fail).await
             })
             .await;
         match first {
             Err(StoreError::Refused(error)) if is_duplicate(&error) => {
                 self.within(MANY_POINTS, async |connection| {
-                    apply(connection, group, deliveries, Existing::Keep).await
+                    apply(connection, group, topic, deliveries, Existing::Keep).await
                 })
                 .await
             }
@@ -77,7 +80,7 @@ impl PostgresStore {
         &self,
         group: &str,
         topic: &str,
-    ) -> Result<Vec<Offset>, StoreError> {
+    ) -> Result<Vec<TopicOffset>, StoreError> {
         const SELECT: &str = r#"
             SELECT partition, next_offset FROM consumer_offsets
             WHERE "group" = $1 AND topic = $2 ORDER BY partition"#;
@@ -88,19 +91,20 @@ impl PostgresStore {
                     .bind(topic)
                     .fetch_all(connection)
                     .await
+                    .map_err(StoreError::from)
             })
             .await?;
-        Ok(offsets(topic, rows))
+        Ok(offsets(rows))
     }
 }
 
-/// The first `expected` points of a version; `None` if there are fewer.
+/// The first `expected` points of a version. `None` if there are fewer.
 async fn read(
     connection: &mut PgConnection,
     series: &SeriesId,
     version: Version,
     expected: usize,
-) -> Result<Option<Vec<Point>>, sqlx::Error> {
+) -> Result<Option<Vec<Point>>, StoreError> {
     // Arrays: a million rows cost more to take apart than to send.
     const SELECT: &str = "
         SELECT COALESCE(array_agg(timestamp), '{}'), COALESCE(array_agg(value), '{}') FROM (
@@ -129,7 +133,8 @@ async fn read(
     Ok(Some(points))
 }
 
-/// Whether a version has its point `index`. The last one comes last, as a rule: without it there is no need to read the others.
+/// Whether a version has its point `index`. The last point usually arrives last: without it there
+/// is no need to read the others.
 async fn has_point(
     connection: &mut PgConnection,
     series: &SeriesId,
@@ -148,12 +153,13 @@ async fn has_point(
         .await
 }
 
-/// What to do about points that are there already.
+/// How to treat points that are stored already.
 #[derive(Clone, Copy, Debug)]
 enum Existing {
-    /// Fail: two to three times as fast, and offsets see to it that nothing is applied twice.
+    /// Fail. Two to three times as fast, and sufficient as a rule: offsets keep messages from being
+    /// applied twice.
     Fail,
-    /// Keep what is there: for points that were published twice.
+    /// Keep the stored points. For points that were published twice.
     Keep,
 }
 
@@ -162,16 +168,17 @@ fn is_duplicate(error: &sqlx::Error) -> bool {
     error.is_some_and(|error| error.is_unique_violation())
 }
 
-/// Applies what is new of the deliveries in one transaction.
+/// Applies the new ones of the deliveries in one transaction.
 async fn apply(
     connection: &mut PgConnection,
-    group: (&str, &str),
-    deliveries: &[&Delivery<'_>],
+    group: &str,
+    topic: &str,
+    deliveries: &[&Delivery<'_, TrainingData>],
     existing: Existing,
-) -> Result<u64, sqlx::Error> {
+) -> Result<u64, StoreError> {
     let mut transaction = connection.begin().await?;
     let partitions = batch::partitions(deliveries);
-    let mut next = lock_offsets(&mut transaction, group, &partitions).await?;
+    let mut next = lock_offsets(&mut transaction, group, topic, &partitions).await?;
     let mut events = batch::take_new(deliveries, &mut next);
     let models = lock_models(&mut transaction, &events).await?;
     events.retain(|event| models.contains(&key(event)));
@@ -179,15 +186,17 @@ async fn apply(
         Existing::Fail => copy::into(&mut transaction, "training_data", &events).await?,
         Existing::Keep => insert(&mut transaction, &events).await?,
     };
-    move_offsets(&mut transaction, group, &next).await?;
+    move_offsets(&mut transaction, group, topic, &next).await?;
     transaction.commit().await?;
     Ok(inserted)
 }
 
-/// Reads how far the group is, and makes everyone else who delivers from these partitions wait until we are done.
+/// Reads the group's offsets, and makes everyone else who delivers from these partitions wait until
+/// we are done.
 async fn lock_offsets(
     connection: &mut PgConnection,
-    (group, topic): (&str, &str),
+    group: &str,
+    topic: &str,
     partitions: &[i32],
 ) -> Result<NextOffsets, sqlx::Error> {
     const INSERT: &str = r#"
@@ -214,7 +223,8 @@ async fn lock_offsets(
 
 async fn move_offsets(
     connection: &mut PgConnection,
-    (group, topic): (&str, &str),
+    group: &str,
+    topic: &str,
     next: &NextOffsets,
 ) -> Result<(), sqlx::Error> {
     const UPDATE: &str = r#"
@@ -232,7 +242,8 @@ async fn move_offsets(
     Ok(())
 }
 
-/// Which of the versions of `events` exist. A sweep cannot remove them until we are done; becoming ready is not held up.
+/// The versions of `events` that exist. A sweep cannot remove them until we are done; a version may
+/// still become ready.
 async fn lock_models(
     connection: &mut PgConnection,
     events: &[&TrainingData],
@@ -267,9 +278,4 @@ async fn insert(
     copy::into(&mut *connection, "arrived", events).await?;
     let inserted = sqlx::query(INSERT).execute(connection).await?;
     Ok(inserted.rows_affected())
-}
-
-/// A place in a training set, as Postgres counts.
-pub(super) fn position(index: usize) -> i64 {
-    i64::try_from(index).unwrap_or(i64::MAX)
 }

@@ -1,72 +1,85 @@
-//! Changes of a series, each in a transaction that the caller begins and commits.
+//! Changes of a series, each in a transaction that the caller begins and finishes.
 //!
-//! Each locks the row of its series first, then those of its models in order. So do all others who hold several of these locks,
-//! and nobody waits for somebody who waits for them.
+//! Each change locks the row of its series first, then the rows of its models in order. Everyone
+//! who takes several of these locks keeps to that order, so there are no deadlocks.
 
 use contract::{AliasInfo, AliasName, Revision, SeriesId, Version};
+use sqlx::{Database, Transaction};
 
 use super::{
-    Answer, Changed, Precondition, Refusal,
+    Changed, Precondition, Ready,
     change::{Change, Plan, State},
     connection::{Connection, Value},
-    rows::{AliasRow, number, revision, state},
+    rows::{AliasRow, ReadyRow, state},
     sql,
 };
-use crate::StoreError;
+use crate::{
+    Refusal, RegistryError, StoreError,
+    columns::{number, revision},
+};
 
-/// Makes a version ready if `when` holds. Returns the revision since; `None` if there is no such version.
+/// Makes a version ready if `when` holds. Returns `None` if there is no such version.
 pub(crate) async fn mark_ready(
     connection: &mut Connection<'_>,
     series: &SeriesId,
     version: Version,
     when: &Precondition,
-) -> Answer<Option<Revision>> {
+) -> Result<Option<Ready>, RegistryError> {
     let model = [series.as_str().into(), number(version).into()];
     let Some(before) = lock(connection, series).await? else {
-        return Ok(Ok(None));
+        return Ok(None);
     };
     if *when != Precondition::Any {
         let state = read(connection, series, before).await?;
-        if let Err(refusal) = state.check(when, !state.ready.is_empty()) {
-            return Ok(Err(refusal));
-        }
+        state.check(when, !state.ready.is_empty())?;
     }
     let mark = connection.dialect().mark_ready;
     let marked: Vec<(i64,)> = connection.run(mark, &model).await?;
     if !marked.is_empty() {
-        return raise(connection, series).await.map(|now| Ok(Some(now)));
+        return Ok(Some(bump_revision(connection, series).await?.read()?));
     }
-    let ready: Vec<(i64,)> = connection.run(sql::IS_READY, &model).await?;
-    Ok(Ok((!ready.is_empty()).then_some(before)))
+    // It does not exist, or has been ready since an earlier call.
+    let mut ready: Vec<ReadyRow> = connection.run(sql::IS_READY, &model).await?;
+    Ok(ready.pop().map(ReadyRow::read).transpose()?)
 }
 
-/// Makes a change, or as much of it as one transaction does.
+/// Makes a change, or as much of it as one transaction may.
 pub(crate) async fn apply(
     connection: &mut Connection<'_>,
     series: &SeriesId,
     change: Change<'_>,
     when: &Precondition,
-) -> Answer<Changed> {
-    let Some(revision) = lock(connection, series).await? else {
-        return Ok(Err(Refusal::NoSeries));
-    };
+) -> Result<Changed, RegistryError> {
+    let revision = lock(connection, series).await?;
+    let revision = revision.ok_or(Refusal::NoSeries)?;
     let before = read(connection, series, revision).await?;
-    let plan = match before.plan(change, when) {
-        Ok(plan) => plan,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+    let plan = before.plan(change, when)?;
     let mut changed = Changed::by(&before, &plan);
     if !plan.is_empty() {
-        carry_out(connection, series, &plan).await?;
-        changed.revision = raise(connection, series).await?;
+        execute(connection, series, &plan).await?;
+        changed.revision = bump_revision(connection, series).await?.revision()?;
     }
     if let Some(name) = &plan.about {
         changed.alias = alias(connection, series, name).await?;
     }
-    Ok(Ok(changed))
+    Ok(changed)
 }
 
-/// Makes everyone else who changes the series wait until we are done, and returns its revision.
+/// Commits `transaction` if its work is `done`, or else rolls it back.
+pub(crate) async fn finish<T, DB: Database>(
+    transaction: Transaction<'_, DB>,
+    done: Result<T, RegistryError>,
+) -> Result<T, RegistryError> {
+    match done {
+        Ok(_) => transaction.commit().await?,
+        // Releases the lock now. A dropped transaction does so when its connection is used again.
+        Err(RegistryError::Refused(_)) => transaction.rollback().await?,
+        Err(RegistryError::Store(_)) => {}
+    }
+    done
+}
+
+/// Makes everyone else who changes the series wait until we are done. Returns its revision.
 async fn lock(
     connection: &mut Connection<'_>,
     series: &SeriesId,
@@ -76,15 +89,17 @@ async fn lock(
     rows.first().map(|(number,)| revision(*number)).transpose()
 }
 
-/// Raises the revision and returns it.
-async fn raise(connection: &mut Connection<'_>, series: &SeriesId) -> Result<Revision, StoreError> {
-    let raise = connection.dialect().raise;
-    let rows: Vec<(i64,)> = connection.run(raise, &[series.as_str().into()]).await?;
-    let (number,) = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-    revision(*number)
+/// Raises the revision by one.
+async fn bump_revision(
+    connection: &mut Connection<'_>,
+    series: &SeriesId,
+) -> Result<ReadyRow, StoreError> {
+    let bump = connection.dialect().bump_revision;
+    let mut rows: Vec<ReadyRow> = connection.run(bump, &[series.as_str().into()]).await?;
+    Ok(rows.pop().ok_or(sqlx::Error::RowNotFound)?)
 }
 
-/// What can be seen of the series.
+/// The visible state of the series.
 async fn read(
     connection: &mut Connection<'_>,
     series: &SeriesId,
@@ -96,7 +111,7 @@ async fn read(
     state(revision, ready, aliases)
 }
 
-async fn carry_out(
+async fn execute(
     connection: &mut Connection<'_>,
     series: &SeriesId,
     plan: &Plan,

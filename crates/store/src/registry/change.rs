@@ -1,73 +1,75 @@
-//! What a change of a series is allowed to do, and what it comes to: all decisions, no I/O.
+//! Decides whether a change of a series is allowed and what it does. No I/O.
 //!
-//! Both databases read a [`State`] under the lock of the series, have [`State::plan`] decide, and do what the [`Plan`] says in
-//! the same transaction.
+//! Both databases read a [`State`] under the lock of the series, let [`State::plan`] decide, and
+//! execute the [`Plan`] in the same transaction.
 
 use contract::{AliasName, Revision, Version, VersionRef};
 
-use super::{Precondition, Refusal};
+use super::Precondition;
+use crate::Refusal;
 
-/// Aliases of one series, at most: predictors hold them all.
+/// The most aliases of one series. Predictors hold them all.
 const MAX_ALIASES: usize = 100;
 
-/// Training points that one transaction removes, unless a single model has more. Meanwhile fits of the series wait: for three seconds
-/// with a Postgres on two busy cores.
+/// The most training points that one transaction removes, unless a single model has more. Fits of
+/// the series wait meanwhile: three seconds with Postgres on two busy cores.
 const STEP_POINTS: u64 = 1_000_000;
 
-/// Models that one transaction removes.
+/// The most models that one transaction removes.
 const STEP_MODELS: usize = 1_000;
 
-/// What is to be changed about a series.
+/// A change of a series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change<'a> {
-    /// Gives the name to a version, whatever had it before.
+    /// Sets an alias to a version, whether or not it exists.
     Set(&'a AliasName, &'a VersionRef),
-    /// Takes the name away.
+    /// Removes an alias.
     Unset(&'a AliasName),
-    /// Has what judged before judge again.
+    /// Makes the previous champion serve again.
     RollBack,
     /// Removes one model.
     DeleteModel(&'a VersionRef),
     /// Removes all models and aliases.
     DeleteSeries,
-    /// Removes all models but the newest, so many of them, and those that an alias names; 0: none.
+    /// Removes all models except the newest ones, of this number, and those that an alias names. 0
+    /// removes none.
     Prune(u32),
 }
 
-/// What can be seen of a series.
+/// The visible state of a series.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
-    /// Its revision.
+    /// The revision of the series.
     pub(crate) revision: Revision,
-    /// The ready versions in order, and how many points each was fitted on.
+    /// The ready versions in order, each with the number of points that it was fitted on.
     pub(crate) ready: Vec<(Version, u64)>,
-    /// Its aliases.
+    /// The aliases of the series.
     pub(crate) aliases: Vec<Alias>,
 }
 
 /// An alias of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Alias {
-    /// Its name.
+    /// The name of the alias.
     pub(crate) name: AliasName,
     /// The version that it names.
     pub(crate) version: Version,
-    /// The version that it named before. May be gone.
+    /// The version that it named before. It may have been deleted.
     pub(crate) previous: Option<Version>,
 }
 
-/// What one transaction has to do. Empty: nothing changes, not even the revision.
+/// The work of one transaction. If it is empty, nothing changes, not even the revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// Aliases to take away, before the models go.
+    /// The aliases to remove, before any model.
     pub(crate) unset: Vec<AliasName>,
     /// The alias to set.
     pub(crate) set: Option<Alias>,
-    /// The alias that the client wants to hear of, set or not.
+    /// The alias that the client is told of, whether or not it has to be set.
     pub(crate) about: Option<AliasName>,
-    /// Models to remove, in order.
+    /// The models to remove, in order.
     pub(crate) delete: Vec<Version>,
-    /// Whether the same change has to be made again, for what was too much for one transaction.
+    /// Whether the same change has to be made again, because it was too much for one transaction.
     pub(crate) more: bool,
 }
 
@@ -79,9 +81,10 @@ impl Plan {
 }
 
 impl State {
-    /// What `change` comes to.
+    /// Plans `change`.
     ///
-    /// A client learns first that something is not there, then that it knows an old revision, then all else.
+    /// A client is told first that something does not exist, then that it knows an old revision,
+    /// then anything else.
     pub(crate) fn plan(&self, change: Change<'_>, when: &Precondition) -> Result<Plan, Refusal> {
         if self.ready.is_empty() {
             return Err(Refusal::NoSeries);
@@ -116,7 +119,7 @@ impl State {
         }
     }
 
-    /// The version that judges where a request names none.
+    /// The version that serves a request that names none.
     pub(crate) fn serving(&self) -> Option<Version> {
         let champion = self.aliases.iter().find(|alias| alias.name.is_champion());
         champion
@@ -124,7 +127,7 @@ impl State {
             .or_else(|| self.ready.last().map(|(version, _)| *version))
     }
 
-    /// The version that judges once `plan` is done.
+    /// The version that serves once `plan` is executed.
     pub(crate) fn serving_after(&self, plan: &Plan) -> Option<Version> {
         let mut after = self.clone();
         after
@@ -140,7 +143,7 @@ impl State {
         after.serving()
     }
 
-    /// Whether `when` holds of something that `exists`, or does not.
+    /// Checks that `when` holds for an object that `exists`, or does not.
     pub(crate) fn check(&self, when: &Precondition, exists: bool) -> Result<(), Refusal> {
         let holds = match when {
             Precondition::Any => true,
@@ -185,7 +188,7 @@ impl State {
         }
         let previous = match present {
             Some(alias) => Some(alias.version),
-            // Until now the newest judged, and that is what a rollback brings back.
+            // Until now the newest version served, and a rollback brings it back.
             None if name.is_champion() => self.serving().filter(|serving| *serving != version),
             None => None,
         };
@@ -197,7 +200,8 @@ impl State {
         Ok(plan)
     }
 
-    /// The version that judged before: what the champion was, or if that is not known, the one before the version that judges.
+    /// The version that served before: the previous champion, or if that is not known, the version
+    /// before the one that serves.
     fn before(&self) -> Result<Version, Refusal> {
         let champion = self.alias(&AliasName::champion());
         let before = match champion.and_then(|champion| champion.previous) {
@@ -222,7 +226,7 @@ impl State {
         })
     }
 
-    /// The models go from the oldest on, and what judges goes last.
+    /// Removes the models from the oldest on, and the serving one last.
     fn delete_series(&self) -> Plan {
         let serving = self.serving();
         let (last, others): (Vec<_>, Vec<_>) =
@@ -263,7 +267,7 @@ impl State {
     }
 }
 
-/// As many of `models` as one transaction removes, at least one, and whether there are more.
+/// As many of `models` as one transaction removes, but at least one, and whether there are more.
 fn step(models: impl Iterator<Item = (Version, u64)>) -> (Vec<Version>, bool) {
     let mut points = 0_u64;
     let mut taken = Vec::new();

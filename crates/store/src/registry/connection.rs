@@ -4,7 +4,7 @@ use sqlx::{FromRow, PgConnection, SqliteConnection, postgres::PgRow, sqlite::Sql
 
 use super::sql::{self, Dialect};
 
-/// What a statement is given.
+/// A parameter of a statement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
     Number(Option<i64>),
@@ -20,7 +20,7 @@ pub(crate) trait Row:
 impl<R> Row for R where R: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin
 {}
 
-/// A connection; in the middle of a transaction, where something is changed.
+/// A connection, within a transaction if something is changed.
 pub(crate) enum Connection<'c> {
     Postgres(&'c mut PgConnection),
     Sqlite(&'c mut SqliteConnection),
@@ -40,7 +40,7 @@ macro_rules! fetch {
 }
 
 impl Connection<'_> {
-    /// Runs `statement` and returns its rows; `()` stands for those of which nothing is wanted.
+    /// Runs `statement` and returns its rows. `()` stands for a row without columns of interest.
     pub(crate) async fn run<R: Row>(
         &mut self,
         statement: &str,

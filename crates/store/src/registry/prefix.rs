@@ -1,10 +1,12 @@
-//! Ids with a common prefix, as a range: patterns would take `%` and `_` for more than they are, and no index helps with them.
+//! Ids with a common prefix, as a range. A pattern would give `%` and `_` a meaning, and could not
+//! use an index.
 
 use contract::SeriesId;
 
-/// The ids that begin with `prefix` and come after `after`, as the first that is possible and the first that is not.
+/// The ids that begin with `prefix` and come after `after`: from the first possible one to the
+/// first that is past them.
 pub(crate) fn range(prefix: &str, after: Option<&SeriesId>) -> (String, String) {
-    // Ids have no control characters: nothing lies between `after` and this.
+    // Ids contain no control characters, so nothing lies between `after` and this.
     let next = after
         .map(|after| format!("{after}\u{1}"))
         .unwrap_or_default();
@@ -12,11 +14,11 @@ pub(crate) fn range(prefix: &str, after: Option<&SeriesId>) -> (String, String) 
     (from, end_of(prefix))
 }
 
-/// The first text, by bytes, after all that begin with `prefix`.
+/// The first text, in the order of bytes, after all that begin with `prefix`.
 fn end_of(prefix: &str) -> String {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {
-        // Characters are ordered as their bytes are. The next one may be beyond the surrogates, which are none.
+        // Characters are ordered as their bytes are. The next one skips the surrogates.
         if let Some(next) = (last..=char::MAX).nth(1) {
             end.push(next);
             return end;

@@ -1,4 +1,4 @@
-//! What there is. Each call is one statement, so that what it tells was true at one time.
+//! Reading the registry. Each call is one statement, so that its answer was true at one moment.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use contract::{ModelInfo, Revision, SeriesDetail, SeriesId, SeriesSummary, Versi
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
-    Answer, Serving,
+    Serving,
     connection::{Row, Value},
     prefix::range,
     rows::{
-        DocumentRow, InfoRow, ModelRow, ServingRow, SummaryRow, changed, detail, key, missing,
-        number,
+        DocumentRow, ExistenceRow, InfoRow, ModelRow, ServingRow, SummaryRow, changed, detail, key,
     },
     sql,
 };
-use crate::{Backend, Store, StoreError, VersionedModel};
+use crate::{Backend, RegistryError, Store, StoreError, VersionedModel, columns::number};
 
-/// As far back as a database is asked what changed: a thousand years.
+/// The longest time that a database is asked to look back: a thousand years.
 const LONGEST: Duration = Duration::from_secs(31_557_600_000);
 
 impl Store {
-    /// What judges in `series`: the champion, or else the newest ready model.
+    /// The version that serves predictions of `series`: the champion, or else the newest ready
+    /// model.
     ///
     /// # Errors
     /// When the database does not answer, or the stored model cannot be read.
@@ -57,7 +57,7 @@ impl Store {
         .boxed()
     }
 
-    /// A ready model: the one given, or the one that judges.
+    /// A ready model: the given one, or the one that serves.
     pub(crate) async fn ready_model(
         &self,
         series: &SeriesId,
@@ -67,7 +67,8 @@ impl Store {
         Ok(rows.into_iter().next())
     }
 
-    /// Series that changed within the last `age` by the database's clock, deleted ones too, and the revision of each.
+    /// Series that changed within the last `age` by the database's clock, each with its revision.
+    /// Includes deleted series.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -86,7 +87,8 @@ impl Store {
         .boxed()
     }
 
-    /// The series whose id begins with `prefix` and comes after `after`, sorted by the bytes of the id; `limit` at most.
+    /// At most `limit` series whose id begins with `prefix` and comes after `after`, sorted by the
+    /// bytes of the id.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -97,7 +99,7 @@ impl Store {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<SeriesSummary>, StoreError>> {
         async move {
-            // No id has one, and Postgres takes no text with a NUL.
+            // No id contains one, and Postgres refuses text with a NUL.
             if prefix.contains(char::is_control) {
                 return Ok(Vec::new());
             }
@@ -113,7 +115,7 @@ impl Store {
         .boxed()
     }
 
-    /// A series; `None` if it has no ready model.
+    /// A series. `None` if it has no ready model.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -124,7 +126,8 @@ impl Store {
         async move { detail(self.select(sql::DETAIL, &[series.as_str().into()]).await?) }.boxed()
     }
 
-    /// The ready models of `series` before version `before`, the newest first; `limit` at most. `None` if the series has no model.
+    /// At most `limit` ready models of `series` before version `before`, the newest first. `None`
+    /// if the series has no model.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -141,7 +144,7 @@ impl Store {
                 i64::from(limit).into(),
             ];
             let rows: Vec<InfoRow> = self.select(sql::MODELS, &page).await?;
-            if rows.is_empty() && !self.exist(series, None).await?.0 {
+            if rows.is_empty() && !self.existence(series, None).await?.has_series() {
                 return Ok(None);
             }
             let models = rows.into_iter().map(|row| Ok(row.read()?.1));
@@ -150,71 +153,65 @@ impl Store {
         .boxed()
     }
 
-    /// What there is to know about a ready model, and the revision of its series. Refused: no such series, version or alias.
+    /// The description of a ready model, and the revision of its series.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer, or there is no such series, version or alias.
     pub fn model_info<'a>(
         &'a self,
         series: &'a SeriesId,
         model: &'a VersionRef,
-    ) -> BoxFuture<'a, Answer<(Revision, ModelInfo)>> {
+    ) -> BoxFuture<'a, Result<(Revision, ModelInfo), RegistryError>> {
         async move {
-            match self.found::<InfoRow>(sql::INFO, series, model).await? {
-                Ok(row) => row.read().map(Ok),
-                Err(refusal) => Ok(Err(refusal)),
-            }
+            let row: InfoRow = self.one(sql::INFO, series, model).await?;
+            Ok(row.read()?)
         }
         .boxed()
     }
 
-    /// A ready model as its document, letter for letter. Refused: no such series, version or alias.
+    /// The description of a ready model, and its document letter for letter.
     ///
     /// # Errors
-    /// When the database does not answer, or the stored model cannot be read.
+    /// When the database does not answer, the stored model cannot be read, or there is no such
+    /// series, version or alias.
     pub fn model_document<'a>(
         &'a self,
         series: &'a SeriesId,
         model: &'a VersionRef,
-    ) -> BoxFuture<'a, Answer<(ModelInfo, String)>> {
+    ) -> BoxFuture<'a, Result<(ModelInfo, String), RegistryError>> {
         async move {
-            let found = self.found::<DocumentRow>(sql::DOCUMENT, series, model);
-            match found.await? {
-                Ok(row) => row.read(series).map(Ok),
-                Err(refusal) => Ok(Err(refusal)),
-            }
+            let row: DocumentRow = self.one(sql::DOCUMENT, series, model).await?;
+            Ok(row.read(series)?)
         }
         .boxed()
     }
 
-    /// What `select` tells of a ready model, or why there is none.
-    async fn found<R: Row>(
+    /// The row that `select` has of a ready model, or why there is none.
+    async fn one<R: Row>(
         &self,
         select: &str,
         series: &SeriesId,
         model: &VersionRef,
-    ) -> Answer<R> {
-        let key = key(series, Some(model));
-        let rows = self.select(select, &key).await?;
+    ) -> Result<R, RegistryError> {
+        let rows = self.select(select, &key(series, Some(model))).await?;
         if let Some(row) = rows.into_iter().next() {
-            return Ok(Ok(row));
+            return Ok(row);
         }
         let alias = match model {
             VersionRef::Alias(name) => Some(name.as_str()),
             VersionRef::Version(_) => None,
         };
-        Ok(Err(missing(model, self.exist(series, alias).await?)))
+        Err(self.existence(series, alias).await?.refusal(model).into())
     }
 
-    /// Whether the series has a ready model, and whether it has an alias of that name.
-    async fn exist(
+    async fn existence(
         &self,
         series: &SeriesId,
         alias: Option<&str>,
-    ) -> Result<(bool, bool), StoreError> {
+    ) -> Result<ExistenceRow, StoreError> {
         let names = [series.as_str().into(), Value::Text(alias)];
-        let rows = self.select(sql::MISSING, &names).await?;
-        Ok(rows.into_iter().next().unwrap_or_default())
+        let mut rows = self.select(sql::EXISTENCE, &names).await?;
+        Ok(rows.pop().ok_or(sqlx::Error::RowNotFound)?)
     }
 
     async fn select<R: Row>(

@@ -1,11 +1,11 @@
-//! What lies in the tables, as both databases give it, and what it means.
+//! Rows of the tables, as both databases give them, and their meaning.
 
 use std::{fmt::Display, str::FromStr};
 
 use chrono::{DateTime, SecondsFormat};
 use contract::{
     AliasInfo, DetectorName, ModelInfo, Params, Revision, SeriesDetail, SeriesId, SeriesSummary,
-    Source, Version, VersionRef,
+    Source, VersionRef,
 };
 use detector::Model;
 use sqlx::{
@@ -16,14 +16,18 @@ use sqlx::{
 };
 
 use super::{
-    Refusal, Serving,
+    Ready, Serving,
     change::{Alias, State},
     connection::Value,
 };
-use crate::{StoreError, VersionedModel, stored_model, unreadable, version};
+use crate::{
+    Refusal, StoreError, VersionedModel,
+    columns::{number, revision, stored_model, unreadable, unsigned, version},
+};
 
-/// A row that both databases give, with a column for each field; and with parts that take columns of the same row. By hand rather
-/// than by sqlx's derive, whose macros have all database drivers built a second time, for the compiler.
+/// A row that both databases give, with a column for each field, and with parts that read columns
+/// of the same row. Written by hand because sqlx's derive has all database drivers built a second
+/// time, for the compiler.
 macro_rules! row {
     ($(#[$about:meta])* $name:ident { $($column:ident: $kind:ty,)* } $(with { $($part:ident: $of:ty,)* })?) => {
         $(#[$about])*
@@ -56,7 +60,7 @@ macro_rules! row {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Time(i64);
 
-/// From 1970 to 2000, where Postgres begins to count, in microseconds.
+/// Microseconds from 1970 to 2000, where Postgres begins to count.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 impl Type<Postgres> for Time {
@@ -91,10 +95,10 @@ impl<'r> Decode<'r, Sqlite> for Time {
 }
 
 impl Time {
-    /// As RFC 3339 in UTC, with milliseconds.
+    /// The time as RFC 3339 in UTC, with milliseconds.
     fn text(self) -> Result<String, StoreError> {
         let time = DateTime::from_timestamp_millis(self.0)
-            .ok_or_else(|| unreadable(format!("{} is no time", self.0)))?;
+            .ok_or_else(|| unreadable(format!("{} is not a time", self.0)))?;
         Ok(time.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
@@ -131,6 +135,31 @@ impl ServingRow {
 }
 
 row! {
+    /// A row of `bump_revision` and `IS_READY`.
+    ReadyRow {
+        revision: i64,
+        serving: Option<i64>,
+    }
+}
+
+impl ReadyRow {
+    /// The series of a version that is ready.
+    pub(crate) fn read(self) -> Result<Ready, StoreError> {
+        let serving = self
+            .serving
+            .ok_or_else(|| unreadable("a series with a ready version serves none".into()))?;
+        Ok(Ready {
+            revision: self.revision()?,
+            serving: version(serving)?,
+        })
+    }
+
+    pub(crate) fn revision(&self) -> Result<Revision, StoreError> {
+        revision(self.revision)
+    }
+}
+
+row! {
     /// A row of `MODEL`.
     ModelRow {
         version: i64,
@@ -144,7 +173,7 @@ impl ModelRow {
         stored_model(series, self.version, &self.model)
     }
 
-    /// Whether its training points are here, or on their way.
+    /// Whether its training points are stored here, or on their way.
     pub(crate) fn has_points(&self) -> bool {
         self.source == Source::Fit.as_str()
     }
@@ -179,7 +208,7 @@ impl SummaryRow {
 }
 
 row! {
-    /// A row of `ALIAS`; all of it is null where a series has none.
+    /// A row of `ALIAS`. All columns are null for a series without aliases.
     AliasRow {
         name: Option<String>,
         version: Option<i64>,
@@ -212,7 +241,7 @@ row! {
     }
 }
 
-/// The series that `rows` tell of; `None` without any.
+/// The series that `rows` describe. `None` if there are none.
 pub(crate) fn detail(rows: Vec<DetailRow>) -> Result<Option<SeriesDetail>, StoreError> {
     let mut detail: Option<SeriesDetail> = None;
     for row in rows {
@@ -287,14 +316,14 @@ row! {
 
 impl DocumentRow {
     pub(crate) fn read(self, series: &SeriesId) -> Result<(ModelInfo, String), StoreError> {
-        // A damaged one must not go out as if it were whole.
+        // A damaged document must not be exported as if it were intact.
         stored_model(series, self.info.version, &self.model)?;
         let (_, info) = self.info.read()?;
         Ok((info, self.model))
     }
 }
 
-/// What a change has to know, from the rows of `READY` and `ALIASES`.
+/// The state of a series, from the rows of `READY` and `ALIASES`.
 pub(crate) fn state(
     revision: Revision,
     ready: Vec<(i64, i64)>,
@@ -317,13 +346,13 @@ pub(crate) fn state(
     })
 }
 
-/// What changed: rows of series and revision.
+/// The series that changed and their revisions.
 pub(crate) fn changed(rows: Vec<(String, i64)>) -> Result<Vec<(SeriesId, Revision)>, StoreError> {
     let one = |(series, number): (String, i64)| Ok((parse(&series)?, revision(number)?));
     rows.into_iter().map(one).collect()
 }
 
-/// What is stored of a new model beside what the caller says of it.
+/// The columns of a new model that follow from the model itself.
 pub(crate) struct Columns {
     pub(crate) detector: &'static str,
     pub(crate) format: i64,
@@ -350,7 +379,8 @@ impl Columns {
     }
 }
 
-/// A model in a statement: its series, then its number or its alias; neither for the one that judges.
+/// The parameters that name a model: its series, then its number or its alias, or neither for the
+/// one that serves.
 pub(crate) fn key<'a>(series: &'a SeriesId, model: Option<&'a VersionRef>) -> [Value<'a>; 3] {
     let (version, alias) = match model {
         None => (None, None),
@@ -364,32 +394,32 @@ pub(crate) fn key<'a>(series: &'a SeriesId, model: Option<&'a VersionRef>) -> [V
     ]
 }
 
-/// A version as databases have it.
-pub(crate) fn number(version: Version) -> i64 {
-    i64::from(version.number())
+row! {
+    /// A row of `EXISTENCE`.
+    ExistenceRow {
+        series: bool,
+        alias: bool,
+    }
 }
 
-/// Why nothing was found of `model`, from the row of `MISSING`.
-pub(crate) fn missing(model: &VersionRef, (series, alias): (bool, bool)) -> Refusal {
-    match model {
-        _ if !series => Refusal::NoSeries,
-        VersionRef::Alias(_) if !alias => Refusal::NoAlias,
-        _ => Refusal::NoModel,
+impl ExistenceRow {
+    pub(crate) fn has_series(&self) -> bool {
+        self.series
+    }
+
+    /// Why nothing was found of `model`.
+    pub(crate) fn refusal(&self, model: &VersionRef) -> Refusal {
+        match model {
+            _ if !self.series => Refusal::NoSeries,
+            VersionRef::Alias(_) if !self.alias => Refusal::NoAlias,
+            _ => Refusal::NoModel,
+        }
     }
 }
 
 fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, StoreError> {
     text.parse()
         .map_err(|why| unreadable(format!("{text:?}: {why}")))
-}
-
-/// What the database wrote down as a revision.
-pub(crate) fn revision(number: i64) -> Result<Revision, StoreError> {
-    unsigned(number).map(Revision)
-}
-
-fn unsigned(number: i64) -> Result<u64, StoreError> {
-    u64::try_from(number).map_err(|why| unreadable(format!("{number}: {why}")))
 }
 
 #[cfg(test)]

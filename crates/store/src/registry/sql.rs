@@ -1,6 +1,6 @@
-//! The statements: most are the same on both databases. `$1` is the series, unless said otherwise.
+//! The statements. Most are the same on both databases. `$1` is the series, unless said otherwise.
 
-/// The version that judges in a series where a request names none.
+/// The version of a series that serves a request that names none.
 macro_rules! serving {
     ($series:literal) => {
         concat!(
@@ -14,7 +14,7 @@ macro_rules! serving {
     };
 }
 
-/// The version with the number `$2`, or with the alias `$3`, or else the one that judges.
+/// The version with the number `$2`, or with the alias `$3`, or else the one that serves.
 macro_rules! wanted {
     () => {
         concat!(
@@ -36,7 +36,8 @@ macro_rules! summary {
     };
 }
 
-/// That the series `s` has a model. Not `EXISTS`, which Postgres may turn into a join with all models there are.
+/// The condition that the series `s` has a model. Not `EXISTS`, which Postgres may turn into a join
+/// with all models.
 macro_rules! is_visible {
     () => {
         "(SELECT max(version) FROM models WHERE series_id = s.series_id AND status = 'ready') IS NOT NULL"
@@ -58,7 +59,7 @@ macro_rules! info {
     };
 }
 
-/// What predictors need to know of a series.
+/// What predictors need of a series: its revision, serving version and aliases.
 pub(crate) const SERVING: &str = concat!(
     "SELECT s.revision, m.version, m.model, ",
     "(SELECT string_agg(name || ' ' || version, ' ' ORDER BY name) FROM aliases WHERE series_id = $1) AS aliases ",
@@ -73,7 +74,7 @@ pub(crate) const MODEL: &str = concat!(
     wanted!(),
 );
 
-/// What there is to know about a ready model.
+/// The description of a ready model.
 pub(crate) const INFO: &str = concat!(
     "SELECT ",
     info!(),
@@ -82,7 +83,7 @@ pub(crate) const INFO: &str = concat!(
     wanted!(),
 );
 
-/// The same, and its document.
+/// The description of a ready model, and its document.
 pub(crate) const DOCUMENT: &str = concat!(
     "SELECT ",
     info!(),
@@ -91,7 +92,7 @@ pub(crate) const DOCUMENT: &str = concat!(
     wanted!(),
 );
 
-/// The ready models below `$2`, at most `$3`.
+/// At most `$3` ready models below `$2`.
 pub(crate) const MODELS: &str = concat!(
     "SELECT ",
     info!(),
@@ -99,7 +100,7 @@ pub(crate) const MODELS: &str = concat!(
     "WHERE m.series_id = $1 AND m.status = 'ready' AND m.version < $2 ORDER BY m.version DESC LIMIT $3",
 );
 
-/// The series from `$1` on and below `$2`, at most `$3`.
+/// At most `$3` series from `$1` on and below `$2`.
 pub(crate) const LIST: &str = concat!(
     "SELECT ",
     summary!(),
@@ -108,7 +109,7 @@ pub(crate) const LIST: &str = concat!(
     " ORDER BY s.series_id LIMIT $3",
 );
 
-/// A series, once for each of its aliases, or once if it has none.
+/// A series: one row for each of its aliases, or one if it has none.
 pub(crate) const DETAIL: &str = concat!(
     "SELECT ",
     summary!(),
@@ -121,81 +122,94 @@ pub(crate) const DETAIL: &str = concat!(
 );
 
 /// Whether the series has a ready model, and an alias named `$2`.
-pub(crate) const MISSING: &str = "
-    SELECT EXISTS (SELECT 1 FROM models WHERE series_id = $1 AND status = 'ready'),
-           EXISTS (SELECT 1 FROM aliases WHERE series_id = $1 AND name = $2)";
+pub(crate) const EXISTENCE: &str = "
+    SELECT EXISTS (SELECT 1 FROM models WHERE series_id = $1 AND status = 'ready') AS series,
+           EXISTS (SELECT 1 FROM aliases WHERE series_id = $1 AND name = $2) AS alias";
 
-/// One alias, `$2`.
+/// The alias `$2`.
 pub(crate) const ALIAS: &str = "
     SELECT a.name, a.version, p.version AS previous, a.changed_at AS set_at FROM aliases a
     LEFT JOIN models p ON p.series_id = a.series_id AND p.version = a.previous AND p.status = 'ready'
     WHERE a.series_id = $1 AND a.name = $2";
 
-/// The ready versions, for a change.
+/// The ready versions that a change has to know.
 pub(crate) const READY: &str =
     "SELECT version, points FROM models WHERE series_id = $1 AND status = 'ready' ORDER BY version";
 
-/// The aliases, for a change.
+/// The aliases that a change has to know.
 pub(crate) const ALIASES: &str =
     "SELECT name, version, previous FROM aliases WHERE series_id = $1 ORDER BY name";
 
-/// Takes the alias `$2` away.
+/// Removes the alias `$2`.
 pub(crate) const UNSET: &str = "DELETE FROM aliases WHERE series_id = $1 AND name = $2";
 
-/// Has the alias `$2` name `$3`, and before that `$4`.
+/// Sets the alias `$2` to `$3`, with `$4` as its previous version.
 pub(crate) const SET: &str = "
     INSERT INTO aliases (series_id, name, version, previous) VALUES ($1, $2, $3, $4)
     ON CONFLICT (series_id, name) DO UPDATE
     SET version = excluded.version, previous = excluded.previous, changed_at = excluded.changed_at";
 
-/// Whether version `$2` is ready: one row, or none.
-pub(crate) const IS_READY: &str =
-    "SELECT version FROM models WHERE series_id = $1 AND version = $2 AND status = 'ready'";
+/// The revision of the series and the version that serves: one row if version `$2` is ready, or
+/// none.
+pub(crate) const IS_READY: &str = concat!(
+    "SELECT s.revision, ",
+    serving!("$1"),
+    " AS serving FROM models m JOIN series s ON s.series_id = m.series_id ",
+    "WHERE m.series_id = $1 AND m.version = $2 AND m.status = 'ready'",
+);
 
-/// Statements that differ.
+/// The statements that differ between the databases.
 pub(crate) struct Dialect {
     /// Locks the series and selects its revision.
     pub(crate) lock: &'static str,
-    /// Raises the revision and returns it.
-    pub(crate) raise: &'static str,
+    /// Raises the revision by one and returns it with the version that serves then.
+    pub(crate) bump_revision: &'static str,
     /// Makes version `$2` ready and returns it, if it was pending.
     pub(crate) mark_ready: &'static str,
-    /// One after the other they remove the versions `$2`, as `1,2,3`, and their points.
+    /// Executed in order, they remove the versions `$2`, written as `1,2,3`, and their points.
     pub(crate) delete: &'static [&'static str],
-    /// The series that changed in the last `$1` milliseconds, and their revisions.
+    /// The series that changed within the last `$1` milliseconds, and their revisions.
     pub(crate) changed_within: &'static str,
 }
 
 pub(crate) const POSTGRES: Dialect = Dialect {
     lock: "SELECT revision FROM series WHERE series_id = $1 FOR UPDATE",
-    raise: "
-        UPDATE series SET revision = revision + 1, changed_at = clock_timestamp()
-        WHERE series_id = $1 RETURNING revision",
+    bump_revision: concat!(
+        "UPDATE series SET revision = revision + 1, changed_at = clock_timestamp() ",
+        "WHERE series_id = $1 RETURNING revision, ",
+        serving!("$1"),
+        " AS serving",
+    ),
     mark_ready: "
         UPDATE models SET status = 'ready', ready_at = clock_timestamp()
         WHERE series_id = $1 AND version = $2 AND status = 'pending' RETURNING version",
     delete: &[
-        // In order, as consumers lock them. What they added until then is seen by the next statement.
+        // In the order in which consumers lock them. The next statement sees the points that they
+        // added until then.
         "SELECT version FROM models WHERE series_id = $1 AND version = ANY (string_to_array($2, ',')::bigint[])
          ORDER BY version FOR UPDATE",
         "DELETE FROM training_data WHERE series_id = $1 AND version = ANY (string_to_array($2, ',')::bigint[])",
         "DELETE FROM models WHERE series_id = $1 AND version = ANY (string_to_array($2, ',')::bigint[])",
     ],
-    // Not clock_timestamp(), with which an index cannot be searched.
+    // Not clock_timestamp(), which cannot be used to search an index.
     changed_within: "
         SELECT series_id, revision FROM series WHERE changed_at > now() - $1 * interval '1 millisecond'",
 };
 
 pub(crate) const SQLITE: Dialect = Dialect {
-    // Only one writes at a time.
+    // There is only one writer at a time.
     lock: "SELECT revision FROM series WHERE series_id = $1",
-    raise: "
-        UPDATE series SET revision = revision + 1, changed_at = CAST(unixepoch('subsec') * 1000 AS INTEGER)
-        WHERE series_id = $1 RETURNING revision",
+    bump_revision: concat!(
+        "UPDATE series SET revision = revision + 1, ",
+        "changed_at = CAST(unixepoch('subsec') * 1000 AS INTEGER) ",
+        "WHERE series_id = $1 RETURNING revision, ",
+        serving!("$1"),
+        " AS serving",
+    ),
     mark_ready: "
         UPDATE models SET status = 'ready', ready_at = CAST(unixepoch('subsec') * 1000 AS INTEGER)
         WHERE series_id = $1 AND version = $2 AND status = 'pending' RETURNING version",
-    // The points go with them: ON DELETE CASCADE.
+    // ON DELETE CASCADE removes the points.
     delete: &[
         "DELETE FROM models WHERE series_id = $1 AND version IN (SELECT value FROM json_each('[' || $2 || ']'))",
     ],

@@ -1,22 +1,23 @@
-//! Training points in SQLite: 10,000 in a row of the table, and the offsets of those who bring them.
+//! Training points in SQLite, up to 10,000 in a row, and the offsets of the groups that deliver
+//! them.
 
-use contract::{Point, SeriesId, TrainingData, Version};
+use contract::{Delivery, Point, SeriesId, TopicOffset, TrainingData, Version};
 use futures_util::TryStreamExt;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{SqliteStore, next_offsets};
+use super::SqliteStore;
 use crate::{
-    Delivery, Offset, StoreError,
-    batch::{self, NextOffsets, Share},
-    offsets, unreadable,
+    StoreError,
+    batch::{self, NextOffsets, TxBudget},
+    columns::{offsets, position, unreadable},
 };
 
-/// Points in a row of the table, at most: what the largest event carries.
+/// The most points in a row of the table: as many as the largest event carries.
 const BLOCK: usize = contract::MAX_POINTS_PER_PART;
-/// Bytes of a point: its timestamp and its value.
+/// The bytes of a point: its timestamp and its value.
 const POINT: usize = size_of::<i64>() + size_of::<f64>();
-/// Short enough for a fit to wait for: 10 to 20 ms.
-const SHARE: Share = Share {
+/// What one transaction applies. A fit may have to wait for it: 10 to 20 ms.
+const TX_BUDGET: TxBudget = TxBudget {
     points: 20_000,
     messages: 500,
 };
@@ -54,15 +55,15 @@ impl SqliteStore {
         &self,
         group: &str,
         topic: &str,
-        batch: &[Delivery<'_>],
+        batch: &[Delivery<'_, TrainingData>],
     ) -> Result<u64, StoreError> {
         let deliveries = batch::in_order(batch);
         let mut rest = deliveries.as_slice();
         let mut inserted = 0;
         while !rest.is_empty() {
-            let (some, others) = rest.split_at(SHARE.of(rest));
+            let (some, others) = rest.split_at(TX_BUDGET.takes(rest));
             let (_turn, mut transaction) = self.begin().await?;
-            inserted += apply(&mut transaction, (group, topic), some).await?;
+            inserted += apply(&mut transaction, group, topic, some).await?;
             transaction.commit().await?;
             rest = others;
         }
@@ -73,19 +74,23 @@ impl SqliteStore {
         &self,
         group: &str,
         topic: &str,
-    ) -> Result<Vec<Offset>, StoreError> {
+    ) -> Result<Vec<TopicOffset>, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let rows = next_offsets(&mut connection, (group, topic)).await?;
-        Ok(offsets(topic, rows))
+        let rows = next_offsets(&mut connection, group, topic).await?;
+        Ok(offsets(rows))
     }
 }
 
 async fn apply(
     connection: &mut SqliteConnection,
-    group: (&str, &str),
-    deliveries: &[&Delivery<'_>],
+    group: &str,
+    topic: &str,
+    deliveries: &[&Delivery<'_, TrainingData>],
 ) -> Result<u64, sqlx::Error> {
-    let before: NextOffsets = next_offsets(connection, group).await?.into_iter().collect();
+    let before: NextOffsets = next_offsets(connection, group, topic)
+        .await?
+        .into_iter()
+        .collect();
     let mut next = before.clone();
     let mut inserted = 0;
     for event in batch::take_new(deliveries, &mut next) {
@@ -93,15 +98,32 @@ async fn apply(
     }
     for (partition, next_offset) in next {
         if before.get(&partition) != Some(&next_offset) {
-            move_offset(connection, group, partition, next_offset).await?;
+            move_offset(connection, group, topic, partition, next_offset).await?;
         }
     }
     Ok(inserted)
 }
 
+/// The next offset of `group` in each partition.
+async fn next_offsets(
+    connection: &mut SqliteConnection,
+    group: &str,
+    topic: &str,
+) -> Result<Vec<(i32, i64)>, sqlx::Error> {
+    const SELECT: &str = r#"
+        SELECT partition, next_offset FROM consumer_offsets
+        WHERE "group" = ? AND topic = ? ORDER BY partition"#;
+    sqlx::query_as(SELECT)
+        .bind(group)
+        .bind(topic)
+        .fetch_all(connection)
+        .await
+}
+
 async fn move_offset(
     connection: &mut SqliteConnection,
-    (group, topic): (&str, &str),
+    group: &str,
+    topic: &str,
     partition: i32,
     next_offset: i64,
 ) -> Result<(), sqlx::Error> {
@@ -118,7 +140,7 @@ async fn move_offset(
     Ok(())
 }
 
-/// Stores the points of `event`, if its version exists. Returns how many are new.
+/// Stores the points of `event` if its version exists. Returns how many are new.
 async fn insert(
     connection: &mut SqliteConnection,
     event: &TrainingData,
@@ -129,9 +151,9 @@ async fn insert(
         ON CONFLICT DO NOTHING";
     let mut inserted = 0;
     let positions = (event.first_position()..).step_by(BLOCK);
-    for (position, block) in positions.zip(event.data.chunks(BLOCK)) {
+    for (at, block) in positions.zip(event.data.chunks(BLOCK)) {
         let result = sqlx::query(INSERT)
-            .bind(i64::try_from(position).unwrap_or(i64::MAX))
+            .bind(position(at))
             .bind(encode(block))
             .bind(event.series_id.as_str())
             .bind(event.version.number())
@@ -154,7 +176,7 @@ fn encode(block: &[Point]) -> Vec<u8> {
 fn decode(row: &SqliteRow) -> Result<impl Iterator<Item = Point> + '_, StoreError> {
     let bytes: &[u8] = row.try_get(1)?;
     let (points, []) = bytes.as_chunks::<POINT>() else {
-        let why = format!("{} bytes are no training points", bytes.len());
+        let why = format!("{} bytes are not training points", bytes.len());
         return Err(unreadable(why));
     };
     Ok(points.iter().map(|bytes| {

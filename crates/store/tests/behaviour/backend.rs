@@ -249,8 +249,8 @@ pub(crate) async fn serving(
 }
 
 /// The error of what must not succeed.
-pub(crate) fn error_of<T>(result: Result<T, StoreError>) -> Result<StoreError> {
-    match result {
+pub(crate) fn error_of<T, E>(failed: Result<T, E>) -> Result<E> {
+    match failed {
         Ok(_) => anyhow::bail!("succeeded"),
         Err(error) => Ok(error),
     }

@@ -1,6 +1,7 @@
 //! One suite over both databases, and what only one of them can show.
 //!
-//! The module `postgres` needs a server: `TEST_DATABASE_URL`. Every test there has a database of its own.
+//! The module `postgres` needs a server: `TEST_DATABASE_URL`. Every test there has a database of
+//! its own.
 
 mod away;
 mod backend;
@@ -26,6 +27,7 @@ macro_rules! run_suite {
             a_pending_version_is_not_seen
             the_newest_is_the_highest_number_not_the_latest_to_be_ready
             to_mark_a_version_ready_again_changes_nothing
+            a_version_that_becomes_ready_says_which_one_serves
             a_number_is_not_given_out_again_after_its_version_was_swept
             a_sweep_takes_what_is_old_and_pending_and_its_points
             points_of_a_swept_version_are_dropped

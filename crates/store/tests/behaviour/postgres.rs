@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use contract::{DetectorName, FitOptions, Point, SeriesId, TrainingData};
+use contract::{Delivery, DetectorName, FitOptions, Point, SeriesId, TrainingData};
 use detector::Model;
-use store::{Delivery, Store, StoreError};
+use store::{Store, StoreError};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -77,7 +77,8 @@ async fn a_caller_that_gives_up_leaves_no_connection_waiting() -> Result<()> {
     .await
 }
 
-/// Lets the server fall silent in the middle of `call`, and demands that the store, which has one connection, works afterwards.
+/// Lets the server fall silent in the middle of `call`, and demands that the store, which has one
+/// connection, works afterwards.
 async fn in_silence(
     backend: &Postgres,
     call: impl AsyncFnOnce(Store, SeriesId) -> Result<()>,
@@ -193,6 +194,7 @@ async fn a_sweep_and_a_consumer_at_once_leave_no_points_without_a_model() -> Res
             let delivery = Delivery {
                 partition: 0,
                 offset,
+                timestamp_ms: 0,
                 event: Some(&event),
             };
             let batch = [delivery];

@@ -3,10 +3,10 @@
 use std::{fs, time::Duration};
 
 use anyhow::Result;
-use contract::{DetectorName, FitOptions, Point, SeriesId, TrainingData, Version};
+use contract::{Delivery, DetectorName, FitOptions, Point, SeriesId, TrainingData, Version};
 use detector::Model;
 use sqlx::{Connection, SqliteConnection};
-use store::{Delivery, Store, TrainingPoints};
+use store::{Store, TrainingPoints};
 use tokio::task::JoinSet;
 
 use crate::backend::{Backend, Sqlite, fitted, run, serving};
@@ -35,6 +35,7 @@ async fn what_a_killed_process_leaves_has_everything_that_was_acknowledged() -> 
             .map(|(offset, event)| Delivery {
                 partition: 0,
                 offset,
+                timestamp_ms: 0,
                 event: Some(event),
             })
             .collect();
@@ -85,6 +86,7 @@ async fn fits_and_reads_go_on_while_a_million_points_are_stored() -> Result<()> 
             let deliveries = (0..).zip(&events).map(|(offset, event)| Delivery {
                 partition: 0,
                 offset,
+                timestamp_ms: 0,
                 event: Some(event),
             });
             let batch: Vec<_> = deliveries.collect();
@@ -92,7 +94,8 @@ async fn fits_and_reads_go_on_while_a_million_points_are_stored() -> Result<()> 
         });
         let (fits, slowest) = fit_until_done(&store, &mut bulk).await?;
         println!("{fits} fits meanwhile, the slowest took {slowest:.1?}");
-        // Fifty transactions bring the points; writers take turns, so there is a place for a fit between any two.
+        // Fifty transactions bring the points; writers take turns, so there is a place for a fit
+        // between any two.
         assert!(
             fits >= 10,
             "only {fits} fits while a million points were stored"
@@ -102,7 +105,8 @@ async fn fits_and_reads_go_on_while_a_million_points_are_stored() -> Result<()> 
     .await
 }
 
-/// Fits a small series again and again while `bulk` runs. Returns how often, and how long the slowest took.
+/// Fits a small series again and again while `bulk` runs. Returns how often, and how long the
+/// slowest took.
 async fn fit_until_done(
     store: &Store,
     bulk: &mut JoinSet<Result<u64, store::StoreError>>,

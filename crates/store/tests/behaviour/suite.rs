@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use contract::{
-    AliasName, DetectorName, FitOptions, Point, SeriesId, TrainingData, Version, VersionRef,
+    AliasName, Delivery, DetectorName, FitOptions, Point, SeriesId, TopicOffset, TrainingData,
+    Version, VersionRef,
 };
 use detector::Model;
-use store::{Delivery, Offset, Store, StoreError, VersionedModel};
+use store::{Refusal, RegistryError, Store, StoreError, VersionedModel};
 
 pub(crate) use self::{changes::*, life::*, lists::*, models::*, points::*, upgrade::*};
 use crate::backend::fitted;
@@ -86,25 +87,38 @@ fn whole(series: &SeriesId, version: Version, points: &[Point]) -> TrainingData 
 }
 
 /// The events as they are delivered from one partition, from `offset` on.
-fn deliveries(partition: i32, offset: i64, events: &[TrainingData]) -> Vec<Delivery<'_>> {
+fn deliveries(
+    partition: i32,
+    offset: i64,
+    events: &[TrainingData],
+) -> Vec<Delivery<'_, TrainingData>> {
     (offset..)
         .zip(events)
         .map(|(offset, event)| Delivery {
             partition,
             offset,
+            timestamp_ms: 0,
             event: Some(event),
         })
         .collect()
 }
 
-async fn apply(store: &Store, batch: &[Delivery<'_>]) -> Result<u64, StoreError> {
+async fn apply(store: &Store, batch: &[Delivery<'_, TrainingData>]) -> Result<u64, StoreError> {
     store.apply_training_data(GROUP, TOPIC, batch).await
 }
 
-fn at(partition: i32, next_offset: i64) -> Offset {
-    Offset {
-        topic: TOPIC.to_owned(),
+fn at(partition: i32, next_offset: i64) -> TopicOffset {
+    TopicOffset {
         partition,
         next_offset,
+    }
+}
+
+/// Why the registry did not do what it was asked.
+fn refusal<T: std::fmt::Debug>(done: Result<T, RegistryError>) -> Result<Refusal> {
+    match done {
+        Err(RegistryError::Refused(refusal)) => Ok(refusal),
+        Err(RegistryError::Store(error)) => Err(error.into()),
+        Ok(done) => anyhow::bail!("nothing was refused: {done:?}"),
     }
 }

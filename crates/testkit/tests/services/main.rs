@@ -1,3 +1,3 @@
-//! The whole platform as processes of their own. All of it needs real servers: `.ci/servers.sh`.
+//! The whole platform as separate processes. Every test needs real servers: `.ci/servers.sh`.
 
 mod distributed;

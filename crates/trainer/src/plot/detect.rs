@@ -18,7 +18,7 @@ use super::{
     model::{mark_of, normal_of, period_of},
     query::JudgedQuery,
 };
-use crate::{App, error::Error, routes::picture};
+use crate::{App, error::Error, reply::picture};
 
 pub(crate) fn route() -> MethodRouter<Arc<App>> {
     post(detect_plot)

@@ -1,13 +1,14 @@
-//! What is changed about a series: in the store, then told to predictors.
+//! Changes of a series: made in the store, then notified to predictors.
 
 use bus::{Bus, TraceParent};
 use contract::{AliasName, ModelEvent, SeriesId, VersionRef};
-use store::{Answer, Changed, Precondition, Store};
+use store::{Changed, Store};
 
 use crate::{
+    context::ChangeContext,
     error::Error,
     metrics::{self, Change},
-    notify::tell,
+    notify::notify,
 };
 
 /// Series and their models.
@@ -16,78 +17,77 @@ pub(crate) struct Registry {
     bus: Bus,
 }
 
-/// On which condition a change is asked for, and in which trace.
-#[derive(Debug)]
-pub(crate) struct Demand {
-    pub(crate) when: Precondition,
-    pub(crate) trace: TraceParent,
-}
-
 impl Registry {
     pub(crate) fn new(store: Store, bus: Bus) -> Self {
         Self { store, bus }
     }
 
-    /// Has `alias` name a version.
+    /// Sets `alias` to a version.
     pub(super) async fn set_alias(
         &self,
         series: &SeriesId,
         alias: &AliasName,
         to: &VersionRef,
-        demand: Demand,
+        context: ChangeContext,
     ) -> Result<Changed, Error> {
-        let changed = self.store.set_alias(series, alias, to, &demand.when).await;
-        let changed = known(changed)?;
-        self.promoted(Change::AliasSet, series, &changed, demand.trace)
+        let changed = self
+            .store
+            .set_alias(series, alias, to, &context.when)
+            .await?;
+        self.promoted(Change::AliasSet, series, &changed, context.trace)
             .await;
         Ok(changed)
     }
 
-    /// Takes `alias` away.
+    /// Removes `alias`.
     pub(super) async fn remove_alias(
         &self,
         series: &SeriesId,
         alias: &AliasName,
-        demand: Demand,
+        context: ChangeContext,
     ) -> Result<Changed, Error> {
-        let changed = self.store.remove_alias(series, alias, &demand.when).await;
-        let changed = known(changed)?;
-        self.promoted(Change::AliasRemoved, series, &changed, demand.trace)
+        let changed = self
+            .store
+            .remove_alias(series, alias, &context.when)
+            .await?;
+        self.promoted(Change::AliasRemoved, series, &changed, context.trace)
             .await;
         Ok(changed)
     }
 
-    /// Has the version judge again that did before.
+    /// Makes the previous champion serve again.
     pub(super) async fn roll_back(
         &self,
         series: &SeriesId,
-        demand: Demand,
+        context: ChangeContext,
     ) -> Result<Changed, Error> {
-        let changed = known(self.store.rollback(series, &demand.when).await)?;
-        self.promoted(Change::RolledBack, series, &changed, demand.trace)
+        let changed = self.store.rollback(series, &context.when).await?;
+        self.promoted(Change::RolledBack, series, &changed, context.trace)
             .await;
         Ok(changed)
     }
 
-    /// Removes a model with its training points.
+    /// Removes a model and its training points.
     pub(super) async fn delete_model(
         &self,
         series: &SeriesId,
         model: &VersionRef,
-        demand: Demand,
+        context: ChangeContext,
     ) -> Result<Changed, Error> {
-        let changed = self.store.delete_model(series, model, &demand.when).await;
-        let changed = known(changed)?;
+        let changed = self
+            .store
+            .delete_model(series, model, &context.when)
+            .await?;
         metrics::count(Change::ModelDeleted, 1);
         let gone = |version: &_| ModelEvent::Deleted {
             series_id: series.clone(),
             version: Some(*version),
             revision: Some(changed.revision),
         };
-        tell(
+        notify(
             &self.bus,
             changed.deleted.iter().map(gone).collect(),
-            demand.trace,
+            context.trace,
         )
         .await;
         Ok(changed)
@@ -97,20 +97,20 @@ impl Registry {
     pub(super) async fn delete_series(
         &self,
         series: &SeriesId,
-        demand: Demand,
+        context: ChangeContext,
     ) -> Result<Changed, Error> {
-        let changed = known(self.store.delete_series(series, &demand.when).await)?;
+        let changed = self.store.delete_series(series, &context.when).await?;
         metrics::count(Change::SeriesDeleted, 1);
         let gone = ModelEvent::Deleted {
             series_id: series.clone(),
             version: None,
             revision: Some(changed.revision),
         };
-        tell(&self.bus, vec![gone], demand.trace).await;
+        notify(&self.bus, vec![gone], context.trace).await;
         Ok(changed)
     }
 
-    /// Tells that `changed` may have another version judge now.
+    /// Notifies predictors that another version may serve after `changed`.
     async fn promoted(
         &self,
         kind: Change,
@@ -127,11 +127,6 @@ impl Registry {
             version,
             revision: Some(changed.revision),
         });
-        tell(&self.bus, promoted.into_iter().collect(), trace).await;
+        notify(&self.bus, promoted.into_iter().collect(), trace).await;
     }
-}
-
-/// What the store knows; a refusal is an error here.
-pub(super) fn known<T>(answer: Answer<T>) -> Result<T, Error> {
-    Ok(answer.map_err(Error::Unanswered)??)
 }

@@ -1,7 +1,8 @@
-//! The revision of a series as an ETag, and the conditions that a request puts on it (RFC 9110, sections 8.8.3 and 13.1).
+//! The revision of a series as an ETag, and the conditions that a request puts on it (RFC 9110,
+//! sections 8.8.3 and 13.1).
 //!
-//! Everything that is shown of a series has the ETag of the whole series, so that a client can put into `If-Match` what it saw
-//! anywhere.
+//! Every reply about a series has the ETag of the whole series, so a client may send the ETag of
+//! any of them in `If-Match`.
 
 use axum::http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -13,12 +14,12 @@ use store::Precondition;
 use crate::error::Error;
 
 /// `revision` as an ETag: `"r12"`.
-pub(crate) fn etag(revision: Revision) -> HeaderValue {
+pub(super) fn etag(revision: Revision) -> HeaderValue {
     HeaderValue::try_from(format!("\"{revision}\""))
         .expect("quotes, a letter and digits make a header value")
 }
 
-/// What a request demands of the revision.
+/// The conditions of a request on the revision.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Conditions {
     if_match: Option<Tags>,
@@ -28,9 +29,9 @@ pub(super) struct Conditions {
 /// The value of a conditional header.
 #[derive(Clone, Debug, PartialEq)]
 enum Tags {
-    /// `*`: whatever is there.
+    /// `*`: any revision.
     Any,
-    /// A list.
+    /// A list of tags.
     List(Vec<Tag>),
 }
 
@@ -38,16 +39,16 @@ enum Tags {
 #[derive(Clone, Debug, PartialEq)]
 struct Tag {
     is_weak: bool,
-    /// What it names; `None`: nothing that was ever ours.
+    /// The revision that it names. `None`: it is not one of our tags.
     revision: Option<Revision>,
 }
 
-/// What becomes of a request that reads.
+/// The outcome of the conditions of a request that reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// It is answered.
+    /// The reply is sent.
     Send,
-    /// The client has it already.
+    /// The client has the reply already.
     NotModified,
 }
 
@@ -63,7 +64,7 @@ impl Conditions {
         })
     }
 
-    /// What a request that reads something of the present revision comes to.
+    /// Checks the conditions of a request that reads a series at revision `present`.
     ///
     /// # Errors
     /// When `If-Match` does not hold.
@@ -79,10 +80,10 @@ impl Conditions {
         Ok(Reading::Send)
     }
 
-    /// What a request that changes something demands. Weak tags never match.
+    /// The precondition of a request that changes something. Weak tags never match.
     ///
     /// # Errors
-    /// For `If-None-Match`: to ignore it would do what the client excluded.
+    /// For `If-None-Match`, because to ignore it could do what the client excluded.
     pub(super) fn change(self) -> Result<Precondition, Error> {
         if self.if_none_match.is_some() {
             return Err(invalid(&IF_NONE_MATCH, "a change takes If-Match only"));
@@ -99,7 +100,7 @@ impl Conditions {
 }
 
 impl Tags {
-    /// Whether they name `present`, counting those tags that `counts` lets count.
+    /// Whether they name `present`. Only tags for which `counts` holds are considered.
     fn name(&self, present: Revision, counts: impl Fn(&Tag) -> bool) -> bool {
         match self {
             Self::Any => true,
@@ -111,7 +112,7 @@ impl Tags {
     }
 }
 
-/// The tags in all fields called `name`; `None` without any.
+/// The tags in all fields called `name`. `None` if there is no such field.
 fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<Tags>, Error> {
     let fields: Vec<&[u8]> = headers
         .get_all(&name)
@@ -131,7 +132,7 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Result<Option<Tags>, Error> {
     Ok(Some(Tags::List(list)))
 }
 
-/// The ETags in `value`; `None` if it is no list of them. Empty elements are passed over.
+/// The ETags in `value`. `None` if it is not a list of ETags. Empty elements are skipped.
 fn list(mut value: &[u8]) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
     loop {
@@ -149,7 +150,7 @@ fn list(mut value: &[u8]) -> Option<Vec<Tag>> {
     }
 }
 
-/// The ETag at the beginning of `value`, and what follows it.
+/// The ETag at the beginning of `value`, and the rest of `value`.
 fn tag(value: &[u8]) -> Option<(Tag, &[u8])> {
     let (is_weak, quoted) = match value.strip_prefix(b"W/") {
         Some(quoted) => (true, quoted),
@@ -158,7 +159,7 @@ fn tag(value: &[u8]) -> Option<(Tag, &[u8])> {
     let opaque = quoted.strip_prefix(b"\"")?;
     let end = opaque.iter().position(|byte| *byte == b'"')?;
     let (opaque, rest) = (&opaque[..end], &opaque[end + 1..]);
-    // A header has no control characters but tabs, and those and spaces are the ones that no tag has.
+    // A header contains no control characters except tabs. A tag contains neither tabs nor spaces.
     if opaque.iter().any(|byte| matches!(byte, b' ' | b'\t')) {
         return None;
     }

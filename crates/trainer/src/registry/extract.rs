@@ -1,4 +1,5 @@
-//! The parts of a request that have nothing to do with its route: who asks, the query, the conditions; and the names in a path.
+//! Extractors: the parts of a request that every route of the registry reads, and the names in a
+//! path.
 
 use std::{convert::Infallible, fmt::Display, future::Future, str::FromStr, sync::Arc};
 
@@ -11,18 +12,22 @@ use contract::{AliasName, ProblemCode, VersionRef};
 use http_server::{ProblemReply, RequestContext};
 use service::{series::SeriesPath, task::on_main};
 
-use super::{changes::Demand, etag::Conditions, query};
-use crate::{App, error::Error, routes::trace};
+use super::{etag::Conditions, query, reply::refusal};
+use crate::{
+    App,
+    context::{ChangeContext, trace},
+    error::Error,
+};
 
-/// A request, but for its path and body.
-pub(super) struct Asked {
+/// A request of the registry, without its path and body.
+pub(super) struct RegistryRequest {
     app: Arc<App>,
     context: Option<RequestContext>,
     query: String,
     conditions: Result<Conditions, Error>,
 }
 
-impl FromRequestParts<Arc<App>> for Asked {
+impl FromRequestParts<Arc<App>> for RegistryRequest {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
@@ -35,13 +40,13 @@ impl FromRequestParts<Arc<App>> for Asked {
     }
 }
 
-impl Asked {
-    /// Who is asked.
+impl RegistryRequest {
+    /// The state of the trainer.
     pub(super) fn app(&self) -> &App {
         &self.app
     }
 
-    /// The query, for a route that takes parameters.
+    /// The query, of a route that takes parameters.
     pub(super) fn query(&self) -> &str {
         &self.query
     }
@@ -57,17 +62,17 @@ impl Asked {
         self.conditions
     }
 
-    /// What a request demands that changes something, and takes no parameters.
-    pub(super) fn changes(self) -> Result<Demand, Error> {
+    /// The context of a change that takes no parameters.
+    pub(super) fn changes(self) -> Result<ChangeContext, Error> {
         query::none(&self.query)?;
-        Ok(Demand {
+        Ok(ChangeContext {
             when: self.conditions?.change()?,
             trace: trace(self.context.as_ref()),
         })
     }
 
-    /// The answer that comes of `work`, done where the connections to the database are. It goes on to its end whether or not
-    /// the client stays, and a stop waits for it.
+    /// The reply that comes of `work`, which runs on the main runtime, where the connections to the
+    /// database are. It runs to its end whether or not the client stays, and a stop waits for it.
     pub(super) async fn answer<F, Fut>(self, work: F) -> Response
     where
         F: FnOnce(Arc<App>, Self) -> Fut,
@@ -77,12 +82,12 @@ impl Asked {
         let app = Arc::clone(&self.app);
         let in_flight = app.in_flight.clone();
         let answer = on_main(in_flight.track_future(work(app, self))).await;
-        answer.unwrap_or_else(|error| error.respond(context.as_ref()))
+        answer.unwrap_or_else(|error| refusal(error, context.as_ref()))
     }
 
-    /// The answer that `error` is.
+    /// The reply that `error` is.
     pub(super) fn refuse(&self, error: Error) -> Response {
-        error.respond(self.context.as_ref())
+        refusal(error, self.context.as_ref())
     }
 }
 
@@ -110,7 +115,8 @@ impl<S: Send + Sync> FromRequestParts<S> for AliasPath {
     }
 }
 
-/// The parameter `name` of the path; what it is not is told with `code`. Comes before [`SeriesPath`], which would blame the series.
+/// The parameter `name` of the path. If it is not valid, the problem has `code`. Extract it before
+/// [`SeriesPath`], which would blame the series.
 async fn named<T, S>(
     parts: &mut Parts,
     state: &S,
@@ -127,7 +133,8 @@ where
     };
     let params = match RawPathParams::from_request_parts(parts, state).await {
         Ok(params) => params,
-        // axum decodes parameters while routing; what is left to fail here is text that is no UTF-8, of any of them.
+        // axum decodes parameters while routing. What can fail here is a parameter that is not
+        // UTF-8.
         Err(fault) if fault.to_string().contains(&format!("`{name}`")) => {
             return Err(refused(&"it is not UTF-8"));
         }

@@ -1,4 +1,4 @@
-//! Models as files: what export writes and import reads.
+//! Models as files, which export writes and import reads.
 
 use chrono::DateTime;
 use contract::{ModelFile, ModelInfo, SeriesId, Source, Version};
@@ -9,10 +9,10 @@ use store::NewModel;
 
 use crate::error::Error;
 
-/// The longest part of a file's name that comes from a series, in bytes.
+/// The most bytes of a file's name that come from the id of its series.
 const MAX_NAME: usize = 100;
 
-/// A model from a file, and what the file says about its fit.
+/// A model from a file, and the file's statements about its fit.
 #[derive(Debug)]
 pub(super) struct Imported {
     pub(super) model: Model,
@@ -21,7 +21,8 @@ pub(super) struct Imported {
     pub(super) last_timestamp: i64,
 }
 
-/// The file of the model `info` of `series`, whose document is `document`. The same model gives the same bytes.
+/// The file of the model `info` of `series`, whose document is `document`. The same model gives the
+/// same bytes.
 pub(super) fn write(series: SeriesId, info: ModelInfo, document: String) -> String {
     let model = RawValue::from_string(document);
     let model = model.expect("the store gives out only documents that it could read");
@@ -40,10 +41,10 @@ pub(super) fn write(series: SeriesId, info: ModelInfo, document: String) -> Stri
     to_json(&file)
 }
 
-/// What `file` holds.
+/// Reads a file.
 ///
 /// # Errors
-/// The first thing about it that is not as an export writes it.
+/// The first thing in it that an export would not have written.
 pub(super) fn read(file: &[u8]) -> Result<Imported, Error> {
     let bad = |why: &str| Error::BadFile(why.to_owned());
     let mut file = ModelFile::parse(file).map_err(|fault| Error::BadFile(fault.to_string()))?;
@@ -52,7 +53,7 @@ pub(super) fn read(file: &[u8]) -> Result<Imported, Error> {
         return Err(bad("checksum: the file was changed since it was exported"));
     }
     if DateTime::parse_from_rfc3339(&file.created_at).is_err() {
-        return Err(bad("created_at: it is no time of RFC 3339"));
+        return Err(bad("created_at: it is not a time of RFC 3339"));
     }
     if file.fit_ms < 0.0 {
         return Err(bad("fit_ms: it is less than 0"));
@@ -70,7 +71,7 @@ pub(super) fn read(file: &[u8]) -> Result<Imported, Error> {
 }
 
 impl Imported {
-    /// The model as a version to be.
+    /// The model as the store takes it.
     pub(super) fn as_new(&self) -> NewModel<'_> {
         NewModel {
             model: &self.model,
@@ -82,7 +83,7 @@ impl Imported {
     }
 }
 
-/// What a file of `version` of `series` is called: plain ASCII, no path, not hidden.
+/// The name of the file of `version` of `series`: plain ASCII, not a path, not hidden.
 pub(super) fn name(series: &SeriesId, version: Version) -> String {
     let safe = |c: char| match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => c,

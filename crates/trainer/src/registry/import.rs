@@ -12,21 +12,18 @@ use http_server::{Fallible, read_body};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use service::{series::SeriesPath, work::blocking};
 
-use super::{
-    extract::Asked,
-    file,
-    reply::{json, with_tag},
-};
+use super::{extract::RegistryRequest, file, reply::with_tag};
 use crate::{
     App,
     error::Error,
     metrics::{self, Change},
+    reply::json,
 };
 
 /// The largest file, in bytes: a model has a few thousand numbers.
 const MAX_FILE_BYTES: usize = 16 << 20;
 
-/// What stands for itself in a path.
+/// The characters that are encoded in a path: all but the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -35,36 +32,39 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 
 pub(super) async fn import(
     SeriesPath(series): SeriesPath,
-    asked: Asked,
+    request: RegistryRequest,
     body: Body,
 ) -> Fallible<Response> {
-    let app = asked.app();
+    let app = request.app();
     let Some(mut admitted) = app.admission.admit(body.size_hint().exact()) else {
-        return Ok(asked.refuse(Error::Overloaded));
+        return Ok(request.refuse(Error::Overloaded));
     };
     let body = read_body(body, app.max_body_bytes.min(MAX_FILE_BYTES)).await?;
     admitted.settle(body.len());
-    let importing = async move |app: Arc<App>, asked: Asked| {
-        let demand = asked.changes()?;
+    let importing = async move |app: Arc<App>, request: RegistryRequest| {
+        let context = request.changes()?;
         let imported = blocking(move || file::read(&body)).await?;
         let new = imported.as_new();
-        let added = app.versions.add(&series, &new, Vec::new(), demand).await?;
+        let published = app
+            .publisher
+            .publish(&series, &new, Vec::new(), context)
+            .await?;
         drop(admitted);
         metrics::count(Change::Imported, 1);
         let reply = ImportReply {
             detector: imported.model.detector(),
-            version: added.version,
+            version: published.version,
             series_id: series,
         };
         let mut response = json(&reply);
         *response.status_mut() = StatusCode::CREATED;
         response.headers_mut().insert(LOCATION, location(&reply));
-        Ok(with_tag(response, added.revision))
+        Ok(with_tag(response, published.revision))
     };
-    Ok(asked.answer(importing).await)
+    Ok(request.answer(importing).await)
 }
 
-/// Where an imported model is found.
+/// The path of an imported model.
 fn location(reply: &ImportReply) -> HeaderValue {
     let series = utf8_percent_encode(reply.series_id.as_str(), ENCODED);
     let path = format!("/v1/series/{series}/models/{}", reply.version);

@@ -1,7 +1,8 @@
-//! `/v1/series`: which series and models there are, which of them judges, and models as files.
+//! `/v1/series`: series, their models and aliases, and models as files.
 //!
-//! Strict: what is not known in a query or a body is refused by name. Every reply about a series carries its revision as ETag,
-//! every change takes `If-Match`, tells predictors, and says the new revision to the gateway.
+//! Unknown parameters and fields are refused by name. Every reply about a series carries its
+//! revision as its ETag. Every change takes `If-Match`, notifies predictors, and tells the gateway
+//! the new revision.
 
 mod changes;
 mod etag;
@@ -12,7 +13,5 @@ mod query;
 mod reply;
 mod routes;
 
-pub(crate) use changes::{Demand, Registry};
-pub(crate) use etag::etag;
-pub(crate) use reply::with_revision;
+pub(crate) use changes::Registry;
 pub(crate) use routes::routes;

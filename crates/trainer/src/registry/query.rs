@@ -1,4 +1,4 @@
-//! Queries, read strictly: what is not known is refused, not ignored.
+//! Queries of the registry. An unknown parameter is refused, not ignored.
 
 use std::ops::RangeInclusive;
 
@@ -7,29 +7,29 @@ use http_server::{BadParameter, Query};
 
 use crate::error::Error;
 
-/// How many entries a page may have.
+/// The number of entries that a page may have.
 const LIMITS: RangeInclusive<u32> = 1..=1000;
 
-/// How many it has unless asked otherwise.
+/// The number of entries of a page unless the request names one.
 const DEFAULT_LIMIT: u32 = 100;
 
 /// A page of the list of series.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SeriesPage {
-    /// What the ids begin with.
+    /// The prefix of the ids.
     pub(super) prefix: String,
-    /// Those after this one.
+    /// Only series after this one.
     pub(super) after: Option<SeriesId>,
-    /// At most so many.
+    /// The most entries.
     pub(super) limit: u32,
 }
 
 /// A page of the models of a series.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ModelsPage {
-    /// Those older than this one.
+    /// Only versions before this one.
     pub(super) before: Option<Version>,
-    /// At most so many.
+    /// The most entries.
     pub(super) limit: u32,
 }
 
@@ -37,7 +37,7 @@ impl SeriesPage {
     /// Reads `?prefix=&after=&limit=`.
     ///
     /// # Errors
-    /// The first parameter that makes no sense, is there twice or is not known.
+    /// The first parameter that is not valid, given twice or not known.
     pub(super) fn parse(query: &str) -> Result<Self, Error> {
         let query = Query::parse(query).of_only(&["prefix", "after", "limit"])?;
         let prefix = query.get("prefix")?.unwrap_or_default();
@@ -57,7 +57,7 @@ impl ModelsPage {
     /// Reads `?before=&limit=`.
     ///
     /// # Errors
-    /// The first parameter that makes no sense, is there twice or is not known.
+    /// The first parameter that is not valid, given twice or not known.
     pub(super) fn parse(query: &str) -> Result<Self, Error> {
         let query = Query::parse(query).of_only(&["before", "limit"])?;
         let before = query.get("before")?.map(str::parse).transpose();
@@ -68,10 +68,10 @@ impl ModelsPage {
     }
 }
 
-/// Demands a query without parameters.
+/// Checks that the query has no parameters.
 ///
 /// # Errors
-/// The first one.
+/// The first parameter.
 pub(super) fn none(query: &str) -> Result<(), Error> {
     Query::parse(query).of_only(&[])?;
     Ok(())
@@ -88,7 +88,7 @@ fn limit(query: &Query<'_>) -> Result<u32, Error> {
         .filter(|limit| digits && LIMITS.contains(limit));
     limit.ok_or_else(|| {
         let (least, most) = (LIMITS.start(), LIMITS.end());
-        let rule = format!("it is no whole number from {least} to {most}");
+        let rule = format!("it is not a whole number from {least} to {most}");
         invalid("limit", rule)
     })
 }
@@ -147,7 +147,7 @@ mod tests {
             ("after=..", "Invalid after: series id is a relative path"),
             (
                 "limit=0",
-                "Invalid limit: it is no whole number from 1 to 1000",
+                "Invalid limit: it is not a whole number from 1 to 1000",
             ),
             ("limit=1001", "Invalid limit: "),
             ("limit=%2B5", "Invalid limit: "),

@@ -2,33 +2,21 @@
 
 use axum::{
     body::Body,
-    http::{
-        HeaderName, HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, ETAG},
-    },
-    response::Response,
+    http::{StatusCode, header::ETAG},
+    response::{IntoResponse, Response},
 };
 use contract::Revision;
+use http_server::RequestContext;
 use serde::Serialize;
-use store::Changed;
+use store::{Changed, Refusal};
 
 use super::etag::{Conditions, Reading, etag};
-use crate::error::Error;
+use crate::{
+    error::Error,
+    reply::{json, with_revision},
+};
 
-/// Tells the gateway, which reads no bodies, the revision of a series that was changed.
-const SERIES_REVISION: HeaderName = HeaderName::from_static(contract::header::SERIES_REVISION);
-
-pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// 200 with `body`.
-pub(super) fn json(body: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(body).expect("texts and numbers are always JSON");
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response
-}
-
-/// `body`, which tells of a series at `revision`, unless the client has it.
+/// `body`, which describes a series at `revision`, or 304 if the client has it.
 ///
 /// # Errors
 /// When a condition does not hold.
@@ -45,27 +33,32 @@ pub(super) fn shown(
     Ok(response)
 }
 
-/// 204: something is gone.
+/// 204: something was removed.
 pub(super) fn gone(changed: &Changed) -> Response {
     with_tag(with_status(StatusCode::NO_CONTENT), changed.revision)
 }
 
-/// `response` to a change after which the series is at `revision`.
+/// `response` to a change that brought the series to `revision`.
 pub(super) fn with_tag(mut response: Response, revision: Revision) -> Response {
     response.headers_mut().insert(ETAG, etag(revision));
     with_revision(response, revision)
 }
 
-/// `response` with what the gateway notes of the series.
-pub(crate) fn with_revision(mut response: Response, revision: Revision) -> Response {
-    let revision = HeaderValue::try_from(revision.to_string());
-    let revision = revision.expect("a letter and digits make a header value");
-    response.headers_mut().insert(SERIES_REVISION, revision);
-    response
-}
-
 fn with_status(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
+    response
+}
+
+/// The reply that `error` is. If the client knew an old revision, it has the present ETag.
+pub(super) fn refusal(error: Error, context: Option<&RequestContext>) -> Response {
+    let present = match &error {
+        Error::Refused(Refusal::Stale(present)) => Some(etag(*present)),
+        _ => None,
+    };
+    let mut response = error.reply(context).into_response();
+    if let Some(present) = present {
+        response.headers_mut().insert(ETAG, present);
+    }
     response
 }

@@ -18,15 +18,18 @@ use service::{series::SeriesPath, work::blocking};
 use store::{Changed, Refusal};
 
 use super::{
-    changes::known,
-    extract::{AliasPath, Asked, ModelPath},
+    extract::{AliasPath, ModelPath, RegistryRequest},
     file, import,
     query::{ModelsPage, SeriesPage},
-    reply::{JSON, gone, json, shown, with_tag},
+    reply::{gone, shown, with_tag},
 };
-use crate::{App, error::Error};
+use crate::{
+    App,
+    error::Error,
+    reply::{JSON, json},
+};
 
-/// The longest body of a change, in bytes: it names a version.
+/// The largest body of a change, in bytes: it names a version.
 const MAX_CHANGE_BYTES: usize = 4 * 1024;
 
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -52,42 +55,43 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/v1/series/{series_id}/rollback", post(roll_back))
 }
 
-async fn list(asked: Asked) -> Response {
-    let listing = async |app: Arc<App>, asked: Asked| {
-        let page = SeriesPage::parse(asked.query())?;
-        // One more than asked for tells whether there is a next page.
+async fn list(request: RegistryRequest) -> Response {
+    let listing = async |app: Arc<App>, request: RegistryRequest| {
+        let page = SeriesPage::parse(request.query())?;
+        // One entry more tells whether there is a next page.
         let store = &app.registry.store;
         let found = store.list_series(&page.prefix, page.after.as_ref(), page.limit + 1);
         let mut series = found.await.map_err(Error::Unanswered)?;
         let next = cut(&mut series, page.limit).map(|last| last.series_id.to_string());
         Ok(json(&SeriesList { series, next }))
     };
-    asked.answer(listing).await
+    request.answer(listing).await
 }
 
-async fn series(SeriesPath(series): SeriesPath, asked: Asked) -> Response {
-    let reading = async move |app: Arc<App>, asked: Asked| {
-        let conditions = asked.reads()?;
+async fn series(SeriesPath(series): SeriesPath, request: RegistryRequest) -> Response {
+    let reading = async move |app: Arc<App>, request: RegistryRequest| {
+        let conditions = request.reads()?;
         let detail = detail_of(&app, &series).await?;
         shown(&conditions, detail.summary.revision, &detail)
     };
-    asked.answer(reading).await
+    request.answer(reading).await
 }
 
-async fn delete_series(SeriesPath(series): SeriesPath, asked: Asked) -> Response {
-    let deleting = async move |app: Arc<App>, asked: Asked| {
-        let demand = asked.changes()?;
-        let changed = app.registry.delete_series(&series, demand).await?;
+async fn delete_series(SeriesPath(series): SeriesPath, request: RegistryRequest) -> Response {
+    let deleting = async move |app: Arc<App>, request: RegistryRequest| {
+        let context = request.changes()?;
+        let changed = app.registry.delete_series(&series, context).await?;
         Ok(gone(&changed))
     };
-    asked.answer(deleting).await
+    request.answer(deleting).await
 }
 
-async fn models(SeriesPath(series): SeriesPath, asked: Asked) -> Response {
-    let listing = async move |app: Arc<App>, asked: Asked| {
-        let page = ModelsPage::parse(asked.query())?;
-        let conditions = asked.conditions()?;
-        // The revision first: a list that is newer than its tag is sent again, one that is older would be kept.
+async fn models(SeriesPath(series): SeriesPath, request: RegistryRequest) -> Response {
+    let listing = async move |app: Arc<App>, request: RegistryRequest| {
+        let page = ModelsPage::parse(request.query())?;
+        let conditions = request.conditions()?;
+        // The revision first: a list that is newer than its tag is only sent again, but one that is
+        // older would be kept.
         let revision = detail_of(&app, &series).await?.summary.revision;
         let store = &app.registry.store;
         let found = store.list_models(&series, page.before, page.limit + 1);
@@ -101,45 +105,44 @@ async fn models(SeriesPath(series): SeriesPath, asked: Asked) -> Response {
         };
         shown(&conditions, revision, &list)
     };
-    asked.answer(listing).await
+    request.answer(listing).await
 }
 
 async fn model(
     ModelPath(model): ModelPath,
     SeriesPath(series): SeriesPath,
-    asked: Asked,
+    request: RegistryRequest,
 ) -> Response {
-    let reading = async move |app: Arc<App>, asked: Asked| {
-        let conditions = asked.reads()?;
-        let found = app.registry.store.model_info(&series, &model).await;
-        let (revision, info) = known(found)?;
+    let reading = async move |app: Arc<App>, request: RegistryRequest| {
+        let conditions = request.reads()?;
+        let (revision, info) = app.registry.store.model_info(&series, &model).await?;
         shown(&conditions, revision, &info)
     };
-    asked.answer(reading).await
+    request.answer(reading).await
 }
 
 async fn delete_model(
     ModelPath(model): ModelPath,
     SeriesPath(series): SeriesPath,
-    asked: Asked,
+    request: RegistryRequest,
 ) -> Response {
-    let deleting = async move |app: Arc<App>, asked: Asked| {
-        let demand = asked.changes()?;
-        let changed = app.registry.delete_model(&series, &model, demand).await?;
+    let deleting = async move |app: Arc<App>, request: RegistryRequest| {
+        let context = request.changes()?;
+        let changed = app.registry.delete_model(&series, &model, context).await?;
         Ok(gone(&changed))
     };
-    asked.answer(deleting).await
+    request.answer(deleting).await
 }
 
 async fn export(
     ModelPath(model): ModelPath,
     SeriesPath(series): SeriesPath,
-    asked: Asked,
+    request: RegistryRequest,
 ) -> Response {
-    let exporting = async move |app: Arc<App>, asked: Asked| {
-        asked.reads()?;
-        let found = app.registry.store.model_document(&series, &model).await;
-        let (info, document) = known(found)?;
+    let exporting = async move |app: Arc<App>, request: RegistryRequest| {
+        request.reads()?;
+        let store = &app.registry.store;
+        let (info, document) = store.model_document(&series, &model).await?;
         let name = file::name(&series, info.version);
         let disposition = format!("attachment; filename=\"{name}\"");
         let disposition = HeaderValue::try_from(disposition).expect("the name is plain ASCII");
@@ -150,61 +153,68 @@ async fn export(
         headers.insert(header::CONTENT_DISPOSITION, disposition);
         Ok(response)
     };
-    asked.answer(exporting).await
+    request.answer(exporting).await
 }
 
 async fn alias(
     AliasPath(alias): AliasPath,
     SeriesPath(series): SeriesPath,
-    asked: Asked,
+    request: RegistryRequest,
 ) -> Response {
-    let reading = async move |app: Arc<App>, asked: Asked| {
-        let conditions = asked.reads()?;
+    let reading = async move |app: Arc<App>, request: RegistryRequest| {
+        let conditions = request.reads()?;
         let detail = detail_of(&app, &series).await?;
         let revision = detail.summary.revision;
         shown(&conditions, revision, &alias_of(detail, &alias)?)
     };
-    asked.answer(reading).await
+    request.answer(reading).await
 }
 
 async fn set_alias(
     AliasPath(alias): AliasPath,
     SeriesPath(series): SeriesPath,
-    asked: Asked,
+    request: RegistryRequest,
     body: Body,
 ) -> Fallible<Response> {
     let body = read_body(body, MAX_CHANGE_BYTES).await?;
-    let setting = async move |app: Arc<App>, asked: Asked| {
-        let demand = asked.changes()?;
+    let setting = async move |app: Arc<App>, request: RegistryRequest| {
+        let context = request.changes()?;
         let to = AliasRequest::parse(&body)?.version;
-        let changed = app.registry.set_alias(&series, &alias, &to, demand).await?;
+        let changed = app
+            .registry
+            .set_alias(&series, &alias, &to, context)
+            .await?;
         set(&app, &series, &alias, changed).await
     };
-    Ok(asked.answer(setting).await)
+    Ok(request.answer(setting).await)
 }
 
 async fn remove_alias(
     AliasPath(alias): AliasPath,
     SeriesPath(series): SeriesPath,
-    asked: Asked,
+    request: RegistryRequest,
 ) -> Response {
-    let removing = async move |app: Arc<App>, asked: Asked| {
-        let demand = asked.changes()?;
-        let changed = app.registry.remove_alias(&series, &alias, demand).await?;
+    let removing = async move |app: Arc<App>, request: RegistryRequest| {
+        let context = request.changes()?;
+        let changed = app.registry.remove_alias(&series, &alias, context).await?;
         Ok(gone(&changed))
     };
-    asked.answer(removing).await
+    request.answer(removing).await
 }
 
-async fn roll_back(SeriesPath(series): SeriesPath, asked: Asked, body: Body) -> Fallible<Response> {
+async fn roll_back(
+    SeriesPath(series): SeriesPath,
+    request: RegistryRequest,
+    body: Body,
+) -> Fallible<Response> {
     let body = read_body(body, MAX_CHANGE_BYTES).await?;
-    let rolling = async move |app: Arc<App>, asked: Asked| {
-        let demand = asked.changes()?;
+    let rolling = async move |app: Arc<App>, request: RegistryRequest| {
+        let context = request.changes()?;
         RollbackRequest::parse(&body)?;
-        let changed = app.registry.roll_back(&series, demand).await?;
+        let changed = app.registry.roll_back(&series, context).await?;
         set(&app, &series, &AliasName::champion(), changed).await
     };
-    Ok(asked.answer(rolling).await)
+    Ok(request.answer(rolling).await)
 }
 
 /// The reply to a change of `alias`.
@@ -233,7 +243,8 @@ fn alias_of(detail: SeriesDetail, alias: &AliasName) -> Result<AliasInfo, Error>
     Ok(found.ok_or(Refusal::NoAlias)?)
 }
 
-/// Cuts `found` to `limit`; if that takes something away, there is another page, after the last one that is left.
+/// Cuts `found` to `limit`. If that removes entries, there is another page after the last entry
+/// that is left.
 fn cut<T>(found: &mut Vec<T>, limit: u32) -> Option<&T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if found.len() <= limit {

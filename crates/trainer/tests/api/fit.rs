@@ -257,7 +257,7 @@ async fn the_health_check_reports_fits_and_survives_without_figures() -> anyhow:
     fixture.fit("s", THREE).await?;
     let [measured]: [MetricsEvent; 1] = fixture.published(1).await?.try_into().unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let delivery = stats::Delivery {
+    let delivery = contract::Delivery {
         partition: 0,
         offset: 0,
         timestamp_ms: i64::try_from(now.as_millis())?,

@@ -1,4 +1,5 @@
-//! A trainer over a log, a store and figures in one temporary folder, and ways to look at them and to break them.
+//! A trainer over a log, a store and figures in one temporary folder, and ways to look at them and
+//! to break them.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
-use bus::{Bus, Message, Positions, Subscription};
+use bus::{Bus, Message, OffsetSource, Subscription};
 use bytes::Bytes;
 use clap::Parser;
 use contract::{Event, Revision, SeriesId, TrainingData};
@@ -22,7 +23,7 @@ use serde_json::Value;
 use sqlite::Durability;
 use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 use stats::Stats;
-use store::{Delivery, Store};
+use store::Store;
 use tempfile::TempDir;
 use tower::ServiceExt;
 use trainer::{Backends, Config, Settings, Trainer};
@@ -72,7 +73,7 @@ impl Fixture {
 
     async fn over(dir: TempDir, stats: Stats, settings: Settings) -> anyhow::Result<Self> {
         let backends = Backends {
-            bus: Bus::log(&dir.path().join("bus.db")).await?,
+            bus: Bus::sqlite(&dir.path().join("bus.db")).await?,
             store: Store::sqlite(&dir.path().join("store.db")).await?,
             stats,
         };
@@ -177,13 +178,9 @@ impl Fixture {
     /// Does the consumer's work: stores the points of the first `count` messages.
     pub(crate) async fn store_points(&self, count: usize) -> anyhow::Result<()> {
         let messages = self.messages::<TrainingData>(count).await?;
-        let deliveries: Vec<Delivery<'_>> = messages
+        let deliveries: Vec<_> = messages
             .iter()
-            .map(|message| Delivery {
-                partition: message.partition,
-                offset: message.offset,
-                event: message.event.as_ref().ok(),
-            })
+            .map(|message| message.delivery(message.event.as_ref().ok()))
             .collect();
         let store = &self.backends.store;
         store
@@ -313,6 +310,6 @@ async fn execute(path: &Path, sql: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn from_start() -> Positions {
+fn from_start() -> OffsetSource {
     Arc::new(|_: &str| Box::pin(async { Ok(Vec::new()) }))
 }

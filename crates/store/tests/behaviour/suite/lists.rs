@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use contract::{AliasName, DetectorName, Revision, SeriesSummary, Source};
-use store::{NewModel, Precondition, Store, StoreError, TrainingPoints};
+use store::{NewModel, Precondition, RegistryError, Store, StoreError, TrainingPoints};
 
 use super::{alias, apply, deliveries, fit, model, named, of, pend, points, series, v, whole};
 use crate::backend::{Backend, error_of, fitted};
@@ -132,14 +132,14 @@ pub(crate) async fn a_line_of_the_list_says_what_judges(backend: &impl Backend) 
     let (store, s) = (backend.open().await?, series("s"));
     pend(&store, &series("pending"), &points(1, 3)).await?;
     fit(&store, &series("gone"), &points(1, 3)).await?;
-    store.delete_series(&series("gone"), ANY).await??;
+    store.delete_series(&series("gone"), ANY).await?;
     for n in 1..=3 {
         fit(&store, &s, &points(n, 3)).await?;
     }
     store
         .set_alias(&s, &AliasName::champion(), &of(2), ANY)
-        .await??;
-    store.delete_model(&s, &of(1), ANY).await??;
+        .await?;
+    store.delete_model(&s, &of(1), ANY).await?;
     let mut listed = store.list_series("", None, 10).await?;
     let line = listed.pop().context("nothing is listed")?;
     assert_eq!(listed, []);
@@ -178,12 +178,12 @@ pub(crate) async fn models_are_listed_newest_first_page_by_page(
         fit(&store, &s, &points(n, 3)).await?;
         fit(&store, &series("t"), &points(n, 3)).await?;
     }
-    store.delete_model(&s, &of(5), ANY).await??;
+    store.delete_model(&s, &of(5), ANY).await?;
     pend(&store, &s, &points(13, 3)).await?;
     store
         .set_alias(&s, &AliasName::champion(), &of(3), ANY)
-        .await??;
-    store.set_alias(&s, &alias("canary"), &of(3), ANY).await??;
+        .await?;
+    store.set_alias(&s, &alias("canary"), &of(3), ANY).await?;
     let (mut listed, mut before) = (Vec::new(), None);
     loop {
         let page = store.list_models(&s, before, 4).await?.context("none")?;
@@ -218,8 +218,8 @@ pub(crate) async fn a_model_says_what_it_is(backend: &impl Backend) -> Result<()
     };
     let version = store.insert_pending(&s, &new).await?;
     store.mark_ready(&s, version).await?;
-    store.set_alias(&s, &alias("canary"), &of(1), ANY).await??;
-    let (revision, info) = store.model_info(&s, &named("canary")).await??;
+    store.set_alias(&s, &alias("canary"), &of(1), ANY).await?;
+    let (revision, info) = store.model_info(&s, &named("canary")).await?;
     is_now(&info.created_at)?;
     assert_eq!(
         (revision, info.version, info.points),
@@ -245,12 +245,15 @@ pub(crate) async fn a_model_says_what_it_is(backend: &impl Backend) -> Result<()
     );
     let listed = store.list_models(&s, None, 1).await?.context("none")?;
     assert_eq!(listed, std::slice::from_ref(&info));
-    assert_eq!(store.model_document(&s, &of(1)).await??, (info, document));
+    assert_eq!(store.model_document(&s, &of(1)).await?, (info, document));
     backend
         .execute("UPDATE models SET model = replace(model, '5', '6')")
         .await?;
     let damaged = error_of(store.model_document(&s, &of(1)).await)?;
-    assert!(matches!(damaged, StoreError::Corrupt { .. }));
+    assert!(matches!(
+        damaged,
+        RegistryError::Store(StoreError::Corrupt { .. })
+    ));
     Ok(())
 }
 
@@ -268,10 +271,7 @@ pub(crate) async fn an_imported_model_judges_but_has_no_training_points(
     };
     let two = store.insert_pending(&s, &new).await?;
     store.mark_ready(&s, two).await?;
-    assert_eq!(
-        store.model_info(&s, &of(2)).await??.1.source,
-        Source::Import
-    );
+    assert_eq!(store.model_info(&s, &of(2)).await?.1.source, Source::Import);
     assert_eq!(store.serving(&s).await?.model.map(|m| m.version), Some(two));
     for imported in [None, Some(&of(2))] {
         let points = store.training_points(&s, imported).await?;
@@ -279,7 +279,7 @@ pub(crate) async fn an_imported_model_judges_but_has_no_training_points(
     }
     store
         .set_alias(&s, &AliasName::champion(), &of(1), ANY)
-        .await??;
+        .await?;
     for fitted in [None, Some(&of(1)), Some(&named("champion"))] {
         let stored = store.training_points(&s, fitted).await?;
         assert!(matches!(stored, TrainingPoints::Complete(_, back) if back == own));

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, ensure};
-use contract::{Point, Revision, Version};
-use store::{Precondition, StoreError, TrainingPoints, VersionedModel};
+use contract::{AliasName, Point, Revision, Version};
+use store::{Precondition, Ready, StoreError, TrainingPoints, VersionedModel};
 use tokio::task::JoinSet;
 
 use super::{AN_HOUR, apply, deliveries, fit, model, of, pend, points, series, v, whole};
@@ -183,7 +183,7 @@ pub(crate) async fn only_series_that_changed_lately_are_told_with_their_revision
     let deleted = store
         .delete_series(&series("gone"), &Precondition::Any)
         .await?;
-    assert_eq!(deleted.map(|changed| changed.revision), Ok(Revision(3)));
+    assert_eq!(deleted.revision, Revision(3));
     let mut changed = store.changed_within(AN_HOUR).await?;
     changed.sort();
     let expected = [
@@ -303,4 +303,36 @@ pub(crate) async fn a_closed_store_fails_and_says_so(backend: &impl Backend) -> 
     assert!(error.is_transient(), "{error:?}");
     error_of(serving(&store, &series("s")).await)?;
     Ok(())
+}
+
+pub(crate) async fn a_version_that_becomes_ready_says_which_one_serves(
+    backend: &impl Backend,
+) -> Result<()> {
+    let (store, s) = (backend.open().await?, series("s"));
+    let ready = async |version, revision, serving| {
+        let ready = store.mark_ready_when(&s, version, &Precondition::Any);
+        let expected = Ready {
+            revision: Revision(revision),
+            serving: v(serving),
+        };
+        anyhow::ensure!(ready.await? == expected, "{version} is not at {expected:?}");
+        Ok(())
+    };
+    let one = pend(&store, &s, &points(1, 3)).await?;
+    let two = pend(&store, &s, &points(2, 3)).await?;
+    let three = pend(&store, &s, &points(3, 3)).await?;
+    ready(two, 1, 2).await?;
+    // An older one that is late does not serve.
+    ready(one, 2, 2).await?;
+    let champion = AliasName::champion();
+    store
+        .set_alias(&s, &champion, &of(1), &Precondition::Any)
+        .await?;
+    ready(three, 4, 1).await?;
+    // To say so again tells of the series as it is now.
+    ready(one, 4, 1).await?;
+    store
+        .remove_alias(&s, &champion, &Precondition::Any)
+        .await?;
+    ready(one, 5, 3).await
 }

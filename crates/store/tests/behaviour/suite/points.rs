@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use contract::{MAX_POINTS_PER_PART, Point, TrainingData, VersionRef};
-use store::{Delivery, Offset, Store, StoreError, TrainingPoints};
+use contract::{Delivery, MAX_POINTS_PER_PART, Point, TrainingData, VersionRef};
+use store::{Store, StoreError, TrainingPoints};
 use tokio::task::JoinSet;
 
 use super::{GROUP, TOPIC, apply, at, deliveries, fit, of, pend, points, series, v, whole};
@@ -34,7 +34,8 @@ pub(crate) async fn a_batch_that_is_delivered_again_changes_nothing(
     let events = [whole(&s, one, &first), whole(&s, one, &first)];
     assert_eq!(apply(&store, &deliveries(0, 0, &events)).await?, 4);
     assert_eq!(apply(&store, &deliveries(0, 0, &events)).await?, 0);
-    // It is the offset that says so, not the rows: other points at the same offsets are not looked at.
+    // It is the offset that says so, not the rows: other points at the same offsets are not looked
+    // at.
     let other = [whole(&s, two, &second), whole(&s, two, &second)];
     let elsewhere = backend.open().await?;
     assert_eq!(apply(&elsewhere, &deliveries(0, 0, &other)).await?, 0);
@@ -103,7 +104,7 @@ pub(crate) async fn overlapping_and_unordered_batches_store_every_point_once(
     assert_eq!(apply(&store, &all[..3]).await?, 9);
     let mut overlapping = all[1..6].to_vec();
     overlapping.reverse();
-    overlapping.push(all[5].clone());
+    overlapping.push(all[5]);
     assert_eq!(apply(&store, &overlapping).await?, 9);
     assert_eq!(store.offsets(GROUP, TOPIC).await?, [at(3, 6)]);
     assert_eq!(apply(&store, &all).await?, 6);
@@ -155,6 +156,7 @@ pub(crate) async fn a_buried_message_moves_the_offset(backend: &impl Backend) ->
     let buried = |offset| Delivery {
         partition: 2,
         offset,
+        timestamp_ms: 0,
         event: None,
     };
     let batch = [buried(7), deliveries(2, 8, &events).remove(0), buried(9)];
@@ -172,6 +174,7 @@ pub(crate) async fn groups_topics_and_partitions_are_counted_apart(
     let buried = |partition, offset| Delivery {
         partition,
         offset,
+        timestamp_ms: 0,
         event: None,
     };
     store
@@ -179,16 +182,13 @@ pub(crate) async fn groups_topics_and_partitions_are_counted_apart(
         .await?;
     store.apply_training_data("a", "u", &[buried(0, 9)]).await?;
     store.apply_training_data("b", "t", &[buried(0, 1)]).await?;
-    let place = |offset: Offset| (offset.topic, offset.partition, offset.next_offset);
-    let mut places = Vec::new();
+    let mut offsets = Vec::new();
     for (group, topic) in [("a", "t"), ("a", "u"), ("b", "t"), ("b", "u")] {
-        places.extend(store.offsets(group, topic).await?.into_iter().map(place));
+        let stored = store.offsets(group, topic).await?;
+        offsets.extend(stored.iter().map(|o| (topic, o.partition, o.next_offset)));
     }
     let expected = [("t", 0, 5), ("t", 1, 1), ("u", 0, 10), ("t", 0, 2)];
-    assert_eq!(
-        places,
-        expected.map(|(topic, p, next)| (topic.to_owned(), p, next))
-    );
+    assert_eq!(offsets, expected);
     Ok(())
 }
 
@@ -225,7 +225,7 @@ pub(crate) async fn points_are_incomplete_until_the_last_part_arrives(
     for (partition, part) in [(0, 2), (1, 0)] {
         let delivery = Delivery {
             partition,
-            ..all[part].clone()
+            ..all[part]
         };
         apply(&store, &[delivery]).await?;
         assert_eq!(
@@ -235,7 +235,7 @@ pub(crate) async fn points_are_incomplete_until_the_last_part_arrives(
     }
     let middle = Delivery {
         partition: 2,
-        ..all[1].clone()
+        ..all[1]
     };
     assert_eq!(apply(&store, &[middle]).await?, MAX_POINTS_PER_PART as u64);
     let complete = TrainingPoints::Complete(fitted, points);

@@ -52,7 +52,7 @@ fn old<'a>(version: u32, status: &'a str, points: &'a [Point]) -> Old<'a> {
 /// Demands that all there is to know of a ready version is known.
 async fn is_described(store: &Store, s: &SeriesId, old: &Old<'_>) -> Result<()> {
     let (version, points) = (of(old.version), old.points);
-    let (_, info) = store.model_info(s, &version).await??;
+    let (_, info) = store.model_info(s, &version).await?;
     let document = &old.document;
     let kind = (info.detector, info.source);
     assert_eq!(kind, (DetectorName::Sigma, Source::Fit));
@@ -103,7 +103,7 @@ pub(crate) async fn a_database_without_a_registry_gets_one_and_keeps_what_it_hol
     assert_eq!((detail.summary.models, detail.summary.newest), (2, v(3)));
     assert_eq!(store.series(&series("only pending")).await?, None);
     assert_eq!(fit(&store, &s, &extremes).await?.version, v(4));
-    let deleted = store.delete_series(&s, &Precondition::Any).await??;
+    let deleted = store.delete_series(&s, &Precondition::Any).await?;
     assert_eq!(deleted.revision, Revision(4));
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! What goes over Kafka, seen from beside the services.
+//! The events on Kafka, seen from outside of the services.
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
-use bus::{Bus, Message, Positions};
+use bus::{Bus, Message, OffsetSource};
 use contract::{DeadLetters, Event, MetricsEvent, Topic, TrainingData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ impl<E: Event> Event for Anything<E> {
     }
 }
 
-/// What was buried.
+/// The dead letters.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Buried(Value);
@@ -44,7 +44,7 @@ impl Event for Buried {
 
 /// The first `n` messages of the topic of `E`.
 async fn first<E: Event>(platform: &Distributed, n: usize) -> anyhow::Result<Vec<Message<E>>> {
-    let from_the_start: Positions = Arc::new(|_| Box::pin(async { Ok(Vec::new()) }));
+    let from_the_start: OffsetSource = Arc::new(|_| Box::pin(async { Ok(Vec::new()) }));
     let mut events = platform.bus()?.subscribe::<E>("test", from_the_start)?;
     let mut messages = Vec::new();
     while messages.len() < n {
@@ -151,7 +151,7 @@ async fn every_service_tells_operators_what_it_does_and_no_series() -> anyhow::R
     .await
 }
 
-/// Puts messages on both topics that are JSON, and nothing that a consumer can use.
+/// Publishes messages on both topics that are JSON, but that no consumer can use.
 async fn publish_nonsense(bus: &Bus) -> anyhow::Result<usize> {
     let metrics = [
         json!({"type": "rumour", "latency_ms": 1}),

@@ -48,7 +48,8 @@ async fn fits_at_once_through_two_gateways_and_trainers_get_each_version_once() 
     .await
 }
 
-/// Fits and predicts in turn through one gateway; a prediction must know of every fit that was answered before it.
+/// Fits and predicts in turn through one gateway; a prediction must know of every fit that was
+/// answered before it.
 async fn read_own_writes(gateway: Client, series: &'static str) -> anyhow::Result<()> {
     for n in 0..20 {
         let fitted = fit(gateway, series, 3 + n).await?;

@@ -1,4 +1,5 @@
-//! What the platform does while Kafka, Postgres and Redis are away: on servers of its own, which it may stop.
+//! The platform during outages of Kafka, Postgres and Redis: on servers of one test, which may stop
+//! them.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +16,14 @@ use testkit::{
 
 use super::used;
 
-/// Predictions of a held series while something is away.
+/// Predictions of a held series during an outage.
 const PREDICTIONS: usize = 100;
 
-/// How long all of them may take together. One that waited for a server that is away would take seconds by itself.
+/// How long all of them may take together. A single one that waited for a stopped server would take
+/// seconds.
 const QUICKLY: Duration = Duration::from_secs(10);
 
-/// Demands a 503 that says when to come again.
+/// Demands a 503 with `retry-after`.
 fn unavailable(reply: &Reply) -> anyhow::Result<()> {
     ensure!(reply.status == 503, "{} {}", reply.status, reply.text());
     reply.problem()?;
@@ -29,7 +31,8 @@ fn unavailable(reply: &Reply) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Predicts points of the series `held`, which the predictor holds, all of them quickly and with `version`.
+/// Predicts points of the series `held`, which the predictor holds, all of them quickly and with
+/// `version`.
 async fn predict_held(client: Client, version: &str) -> anyhow::Result<()> {
     let started = Instant::now();
     for n in 0..PREDICTIONS {
@@ -156,7 +159,8 @@ async fn counted_again(client: Client, last: &HealthReply) -> anyhow::Result<()>
             "{health:?}"
         );
         let held: usize = health.model_usage["held"].parse()?;
-        // What was measured while Kafka was away may be lost, but nothing from before, and nothing counts twice.
+        // What was measured while Kafka was away may be lost, but nothing from before, and nothing
+        // counts twice.
         ensure!(
             (PREDICTIONS + 1..=3 * PREDICTIONS + 1).contains(&held),
             "{held} predictions"

@@ -37,7 +37,8 @@ async fn with_one_of_two_predictors_killed_the_other_answers_everything() -> any
         platform.client().fit("held", &series::three(1.0)).await?;
         let predicting = load::predicting(platform.client(), 4, "held");
         for _ in 0..3 {
-            // No failure is expected: what a dying predictor leaves unanswered is asked of the other.
+            // No failure is expected: what a dying predictor leaves unanswered is asked of the
+            // other.
             predicting.goes_on_for(200).await?;
             platform.kill(Service::Predictor, 0)?;
             predicting.goes_on_for(200).await?;

@@ -1,0 +1,18 @@
+//! The circumstances of a request that its work has to know.
+
+use bus::TraceParent;
+use http_server::RequestContext;
+use store::Precondition;
+
+/// The condition of a change, and the trace that it belongs to.
+#[derive(Debug)]
+pub(crate) struct ChangeContext {
+    pub(crate) when: Precondition,
+    pub(crate) trace: TraceParent,
+}
+
+/// The trace that a request belongs to.
+pub(crate) fn trace(context: Option<&RequestContext>) -> TraceParent {
+    let trace = context?.traceparent.as_ref()?;
+    trace.to_str().ok().map(str::to_owned)
+}

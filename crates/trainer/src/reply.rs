@@ -1,0 +1,46 @@
+//! Replies of several routes.
+
+use axum::{
+    body::Body,
+    http::{
+        HeaderName, HeaderValue,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
+    response::Response,
+};
+use contract::Revision;
+use serde::Serialize;
+
+use crate::plot::query::Format;
+
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Tells the revision of a series that was changed to the gateway, which reads no bodies.
+const SERIES_REVISION: HeaderName = HeaderName::from_static(contract::header::SERIES_REVISION);
+
+/// 200 with `body`.
+pub(crate) fn json(body: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(body).expect("texts and numbers are always JSON");
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// `response` with the revision that the gateway notes of the series.
+pub(crate) fn with_revision(mut response: Response, revision: Revision) -> Response {
+    let revision = HeaderValue::try_from(revision.to_string());
+    let revision = revision.expect("a letter and digits make a header value");
+    response.headers_mut().insert(SERIES_REVISION, revision);
+    response
+}
+
+/// 200 with a plot.
+pub(crate) fn picture(format: Format, drawn: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(drawn));
+    let headers = response.headers_mut();
+    let content_type = HeaderValue::from_static(format.content_type());
+    headers.insert(CONTENT_TYPE, content_type);
+    // Without a version in the query, the next fit changes the picture.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
