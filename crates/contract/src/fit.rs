@@ -107,6 +107,9 @@ pub struct FitReply {
     /// points that makes for a weak model; absent when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// The version that serves predictions after this fit; absent when it is `version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Version>,
 }
 
 #[cfg(test)]

@@ -134,6 +134,13 @@ pub struct ImportReply {
     pub version: Version,
     /// The detector of the imported model.
     pub detector: DetectorName,
+    /// Warnings: that the model does not serve predictions, and how to change that. Absent when
+    /// empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// The version that serves predictions after this import; absent when it is `version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Version>,
 }
 
 /// A model as a file, as export writes it and import reads it.

@@ -103,7 +103,8 @@ impl Fitter {
                 version: published.version,
                 points_used,
                 detector: model.detector(),
-                warnings,
+                warnings: warnings.into_iter().chain(published.warning()).collect(),
+                serving: published.serving_instead(),
             },
             revision: published.revision,
         })

@@ -54,6 +54,8 @@ pub(super) async fn import(
         let reply = ImportReply {
             detector: imported.model.detector(),
             version: published.version,
+            warnings: published.warning().into_iter().collect(),
+            serving: published.serving_instead(),
             series_id: series,
         };
         let mut response = json(&reply);

@@ -10,5 +10,6 @@ mod plot;
 mod refusals;
 mod registry;
 mod retention;
+mod serving;
 mod socket;
 mod transfer;
