@@ -1,4 +1,4 @@
-//! A client that sends exactly what a test says: no path is normalised, no header added that was not asked for.
+//! A client that sends exactly what a test says: it normalises no path and adds no header.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,45 +14,45 @@ use tokio::{
 
 use crate::{Reply, eventually, series};
 
-/// Calls one gateway (or service), a new connection each time.
+/// Calls one gateway (or service), over a new connection each time.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
     addr: SocketAddr,
 }
 
 /// Longer than any timeout of the platform: a call that takes this long hangs.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 impl Client {
-    /// A client of whatever listens at `addr`.
+    /// A client of the server at `addr`.
     pub fn new(addr: SocketAddr) -> Self {
         Self { addr }
     }
 
-    /// Where it calls.
+    /// The address that it calls.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Sends `request` as it stands and reads one reply.
+    /// Sends `request` unchanged and reads one reply.
     ///
     /// # Errors
-    /// When there is no reply that can be read.
+    /// When no valid reply comes.
     pub async fn raw(&self, request: &[u8]) -> anyhow::Result<Reply> {
         let exchange = async {
             let mut socket = TcpStream::connect(self.addr).await.context("connecting")?;
             exchange(&mut socket, request).await
         };
-        tokio::time::timeout(PATIENCE, exchange)
+        tokio::time::timeout(TIMEOUT, exchange)
             .await
             .context("no reply in time")?
     }
 
-    /// Sends all of `POST path` but the last byte of `body`, once the platform has asked for the body: the request is admitted,
-    /// and in flight until [`Begun::finish`].
+    /// Sends all of `POST path` except the last byte of `body`, once the platform has asked for the
+    /// body. So the request is admitted, and in flight until [`Begun::finish`].
     ///
     /// # Errors
-    /// When it is not admitted.
+    /// When the request is not admitted.
     pub async fn begin(&self, path: &str, body: &str) -> anyhow::Result<Begun> {
         let expect = [("expect", "100-continue")];
         let mut request = self.request("POST", path, &expect, Some(body.as_bytes()));
@@ -68,7 +68,7 @@ impl Client {
             socket.write_all(&body).await?;
             Ok(Begun { socket, rest })
         };
-        tokio::time::timeout(PATIENCE, begin)
+        tokio::time::timeout(TIMEOUT, begin)
             .await
             .context("no reply in time")?
     }
@@ -76,7 +76,7 @@ impl Client {
     /// Sends one request with `body`, if there is one, and its length.
     ///
     /// # Errors
-    /// When there is no reply that can be read.
+    /// When no valid reply comes.
     pub async fn send(
         &self,
         method: &str,
@@ -113,7 +113,7 @@ impl Client {
     /// `GET path`.
     ///
     /// # Errors
-    /// When there is no reply that can be read.
+    /// When no valid reply comes.
     pub async fn get(&self, path: &str) -> anyhow::Result<Reply> {
         self.send("GET", path, &[], None).await
     }
@@ -121,7 +121,7 @@ impl Client {
     /// `POST path` with `body`.
     ///
     /// # Errors
-    /// When there is no reply that can be read.
+    /// When no valid reply comes.
     pub async fn post(&self, path: &str, body: &str) -> anyhow::Result<Reply> {
         self.send("POST", path, &[], Some(body.as_bytes())).await
     }
@@ -129,7 +129,7 @@ impl Client {
     /// `PUT path` with `headers` and `body`.
     ///
     /// # Errors
-    /// When there is no reply that can be read.
+    /// When no valid reply comes.
     pub async fn put(
         &self,
         path: &str,
@@ -142,7 +142,7 @@ impl Client {
     /// `DELETE path` with `headers`.
     ///
     /// # Errors
-    /// When there is no reply that can be read.
+    /// When no valid reply comes.
     pub async fn delete(&self, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Reply> {
         self.send("DELETE", path, headers, None).await
     }
@@ -169,7 +169,7 @@ impl Client {
         self.post(&format!("/fit/{series}"), &body).await?.ok()
     }
 
-    /// Has `alias` of `series` (percent-encoded) name `version`, a version or another alias.
+    /// Sets `alias` of `series` (percent-encoded) to `version`, a version or another alias.
     ///
     /// # Errors
     /// Anything but a 200.
@@ -184,7 +184,7 @@ impl Client {
         self.put(&path, &[], &body).await?.ok()
     }
 
-    /// What there is to know about `series` (percent-encoded).
+    /// The description of `series` (percent-encoded).
     ///
     /// # Errors
     /// Anything but a 200.
@@ -195,7 +195,7 @@ impl Client {
     /// The models of `series` (percent-encoded), the newest first.
     ///
     /// # Errors
-    /// Anything but a 200, and when they do not fit one page.
+    /// Anything but a 200, and when the models do not fit one page.
     pub async fn models(&self, series: &str) -> anyhow::Result<Vec<ModelInfo>> {
         let path = format!("/v1/series/{series}/models?limit=1000");
         let list: ModelList = self.get(&path).await?.ok()?;
@@ -214,7 +214,7 @@ impl Client {
         Ok(reply.body)
     }
 
-    /// Makes `file` the next version of `series` (percent-encoded).
+    /// Imports `file` as the next version of `series` (percent-encoded).
     ///
     /// # Errors
     /// Anything but a 201.
@@ -234,10 +234,11 @@ impl Client {
         self.post(&format!("/predict/{series}"), &body).await?.ok()
     }
 
-    /// The plot of a version of `series` (percent-encoded) as SVG, as soon as its points are stored.
+    /// The plot of a version of `series` (percent-encoded) as SVG, as soon as its points are
+    /// stored.
     ///
     /// # Errors
-    /// Anything but a 200, and but a 503 that says when to come again.
+    /// Anything but a 200, or a 503 with `retry-after`.
     pub async fn plot(&self, series: &str, version: Version) -> anyhow::Result<String> {
         let path = format!("/plot?series_id={series}&version={version}&format=svg");
         let reply = eventually("the points to be stored", || async {
@@ -260,7 +261,7 @@ impl Client {
     }
 }
 
-/// A request that has been sent but for its last byte.
+/// A request whose last byte has not been sent.
 pub struct Begun {
     socket: TcpStream,
     rest: Vec<u8>,
@@ -270,10 +271,10 @@ impl Begun {
     /// Sends the last byte and reads the reply.
     ///
     /// # Errors
-    /// When there is no reply that can be read.
+    /// When no valid reply comes.
     pub async fn finish(mut self) -> anyhow::Result<Reply> {
         let exchange = exchange(&mut self.socket, &self.rest);
-        tokio::time::timeout(PATIENCE, exchange)
+        tokio::time::timeout(TIMEOUT, exchange)
             .await
             .context("no reply in time")?
     }
@@ -281,7 +282,7 @@ impl Begun {
 
 /// Sends `request` and reads one reply.
 async fn exchange(socket: &mut TcpStream, request: &[u8]) -> anyhow::Result<Reply> {
-    // A server may refuse early and stop reading: then what it said counts, not that it did.
+    // A server may refuse early and stop reading. Then its reply counts, not the failed write.
     let sent = socket.write_all(request).await;
     let mut received = Vec::new();
     let read = read_reply(socket, &mut received).await;
@@ -292,7 +293,7 @@ async fn exchange(socket: &mut TcpStream, request: &[u8]) -> anyhow::Result<Repl
     }
 }
 
-/// Reads until the server closes, or the reply is complete by its own framing.
+/// Reads until the server closes the connection or the reply is complete by its framing.
 async fn read_reply(socket: &mut TcpStream, received: &mut Vec<u8>) -> std::io::Result<()> {
     while !Reply::is_complete(received) && socket.read_buf(received).await? > 0 {}
     Ok(())

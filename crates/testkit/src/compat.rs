@@ -1,4 +1,5 @@
-//! The recorded requests and replies of the system that this one replaces. The same cases run against every form of the platform.
+//! The recorded requests and replies of the system that this one replaces. The same cases run
+//! against every form of the platform.
 
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
@@ -40,7 +41,7 @@ struct Size {
 /// Sends all recorded cases, in order, to a fresh platform.
 ///
 /// # Errors
-/// All cases that were answered otherwise, with what was expected and what came.
+/// All cases with a different reply, each with the expected and the actual one.
 pub async fn check(client: Client) -> anyhow::Result<()> {
     let cases: Vec<Case> = serde_json::from_str(CASES)?;
     ensure!(cases.len() >= 70, "only {} cases", cases.len());
@@ -138,7 +139,7 @@ fn check_shape(
     Ok(())
 }
 
-/// Width and height from the header of a PNG.
+/// The width and height in the header of a PNG.
 fn png_size(body: &[u8]) -> anyhow::Result<Size> {
     ensure!(
         body.starts_with(b"\x89PNG\r\n\x1a\n") && body.get(12..16) == Some(b"IHDR"),

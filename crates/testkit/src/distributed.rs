@@ -1,6 +1,6 @@
 //! The distributed platform: the real programs as processes, over real Kafka, Postgres and Redis.
 //!
-//! Each has a database, topics and keys of its own, so that several can share the servers.
+//! Each platform has its own database, topics and keys, so that several can share the servers.
 
 use std::{
     net::SocketAddr,
@@ -20,16 +20,16 @@ use crate::{
     servers::Servers,
 };
 
-/// A program of the platform, in the order in which they are stopped: as work flows.
+/// A program of the platform. The order is that in which they are stopped: as work flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// The public door.
+    /// Takes all requests.
     Gateway,
     /// Fits and plots.
     Trainer,
     /// Predicts.
     Predictor,
-    /// Counts.
+    /// Counts metrics.
     MetricsConsumer,
     /// Stores training points.
     TrainingDataConsumer,
@@ -47,13 +47,13 @@ impl Service {
     }
 }
 
-/// How many there are of each service.
+/// The number of processes of each service.
 pub type Shape = [(Service, usize); 5];
 
-/// As little as there can be, with the two metrics consumers that there always are.
+/// One process of each service, but two metrics consumers.
 pub const SMALL: Shape = shape(1);
 
-/// Two of each.
+/// Two processes of each service.
 pub const DOUBLE: Shape = shape(2);
 
 const fn shape(n: usize) -> Shape {
@@ -69,23 +69,23 @@ const fn shape(n: usize) -> Shape {
 /// A running platform.
 pub struct Distributed {
     servers: Servers,
-    /// The name of its database, and what its topics and keys begin with.
+    /// The name of its database, and the prefix of its topics and keys.
     name: String,
     env: Vec<(&'static str, String)>,
     instances: Vec<Instance>,
 }
 
-/// One process, or the place of one that was stopped.
+/// A process, or the slot of one that was stopped.
 struct Instance {
     service: Service,
-    /// For clients; consumers have none and leave it be.
+    /// The port for clients. Consumers leave it unused.
     port: u16,
     admin_port: u16,
     process: Option<Process>,
 }
 
-/// Starts a platform of `shape` on `servers`, runs `test` on it, demands a clean stop of every process that is left, and removes
-/// its database however the test ended.
+/// Starts a platform of `shape` on `servers`, runs `test` on it, and demands a clean stop of every
+/// process that is left. Removes the database of the platform however the test ended.
 ///
 /// # Errors
 /// When it does not start, the test fails, or a process does not stop with exit code 0.
@@ -108,7 +108,7 @@ pub async fn run(
 }
 
 impl Distributed {
-    /// Makes the database and looks for ports. Nothing runs yet.
+    /// Creates the database and looks for ports. No process runs yet.
     async fn prepare(servers: Servers, shape: Shape) -> anyhow::Result<Self> {
         let nonce: String = std::iter::repeat_with(|| fastrand::digit(36))
             .take(10)
@@ -135,7 +135,7 @@ impl Distributed {
         Ok(platform)
     }
 
-    /// What all programs are told.
+    /// The variables of all programs.
     fn environment(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
         let (server, _) = self
             .servers
@@ -169,14 +169,14 @@ impl Distributed {
         for instance in &mut self.instances {
             instance.start(&self.env)?;
         }
-        // The gateway is ready when the others are, and is the first.
+        // The gateway, which is the first, is ready when the others are.
         for instance in self.instances.iter().rev() {
             instance.ready().await?;
         }
         Ok(())
     }
 
-    /// Runs `init`, which makes topics and tables.
+    /// Runs `init`, which creates topics and tables.
     ///
     /// # Errors
     /// When it does not end with exit code 0.
@@ -192,15 +192,15 @@ impl Distributed {
         Ok(())
     }
 
-    /// Tells the variable `name` to what is started from now on.
+    /// Sets the variable `name` for every process that is started from now on.
     pub fn set(&mut self, name: &'static str, value: &str) {
         self.env.push((name, value.to_owned()));
     }
 
-    /// What the `n`th of `service` has logged since it was started.
+    /// The log of the `n`th process of `service` since it was started.
     ///
     /// # Errors
-    /// When it does not run.
+    /// When the process does not run.
     pub fn log(&mut self, service: Service, n: usize) -> anyhow::Result<String> {
         let process = self.instance(service, n)?.process.as_ref();
         process
@@ -208,10 +208,10 @@ impl Distributed {
             .log()
     }
 
-    /// Starts the `n`th of `service` again, on its old port, and waits until it is ready.
+    /// Starts the `n`th process of `service` again, on its old port, and waits until it is ready.
     ///
     /// # Errors
-    /// When it does not get ready.
+    /// When it does not become ready.
     pub async fn start(&mut self, service: Service, n: usize) -> anyhow::Result<()> {
         let env = self.env.clone();
         let instance = self.instance(service, n)?;
@@ -219,15 +219,15 @@ impl Distributed {
         instance.ready().await
     }
 
-    /// Ends the `n`th of `service` by SIGKILL.
+    /// Ends the `n`th process of `service` by SIGKILL.
     ///
     /// # Errors
-    /// When it has ended by itself.
+    /// When it had ended before.
     pub fn kill(&mut self, service: Service, n: usize) -> anyhow::Result<()> {
         self.instance(service, n)?.take()?.kill()
     }
 
-    /// Ends the `n`th of `service` by SIGTERM.
+    /// Ends the `n`th process of `service` by SIGTERM.
     ///
     /// # Errors
     /// When it does not end with exit code 0.
@@ -235,7 +235,7 @@ impl Distributed {
         stop(self.instance(service, n)?.take()?, service).await
     }
 
-    /// Ends all that run by SIGTERM, as work flows: the gateway first, the consumers last.
+    /// Ends all running processes by SIGTERM, as work flows: the gateway first, the consumers last.
     ///
     /// # Errors
     /// When one does not end with exit code 0.
@@ -248,15 +248,15 @@ impl Distributed {
         Ok(())
     }
 
-    /// Calls the first gateway.
+    /// A client of the first gateway.
     pub fn client(&self) -> Client {
         self.gateway(0)
     }
 
-    /// Calls the `n`th gateway.
+    /// A client of the `n`th gateway.
     ///
     /// # Panics
-    /// When there is none.
+    /// When there is no such process.
     pub fn gateway(&self, n: usize) -> Client {
         let mut gateways = self
             .instances
@@ -265,10 +265,10 @@ impl Distributed {
         local(gateways.nth(n).expect("the shape has it").port)
     }
 
-    /// Calls the port for operators of the `n`th of `service`.
+    /// A client of the port for operators of the `n`th process of `service`.
     ///
     /// # Panics
-    /// When there is none.
+    /// When there is no such process.
     pub fn admin(&self, service: Service, n: usize) -> Client {
         let mut of_service = self.instances.iter().filter(|i| i.service == service);
         local(of_service.nth(n).expect("the shape has it").admin_port)
@@ -277,7 +277,7 @@ impl Distributed {
     /// The bus that the platform uses, for this process.
     ///
     /// # Errors
-    /// When the configuration makes no sense.
+    /// When the configuration is not valid.
     pub fn bus(&self) -> anyhow::Result<Bus> {
         Ok(Bus::kafka(&self.config()?.kafka)?)
     }
@@ -285,12 +285,13 @@ impl Distributed {
     /// The store that the platform uses, for this process.
     ///
     /// # Errors
-    /// When the configuration makes no sense.
+    /// When the configuration is not valid.
     pub fn store(&self) -> anyhow::Result<Store> {
         Ok(Store::postgres(&self.config()?.postgres)?)
     }
 
-    /// How this process finds the servers: from flags that are named as the variables of the programs.
+    /// The configuration by which this process finds the servers. Its flags have the names of the
+    /// programs' variables.
     fn config(&self) -> anyhow::Result<Config> {
         let flags = self.env.iter().filter_map(|(name, value)| {
             let ours = name.starts_with("KAFKA") || name.contains("DATABASE");
@@ -353,7 +354,7 @@ fn local(port: u16) -> Client {
     Client::new(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
-/// Where the servers are, as the programs are told.
+/// The variables that name the servers.
 #[derive(Parser)]
 struct Config {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What operators scrape: Prometheus text on the port for operators.
+//! Checks the Prometheus text that operators scrape.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,12 @@ use anyhow::{Context, ensure};
 
 use crate::Client;
 
-/// Reads the metrics of the service whose port for operators `admin` calls; returns their names, once every line is as it should
-/// be and none tells `secret`, an id of a series: there can be any number of those.
+/// Reads the metrics of the service whose port for operators `admin` calls. Checks every line, and
+/// that none contains `secret`, the id of a series: there can be any number of series. Returns the
+/// names of the metrics.
 ///
 /// # Errors
-/// The first line that is not as it should be.
+/// The first line that is wrong.
 pub async fn check(admin: Client, secret: &str) -> anyhow::Result<BTreeSet<String>> {
     let reply = admin.get("/metrics").await?;
     ensure!(reply.status == 200, "{}", reply.status);
@@ -33,7 +34,8 @@ pub async fn check(admin: Client, secret: &str) -> anyhow::Result<BTreeSet<Strin
     Ok(names)
 }
 
-/// `anomaly_…` or, as every process has them, `process_…`; counters end in `_total`, durations are in seconds.
+/// `anomaly_…` or, as every process has them, `process_…`; counters end in `_total`, durations are
+/// in seconds.
 fn check_name(name: &str, kind: &str) -> anyhow::Result<()> {
     let ours = name.starts_with("anomaly_") || name.starts_with("process_");
     ensure!(ours, "{name} is not one of our names");

@@ -1,8 +1,10 @@
-//! For tests: start a platform, call it, make series.
+//! For tests: starts a platform, calls it, generates series.
 //!
-//! [`Client`] sends what it is given and nothing else, so that a test says on the wire what it means. [`Platform`] is standalone
-//! in the test's process, [`process`] runs real programs, and [`distributed`] all of them, over servers that tests share or over
-//! [`servers`] of their own. [`compat`], [`hostile`] and [`registry`] are whole suites that run against any gateway, whatever stands behind it.
+//! [`Client`] sends exactly what it is given, so that a test decides what is on the wire.
+//! [`Platform`] is standalone in the test's process. [`process`] runs real programs, and
+//! [`distributed`] all of them, over shared servers or over [`servers`] that belong to one test.
+//! [`compat`], [`hostile`] and [`registry`] are whole suites that run against the gateway of any
+//! form of the platform.
 
 mod client;
 pub mod compat;

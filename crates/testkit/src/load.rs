@@ -1,4 +1,4 @@
-//! Clients that keep a platform busy, whatever happens to it, and remember what they were told.
+//! Clients that keep a platform busy whatever happens to it, and remember the replies.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,13 +16,14 @@ use tokio::task::JoinSet;
 
 use crate::{Client, eventually, series};
 
-/// How long a client waits that was refused or got no reply.
+/// How long a client waits after a refusal or without a reply.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How many points the biggest fits have: several parts, so that a kill finds some published and some not.
+/// The points of the largest fits: several parts, so that a kill finds some published and others
+/// not.
 const MANY: usize = 25_000;
 
-/// Clients that ask again and again, each as soon as it has its answer.
+/// Clients that repeat a request, each as soon as it has its reply.
 pub struct Load<T> {
     clients: JoinSet<anyhow::Result<Vec<T>>>,
     state: Arc<State>,
@@ -36,7 +37,8 @@ struct State {
 }
 
 impl<T: Send + 'static> Load<T> {
-    /// Starts `clients` clients. `ask` gets the number of the client and of its request; `None` is a refusal that may be.
+    /// Starts `clients` clients. `ask` gets the number of the client and of its request. It returns
+    /// `None` for a refusal that is allowed.
     fn start<F, Fut>(clients: usize, ask: F) -> Self
     where
         F: Fn(usize, usize) -> Fut + Clone + Send + 'static,
@@ -72,17 +74,17 @@ impl<T: Send + 'static> Load<T> {
         load
     }
 
-    /// From now on a request may fail: what answers it is being killed.
+    /// From now on a request may fail, because the process that answers it is being killed.
     pub fn expect_failures(&self) {
         self.state.may_fail.store(true, Ordering::SeqCst);
     }
 
-    /// How many answers came so far.
+    /// The number of replies so far.
     pub fn answered(&self) -> usize {
         self.state.answered.load(Ordering::SeqCst)
     }
 
-    /// Waits until `n` more answers have come.
+    /// Waits for `n` more replies.
     ///
     /// # Errors
     /// When that takes more than a minute.
@@ -95,7 +97,7 @@ impl<T: Send + 'static> Load<T> {
         .await
     }
 
-    /// Lets every client have the answer that it waits for, and returns all answers.
+    /// Lets every client finish its request, and returns all replies.
     ///
     /// # Errors
     /// The first failure that was not expected.
@@ -112,13 +114,14 @@ impl<T: Send + 'static> Load<T> {
 /// A fit that was acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fitted {
-    /// Its version.
+    /// The version of its model.
     pub version: Version,
-    /// How many points it was fitted on.
+    /// The number of points that it was fitted on.
     pub points: usize,
 }
 
-/// Starts `clients` that fit `series` series. The fits of a series differ in their number of points; one client sends big ones.
+/// Starts `clients` clients that fit `series` series. The fits of a series differ in their number
+/// of points. One client sends large ones.
 pub fn fitting(client: Client, clients: usize, series: usize) -> Load<(String, Fitted)> {
     Load::start(clients, move |n, request| {
         let series = format!("load_{}", n % series);
@@ -130,7 +133,7 @@ pub fn fitting(client: Client, clients: usize, series: usize) -> Load<(String, F
     })
 }
 
-/// Starts `clients` that predict points of `series`, which is trained.
+/// Starts `clients` clients that predict points of `series`, which is trained.
 pub fn predicting(client: Client, clients: usize, series: &'static str) -> Load<()> {
     Load::start(clients, move |_, _| async move {
         client.predict(series, 1.0).await?;
@@ -138,7 +141,7 @@ pub fn predicting(client: Client, clients: usize, series: &'static str) -> Load<
     })
 }
 
-/// One fit; `None` when the platform is too busy for it.
+/// One fit. `None` if the platform is too busy for it.
 async fn fit(client: Client, series: &str, points: usize) -> anyhow::Result<Option<Fitted>> {
     let body = series::body(&series::rising(points, 1.0));
     let reply = client.post(&format!("/fit/{series}"), &body).await?;
@@ -161,10 +164,10 @@ async fn fit(client: Client, series: &str, points: usize) -> anyhow::Result<Opti
 pub struct Acknowledged(BTreeMap<String, BTreeSet<Fitted>>);
 
 impl Acknowledged {
-    /// Takes in what was acknowledged by a process that was started after all that is known.
+    /// Adds fits that were acknowledged by a process that started after all known fits.
     ///
     /// # Errors
-    /// When a version was given twice, or is not newer than all that are known.
+    /// When a version was given twice, or is not newer than all known ones.
     pub fn go_on(&mut self, later: Vec<(String, Fitted)>) -> anyhow::Result<()> {
         let known: BTreeMap<_, _> = self.newest().collect();
         for (series, fitted) in later {
@@ -189,10 +192,11 @@ impl Acknowledged {
         self.0.iter().filter_map(newest)
     }
 
-    /// Demands that every series predicts with its newest version or a newer one, and that every version has its points.
+    /// Demands that every series predicts with its newest version or a newer one, and that every
+    /// version has its points.
     ///
     /// # Errors
-    /// The first that does not.
+    /// The first series or version for which that is not so.
     pub async fn check(&self, client: Client) -> anyhow::Result<()> {
         for (series, newest) in self.newest() {
             let judged = client.predict(&series, 0.0).await?;
@@ -210,7 +214,7 @@ impl Acknowledged {
         Ok(())
     }
 
-    /// How many fits they are.
+    /// The number of fits.
     pub fn count(&self) -> usize {
         self.0.values().map(BTreeSet::len).sum()
     }
@@ -219,7 +223,7 @@ impl Acknowledged {
 /// Demands that the plot of `fitted` has all points of that fit.
 ///
 /// # Errors
-/// When it has not, or there is none.
+/// When the plot does not exist or lacks points.
 pub async fn check_plot(client: Client, series: &str, fitted: Fitted) -> anyhow::Result<()> {
     let picture = client.plot(series, fitted.version).await?;
     let points = with_commas(fitted.points);

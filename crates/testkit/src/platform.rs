@@ -1,4 +1,4 @@
-//! A whole platform inside the test's process: standalone on a folder of its own, on a free port.
+//! A whole platform inside the test's process: standalone on a temporary folder and a free port.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Client;
 
-/// A running platform. Dropped, it is gone at once; [`Self::stop`] ends it as SIGTERM would.
+/// A running platform. It ends at once when dropped; [`Self::stop`] ends it as SIGTERM would.
 pub struct Platform {
     client: Client,
     shutdown: CancellationToken,
@@ -19,7 +19,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Starts with default settings on an empty folder.
+    /// Starts a platform with default settings on an empty folder.
     ///
     /// # Errors
     /// When it does not start.
@@ -27,7 +27,7 @@ impl Platform {
         Self::start_with(&[]).await
     }
 
-    /// Starts with `flags` as on the command line, on an empty folder.
+    /// Starts a platform with `flags` of the command line on an empty folder.
     ///
     /// # Errors
     /// When it does not start.
@@ -52,7 +52,7 @@ impl Platform {
         })
     }
 
-    /// Calls it.
+    /// A client of the platform.
     pub fn client(&self) -> Client {
         self.client
     }
@@ -71,7 +71,7 @@ impl Platform {
         Self::start_in(folder, &[]).await
     }
 
-    /// Stops it as SIGTERM would; gives back its folder.
+    /// Stops it as SIGTERM would, and returns its folder.
     ///
     /// # Errors
     /// When it does not end cleanly.

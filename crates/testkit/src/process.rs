@@ -1,4 +1,4 @@
-//! Real processes: the binaries of this workspace, started and killed as an operator, or a fault, would.
+//! Real processes: the binaries of this workspace, started and ended as by an operator or a fault.
 
 use std::{
     fs::File,
@@ -12,7 +12,8 @@ use tempfile::NamedTempFile;
 
 use crate::{Client, eventually};
 
-/// A running binary of this workspace; killed when dropped, and then what it logged is part of the test's output.
+/// A running binary of this workspace. It is killed when dropped, and its log becomes part of the
+/// test's output.
 pub struct Process {
     name: String,
     child: Child,
@@ -23,7 +24,7 @@ impl Process {
     /// Starts `name`, which must be built, with nothing but `env` in its environment.
     ///
     /// # Errors
-    /// When the binary is not there.
+    /// When the binary does not exist.
     pub fn start(name: &str, env: &[(&str, &str)]) -> anyhow::Result<Self> {
         let log = NamedTempFile::new()?;
         let child = Command::new(binary(name)?)
@@ -41,10 +42,10 @@ impl Process {
         })
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     ///
     /// # Errors
-    /// When that cannot be read.
+    /// When the log cannot be read.
     pub fn log(&self) -> anyhow::Result<String> {
         Ok(std::fs::read_to_string(self.log.path())?)
     }
@@ -54,7 +55,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Ends it with SIGKILL: nothing in it gets to know.
+    /// Ends it with SIGKILL, which it does not notice.
     ///
     /// # Errors
     /// When it has ended already, or cannot be killed.
@@ -104,7 +105,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself: then there is nothing to kill, and that is fine.
+        // It may have ended by itself. Then there is nothing to kill.
         drop(self.child.kill());
         drop(self.child.wait());
         println!(
@@ -115,7 +116,8 @@ impl Drop for Process {
     }
 }
 
-/// Where the binary `name` of this workspace lies: beside the test that asks, in the folder of its profile.
+/// The path of the binary `name` of this workspace: beside the running test, in the folder of its
+/// profile.
 ///
 /// # Errors
 /// When it was not built.
@@ -131,10 +133,11 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     Ok(binary)
 }
 
-/// The ports that [`free_port`] gives: below those that systems give to outgoing connections, which would take one at any time.
+/// The ports that [`free_port`] chooses from. They lie below those of outgoing connections, which
+/// could take one at any time.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
-/// A port that nothing listens on at the moment.
+/// A port on which nothing listens at the moment.
 ///
 /// # Errors
 /// When there is none.
@@ -148,7 +151,7 @@ pub fn free_port() -> anyhow::Result<u16> {
 /// Waits until the service on `port` of this machine is ready.
 ///
 /// # Errors
-/// What `/readyz` said last.
+/// The last reply of `/readyz`.
 pub async fn ready(port: u16) -> anyhow::Result<Client> {
     let client = Client::new(SocketAddr::from(([127, 0, 0, 1], port)));
     eventually("readiness", || async move {

@@ -1,5 +1,5 @@
-//! The life of models: promoted, rolled back, deleted, moved from one series to another. The same flow runs against every form of
-//! the platform.
+//! The life of models: they are promoted, rolled back, deleted, moved from one series to another.
+//! The same flow runs against every form of the platform.
 
 use std::time::{Duration, Instant};
 
@@ -9,24 +9,24 @@ use serde_json::Value;
 
 use crate::{Client, eventually, series};
 
-/// How long a change takes at most until it is seen through another gateway.
+/// The longest time until a change is visible through another gateway.
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
 
-/// So many requests in a row reach every predictor.
+/// A number of requests in a row that reach every predictor.
 const OFTEN: usize = 6;
 
-/// The series whose models are looked at, and what it is called in a path.
+/// The series under test, and its form in a path.
 const ID: &str = "life of models";
 const SERIES: &str = "life%20of%20models";
 
-/// Where one of its models is imported.
+/// The series that one of its models is imported into.
 const ELSEWHERE: &str = "elsewhere";
 
-/// Leads models through their life by `writer`, and looks at them through `reader` too: two gateways of one platform, or twice
-/// the same.
+/// Leads models through their life by `writer`, and reads them through `reader` too: two gateways
+/// of one platform, or the same one twice.
 ///
 /// # Errors
-/// The first thing that is not as it should be.
+/// The first check that fails.
 pub async fn check(writer: Client, reader: Client) -> anyhow::Result<()> {
     fit_three(writer).await?;
     promote_and_roll_back(writer, reader).await?;
@@ -34,7 +34,7 @@ pub async fn check(writer: Client, reader: Client) -> anyhow::Result<()> {
     delete(writer, reader).await
 }
 
-/// Three versions at levels that no one mistakes for each other.
+/// Fits three versions at clearly different levels.
 async fn fit_three(writer: Client) -> anyhow::Result<()> {
     for (n, level) in [(1, 1.0), (2, 1_000.0), (3, 1_000_000.0)] {
         let options = FitOptions {
@@ -68,7 +68,7 @@ async fn promote_and_roll_back(writer: Client, reader: Client) -> anyhow::Result
         .await?;
     ensure!(promote.status == 200, "{}", promote.text());
     judged_by(writer, reader, 1).await?;
-    // Who knows only what was before changes nothing.
+    // A client that knows an old revision changes nothing.
     let stale = writer
         .put(&path, &[("if-match", tag)], r#"{"version":"v2"}"#)
         .await?;
@@ -98,7 +98,8 @@ async fn promote_and_roll_back(writer: Client, reader: Client) -> anyhow::Result
     judged_by(writer, reader, 1).await
 }
 
-/// Demands that version `number` judges: for `writer`, which was just told so, at once, and for `reader` soon.
+/// Demands that version `number` serves: for `writer`, which made the change, at once, and for
+/// `reader` soon.
 async fn judged_by(writer: Client, reader: Client, number: u32) -> anyhow::Result<()> {
     let changed = Instant::now();
     let all_by = async |client: Client| {
@@ -118,7 +119,8 @@ async fn judged_by(writer: Client, reader: Client, number: u32) -> anyhow::Resul
     Ok(())
 }
 
-/// Exports a model and imports it elsewhere: it judges there as it did here, bit for bit.
+/// Exports a model and imports it into another series. Its verdicts there are the same, bit for
+/// bit.
 async fn move_elsewhere(writer: Client, reader: Client) -> anyhow::Result<()> {
     let daily = series::daily(2_000, 50.0);
     let fitted = writer.fit("original", &daily).await?;

@@ -1,17 +1,17 @@
-//! A reply, read as it came.
+//! A reply, parsed by hand from the bytes on the wire.
 
 use anyhow::{Context, ensure};
 use contract::Problem;
 use serde::de::DeserializeOwned;
 
-/// What came back.
+/// A reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// Names in lower case, and values.
+    /// The headers: names in lower case, and values.
     pub headers: Vec<(String, String)>,
-    /// The body, with chunks put together.
+    /// The body, assembled from its chunks.
     pub body: Vec<u8>,
 }
 
@@ -24,10 +24,10 @@ impl Reply {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The body as `T`.
+    /// The body, parsed as `T`.
     ///
     /// # Errors
-    /// When it is something else.
+    /// When the body is not a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
         serde_json::from_slice(&self.body)
             .with_context(|| format!("{} {:?}", self.status, self.text()))
@@ -45,7 +45,7 @@ impl Reply {
     /// The problem in the body, checked against status, content type and request id of the reply.
     ///
     /// # Errors
-    /// When it is not a proper problem.
+    /// When it is not a valid problem.
     pub fn problem(&self) -> anyhow::Result<Problem> {
         let problem: Problem = self.json()?;
         ensure!(
@@ -75,7 +75,7 @@ impl Reply {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The reply that `received` is.
+    /// Parses `received`.
     pub(crate) fn parse(received: &[u8]) -> anyhow::Result<Self> {
         let (mut reply, rest) = Self::head(received)
             .with_context(|| format!("no reply in {} bytes", received.len()))?;
@@ -93,7 +93,8 @@ impl Reply {
         Ok(reply)
     }
 
-    /// Whether `received` ends where its framing says; a reply that ends with the connection never is.
+    /// Whether `received` is complete by its framing. A reply that ends with the connection never
+    /// is.
     pub(crate) fn is_complete(received: &[u8]) -> bool {
         let Some((reply, rest)) = Self::head(received) else {
             return false;

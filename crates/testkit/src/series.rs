@@ -1,4 +1,4 @@
-//! Series made to order: the same every time.
+//! Generated series, the same every time.
 
 use contract::{FitOptions, FitRequest, Point};
 
@@ -17,7 +17,7 @@ pub fn daily(n: usize, level: f64) -> Vec<Point> {
         .collect()
 }
 
-/// Three points around `level`: the least that can be fitted.
+/// Three points around `level`, the fewest that can be fitted.
 pub fn three(level: f64) -> [Point; 3] {
     [0.0, 0.5, 1.0].map(|step| Point {
         timestamp: 1_693_459_200 + (step * 120.0) as i64,
@@ -25,7 +25,7 @@ pub fn three(level: f64) -> [Point; 3] {
     })
 }
 
-/// `n` points a minute apart that rise from `level`, no two alike.
+/// `n` points a minute apart that rise from `level`, all different.
 pub fn rising(n: usize, level: f64) -> Vec<Point> {
     let point = |i: usize| Point {
         timestamp: 1_693_459_200 + 60 * i as i64,
@@ -49,7 +49,7 @@ pub fn body_with(points: &[Point], options: FitOptions) -> String {
     serde_json::to_string(&request).expect("numbers are always JSON")
 }
 
-/// `id` with every byte but letters, digits and `_` percent-encoded, for paths and queries alike.
+/// `id` with every byte except letters, digits and `_` percent-encoded, for paths and queries.
 pub fn encoded(id: &str) -> String {
     id.bytes()
         .map(|byte| match byte {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::process::free_port;
 
-/// Where they answer.
+/// The addresses of the servers.
 #[derive(Clone, Debug)]
 pub struct Servers {
     /// Kafka's bootstrap servers.
@@ -22,10 +22,11 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Those that all tests share: `TEST_KAFKA_BROKERS`, `TEST_DATABASE_URL`, `TEST_REDIS_URL`. Nobody stops them.
+    /// The servers that all tests share: `TEST_KAFKA_BROKERS`, `TEST_DATABASE_URL`,
+    /// `TEST_REDIS_URL`. Nobody stops them.
     ///
     /// # Errors
-    /// When one of them is not said.
+    /// When one of the variables is not set.
     pub fn shared() -> anyhow::Result<Self> {
         Ok(Self {
             kafka_brokers: variable("TEST_KAFKA_BROKERS")?,
@@ -43,7 +44,8 @@ fn variable(name: &str) -> anyhow::Result<String> {
     std::env::var(name).with_context(|| format!("{name} does not say where a server is"))
 }
 
-/// Servers of one test, by `.ci/servers.sh`. Gone, data and all, when dropped.
+/// Servers of one test, started by `.ci/servers.sh`. They and their data are removed when this is
+/// dropped.
 pub struct OwnServers {
     folder: TempDir,
     kafka_port: u16,
@@ -51,19 +53,19 @@ pub struct OwnServers {
     redis_port: u16,
 }
 
-/// One of them.
+/// One of the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// Where events are.
+    /// Holds events.
     Kafka,
-    /// Where models and training points are.
+    /// Holds models and training points.
     Postgres,
-    /// Where figures are.
+    /// Holds figures.
     Redis,
 }
 
 impl Server {
-    /// All of them.
+    /// All three servers.
     pub const ALL: [Self; 3] = [Self::Kafka, Self::Postgres, Self::Redis];
 
     fn name(self) -> &'static str {
@@ -76,7 +78,7 @@ impl Server {
 }
 
 impl OwnServers {
-    /// Starts all three.
+    /// Starts all three servers.
     ///
     /// # Errors
     /// When one does not start; `.ci/servers.sh install` fetches what is missing.
@@ -91,7 +93,7 @@ impl OwnServers {
         Ok(servers)
     }
 
-    /// Where they answer.
+    /// The addresses of the servers.
     pub fn addresses(&self) -> Servers {
         Servers {
             kafka_brokers: format!("127.0.0.1:{}", self.kafka_port),
@@ -103,7 +105,7 @@ impl OwnServers {
         }
     }
 
-    /// Ends `servers` as a crash would; their data stays.
+    /// Ends `servers` as a crash would. Their data stays.
     ///
     /// # Errors
     /// When one does not end.
@@ -119,7 +121,8 @@ impl OwnServers {
         self.run("resume", servers).await
     }
 
-    /// Has `servers` keep their connections and say nothing. Not for Postgres, which is many processes.
+    /// Makes `servers` keep their connections and stay silent. Not for Postgres, which is many
+    /// processes.
     ///
     /// # Errors
     /// When one does not run.
@@ -127,7 +130,7 @@ impl OwnServers {
         self.run("freeze", servers).await
     }
 
-    /// Has `servers` go on that were frozen.
+    /// Lets frozen `servers` continue.
     ///
     /// # Errors
     /// When one does not run.
@@ -159,7 +162,7 @@ impl OwnServers {
 
 impl Drop for OwnServers {
     fn drop(&mut self) {
-        // There is nothing more to do about one that does not end.
+        // Nothing more can be done about a server that does not end.
         drop(self.script("stop", &[]).output());
     }
 }

@@ -7,10 +7,10 @@ use anyhow::Context;
 /// How long [`eventually`] waits before it gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Asks `condition` again and again until it holds.
+/// Repeats `condition` until it holds.
 ///
 /// # Errors
-/// What it said last, once two minutes have passed.
+/// The last error of `condition`, once two minutes have passed.
 pub async fn eventually<F, Fut, T>(what: &str, mut condition: F) -> anyhow::Result<T>
 where
     F: FnMut() -> Fut,

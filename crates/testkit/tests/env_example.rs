@@ -49,7 +49,8 @@ struct Variable {
     is_set: bool,
 }
 
-/// The file by variable: each on a line, `NAME=value` or `# NAME=value`, below a line that says what it is.
+/// The file by variable: each on a line, `NAME=value` or `# NAME=value`, below a line that says
+/// what it is.
 fn example() -> anyhow::Result<BTreeMap<String, Variable>> {
     let mut variables = BTreeMap::new();
     let mut said = "";

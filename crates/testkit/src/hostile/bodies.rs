@@ -1,8 +1,8 @@
-//! Bodies that are no fit and no prediction.
+//! Wrong bodies of fits and predictions.
 
 use super::{Attack, VICTIM, post, shown};
 
-/// What is no fit, and the fault in it.
+/// Wrong fits, and the fault of each.
 const FITS: &[(&[u8], &str)] = &[
     (b"", "eof"),
     (b" ", "eof"),
@@ -188,7 +188,7 @@ const FITS: &[(&[u8], &str)] = &[
     (b"<fit><timestamps/></fit>", "expected value"),
 ];
 
-/// What is no prediction, and the fault in it.
+/// Wrong predictions, and the fault of each.
 const PREDICTIONS: &[(&[u8], &str)] = &[
     (b"", "eof"),
     (b"{}", "missing field `timestamp`"),

@@ -1,8 +1,8 @@
-//! Options with which no point can be judged, and what is no batch and no detection.
+//! Wrong options of predictions, and wrong batches and detections.
 
 use super::{Attack, post, shown};
 
-/// What no prediction and no batch takes besides its points, and the fault in it.
+/// Wrong options of a prediction or a batch, and the fault of each.
 const OF_JUDGING: [(&str, &str); 24] = [
     (r#""false_alarm_rate":0"#, "false_alarm_rate"),
     (r#""false_alarm_rate":0.6"#, "false_alarm_rate"),
@@ -63,7 +63,7 @@ const OF_JUDGING: [(&str, &str); 24] = [
     ),
 ];
 
-/// What is no batch, and the fault in it.
+/// Wrong batches, and the fault of each.
 const BATCHES: [(&str, &str); 12] = [
     ("", "eof"),
     ("[]", "an object with timestamps and values"),
@@ -94,7 +94,7 @@ const BATCHES: [(&str, &str); 12] = [
     ),
 ];
 
-/// What is no detection, and the fault in it.
+/// Wrong detections, and the fault of each.
 const DETECTIONS: [(&str, &str); 24] = [
     ("", "eof"),
     ("[[1,2,3],[1,2,3]]", "an object with timestamps and values"),
@@ -179,7 +179,7 @@ const DETECTIONS: [(&str, &str); 24] = [
     ),
 ];
 
-/// What asks for a model in the wrong way, and the fault in it.
+/// Wrong ways to name a model, and the fault of each.
 const QUERIES: [(&str, &str); 6] = [
     ("/predict/victim?version=v0", "version"),
     ("/predict/victim?version=V1", "version"),
@@ -221,7 +221,7 @@ pub(super) fn of_detection() -> Vec<Attack> {
         .collect()
 }
 
-/// `body` by POST, refused with 400.
+/// A POST of `body` that is refused with 400.
 fn sent(target: &str, body: &str, shows: &str, fault: &'static str) -> Attack {
     Attack {
         name: format!("{target} {}", shown(shows.as_bytes())),

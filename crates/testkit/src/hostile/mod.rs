@@ -1,4 +1,4 @@
-//! Requests that nobody well-meaning sends. Each must be refused with a problem that names the fault, and change nothing.
+//! Hostile requests. Each must be refused with a problem that names the fault, and change nothing.
 
 mod bodies;
 mod judging;
@@ -14,19 +14,19 @@ use crate::{Client, eventually, series};
 struct Attack {
     name: String,
     request: Vec<u8>,
-    /// The statuses that are right.
+    /// The accepted statuses.
     statuses: &'static [u16],
-    /// A word that `detail` or `errors` must have, in lower case.
+    /// A word that `detail` or `errors` must contain, in lower case.
     fault: &'static str,
 }
 
-/// The series that attacks try to train; none of them may exist afterwards.
+/// The series that attacks try to train. None of them may exist afterwards.
 const VICTIM: &str = "victim";
 
 /// Sends every attack to a fresh platform, and demands a 4xx problem that names the fault.
 ///
 /// # Errors
-/// All attacks that were answered otherwise.
+/// All attacks with a different reply.
 pub async fn check(client: Client) -> anyhow::Result<()> {
     let attacks = attacks();
     ensure!(attacks.len() >= 290, "only {} attacks", attacks.len());
@@ -91,7 +91,8 @@ async fn check_nothing_changed(client: Client) -> anyhow::Result<()> {
         "an attack stored points: {}",
         reply.status
     );
-    // The figures come a little later. Once a series trained after the attacks is counted, so is what they trained.
+    // The figures lag a little. Once a series trained after the attacks is counted, so are any that
+    // they trained.
     client.fit("sentinel", &series::three(1.0)).await?;
     let trained = eventually("the sentinel to be counted", || async {
         let trained = client.health().await?.series_trained;

@@ -1,8 +1,8 @@
-//! Options that no fit can be done with.
+//! Wrong options of a fit.
 
 use super::{Attack, VICTIM, post, shown};
 
-/// What no fit takes besides its points, and the fault in it.
+/// Wrong options of a fit, and the fault of each.
 const OF_FIT: [(&str, &str); 26] = [
     (r#""detector":"magic""#, "detector: unknown variant `magic`"),
     (r#""detector":"AUTO""#, "detector: unknown variant"),

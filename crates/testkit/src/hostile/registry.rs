@@ -1,8 +1,8 @@
-//! Requests about series and models that make no sense.
+//! Wrong requests about series and models.
 
 use super::{Attack, VICTIM, bare, shown, with_body};
 
-/// No such thing, and the word for it.
+/// Objects that do not exist, and the word for each.
 const ABSENT: [(&str, &str, &str); 10] = [
     ("GET", "/v1/series/victim", "series not found"),
     ("DELETE", "/v1/series/victim", "series not found"),
@@ -32,7 +32,7 @@ const ABSENT: [(&str, &str, &str); 10] = [
     ("GET", "/v1/series/'%20OR%201=1--", "series not found"),
 ];
 
-/// What no path has, and the fault in it.
+/// Wrong paths, and the fault of each.
 const PATHS: [(&str, &str, &str); 20] = [
     ("GET", "/v1/series/..", "relative path"),
     ("DELETE", "/v1/series/%2E%2E", "relative path"),
@@ -60,7 +60,7 @@ const PATHS: [(&str, &str, &str); 20] = [
     ("GET", "/v1/series/victim/aliases/%F0%9F%92%A9", "alias"),
 ];
 
-/// What no query has, and the fault in it.
+/// Wrong queries, and the fault of each.
 const QUERIES: [(&str, &str, &str); 16] = [
     ("GET", "/v1/series?limit=0", "limit"),
     ("GET", "/v1/series?limit=-1", "limit"),
@@ -117,7 +117,7 @@ const NOWHERE: [&str; 6] = [
     "GET /v1/series/victim/models/v1/import",
 ];
 
-/// What is no body, and the fault in it.
+/// Wrong bodies, and the fault of each.
 const BODIES: [(&str, &str, &[u8], &str); 22] = [
     ("PUT", "aliases/champion", b"", "eof"),
     ("PUT", "aliases/champion", b"v1", "expected value"),
@@ -213,7 +213,7 @@ const BODIES: [(&str, &str, &[u8], &str); 22] = [
     ("POST", "models", b"\x80\x04\x95\x10\x00\x00\x00", "utf-8"),
 ];
 
-/// A file that is whole but for its checksums.
+/// A valid model file, except for its checksums.
 const FORGED: &str = r#"{"anomaly_model":1,"series_id":"s","version":"v1","created_at":"2026-01-02T03:04:05.678Z","fit_ms":1.0,"first_timestamp":1,"last_timestamp":3,"model":{"format":1,"detector":"sigma","params":{"mean":2.0,"std":1e-300},"points":3,"checksum":"00"},"checksum":"00"}"#;
 
 pub(super) fn attacks() -> Vec<Attack> {
@@ -265,7 +265,7 @@ fn oversized() -> Vec<Attack> {
     ]
 }
 
-/// Conditions that are none.
+/// Malformed conditions.
 fn conditional() -> Vec<Attack> {
     let table = [
         (
@@ -305,7 +305,7 @@ fn of_line(line: &str, statuses: &'static [u16], fault: &'static str) -> Attack 
     }
 }
 
-/// `body` to what belongs to the victim.
+/// Sends `body` to a resource of the victim.
 fn sent(
     method: &str,
     path: &str,

@@ -1,4 +1,4 @@
-//! Requests whose head is wrong: ids, methods, queries, sizes, and what is no HTTP at all.
+//! Requests with a wrong head: ids, methods, queries, sizes, and bytes that are not HTTP.
 
 use super::{Attack, bare, post, shown};
 
@@ -168,7 +168,7 @@ pub(super) fn sizes() -> Vec<Attack> {
     table.into_iter().map(attack).collect()
 }
 
-/// A body of `chunks` times `chunk` bytes whose length is not told beforehand.
+/// A body of `chunks` times `chunk` bytes, without a length.
 fn chunked(path: &str, chunk: usize, chunks: usize) -> Vec<u8> {
     let mut request = format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -183,7 +183,7 @@ fn chunked(path: &str, chunk: usize, chunks: usize) -> Vec<u8> {
     request
 }
 
-/// A length that no one wants, and nothing after it.
+/// A huge length, and no body.
 fn announced(path: &str) -> Vec<u8> {
     format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000000000000\r\n\r\n"
