@@ -82,9 +82,9 @@ fn following(detector: DetectorName) -> Work {
     let (model, points) = model(detector);
     let judge = JudgeOptions::default();
     Box::new(move |n| {
-        let mut frozen = model.frozen(&[]);
+        let mut scorer = model.fixed_scorer(&[]);
         for point in &points[..n] {
-            black_box(frozen.score(*point, &judge));
+            black_box(scorer.score(*point, &judge));
         }
     })
 }

@@ -7,7 +7,7 @@ mod series;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use detector::streaming::{Moving, Stream, observe};
+use detector::streaming::{Stream, StreamState, observe};
 use series::series;
 
 fn fits(criterion: &mut Criterion) {
@@ -43,20 +43,20 @@ fn points(criterion: &mut Criterion) {
             bencher.iter_batched(|| stream.clone(), run, BatchSize::LargeInput);
         });
         group.bench_function("observe without learning", |bencher| {
-            let (fixed, learned) = (stream.fixed(), stream.learned());
+            let (params, memory) = (stream.params(), stream.memory());
             bencher.iter(|| {
-                let mut moving = Moving::fresh(fixed, learned);
+                let mut state = StreamState::fresh(params, memory);
                 for &point in later {
-                    black_box(observe(fixed, learned, &mut moving, point));
+                    black_box(observe(params, memory, &mut state, point));
                 }
             });
         });
         group.throughput(Throughput::Elements(1));
         group.bench_function("fresh context and one point", |bencher| {
-            let (fixed, learned) = (stream.fixed(), stream.learned());
+            let (params, memory) = (stream.params(), stream.memory());
             bencher.iter(|| {
-                let mut moving = Moving::fresh(fixed, learned);
-                observe(fixed, learned, &mut moving, black_box(later[0]))
+                let mut state = StreamState::fresh(params, memory);
+                observe(params, memory, &mut state, black_box(later[0]))
             });
         });
         group.finish();

@@ -62,9 +62,9 @@ fn verdicts(criterion: &mut Criterion) {
         });
         group.bench_function("score after others", |bencher| {
             bencher.iter(|| {
-                let mut frozen = model.frozen(&[]);
+                let mut scorer = model.fixed_scorer(&[]);
                 for point in later {
-                    black_box(frozen.score(*point, &PLAIN));
+                    black_box(scorer.score(*point, &PLAIN));
                 }
             });
         });

@@ -8,17 +8,17 @@ use crate::{
     forecast::Forecast,
     online::Online,
     params::{Param, Settings},
-    verdict::Ask,
+    verdict::ScoringRule,
     warning::Warnings,
 };
 
 /// A detector: what it has learned of a series, and what it makes of it.
 ///
 /// What was learned stays as it is while points pass; what moves with them (the level that an average has reached, the last values) is
-/// in [`Self::Place`], so that many can walk along one model at a time.
+/// in [`Self::State`], so that many can walk along one model at a time.
 pub(crate) trait Detector: Clone + PartialEq + Serialize + DeserializeOwned {
     /// What moves as points pass.
-    type Place: Clone + Default;
+    type State: Clone + Default;
     /// Its form that keeps learning.
     type Online: Online;
 
@@ -30,53 +30,53 @@ pub(crate) trait Detector: Clone + PartialEq + Serialize + DeserializeOwned {
     /// Learns from `points`: three or more, sorted, finite, not all of one value.
     fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self;
 
-    /// What is expected at `timestamp`, seen from `place`.
-    fn forecast(&self, place: &Self::Place, timestamp: i64) -> Forecast<'_>;
+    /// What is expected at `timestamp`, seen from `state`.
+    fn forecast(&self, state: &Self::State, timestamp: i64) -> Forecast<'_>;
 
     /// Moves on past `point`, having learned nothing. `limit` is how far from the expected value normal ends.
-    fn pass(&self, _place: &mut Self::Place, _point: Point, _limit: f64) {}
+    fn advance(&self, _state: &mut Self::State, _point: Point, _limit: f64) {}
 
     /// Learns from `point`, and moves on past it. `limit` is how far from the expected value normal ends: what lies farther away
     /// is to count as if it lay there.
-    fn learn(&mut self, place: &mut Self::Place, point: Point, limit: f64);
+    fn learn(&mut self, state: &mut Self::State, point: Point, limit: f64);
 
     /// Starts to learn from points that follow those it was fitted on.
-    fn online(&self, ask: &Ask) -> Self::Online;
+    fn online(&self, rule: &ScoringRule) -> Self::Online;
 
     /// Judges `point` and moves on past it.
-    fn judge(&self, place: &mut Self::Place, point: Point, ask: &Ask) -> Verdict {
-        let forecast = self.forecast(place, point.timestamp);
-        let verdict = forecast.judge(point, ask, Self::NAME);
-        let limit = forecast.limit(ask);
-        self.pass(place, point, limit);
+    fn score(&self, state: &mut Self::State, point: Point, rule: &ScoringRule) -> Verdict {
+        let forecast = self.forecast(state, point.timestamp);
+        let verdict = forecast.score(point, rule, Self::NAME);
+        let limit = forecast.limit(rule);
+        self.advance(state, point, limit);
         verdict
     }
 
     /// Judges `point` if nothing is known of those before it.
-    fn judge_alone(&self, point: Point, ask: &Ask) -> Verdict {
-        let nowhere = Self::Place::default();
+    fn score_alone(&self, point: Point, rule: &ScoringRule) -> Verdict {
+        let nowhere = Self::State::default();
         let forecast = self.forecast(&nowhere, point.timestamp);
-        forecast.judge(point, ask, Self::NAME)
+        forecast.score(point, rule, Self::NAME)
     }
 
     /// Moves on past a point of the context.
-    fn walk(&self, place: &mut Self::Place, point: Point, ask: &Ask) {
-        let limit = self.forecast(place, point.timestamp).limit(ask);
-        self.pass(place, point, limit);
+    fn take_context(&self, state: &mut Self::State, point: Point, rule: &ScoringRule) {
+        let limit = self.forecast(state, point.timestamp).limit(rule);
+        self.advance(state, point, limit);
     }
 
     /// What is normal at `timestamp` if nothing is known of the points before it.
-    fn band(&self, timestamp: i64, ask: &Ask) -> Band {
-        let nowhere = Self::Place::default();
+    fn band(&self, timestamp: i64, rule: &ScoringRule) -> Band {
+        let nowhere = Self::State::default();
         let forecast = self.forecast(&nowhere, timestamp);
-        forecast.band(forecast.limit(ask), ask)
+        forecast.band(forecast.limit(rule), rule)
     }
 
     /// The parameters in force, found ones included.
     fn params(&self) -> Params;
 
     /// What the season adds to the level at `timestamp`, if there is one.
-    fn season(&self, _place: &Self::Place, _timestamp: i64) -> f64 {
+    fn season(&self, _state: &Self::State, _timestamp: i64) -> f64 {
         0.0
     }
 

@@ -5,8 +5,8 @@ use contract::{DetectorName, Direction, Point, Severity, Sides};
 use crate::{
     Band, Reason, Verdict,
     calibration::Calibration,
-    reason::Cause,
-    verdict::{Ask, DEFAULT_RATE, score, severity},
+    reason::ReasonKind,
+    verdict::{DEFAULT_RATE, ScoringRule, score, severity},
 };
 
 /// What is expected of the next point.
@@ -19,16 +19,16 @@ pub(crate) struct Forecast<'a> {
     /// On which sides the detector sees anything. For [`Sides::Above`] the calibration is that of signed distances.
     pub(crate) sees: Sides,
     /// The distance at which the detector's own rule turns, where it has one and nobody asked for a rate.
-    pub(crate) rule: Option<f64>,
+    pub(crate) own_limit: Option<f64>,
     /// Whether rates are of alarms, of which a row of far points raises one, and not of points.
     pub(crate) of_alarms: bool,
 }
 
 impl Forecast<'_> {
     /// How far from the expected value normal ends, before filters.
-    pub(crate) fn limit(&self, ask: &Ask) -> f64 {
-        match (ask.rate, self.rule) {
-            (None, Some(rule)) => rule,
+    pub(crate) fn limit(&self, rule: &ScoringRule) -> f64 {
+        match (rule.rate, self.own_limit) {
+            (None, Some(own_limit)) => own_limit,
             (rate, _) => {
                 let rate = rate.unwrap_or(DEFAULT_RATE);
                 match self.of_alarms {
@@ -50,32 +50,37 @@ impl Forecast<'_> {
     }
 
     /// Where a verdict turns if normal ends `limit` away.
-    pub(crate) fn band(&self, limit: f64, ask: &Ask) -> Band {
-        let reach = limit.max(ask.min_deviation);
+    pub(crate) fn band(&self, limit: f64, rule: &ScoringRule) -> Band {
+        let half_width = limit.max(rule.min_deviation);
         let counts = |side: Sides| {
             let other = if side == Sides::Above {
                 Sides::Below
             } else {
                 Sides::Above
             };
-            self.sees != other && ask.sides != other
+            self.sees != other && rule.sides != other
         };
         let bound = |bound: f64| Some(bound).filter(|bound| bound.is_finite());
         Band {
             expected: self.expected,
             lower: counts(Sides::Below)
-                .then(|| bound(self.expected - reach))
+                .then(|| bound(self.expected - half_width))
                 .flatten(),
             upper: counts(Sides::Above)
-                .then(|| bound(self.expected + reach))
+                .then(|| bound(self.expected + half_width))
                 .flatten(),
         }
     }
 
     /// Judges a point by itself.
-    pub(crate) fn judge(&self, point: Point, ask: &Ask, detector: DetectorName) -> Verdict {
-        let limit = self.limit(ask);
-        let band = self.band(limit, ask);
+    pub(crate) fn score(
+        &self,
+        point: Point,
+        rule: &ScoringRule,
+        detector: DetectorName,
+    ) -> Verdict {
+        let limit = self.limit(rule);
+        let band = self.band(limit, rule);
         let distance = self.distance(point.value);
         let ln_p = match self.of_alarms {
             true => self.calibration.ln_p_of_alarm(distance),
@@ -83,7 +88,7 @@ impl Forecast<'_> {
         };
         let side = band.side(point.value);
         let anomaly = side != Direction::None;
-        let rate = ask.rate.unwrap_or(DEFAULT_RATE);
+        let rate = rule.rate.unwrap_or(DEFAULT_RATE);
         Verdict {
             anomaly,
             score: score(ln_p),
@@ -92,7 +97,7 @@ impl Forecast<'_> {
             } else {
                 Severity::None
             },
-            p_value: self.p_value(point.value, ln_p, limit, ask),
+            p_value: self.p_value(point.value, ln_p, limit, rule),
             expected: Some(band.expected),
             lower: band.lower,
             upper: band.upper,
@@ -103,12 +108,12 @@ impl Forecast<'_> {
     }
 
     /// The p-value, on that side of the rate on which the value is of the limit: rounding is not to make them disagree.
-    fn p_value(&self, value: f64, ln_p: f64, limit: f64, ask: &Ask) -> f64 {
+    fn p_value(&self, value: f64, ln_p: f64, limit: f64, rule: &ScoringRule) -> f64 {
         let p = ln_p.exp().max(f64::MIN_POSITIVE);
-        if self.rule.is_some() && ask.rate.is_none() {
+        if self.own_limit.is_some() && rule.rate.is_none() {
             return p;
         }
-        let rate = ask.rate.unwrap_or(DEFAULT_RATE);
+        let rate = rule.rate.unwrap_or(DEFAULT_RATE);
         let above = self.sees != Sides::Below && value > self.expected + limit;
         let below = self.sees != Sides::Above && value < self.expected - limit;
         if above || below {
@@ -139,12 +144,12 @@ impl Band {
             _ => None,
         };
         Reason(match limit {
-            Some(limit) => Cause::Beyond {
+            Some(limit) => ReasonKind::Beyond {
                 value,
                 expected: self.expected,
                 limit,
             },
-            None => Cause::Within {
+            None => ReasonKind::Within {
                 value,
                 lower: self.lower,
                 upper: self.upper,

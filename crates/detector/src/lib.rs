@@ -20,7 +20,7 @@ mod warning;
 
 pub use detectors::auto::streaming;
 pub use model::format::{BadModel, FORMAT};
-pub use model::{Fitted, Frozen, MIN_POINTS, Model, Unfit};
+pub use model::{Fitted, FixedScorer, MIN_POINTS, Model, Unfit};
 pub use params::BadParam;
 pub use reason::Reason;
 pub use session::{ChangePoint, Detection, Episode, Judged, Session, detect};

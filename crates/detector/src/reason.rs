@@ -6,11 +6,11 @@ use crate::text::{DECIMALS, Short, Span, When};
 
 /// Shows why a verdict is as it is: "22.5 is 10 above the 12.5 expected (limit 13.725)". Never empty, nothing in it needs escaping.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reason(pub(crate) Cause);
+pub struct Reason(pub(crate) ReasonKind);
 
 /// What there is to say.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Cause {
+pub(crate) enum ReasonKind {
     /// The value lies beyond a limit.
     Beyond {
         value: f64,
@@ -51,17 +51,17 @@ pub(crate) enum Cause {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Cause::Beyond {
+            ReasonKind::Beyond {
                 value,
                 expected,
                 limit,
             } => beyond(value, expected, limit, f),
-            Cause::Within {
+            ReasonKind::Within {
                 value,
                 lower,
                 upper,
             } => within(value, lower, upper, f),
-            Cause::Ongoing {
+            ReasonKind::Ongoing {
                 value,
                 expected,
                 since,
@@ -69,13 +69,13 @@ impl fmt::Display for Reason {
                 distance(value, expected, f)?;
                 write!(f, ", part of the episode that began at {}", When(since))
             }
-            Cause::Unseen { points, history } => {
+            ReasonKind::Unseen { points, history } => {
                 write!(
                     f,
                     "the last {points} points look like nothing seen in {history}"
                 )
             }
-            Cause::Moved { from, to, at } => {
+            ReasonKind::Moved { from, to, at } => {
                 write!(
                     f,
                     "level moved from {} to {} at {}",
@@ -84,7 +84,7 @@ impl fmt::Display for Reason {
                     When(at)
                 )
             }
-            Cause::BeyondBefore {
+            ReasonKind::BeyondBefore {
                 value,
                 expected,
                 limit,
@@ -94,7 +94,7 @@ impl fmt::Display for Reason {
                 let points = if ago == 1 { "point" } else { "points" };
                 write!(f, ", {ago} {points} ago")
             }
-            Cause::Watched {
+            ReasonKind::Watched {
                 value,
                 expected,
                 strength,
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_deviation_names_value_expectation_and_limit() {
         let beyond = |value, expected, limit| {
-            let cause = Cause::Beyond {
+            let cause = ReasonKind::Beyond {
                 value,
                 expected,
                 limit,
@@ -190,7 +190,7 @@ mod tests {
             beyond(1_000_001.34, 1_000_000.0, 1_000_001.0),
             "1000001.34 is 1.34 above the 1000000 expected (limit 1000001)"
         );
-        let ongoing = Cause::Ongoing {
+        let ongoing = ReasonKind::Ongoing {
             value: 22.5,
             expected: 20.0,
             since: 1_700_000_000,
@@ -208,7 +208,7 @@ mod tests {
             (None, Some(25.0), "range up to 25"),
             (Some(20.0), None, "range from 20 up"),
         ] {
-            let within = Cause::Within {
+            let within = ReasonKind::Within {
                 value: 22.5,
                 lower,
                 upper,
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn evidence_of_other_points_or_too_little_of_it_is_said_so() {
-        let before = Cause::BeyondBefore {
+        let before = ReasonKind::BeyondBefore {
             value: 22.5,
             expected: 20.0,
             limit: 21.0,
@@ -230,7 +230,7 @@ mod tests {
             Reason(before).to_string(),
             "22.5 is 2.5 above the 20 expected (limit 21), 2 points ago"
         );
-        let watched = Cause::Watched {
+        let watched = ReasonKind::Watched {
             value: 17.5,
             expected: 20.0,
             strength: 0.7,
@@ -248,7 +248,7 @@ mod tests {
             to: 1_700_259_200,
             points: 900,
         };
-        let moved = Cause::Moved {
+        let moved = ReasonKind::Moved {
             from: 40.0,
             to: 55.0,
             at: 1_700_050_000,
@@ -256,7 +256,7 @@ mod tests {
         let points = 14;
         for (cause, sentence) in [
             (
-                Cause::Unseen { points, history },
+                ReasonKind::Unseen { points, history },
                 "the last 14 points look like nothing seen in 3 days",
             ),
             (

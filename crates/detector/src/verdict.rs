@@ -106,7 +106,7 @@ pub const DEFAULT_RATE: f64 = 0.001;
 /// The p-value at which a verdict turns where no detector's own rule decides, and what it is filtered by.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Ask {
+pub(crate) struct ScoringRule {
     /// The false-alarm rate, if anybody asked for one.
     pub(crate) rate: Option<f64>,
     /// The sides that count.
@@ -115,7 +115,7 @@ pub(crate) struct Ask {
     pub(crate) min_deviation: f64,
 }
 
-impl Ask {
+impl ScoringRule {
     /// A request's options, and for what it leaves open the model's.
     pub(crate) fn new(rate: Option<f64>, sides: Option<Sides>, judge: &JudgeOptions) -> Self {
         Self {
@@ -162,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reason::Cause;
+    use crate::reason::ReasonKind;
 
     proptest! {
         #[test]
@@ -180,7 +180,7 @@ mod tests {
                 lower: bounded.then_some(numbers[3]),
                 upper: Some(numbers[4]),
                 direction: if anomaly { Direction::Pattern } else { Direction::None },
-                reason: Reason(Cause::Beyond { value: numbers[2], expected: numbers[3], limit: numbers[4] }),
+                reason: Reason(ReasonKind::Beyond { value: numbers[2], expected: numbers[3], limit: numbers[4] }),
                 detector: DetectorName::Auto,
             };
             let mut written = b"{".to_vec();

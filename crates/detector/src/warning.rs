@@ -8,11 +8,11 @@ use crate::text::{Short, Span};
 
 /// A sentence about the training points.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Warning(pub(crate) Note);
+pub struct Warning(pub(crate) WarningKind);
 
 /// What there is to warn of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Note {
+pub(crate) enum WarningKind {
     /// Too few points for the detector: it is the recorded rule.
     RuleUnder { points: u64, needed: u64 },
     /// Few points make limits uncertain.
@@ -36,35 +36,39 @@ pub(crate) enum Note {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Note::RuleUnder { points, needed } => write!(
+            WarningKind::RuleUnder { points, needed } => write!(
                 f,
                 "{points} points are few: until there are {needed}, only values above mean + 3 standard deviations are anomalies"
             ),
-            Note::Few { points, rate } => write!(
+            WarningKind::Few { points, rate } => write!(
                 f,
                 "{points} points say little about a false-alarm rate of {}: limits are extrapolated",
                 Short(rate)
             ),
-            Note::NoSeason => {
+            WarningKind::NoSeason => {
                 f.write_str("no season was found: every point is compared with the level")
             }
-            Note::ShortForSeason { points, period } => write!(
+            WarningKind::ShortForSeason { points, period } => write!(
                 f,
                 "{points} points are too few for a season of {period}: three of them are needed"
             ),
-            Note::Duplicates { points: 1 } => f.write_str("1 point has the timestamp of another"),
-            Note::Duplicates { points } => {
+            WarningKind::Duplicates { points: 1 } => {
+                f.write_str("1 point has the timestamp of another")
+            }
+            WarningKind::Duplicates { points } => {
                 write!(f, "{points} points have the timestamp of another")
             }
-            Note::Gaps { count: 1, longest } => write!(f, "there is 1 gap, of {longest}"),
-            Note::Gaps { count, longest } => {
+            WarningKind::Gaps { count: 1, longest } => write!(f, "there is 1 gap, of {longest}"),
+            WarningKind::Gaps { count, longest } => {
                 write!(f, "there are {count} gaps, the longest of {longest}")
             }
-            Note::Irregular => {
+            WarningKind::Irregular => {
                 f.write_str("timestamps are irregular: points are taken to be evenly spaced")
             }
-            Note::ConstantTail { points } => write!(f, "the last {points} points are all the same"),
-            Note::Blind { detector } => {
+            WarningKind::ConstantTail { points } => {
+                write!(f, "the last {points} points are all the same")
+            }
+            WarningKind::Blind { detector } => {
                 write!(
                     f,
                     "{detector} sees only values that are too high: with direction below it finds nothing"
@@ -83,7 +87,7 @@ pub(crate) struct Warnings(Vec<Warning>);
 
 impl Warnings {
     /// Adds one, unless there are enough.
-    pub(crate) fn add(&mut self, note: Note) {
+    pub(crate) fn add(&mut self, note: WarningKind) {
         if self.0.len() < MOST {
             self.0.push(Warning(note));
         }
@@ -111,7 +115,7 @@ pub(crate) fn inspect(points: &[Point], warnings: &mut Warnings) {
     };
     let duplicates = steps().filter(|step| *step == 0).count() as u64;
     if duplicates > 0 {
-        warnings.add(Note::Duplicates { points: duplicates });
+        warnings.add(WarningKind::Duplicates { points: duplicates });
     }
     let mut differences: Vec<i64> = steps().filter(|step| *step != 0).collect();
     if !differences.is_empty() {
@@ -122,7 +126,7 @@ pub(crate) fn inspect(points: &[Point], warnings: &mut Warnings) {
     let last = points[points.len() - 1].value;
     let same = points.iter().rev().take_while(|p| p.value == last).count();
     if same >= CONSTANT.max(points.len() / 5) {
-        warnings.add(Note::ConstantTail {
+        warnings.add(WarningKind::ConstantTail {
             points: same as u64,
         });
     }
@@ -142,7 +146,7 @@ fn timing(points: &[Point], usual: f64, warnings: &mut Warnings) {
         )
     });
     if regular as f64 <= REGULAR * all as f64 {
-        warnings.add(Note::Irregular);
+        warnings.add(WarningKind::Irregular);
         return;
     }
     let gaps = points.windows(2).filter(|pair| step(pair) > GAP * usual);
@@ -155,6 +159,6 @@ fn timing(points: &[Point], usual: f64, warnings: &mut Warnings) {
             to: pair[1].timestamp,
             points: missing,
         };
-        warnings.add(Note::Gaps { count, longest });
+        warnings.add(WarningKind::Gaps { count, longest });
     }
 }

@@ -58,9 +58,9 @@ impl Batch {
             "{{\"model_version\":\"{version}\",\"detector\":\"{detector}\",\"verdicts\":["
         );
         reply::put(output.buffer(), opening);
-        let mut frozen = loaded.model.frozen(&self.request.context);
+        let mut scorer = loaded.model.fixed_scorer(&self.request.context);
         for point in &self.request.points {
-            let verdict = frozen.score(*point, &self.request.judge);
+            let verdict = scorer.score(*point, &self.request.judge);
             if *points > 0 {
                 output.buffer().push(b',');
             }

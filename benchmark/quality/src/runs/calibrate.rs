@@ -166,9 +166,9 @@ fn count(model: &Model, points: &[Point]) -> Result<Counts> {
                 }
             }
             Way::Following => {
-                let mut frozen = model.frozen(&[]);
+                let mut scorer = model.fixed_scorer(&[]);
                 for point in points {
-                    count_pure(counts, |judge| frozen.score(*point, judge))?;
+                    count_pure(counts, |judge| scorer.score(*point, judge))?;
                 }
             }
             Way::Session => {

@@ -1,7 +1,7 @@
 //! How far points come in rows: the extremal index.
 
 /// How many of `n` points are far: this share of them, or so many if those are more.
-pub(super) fn far_of(n: usize) -> usize {
+pub(super) fn exceedances(n: usize) -> usize {
     let far = (n as f64 * 0.005) as usize;
     far.max(25).min(n / 2)
 }
@@ -13,7 +13,7 @@ const FEWEST: f64 = 0.05;
 ///
 /// From the times between them, without a choice of how long a row's pauses may be (the intervals estimator of Ferro and Segers,
 /// "Inference for clusters of extreme values", 2003).
-pub(super) fn first_of_row(scores: impl Iterator<Item = f64>, far: f64) -> f64 {
+pub(super) fn extremal_index(scores: impl Iterator<Item = f64>, far: f64) -> f64 {
     let places = (0_u64..).zip(scores).filter(|(_, score)| *score > far);
     let mut last = None;
     let (mut times, mut longest) = (Vec::new(), 0.0_f64);
@@ -51,16 +51,16 @@ mod tests {
     fn points_that_come_in_rows_are_told_from_single_ones() {
         // A multiplicative generator: as good as independent.
         let alone = (0..20_000_u64).map(|i| ((i * 48_271) % 65_537) as f64 / 65_537.0);
-        let first = first_of_row(alone, 0.99);
+        let first = extremal_index(alone, 0.99);
         assert!(first > 0.8, "{first}");
         let rows = (0..20_000_u64).map(|i| ((i / 4 * 48_271) % 65_537) as f64 / 65_537.0);
-        let first = first_of_row(rows, 0.99);
+        let first = extremal_index(rows, 0.99);
         assert!((0.2..0.35).contains(&first), "{first}");
     }
 
     #[test]
     fn a_few_far_points_say_nothing() {
-        assert_eq!(first_of_row([1.0, 1.0, 1.0].into_iter(), 0.5), 1.0);
-        assert!((first_of_row([1.0; 100].into_iter(), 0.5)) >= FEWEST);
+        assert_eq!(extremal_index([1.0, 1.0, 1.0].into_iter(), 0.5), 1.0);
+        assert!((extremal_index([1.0; 100].into_iter(), 0.5)) >= FEWEST);
     }
 }

@@ -22,7 +22,8 @@ pub(crate) struct Calibration {
     knots: [f64; SHARES.len()],
     tail: Tail,
     /// The part of far points that come alone or first in a row of such (the extremal index), in (0, 1].
-    first: f64,
+    #[serde(rename = "first")]
+    extremal_index: f64,
 }
 
 /// Shares of points, descending.
@@ -39,32 +40,32 @@ const TAIL_MOST: usize = 500;
 const RESOLUTION: f64 = 0.01;
 
 /// A score, and the share of points that reach it.
-type Place = (f64, f64);
+type Knot = (f64, f64);
 
 impl Calibration {
     /// Learns from the `scores` of points that are taken for normal, in order of time; at least one, all finite. `scale` is the spread of
     /// the series itself: where the scores have none to speak of, a hundredth of that is the least that counts.
     pub(crate) fn fit(scores: &[f64], scale: f64) -> Self {
-        Self::fit_rows(scores, scale, 1)
+        Self::fit_overlapping(scores, scale, 1)
     }
 
     /// As [`Self::fit`], of scores of which only one in each `row` is independent of those before: windows that overlap by so many
     /// points.
-    pub(crate) fn fit_rows(scores: &[f64], scale: f64, row: usize) -> Self {
+    pub(crate) fn fit_overlapping(scores: &[f64], scale: f64, overlap: usize) -> Self {
         let largest = scores.iter().fold(0.0_f64, |max, s| max.max(s.abs()));
         let unit = power_of_two_near(largest.max(scale * RESOLUTION));
         let mut sorted: Vec<f64> = scores.iter().map(|score| score / unit).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let floor = (RESOLUTION * (scale / unit)).clamp(f64::EPSILON, 1.0);
         spread_ties(&mut sorted, floor);
-        let first = |far: usize| {
+        let index = |far: usize| {
             let far = sorted[sorted.len() - 1 - far.min(sorted.len() - 1)];
-            extremal_index::first_of_row(scores.iter().map(|score| score / unit), far)
+            extremal_index::extremal_index(scores.iter().map(|score| score / unit), far)
         };
         let n = sorted.len();
-        let k = tail_length(n, row);
+        let k = tail_length(n, overlap);
         // Points in a row say the same several times.
-        let independent = first(k).min(1.0 / row as f64);
+        let independent = index(k).min(1.0 / overlap as f64);
         let tail = tail_of(&sorted, k, independent, floor);
         let knot = |share: f64| {
             if share > tail.share {
@@ -77,7 +78,7 @@ impl Calibration {
             unit,
             floor,
             knots: SHARES.map(knot),
-            first: first(extremal_index::far_of(n)),
+            extremal_index: index(extremal_index::exceedances(n)),
             tail,
         }
     }
@@ -113,18 +114,18 @@ impl Calibration {
     pub(crate) fn ln_p_of_alarm(&self, score: f64) -> f64 {
         let ln_p = self.ln_p(score);
         // All points are of one row at p = 1; the farther, the fewer follow one another.
-        ln_p + (self.first + (1.0 - self.first) * ln_p.exp()).ln()
+        ln_p + (self.extremal_index + (1.0 - self.extremal_index) * ln_p.exp()).ln()
     }
 
     /// The score with which alarms come at `rate`: where [`Self::ln_p_of_alarm`] is its logarithm.
     pub(crate) fn limit_of_alarm(&self, rate: f64) -> f64 {
-        let (a, b) = (1.0 - self.first, self.first);
+        let (a, b) = (1.0 - self.extremal_index, self.extremal_index);
         // The root of a·p² + b·p = rate, in the form that a = 0 leaves whole.
         self.limit(2.0 * rate / (b + (b * b + 4.0 * a * rate).sqrt()))
     }
 
     /// The places between which knot `next` is the right one; `None` before the first.
-    fn around(&self, next: usize) -> Option<(Place, Place)> {
+    fn around(&self, next: usize) -> Option<(Knot, Knot)> {
         let left = next.checked_sub(1)?;
         let right = match SHARES.get(next) {
             Some(share) if *share > self.tail.share => (self.knots[next], *share),
@@ -143,13 +144,13 @@ impl Calibration {
             && self.knots.is_sorted()
             && self.knots[SHARES.len() - 1] <= self.tail.start
             && self.tail.is_sound()
-            && self.first > 0.0
-            && self.first <= 1.0
+            && self.extremal_index > 0.0
+            && self.extremal_index <= 1.0
     }
 }
 
 /// The score between two places that a share `rate` reaches, that of the left one at most.
-fn between(left: Place, right: Place, rate: f64) -> f64 {
+fn between(left: Knot, right: Knot, rate: f64) -> f64 {
     let gap = right.0 - left.0;
     // Where they differ by rounding only, the left one is reached by too many.
     if gap <= 4.0 * f64::EPSILON * right.0.abs() {
@@ -179,9 +180,9 @@ fn spread_ties(sorted: &mut [f64], least: f64) {
 }
 
 /// How many of `n` scores make the tail, if one in a `row` is independent; 0 if all do.
-fn tail_length(n: usize, row: usize) -> usize {
+fn tail_length(n: usize, overlap: usize) -> usize {
     let part = (n as f64 * TAIL_PART) as usize;
-    part.clamp(TAIL_LEAST * row, TAIL_MOST.max(TAIL_LEAST * row))
+    part.clamp(TAIL_LEAST * overlap, TAIL_MOST.max(TAIL_LEAST * overlap))
         .min(n / 2)
 }
 

@@ -42,10 +42,10 @@ impl Tail {
     pub(super) fn fit(
         (start, share): (f64, f64),
         excesses: &[f64],
-        worth: f64,
+        effective_n: f64,
         floor: f64,
     ) -> Self {
-        let k = worth;
+        let k = effective_n;
         let mean = excesses.iter().sum::<f64>() / excesses.len() as f64;
         let (shape, scale) = if excesses.len() < ENOUGH {
             let shape = k * by_weighted_moments(excesses, mean) / (k + PRIOR);

@@ -14,7 +14,7 @@ use crate::{
     detector::Detector,
     online::{Online, Step},
     params::Settings,
-    verdict::Ask,
+    verdict::ScoringRule,
     warning::Warnings,
 };
 use auto::Auto;
@@ -28,23 +28,23 @@ macro_rules! detectors {
     ($($name:ident($detector:ty)),+ $(,)?) => {
         /// What one of the detectors has learned.
         #[derive(Clone, Debug, PartialEq)]
-        pub(crate) enum Learned {
+        pub(crate) enum FittedDetector {
             $($name($detector)),+
         }
 
         /// One of them on its way past points, learning nothing.
         #[derive(Clone, Debug)]
-        pub(crate) enum Walk<'a> {
-            $($name(&'a $detector, <$detector as Detector>::Place)),+
+        pub(crate) enum BatchScorer<'a> {
+            $($name(&'a $detector, <$detector as Detector>::State)),+
         }
 
         /// One of them that keeps learning.
         #[derive(Clone, Debug, PartialEq)]
-        pub(crate) enum Learner {
+        pub(crate) enum OnlineState {
             $($name(Box<<$detector as Detector>::Online>)),+
         }
 
-        impl Learned {
+        impl FittedDetector {
             pub(crate) fn fit(
                 name: DetectorName,
                 points: &[Point],
@@ -78,27 +78,27 @@ macro_rules! detectors {
                 .expect("what is learned is plain data")
             }
 
-            pub(crate) fn walk(&self) -> Walk<'_> {
+            pub(crate) fn scorer(&self) -> BatchScorer<'_> {
                 match self {
-                    $(Self::$name(learned) => Walk::$name(learned, Default::default()),)+
+                    $(Self::$name(learned) => BatchScorer::$name(learned, Default::default()),)+
                 }
             }
 
-            pub(crate) fn judge_alone(&self, point: Point, ask: &Ask) -> Verdict {
+            pub(crate) fn score_alone(&self, point: Point, rule: &ScoringRule) -> Verdict {
                 match self {
-                    $(Self::$name(learned) => learned.judge_alone(point, ask),)+
+                    $(Self::$name(learned) => learned.score_alone(point, rule),)+
                 }
             }
 
-            pub(crate) fn online(&self, ask: &Ask) -> Learner {
+            pub(crate) fn online(&self, rule: &ScoringRule) -> OnlineState {
                 match self {
-                    $(Self::$name(learned) => Learner::$name(Box::new(learned.online(ask))),)+
+                    $(Self::$name(learned) => OnlineState::$name(Box::new(learned.online(rule))),)+
                 }
             }
 
-            pub(crate) fn band(&self, timestamp: i64, ask: &Ask) -> Band {
+            pub(crate) fn band(&self, timestamp: i64, rule: &ScoringRule) -> Band {
                 match self {
-                    $(Self::$name(learned) => learned.band(timestamp, ask),)+
+                    $(Self::$name(learned) => learned.band(timestamp, rule),)+
                 }
             }
 
@@ -133,24 +133,24 @@ macro_rules! detectors {
             }
         }
 
-        impl Walk<'_> {
-            pub(crate) fn judge(&mut self, point: Point, ask: &Ask) -> Verdict {
+        impl BatchScorer<'_> {
+            pub(crate) fn score(&mut self, point: Point, rule: &ScoringRule) -> Verdict {
                 match self {
-                    $(Self::$name(learned, place) => learned.judge(place, point, ask),)+
+                    $(Self::$name(learned, state) => learned.score(state, point, rule),)+
                 }
             }
 
-            pub(crate) fn pass(&mut self, point: Point, ask: &Ask) {
+            pub(crate) fn take_context(&mut self, point: Point, rule: &ScoringRule) {
                 match self {
-                    $(Self::$name(learned, place) => learned.walk(place, point, ask),)+
+                    $(Self::$name(learned, state) => learned.take_context(state, point, rule),)+
                 }
             }
         }
 
-        impl Learner {
-            pub(crate) fn update(&mut self, point: Point, ask: &Ask) -> Step {
+        impl OnlineState {
+            pub(crate) fn update(&mut self, point: Point, rule: &ScoringRule) -> Step {
                 match self {
-                    $(Self::$name(learner) => learner.update(point, ask),)+
+                    $(Self::$name(learner) => learner.update(point, rule),)+
                 }
             }
 

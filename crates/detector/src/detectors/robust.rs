@@ -10,10 +10,10 @@ use crate::{
     calibration::Calibration,
     detector::Detector,
     forecast::Forecast,
-    online::Follower,
+    online::ForecastMonitor,
     params::{Param, Settings},
     series::quantile,
-    verdict::Ask,
+    verdict::ScoringRule,
     warning::Warnings,
 };
 
@@ -40,8 +40,8 @@ pub(crate) const CONTAMINATION: Param = Param {
 const PACE: f64 = 0.01;
 
 impl Detector for Robust {
-    type Place = ();
-    type Online = Follower<Self>;
+    type State = ();
+    type Online = ForecastMonitor<Self>;
     const NAME: DetectorName = DetectorName::Robust;
     const PARAMS: &'static [Param] = &[CONTAMINATION];
 
@@ -72,7 +72,7 @@ impl Detector for Robust {
             expected: self.median,
             calibration: &self.calibration,
             sees: Sides::Both,
-            rule: None,
+            own_limit: None,
             of_alarms: false,
         }
     }
@@ -84,8 +84,8 @@ impl Detector for Robust {
         self.median = moved.clamp(-f64::MAX, f64::MAX);
     }
 
-    fn online(&self, _: &Ask) -> Follower<Self> {
-        Follower::new(*self, (), self.points as f64)
+    fn online(&self, _: &ScoringRule) -> ForecastMonitor<Self> {
+        ForecastMonitor::new(*self, (), self.points as f64)
     }
 
     fn params(&self) -> Params {
@@ -140,8 +140,8 @@ mod tests {
     }
 
     fn limits(robust: &Robust) -> (f64, f64) {
-        let ask = Ask::new(None, None, &JudgeOptions::default());
-        let band = robust.band(0, &ask);
+        let rule = ScoringRule::new(None, None, &JudgeOptions::default());
+        let band = robust.band(0, &rule);
         (band.lower.unwrap(), band.upper.unwrap())
     }
 

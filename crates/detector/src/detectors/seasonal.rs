@@ -10,15 +10,15 @@ use crate::{
     detector::Detector,
     detectors::robust::Robust,
     forecast::Forecast,
-    online::Follower,
+    online::ForecastMonitor,
     params::{Param, Settings},
     series::{
         clock::Clock,
         period,
         profile::{self, Profile},
     },
-    verdict::Ask,
-    warning::{Note, Warnings},
+    verdict::ScoringRule,
+    warning::{WarningKind, Warnings},
 };
 
 /// What was learned of a season, and of the level for places that were never seen.
@@ -58,15 +58,15 @@ const CYCLES: usize = 3;
 const GAIN: f64 = 0.95;
 
 /// A period is looked for in so many of the last points.
-const TAIL: usize = 1 << 17;
+const SEARCH_POINTS: usize = 1 << 17;
 
 /// Seasons of so many periods found are tried too: a week of days.
 const WEEK: usize = 7;
 
 impl Detector for Seasonal {
     /// The last slot, once a point has passed.
-    type Place = Option<i64>;
-    type Online = Follower<Self, Option<i64>>;
+    type State = Option<i64>;
+    type Online = ForecastMonitor<Self, Option<i64>>;
     const NAME: DetectorName = DetectorName::Seasonal;
     const PARAMS: &'static [Param] = &[PERIOD];
 
@@ -94,8 +94,8 @@ impl Detector for Seasonal {
         }
     }
 
-    fn forecast(&self, place: &Self::Place, timestamp: i64) -> Forecast<'_> {
-        let slot = self.slot(place, timestamp);
+    fn forecast(&self, state: &Self::State, timestamp: i64) -> Forecast<'_> {
+        let slot = self.slot(state, timestamp);
         let Some((season, usual)) = slot.and_then(|slot| self.usual(slot)) else {
             return self.level.forecast(&(), timestamp);
         };
@@ -103,25 +103,25 @@ impl Detector for Seasonal {
             expected: usual,
             calibration: &season.calibration,
             sees: Sides::Both,
-            rule: None,
+            own_limit: None,
             of_alarms: false,
         }
     }
 
-    fn pass(&self, place: &mut Self::Place, point: Point, _: f64) {
-        *place = self.slot(place, point.timestamp);
+    fn advance(&self, state: &mut Self::State, point: Point, _: f64) {
+        *state = self.slot(state, point.timestamp);
     }
 
-    fn learn(&mut self, place: &mut Self::Place, point: Point, limit: f64) {
-        self.pass(place, point, limit);
+    fn learn(&mut self, state: &mut Self::State, point: Point, limit: f64) {
+        self.advance(state, point, limit);
         self.level.learn(&mut (), point, limit);
-        if let (Some(slot), Some(season)) = (*place, &mut self.season) {
+        if let (Some(slot), Some(season)) = (*state, &mut self.season) {
             season.profile.learn(slot, point.value, limit);
         }
     }
 
-    fn online(&self, _: &Ask) -> Self::Online {
-        Follower::new(self.clone(), Some(self.last), self.points as f64)
+    fn online(&self, _: &ScoringRule) -> Self::Online {
+        ForecastMonitor::new(self.clone(), Some(self.last), self.points as f64)
     }
 
     fn params(&self) -> Params {
@@ -131,8 +131,8 @@ impl Detector for Seasonal {
         Params::from_iter(period)
     }
 
-    fn season(&self, place: &Self::Place, timestamp: i64) -> f64 {
-        let slot = self.slot(place, timestamp);
+    fn season(&self, state: &Self::State, timestamp: i64) -> f64 {
+        let slot = self.slot(state, timestamp);
         let usual = slot.and_then(|slot| self.usual(slot));
         usual.map_or(0.0, |(_, usual)| usual - self.level.median())
     }
@@ -163,11 +163,11 @@ impl Detector for Seasonal {
 
 impl Seasonal {
     /// The slot of a point; without a regular clock the one after the last, if that is known.
-    fn slot(&self, place: &Option<i64>, timestamp: i64) -> Option<i64> {
-        if place.is_none() && self.clock.step().is_none() {
+    fn slot(&self, state: &Option<i64>, timestamp: i64) -> Option<i64> {
+        if state.is_none() && self.clock.step().is_none() {
             return None;
         }
-        Some(self.clock.slot(timestamp, place.unwrap_or(self.last)))
+        Some(self.clock.slot(timestamp, state.unwrap_or(self.last)))
     }
 
     /// The season, and what is usual at `slot` if that is known.
@@ -187,7 +187,7 @@ impl Season {
         warnings: &mut Warnings,
     ) -> Option<Self> {
         if period * CYCLES > points.len() {
-            warnings.add(Note::ShortForSeason {
+            warnings.add(WarningKind::ShortForSeason {
                 points: points.len() as u64,
                 period: period as u64,
             });
@@ -205,11 +205,11 @@ impl Season {
     ) -> Option<Self> {
         let period = period::find_exactly(&on_grid(points, slots, level), clock.calendar());
         if period < SHORTEST {
-            warnings.add(Note::NoSeason);
+            warnings.add(WarningKind::NoSeason);
             return None;
         }
         if period * CYCLES > points.len() {
-            warnings.add(Note::ShortForSeason {
+            warnings.add(WarningKind::ShortForSeason {
                 points: points.len() as u64,
                 period: period as u64,
             });
@@ -228,7 +228,7 @@ impl Season {
             }
         }
         if season.is_none() {
-            warnings.add(Note::NoSeason);
+            warnings.add(WarningKind::NoSeason);
         }
         season
     }
@@ -254,7 +254,7 @@ impl Season {
 /// The last values, in scales from the median, on the grid of slots, holes filled with the value before; as they come if the grid has
 /// many more slots than points.
 fn on_grid(points: &[Point], slots: &[i64], level: &Robust) -> Vec<f64> {
-    let from = points.len().saturating_sub(TAIL);
+    let from = points.len().saturating_sub(SEARCH_POINTS);
     let (points, slots) = (&points[from..], &slots[from..]);
     let value = |p: &Point| {
         let distance = p.value / 2.0 - level.median() / 2.0;
@@ -322,9 +322,9 @@ mod tests {
 
     fn anomalous(seasonal: &Seasonal, hour: i64, value: f64) -> bool {
         let timestamp = 1_700_000_000 + 3_600 * hour;
-        let ask = Ask::new(None, None, &JudgeOptions::default());
+        let rule = ScoringRule::new(None, None, &JudgeOptions::default());
         seasonal
-            .judge(&mut None, Point { timestamp, value }, &ask)
+            .score(&mut None, Point { timestamp, value }, &rule)
             .anomaly
     }
 

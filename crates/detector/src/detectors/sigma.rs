@@ -10,9 +10,9 @@ use crate::{
     calibration::Calibration,
     detector::Detector,
     forecast::Forecast,
-    online::Follower,
+    online::ForecastMonitor,
     params::{Param, Settings},
-    verdict::Ask,
+    verdict::ScoringRule,
     warning::Warnings,
 };
 
@@ -43,8 +43,8 @@ const SIGMAS: Param = Param {
 const MEMORY: f64 = 10_000.0;
 
 impl Detector for Sigma {
-    type Place = ();
-    type Online = Follower<Self>;
+    type State = ();
+    type Online = ForecastMonitor<Self>;
     const NAME: DetectorName = DetectorName::Sigma;
     const PARAMS: &'static [Param] = &[SIGMAS];
 
@@ -69,14 +69,14 @@ impl Detector for Sigma {
             expected: self.mean,
             calibration: &self.calibration,
             sees: Sides::Above,
-            rule: Some(self.sigmas * self.std),
+            own_limit: Some(self.sigmas * self.std),
             of_alarms: false,
         }
     }
 
     fn learn(&mut self, (): &mut (), point: Point, limit: f64) {
-        let reach = limit.max(self.sigmas * self.std);
-        let distance = (point.value - self.mean).clamp(-reach, reach);
+        let clip = limit.max(self.sigmas * self.std);
+        let distance = (point.value - self.mean).clamp(-clip, clip);
         let part = 1.0 / (self.weight.min(MEMORY) + 1.0);
         self.weight += 1.0;
         self.mean = (self.mean + part * distance).clamp(-f64::MAX, f64::MAX);
@@ -88,8 +88,8 @@ impl Detector for Sigma {
         }
     }
 
-    fn online(&self, _: &Ask) -> Follower<Self> {
-        Follower::new(*self, (), self.weight)
+    fn online(&self, _: &ScoringRule) -> ForecastMonitor<Self> {
+        ForecastMonitor::new(*self, (), self.weight)
     }
 
     fn params(&self) -> Params {
@@ -189,8 +189,8 @@ mod tests {
             timestamp: 0,
             value,
         };
-        let ask = Ask::new(None, None, &PLAIN);
-        sigma.judge(&mut (), point, &ask).anomaly
+        let rule = ScoringRule::new(None, None, &PLAIN);
+        sigma.score(&mut (), point, &rule).anomaly
     }
 
     #[test]

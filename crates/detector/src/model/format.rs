@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::{Model, OwnRate};
+use super::{Model, OptionalRate};
 use crate::{
-    detectors::{Learned, sigma::Sigma},
+    detectors::{FittedDetector, sigma::Sigma},
     verdict::is_rate,
 };
 
@@ -90,7 +90,7 @@ struct Second<'a> {
 impl Model {
     /// The model as JSON.
     pub fn to_json(&self) -> String {
-        let state = self.learned.to_json();
+        let state = self.detector.to_json();
         let mut stored = self.stored(&state);
         stored.checksum = Some(checksum(&stored));
         to_json(&stored)
@@ -98,7 +98,7 @@ impl Model {
 
     /// The checksum of the model: SHA-256 of its JSON without it, in hexadecimal.
     pub fn checksum(&self) -> String {
-        checksum(&self.stored(&self.learned.to_json()))
+        checksum(&self.stored(&self.detector.to_json()))
     }
 
     fn stored<'a>(&self, state: &'a RawValue) -> Second<'a> {
@@ -138,9 +138,9 @@ fn first(json: &str) -> Result<Model, BadModel> {
         return Err(BadModel::OutOfRange);
     }
     Ok(Model {
-        learned: Learned::Sigma(Sigma::recorded(mean, std, stored.points)),
+        detector: FittedDetector::Sigma(Sigma::recorded(mean, std, stored.points)),
         points: stored.points,
-        rate: OwnRate::NONE,
+        rate: OptionalRate::NONE,
         sides: None,
     })
 }
@@ -153,9 +153,9 @@ fn second(json: &str) -> Result<Model, BadModel> {
     };
     let rate = stored.false_alarm_rate;
     let model = Model {
-        learned: Learned::from_json(name, stored.state)?,
+        detector: FittedDetector::from_json(name, stored.state)?,
         points: stored.points,
-        rate: OwnRate::new(rate),
+        rate: OptionalRate::new(rate),
         sides: stored.direction,
     };
     if !rate.is_none_or(|rate| is_rate(&rate)) || model.params() != stored.params {

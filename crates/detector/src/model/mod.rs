@@ -7,27 +7,27 @@ pub(crate) mod format;
 
 use crate::{
     Band, Session, Verdict, Warning,
-    detectors::{Learned, Walk},
+    detectors::{BatchScorer, FittedDetector},
     params::BadParam,
-    verdict::{Ask, is_rate},
-    warning::{Note, Warnings, inspect},
+    verdict::{ScoringRule, is_rate},
+    warning::{WarningKind, Warnings, inspect},
 };
 
 /// What was learned from the training points of a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    pub(crate) learned: Learned,
+    pub(crate) detector: FittedDetector,
     pub(crate) points: u64,
     /// What holds where a request does not say.
-    pub(crate) rate: OwnRate,
+    pub(crate) rate: OptionalRate,
     pub(crate) sides: Option<Sides>,
 }
 
 /// A false-alarm rate, or that there is none, in the room of a number: part of every model in memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct OwnRate(f64);
+pub(crate) struct OptionalRate(f64);
 
-impl OwnRate {
+impl OptionalRate {
     pub(crate) const NONE: Self = Self(0.0);
 
     /// Of a rate that [`is_rate`].
@@ -106,13 +106,13 @@ impl Model {
         }
         let mut warnings = Warnings::default();
         let name = options.detector.unwrap_or(default);
-        let learned = Learned::fit(name, points, options, &mut warnings)?;
+        let learned = FittedDetector::fit(name, points, options, &mut warnings)?;
         inspect(points, &mut warnings);
         about_options(points.len(), name, options, &mut warnings);
         let model = Self {
-            learned,
+            detector: learned,
             points: points.len() as u64,
-            rate: OwnRate::new(options.false_alarm_rate),
+            rate: OptionalRate::new(options.false_alarm_rate),
             sides: options.direction,
         };
         Ok(Fitted {
@@ -126,39 +126,42 @@ impl Model {
     /// Without context only the point itself and its place in the season count.
     pub fn score(&self, context: &[Point], point: Point, judge: &JudgeOptions) -> Verdict {
         if context.is_empty() {
-            return self.learned.judge_alone(point, &self.ask(judge));
+            return self.detector.score_alone(point, &self.rule(judge));
         }
-        self.frozen(context).score(point, judge)
+        self.fixed_scorer(context).score(point, judge)
     }
 
     /// Starts to judge points that follow those of `context` and each other. The model stays as it is.
-    pub fn frozen(&self, context: &[Point]) -> Frozen<'_> {
-        let mut walk = self.learned.walk();
-        let ask = self.ask(&JudgeOptions::default());
+    pub fn fixed_scorer(&self, context: &[Point]) -> FixedScorer<'_> {
+        let mut scorer = self.detector.scorer();
+        let rule = self.rule(&JudgeOptions::default());
         for point in context {
-            walk.pass(*point, &ask);
+            scorer.take_context(*point, &rule);
         }
-        Frozen { model: self, walk }
+        FixedScorer {
+            model: self,
+            scorer,
+        }
     }
 
     /// Starts to judge points online: they follow the training points and each other, and are learned from.
     pub fn session(&self, judge: &JudgeOptions) -> Session {
-        Session::new(self, self.ask(judge))
+        Session::new(self, self.rule(judge))
     }
 
     /// What is normal at `timestamp` if nothing is known of the points before it.
     pub fn band(&self, timestamp: i64, judge: &JudgeOptions) -> Band {
-        self.learned.band(timestamp, &self.ask(judge))
+        self.detector.band(timestamp, &self.rule(judge))
     }
 
     /// The detector that was fitted.
     pub fn detector(&self) -> DetectorName {
-        self.learned.name()
+        self.detector.name()
     }
 
     /// The detector's parameters, those it found by itself included.
     pub fn params(&self) -> Params {
-        self.learned.params()
+        self.detector.params()
     }
 
     /// How many points it was fitted on.
@@ -168,12 +171,12 @@ impl Model {
 
     /// The length of the season in points of a regular clock, if there is one.
     pub fn period(&self) -> Option<u64> {
-        self.learned.period()
+        self.detector.period()
     }
 
     /// The length of the season in the unit of the timestamps, if there is one and the clock is regular.
     pub fn period_time(&self) -> Option<i64> {
-        self.learned.period_time()
+        self.detector.period_time()
     }
 
     /// The false-alarm rate in force where a request names none; `None`: the detector's own rule decides.
@@ -188,11 +191,11 @@ impl Model {
 
     /// What it takes in memory, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.learned.heap_bytes()
+        size_of::<Self>() + self.detector.heap_bytes()
     }
 
-    fn ask(&self, judge: &JudgeOptions) -> Ask {
-        Ask::new(self.rate.get(), self.sides, judge)
+    fn rule(&self, judge: &JudgeOptions) -> ScoringRule {
+        ScoringRule::new(self.rate.get(), self.sides, judge)
     }
 }
 
@@ -208,24 +211,26 @@ fn about_options(
 ) {
     let points = points as u64;
     match options.false_alarm_rate {
-        Some(rate) if rate * (points as f64) < GUESS => warnings.add(Note::Few { points, rate }),
+        Some(rate) if rate * (points as f64) < GUESS => {
+            warnings.add(WarningKind::Few { points, rate })
+        }
         _ => {}
     }
     if detector == DetectorName::Sigma && options.direction == Some(Sides::Below) {
-        warnings.add(Note::Blind { detector });
+        warnings.add(WarningKind::Blind { detector });
     }
 }
 
 /// A model on its way past points, learning nothing: each is context of the next.
 #[derive(Clone, Debug)]
-pub struct Frozen<'a> {
+pub struct FixedScorer<'a> {
     model: &'a Model,
-    walk: Walk<'a>,
+    scorer: BatchScorer<'a>,
 }
 
-impl Frozen<'_> {
+impl FixedScorer<'_> {
     /// Judges `point`, and moves on past it.
     pub fn score(&mut self, point: Point, judge: &JudgeOptions) -> Verdict {
-        self.walk.judge(point, &self.model.ask(judge))
+        self.scorer.score(point, &self.model.rule(judge))
     }
 }

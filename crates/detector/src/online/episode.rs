@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 /// Of the alarms of an episode each is stronger than those before it and outlives them, so the last one is all there is to remember.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Gate {
+pub(crate) struct EpisodeGate {
     /// So many points without evidence end an episode.
-    pub(crate) reach: u64,
+    #[serde(rename = "reach")]
+    pub(crate) quiet_limit: u64,
     index: u64,
     /// Index (moved on by evidence) and strength of the last thing emitted.
     last: Option<(u64, f64)>,
@@ -32,11 +33,11 @@ const HORIZON: f64 = 750.0;
 /// So many times as strong as the last one, an alarm is raised again within an episode.
 const AGAIN: f64 = 1.5;
 
-impl Gate {
+impl EpisodeGate {
     /// For a model of so many `points`.
     pub(crate) fn new(points: f64) -> Self {
         Self {
-            reach: (EPISODE * points.min(HORIZON)) as u64,
+            quiet_limit: (EPISODE * points.min(HORIZON)) as u64,
             index: 0,
             last: None,
         }
@@ -44,7 +45,7 @@ impl Gate {
 
     /// Takes the strength of the next point, 1 and more being an alarm.
     pub(crate) fn pass(&mut self, strength: f64) -> Passed {
-        let oldest = self.index.saturating_sub(self.reach);
+        let oldest = self.index.saturating_sub(self.quiet_limit);
         self.last = self.last.filter(|(at, _)| *at >= oldest);
         let (at, largest) = self.last.unwrap_or((self.index, 0.0));
         let running = largest >= 1.0;
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     fn emitted(strengths: &[f64]) -> Vec<f64> {
-        let mut gate = Gate::new(20.0);
+        let mut gate = EpisodeGate::new(20.0);
         strengths.iter().map(|s| gate.pass(*s).emitted).collect()
     }
 

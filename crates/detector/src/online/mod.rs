@@ -4,16 +4,16 @@ mod episode;
 mod monitor;
 
 use contract::Point;
-pub(crate) use episode::Gate;
-pub(crate) use monitor::Follower;
+pub(crate) use episode::EpisodeGate;
+pub(crate) use monitor::ForecastMonitor;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Verdict, verdict::Ask};
+use crate::{Verdict, verdict::ScoringRule};
 
 /// A detector that keeps learning.
 pub(crate) trait Online: Clone + PartialEq + Serialize + DeserializeOwned {
     /// Judges `point`, then learns from it.
-    fn update(&mut self, point: Point, ask: &Ask) -> Step;
+    fn update(&mut self, point: Point, rule: &ScoringRule) -> Step;
 
     /// Bytes in memory beyond its own size.
     fn heap_bytes(&self) -> usize;
@@ -36,7 +36,7 @@ pub(crate) struct Step {
     /// The timestamp of the point to which the evidence points.
     pub(crate) peak: i64,
     /// So many points without evidence end an episode.
-    pub(crate) reach: u64,
+    pub(crate) quiet_limit: u64,
     /// What the season adds to the level at this point; 0 where there is none.
     pub(crate) season: f64,
 }

@@ -3,51 +3,54 @@
 use contract::{Direction, Point, Severity, Sides};
 use serde::{Deserialize, Serialize};
 
-use super::{Online, Step, episode::Gate};
-use crate::{Reason, detector::Detector, forecast::Forecast, reason::Cause, verdict::Ask};
+use super::{Online, Step, episode::EpisodeGate};
+use crate::{
+    Reason, detector::Detector, forecast::Forecast, reason::ReasonKind, verdict::ScoringRule,
+};
 
 /// A detector, where it is, and which alarms it raised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Follower<D, P = ()> {
+pub(crate) struct ForecastMonitor<D, P = ()> {
     learned: D,
-    place: P,
-    gate: Gate,
+    #[serde(rename = "place")]
+    state: P,
+    gate: EpisodeGate,
     /// Timestamp of the first alarm of the episode that runs, or ran last.
     since: i64,
 }
 
-impl<D: Detector> Follower<D, D::Place> {
-    /// Goes on from `place` with what a fit on so many `points` gave.
-    pub(crate) fn new(learned: D, place: D::Place, points: f64) -> Self {
+impl<D: Detector> ForecastMonitor<D, D::State> {
+    /// Goes on from `state` with what a fit on so many `points` gave.
+    pub(crate) fn new(learned: D, state: D::State, points: f64) -> Self {
         Self {
             learned,
-            place,
-            gate: Gate::new(points),
+            state,
+            gate: EpisodeGate::new(points),
             since: 0,
         }
     }
 }
 
-impl<D> Online for Follower<D, D::Place>
+impl<D> Online for ForecastMonitor<D, D::State>
 where
     D: Detector,
-    D::Place: PartialEq + Serialize + serde::de::DeserializeOwned,
+    D::State: PartialEq + Serialize + serde::de::DeserializeOwned,
 {
-    fn update(&mut self, point: Point, ask: &Ask) -> Step {
+    fn update(&mut self, point: Point, rule: &ScoringRule) -> Step {
         let forecast = Forecast {
             of_alarms: true,
-            ..self.learned.forecast(&self.place, point.timestamp)
+            ..self.learned.forecast(&self.state, point.timestamp)
         };
-        let limit = forecast.limit(ask);
-        let mut verdict = forecast.judge(point, ask, D::NAME);
-        let counts = match ask.sides {
+        let limit = forecast.limit(rule);
+        let mut verdict = forecast.score(point, rule, D::NAME);
+        let counts = match rule.sides {
             Sides::Both => true,
             Sides::Above => point.value >= forecast.expected,
             Sides::Below => point.value <= forecast.expected,
         };
         let strength =
-            forecast.distance(point.value) / limit.max(ask.min_deviation).max(f64::MIN_POSITIVE);
+            forecast.distance(point.value) / limit.max(rule.min_deviation).max(f64::MIN_POSITIVE);
         let strength = if counts {
             strength.clamp(0.0, STRONGEST)
         } else {
@@ -60,7 +63,7 @@ where
         });
         let alarm = passed.emitted >= 1.0;
         if verdict.anomaly && !alarm {
-            verdict.reason = Reason(Cause::Ongoing {
+            verdict.reason = Reason(ReasonKind::Ongoing {
                 value: point.value,
                 expected: forecast.expected,
                 since: self.since,
@@ -73,15 +76,15 @@ where
         if alarm && !passed.running {
             self.since = point.timestamp;
         }
-        let season = self.learned.season(&self.place, point.timestamp);
-        self.learned.learn(&mut self.place, point, limit);
+        let season = self.learned.season(&self.state, point.timestamp);
+        self.learned.learn(&mut self.state, point, limit);
         Step {
             verdict,
             strength: if evidence { strength.max(1.0) } else { 0.0 },
             emitted: passed.emitted,
             escalation: alarm && passed.running,
             peak: point.timestamp,
-            reach: self.gate.reach,
+            quiet_limit: self.gate.quiet_limit,
             season,
         }
     }

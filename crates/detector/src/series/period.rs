@@ -26,14 +26,14 @@ const AS_WELL: f64 = 0.95;
 /// detector is held to are made with this one.
 pub(crate) fn find(values: &[f64], calendar: impl IntoIterator<Item = usize>) -> usize {
     peak(values).map_or(0, |(correlation, peak)| {
-        Near::new(&correlation, peak).of_calendar(peak, calendar)
+        PeakNeighbourhood::new(&correlation, peak).of_calendar(peak, calendar)
     })
 }
 
 /// As [`find`], of all periods near the peak the one that agrees best.
 pub(crate) fn find_exactly(values: &[f64], calendar: impl IntoIterator<Item = usize>) -> usize {
     peak(values).map_or(0, |(correlation, peak)| {
-        let near = Near::new(&correlation, peak);
+        let near = PeakNeighbourhood::new(&correlation, peak);
         near.of_calendar(near.best(), calendar)
     })
 }
@@ -68,7 +68,7 @@ fn peak(values: &[f64]) -> Option<(Vec<f64>, usize)> {
 }
 
 /// Periods near a peak.
-struct Near<'a> {
+struct PeakNeighbourhood<'a> {
     correlation: &'a [f64],
     peak: usize,
     /// So far a period may be from the peak.
@@ -77,7 +77,7 @@ struct Near<'a> {
     times: usize,
 }
 
-impl<'a> Near<'a> {
+impl<'a> PeakNeighbourhood<'a> {
     fn new(correlation: &'a [f64], peak: usize) -> Self {
         let off = (peak as f64 * OFF) as usize;
         Self {

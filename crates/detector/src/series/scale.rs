@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::order;
-use crate::detectors::auto::streaming::parameters::{STANDARD_LIMIT, TAMED_LIMIT};
+use crate::detectors::auto::streaming::constants::{STANDARD_LIMIT, WINSOR_LIMIT};
 
 /// Median and scale of the prefix, both finite, the scale over 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,8 +65,8 @@ impl Scaling {
 }
 
 /// Clamps a standardised value to what autoregression and season see.
-pub(crate) fn tamed(standard: f64) -> f64 {
-    standard.clamp(-TAMED_LIMIT, TAMED_LIMIT)
+pub(crate) fn winsorized(standard: f64) -> f64 {
+    standard.clamp(-WINSOR_LIMIT, WINSOR_LIMIT)
 }
 
 /// The standard deviation of the population.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    detectors::auto::streaming::parameters::{SEASON_GAIN, SEASON_STEP, TAMED_LIMIT},
+    detectors::auto::streaming::constants::{SEASON_GAIN, SEASON_STEP, WINSOR_LIMIT},
     model::bytes,
 };
 
@@ -66,9 +66,9 @@ impl From<StoredSeen> for Seen {
 
 /// What a point teaches the profile.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct SeasonLesson {
+pub(crate) struct SeasonUpdate {
     place: usize,
-    tamed: f64,
+    winsorized: f64,
 }
 
 impl Season {
@@ -92,22 +92,22 @@ impl Season {
     }
 
     /// What the value `tamed` at `slot` teaches.
-    pub(crate) fn lesson(&self, slot: i64, tamed: f64) -> Option<SeasonLesson> {
+    pub(crate) fn update(&self, slot: i64, winsorized: f64) -> Option<SeasonUpdate> {
         let place = self.place(slot)?;
-        Some(SeasonLesson { place, tamed })
+        Some(SeasonUpdate { place, winsorized })
     }
 
-    pub(crate) fn learn(&mut self, lesson: SeasonLesson) {
-        let usual = &mut self.profile[lesson.place];
-        let seen = self.seen.at(lesson.place);
+    pub(crate) fn learn(&mut self, update: SeasonUpdate) {
+        let usual = &mut self.profile[update.place];
+        let seen = self.seen.at(update.place);
         if seen == 0 {
-            *usual = lesson.tamed as f32;
+            *usual = update.winsorized as f32;
         } else {
             let gain = SEASON_GAIN.max(1.0 / (f64::from(seen) + 1.0));
-            let error = lesson.tamed - f64::from(*usual);
+            let error = update.winsorized - f64::from(*usual);
             *usual += (gain * error.clamp(-SEASON_STEP, SEASON_STEP)) as f32;
         }
-        self.seen.count(lesson.place);
+        self.seen.count(update.place);
     }
 
     fn place(&self, slot: i64) -> Option<usize> {
@@ -117,13 +117,13 @@ impl Season {
 
     pub(crate) fn check(&self, period: usize) -> Result<(), &'static str> {
         let lengths = self.profile.len() == period && self.seen.len == period;
-        let in_range = |usual: &f32| f64::from(usual.abs()) <= TAMED_LIMIT;
+        let in_range = |usual: &f32| f64::from(usual.abs()) <= WINSOR_LIMIT;
         let sound = lengths && self.profile.iter().all(in_range);
         sound.then_some(()).ok_or("season")
     }
 
     /// Bytes on the heap.
-    pub(crate) fn memory(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         size_of_val(&self.profile[..]) + size_of_val(&self.seen.pairs[..])
     }
 }
@@ -136,7 +136,7 @@ mod tests {
     fn a_profile_learns_the_mean_first_and_then_forgets() {
         let mut season = Season::new(8);
         let teach = |season: &mut Season, slot, value| {
-            season.learn(season.lesson(slot, value).unwrap());
+            season.learn(season.update(slot, value).unwrap());
         };
         assert_eq!(season.usual(3), None);
         for value in [1.0, 2.0, 3.0] {
@@ -167,14 +167,14 @@ mod tests {
     fn one_value_moves_a_profile_by_little() {
         let mut season = Season::new(8);
         for value in [0.0, 20.0] {
-            season.learn(season.lesson(0, value).unwrap());
+            season.learn(season.update(0, value).unwrap());
         }
         assert_eq!(season.usual(0), Some(1.5));
     }
 
     #[test]
     fn without_a_period_there_is_nothing_to_learn() {
-        assert_eq!(Season::new(0).lesson(5, 1.0), None);
+        assert_eq!(Season::new(0).update(5, 1.0), None);
         assert_eq!(Season::new(0).usual(5), None);
     }
 }

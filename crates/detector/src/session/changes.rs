@@ -24,14 +24,15 @@ pub struct ChangePoint {
 pub(super) struct Changes {
     /// The last levels outside of episodes, oldest first.
     before: Vec<f64>,
-    since: Option<Since>,
+    #[serde(rename = "since")]
+    pending: Option<PendingChange>,
     known: Vec<ChangePoint>,
 }
 
 /// An episode whose level is watched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Since {
+struct PendingChange {
     timestamp: i64,
     from: f64,
     /// The spread of the levels before.
@@ -59,25 +60,25 @@ impl Changes {
     /// Takes the level at the next point, and says if a change has become known.
     pub(super) fn note(&mut self, step: &Step, value: f64) -> Option<ChangePoint> {
         let level = (value - step.season).clamp(-f64::MAX, f64::MAX);
-        if step.verdict.anomaly && self.since.is_none() && self.before.len() >= LEAST {
-            self.since = Some(Since::new(step.peak, &self.before));
+        if step.verdict.anomaly && self.pending.is_none() && self.before.len() >= LEAST {
+            self.pending = Some(PendingChange::new(step.peak, &self.before));
         }
-        let Some(since) = &mut self.since else {
+        let Some(pending) = &mut self.pending else {
             if self.before.len() >= BEFORE {
                 self.before.remove(0);
             }
             self.before.push(level);
             return None;
         };
-        since.levels.push(level);
-        if since.levels.len() < AFTER {
+        pending.levels.push(level);
+        if pending.levels.len() < AFTER {
             return None;
         }
-        let since = self.since.take()?;
-        let change = since.change();
+        let pending = self.pending.take()?;
+        let change = pending.change();
         // The old level is over, or was not left.
         self.before.clear();
-        self.before.extend(&since.levels);
+        self.before.extend(&pending.levels);
         if let Some(change) = change {
             if self.known.len() == KEPT {
                 self.known.remove(0);
@@ -98,21 +99,24 @@ impl Changes {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        let since = self
-            .since
+        let pending = self
+            .pending
             .as_ref()
-            .map_or(0, |since| since.levels.capacity());
-        (self.before.capacity() + since) * size_of::<f64>()
+            .map_or(0, |pending| pending.levels.capacity());
+        (self.before.capacity() + pending) * size_of::<f64>()
             + self.known.capacity() * size_of::<ChangePoint>()
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        let after = self.since.as_ref().map_or(0, |since| since.levels.len());
+        let after = self
+            .pending
+            .as_ref()
+            .map_or(0, |pending| pending.levels.len());
         self.before.len() <= BEFORE && after < AFTER && self.known.len() <= KEPT
     }
 }
 
-impl Since {
+impl PendingChange {
     fn new(timestamp: i64, before: &[f64]) -> Self {
         let mut sorted = before.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);

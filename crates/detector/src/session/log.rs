@@ -27,19 +27,19 @@ const KEPT: usize = 4;
 /// Puts alarms together to episodes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Log {
+pub(super) struct EpisodeLog {
     closed: Vec<Episode>,
     open: Option<Episode>,
     /// Points since the last evidence of the open one.
     quiet: u64,
 }
 
-impl Log {
+impl EpisodeLog {
     /// Notes what was made of `point`.
     pub(super) fn note(&mut self, point: Point, step: &Step) {
         let alarm = step.verdict.anomaly;
         self.quiet += 1;
-        if alarm && !step.escalation || self.quiet > step.reach {
+        if alarm && !step.escalation || self.quiet > step.quiet_limit {
             self.close();
         }
         if alarm && self.open.is_none() {

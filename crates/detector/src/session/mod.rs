@@ -10,9 +10,11 @@ use changes::Changes;
 use contract::{DetectorName, Point};
 pub use detection::{Detection, detect};
 pub use log::Episode;
-use log::Log;
+use log::EpisodeLog;
 
-use crate::{Model, Reason, Verdict, detectors::Learner, reason::Cause, verdict::Ask};
+use crate::{
+    Model, Reason, Verdict, detectors::OnlineState, reason::ReasonKind, verdict::ScoringRule,
+};
 
 /// A verdict reached online.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,25 +32,25 @@ pub struct Judged {
 /// Judges the points of a series in order, and keeps learning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
-    learner: Learner,
-    ask: Ask,
-    log: Log,
+    state: OnlineState,
+    rule: ScoringRule,
+    log: EpisodeLog,
     changes: Changes,
 }
 
 impl Session {
-    pub(crate) fn new(model: &Model, ask: Ask) -> Self {
+    pub(crate) fn new(model: &Model, rule: ScoringRule) -> Self {
         Self {
-            learner: model.learned.online(&ask),
-            ask,
-            log: Log::default(),
+            state: model.detector.online(&rule),
+            rule,
+            log: EpisodeLog::default(),
             changes: Changes::default(),
         }
     }
 
     /// Judges `point` by what is known of it and all before it, and learns from it.
     pub fn update(&mut self, point: Point) -> Judged {
-        let step = self.learner.update(point, &self.ask);
+        let step = self.state.update(point, &self.rule);
         self.log.note(point, &step);
         let mut verdict = step.verdict;
         if let Some(ChangePoint {
@@ -59,7 +61,7 @@ impl Session {
             && !verdict.anomaly
         {
             let at = timestamp;
-            verdict.reason = Reason(Cause::Moved { from, to, at });
+            verdict.reason = Reason(ReasonKind::Moved { from, to, at });
         }
         Judged {
             verdict,
@@ -92,12 +94,12 @@ impl Session {
 
     /// What it takes in memory, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        let heap = self.learner.heap_bytes() + self.log.heap_bytes() + self.changes.heap_bytes();
+        let heap = self.state.heap_bytes() + self.log.heap_bytes() + self.changes.heap_bytes();
         size_of::<Self>() + heap
     }
 
     /// The detector.
     pub fn detector(&self) -> DetectorName {
-        self.learner.name()
+        self.state.name()
     }
 }

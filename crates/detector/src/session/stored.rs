@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Changes, Log, Session};
+use super::{Changes, EpisodeLog, Session};
 use crate::{
     BadModel,
-    detectors::Learner,
+    detectors::OnlineState,
     model::format::{Head, checksum, to_json, verify},
-    verdict::Ask,
+    verdict::ScoringRule,
 };
 
 /// The format number that is written.
@@ -19,10 +19,11 @@ const FORMAT: u32 = 1;
 struct Stored<'a> {
     format: u32,
     detector: String,
-    ask: Ask,
+    #[serde(rename = "ask")]
+    rule: ScoringRule,
     #[serde(borrow)]
     state: &'a RawValue,
-    log: Log,
+    log: EpisodeLog,
     changes: Changes,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<String>,
@@ -31,11 +32,11 @@ struct Stored<'a> {
 impl Session {
     /// The session as JSON.
     pub fn to_json(&self) -> String {
-        let state = self.learner.to_json();
+        let state = self.state.to_json();
         let mut stored = Stored {
             format: FORMAT,
             detector: self.detector().as_str().to_owned(),
-            ask: self.ask,
+            rule: self.rule,
             state: &state,
             log: self.log.clone(),
             changes: self.changes.clone(),
@@ -59,13 +60,13 @@ impl Session {
         let Ok(name) = stored.detector.parse() else {
             return Err(BadModel::UnknownDetector(stored.detector));
         };
-        let learner = Learner::from_json(name, stored.state)?;
-        if !(stored.ask.is_sound() && stored.log.is_sound() && stored.changes.is_sound()) {
+        let state = OnlineState::from_json(name, stored.state)?;
+        if !(stored.rule.is_sound() && stored.log.is_sound() && stored.changes.is_sound()) {
             return Err(BadModel::OutOfRange);
         }
         Ok(Self {
-            learner,
-            ask: stored.ask,
+            state,
+            rule: stored.rule,
             log: stored.log,
             changes: stored.changes,
         })

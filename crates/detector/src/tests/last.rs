@@ -8,9 +8,9 @@ use crate::{
     detector::Detector,
     detectors::robust::Robust,
     forecast::Forecast,
-    online::Follower,
+    online::ForecastMonitor,
     params::{Param, Settings},
-    verdict::Ask,
+    verdict::ScoringRule,
     warning::Warnings,
 };
 
@@ -27,8 +27,8 @@ pub(crate) struct Last {
 
 impl Detector for Last {
     /// The value before, if one is known.
-    type Place = Option<f64>;
-    type Online = Follower<Self, Option<f64>>;
+    type State = Option<f64>;
+    type Online = ForecastMonitor<Self, Option<f64>>;
     const NAME: DetectorName = DetectorName::Robust; // its own word, once the contract has it
     const PARAMS: &'static [Param] = &[];
 
@@ -52,21 +52,21 @@ impl Detector for Last {
             expected,
             calibration: &self.steps,
             sees: Sides::Both,
-            rule: None,
+            own_limit: None,
             of_alarms: false,
         }
     }
 
-    fn pass(&self, before: &mut Option<f64>, point: Point, _limit: f64) {
+    fn advance(&self, before: &mut Option<f64>, point: Point, _limit: f64) {
         *before = Some(point.value);
     }
 
     fn learn(&mut self, before: &mut Option<f64>, point: Point, limit: f64) {
-        self.pass(before, point, limit);
+        self.advance(before, point, limit);
     }
 
-    fn online(&self, _: &Ask) -> Self::Online {
-        Follower::new(self.clone(), Some(self.end), self.points as f64)
+    fn online(&self, _: &ScoringRule) -> Self::Online {
+        ForecastMonitor::new(self.clone(), Some(self.end), self.points as f64)
     }
 
     fn params(&self) -> Params {
@@ -90,12 +90,12 @@ fn a_jump_is_an_anomaly_and_where_it_leads_is_not() {
         })
         .collect();
     let last = Last::fit(&points, &Settings::default(), &mut Warnings::default());
-    let ask = Ask::new(None, None, &JudgeOptions::default());
+    let rule = ScoringRule::new(None, None, &JudgeOptions::default());
     let mut before = Some(900.0);
     let jump = Point {
         timestamp: 901,
         value: 950.0,
     };
-    assert!(last.judge(&mut before, jump, &ask).anomaly);
-    assert!(!last.judge(&mut before, jump, &ask).anomaly);
+    assert!(last.score(&mut before, jump, &rule).anomaly);
+    assert!(!last.score(&mut before, jump, &rule).anomaly);
 }

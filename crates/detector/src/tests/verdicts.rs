@@ -62,10 +62,10 @@ fn auto_sees_an_odd_shape_in_a_context_though_each_value_is_usual() {
     for point in &mut points[2_500..2_540] {
         point.value = 10.0;
     }
-    let mut frozen = model.frozen(&points[2_000..2_400]);
+    let mut scorer = model.fixed_scorer(&points[2_000..2_400]);
     let verdicts: Vec<Verdict> = points[2_400..2_540]
         .iter()
-        .map(|p| frozen.score(*p, &PLAIN))
+        .map(|p| scorer.score(*p, &PLAIN))
         .collect();
     let before = verdicts[..100].iter().filter(|v| v.anomaly).count();
     assert!(before <= 2, "{before}");

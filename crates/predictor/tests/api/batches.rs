@@ -48,13 +48,13 @@ async fn the_points_before_are_the_context_of_those_that_follow() -> anyhow::Res
         direction: Some(Sides::Above),
         min_deviation: None,
     };
-    let mut frozen = model.frozen(&points(&context));
+    let mut scorer = model.fixed_scorer(&points(&context));
     let verdicts: Vec<JudgedReply> = points(&values)
         .into_iter()
         .map(|point| JudgedReply {
             timestamp: point.timestamp,
             value: point.value,
-            verdict: frozen.score(point, &judge).to_reply(),
+            verdict: scorer.score(point, &judge).to_reply(),
             ratio: None,
         })
         .collect();

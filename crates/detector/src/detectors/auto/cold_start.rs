@@ -12,12 +12,12 @@ use crate::{
 /// The recorded rule, and fewer than [`ENOUGH`] points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Few {
+pub(crate) struct ColdStart {
     rule: Sigma,
     points: Vec<Point>,
 }
 
-impl Few {
+impl ColdStart {
     /// Of three points or more.
     pub(super) fn fit(points: &[Point]) -> Self {
         Self {

@@ -10,7 +10,7 @@ use crate::model::bytes;
 /// tail of that logarithm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Level {
+pub(crate) struct EvidenceQuantile {
     #[serde(with = "bytes::vec")]
     counts: Vec<u32>,
     total: u32,
@@ -37,9 +37,9 @@ const BELIEF: f64 = 100.0;
 const SHARE: f64 = 0.004;
 const POWER: f64 = 12.0;
 
-impl Level {
+impl EvidenceQuantile {
     /// Bytes on the heap.
-    pub(crate) const MEMORY: usize = BINS * size_of::<u32>();
+    pub(crate) const HEAP_BYTES: usize = BINS * size_of::<u32>();
 
     /// Learns from the evidence at the ends of the cells of a prefix; 0 for none.
     pub(crate) fn fit(evidence: &[f64]) -> Self {
@@ -114,12 +114,12 @@ impl Level {
     }
 
     fn quantile(&self, share: f64) -> Option<f64> {
-        let reach = share * f64::from(self.total);
+        let wanted = share * f64::from(self.total);
         let mut above = 0.0;
         for bin in (0..BINS).rev() {
             let count = f64::from(self.counts[bin]);
-            if count > 0.0 && above + count >= reach {
-                let part = (reach - above) / count;
+            if count > 0.0 && above + count >= wanted {
+                let part = (wanted - above) / count;
                 return Some((FIRST + (bin as f64 + 1.0 - part) / PER_OCTAVE).exp2());
             }
             above += count;
@@ -175,7 +175,7 @@ mod tests {
         let n = 5_000;
         // P(evidence ≥ x) = (0.5/x)^8
         let evidence = |i: i32| 0.5 * ((f64::from(i) + 0.5) / f64::from(n)).powf(-1.0 / 8.0);
-        let level = Level::fit(&(0..n).map(evidence).collect::<Vec<_>>());
+        let level = EvidenceQuantile::fit(&(0..n).map(evidence).collect::<Vec<_>>());
         for share in [0.2_f64, 0.01, 1e-3, 1e-5] {
             let expected = 0.5 * share.powf(-1.0 / 8.0);
             let found = level.at(share);
@@ -191,7 +191,7 @@ mod tests {
         let n = 50_000;
         // P(evidence ≥ x) = exp(−(4x)²/2)
         let evidence = |i: i32| 0.25 * (-2.0 * ((f64::from(i) + 0.5) / f64::from(n)).ln()).sqrt();
-        let level = Level::fit(&(0..n).map(evidence).collect::<Vec<_>>());
+        let level = EvidenceQuantile::fit(&(0..n).map(evidence).collect::<Vec<_>>());
         for share in [1e-3_f64, 1e-4] {
             let found = level.at(share) / 0.25;
             let reached = (-found * found / 2.0).exp() / share;
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn before_anything_was_seen_the_level_is_near_the_streams_own() {
-        let level = Level::fit(&[]);
+        let level = EvidenceQuantile::fit(&[]);
         assert!((0.9..1.2).contains(&level.at(0.004)));
         assert!(level.at(1e-4) > level.at(1e-3));
     }

@@ -9,11 +9,11 @@ mod online;
 mod scorer;
 pub mod streaming;
 
-use cold_start::Few;
+use cold_start::ColdStart;
 use contract::{DetectorName, Params, Point};
-use level::Level;
+use level::EvidenceQuantile;
 pub(crate) use online::AutoOnline;
-use scorer::{Near, Pure};
+use scorer::{ContextWindow, PointScorer};
 use serde::{Deserialize, Serialize};
 use streaming::Stream;
 
@@ -22,27 +22,29 @@ use crate::{
     detector::Detector,
     forecast::Forecast,
     params::{Param, Settings},
-    verdict::Ask,
-    warning::{Note, Warnings},
+    verdict::ScoringRule,
+    warning::{WarningKind, Warnings},
 };
 
 /// What was learned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub(crate) enum Auto {
     /// Of a handful of points.
-    Few(Box<Few>),
+    #[serde(rename = "few")]
+    ColdStart(Box<ColdStart>),
     /// Of enough.
-    Enough(Box<Enough>),
+    #[serde(rename = "enough")]
+    Fitted(Box<FittedStream>),
 }
 
 /// The streaming detector after its fit, and what its errors were.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Enough {
+pub(crate) struct FittedStream {
     stream: Stream,
-    pure: Pure,
-    level: Level,
+    #[serde(rename = "pure")]
+    scorer: PointScorer,
+    level: EvidenceQuantile,
     /// Timestamp of the first training point.
     first: i64,
 }
@@ -52,67 +54,68 @@ const ENOUGH: usize = streaming::MIN_POINTS;
 
 impl Detector for Auto {
     /// The last few points, once one has passed.
-    type Place = Option<Near>;
+    type State = Option<ContextWindow>;
     type Online = AutoOnline;
     const NAME: DetectorName = DetectorName::Auto;
     const PARAMS: &'static [Param] = &[];
 
     fn fit(points: &[Point], _: &Settings, warnings: &mut Warnings) -> Self {
         let n = points.len() as u64;
-        match Enough::fit(points) {
-            Some(enough) => {
-                enough.warn(n, warnings);
-                Self::Enough(Box::new(enough))
+        match FittedStream::fit(points) {
+            Some(fitted) => {
+                fitted.warn(n, warnings);
+                Self::Fitted(Box::new(fitted))
             }
             None => {
                 let needed = ENOUGH as u64;
-                warnings.add(Note::RuleUnder { points: n, needed });
-                Self::Few(Box::new(Few::fit(points)))
+                warnings.add(WarningKind::RuleUnder { points: n, needed });
+                Self::ColdStart(Box::new(ColdStart::fit(points)))
             }
         }
     }
 
-    fn forecast(&self, place: &Self::Place, timestamp: i64) -> Forecast<'_> {
+    fn forecast(&self, state: &Self::State, timestamp: i64) -> Forecast<'_> {
         match self {
-            Self::Few(few) => few.forecast(timestamp),
-            Self::Enough(enough) => enough.pure.forecast(&enough.stream, place, timestamp),
+            Self::ColdStart(cold) => cold.forecast(timestamp),
+            Self::Fitted(fitted) => fitted.scorer.forecast(&fitted.stream, state, timestamp),
         }
     }
 
-    fn pass(&self, place: &mut Self::Place, point: Point, _: f64) {
-        if let Self::Enough(enough) = self {
-            Near::pass(place, (&enough.stream, &enough.pure), point);
+    fn advance(&self, state: &mut Self::State, point: Point, _: f64) {
+        if let Self::Fitted(fitted) = self {
+            ContextWindow::pass(state, (&fitted.stream, &fitted.scorer), point);
         }
     }
 
     /// Pure calls learn nothing; sessions have a form of their own.
-    fn learn(&mut self, place: &mut Self::Place, point: Point, limit: f64) {
-        self.pass(place, point, limit);
+    fn learn(&mut self, state: &mut Self::State, point: Point, limit: f64) {
+        self.advance(state, point, limit);
     }
 
-    fn walk(&self, place: &mut Self::Place, point: Point, _: &Ask) {
-        self.pass(place, point, 0.0);
+    fn take_context(&self, state: &mut Self::State, point: Point, _: &ScoringRule) {
+        self.advance(state, point, 0.0);
     }
 
-    fn online(&self, _: &Ask) -> AutoOnline {
+    fn online(&self, _: &ScoringRule) -> AutoOnline {
         match self {
-            Self::Few(few) => AutoOnline::few(few),
-            Self::Enough(enough) => AutoOnline::enough((**enough).clone()),
+            Self::ColdStart(cold) => AutoOnline::cold(cold),
+            Self::Fitted(fitted) => AutoOnline::fitted((**fitted).clone()),
         }
     }
 
-    fn judge(&self, place: &mut Self::Place, point: Point, ask: &Ask) -> Verdict {
-        let forecast = self.forecast(place, point.timestamp);
-        let Self::Enough(enough) = self else {
-            return forecast.judge(point, ask, Self::NAME);
+    fn score(&self, state: &mut Self::State, point: Point, rule: &ScoringRule) -> Verdict {
+        let forecast = self.forecast(state, point.timestamp);
+        let Self::Fitted(fitted) = self else {
+            return forecast.score(point, rule, Self::NAME);
         };
-        let oddness = Near::oddness_with(place, (&enough.stream, &enough.pure), point);
-        enough.pure.judge(&forecast, oddness, point, ask)
+        let nonconformity =
+            ContextWindow::nonconformity_after(state, (&fitted.stream, &fitted.scorer), point);
+        fitted.scorer.score(&forecast, nonconformity, point, rule)
     }
 
-    fn band(&self, timestamp: i64, ask: &Ask) -> Band {
+    fn band(&self, timestamp: i64, rule: &ScoringRule) -> Band {
         let forecast = self.forecast(&None, timestamp);
-        forecast.band(forecast.limit(ask), ask)
+        forecast.band(forecast.limit(rule), rule)
     }
 
     fn params(&self) -> Params {
@@ -120,56 +123,59 @@ impl Detector for Auto {
     }
 
     fn period(&self) -> Option<u64> {
-        let Self::Enough(enough) = self else {
+        let Self::Fitted(fitted) = self else {
             return None;
         };
-        enough.stream.fixed().season().map(|period| period as u64)
+        fitted.stream.params().season().map(|period| period as u64)
     }
 
     fn period_time(&self) -> Option<i64> {
-        let Self::Enough(enough) = self else {
+        let Self::Fitted(fitted) = self else {
             return None;
         };
-        Some((self.period()? as f64 * enough.stream.fixed().clock().step()?) as i64)
+        Some((self.period()? as f64 * fitted.stream.params().clock().step()?) as i64)
     }
 
     fn heap_bytes(&self) -> usize {
         match self {
-            Self::Few(few) => size_of::<Few>() + few.heap_bytes(),
-            Self::Enough(enough) => {
-                let own = size_of::<Enough>() - size_of::<Stream>();
-                own + enough.stream.memory() + enough.pure.heap_bytes() + Level::MEMORY
+            Self::ColdStart(cold) => size_of::<ColdStart>() + cold.heap_bytes(),
+            Self::Fitted(fitted) => {
+                let own = size_of::<FittedStream>() - size_of::<Stream>();
+                own + fitted.stream.memory_bytes()
+                    + fitted.scorer.heap_bytes()
+                    + EvidenceQuantile::HEAP_BYTES
             }
         }
     }
 
     fn is_sound(&self) -> bool {
         match self {
-            Self::Few(few) => few.is_sound(),
-            Self::Enough(enough) => enough.pure.is_sound() && enough.level.is_sound(),
+            Self::ColdStart(cold) => cold.is_sound(),
+            Self::Fitted(fitted) => fitted.scorer.is_sound() && fitted.level.is_sound(),
         }
     }
 }
 
-impl Enough {
+impl FittedStream {
     /// Fits the streaming detector; `None` of too few points.
     pub(super) fn fit(points: &[Point]) -> Option<Self> {
-        let (stream, replay, pure) =
-            Stream::fit_beside(points, |fixed, errors| Pure::fit(points, fixed, errors))?;
+        let (stream, replay, scorer) = Stream::fit_beside(points, |params, errors| {
+            PointScorer::fit(points, params, errors)
+        })?;
         Some(Self {
-            pure,
-            level: Level::fit(&replay.ratio),
+            scorer,
+            level: EvidenceQuantile::fit(&replay.ratio),
             first: points[0].timestamp,
             stream,
         })
     }
 
     fn warn(&self, points: u64, warnings: &mut Warnings) {
-        let fixed = self.stream.fixed();
-        if let (Some(period), None) = (fixed.period(), fixed.season()) {
+        let params = self.stream.params();
+        if let (Some(period), None) = (params.period(), params.season()) {
             let period = period as u64;
             if period * 3 > points {
-                warnings.add(Note::ShortForSeason { points, period });
+                warnings.add(WarningKind::ShortForSeason { points, period });
             }
         }
     }

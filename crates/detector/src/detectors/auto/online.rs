@@ -4,42 +4,44 @@ use contract::{DetectorName, Direction, Point, Severity, Sides};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ENOUGH, Enough,
-    cold_start::Few,
-    level::Level,
-    streaming::{self, Observation, parameters::FATIGUE},
+    ENOUGH, FittedStream,
+    cold_start::ColdStart,
+    level::EvidenceQuantile,
+    streaming::{self, Observation, constants::FATIGUE},
 };
 use crate::{
     Band, Reason, Verdict,
     detectors::sigma::Sigma,
-    online::{Follower, Gate, Online, Step},
-    reason::Cause,
+    online::{EpisodeGate, ForecastMonitor, Online, Step},
+    reason::ReasonKind,
     text::Span,
-    verdict::{Ask, DEFAULT_RATE},
+    verdict::{DEFAULT_RATE, ScoringRule},
 };
 
 /// A session of `auto`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub(crate) enum AutoOnline {
     /// The recorded rule, until there are enough points.
-    Few(Box<FewOnline>),
+    #[serde(rename = "few")]
+    ColdStart(Box<ColdStartOnline>),
     /// The streaming detector.
-    Enough(Box<EnoughOnline>),
+    #[serde(rename = "enough")]
+    Fitted(Box<StreamOnline>),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FewOnline {
-    rule: Follower<Sigma>,
+pub(crate) struct ColdStartOnline {
+    rule: ForecastMonitor<Sigma>,
     points: Vec<Point>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EnoughOnline {
-    enough: Enough,
-    gate: Gate,
+pub(crate) struct StreamOnline {
+    #[serde(rename = "enough")]
+    fitted: FittedStream,
+    gate: EpisodeGate,
     /// The points of the last block, oldest first.
     block: Vec<Seen>,
     /// Timestamp of the first alarm of the episode that runs, or ran last.
@@ -67,76 +69,76 @@ struct Outcome {
 }
 
 impl Online for AutoOnline {
-    fn update(&mut self, point: Point, ask: &Ask) -> Step {
-        let few = match self {
-            Self::Enough(enough) => return enough.update(point, ask),
-            Self::Few(few) => few,
+    fn update(&mut self, point: Point, rule: &ScoringRule) -> Step {
+        let cold = match self {
+            Self::Fitted(stream) => return stream.update(point, rule),
+            Self::ColdStart(cold) => cold,
         };
-        let mut step = few.rule.update(point, ask);
+        let mut step = cold.rule.update(point, rule);
         step.verdict.detector = DetectorName::Auto;
-        few.points.push(point);
-        if few.points.len() >= ENOUGH
-            && let Some(enough) = Enough::fit(&few.points)
+        cold.points.push(point);
+        if cold.points.len() >= ENOUGH
+            && let Some(fitted) = FittedStream::fit(&cold.points)
         {
-            *self = Self::enough(enough);
+            *self = Self::fitted(fitted);
         }
         step
     }
 
     fn heap_bytes(&self) -> usize {
         match self {
-            Self::Few(few) => size_of::<FewOnline>() + size_of_val(&few.points[..]),
-            Self::Enough(enough) => {
-                let stream = &enough.enough.stream;
-                let block = enough.block.capacity() * size_of::<Seen>();
-                size_of::<EnoughOnline>() + stream.memory() - size_of_val(stream)
+            Self::ColdStart(cold) => size_of::<ColdStartOnline>() + size_of_val(&cold.points[..]),
+            Self::Fitted(fitted) => {
+                let stream = &fitted.fitted.stream;
+                let block = fitted.block.capacity() * size_of::<Seen>();
+                size_of::<StreamOnline>() + stream.memory_bytes() - size_of_val(stream)
                     + block
-                    + Level::MEMORY
+                    + EvidenceQuantile::HEAP_BYTES
             }
         }
     }
 
     fn is_sound(&self) -> bool {
         match self {
-            Self::Few(few) => {
-                let finite = few.points.iter().all(|p| p.value.is_finite());
-                few.rule.is_sound() && finite && few.points.len() < ENOUGH
+            Self::ColdStart(cold) => {
+                let finite = cold.points.iter().all(|p| p.value.is_finite());
+                cold.rule.is_sound() && finite && cold.points.len() < ENOUGH
             }
-            Self::Enough(enough) => enough.is_sound(),
+            Self::Fitted(fitted) => fitted.is_sound(),
         }
     }
 }
 
 impl AutoOnline {
     /// Of a model of few points.
-    pub(super) fn few(few: &Few) -> Self {
-        let points = few.points().to_vec();
-        let rule = Follower::new(few.rule(), (), points.len() as f64);
-        Self::Few(Box::new(FewOnline { rule, points }))
+    pub(super) fn cold(cold: &ColdStart) -> Self {
+        let points = cold.points().to_vec();
+        let rule = ForecastMonitor::new(cold.rule(), (), points.len() as f64);
+        Self::ColdStart(Box::new(ColdStartOnline { rule, points }))
     }
 
     /// Of a model of enough.
-    pub(super) fn enough(enough: Enough) -> Self {
-        let fixed = enough.stream.fixed();
-        Self::Enough(Box::new(EnoughOnline {
-            gate: Gate::new(fixed.horizon() as f64),
-            block: Vec::with_capacity(3 * fixed.cell()),
+    pub(super) fn fitted(fitted: FittedStream) -> Self {
+        let params = fitted.stream.params();
+        Self::Fitted(Box::new(StreamOnline {
+            gate: EpisodeGate::new(params.horizon() as f64),
+            block: Vec::with_capacity(3 * params.cell()),
             since: 0,
-            points: fixed.prefix(),
-            enough: Enough {
-                pure: enough.pure.without_shapes(),
-                ..enough
+            points: params.prefix(),
+            fitted: FittedStream {
+                scorer: fitted.scorer.without_shapes(),
+                ..fitted
             },
         }))
     }
 }
 
-impl EnoughOnline {
-    fn update(&mut self, point: Point, ask: &Ask) -> Step {
-        let (fixed, learned, moving) = self.enough.stream.parts();
-        let seen = streaming::observe(fixed, learned, moving, point);
-        streaming::learn(learned, &seen);
-        let block = 3 * fixed.cell();
+impl StreamOnline {
+    fn update(&mut self, point: Point, rule: &ScoringRule) -> Step {
+        let (params, memory, state) = self.fitted.stream.parts();
+        let seen = streaming::observe(params, memory, state, point);
+        streaming::learn(memory, &seen);
+        let block = 3 * params.cell();
         let cell_ended = seen.output.ratio > 0.0;
         self.points += 1;
         if self.block.len() >= block {
@@ -148,14 +150,14 @@ impl EnoughOnline {
             usual: seen.output.upper - seen.output.expected,
         });
         let peak = self.peak();
-        let counts = peak.counts(ask);
-        let outcome = self.outcome(&seen, counts, cell_ended, ask);
+        let counts = peak.counts(rule);
+        let outcome = self.outcome(&seen, counts, cell_ended, rule);
         let alarm = outcome.emitted >= 1.0;
         if alarm && !outcome.running {
             self.since = point.timestamp;
         }
         Step {
-            verdict: self.verdict(&seen, &peak, &outcome, (point, ask)),
+            verdict: self.verdict(&seen, &peak, &outcome, (point, rule)),
             strength: outcome.strength,
             emitted: outcome.emitted,
             escalation: alarm && outcome.running,
@@ -164,9 +166,9 @@ impl EnoughOnline {
             } else {
                 point.timestamp
             },
-            reach: self.gate.reach,
+            quiet_limit: self.gate.quiet_limit,
             season: seen.predictions.season.unwrap_or(0.0)
-                * self.enough.stream.fixed().scaling().scale(),
+                * self.fitted.stream.params().scaling().scale(),
         }
     }
 
@@ -187,10 +189,10 @@ impl EnoughOnline {
         seen: &Observation,
         counts: bool,
         cell_ended: bool,
-        ask: &Ask,
+        rule: &ScoringRule,
     ) -> Outcome {
         let output = &seen.output;
-        let Some(rate) = ask.rate else {
+        let Some(rate) = rule.rate else {
             let running = output.escalation || (output.ratio >= 1.0 && !output.alarm);
             return Outcome {
                 strength: if counts { output.ratio } else { 0.0 },
@@ -199,18 +201,18 @@ impl EnoughOnline {
             };
         };
         // The stream's level rises where alarms are common; a rate that was asked for is to be kept.
-        let recent = self.enough.stream.recent_alarms() - f64::from(u8::from(output.alarm));
+        let recent = self.fitted.stream.recent_alarms() - f64::from(u8::from(output.alarm));
         let evidence = output.ratio * (1.0 + FATIGUE * recent.max(0.0));
-        let cell = self.enough.stream.fixed().cell() as f64;
-        let level = self.enough.level.at((rate * cell).min(0.5));
+        let cell = self.fitted.stream.params().cell() as f64;
+        let level = self.fitted.level.at((rate * cell).min(0.5));
         let strength = if counts { evidence / level } else { 0.0 };
         let passed = self.gate.pass(strength);
         if cell_ended {
             // Of an episode its first alarm counts once, as if it had just reached the level; nothing else is learned of it.
             if evidence < level {
-                self.enough.level.learn(evidence);
+                self.fitted.level.learn(evidence);
             } else if passed.emitted >= 1.0 && !passed.running {
-                self.enough.level.learn(level);
+                self.fitted.level.learn(level);
             }
         }
         Outcome {
@@ -225,24 +227,24 @@ impl EnoughOnline {
         seen: &Observation,
         peak: &Seen,
         outcome: &Outcome,
-        (point, ask): (Point, &Ask),
+        (point, rule): (Point, &ScoringRule),
     ) -> Verdict {
         let output = &seen.output;
-        let pure = &self.enough.pure;
-        let forecast = pure.best(&self.enough.stream, &seen.predictions);
+        let scorer = &self.fitted.scorer;
+        let forecast = scorer.best(&self.fitted.stream, &seen.predictions);
         // Of shapes the evidence says enough.
-        let by_itself = pure.judge(&forecast, None, point, ask);
+        let by_itself = scorer.score(&forecast, None, point, rule);
         let alarm = outcome.emitted >= 1.0;
         let direction = match alarm {
             true => peak.direction(),
             false => Direction::None,
         };
-        let band = match ask.rate {
-            None => band(output.expected, output.upper - output.expected, ask),
-            Some(_) => forecast.band(forecast.limit(ask), ask),
+        let band = match rule.rate {
+            None => band(output.expected, output.upper - output.expected, rule),
+            Some(_) => forecast.band(forecast.limit(rule), rule),
         };
         let p_value = match alarm {
-            true => by_itself.p_value.min(ask.rate.unwrap_or(DEFAULT_RATE)),
+            true => by_itself.p_value.min(rule.rate.unwrap_or(DEFAULT_RATE)),
             false => by_itself.p_value,
         };
         Verdict {
@@ -270,14 +272,14 @@ impl EnoughOnline {
         peak: &Seen,
         outcome: &Outcome,
         (point, band): (Point, &Band),
-    ) -> Cause {
+    ) -> ReasonKind {
         let (value, expected) = (point.value, band.expected);
         if outcome.emitted >= 1.0 {
             return self.cause_of_alarm(seen, peak, point);
         }
         if outcome.strength >= 1.0 {
             let since = self.since;
-            return Cause::Ongoing {
+            return ReasonKind::Ongoing {
                 value,
                 expected,
                 since,
@@ -285,35 +287,35 @@ impl EnoughOnline {
         }
         if band.side(value) == Direction::None {
             let (lower, upper) = (band.lower, band.upper);
-            return Cause::Within {
+            return ReasonKind::Within {
                 value,
                 lower,
                 upper,
             };
         }
         let strength = outcome.strength;
-        Cause::Watched {
+        ReasonKind::Watched {
             value,
             expected,
             strength,
         }
     }
 
-    fn cause_of_alarm(&self, seen: &Observation, peak: &Seen, point: Point) -> Cause {
+    fn cause_of_alarm(&self, seen: &Observation, peak: &Seen, point: Point) -> ReasonKind {
         if peak.direction() == Direction::Pattern {
-            let fixed = self.enough.stream.fixed();
+            let params = self.fitted.stream.params();
             let points = match seen.output.cause {
-                streaming::Cause::Novelty { scale } => 3 * scale * fixed.cell(),
-                _ => fixed.windows().max().unwrap_or(3 * fixed.cell()),
+                streaming::Cause::Novelty { scale } => 3 * scale * params.cell(),
+                _ => params.windows().max().unwrap_or(3 * params.cell()),
             };
-            let (from, to) = (self.enough.first, point.timestamp);
+            let (from, to) = (self.fitted.first, point.timestamp);
             let points = (points as u64).min(self.points);
             let history = Span {
                 from,
                 to,
                 points: self.points,
             };
-            return Cause::Unseen { points, history };
+            return ReasonKind::Unseen { points, history };
         }
         let (value, expected) = (peak.point.value, peak.expected);
         let limit = match peak.direction() {
@@ -327,13 +329,13 @@ impl EnoughOnline {
             .take_while(|seen| *seen != peak)
             .count() as u64;
         if ago == 0 {
-            Cause::Beyond {
+            ReasonKind::Beyond {
                 value,
                 expected,
                 limit,
             }
         } else {
-            Cause::BeyondBefore {
+            ReasonKind::BeyondBefore {
                 value,
                 expected,
                 limit,
@@ -348,10 +350,10 @@ impl EnoughOnline {
                 .iter()
                 .all(|v| v.is_finite())
         };
-        self.enough.pure.is_sound()
-            && self.enough.level.is_sound()
+        self.fitted.scorer.is_sound()
+            && self.fitted.level.is_sound()
             && self.gate.is_sound()
-            && self.block.len() <= 3 * self.enough.stream.fixed().cell()
+            && self.block.len() <= 3 * self.fitted.stream.params().cell()
             && self.block.iter().all(finite)
     }
 }
@@ -373,24 +375,24 @@ impl Seen {
     }
 
     /// Whether an alarm about it is wanted.
-    fn counts(&self, ask: &Ask) -> bool {
-        let side = match (ask.sides, self.direction()) {
+    fn counts(&self, rule: &ScoringRule) -> bool {
+        let side = match (rule.sides, self.direction()) {
             (Sides::Both, _) => true,
             (Sides::Above, direction) => direction == Direction::Above,
             (Sides::Below, direction) => direction == Direction::Below,
         };
-        side && self.error().abs() >= ask.min_deviation
+        side && self.error().abs() >= rule.min_deviation
     }
 }
 
 /// The usual range around what was expected, on the sides that are asked for.
-fn band(expected: f64, usual: f64, ask: &Ask) -> Band {
-    let reach = usual.max(ask.min_deviation);
-    let bound = |bound: f64, not: Sides| (bound.is_finite() && ask.sides != not).then_some(bound);
+fn band(expected: f64, usual: f64, rule: &ScoringRule) -> Band {
+    let half_width = usual.max(rule.min_deviation);
+    let bound = |bound: f64, not: Sides| (bound.is_finite() && rule.sides != not).then_some(bound);
     Band {
         expected,
-        lower: bound(expected - reach, Sides::Above),
-        upper: bound(expected + reach, Sides::Below),
+        lower: bound(expected - half_width, Sides::Above),
+        upper: bound(expected + half_width, Sides::Below),
     }
 }
 

@@ -4,22 +4,22 @@
 use contract::{DetectorName, Direction, Point, Sides};
 use serde::{Deserialize, Serialize};
 
-use super::streaming::{Errors, Fixed, Glance, Predictions, Stream};
+use super::streaming::{ContextView, Predictions, PredictorErrors, Stream, StreamParams};
 use crate::{
     Reason, Verdict,
     calibration::Calibration,
     forecast::Forecast,
     parallel::join,
-    reason::Cause,
+    reason::ReasonKind,
     series::quantile,
     text::Span,
-    verdict::{Ask, DEFAULT_RATE, score, severity},
+    verdict::{DEFAULT_RATE, ScoringRule, score, severity},
 };
 
 /// How far points lie from each prediction, and how odd shapes are. What does not exist for a series is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Pure {
+pub(crate) struct PointScorer {
     /// From the median of the training points.
     level: Calibration,
     /// From what is usual at the place in the season.
@@ -30,7 +30,8 @@ pub(crate) struct Pure {
     local: Option<Calibration>,
     /// Joint oddness of the three shapes, in which values farther than `reach` scales from the median count as if they were there.
     shapes: Option<Box<Calibration>>,
-    reach: f64,
+    #[serde(rename = "reach")]
+    clip: f64,
     /// The training points.
     span: (i64, i64),
     points: u64,
@@ -40,7 +41,7 @@ pub(crate) struct Pure {
 
 /// The last few points of a walk.
 #[derive(Clone, Debug)]
-pub(crate) struct Near(Glance);
+pub(crate) struct ContextWindow(ContextView);
 
 /// The parts of a rate that a distance and an odd shape have.
 const OF_DISTANCE: f64 = 0.75;
@@ -53,11 +54,11 @@ const LOCAL: usize = 21;
 /// The predictor is chosen by the limit of this rate.
 const CHOICE: f64 = 0.01;
 
-impl Pure {
+impl PointScorer {
     /// Calibrates on what the fit of a stream saw of `points`: what is `fixed` of it, and the `errors` of its predictors.
-    pub(super) fn fit(points: &[Point], fixed: &Fixed, errors: &Errors) -> Self {
-        let scale = fixed.scaling().scale();
-        let median = fixed.scaling().median();
+    pub(super) fn fit(points: &[Point], params: &StreamParams, errors: &PredictorErrors) -> Self {
+        let scale = params.scaling().scale();
+        let median = params.scaling().median();
         let calibrate =
             |scores: Vec<f64>| (scores.len() >= LEAST).then(|| Calibration::fit(&scores, scale));
         let calibrated = |slot: usize, factor: f64| {
@@ -69,8 +70,8 @@ impl Pure {
             let level: Vec<f64> = points.iter().map(distance).collect();
             Calibration::fit(&level, scale)
         };
-        let season = || calibrate(fixed.frozen_season_errors(points));
-        let order = fixed.order() as f64;
+        let season = || calibrate(params.out_of_sample_season_errors(points));
+        let order = params.order() as f64;
         let autoregression = || {
             let n = points.len() as f64;
             // The weights were chosen to make these errors small: they are of n - order freedoms, and those to come of n + order.
@@ -79,16 +80,16 @@ impl Pure {
                 .flatten()
         };
         let local = || calibrated(2, 1.0);
-        let window = fixed.windows().max().unwrap_or(1);
+        let window = params.windows().max().unwrap_or(1);
         let shapes = || {
-            let reach = reach_of(points, fixed);
-            let odd = oddness(points, fixed, reach);
-            let calibration =
-                (odd.len() >= LEAST).then(|| Box::new(Calibration::fit_rows(&odd, 1.0, window)));
-            (reach, calibration)
+            let clip = clip_limit(points, params);
+            let odd = nonconformity(points, params, clip);
+            let calibration = (odd.len() >= LEAST)
+                .then(|| Box::new(Calibration::fit_overlapping(&odd, 1.0, window)));
+            (clip, calibration)
         };
         // Two of about the same size.
-        let (((reach, shapes), season), (level, (autoregression, local))) = join(
+        let (((clip, shapes), season), (level, (autoregression, local))) = join(
             points.len(),
             || (shapes(), season()),
             || (level(), (autoregression(), local())),
@@ -99,7 +100,7 @@ impl Pure {
             autoregression,
             local,
             shapes,
-            reach,
+            clip,
             span: (points[0].timestamp, points[points.len() - 1].timestamp),
             points: points.len() as u64,
             window: window as u64,
@@ -110,20 +111,20 @@ impl Pure {
     pub(super) fn forecast(
         &self,
         stream: &Stream,
-        near: &Option<Near>,
+        window: &Option<ContextWindow>,
         timestamp: i64,
     ) -> Forecast<'_> {
-        let (fixed, learned) = (stream.fixed(), stream.learned());
-        let Some(Near(glance)) = near else {
-            let season = fixed.usual(learned, timestamp);
+        let (params, memory) = (stream.params(), stream.memory());
+        let Some(ContextWindow(glance)) = window else {
+            let season = params.usual(memory, timestamp);
             let predictions = Predictions {
                 season,
                 ..Predictions::default()
             };
             return self.best(stream, &predictions);
         };
-        let mut predictions = glance.predict(fixed, learned, timestamp);
-        if fixed.clock().step().is_none() {
+        let mut predictions = glance.predict(params, memory, timestamp);
+        if params.clock().step().is_none() {
             // Where in the season the first point of the context was is not known.
             predictions.season = None;
         }
@@ -149,36 +150,36 @@ impl Pure {
                 }
             }
         }
-        let expected = stream.fixed().scaling().value(best.0);
+        let expected = stream.params().scaling().value(best.0);
         Forecast {
             expected: expected.clamp(-f64::MAX, f64::MAX),
             calibration: best.1,
             sees: Sides::Both,
-            rule: None,
+            own_limit: None,
             of_alarms: false,
         }
     }
 
     /// Judges `point` by its distance from the forecast and by the oddness of the shape that it completes: the less probable of the
     /// two counts. Both have a part of the rate (Bonferroni, weighted), the shape the smaller one: it is seldom alone in being odd.
-    pub(super) fn judge(
+    pub(super) fn score(
         &self,
         forecast: &Forecast<'_>,
-        oddness: Option<f64>,
+        nonconformity: Option<f64>,
         point: Point,
-        ask: &Ask,
+        rule: &ScoringRule,
     ) -> Verdict {
-        let shape = self.shapes.as_ref().zip(oddness);
-        let Some((calibration, oddness)) = shape else {
-            return forecast.judge(point, ask, DetectorName::Auto);
+        let shape = self.shapes.as_ref().zip(nonconformity);
+        let Some((calibration, nonconformity)) = shape else {
+            return forecast.score(point, rule, DetectorName::Auto);
         };
-        let rate = ask.rate.unwrap_or(DEFAULT_RATE);
-        let part = Ask {
+        let rate = rule.rate.unwrap_or(DEFAULT_RATE);
+        let part = ScoringRule {
             rate: Some(rate * OF_DISTANCE),
-            ..*ask
+            ..*rule
         };
-        let mut verdict = forecast.judge(point, &part, DetectorName::Auto);
-        let of_shape = calibration.ln_p(oddness);
+        let mut verdict = forecast.score(point, &part, DetectorName::Auto);
+        let of_shape = calibration.ln_p(nonconformity);
         let of_distance = forecast.calibration.ln_p(forecast.distance(point.value));
         let ln_p = (of_distance - OF_DISTANCE.ln()).min(of_shape - OF_SHAPE.ln());
         let ln_p = ln_p.min(0.0);
@@ -192,7 +193,7 @@ impl Pure {
         };
         verdict.score = score(ln_p);
         let deviation = (point.value - forecast.expected).abs();
-        let counts = ask.sides == Sides::Both && deviation >= ask.min_deviation;
+        let counts = rule.sides == Sides::Both && deviation >= rule.min_deviation;
         if p_of_shape <= rate && counts && !verdict.anomaly {
             verdict.anomaly = true;
             verdict.direction = Direction::Pattern;
@@ -204,10 +205,10 @@ impl Pure {
         verdict
     }
 
-    fn unseen(&self) -> Cause {
+    fn unseen(&self) -> ReasonKind {
         let (from, to) = self.span;
         let points = self.points;
-        Cause::Unseen {
+        ReasonKind::Unseen {
             points: self.window,
             history: Span { from, to, points },
         }
@@ -233,44 +234,44 @@ impl Pure {
             self.local.as_ref(),
             self.shapes.as_deref(),
         ];
-        self.reach.is_finite()
-            && self.reach > 0.0
+        self.clip.is_finite()
+            && self.clip > 0.0
             && self.level.is_sound()
             && optional.into_iter().flatten().all(Calibration::is_sound)
     }
 }
 
-impl Near {
+impl ContextWindow {
     /// Moves on past `point`.
-    pub(super) fn pass(near: &mut Option<Self>, of: (&Stream, &Pure), point: Point) {
-        let fixed = of.0.fixed();
-        let near = near.get_or_insert_with(|| Self(Glance::new(fixed, of.1.reach)));
-        near.0.pass(fixed, point);
+    pub(super) fn pass(window: &mut Option<Self>, of: (&Stream, &PointScorer), point: Point) {
+        let params = of.0.params();
+        let window = window.get_or_insert_with(|| Self(ContextView::new(params, of.1.clip)));
+        window.0.pass(params, point);
     }
 
     /// Moves on past `point`; how odd the shapes are that it completes.
-    pub(super) fn oddness_with(
-        near: &mut Option<Self>,
-        of: (&Stream, &Pure),
+    pub(super) fn nonconformity_after(
+        window: &mut Option<Self>,
+        of: (&Stream, &PointScorer),
         point: Point,
     ) -> Option<f64> {
-        Self::pass(near, of, point);
-        near.as_ref()?.0.oddness(of.0.fixed())
+        Self::pass(window, of, point);
+        window.as_ref()?.0.nonconformity(of.0.params())
     }
 }
 
 /// The oddness of shapes is known well enough from so many of the last points.
-const TAIL: usize = 16_384;
+const SHAPE_POINTS: usize = 16_384;
 
 /// Of fewer points than this the shapes were learned so closely that others will be odder.
 const CLOSE: usize = 4_000;
 
 /// How odd the shapes of the last of `points` are.
-fn oddness(points: &[Point], fixed: &Fixed, reach: f64) -> Vec<f64> {
-    let tail = &points[points.len().saturating_sub(TAIL)..];
-    let mut odd = fixed.oddness(tail, reach);
+fn nonconformity(points: &[Point], params: &StreamParams, clip: f64) -> Vec<f64> {
+    let tail = &points[points.len().saturating_sub(SHAPE_POINTS)..];
+    let mut odd = params.nonconformity(tail, clip);
     if points.len() < CLOSE {
-        let more = strangeness(points, fixed, reach);
+        let more = out_of_sample_inflation(points, params, clip);
         odd.iter_mut().for_each(|odd| *odd *= more);
     }
     odd
@@ -278,18 +279,18 @@ fn oddness(points: &[Point], fixed: &Fixed, reach: f64) -> Vec<f64> {
 
 /// So many times as odd are shapes that were not learned from: those of the last third to shapes learned from the other two, compared
 /// with those learned from all.
-fn strangeness(points: &[Point], fixed: &Fixed, reach: f64) -> f64 {
+fn out_of_sample_inflation(points: &[Point], params: &StreamParams, clip: f64) -> f64 {
     let taught = points.len() - points.len() / 3;
-    let Some(shapes) = fixed.relearned(&points[..taught]) else {
+    let Some(shapes) = params.relearned(&points[..taught]) else {
         return 1.0;
     };
-    let mut glance = Glance::new(fixed, reach);
+    let mut glance = ContextView::new(params, clip);
     let (mut known, mut strange) = (0.0, 0.0);
     for (i, point) in points.iter().enumerate() {
-        glance.pass(fixed, *point);
+        glance.pass(params, *point);
         if i >= taught {
-            known += glance.oddness(fixed).unwrap_or(0.0);
-            strange += glance.oddness_to(fixed, &shapes).unwrap_or(0.0);
+            known += glance.nonconformity(params).unwrap_or(0.0);
+            strange += glance.nonconformity_to(params, &shapes).unwrap_or(0.0);
         }
     }
     let more: f64 = strange / known;
@@ -302,12 +303,12 @@ fn strangeness(points: &[Point], fixed: &Fixed, reach: f64) -> f64 {
 
 /// The part of the training values that keep their size in shapes, and the least reach, in scales.
 const WHOLE: f64 = 0.995;
-const LEAST_REACH: f64 = 3.0;
+const LEAST_CLIP: f64 = 3.0;
 
 /// Within so many scales of the median nearly all of the training values lie.
-fn reach_of(points: &[Point], fixed: &Fixed) -> f64 {
-    let tail = &points[points.len().saturating_sub(TAIL)..];
-    let mut sizes: Vec<f64> = tail.iter().map(|p| fixed.standard(*p).abs()).collect();
+fn clip_limit(points: &[Point], params: &StreamParams) -> f64 {
+    let tail = &points[points.len().saturating_sub(SHAPE_POINTS)..];
+    let mut sizes: Vec<f64> = tail.iter().map(|p| params.standard(*p).abs()).collect();
     sizes.sort_unstable_by(f64::total_cmp);
-    quantile::quantile(&sizes, WHOLE).max(LEAST_REACH)
+    quantile::quantile(&sizes, WHOLE).max(LEAST_CLIP)
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How fast level and trend follow.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Pace {
+pub(crate) struct HoltParams {
     /// The part of an error by which the level moves.
     pub(crate) alpha: f64,
     /// The part of the level's move by which the trend does.
@@ -20,7 +20,7 @@ const SHIFT: usize = 5;
 /// Level and trend after some points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Track {
+pub(crate) struct HoltState {
     level: f64,
     trend: f64,
     /// Points passed.
@@ -31,7 +31,7 @@ pub(crate) struct Track {
     above: bool,
 }
 
-impl Track {
+impl HoltState {
     /// Points passed.
     pub(super) fn seen(&self) -> u64 {
         self.seen
@@ -43,18 +43,18 @@ impl Track {
     }
 
     /// The value that is expected next.
-    pub(super) fn next(&self, pace: &Pace) -> f64 {
-        (self.level + pace.damping * self.trend).clamp(-f64::MAX, f64::MAX)
+    pub(super) fn next(&self, params: &HoltParams) -> f64 {
+        (self.level + params.damping * self.trend).clamp(-f64::MAX, f64::MAX)
     }
 
     /// Moves on past `value`, whose error counts as at most `limit`.
-    pub(super) fn follow(&mut self, pace: &Pace, value: f64, limit: f64) {
+    pub(super) fn follow(&mut self, params: &HoltParams, value: f64, limit: f64) {
         if self.seen == 0 {
             self.level = value;
             self.seen = 1;
             return;
         }
-        let expected = self.next(pace);
+        let expected = self.next(params);
         let error = (value - expected).clamp(-f64::MAX, f64::MAX);
         self.last.rotate_left(1);
         self.last[SHIFT - 1] = value;
@@ -62,10 +62,10 @@ impl Track {
             return;
         }
         // Early on the level is the mean of what there was.
-        let alpha = pace.alpha.max(1.0 / (self.seen as f64 + 1.0));
+        let alpha = params.alpha.max(1.0 / (self.seen as f64 + 1.0));
         let step = alpha * error.clamp(-limit, limit);
         self.level = (expected + step).clamp(-f64::MAX, f64::MAX);
-        let trend = pace.damping * self.trend + pace.beta * step;
+        let trend = params.damping * self.trend + params.beta * step;
         self.trend = trend.clamp(-f64::MAX / 2.0, f64::MAX / 2.0);
         self.seen = self.seen.saturating_add(1);
     }
@@ -101,18 +101,18 @@ impl Track {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace {
+    const PARAMS: HoltParams = HoltParams {
         alpha: 0.1,
         beta: 0.0,
         damping: 0.9,
     };
 
     fn after(values: &[f64]) -> f64 {
-        let mut track = Track::default();
+        let mut state = HoltState::default();
         for value in values {
-            track.follow(&PACE, *value, 2.0);
+            state.follow(&PARAMS, *value, 2.0);
         }
-        track.next(&PACE)
+        state.next(&PARAMS)
     }
 
     #[test]

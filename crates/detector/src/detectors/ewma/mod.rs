@@ -7,7 +7,7 @@
 mod holt;
 
 use contract::{DetectorName, Params, Point, Sides};
-use holt::{Pace, Track};
+use holt::{HoltParams, HoltState};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -15,9 +15,9 @@ use crate::{
     detector::Detector,
     detectors::robust::Robust,
     forecast::Forecast,
-    online::Follower,
+    online::ForecastMonitor,
     params::{Param, Settings},
-    verdict::Ask,
+    verdict::ScoringRule,
     warning::Warnings,
 };
 
@@ -25,9 +25,10 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ewma {
-    pace: Pace,
+    #[serde(rename = "pace")]
+    holt: HoltParams,
     /// Where the training points ended.
-    end: Track,
+    end: HoltState,
     /// Of distances from what level and trend lead to.
     calibration: Box<Calibration>,
     /// For a point of which nothing is known before.
@@ -58,31 +59,31 @@ const BETAS: [f64; 3] = [0.0, 0.05, 0.2];
 const USUAL_DAMPING: f64 = 0.95;
 
 /// Paces are chosen on so many of the last points.
-const TAIL: usize = 10_000;
+const SEARCH_POINTS: usize = 10_000;
 
 /// So many points of context show where the level is.
 const KNOWN: u64 = 8;
 
 impl Detector for Ewma {
-    type Place = Track;
-    type Online = Follower<Self, Track>;
+    type State = HoltState;
+    type Online = ForecastMonitor<Self, HoltState>;
     const NAME: DetectorName = DetectorName::Ewma;
     const PARAMS: &'static [Param] = &[ALPHA, BETA, DAMPING];
 
     fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self {
         let level = Robust::fit(points, &Settings::default(), warnings);
-        let pace = pace(points, settings, level.scale());
-        let mut end = Track::default();
+        let holt = holt(points, settings, level.scale());
+        let mut end = HoltState::default();
         let mut distances = Vec::with_capacity(points.len());
         for point in points {
-            let expected = end.next(&pace);
+            let expected = end.next(&holt);
             distances.push((point.value - expected).abs().min(f64::MAX));
-            end.follow(&pace, point.value, TAMED * level.scale());
+            end.follow(&holt, point.value, WINSOR_LIMIT * level.scale());
         }
         // The first point is its own level, and the next few are compared with hardly more.
         let settled = settling(points.len());
         Self {
-            pace,
+            holt,
             end,
             calibration: Box::new(Calibration::fit(&distances[settled..], level.scale())),
             level: Box::new(level),
@@ -90,39 +91,39 @@ impl Detector for Ewma {
         }
     }
 
-    fn forecast(&self, place: &Track, timestamp: i64) -> Forecast<'_> {
-        if place.seen() < KNOWN {
+    fn forecast(&self, state: &HoltState, timestamp: i64) -> Forecast<'_> {
+        if state.seen() < KNOWN {
             return self.level.forecast(&(), timestamp);
         }
         Forecast {
-            expected: place.next(&self.pace),
+            expected: state.next(&self.holt),
             calibration: &self.calibration,
             sees: Sides::Both,
-            rule: None,
+            own_limit: None,
             of_alarms: false,
         }
     }
 
-    fn pass(&self, place: &mut Track, point: Point, limit: f64) {
-        place.follow(&self.pace, point.value, limit);
+    fn advance(&self, state: &mut HoltState, point: Point, limit: f64) {
+        state.follow(&self.holt, point.value, limit);
     }
 
-    fn learn(&mut self, place: &mut Track, point: Point, limit: f64) {
-        self.pass(place, point, limit);
+    fn learn(&mut self, state: &mut HoltState, point: Point, limit: f64) {
+        self.advance(state, point, limit);
     }
 
-    fn online(&self, _: &Ask) -> Self::Online {
+    fn online(&self, _: &ScoringRule) -> Self::Online {
         let mut start = self.end;
         start.trust(KNOWN);
-        Follower::new(self.clone(), start, self.points as f64)
+        ForecastMonitor::new(self.clone(), start, self.points as f64)
     }
 
     fn params(&self) -> Params {
-        let Pace {
+        let HoltParams {
             alpha,
             beta,
             damping,
-        } = self.pace;
+        } = self.holt;
         [(ALPHA, alpha), (BETA, beta), (DAMPING, damping)]
             .map(|(param, value)| (param.name.to_owned(), value))
             .into()
@@ -133,11 +134,11 @@ impl Detector for Ewma {
     }
 
     fn is_sound(&self) -> bool {
-        let Pace {
+        let HoltParams {
             alpha,
             beta,
             damping,
-        } = self.pace;
+        } = self.holt;
         ALPHA.takes(alpha)
             && BETA.takes(beta)
             && DAMPING.takes(damping)
@@ -148,7 +149,7 @@ impl Detector for Ewma {
 }
 
 /// In training, errors beyond so many scales of the series are tamed.
-const TAMED: f64 = 5.0;
+const WINSOR_LIMIT: f64 = 5.0;
 
 /// How many of `n` points are compared with too little to be calibrated on; fewer than `n`.
 fn settling(n: usize) -> usize {
@@ -156,15 +157,15 @@ fn settling(n: usize) -> usize {
 }
 
 /// The paces that were asked for; for those that were not, what would have made the mean error of the last points smallest.
-fn pace(points: &[Point], settings: &Settings, scale: f64) -> Pace {
-    let tail = &points[points.len().saturating_sub(TAIL)..];
+fn holt(points: &[Point], settings: &Settings, scale: f64) -> HoltParams {
+    let tail = &points[points.len().saturating_sub(SEARCH_POINTS)..];
     let damping = settings.get(DAMPING.name).unwrap_or(USUAL_DAMPING);
     let one = |asked: Option<f64>, usual: &[f64]| asked.map_or(usual.to_vec(), |asked| vec![asked]);
     let alphas = one(settings.get(ALPHA.name), &ALPHAS);
     let betas = one(settings.get(BETA.name), &BETAS);
     let mut best = (
         f64::INFINITY,
-        Pace {
+        HoltParams {
             alpha: alphas[0],
             beta: betas[0],
             damping,
@@ -172,30 +173,30 @@ fn pace(points: &[Point], settings: &Settings, scale: f64) -> Pace {
     );
     for &alpha in &alphas {
         for &beta in &betas {
-            let pace = Pace {
+            let holt = HoltParams {
                 alpha,
                 beta,
                 damping,
             };
-            let error = mean_error(tail, &pace, scale);
+            let error = mean_error(tail, &holt, scale);
             // A faster pace has to be worth it.
             if error < best.0 * 0.999 {
-                best = (error, pace);
+                best = (error, holt);
             }
         }
     }
     best.1
 }
 
-/// The mean error that level and trend would have made, each at most [`TAMED`] scales.
-fn mean_error(points: &[Point], pace: &Pace, scale: f64) -> f64 {
-    let mut track = Track::default();
-    let reach = TAMED * scale;
+/// The mean error that level and trend would have made, each at most [`WINSOR_LIMIT`] scales.
+fn mean_error(points: &[Point], holt: &HoltParams, scale: f64) -> f64 {
+    let mut state = HoltState::default();
+    let clip = WINSOR_LIMIT * scale;
     let mut sum = 0.0;
     for point in points {
-        let error = point.value / scale - track.next(pace) / scale;
-        sum += error.abs().min(TAMED);
-        track.follow(pace, point.value, reach);
+        let error = point.value / scale - state.next(holt) / scale;
+        sum += error.abs().min(WINSOR_LIMIT);
+        state.follow(holt, point.value, clip);
     }
     sum
 }
@@ -225,8 +226,8 @@ mod tests {
         ((i * 7919) % 101) as f64 / 101.0 - 0.5
     }
 
-    fn ask() -> Ask {
-        Ask::new(None, None, &JudgeOptions::default())
+    fn rule() -> ScoringRule {
+        ScoringRule::new(None, None, &JudgeOptions::default())
     }
 
     #[test]
@@ -238,23 +239,23 @@ mod tests {
         });
         let walk: Vec<f64> = walk.collect();
         let ewma = fit(walk[..1_000].iter().copied());
-        assert!(ewma.pace.alpha >= 0.5, "{:?}", ewma.pace);
-        let mut place = Track::default();
+        assert!(ewma.holt.alpha >= 0.5, "{:?}", ewma.holt);
+        let mut state = HoltState::default();
         for (i, point) in points(walk[1_000..].iter().copied())
             .into_iter()
             .enumerate()
         {
-            let verdict = ewma.judge(&mut place, point, &ask());
+            let verdict = ewma.score(&mut state, point, &rule());
             assert!(i < 10 || !verdict.anomaly, "{i}: {verdict:?}");
         }
-        let jump = place.next(&ewma.pace) + 5.0;
-        let verdict = ewma.judge(
-            &mut place,
+        let jump = state.next(&ewma.holt) + 5.0;
+        let verdict = ewma.score(
+            &mut state,
             Point {
                 timestamp: 0,
                 value: jump,
             },
-            &ask(),
+            &rule(),
         );
         assert!(verdict.anomaly);
     }
@@ -263,22 +264,22 @@ mod tests {
     fn noise_is_followed_slowly() {
         let ewma = fit((0..1_000).map(noise));
         assert!(
-            ewma.pace.alpha <= 0.07 && ewma.pace.beta <= 0.05,
+            ewma.holt.alpha <= 0.07 && ewma.holt.beta <= 0.05,
             "{:?}",
-            ewma.pace
+            ewma.holt
         );
     }
 
     #[test]
     fn without_context_the_level_of_training_is_expected() {
         let ewma = fit((0..100).map(|i| f64::from(i) + noise(i as usize)));
-        let expected = ewma.band(0, &ask()).expected;
+        let expected = ewma.band(0, &rule()).expected;
         assert!((45.0..55.0).contains(&expected), "{expected}");
-        let mut place = Track::default();
+        let mut state = HoltState::default();
         for point in points((200..220).map(f64::from)) {
-            ewma.walk(&mut place, point, &ask());
+            ewma.take_context(&mut state, point, &rule());
         }
-        let expected = ewma.forecast(&place, 0).expected;
+        let expected = ewma.forecast(&state, 0).expected;
         assert!((215.0..225.0).contains(&expected), "{expected}");
     }
 }

@@ -1,7 +1,7 @@
 //! Autoregression: the next standardised value as a weighted sum of the last few, fitted so that outliers weigh little.
 
-use super::parameters::ORDER;
-use crate::series::{order, scale::tamed};
+use super::constants::ORDER;
+use crate::series::{order, scale::winsorized};
 
 /// Rounds of reweighting.
 const ROUNDS: usize = 3;
@@ -33,7 +33,7 @@ pub(super) fn fit(values: &[f64], order: usize) -> Vec<f64> {
 
 /// The prediction from the last values, oldest first, as many as there are weights.
 pub(super) fn predict(weights: &[f64], past: &[f64]) -> f64 {
-    let products = weights.iter().zip(past).map(|(w, &z)| w * tamed(z));
+    let products = weights.iter().zip(past).map(|(w, &z)| w * winsorized(z));
     products.sum()
 }
 

@@ -6,13 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    block_memory::BlockMemory,
     cells::{Cells, Features},
-    histogram::Distances,
-    library::Library,
-    parameters::{
+    constants::{
         ADMIT, BLOCK_LIMIT, CAPACITY, CELLS, EPS, FEW, FLOOR, HORIZON, KNOWN, PHASES, POWER,
         QUANTILE, RANGE_CLIP, SCALES, WARM,
     },
+    histogram::Distances,
 };
 use crate::series::scale::Scaling;
 
@@ -21,18 +21,18 @@ const COUNT: usize = SCALES.len();
 /// How the block path sees a series: fixed when it is fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Grid {
+pub(super) struct BlockScale {
     middle: f64,
     range: f64,
     /// Length of the prefix in points, at most [`HORIZON`].
     prefix: u32,
 }
 
-impl Grid {
+impl BlockScale {
     /// Learns the range of `values`, at least one.
     pub(super) fn fit(values: &[f64], scaling: Scaling) -> Self {
-        let reach = RANGE_CLIP * scaling.scale();
-        let (low, high) = (scaling.median() - reach, scaling.median() + reach);
+        let clip = RANGE_CLIP * scaling.scale();
+        let (low, high) = (scaling.median() - clip, scaling.median() + clip);
         let clipped = values.iter().map(|v| v.clamp(low, high));
         let (lo, hi) = clipped.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| {
             (lo.min(v), hi.max(v))
@@ -99,13 +99,15 @@ pub(super) struct Blocks {
     base: u64,
     /// Number of the first cell that was not learned from.
     next: u64,
-    shelves: Vec<Shelf>,
+    #[serde(rename = "shelves")]
+    scales: Vec<ScaleMemory>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Shelf {
-    library: Library,
+struct ScaleMemory {
+    #[serde(rename = "library")]
+    blocks: BlockMemory,
     distances: Distances,
 }
 
@@ -116,12 +118,12 @@ pub(super) struct Novelty {
     is_warm: bool,
     /// Of each scale: distance over its usual distance; 0 while it is silent.
     pub(super) ratios: [f64; COUNT],
-    sights: [Option<Sight>; COUNT],
+    matches: [Option<Match>; COUNT],
 }
 
 /// A block of one scale, and the nearest earlier one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Sight {
+struct Match {
     features: Features,
     distance: f64,
     nearest: Option<u16>,
@@ -170,14 +172,14 @@ fn phase(cell: u64) -> usize {
 impl Blocks {
     /// Nothing learned yet.
     pub(super) fn new() -> Self {
-        let shelf = |i: usize| Shelf {
-            library: Library::new(CAPACITY[i / PHASES], SCALES[i / PHASES]),
+        let scale = |i: usize| ScaleMemory {
+            blocks: BlockMemory::new(CAPACITY[i / PHASES], SCALES[i / PHASES]),
             distances: Distances::empty(),
         };
         Self {
             base: 0,
             next: 0,
-            shelves: (0..COUNT * PHASES).map(shelf).collect(),
+            scales: (0..COUNT * PHASES).map(scale).collect(),
         }
     }
 
@@ -188,66 +190,68 @@ impl Blocks {
 
     /// Blocks kept, for each scale the three phases.
     pub(super) fn kept(&self) -> [[usize; PHASES]; COUNT] {
-        let len = |i: usize| self.shelves[i].library.len();
+        let len = |i: usize| self.scales[i].blocks.len();
         std::array::from_fn(|scale| std::array::from_fn(|phase| len(scale * PHASES + phase)))
     }
 
     /// Looks at the blocks that end with cell `q`, the last full one of `cells`.
-    pub(super) fn observe(&self, grid: &Grid, cells: &Cells, q: u64) -> Novelty {
+    pub(super) fn observe(&self, block_scale: &BlockScale, cells: &Cells, q: u64) -> Novelty {
         let blocks = cells.blocks();
         let mut novelty = Novelty {
             cell: q,
-            is_warm: grid.is_warm(q),
+            is_warm: block_scale.is_warm(q),
             ratios: [0.0; COUNT],
-            sights: [None; COUNT],
+            matches: [None; COUNT],
         };
         for (i, block) in blocks.iter().enumerate() {
             let Some(features) = block else { continue };
-            let (sight, usual) = self.look(i, features, q);
+            let (found, usual) = self.look(i, features, q);
             let window = (PHASES * SCALES[i]) as u64;
-            if let Some(usual) = usual.filter(|_| grid.is_ready(q) && q >= 2 * window + KNOWN) {
-                novelty.ratios[i] = sight.distance / usual.max(FLOOR * EPS);
+            if let Some(usual) =
+                usual.filter(|_| block_scale.is_ready(q) && q >= 2 * window + KNOWN)
+            {
+                novelty.ratios[i] = found.distance / usual.max(FLOOR * EPS);
             }
-            novelty.sights[i] = Some(sight);
+            novelty.matches[i] = Some(found);
         }
         novelty
     }
 
     /// The nearest earlier block of scale `i` that shares no cell with this one, and the running quantile of distances.
-    fn look(&self, i: usize, features: &Features, q: u64) -> (Sight, Option<f64>) {
-        let shelf = &self.shelves[i * PHASES + phase(q)];
+    fn look(&self, i: usize, features: &Features, q: u64) -> (Match, Option<f64>) {
+        let scale = &self.scales[i * PHASES + phase(q)];
         let latest = q.checked_sub((PHASES * SCALES[i]) as u64);
         let latest = latest.and_then(|latest| latest.checked_sub(self.base));
         let latest = latest.map(|latest| latest.min(u64::from(u16::MAX)) as u16);
-        let nearest = latest.and_then(|latest| shelf.library.nearest(features, latest));
+        let nearest = latest.and_then(|latest| scale.blocks.nearest(features, latest));
         let distance = nearest.map_or(0.0, |(_, distance)| distance) + EPS;
-        let few = shelf.distances.total() < FEW;
-        let quantiles = shelf.distances.quantiles([0.5, QUANTILE]);
+        let few = scale.distances.total() < FEW;
+        let quantiles = scale.distances.quantiles([0.5, QUANTILE]);
         let [median, usual] = quantiles.map_or([0.0, 0.0], |quantiles| quantiles);
-        let sight = Sight {
+        let found = Match {
             features: *features,
             distance,
             nearest: nearest.map(|(place, _)| place),
             is_new: nearest.is_none() || few || distance > ADMIT * median,
         };
-        (sight, quantiles.map(|_| usual))
+        (found, quantiles.map(|_| usual))
     }
 
     /// Learns what was seen at the end of a cell.
     pub(super) fn learn(&mut self, novelty: &Novelty) {
         let now = self.relative(novelty.cell);
-        for (i, sight) in novelty.sights.iter().enumerate() {
-            let Some(sight) = sight else { continue };
-            let shelf = &mut self.shelves[i * PHASES + phase(novelty.cell)];
+        for (i, found) in novelty.matches.iter().enumerate() {
+            let Some(found) = found else { continue };
+            let scale = &mut self.scales[i * PHASES + phase(novelty.cell)];
             if novelty.is_warm {
-                shelf.distances.add(sight.distance);
+                scale.distances.add(found.distance);
             }
-            if let Some(place) = sight.nearest {
-                shelf.library.touch(place, now);
+            if let Some(place) = found.nearest {
+                scale.blocks.touch(place, now);
             }
-            if sight.is_new {
+            if found.is_new {
                 let window = (PHASES * SCALES[i]) as u16;
-                shelf.library.insert(&sight.features, now, window);
+                scale.blocks.insert(&found.features, now, window);
             }
         }
         self.next = self.next.max(novelty.cell + 1);
@@ -263,8 +267,8 @@ impl Blocks {
         };
         let by = (over / HALF + 1) * HALF;
         self.base += by;
-        for shelf in &mut self.shelves {
-            shelf.library.rebase(by.min(u16::MAX.into()) as u16);
+        for scale in &mut self.scales {
+            scale.blocks.rebase(by.min(u16::MAX.into()) as u16);
         }
         (relative - by) as u16
     }
@@ -272,19 +276,19 @@ impl Blocks {
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let now = self.next.checked_sub(self.base);
         let now = now.and_then(|now| u16::try_from(now).ok());
-        let now = now.filter(|_| self.shelves.len() == COUNT * PHASES && self.next < 1 << 53);
+        let now = now.filter(|_| self.scales.len() == COUNT * PHASES && self.next < 1 << 53);
         let now = now.ok_or("blocks")?;
-        for (i, shelf) in self.shelves.iter().enumerate() {
-            shelf.library.check(CAPACITY[i / PHASES], now)?;
-            shelf.distances.check()?;
+        for (i, scale) in self.scales.iter().enumerate() {
+            scale.blocks.check(CAPACITY[i / PHASES], now)?;
+            scale.distances.check()?;
         }
         Ok(())
     }
 
     /// Bytes on the heap.
-    pub(super) fn memory(&self) -> usize {
-        let shelf = |shelf: &Shelf| shelf.library.memory() + Distances::MEMORY;
-        self.shelves.iter().map(shelf).sum::<usize>() + size_of_val(&self.shelves[..])
+    pub(super) fn memory_bytes(&self) -> usize {
+        let scale = |scale: &ScaleMemory| scale.blocks.memory_bytes() + Distances::HEAP_BYTES;
+        self.scales.iter().map(scale).sum::<usize>() + size_of_val(&self.scales[..])
     }
 }
 
@@ -305,7 +309,7 @@ mod tests {
         ] {
             let values: Vec<f64> = (0..n).map(f64::from).collect();
             assert_eq!(
-                Grid::fit(&values, Scaling::fit(&values)).cell(),
+                BlockScale::fit(&values, Scaling::fit(&values)).cell(),
                 cell,
                 "{n}"
             );
@@ -315,12 +319,14 @@ mod tests {
     #[test]
     fn a_scale_speaks_when_its_window_fitted_twice_and_a_while_longer() {
         let values: Vec<f64> = (0..200).map(|i| f64::from(i * i % 17)).collect();
-        let grid = Grid::fit(&values[..10], Scaling::fit(&values[..10]));
+        let block_scale = BlockScale::fit(&values[..10], Scaling::fit(&values[..10]));
         let (mut blocks, mut cells) = (Blocks::new(), Cells::starting_at(0));
         let mut first = [None; COUNT];
         for &value in &values {
-            let q = cells.push(grid.place(value), grid.cell()).unwrap();
-            let novelty = blocks.observe(&grid, &cells, q);
+            let q = cells
+                .push(block_scale.place(value), block_scale.cell())
+                .unwrap();
+            let novelty = blocks.observe(&block_scale, &cells, q);
             for (first, ratio) in first.iter_mut().zip(novelty.ratios) {
                 if ratio > 0.0 {
                     first.get_or_insert(q);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::parameters::{BLOCK_LIMIT, FEATURES, LONGEST, PHASES, SCALES};
+use super::constants::{BLOCK_LIMIT, FEATURES, LONGEST, PHASES, SCALES};
 use crate::model::bytes;
 
 /// A block in [`FEATURES`] numbers, squashed: mean, maximum, minimum, mean absolute difference.
@@ -133,7 +133,7 @@ impl Cells {
     }
 
     /// Bytes on the heap.
-    pub(super) fn memory(&self) -> usize {
+    pub(super) fn memory_bytes(&self) -> usize {
         size_of_val(&*self.ring)
     }
 }

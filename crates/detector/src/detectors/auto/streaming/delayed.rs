@@ -2,7 +2,7 @@
 
 use contract::Point;
 
-use super::{SHAPES, SLOTS, Stream, learn, observe, parameters::NOVELTY_WEIGHT};
+use super::{SHAPES, SLOTS, Stream, constants::NOVELTY_WEIGHT, learn, observe};
 
 /// Fits on the first `train` of `points`, which are sorted, and scores the others in `[0, 1)`: a shape of `w` points is read ⌊w/2⌋ points after
 /// the one that is scored (near the end, with the last), all else at once. For users who can wait half a period, and for measuring what that is worth.
@@ -13,14 +13,14 @@ pub fn delayed(points: &[Point], train: usize) -> Option<Vec<f64>> {
     let (mut stream, _) = Stream::fit(first)?;
     let mut held: Vec<[f64; SLOTS]> = Vec::with_capacity(rest.len());
     let mut novelty = Vec::with_capacity(rest.len());
-    let (fixed, learned, moving) = stream.parts();
+    let (params, memory, state) = stream.parts();
     for point in rest {
-        let observation = observe(fixed, learned, moving, *point);
-        learn(learned, &observation);
-        held.push(moving.held);
-        novelty.push(moving.novelty.held());
+        let observation = observe(params, memory, state, *point);
+        learn(memory, &observation);
+        held.push(state.held);
+        novelty.push(state.novelty.held());
     }
-    let model = &fixed.points;
+    let model = &params.points;
     let lags: Vec<usize> = model.shapes.iter().map(|s| s.window() / 2).collect();
     let active: Vec<usize> = (0..SLOTS).filter(|slot| model.is_active(*slot)).collect();
     let at = |i: usize, slot: usize| match slot {

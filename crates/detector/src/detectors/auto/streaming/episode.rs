@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::parameters::{AGAIN, EPISODE, FATIGUE, FATIGUE_TAU, SUSTAIN, THETA};
+use super::constants::{AGAIN, EPISODE, FATIGUE, FATIGUE_TAU, SUSTAIN, THETA};
 
 /// What is remembered of earlier evidence.
 ///
@@ -10,7 +10,7 @@ use super::parameters::{AGAIN, EPISODE, FATIGUE, FATIGUE_TAU, SUSTAIN, THETA};
 /// prolonged: so the newest is always the largest too, the last to go, and the only one that is ever looked at. One is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Episode {
+pub(super) struct AlarmState {
     /// Points so far.
     points: u64,
     /// Recent alarms, each counting less as time passes.
@@ -37,7 +37,7 @@ pub(super) struct Alarm {
     pub(super) is_escalation: bool,
 }
 
-impl Episode {
+impl AlarmState {
     /// Nothing remembered.
     pub(super) fn new() -> Self {
         Self {
@@ -52,8 +52,10 @@ impl Episode {
         let prefix = f64::from(prefix);
         self.alarms *= (-1.0 / (FATIGUE_TAU * prefix)).exp();
         let ratio = strength / (THETA * (1.0 + FATIGUE * self.alarms));
-        let reach = (EPISODE * prefix) as u64;
-        self.last = self.last.filter(|last| self.points - last.point <= reach);
+        let quiet_limit = (EPISODE * prefix) as u64;
+        self.last = self
+            .last
+            .filter(|last| self.points - last.point <= quiet_limit);
         let is_running = self.last.is_some_and(|last| last.ratio >= 1.0);
         if let Some(last) = self
             .last
@@ -101,7 +103,7 @@ mod tests {
 
     /// Whether each strength alarms, with a reach of 15 points.
     fn alarms(strengths: &[f64]) -> Vec<(bool, bool)> {
-        let mut episode = Episode::new();
+        let mut episode = AlarmState::new();
         let judged = strengths.iter().map(|&s| episode.judge(s, 100));
         judged.map(|a| (a.is_alarm, a.is_escalation)).collect()
     }

@@ -3,19 +3,19 @@
 use contract::Point;
 
 use super::{
-    Fixed, Learned, Moving, Stream, ar,
-    block::{Blocks, Grid},
+    Stream, StreamMemory, StreamParams, StreamState, ar,
+    block::{BlockScale, Blocks},
     cells::Cells,
-    episode::Episode,
-    histogram::Maxima,
-    moving::HeldNovelty,
-    observe::{block_step, point_step, rank},
-    parameters::{
-        MAX_PERIOD, MAX_SEASON, MIN_PERIOD, MIN_POINTS, NO_PERIOD, ORDER, SHAPES, SHAPES_FROM,
-        SLOTS, TAIL, THETA, VALUE_LIMIT,
+    constants::{
+        FIT_POINTS, MAX_PERIOD, MAX_SEASON, MIN_PERIOD, MIN_POINTS, NO_PERIOD, ORDER, SHAPES,
+        SHAPES_FROM, SLOTS, THETA, VALUE_LIMIT,
     },
-    points::{AUTOREGRESSION, Calibration, LOCAL, PointModel, Predictor, SEASON},
+    episode::AlarmState,
+    histogram::Maxima,
+    observe::{block_step, point_step, rank},
+    points::{AUTOREGRESSION, LOCAL, PointModel, Predictor, SEASON, SlotCalibration},
     shape::Shape,
+    state::NoveltyState,
     window::Sums,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     series::{
         clock::Clock,
         period,
-        scale::{Scaling, tamed},
+        scale::{Scaling, winsorized},
         season::Season,
     },
 };
@@ -34,7 +34,7 @@ pub struct Replay {
     /// Distances of the three shapes; a point before the first full window has the distance of that window. Empty without shapes.
     pub shapes: [Vec<f64>; SHAPES],
     /// Signed errors of autoregression, season or level, local median, in scales; NaN where nothing was predicted.
-    pub errors: Errors,
+    pub errors: PredictorErrors,
     /// Joint score of the point path.
     pub joint: Vec<f64>,
     /// Ranking score.
@@ -44,7 +44,7 @@ pub struct Replay {
 }
 
 /// Errors of three predictors, each point's in its place.
-pub(crate) type Errors = [Vec<f64>; SLOTS - SHAPES];
+pub(crate) type PredictorErrors = [Vec<f64>; SLOTS - SHAPES];
 
 impl Stream {
     /// Learns from `points`, in the order of time; values that are not finite are left out. `None` for fewer than [`MIN_POINTS`] finite
@@ -58,7 +58,7 @@ impl Stream {
     /// fixed by then and of the [errors](Replay::errors).
     pub(crate) fn fit_beside<T: Send>(
         points: &[Point],
-        beside: impl FnOnce(&Fixed, &Errors) -> T + Send,
+        beside: impl FnOnce(&StreamParams, &PredictorErrors) -> T + Send,
     ) -> Option<(Self, Replay, T)> {
         let finite = points.iter().filter(|point| point.value.is_finite());
         let (values, stamps): (Vec<f64>, Vec<i64>) = finite
@@ -76,45 +76,45 @@ impl Stream {
         let clock = Clock::fit(&stamps);
         let standard: Vec<f64> = values.iter().map(|&v| scaling.standard(v)).collect();
         let points = point_model(&standard, &clock);
-        let mut learned = Learned {
+        let mut memory = StreamMemory {
             season: Season::new(points.season as usize),
             blocks: Blocks::new(),
             maxima: Maxima::empty(),
         };
-        let mut fixed = Fixed {
+        let mut params = StreamParams {
             prefix: values.len() as u64,
-            grid: Grid::fit(&values, scaling),
+            block_scale: BlockScale::fit(&values, scaling),
             scaling,
             clock,
             points,
         };
-        let mut moving = Moving::starting_at(&fixed, 0);
+        let mut state = StreamState::starting_at(&params, 0);
         let mut replay = Replay::new(values.len());
-        replay.sense(&fixed, &mut learned, &mut moving, (&standard, &stamps));
-        replay.calibrate(&mut fixed.points);
+        replay.sense(&params, &mut memory, &mut state, (&standard, &stamps));
+        replay.calibrate(&mut params.points);
         let mut points = || {
             replay.follow_points(
-                &fixed,
-                &mut learned.maxima,
-                (&mut moving.largest, &mut moving.held),
+                &params,
+                &mut memory.maxima,
+                (&mut state.largest, &mut state.held),
             )
         };
         let blocks = || {
-            let held = (&mut moving.cells, &mut moving.novelty);
-            follow_blocks(&fixed.grid, &mut learned.blocks, held, &values)
+            let held = (&mut state.cells, &mut state.novelty);
+            follow_blocks(&params.block_scale, &mut memory.blocks, held, &values)
         };
         // Of about the same size.
         let ((followed, made), novelty) = join(
             values.len(),
-            || (points(), beside(&fixed, &replay.errors)),
+            || (points(), beside(&params, &replay.errors)),
             blocks,
         );
         replay.bring_together(followed, novelty);
-        moving.episode = Episode::new();
+        state.episode = AlarmState::new();
         let stream = Self {
-            fixed,
-            learned,
-            moving,
+            params,
+            memory,
+            state,
         };
         Some((stream, replay, made))
     }
@@ -123,7 +123,7 @@ impl Stream {
 /// Learns shapes, period and autoregression from standardised values; calibration comes later.
 fn point_model(standard: &[f64], clock: &Clock) -> PointModel {
     let n = standard.len();
-    let tail = &standard[n.saturating_sub(TAIL)..];
+    let tail = &standard[n.saturating_sub(FIT_POINTS)..];
     let period = period::find(tail, clock.calendar());
     let usable = (MIN_PERIOD..=MAX_PERIOD).contains(&period);
     let window = if usable { period } else { NO_PERIOD };
@@ -133,8 +133,8 @@ fn point_model(standard: &[f64], clock: &Clock) -> PointModel {
         _ => Vec::new(),
     };
     let weights = || {
-        let tamed: Vec<f64> = tail.iter().map(|&z| tamed(z)).collect();
-        ar::fit(&tamed, ORDER.min(n / 10))
+        let winsorized: Vec<f64> = tail.iter().map(|&z| winsorized(z)).collect();
+        ar::fit(&winsorized, ORDER.min(n / 10))
     };
     let (shapes, weights) = join(n, shapes, weights);
     let seasonal = (MIN_PERIOD..=MAX_SEASON.min(n / 3)).contains(&period);
@@ -143,7 +143,7 @@ fn point_model(standard: &[f64], clock: &Clock) -> PointModel {
         weights,
         period: period as u32,
         season: if seasonal { period as u32 } else { 0 },
-        calibrations: [Calibration::default(); SLOTS],
+        calibrations: [SlotCalibration::default(); SLOTS],
         predictor: Predictor::Local,
     }
 }
@@ -172,22 +172,22 @@ impl Replay {
     /// Shows the point path all points once, the season learning.
     fn sense(
         &mut self,
-        fixed: &Fixed,
-        learned: &mut Learned,
-        moving: &mut Moving,
+        params: &StreamParams,
+        memory: &mut StreamMemory,
+        state: &mut StreamState,
         (standard, stamps): (&[f64], &[i64]),
     ) {
-        let distances = || fixed.points.distances(standard).unwrap_or_default();
+        let distances = || params.points.distances(standard).unwrap_or_default();
         let errors = || {
             for (&z, &stamp) in standard.iter().zip(stamps) {
-                moving.slot = fixed.clock.slot(stamp, moving.slot);
-                let window = &mut moving.window;
-                let predictions = fixed.points.predict(&learned.season, window, moving.slot);
+                state.slot = params.clock.slot(stamp, state.slot);
+                let window = &mut state.window;
+                let predictions = params.points.predict(&memory.season, window, state.slot);
                 window.push(z);
-                if let Some(lesson) = learned.season.lesson(moving.slot, tamed(z)) {
-                    learned.season.learn(lesson);
+                if let Some(update) = memory.season.update(state.slot, winsorized(z)) {
+                    memory.season.learn(update);
                 }
-                let found = fixed.points.errors(&predictions, z);
+                let found = params.points.errors(&predictions, z);
                 for (errors, error) in self.errors.iter_mut().zip(found) {
                     errors.push(error.unwrap_or(f64::NAN));
                 }
@@ -206,7 +206,7 @@ impl Replay {
                 _ => raw.extend(self.errors[slot - SHAPES].iter().map(|&e| size(e))),
             }
             if !raw.is_empty() {
-                *calibration = Calibration::fit(&mut raw);
+                *calibration = SlotCalibration::fit(&mut raw);
             }
         }
         let mut best = f64::INFINITY;
@@ -230,7 +230,7 @@ impl Replay {
     /// Shows the point path all points, learning. Returns joint scores, and its evidence.
     fn follow_points(
         &self,
-        fixed: &Fixed,
+        params: &StreamParams,
         maxima: &mut Maxima,
         (largest, held): (&mut f64, &mut [f64; SLOTS]),
     ) -> (Vec<f64>, Vec<f64>) {
@@ -240,10 +240,10 @@ impl Replay {
             let shape = |slot: usize| self.shapes[slot].get(i).copied().unwrap_or(0.0);
             let error = |slot: usize| size(self.errors[slot][i]);
             let raw = [shape(0), shape(1), shape(2), error(0), error(1), error(2)];
-            let calibrated = fixed.points.calibrate(&raw);
-            let joint = fixed.points.join(&calibrated, held);
-            let ended = fixed.grid.ends(i);
-            let step = point_step(&fixed.grid, maxima, largest, (joint, ended));
+            let calibrated = params.points.calibrate(&raw);
+            let joint = params.points.join(&calibrated, held);
+            let ended = params.block_scale.ends(i);
+            let step = point_step(&params.block_scale, maxima, largest, (joint, ended));
             if let Some(maximum) = step.maximum {
                 maxima.add(maximum);
             }
@@ -271,13 +271,13 @@ impl Replay {
 
 /// Shows the block path all points, learning. Returns the logarithm that is held at each, and its evidence.
 fn follow_blocks(
-    grid: &Grid,
+    block_scale: &BlockScale,
     blocks: &mut Blocks,
-    (cells, novelty): (&mut Cells, &mut HeldNovelty),
+    (cells, novelty): (&mut Cells, &mut NoveltyState),
     values: &[f64],
 ) -> (Vec<f64>, Vec<f64>) {
     let steps = values.iter().map(|&value| {
-        let step = block_step(grid, blocks, (&mut *cells, &mut *novelty), value);
+        let step = block_step(block_scale, blocks, (&mut *cells, &mut *novelty), value);
         let Some((seen, evidence)) = step.seen else {
             return (step.held, 0.0);
         };
@@ -293,7 +293,7 @@ impl PointModel {
     pub(super) fn distances(&self, standard: &[f64]) -> Option<[Vec<f64>; SHAPES]> {
         let shapes = <&[Shape; SHAPES]>::try_from(&self.shapes[..]).ok()?;
         let of_shape = |shape: &Shape| {
-            let mut sums = Sums::new(self.reach());
+            let mut sums = Sums::new(self.lookback());
             let mut distances = Vec::with_capacity(standard.len());
             for &z in standard {
                 sums.push(z);

@@ -26,7 +26,7 @@ const LOWEST: f64 = 0.01;
 impl<const BINS: usize, const PER_OCTAVE: usize> LogHistogram<BINS, PER_OCTAVE> {
     const STEP: f64 = LN_2 / PER_OCTAVE as f64;
     /// Bytes on the heap.
-    pub(super) const MEMORY: usize = BINS * size_of::<u32>();
+    pub(super) const HEAP_BYTES: usize = BINS * size_of::<u32>();
 
     /// A histogram of nothing.
     pub(super) fn empty() -> Self {

@@ -14,26 +14,26 @@
 //! Few alarms on series of no fixed shape come from the block path, which learns for ever and whose history is its model; a resolution
 //! of one point and odd shapes inside a periodic signal come from the point path.
 //!
-//! A detector has three parts. [`Fixed`] never changes after the fit. [`Learned`] changes with [`learn`] only. [`Moving`] is the
-//! context, which each point moves on. So a frozen run borrows the first two and owns a [`Moving`]: see [`Moving::fresh`] and
+//! A detector has three parts. [`StreamParams`] never changes after the fit. [`StreamMemory`] changes with [`learn`] only. [`StreamState`] is the
+//! context, which each point moves on. So a frozen run borrows the first two and owns a [`StreamState`]: see [`StreamState::fresh`] and
 //! [`observe`].
 
 mod ar;
 mod block;
+mod block_memory;
 mod cells;
+pub(crate) mod constants;
+mod context_view;
 mod delayed;
 mod eigen;
 mod episode;
 mod fit;
-mod glance;
 mod histogram;
-mod library;
-mod moving;
 mod observe;
-pub(crate) mod parameters;
 mod points;
 mod shape;
 mod shape_fit;
+mod state;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -41,18 +41,18 @@ mod window;
 use contract::Point;
 use serde::{Deserialize, Serialize};
 
+pub use constants::{MIN_POINTS, SCALES, SHAPES, SLOTS};
+pub(crate) use context_view::ContextView;
 pub use delayed::delayed;
-pub(crate) use fit::Errors;
+pub(crate) use fit::PredictorErrors;
 pub use fit::Replay;
-pub(crate) use glance::Glance;
-pub use moving::Moving;
 pub use observe::{Observation, learn, observe};
-pub use parameters::{MIN_POINTS, SCALES, SHAPES, SLOTS};
-pub use points::{Calibration, Predictions, Predictor};
+pub use points::{Predictions, Predictor, SlotCalibration};
+pub use state::StreamState;
 
-use block::{Blocks, Grid};
+use block::{BlockScale, Blocks};
+use constants::PHASES;
 use histogram::Maxima;
-use parameters::PHASES;
 use points::PointModel;
 use shape::Shape;
 
@@ -63,27 +63,31 @@ pub use crate::series::{clock::Clock, scale::Scaling};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct Stream {
-    fixed: Fixed,
-    learned: Learned,
-    moving: Moving,
+    #[serde(rename = "fixed")]
+    params: StreamParams,
+    #[serde(rename = "learned")]
+    memory: StreamMemory,
+    #[serde(rename = "moving")]
+    state: StreamState,
 }
 
 /// What the fit has settled for good.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fixed {
+pub struct StreamParams {
     /// Finite points of the prefix.
     prefix: u64,
     scaling: Scaling,
     clock: Clock,
-    grid: Grid,
+    #[serde(rename = "grid")]
+    block_scale: BlockScale,
     points: PointModel,
 }
 
 /// What is learned from every point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Learned {
+pub struct StreamMemory {
     season: Season,
     blocks: Blocks,
     /// Largest joint scores of cells.
@@ -144,46 +148,46 @@ pub enum Cause {
 impl Stream {
     /// Judges `point` and learns from it. A value that is not finite is answered as missing and teaches nothing.
     pub fn update(&mut self, point: Point) -> Output {
-        let observation = observe(&self.fixed, &self.learned, &mut self.moving, point);
-        learn(&mut self.learned, &observation);
+        let observation = observe(&self.params, &self.memory, &mut self.state, point);
+        learn(&mut self.memory, &observation);
         observation.output
     }
 
     /// What the fit has settled.
-    pub fn fixed(&self) -> &Fixed {
-        &self.fixed
+    pub fn params(&self) -> &StreamParams {
+        &self.params
     }
 
     /// What was learned so far.
-    pub fn learned(&self) -> &Learned {
-        &self.learned
+    pub fn memory(&self) -> &StreamMemory {
+        &self.memory
     }
 
     /// The context of the next point.
-    pub fn moving(&self) -> &Moving {
-        &self.moving
+    pub fn state(&self) -> &StreamState {
+        &self.state
     }
 
     /// The three parts, for taking points without learning, or learning by [`learn`].
-    pub fn parts(&mut self) -> (&Fixed, &mut Learned, &mut Moving) {
-        (&self.fixed, &mut self.learned, &mut self.moving)
+    pub fn parts(&mut self) -> (&StreamParams, &mut StreamMemory, &mut StreamState) {
+        (&self.params, &mut self.memory, &mut self.state)
     }
 
     /// Bytes, those on the heap included.
-    pub fn memory(&self) -> usize {
-        let fixed = size_of::<Fixed>() + self.fixed.points.memory();
-        let learned = &self.learned;
-        let heap = learned.season.memory() + learned.blocks.memory() + Maxima::MEMORY;
-        fixed + size_of::<Learned>() + heap + self.moving.memory()
+    pub fn memory_bytes(&self) -> usize {
+        let params = size_of::<StreamParams>() + self.params.points.memory_bytes();
+        let memory = &self.memory;
+        let heap = memory.season.memory_bytes() + memory.blocks.memory_bytes() + Maxima::HEAP_BYTES;
+        params + size_of::<StreamMemory>() + heap + self.state.memory_bytes()
     }
 
     /// Alarms lately, each counting less as time passes: each raises the level by a twentieth.
     pub fn recent_alarms(&self) -> f64 {
-        self.moving.episode.alarms()
+        self.state.episode.alarms()
     }
 }
 
-impl Fixed {
+impl StreamParams {
     /// Finite points of the prefix.
     pub fn prefix(&self) -> u64 {
         self.prefix
@@ -201,12 +205,12 @@ impl Fixed {
 
     /// Points of a cell: a verdict comes at the end of each.
     pub fn cell(&self) -> usize {
-        self.grid.cell() as usize
+        self.block_scale.cell() as usize
     }
 
     /// Length of the prefix as far as it sets times, in points: an episode ends after 0.15 of it.
     pub fn horizon(&self) -> usize {
-        self.grid.prefix() as usize
+        self.block_scale.prefix() as usize
     }
 
     /// The dominant period of the prefix in points, if there is one. Too long for a season when over a third of the prefix.
@@ -230,7 +234,7 @@ impl Fixed {
     }
 
     /// How each slot is calibrated.
-    pub fn calibrations(&self) -> &[Calibration; SLOTS] {
+    pub fn calibrations(&self) -> &[SlotCalibration; SLOTS] {
         &self.points.calibrations
     }
 
@@ -246,30 +250,30 @@ impl Fixed {
 
     /// How many points of context change verdicts most: as far as the shapes look back.
     pub fn context(&self) -> usize {
-        self.points.reach()
+        self.points.lookback()
     }
 
     /// Points of a block: as far as the peak of an alarm may lie back.
-    fn reach(&self) -> usize {
+    fn block_length(&self) -> usize {
         PHASES * self.cell()
     }
 
     fn check(&self) -> Result<(), &'static str> {
         self.scaling.check()?;
         self.clock.check()?;
-        self.grid.check()?;
+        self.block_scale.check()?;
         self.points.check()
     }
 }
 
-impl Learned {
+impl StreamMemory {
     /// Blocks kept: for each scale, the three phases.
     pub fn kept(&self) -> [[usize; PHASES]; SCALES.len()] {
         self.blocks.kept()
     }
 
-    fn check(&self, fixed: &Fixed) -> Result<(), &'static str> {
-        self.season.check(fixed.points.season as usize)?;
+    fn check(&self, params: &StreamParams) -> Result<(), &'static str> {
+        self.season.check(params.points.season as usize)?;
         self.blocks.check()?;
         self.maxima.check()
     }
@@ -279,9 +283,12 @@ impl Learned {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unchecked {
-    fixed: Fixed,
-    learned: Learned,
-    moving: Moving,
+    #[serde(rename = "fixed")]
+    params: StreamParams,
+    #[serde(rename = "learned")]
+    memory: StreamMemory,
+    #[serde(rename = "moving")]
+    state: StreamState,
 }
 
 impl TryFrom<Unchecked> for Stream {
@@ -289,19 +296,19 @@ impl TryFrom<Unchecked> for Stream {
 
     fn try_from(read: Unchecked) -> Result<Self, Self::Error> {
         let Unchecked {
-            fixed,
-            learned,
-            moving,
+            params,
+            memory,
+            state,
         } = read;
-        let checked = fixed
+        let checked = params
             .check()
-            .and_then(|()| learned.check(&fixed))
-            .and_then(|()| moving.check(&fixed, &learned));
+            .and_then(|()| memory.check(&params))
+            .and_then(|()| state.check(&params, &memory));
         checked.map_err(|part| format!("{part} is not what a fit gives"))?;
         Ok(Self {
-            fixed,
-            learned,
-            moving,
+            params,
+            memory,
+            state,
         })
     }
 }

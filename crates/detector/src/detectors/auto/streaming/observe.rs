@@ -1,22 +1,22 @@
 //! One point: what is seen, what it amounts to, and what it teaches.
 //!
-//! Seeing changes only the context ([`Moving`]); learning is a step of its own. So a frozen model, which learns nothing, can be shared.
+//! Seeing changes only the context ([`StreamState`]); learning is a step of its own. So a frozen model, which learns nothing, can be shared.
 
 use contract::Point;
 
 use super::{
-    Cause, Fixed, Learned, Moving, Output,
-    block::{Blocks, Grid, Novelty},
+    Cause, Output, StreamMemory, StreamParams, StreamState,
+    block::{BlockScale, Blocks, Novelty},
     cells::Cells,
-    episode::Alarm,
-    histogram::Maxima,
-    moving::HeldNovelty,
-    parameters::{
+    constants::{
         BAND, NOVELTY_WEIGHT, POINT_EPS, POINT_QUANTILE, POINT_WEIGHT, SHAPES, SLOTS, VALUE_LIMIT,
     },
+    episode::Alarm,
+    histogram::Maxima,
     points::{AUTOREGRESSION, Evidence, LOCAL, Predictions, SEASON},
+    state::NoveltyState,
 };
-use crate::series::{scale::tamed, season::SeasonLesson};
+use crate::series::{scale::winsorized, season::SeasonUpdate};
 
 /// All that was seen of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,19 +31,19 @@ pub struct Observation {
     pub calibrated: [f64; SLOTS],
     /// Whether the window of each shape is full.
     pub full: [bool; SHAPES],
-    pub(super) lesson: Lesson,
+    pub(super) update: Update,
 }
 
 /// What a point teaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Lesson {
-    pub(super) season: Option<SeasonLesson>,
-    pub(super) cell: CellLesson,
+pub(super) struct Update {
+    pub(super) season: Option<SeasonUpdate>,
+    pub(super) cell: CellUpdate,
 }
 
 /// What the end of a cell teaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct CellLesson {
+pub(super) struct CellUpdate {
     novelty: Option<Novelty>,
     /// The largest joint score of the cell.
     maximum: Option<f64>,
@@ -51,12 +51,12 @@ pub(super) struct CellLesson {
 
 /// The two paths brought together at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Step {
+struct PathEvidence {
     rank: f64,
     /// Evidence of the block path, and of the point path; 0 inside a cell.
     novelty: f64,
     point: f64,
-    lesson: CellLesson,
+    update: CellUpdate,
 }
 
 /// What the block path makes of a point.
@@ -76,7 +76,7 @@ pub(super) struct PointStep {
     pub(super) maximum: Option<f64>,
 }
 
-impl Step {
+impl PathEvidence {
     fn strength(&self) -> f64 {
         self.novelty.max(self.point)
     }
@@ -84,63 +84,80 @@ impl Step {
 
 /// Takes `point` into the context `moving` and judges it by what is `fixed` and `learned`. A value that is not finite is answered as
 /// missing.
-pub fn observe(fixed: &Fixed, learned: &Learned, moving: &mut Moving, point: Point) -> Observation {
-    let slot = fixed.clock.slot(point.timestamp, moving.slot);
+pub fn observe(
+    params: &StreamParams,
+    memory: &StreamMemory,
+    state: &mut StreamState,
+    point: Point,
+) -> Observation {
+    let slot = params.clock.slot(point.timestamp, state.slot);
     if !point.value.is_finite() {
-        return missing(fixed, learned, moving, slot);
+        return missing(params, memory, state, slot);
     }
-    moving.slot = slot;
+    state.slot = slot;
     let value = point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
-    let z = fixed.scaling.standard(value);
-    let points = &fixed.points;
-    let evidence = points.sense(&learned.season, &mut moving.window, (z, slot));
+    let z = params.scaling.standard(value);
+    let points = &params.points;
+    let evidence = points.sense(&memory.season, &mut state.window, (z, slot));
     let raw = evidence.raw();
     let calibrated = points.calibrate(&raw);
-    let joint = points.join(&calibrated, &mut moving.held);
-    let step = step(fixed, learned, moving, (value, joint));
-    let alarm = moving.episode.judge(step.strength(), fixed.grid.prefix());
+    let joint = points.join(&calibrated, &mut state.held);
+    let step = step(params, memory, state, (value, joint));
+    let alarm = state
+        .episode
+        .judge(step.strength(), params.block_scale.prefix());
     Observation {
-        output: output(fixed, moving, value, (&evidence, &step, &alarm)),
+        output: output(params, state, value, (&evidence, &step, &alarm)),
         predictions: evidence.predictions,
         raw,
         calibrated,
         full: evidence.shapes.map(|distance| distance.is_some()),
-        lesson: Lesson {
-            season: learned.season.lesson(slot, tamed(z)),
-            cell: step.lesson,
+        update: Update {
+            season: memory.season.update(slot, winsorized(z)),
+            cell: step.update,
         },
     }
 }
 
 /// Learns what was seen; once for each point, in order.
-pub fn learn(learned: &mut Learned, observation: &Observation) {
-    if let Some(lesson) = observation.lesson.season {
-        learned.season.learn(lesson);
+pub fn learn(memory: &mut StreamMemory, observation: &Observation) {
+    if let Some(update) = observation.update.season {
+        memory.season.learn(update);
     }
-    learn_cell(learned, &observation.lesson.cell);
+    learn_cell(memory, &observation.update.cell);
 }
 
-fn learn_cell(learned: &mut Learned, lesson: &CellLesson) {
-    if let Some(novelty) = &lesson.novelty {
-        learned.blocks.learn(novelty);
+fn learn_cell(memory: &mut StreamMemory, update: &CellUpdate) {
+    if let Some(novelty) = &update.novelty {
+        memory.blocks.learn(novelty);
     }
-    if let Some(maximum) = lesson.maximum {
-        learned.maxima.add(maximum);
+    if let Some(maximum) = update.maximum {
+        memory.maxima.add(maximum);
     }
 }
 
 /// Both paths, given the joint score of the point path.
-fn step(fixed: &Fixed, learned: &Learned, moving: &mut Moving, (value, joint): (f64, f64)) -> Step {
-    let grid = &fixed.grid;
-    let Moving { cells, novelty, .. } = moving;
-    let block = block_step(grid, &learned.blocks, (cells, novelty), value);
+fn step(
+    params: &StreamParams,
+    memory: &StreamMemory,
+    state: &mut StreamState,
+    (value, joint): (f64, f64),
+) -> PathEvidence {
+    let block_scale = &params.block_scale;
+    let StreamState { cells, novelty, .. } = state;
+    let block = block_step(block_scale, &memory.blocks, (cells, novelty), value);
     let ended = block.seen.map(|(seen, _)| seen.cell());
-    let point = point_step(grid, &learned.maxima, &mut moving.largest, (joint, ended));
-    Step {
+    let point = point_step(
+        block_scale,
+        &memory.maxima,
+        &mut state.largest,
+        (joint, ended),
+    );
+    PathEvidence {
         rank: rank(joint, block.held),
         novelty: block.seen.map_or(0.0, |(_, evidence)| evidence),
         point: point.evidence,
-        lesson: CellLesson {
+        update: CellUpdate {
             novelty: block.seen.map(|(seen, _)| seen),
             maximum: point.maximum,
         },
@@ -149,15 +166,15 @@ fn step(fixed: &Fixed, learned: &Learned, moving: &mut Moving, (value, joint): (
 
 /// The block path. It needs nothing of the other, so that a fit follows both side by side.
 pub(super) fn block_step(
-    grid: &Grid,
+    block_scale: &BlockScale,
     blocks: &Blocks,
-    (cells, novelty): (&mut Cells, &mut HeldNovelty),
+    (cells, novelty): (&mut Cells, &mut NoveltyState),
     value: f64,
 ) -> BlockStep {
-    let ended = cells.push(grid.place(value), grid.cell());
+    let ended = cells.push(block_scale.place(value), block_scale.cell());
     let seen = ended.map(|q| {
-        let seen = blocks.observe(grid, cells, q);
-        (seen, novelty.speak(seen.phase(), seen.ratio()))
+        let seen = blocks.observe(block_scale, cells, q);
+        (seen, novelty.record(seen.phase(), seen.ratio()))
     });
     BlockStep {
         held: novelty.step(),
@@ -167,7 +184,7 @@ pub(super) fn block_step(
 
 /// The point path from its joint score on, and the number of the cell that the point has ended, if it has.
 pub(super) fn point_step(
-    grid: &Grid,
+    block_scale: &BlockScale,
     maxima: &Maxima,
     largest: &mut f64,
     (joint, ended): (f64, Option<u64>),
@@ -177,12 +194,14 @@ pub(super) fn point_step(
         return PointStep::default();
     };
     let maximum = std::mem::take(largest) + POINT_EPS;
-    let usual = grid.is_ready(q).then(|| maxima.quantiles([POINT_QUANTILE]));
+    let usual = block_scale
+        .is_ready(q)
+        .then(|| maxima.quantiles([POINT_QUANTILE]));
     PointStep {
         evidence: usual
             .flatten()
             .map_or(0.0, |[usual]| POINT_WEIGHT * maximum / usual),
-        maximum: grid.is_warm(q).then_some(maximum),
+        maximum: block_scale.is_warm(q).then_some(maximum),
     }
 }
 
@@ -192,16 +211,16 @@ pub(super) fn rank(joint: f64, held: f64) -> f64 {
 }
 
 fn output(
-    fixed: &Fixed,
-    moving: &mut Moving,
+    params: &StreamParams,
+    state: &mut StreamState,
     value: f64,
-    (evidence, step, alarm): (&Evidence, &Step, &Alarm),
+    (evidence, step, alarm): (&Evidence, &PathEvidence, &Alarm),
 ) -> Output {
-    let output = band(fixed, &evidence.predictions);
+    let output = band(params, &evidence.predictions);
     let error = value - output.expected;
-    moving.errors.push(error, fixed.reach());
+    state.errors.push(error, params.block_length());
     let (telling, peak_age) = match alarm.is_alarm {
-        true => moving.errors.largest(),
+        true => state.errors.largest(),
         false => (error, 0),
     };
     Output {
@@ -212,17 +231,17 @@ fn output(
         alarm: alarm.is_alarm,
         escalation: alarm.is_escalation,
         direction: sign(telling),
-        cause: cause(fixed, moving, step),
+        cause: cause(params, state, step),
         peak_age,
         ..output
     }
 }
 
 /// A verdict without evidence, its band around the chosen predictor's value, or around the median where that is unknown.
-fn band(fixed: &Fixed, predictions: &Predictions) -> Output {
-    let prediction = predictions.of(fixed.points.predictor);
-    let expected = fixed.scaling.value(prediction.unwrap_or(0.0));
-    let half = BAND * fixed.scaling.scale() * fixed.points.error();
+fn band(params: &StreamParams, predictions: &Predictions) -> Output {
+    let prediction = predictions.of(params.points.predictor);
+    let expected = params.scaling.value(prediction.unwrap_or(0.0));
+    let half = BAND * params.scaling.scale() * params.points.error();
     Output {
         score: 0.0,
         rank: 0.0,
@@ -239,16 +258,21 @@ fn band(fixed: &Fixed, predictions: &Predictions) -> Output {
     }
 }
 
-fn missing(fixed: &Fixed, learned: &Learned, moving: &mut Moving, slot: i64) -> Observation {
-    let predictions = fixed.points.predict(&learned.season, &moving.window, slot);
-    moving.slot = slot;
+fn missing(
+    params: &StreamParams,
+    memory: &StreamMemory,
+    state: &mut StreamState,
+    slot: i64,
+) -> Observation {
+    let predictions = params.points.predict(&memory.season, &state.window, slot);
+    state.slot = slot;
     Observation {
-        output: band(fixed, &predictions),
+        output: band(params, &predictions),
         predictions,
         raw: [0.0; SLOTS],
         calibrated: [0.0; SLOTS],
         full: [false; SHAPES],
-        lesson: Lesson::default(),
+        update: Update::default(),
     }
 }
 
@@ -258,8 +282,8 @@ fn sign(error: f64) -> i8 {
 
 /// The part with the most evidence: the block path at the end of a cell where it has no less than the point path, else the slot with
 /// the largest held score.
-fn cause(fixed: &Fixed, moving: &Moving, step: &Step) -> Cause {
-    if let Some(novelty) = step.lesson.novelty
+fn cause(params: &StreamParams, state: &StreamState, step: &PathEvidence) -> Cause {
+    if let Some(novelty) = step.update.novelty
         && step.novelty >= step.point
         && step.novelty > 0.0
     {
@@ -267,14 +291,14 @@ fn cause(fixed: &Fixed, moving: &Moving, step: &Step) -> Cause {
         return Cause::Novelty { scale };
     }
     let mut largest = 0;
-    for (slot, held) in moving.held.iter().enumerate() {
-        if *held > moving.held[largest] {
+    for (slot, held) in state.held.iter().enumerate() {
+        if *held > state.held[largest] {
             largest = slot;
         }
     }
     match largest {
         AUTOREGRESSION => Cause::Change,
-        SEASON if fixed.points.season > 0 => Cause::Season,
+        SEASON if params.points.season > 0 => Cause::Season,
         SEASON => Cause::Level,
         LOCAL => Cause::Local,
         _ => Cause::Shape,

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ar,
-    parameters::{CALIBRATION, HOLD, MAX_SEASON, MEDIAN, MIN_PERIOD, MIN_WIDTH, SHAPES, SLOTS},
+    constants::{CALIBRATION, HOLD, MAX_SEASON, MEDIAN, MIN_PERIOD, MIN_WIDTH, SHAPES, SLOTS},
     shape::Shape,
     window::Window,
 };
 use crate::{
     model::bytes,
-    series::{order, scale::tamed, season::Season},
+    series::{order, scale::winsorized, season::Season},
 };
 
 /// Slots of the predictors' errors.
@@ -43,21 +43,21 @@ pub(super) struct PointModel {
     pub(super) period: u32,
     /// Length of the season in slots, 0: none.
     pub(super) season: u32,
-    pub(super) calibrations: [Calibration; SLOTS],
+    pub(super) calibrations: [SlotCalibration; SLOTS],
     pub(super) predictor: Predictor,
 }
 
 /// Two quantiles of a raw score over the prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Calibration {
+pub struct SlotCalibration {
     /// The median.
     pub median: f64,
     /// The 0.99 quantile.
     pub high: f64,
 }
 
-impl Calibration {
+impl SlotCalibration {
     /// Learns from raw scores, at least one; reorders them.
     pub(super) fn fit(raw: &mut [f64]) -> Self {
         Self {
@@ -127,7 +127,7 @@ impl Evidence {
 
 impl PointModel {
     /// How many of the last values the parts need.
-    pub(super) fn reach(&self) -> usize {
+    pub(super) fn lookback(&self) -> usize {
         let windows = self.shapes.iter().map(Shape::window);
         windows.max().unwrap_or(0).max(MEDIAN)
     }
@@ -149,14 +149,14 @@ impl PointModel {
         predictions: &Predictions,
         z: f64,
     ) -> [Option<f64>; SLOTS - SHAPES] {
-        let tamed = tamed(z);
+        let winsorized = winsorized(z);
         let seasonal = if self.season > 0 {
-            predictions.season.map(|usual| tamed - usual)
+            predictions.season.map(|usual| winsorized - usual)
         } else {
             Some(z)
         };
         [
-            predictions.autoregression.map(|usual| tamed - usual),
+            predictions.autoregression.map(|usual| winsorized - usual),
             seasonal,
             predictions.local.map(|usual| z - usual),
         ]
@@ -236,14 +236,15 @@ impl PointModel {
         let sound = [0, SHAPES].contains(&self.shapes.len())
             && (season == 0 || (MIN_PERIOD..=MAX_SEASON).contains(&season));
         let quantile = |q: f64| (0.0..=1e9).contains(&q);
-        let calibrated = |c: &Calibration| quantile(c.median) && quantile(c.high);
+        let calibrated = |c: &SlotCalibration| quantile(c.median) && quantile(c.high);
         (sound && self.calibrations.iter().all(calibrated))
             .then_some(())
             .ok_or("points")
     }
 
     /// Bytes on the heap.
-    pub(super) fn memory(&self) -> usize {
-        self.shapes.len() * (size_of::<Shape>() + Shape::MEMORY) + size_of_val(&self.weights[..])
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.shapes.len() * (size_of::<Shape>() + Shape::HEAP_BYTES)
+            + size_of_val(&self.weights[..])
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! A window becomes means of segments, these become places on the principal axes of the prefix and what is left beside the axes, each
 //! whitened by half (divided by the fourth root of its variance): between Euclidean distance, which sees only the big axes, and
-//! Mahalanobis', which sees only noise. Learned by [`super::shape_fit`].
+//! Mahalanobis', which sees only noise. StreamMemory by [`super::shape_fit`].
 
 use serde::{Deserialize, Serialize};
 
-use super::parameters::{CODES, DIMS, MAX_PERIOD, RANK};
+use super::constants::{CODES, DIMS, MAX_PERIOD, RANK};
 use crate::model::bytes;
 
 /// Numbers of a code: one for each axis, one for the rest.
@@ -36,7 +36,7 @@ pub(crate) struct Shape {
 }
 
 /// What [`Shape`] is made of.
-pub(super) struct Learned {
+pub(super) struct ShapeParts {
     pub(super) mean: Vec<f64>,
     pub(super) axes: Vec<Vec<f64>>,
     pub(super) weights: [f64; PLACES],
@@ -46,28 +46,28 @@ pub(super) struct Learned {
 
 impl Shape {
     /// Bytes on the heap.
-    pub(super) const MEMORY: usize =
+    pub(super) const HEAP_BYTES: usize =
         size_of::<f32>() * (DIMS + DIMS * RANK + PLACES + CODES * PLACES);
 
-    pub(super) fn new(window: usize, learned: &Learned) -> Self {
+    pub(super) fn new(window: usize, parts: &ShapeParts) -> Self {
         let mut shape = Self {
             window: window as u32,
             mean: Box::new([0.0; DIMS]),
             axes: Box::new([0.0; DIMS * RANK]),
-            weights: Box::new(learned.weights.map(|w| w as f32)),
+            weights: Box::new(parts.weights.map(|w| w as f32)),
             codes: Box::new([0.0; CODES * PLACES]),
         };
-        for (to, &from) in shape.mean.iter_mut().zip(&learned.mean) {
+        for (to, &from) in shape.mean.iter_mut().zip(&parts.mean) {
             *to = from as f32;
         }
-        for (k, axis) in learned.axes.iter().enumerate() {
+        for (k, axis) in parts.axes.iter().enumerate() {
             for (i, &part) in axis.iter().enumerate() {
                 shape.axes[(i / WIDTH * RANK + k) * WIDTH + i % WIDTH] = part as f32;
             }
         }
         for i in 0..CODES {
             // A code twice changes no distance.
-            let code = learned.codes[i.min(learned.codes.len() - 1)];
+            let code = parts.codes[i.min(parts.codes.len() - 1)];
             for (place, &number) in code.iter().enumerate() {
                 shape.codes[(i / LANES * PLACES + place) * LANES + i % LANES] = number as f32;
             }

@@ -5,9 +5,9 @@
 //! page here, and the crate keeps building in seconds.
 
 use super::{
+    constants::{CODES, DIMS, LLOYD, RANK, RIDGE},
     eigen,
-    parameters::{CODES, DIMS, LLOYD, RANK, RIDGE},
-    shape::{self, Learned, PLACES, Shape},
+    shape::{self, PLACES, Shape, ShapeParts},
 };
 
 /// About as many windows are learned from.
@@ -20,13 +20,13 @@ impl Shape {
         let mean = center(&mut windows);
         let axes = Axes::new(&windows, window.min(DIMS));
         let places: Vec<_> = windows.iter().map(|window| axes.place(window)).collect();
-        let learned = Learned {
+        let parts = ShapeParts {
             mean: mean.to_vec(),
             codes: codebook(&places),
             weights: axes.weights,
             axes: axes.axes,
         };
-        Self::new(window, &learned)
+        Self::new(window, &parts)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::parameters::{MAX_PERIOD, MEDIAN, STANDARD_LIMIT};
+use super::constants::{MAX_PERIOD, MEDIAN, STANDARD_LIMIT};
 use crate::model::bytes;
 
 /// Sums over the last values, and the last [`MEDIAN`] values themselves.
@@ -137,7 +137,7 @@ impl Window {
     }
 
     /// Bytes on the heap.
-    pub(super) fn memory(&self) -> usize {
+    pub(super) fn memory_bytes(&self) -> usize {
         let numbers = self.sums.sums.len() + self.last.capacity() + self.sorted.capacity();
         numbers * size_of::<f64>()
     }

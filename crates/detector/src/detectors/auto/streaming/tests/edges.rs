@@ -4,7 +4,7 @@ use contract::Point;
 use proptest::prelude::*;
 
 use super::{
-    super::{Cause, MIN_POINTS, Moving, Output, Stream, learn, observe},
+    super::{Cause, MIN_POINTS, Output, Stream, StreamState, learn, observe},
     support::{alarms, fit, generated, noise, points, run, update_all},
 };
 
@@ -65,12 +65,16 @@ fn short_prefixes_have_few_parts_and_speak_late() {
     assert!(Stream::fit(&series[..MIN_POINTS - 1]).is_none());
     for (n, order) in [(10, 1), (20, 2), (39, 3)] {
         let (stream, replay) = fit(&series, n);
-        let fixed = stream.fixed();
-        assert_eq!((fixed.cell(), fixed.order()), (1, order), "{n}");
-        assert_eq!((fixed.windows().count(), fixed.season()), (0, None), "{n}");
+        let params = stream.params();
+        assert_eq!((params.cell(), params.order()), (1, order), "{n}");
+        assert_eq!(
+            (params.windows().count(), params.season()),
+            (0, None),
+            "{n}"
+        );
         assert!(replay.shapes[0].is_empty() && replay.joint.len() == n);
     }
-    assert!(fit(&series, 40).0.fixed().windows().count() == 3);
+    assert!(fit(&series, 40).0.params().windows().count() == 3);
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn a_missing_point_takes_a_slot_where_points_are_counted() {
     };
     let series: Vec<Point> = (0..1000).map(uneven).collect();
     let (mut stream, _) = run(&series[..960], 480);
-    assert_eq!(stream.fixed().clock().step(), None);
+    assert_eq!(stream.params().clock().step(), None);
     let mut shifted = stream.clone();
     let missing = Point {
         value: f64::NAN,
@@ -181,16 +185,16 @@ fn the_largest_numbers_overflow_nothing() {
             .iter()
             .any(|o| o.alarm && o.direction == -1)
     );
-    assert!(stream.memory() <= 65_536);
+    assert!(stream.memory_bytes() <= 65_536);
 }
 
 #[test]
 fn a_frozen_run_learns_nothing_and_a_fresh_context_fills_by_and_by() {
     let series = generated();
     let (stream, _) = fit(&series, 480);
-    let (fixed, learned) = (stream.fixed(), stream.learned());
-    let mut moving = Moving::fresh(fixed, learned);
-    let first = observe(fixed, learned, &mut moving, series[480]);
+    let (params, memory) = (stream.params(), stream.memory());
+    let mut state = StreamState::fresh(params, memory);
+    let first = observe(params, memory, &mut state, series[480]);
     assert_eq!(first.full, [false; 3]);
     assert_eq!(
         (first.predictions.autoregression, first.predictions.local),
@@ -199,15 +203,15 @@ fn a_frozen_run_learns_nothing_and_a_fresh_context_fills_by_and_by() {
     assert!(first.predictions.season.is_some());
     let mut last = first;
     for &point in &series[481..880] {
-        last = observe(fixed, learned, &mut moving, point);
+        last = observe(params, memory, &mut state, point);
         assert!(!last.output.alarm);
     }
-    assert_eq!((last.full, moving.known()), ([true; 3], fixed.context()));
+    assert_eq!((last.full, state.known()), ([true; 3], params.context()));
     // What a shape or a prediction sees is the same as with all that went before.
     let (mut whole, _) = run(&series[..880], 480);
     let (_, learned_more, context) = whole.parts();
-    let next = observe(fixed, learned_more, context, series[880]);
-    let fresh = observe(fixed, learned, &mut moving, series[880]);
+    let next = observe(params, learned_more, context, series[880]);
+    let fresh = observe(params, memory, &mut state, series[880]);
     assert_eq!(fresh.raw[..4], next.raw[..4]);
     assert_eq!(
         fresh.predictions.autoregression,
@@ -222,9 +226,9 @@ fn learning_what_was_observed_is_updating() {
     let (mut one, _) = fit(&series, 480);
     let mut other = one.clone();
     for &point in &series[480..1300] {
-        let (fixed, learned, moving) = other.parts();
-        let observation = observe(fixed, learned, moving, point);
-        learn(learned, &observation);
+        let (params, memory, state) = other.parts();
+        let observation = observe(params, memory, state, point);
+        learn(memory, &observation);
         assert_eq!(observation.output, one.update(point));
     }
     assert_eq!(one, other);
@@ -235,7 +239,7 @@ fn the_prefix_comes_back_point_by_point() {
     let mut series = generated();
     series[10].value = f64::NAN;
     let (stream, replay) = fit(&series, 480);
-    assert_eq!(stream.fixed().prefix(), 479);
+    assert_eq!(stream.params().prefix(), 479);
     for column in replay.shapes.iter().chain(&replay.errors) {
         assert_eq!(column.len(), 479);
     }

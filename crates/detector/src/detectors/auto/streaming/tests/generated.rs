@@ -31,23 +31,26 @@ fn the_generated_series_comes_out_as_recorded() {
 #[test]
 fn the_fit_finds_what_the_specification_says() {
     let (stream, _) = fit(&generated(), PREFIX);
-    let fixed = stream.fixed();
-    assert!(near(fixed.scaling().median(), -0.005_940_594));
-    assert!(near(fixed.scaling().scale(), 1.040_041_619));
-    assert_eq!((fixed.horizon(), fixed.cell()), (480, 3));
-    assert_eq!((fixed.period(), fixed.season()), (Some(48), Some(48)));
-    assert_eq!(fixed.windows().collect::<Vec<_>>(), [48, 24, 12]);
-    assert!(near(fixed.grid.place(-0.008_237_965), 0.0));
-    assert!(near(fixed.grid.place(2.179_563_673 - 0.008_237_965), 1.0));
-    assert_eq!(fixed.order(), 8);
-    assert!(near(fixed.points.weights[0], -0.313_291));
-    assert!(near(fixed.points.weights[7], 0.338_016));
-    assert_eq!(fixed.predictor(), Predictor::Season);
+    let params = stream.params();
+    assert!(near(params.scaling().median(), -0.005_940_594));
+    assert!(near(params.scaling().scale(), 1.040_041_619));
+    assert_eq!((params.horizon(), params.cell()), (480, 3));
+    assert_eq!((params.period(), params.season()), (Some(48), Some(48)));
+    assert_eq!(params.windows().collect::<Vec<_>>(), [48, 24, 12]);
+    assert!(near(params.block_scale.place(-0.008_237_965), 0.0));
+    assert!(near(
+        params.block_scale.place(2.179_563_673 - 0.008_237_965),
+        1.0
+    ));
+    assert_eq!(params.order(), 8);
+    assert!(near(params.points.weights[0], -0.313_291));
+    assert!(near(params.points.weights[7], 0.338_016));
+    assert_eq!(params.predictor(), Predictor::Season);
     let medians = [0.271, 0.280_009, 0.175_153, 0.024_792, 0.053_787, 0.746_513];
     let widths = [
         0.420_386, 0.347_809, 0.377_283, 0.115_485, 0.078_805, 0.621_508,
     ];
-    for (slot, calibration) in fixed.calibrations().iter().enumerate() {
+    for (slot, calibration) in params.calibrations().iter().enumerate() {
         assert!(near(calibration.median, medians[slot]), "{slot}");
         assert!(near(calibration.width(), widths[slot]), "{slot}");
     }
@@ -99,5 +102,5 @@ fn alarms_and_scores_are_those_of_the_specification() {
     }
     assert!(near(stream.recent_alarms(), 3.782_510));
     let kept = [[142, 139, 127], [133, 130, 145], [150; 3], [75; 3]];
-    assert_eq!(stream.learned().kept(), kept);
+    assert_eq!(stream.memory().kept(), kept);
 }

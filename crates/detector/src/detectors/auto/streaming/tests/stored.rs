@@ -39,12 +39,16 @@ fn the_state_is_at_most_64_kib() {
             wave + chance(i) * growth
         };
         let (stream, _) = run(&points((0..20_000).map(value)), prefix);
-        let (fixed, kept) = (stream.fixed(), stream.learned().kept());
+        let (params, kept) = (stream.params(), stream.memory().kept());
         assert_eq!(kept, [[400; 3], [300; 3], [150; 3], [75; 3]]);
-        let found = fixed.season().unwrap();
-        assert!(found.abs_diff(period) < 50 && fixed.windows().count() == 3);
-        println!("season {found}: {} bytes", stream.memory());
-        assert!(stream.memory() <= 64 * 1024, "{} bytes", stream.memory());
+        let found = params.season().unwrap();
+        assert!(found.abs_diff(period) < 50 && params.windows().count() == 3);
+        println!("season {found}: {} bytes", stream.memory_bytes());
+        assert!(
+            stream.memory_bytes() <= 64 * 1024,
+            "{} bytes",
+            stream.memory_bytes()
+        );
     }
 }
 

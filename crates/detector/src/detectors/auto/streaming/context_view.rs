@@ -3,31 +3,31 @@
 use contract::Point;
 
 use super::{
-    Fixed, Learned, Predictions,
+    Predictions, StreamMemory, StreamParams,
+    constants::{SHAPES, VALUE_LIMIT},
     fit::of_each,
-    parameters::{SHAPES, VALUE_LIMIT},
     shape::Shape,
     window::Window,
 };
-use crate::series::{scale::tamed, season::Season};
+use crate::series::{scale::winsorized, season::Season};
 
 /// The last few points.
 #[derive(Clone, Debug)]
-pub(crate) struct Glance {
+pub(crate) struct ContextView {
     window: Window,
     slot: i64,
     /// Values farther from the median, in scales, count as if they were here.
-    reach: f64,
+    clip: f64,
 }
 
-impl Glance {
+impl ContextView {
     /// Before a first point. Values more than `reach` scales from the median count as if they were there: so a single far one, of which
     /// its own distance says enough, does not make all shapes odd that it is part of.
-    pub(crate) fn new(fixed: &Fixed, reach: f64) -> Self {
+    pub(crate) fn new(params: &StreamParams, clip: f64) -> Self {
         Self {
-            window: Window::new(fixed.points.reach()),
+            window: Window::new(params.points.lookback()),
             slot: -1,
-            reach,
+            clip,
         }
     }
 
@@ -37,25 +37,30 @@ impl Glance {
     }
 
     /// What a point at `timestamp` is to be.
-    pub(crate) fn predict(&self, fixed: &Fixed, learned: &Learned, timestamp: i64) -> Predictions {
-        let slot = fixed.clock.slot(timestamp, self.slot);
-        fixed.points.predict(&learned.season, &self.window, slot)
+    pub(crate) fn predict(
+        &self,
+        params: &StreamParams,
+        memory: &StreamMemory,
+        timestamp: i64,
+    ) -> Predictions {
+        let slot = params.clock.slot(timestamp, self.slot);
+        params.points.predict(&memory.season, &self.window, slot)
     }
 
     /// Moves on past `point`.
-    pub(crate) fn pass(&mut self, fixed: &Fixed, point: Point) {
-        self.slot = fixed.clock.slot(point.timestamp, self.slot);
-        let z = fixed.standard(point);
-        self.window.push(z.clamp(-self.reach, self.reach));
+    pub(crate) fn pass(&mut self, params: &StreamParams, point: Point) {
+        self.slot = params.clock.slot(point.timestamp, self.slot);
+        let z = params.standard(point);
+        self.window.push(z.clamp(-self.clip, self.clip));
     }
 
     /// How odd the shapes of the last points are, calibrated and joined; `None` until all their windows are full.
-    pub(crate) fn oddness(&self, fixed: &Fixed) -> Option<f64> {
-        self.oddness_to(fixed, &fixed.points.shapes)
+    pub(crate) fn nonconformity(&self, params: &StreamParams) -> Option<f64> {
+        self.nonconformity_to(params, &params.points.shapes)
     }
 
-    /// As [`Self::oddness`], to other shapes of the same lengths.
-    pub(crate) fn oddness_to(&self, fixed: &Fixed, shapes: &[Shape]) -> Option<f64> {
+    /// As [`Self::nonconformity`], to other shapes of the same lengths.
+    pub(crate) fn nonconformity_to(&self, params: &StreamParams, shapes: &[Shape]) -> Option<f64> {
         if shapes.is_empty() {
             return None;
         }
@@ -63,17 +68,15 @@ impl Glance {
         for (distance, shape) in distances.iter_mut().zip(shapes) {
             *distance = f64::from(shape.distance(self.window.sums(shape.window())?));
         }
-        Some(fixed.join_shapes(&distances))
+        Some(params.join_shapes(&distances))
     }
 }
 
-impl Fixed {
-    /// [`Glance::oddness`] at each of `points` at which it is known, of a look that begins with the first; see [`Glance::new`] for
+impl StreamParams {
+    /// [`ContextView::nonconformity`] at each of `points` at which it is known, of a look that begins with the first; see [`ContextView::new`] for
     /// `reach`.
-    pub(crate) fn oddness(&self, points: &[Point], reach: f64) -> Vec<f64> {
-        let standard = points
-            .iter()
-            .map(|p| self.standard(*p).clamp(-reach, reach));
+    pub(crate) fn nonconformity(&self, points: &[Point], clip: f64) -> Vec<f64> {
+        let standard = points.iter().map(|p| self.standard(*p).clamp(-clip, clip));
         let standard: Vec<f64> = standard.collect();
         let (Some(distances), Some(longest)) =
             (self.points.distances(&standard), self.windows().max())
@@ -96,19 +99,19 @@ impl Fixed {
 
     /// How far the last third of `points` lies from a season that the others taught, in the unit of the values: what may be expected of
     /// one that no longer learns. Empty without a season.
-    pub(crate) fn frozen_season_errors(&self, points: &[Point]) -> Vec<f64> {
+    pub(crate) fn out_of_sample_season_errors(&self, points: &[Point]) -> Vec<f64> {
         let taught = points.len() - points.len() / 3;
         let mut season = Season::new(self.points.season as usize);
         let mut slot = -1;
         let mut errors = Vec::new();
         for (i, point) in points.iter().enumerate() {
             slot = self.clock.slot(point.timestamp, slot);
-            let z = tamed(self.standard(*point));
+            let z = winsorized(self.standard(*point));
             if i >= taught {
                 let error = season.usual(slot).map(|usual| (z - usual).abs());
                 errors.extend(error.map(|error| error * self.scaling.scale()));
-            } else if let Some(lesson) = season.lesson(slot, z) {
-                season.learn(lesson);
+            } else if let Some(update) = season.update(slot, z) {
+                season.learn(update);
             }
         }
         errors
@@ -133,8 +136,8 @@ impl Fixed {
     }
 
     /// What is usual at the place of `timestamp` in the season, if there is one and the clock is regular.
-    pub(crate) fn usual(&self, learned: &Learned, timestamp: i64) -> Option<f64> {
+    pub(crate) fn usual(&self, memory: &StreamMemory, timestamp: i64) -> Option<f64> {
         self.clock.step()?;
-        learned.season.usual(self.clock.slot(timestamp, 0))
+        memory.season.usual(self.clock.slot(timestamp, 0))
     }
 }

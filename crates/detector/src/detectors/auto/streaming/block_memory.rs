@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cells::Features,
-    parameters::{CAPACITY, FEATURES},
+    constants::{CAPACITY, FEATURES},
 };
 use crate::model::bytes;
 
 /// Blocks, feature by feature so that all are compared at once. Cell numbers are relative to a base that all libraries share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Library {
+pub(super) struct BlockMemory {
     /// Upper 16 bits of each feature.
     #[serde(with = "bytes::boxed")]
     upper: Box<[i16]>,
@@ -45,7 +45,7 @@ const COARSEST: i8 = -16;
 /// No library holds more.
 const LARGEST: usize = CAPACITY[0];
 
-impl Library {
+impl BlockMemory {
     /// An empty library for `capacity` blocks, of which so many overlap with the next one.
     pub(super) fn new(capacity: usize, overlapping: usize) -> Self {
         Self {
@@ -114,9 +114,9 @@ impl Library {
         } else {
             first_smallest(&self.used)
         };
-        let fits = |library: &Self| {
+        let fits = |memory: &Self| {
             let largest = block.iter().fold(0.0_f32, |m, f| m.max(f.abs()));
-            library.units(largest) < (LIMIT - 1) as f32
+            memory.units(largest) < (LIMIT - 1) as f32
         };
         while !fits(self) && self.exponent < COARSEST {
             self.coarsen();
@@ -180,7 +180,7 @@ impl Library {
     }
 
     /// Bytes on the heap.
-    pub(super) fn memory(&self) -> usize {
+    pub(super) fn memory_bytes(&self) -> usize {
         let numbers = self.upper.len() + self.lower.len() + self.used.len();
         numbers * size_of::<u16>() + self.newest.capacity() * size_of::<(u16, u16)>()
     }
@@ -237,24 +237,24 @@ fn first_smallest(numbers: &[u16]) -> usize {
 mod tests {
     use super::*;
 
-    fn nearest(library: &Library, block: [f32; 4], latest: u16) -> Option<(u16, f64)> {
-        let found = library.nearest(&block, latest);
+    fn nearest(memory: &BlockMemory, block: [f32; 4], latest: u16) -> Option<(u16, f64)> {
+        let found = memory.nearest(&block, latest);
         found.map(|(place, distance)| (place, (distance * 1e4).round() / 1e4))
     }
 
     #[test]
     fn the_nearest_is_the_first_of_the_nearest_that_is_old_enough() {
-        let mut library = Library::new(20, 1);
-        assert_eq!(nearest(&library, [0.0; 4], 100), None);
+        let mut memory = BlockMemory::new(20, 1);
+        assert_eq!(nearest(&memory, [0.0; 4], 100), None);
         for i in 0..20_u16 {
-            library.insert(&[f32::from(i / 2) * 0.1, 0.0, 0.0, 0.0], i, 20);
+            memory.insert(&[f32::from(i / 2) * 0.1, 0.0, 0.0, 0.0], i, 20);
         }
         let block = [0.31, 0.0, 0.0, 0.0];
-        assert_eq!(nearest(&library, block, 100), Some((6, 0.01)));
-        assert_eq!(nearest(&library, block, 5), Some((4, 0.11)));
-        assert_eq!(nearest(&library, [0.0, 0.3, 0.0, 0.4], 0), Some((0, 0.5)));
-        library.insert(&[5.0; 4], 30, 3);
-        assert_eq!(nearest(&library, block, 6), Some((6, 0.01)));
+        assert_eq!(nearest(&memory, block, 100), Some((6, 0.01)));
+        assert_eq!(nearest(&memory, block, 5), Some((4, 0.11)));
+        assert_eq!(nearest(&memory, [0.0, 0.3, 0.0, 0.4], 0), Some((0, 0.5)));
+        memory.insert(&[5.0; 4], 30, 3);
+        assert_eq!(nearest(&memory, block, 6), Some((6, 0.01)));
     }
 
     #[test]
@@ -273,43 +273,43 @@ mod tests {
 
     #[test]
     fn a_full_library_loses_what_was_not_useful_longest() {
-        let mut library = Library::new(3, 1);
+        let mut memory = BlockMemory::new(3, 1);
         for i in 0..3_u16 {
-            library.insert(&[f32::from(i) * 0.1; 4], i, 1);
+            memory.insert(&[f32::from(i) * 0.1; 4], i, 1);
         }
-        library.touch(0, 5);
-        library.insert(&[0.4; 4], 6, 1);
-        assert_eq!(library.len(), 3);
-        assert_eq!(nearest(&library, [0.09; 4], 9), Some((0, 0.18)));
-        assert_eq!(nearest(&library, [0.4; 4], 9), Some((1, 0.0)));
+        memory.touch(0, 5);
+        memory.insert(&[0.4; 4], 6, 1);
+        assert_eq!(memory.len(), 3);
+        assert_eq!(nearest(&memory, [0.09; 4], 9), Some((0, 0.18)));
+        assert_eq!(nearest(&memory, [0.4; 4], 9), Some((1, 0.0)));
     }
 
     #[test]
     fn far_blocks_fit_and_near_ones_stay_what_they_were() {
-        let mut library = Library::new(9, 1);
+        let mut memory = BlockMemory::new(9, 1);
         let blocks = [0.123_456, -0.4, 0.6, -0.9, 1.9, -7.25, 3.0, 0.01, -0.5];
         for (i, block) in (0..).zip(blocks) {
-            library.insert(&[block, 0.1, -0.2, 0.3], i, 1);
+            memory.insert(&[block, 0.1, -0.2, 0.3], i, 1);
             for (j, earlier) in (0..=i).zip(blocks) {
-                let units = library.read(usize::from(j));
-                let unit = f64::from(library.exponent).exp2();
+                let units = memory.read(usize::from(j));
+                let unit = f64::from(memory.exponent).exp2();
                 let error = f64::from(units[0]) * unit - f64::from(earlier);
                 assert!(error.abs() < 2.0 * unit, "{j} of {i}: {error}");
             }
         }
-        assert_eq!((library.exponent, library.check(9, 9)), (COARSEST, Ok(())));
-        library.insert(&[1e9, -1e9, 0.0, 0.0], 9, 1);
-        assert_eq!(library.read(0)[..2], [LIMIT - 1, -LIMIT]);
+        assert_eq!((memory.exponent, memory.check(9, 9)), (COARSEST, Ok(())));
+        memory.insert(&[1e9, -1e9, 0.0, 0.0], 9, 1);
+        assert_eq!(memory.read(0)[..2], [LIMIT - 1, -LIMIT]);
     }
 
     #[test]
     fn rebasing_keeps_the_order_of_what_is_young() {
-        let mut library = Library::new(2, 1);
-        library.insert(&[0.0; 4], 10, 3);
-        library.insert(&[0.0; 4], 40_000, 3);
-        library.rebase(32_768);
-        assert_eq!(library.used[..], [0, 40_000 - 32_768]);
-        assert_eq!(library.check(2, 50_000), Ok(()));
-        assert!(library.check(3, 50_000).is_err() && library.check(2, 7000).is_err());
+        let mut memory = BlockMemory::new(2, 1);
+        memory.insert(&[0.0; 4], 10, 3);
+        memory.insert(&[0.0; 4], 40_000, 3);
+        memory.rebase(32_768);
+        assert_eq!(memory.used[..], [0, 40_000 - 32_768]);
+        assert_eq!(memory.check(2, 50_000), Ok(()));
+        assert!(memory.check(3, 50_000).is_err() && memory.check(2, 7000).is_err());
     }
 }

@@ -82,11 +82,11 @@ pub(super) const CALIBRATION: f64 = 0.99;
 /// Shorter prefixes have no shapes.
 pub(super) const SHAPES_FROM: usize = 40;
 /// The point path is fitted on at most this many last points of the prefix.
-pub(super) const TAIL: usize = 16_384;
+pub(super) const FIT_POINTS: usize = 16_384;
 /// Standardised values are clamped to ± this.
 pub(crate) const STANDARD_LIMIT: f64 = 1000.0;
 /// Autoregression and season see values clamped to ± this.
-pub(crate) const TAMED_LIMIT: f64 = 20.0;
+pub(crate) const WINSOR_LIMIT: f64 = 20.0;
 
 // Score and alarm.
 

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Fixed, Learned,
+    StreamMemory, StreamParams,
     cells::Cells,
-    episode::Episode,
-    parameters::{NOVELTY_HOLD, PHASES, SLOTS},
+    constants::{NOVELTY_HOLD, PHASES, SLOTS},
+    episode::AlarmState,
     points::Predictions,
     window::Window,
 };
@@ -14,7 +14,7 @@ use super::{
 /// The context of the next point. Cheap to make, and of a few kilobytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Moving {
+pub struct StreamState {
     pub(super) window: Window,
     /// The last slot.
     pub(super) slot: i64,
@@ -22,28 +22,28 @@ pub struct Moving {
     /// The largest joint score in the cell that is filling.
     pub(super) largest: f64,
     pub(super) cells: Cells,
-    pub(super) novelty: HeldNovelty,
-    pub(super) episode: Episode,
-    pub(super) errors: Errors,
+    pub(super) novelty: NoveltyState,
+    pub(super) episode: AlarmState,
+    pub(super) errors: RecentErrors,
 }
 
-impl Moving {
+impl StreamState {
     /// The context of a first point, which may be any time after those that `learned` saw.
-    pub fn fresh(fixed: &Fixed, learned: &Learned) -> Self {
-        Self::starting_at(fixed, learned.blocks.next())
+    pub fn fresh(params: &StreamParams, memory: &StreamMemory) -> Self {
+        Self::starting_at(params, memory.blocks.next())
     }
 
     /// As [`Self::fresh`], the first cell numbered `cell`.
-    pub(super) fn starting_at(fixed: &Fixed, cell: u64) -> Self {
+    pub(super) fn starting_at(params: &StreamParams, cell: u64) -> Self {
         Self {
-            window: Window::new(fixed.points.reach()),
+            window: Window::new(params.points.lookback()),
             slot: -1,
             held: [0.0; SLOTS],
             largest: 0.0,
             cells: Cells::starting_at(cell),
-            novelty: HeldNovelty::default(),
-            episode: Episode::new(),
-            errors: Errors::default(),
+            novelty: NoveltyState::default(),
+            episode: AlarmState::new(),
+            errors: RecentErrors::default(),
         }
     }
 
@@ -53,25 +53,37 @@ impl Moving {
     }
 
     /// What a point at `timestamp` is to be.
-    pub fn predict(&self, fixed: &Fixed, learned: &Learned, timestamp: i64) -> Predictions {
-        let slot = fixed.clock.slot(timestamp, self.slot);
-        fixed.points.predict(&learned.season, &self.window, slot)
+    pub fn predict(
+        &self,
+        params: &StreamParams,
+        memory: &StreamMemory,
+        timestamp: i64,
+    ) -> Predictions {
+        let slot = params.clock.slot(timestamp, self.slot);
+        params.points.predict(&memory.season, &self.window, slot)
     }
 
     /// Bytes, those on the heap included.
-    pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.window.memory() + self.cells.memory() + self.errors.memory()
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.window.memory_bytes()
+            + self.cells.memory_bytes()
+            + self.errors.memory_bytes()
     }
 
-    pub(super) fn check(&self, fixed: &Fixed, learned: &Learned) -> Result<(), &'static str> {
-        self.cells.check(fixed.grid.cell())?;
+    pub(super) fn check(
+        &self,
+        params: &StreamParams,
+        memory: &StreamMemory,
+    ) -> Result<(), &'static str> {
+        self.cells.check(params.block_scale.cell())?;
         self.episode.check()?;
-        let scores = self.held.iter().chain(&self.novelty.spoken);
+        let scores = self.held.iter().chain(&self.novelty.phases);
         let mut scores = scores.chain([&self.largest, &self.novelty.ratio, &self.novelty.held]);
         let sound = scores.all(|score| (0.0..=1e12).contains(score))
-            && self.window.keep() == fixed.points.reach()
-            && self.cells.number() >= learned.blocks.next()
-            && self.errors.last.len() <= fixed.reach()
+            && self.window.keep() == params.points.lookback()
+            && self.cells.number() >= memory.blocks.next()
+            && self.errors.last.len() <= params.block_length()
             && self.errors.last.iter().all(|error| error.is_finite());
         sound.then_some(()).ok_or("context")
     }
@@ -80,20 +92,21 @@ impl Moving {
 /// What the block path said last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct HeldNovelty {
+pub(super) struct NoveltyState {
     /// The last ratio of each phase.
-    spoken: [f64; PHASES],
+    #[serde(rename = "spoken")]
+    phases: [f64; PHASES],
     /// Their median when the last cell ended.
     ratio: f64,
     /// Its logarithm, held for a while.
     held: f64,
 }
 
-impl HeldNovelty {
+impl NoveltyState {
     /// Takes the ratio of a phase; the median of all.
-    pub(super) fn speak(&mut self, phase: usize, ratio: f64) -> f64 {
-        self.spoken[phase] = ratio;
-        let [a, b, c] = self.spoken;
+    pub(super) fn record(&mut self, phase: usize, ratio: f64) -> f64 {
+        self.phases[phase] = ratio;
+        let [a, b, c] = self.phases;
         self.ratio = a.max(b).min(a.min(b).max(c));
         self.ratio
     }
@@ -113,11 +126,11 @@ impl HeldNovelty {
 /// Errors of the chosen predictor over the last block, newest last, in the unit of the values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Errors {
+pub(super) struct RecentErrors {
     last: Vec<f64>,
 }
 
-impl Errors {
+impl RecentErrors {
     /// Takes an error; keeps the last `count`.
     pub(super) fn push(&mut self, error: f64, count: usize) {
         if self.last.len() >= count {
@@ -137,7 +150,7 @@ impl Errors {
         largest
     }
 
-    fn memory(&self) -> usize {
+    fn memory_bytes(&self) -> usize {
         self.last.capacity() * size_of::<f64>()
     }
 }
@@ -148,16 +161,16 @@ mod tests {
 
     #[test]
     fn the_median_of_the_phases_is_the_one_between() {
-        let mut novelty = HeldNovelty::default();
-        assert_eq!(novelty.speak(0, 3.0), 0.0);
-        assert_eq!(novelty.speak(1, 5.0), 3.0);
-        assert_eq!(novelty.speak(2, 4.0), 4.0);
-        assert_eq!(novelty.speak(1, 1.0), 3.0);
+        let mut novelty = NoveltyState::default();
+        assert_eq!(novelty.record(0, 3.0), 0.0);
+        assert_eq!(novelty.record(1, 5.0), 3.0);
+        assert_eq!(novelty.record(2, 4.0), 4.0);
+        assert_eq!(novelty.record(1, 1.0), 3.0);
     }
 
     #[test]
     fn the_largest_error_is_found_among_the_last() {
-        let mut errors = Errors::default();
+        let mut errors = RecentErrors::default();
         for error in [9.0, -2.0, 2.0, 1.0] {
             errors.push(error, 3);
         }
