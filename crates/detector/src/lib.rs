@@ -3,6 +3,7 @@
 //! No I/O, no async, no clock, no chance: the same points give the same model and the same verdicts, bit for bit.
 //! A detector is one module with a type that implements `Detector`, and one line in `detectors/mod.rs`.
 
+mod bytes;
 mod calibration;
 mod detector;
 mod detectors;

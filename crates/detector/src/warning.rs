@@ -4,7 +4,10 @@ use std::fmt;
 
 use contract::{DetectorName, Point};
 
-use crate::text::{Short, Span};
+use crate::{
+    series::clock,
+    text::{Short, Span},
+};
 
 /// A sentence about the training points.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,10 +105,6 @@ impl Warnings {
 /// A stretch without points is a gap if it is so many times the usual distance.
 const GAP: f64 = 1.5;
 
-/// Differences within this part of the median one are regular; a clock has more than [`REGULAR`] of them.
-const NEAR: f64 = 0.1;
-const REGULAR: f64 = 0.8;
-
 /// Looks at the timestamps and the last values of `points`, which are sorted; at least three.
 pub(crate) fn inspect(points: &[Point], warnings: &mut Warnings) {
     let steps = || {
@@ -141,11 +140,11 @@ fn timing(points: &[Point], usual: f64, warnings: &mut Warnings) {
     let distinct = points.windows(2).filter(|pair| step(pair) > 0.0);
     let (regular, all) = distinct.fold((0_usize, 0_usize), |(regular, all), pair| {
         (
-            regular + usize::from((step(pair) / usual - 1.0).abs() <= NEAR),
+            regular + usize::from(clock::is_near(step(pair), usual)),
             all + 1,
         )
     });
-    if regular as f64 <= REGULAR * all as f64 {
+    if !clock::is_regular(regular, all) {
         warnings.add(WarningKind::Irregular);
         return;
     }

@@ -5,10 +5,12 @@
 //! on, so that rates far below 1/n mean something too.
 
 mod extremal_index;
-mod tail;
+pub(crate) mod tail;
 
 use serde::{Deserialize, Serialize};
-use tail::Tail;
+use tail::{Tail, TailStart};
+
+use crate::series::scale;
 
 /// The distribution of the scores of normal points. It is part of every model in memory, so it is small.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +55,7 @@ impl Calibration {
     /// points.
     pub(crate) fn fit_overlapping(scores: &[f64], scale: f64, overlap: usize) -> Self {
         let largest = scores.iter().fold(0.0_f64, |max, s| max.max(s.abs()));
-        let unit = power_of_two_near(largest.max(scale * RESOLUTION));
+        let unit = scale::power_of_two_near(largest.max(scale * RESOLUTION));
         let mut sorted: Vec<f64> = scores.iter().map(|score| score / unit).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let floor = (RESOLUTION * (scale / unit)).clamp(f64::EPSILON, 1.0);
@@ -68,10 +70,10 @@ impl Calibration {
         let independent = index(k).min(1.0 / overlap as f64);
         let tail = tail_of(&sorted, k, independent, floor);
         let knot = |share: f64| {
-            if share > tail.share {
-                reached_by(share, &sorted).min(tail.start)
+            if share > tail.exceedance_rate {
+                reached_by(share, &sorted).min(tail.threshold)
             } else {
-                tail.start
+                tail.threshold
             }
         };
         Self {
@@ -86,7 +88,7 @@ impl Calibration {
     /// The natural logarithm of the p-value of `score`: 0 or less, and finite.
     pub(crate) fn ln_p(&self, score: f64) -> f64 {
         let score = (score / self.unit).clamp(-f64::MAX, f64::MAX);
-        if score >= self.tail.start {
+        if score >= self.tail.threshold {
             return self.tail.ln_share(score);
         }
         let next = self.knots.partition_point(|knot| *knot <= score);
@@ -99,7 +101,7 @@ impl Calibration {
 
     /// The score that is reached with probability `rate`, 0 < `rate` < 1: where [`Self::ln_p`] is its logarithm.
     pub(crate) fn limit(&self, rate: f64) -> f64 {
-        let limit = if rate <= self.tail.share {
+        let limit = if rate <= self.tail.exceedance_rate {
             self.tail.score(rate)
         } else {
             let next = SHARES.partition_point(|share| *share >= rate);
@@ -128,8 +130,8 @@ impl Calibration {
     fn around(&self, next: usize) -> Option<(Knot, Knot)> {
         let left = next.checked_sub(1)?;
         let right = match SHARES.get(next) {
-            Some(share) if *share > self.tail.share => (self.knots[next], *share),
-            _ => (self.tail.start, self.tail.share),
+            Some(share) if *share > self.tail.exceedance_rate => (self.knots[next], *share),
+            _ => (self.tail.threshold, self.tail.exceedance_rate),
         };
         Some(((self.knots[left], SHARES[left]), right))
     }
@@ -142,7 +144,7 @@ impl Calibration {
             && self.floor <= 1.0
             && self.knots.iter().all(|knot| knot.is_finite())
             && self.knots.is_sorted()
-            && self.knots[SHARES.len() - 1] <= self.tail.start
+            && self.knots[SHARES.len() - 1] <= self.tail.threshold
             && self.tail.is_sound()
             && self.extremal_index > 0.0
             && self.extremal_index <= 1.0
@@ -190,12 +192,19 @@ fn tail_length(n: usize, overlap: usize) -> usize {
 fn tail_of(sorted: &[f64], k: usize, first: f64, floor: f64) -> Tail {
     let n = sorted.len();
     if k == 0 {
-        return Tail::fit((sorted[0].min(0.0), 0.9), &[sorted[0].max(0.0)], 1.0, floor);
+        let start = TailStart {
+            threshold: sorted[0].min(0.0),
+            exceedance_rate: 0.9,
+        };
+        return Tail::fit(start, &[sorted[0].max(0.0)], 1.0, floor);
     }
-    let start = sorted[n - k - 1];
-    let excesses: Vec<f64> = sorted[n - k..].iter().map(|score| score - start).collect();
-    let share = (k + 1) as f64 / (n + 1) as f64;
-    Tail::fit((start, share), &excesses, k as f64 * first, floor)
+    let threshold = sorted[n - k - 1];
+    let excesses: Vec<f64> = sorted[n - k..].iter().map(|s| s - threshold).collect();
+    let start = TailStart {
+        threshold,
+        exceedance_rate: (k + 1) as f64 / (n + 1) as f64,
+    };
+    Tail::fit(start, &excesses, k as f64 * first, floor)
 }
 
 /// The score that a `share` of `sorted` reaches: the inverse of the conformal rank, between two scores in proportion.
@@ -204,15 +213,6 @@ fn reached_by(share: f64, sorted: &[f64]) -> f64 {
     let below = (place as usize).min(sorted.len() - 1);
     let above = (below + 1).min(sorted.len() - 1);
     sorted[below] + place.fract() * (sorted[above] - sorted[below])
-}
-
-/// A power of two within a factor of two of `value`; 1 for zero.
-fn power_of_two_near(value: f64) -> f64 {
-    if value == 0.0 {
-        return 1.0;
-    }
-    // Not log2().exp2(), which would not be exact. 2^-1022 and 2^1023 are the ends of what is normal.
-    2_f64.powi((value.log2() as i32).clamp(-1022, 1023))
 }
 
 #[cfg(test)]

@@ -1,108 +1,162 @@
-//! The tail of a distribution beyond a threshold: a generalised Pareto distribution (peaks over threshold).
+//! The tail of a distribution beyond a threshold: a generalised Pareto distribution of the excesses (peaks over threshold).
 //!
-//! Pickands, "Statistical inference using extreme order statistics", 1975; for anomalies Siffer et al., "Anomaly detection in streams
-//! with extreme value theory", 2017.
+//! Pickands, "Statistical inference using extreme order statistics", 1975; for anomalies Siffer et al., "Anomaly detection in
+//! streams with extreme value theory", 2017.
+//!
+//! The distribution is [`Pareto`]. It is estimated in two ways. [`Tail::fit`] has the excesses themselves, once, in training.
+//! [`Pareto::of_moments`] has their mean and mean square only, from a histogram that a session keeps.
 
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-/// What lies beyond `start`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Tail {
-    /// Where the tail begins.
-    pub(super) start: f64,
-    /// The share of points beyond it, in (0, 1).
-    pub(super) share: f64,
+/// How far excesses go: a generalised Pareto distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pareto {
     scale: f64,
     /// Heaviness: 0 is exponential, above 0 a power, below 0 ends somewhere.
     shape: f64,
 }
 
-/// Shapes are held in this range: below, a tail would end at the largest value that happened to be seen; above, it has no mean.
-const SHAPES: RangeInclusive<f64> = -0.5..=1.0;
+/// The shapes that [`Pareto::of_moments`] may give: moments say nothing of heavier tails.
+const SHAPES_OF_MOMENTS: RangeInclusive<f64> = -0.5..=0.5;
 
-/// So many excesses' worth of belief that the tail is exponential.
+/// Estimated shapes are drawn towards 0 as if so many further excesses had shown exactly that.
 const PRIOR: f64 = 20.0;
 
-/// With fewer excesses than this hardly any value would be called improbable; a little too many are, instead.
-const FEWEST: f64 = 4.0;
+/// A shape this close to 0 is taken for 0.
+const EXPONENTIAL: f64 = 1e-9;
 
-/// From so many excesses on their likelihood is worth working out.
-const ENOUGH: usize = 20;
-
-impl Tail {
-    /// Fits the excesses over `start`: ascending, at least one, none negative. `share` of all points gave them, and they say as much as
-    /// `worth` independent ones. The scale is at least `floor`, which is over 0.
-    ///
-    /// The shape is drawn towards 0 by [`PRIOR`], and then raised by 1/k for excesses worth k: for an exponential tail with an estimated
-    /// scale that is exactly what makes a stated probability come true on average (the predictive distribution is a power with
-    /// exponent k), and simulation shows that it does well for others.
-    pub(super) fn fit(
-        (start, share): (f64, f64),
-        excesses: &[f64],
-        effective_n: f64,
-        floor: f64,
-    ) -> Self {
-        let k = effective_n;
-        let mean = excesses.iter().sum::<f64>() / excesses.len() as f64;
-        let (shape, scale) = if excesses.len() < ENOUGH {
-            let shape = k * by_weighted_moments(excesses, mean) / (k + PRIOR);
-            (shape, mean * (1.0 - shape))
-        } else {
-            let (found, scale) = by_likelihood(excesses);
-            let shape = k * found / (k + PRIOR);
-            // The same mean for the other shape; the one found may be that of a tail without a mean.
-            (
-                shape,
-                scale * (1.0 - shape.min(0.9)) / (1.0 - found.min(0.9)),
-            )
-        };
+impl Pareto {
+    /// The distribution of excesses with this `mean` and mean `square`, which say as much as `effective_n` independent ones
+    /// (Hosking and Wallis, 1987).
+    pub(crate) fn of_moments(mean: f64, square: f64, effective_n: f64) -> Self {
+        let variance = (square - mean * mean).max(1e-12);
+        let found = (1.0 - mean * mean / variance) / 2.0;
+        let (least, largest) = SHAPES_OF_MOMENTS.into_inner();
+        let shape = drawn_to_zero(found, effective_n).clamp(least, largest);
         Self {
-            start,
-            share,
-            scale: scale.max(floor),
-            shape: (shape + 1.0 / k.max(FEWEST)).clamp(*SHAPES.start(), *SHAPES.end()),
+            scale: mean * (1.0 - shape),
+            shape,
         }
     }
 
-    /// The natural logarithm of the share of points at `score` or beyond, for a score of at least `start`.
-    pub(super) fn ln_share(&self, score: f64) -> f64 {
-        let excess = (score - self.start) / self.scale;
-        let evidence = if self.shape.abs() < STRAIGHT {
-            excess
+    /// The excess that is exceeded with probability exp(−`evidence`).
+    #[inline]
+    pub(crate) fn excess(&self, evidence: f64) -> f64 {
+        let scales = if self.shape.abs() < EXPONENTIAL {
+            evidence
         } else {
-            // Where a tail ends, what lies beyond is as good as impossible.
-            (self.shape * excess).max(-1.0 + f64::EPSILON).ln_1p() / self.shape
+            (self.shape * evidence).exp_m1() / self.shape
         };
-        self.share.ln() - evidence.min(f64::MAX)
+        self.scale * scales
     }
 
-    /// The score that a share `rate` of points reaches, `rate` at most [`Self::share`].
-    pub(super) fn score(&self, rate: f64) -> f64 {
-        let y = (self.share / rate).ln();
-        let excess = if self.shape.abs() < STRAIGHT {
-            y
+    /// The negative logarithm of the probability of exceeding `excess`, which is not negative: the inverse of [`Self::excess`].
+    #[inline]
+    fn evidence(&self, excess: f64) -> f64 {
+        let scales = excess / self.scale;
+        let evidence = if self.shape.abs() < EXPONENTIAL {
+            scales
         } else {
-            (self.shape * y).exp_m1() / self.shape
+            // Where a tail ends, larger excesses are as good as impossible.
+            (self.shape * scales).max(-1.0 + f64::EPSILON).ln_1p() / self.shape
         };
-        self.start + self.scale * excess
+        evidence.min(f64::MAX)
+    }
+}
+
+/// A shape that was found in excesses worth `effective_n` independent ones, drawn towards 0 by [`PRIOR`].
+fn drawn_to_zero(shape: f64, effective_n: f64) -> f64 {
+    effective_n * shape / (effective_n + PRIOR)
+}
+
+/// Where a tail begins, and the fraction of all points beyond it, in (0, 1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct TailStart {
+    pub(super) threshold: f64,
+    pub(super) exceedance_rate: f64,
+}
+
+/// The tail of the scores of a series, as models hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tail {
+    /// Where the tail begins.
+    #[serde(rename = "start")]
+    pub(super) threshold: f64,
+    /// The fraction of points beyond it, in (0, 1).
+    #[serde(rename = "share")]
+    pub(super) exceedance_rate: f64,
+    scale: f64,
+    shape: f64,
+}
+
+/// The shapes that [`Tail::fit`] may give: below, a tail would end at the largest value that happened to be seen; above, it has no
+/// mean.
+const SHAPES: RangeInclusive<f64> = -0.5..=1.0;
+
+/// The number of excesses that a tail counts as at least. With fewer, hardly any value would be called improbable; a little too
+/// many are, instead.
+const FEWEST: f64 = 4.0;
+
+/// The number of excesses from which on their likelihood is worth working out.
+const LIKELIHOOD_FROM: usize = 20;
+
+impl Tail {
+    /// Fits the excesses over the threshold: ascending, at least one, none negative. They say as much as `effective_n` independent
+    /// ones. The scale is at least `floor`, which is over 0.
+    ///
+    /// The shape is drawn towards 0, and then raised by 1/k for excesses worth k. For an exponential tail with an estimated scale
+    /// that is exactly the step that makes a stated probability come true on average, since the predictive distribution is a power
+    /// with exponent k; simulation shows that it does well for other tails.
+    pub(super) fn fit(start: TailStart, excesses: &[f64], effective_n: f64, floor: f64) -> Self {
+        let mean = excesses.iter().sum::<f64>() / excesses.len() as f64;
+        let (shape, scale) = if excesses.len() < LIKELIHOOD_FROM {
+            let shape = drawn_to_zero(by_weighted_moments(excesses, mean), effective_n);
+            (shape, mean * (1.0 - shape))
+        } else {
+            let (found, scale) = by_likelihood(excesses);
+            let shape = drawn_to_zero(found, effective_n);
+            // The same mean for the other shape; the one found may be that of a tail without a mean.
+            let (kept, had) = (1.0 - shape.min(0.9), 1.0 - found.min(0.9));
+            (shape, scale * kept / had)
+        };
+        Self {
+            threshold: start.threshold,
+            exceedance_rate: start.exceedance_rate,
+            scale: scale.max(floor),
+            shape: (shape + 1.0 / effective_n.max(FEWEST)).clamp(*SHAPES.start(), *SHAPES.end()),
+        }
+    }
+
+    fn pareto(&self) -> Pareto {
+        Pareto {
+            scale: self.scale,
+            shape: self.shape,
+        }
+    }
+
+    /// The natural logarithm of the fraction of points at `score` or beyond, for a score of at least the threshold.
+    pub(super) fn ln_share(&self, score: f64) -> f64 {
+        self.exceedance_rate.ln() - self.pareto().evidence(score - self.threshold)
+    }
+
+    /// The score that a fraction `rate` of points reaches, at most [`Self::exceedance_rate`].
+    pub(super) fn score(&self, rate: f64) -> f64 {
+        self.threshold + self.pareto().excess((self.exceedance_rate / rate).ln())
     }
 
     /// Whether a fit could have given it.
     pub(super) fn is_sound(&self) -> bool {
-        self.start.is_finite()
-            && self.share > 0.0
-            && self.share < 1.0
+        self.threshold.is_finite()
+            && self.exceedance_rate > 0.0
+            && self.exceedance_rate < 1.0
             && self.scale.is_finite()
             && self.scale > 0.0
             && SHAPES.contains(&self.shape)
     }
 }
-
-/// A shape this close to 0 is 0.
-const STRAIGHT: f64 = 1e-9;
 
 /// The shape by probability-weighted moments (Hosking and Wallis, 1987).
 fn by_weighted_moments(excesses: &[f64], mean: f64) -> f64 {
@@ -161,6 +215,13 @@ fn by_likelihood(excesses: &[f64]) -> (f64, f64) {
 mod tests {
     use super::*;
 
+    fn start(threshold: f64, exceedance_rate: f64) -> TailStart {
+        TailStart {
+            threshold,
+            exceedance_rate,
+        }
+    }
+
     /// Excesses of a generalised Pareto distribution at evenly spread probabilities.
     fn excesses(n: usize, shape: f64) -> Vec<f64> {
         let at = |i: usize| {
@@ -177,7 +238,7 @@ mod tests {
     #[test]
     fn the_shape_of_a_tail_is_found() {
         for shape in [-0.3, 0.0, 0.3, 0.7] {
-            let tail = Tail::fit((0.0, 0.05), &excesses(2_000, shape), 2_000.0, 1e-9);
+            let tail = Tail::fit(start(0.0, 0.05), &excesses(2_000, shape), 2_000.0, 1e-9);
             assert!((tail.shape - shape).abs() < 0.05, "{shape}: {tail:?}");
             assert!((tail.scale - 1.0).abs() < 0.1, "{shape}: {tail:?}");
         }
@@ -186,7 +247,7 @@ mod tests {
     #[test]
     fn share_and_score_are_inverse_to_each_other() {
         for (n, shape) in [(1, 0.0), (5, 0.4), (30, -0.4), (500, 0.3)] {
-            let tail = Tail::fit((2.0, 0.1), &excesses(n, shape), n as f64, 1e-9);
+            let tail = Tail::fit(start(2.0, 0.1), &excesses(n, shape), n as f64, 1e-9);
             for rate in [0.1_f64, 0.01, 1e-4, 1e-9] {
                 let back = tail.ln_share(tail.score(rate));
                 assert!(
@@ -200,7 +261,7 @@ mod tests {
     #[test]
     fn excesses_that_are_hardly_any_make_a_tail_as_wide_as_the_floor() {
         for excesses in [&[1e-30][..], &[0.0], &[0.0; 100]] {
-            let tail = Tail::fit((1.0, 0.5), excesses, 1.0, 0.01);
+            let tail = Tail::fit(start(1.0, 0.5), excesses, 1.0, 0.01);
             assert_eq!(tail.scale, 0.01);
             assert!(tail.is_sound());
         }

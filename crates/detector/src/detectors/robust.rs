@@ -12,7 +12,7 @@ use crate::{
     forecast::Forecast,
     online::ForecastMonitor,
     params::{Param, Settings},
-    series::quantile,
+    series::{quantile, scale},
     verdict::ScoringRule,
     warning::Warnings,
 };
@@ -57,9 +57,9 @@ impl Detector for Robust {
         normal.retain(|_| kept.next().unwrap_or(true));
         normal.sort_unstable_by(f64::total_cmp);
         distances.retain(|distance| *distance <= farthest);
-        let scale = quantile::scale(&normal);
+        let scale = scale::of_sorted(&normal);
         Self {
-            median: quantile::middle(&sorted),
+            median: quantile::median(&sorted),
             scale,
             contamination,
             points: points.len() as u64,

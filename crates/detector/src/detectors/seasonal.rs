@@ -15,7 +15,7 @@ use crate::{
     series::{
         clock::Clock,
         period,
-        profile::{self, Profile},
+        season::{self, MedianProfile},
     },
     verdict::ScoringRule,
     warning::{WarningKind, Warnings},
@@ -36,7 +36,7 @@ pub(crate) struct Seasonal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Season {
-    profile: Profile,
+    profile: MedianProfile,
     /// Of distances from the profile.
     calibration: Box<Calibration>,
 }
@@ -83,7 +83,7 @@ impl Detector for Seasonal {
         let asked = settings.get(PERIOD.name).map(|period| period as usize);
         let season = match asked {
             Some(period) => Season::asked(points, &slots, period, &level, warnings),
-            None => Season::found(points, &slots, (&clock, &level), warnings),
+            None => Season::found(points, &slots, &clock, &level, warnings),
         };
         Self {
             clock,
@@ -200,7 +200,8 @@ impl Season {
     fn found(
         points: &[Point],
         slots: &[i64],
-        (clock, level): (&Clock, &Robust),
+        clock: &Clock,
+        level: &Robust,
         warnings: &mut Warnings,
     ) -> Option<Self> {
         let period = period::find_exactly(&on_grid(points, slots, level), clock.calendar());
@@ -216,7 +217,7 @@ impl Season {
             return None;
         }
         let mut best =
-            GAIN * profile::mean_distance(points.iter().map(|p| p.value - level.median()));
+            GAIN * season::mean_distance(points.iter().map(|p| p.value - level.median()));
         let mut season = None;
         for period in [period, WEEK * period] {
             if period * CYCLES <= points.len() {
@@ -236,13 +237,13 @@ impl Season {
     /// The profile of a period, and the mean distance of points from what the others make usual.
     fn fit(points: &[Point], slots: &[i64], period: usize, level: &Robust) -> (Self, f64) {
         let values: Vec<f64> = points.iter().map(|p| p.value).collect();
-        let (profile, distances) = Profile::fit(&values, slots, period);
+        let (profile, distances) = MedianProfile::fit(&values, slots, period);
         // A place that was seen once has nothing to be compared with.
         let mut scores: Vec<f64> = distances.into_iter().filter(|d| d.is_finite()).collect();
         if scores.is_empty() {
             scores.push(level.scale());
         }
-        let mean = profile::mean_distance(scores.iter().copied());
+        let mean = season::mean_distance(scores.iter().copied());
         let season = Self {
             profile,
             calibration: Box::new(Calibration::fit(&scores, level.scale())),

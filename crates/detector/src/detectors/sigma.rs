@@ -12,6 +12,7 @@ use crate::{
     forecast::Forecast,
     online::ForecastMonitor,
     params::{Param, Settings},
+    series::scale,
     verdict::ScoringRule,
     warning::Warnings,
 };
@@ -141,7 +142,7 @@ fn normal_quantile(p: f64) -> f64 {
 /// Values are scaled by a power of two first, which costs no precision, so that neither squares nor sums overflow or vanish.
 fn mean_and_deviation(points: &[Point]) -> (f64, f64) {
     let largest = points.iter().fold(0.0_f64, |max, p| max.max(p.value.abs()));
-    let unit = power_of_two_near(largest);
+    let unit = scale::power_of_two_near(largest);
     let n = points.len() as f64;
     let mean = points.iter().map(|p| p.value / unit).sum::<f64>() / n;
     let squares = points.iter().map(|p| (p.value / unit - mean).powi(2));
@@ -150,15 +151,6 @@ fn mean_and_deviation(points: &[Point]) -> (f64, f64) {
         (mean * unit).clamp(-f64::MAX, f64::MAX),
         (variance.sqrt() * unit).min(f64::MAX),
     )
-}
-
-/// A power of two within a factor of two of `value`; 1 for zero and where that keeps squares in range anyway.
-fn power_of_two_near(value: f64) -> f64 {
-    if (1e-100..1e100).contains(&value) || value == 0.0 {
-        return 1.0;
-    }
-    // Not log2().exp2(), which would not be exact. 2^-1022 and 2^1023 are the ends of what is normal.
-    2_f64.powi((value.log2() as i32).clamp(-1022, 1023))
 }
 
 #[cfg(test)]

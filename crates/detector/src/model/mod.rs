@@ -2,7 +2,6 @@
 
 use contract::{DetectorName, FitOptions, JudgeOptions, Params, Point, ProblemCode, Sides};
 
-pub(crate) mod bytes;
 pub(crate) mod format;
 
 use crate::{

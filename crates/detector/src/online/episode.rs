@@ -1,77 +1,144 @@
-//! One alarm for each episode.
+//! The episode rule: one alarm for each episode, and another only where its evidence has grown by half.
 
 use serde::{Deserialize, Serialize};
 
-/// Lets the first alarm of an episode through, and those that outgrow it. DETECTION.md, part B, 6, with one difference: what was no
-/// alarm holds none back.
-///
-/// Of the alarms of an episode each is stronger than those before it and outlives them, so the last one is all there is to remember.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct EpisodeGate {
-    /// So many points without evidence end an episode.
-    #[serde(rename = "reach")]
-    pub(crate) quiet_limit: u64,
-    index: u64,
-    /// Index (moved on by evidence) and strength of the last thing emitted.
-    last: Option<(u64, f64)>,
+/// The prefix counts at most this long where times are set in fractions of it, in points.
+pub(crate) const HORIZON: usize = 750;
+/// The fraction of the prefix that has to pass without evidence until an episode is over.
+const QUIET: f64 = 0.15;
+/// How many times as strong as the last one an alarm must be to be raised again within an episode.
+const AGAIN: f64 = 1.5;
+
+/// The number of points without evidence that ends an episode, for a prefix of so many points.
+pub(crate) fn quiet_limit(prefix: f64) -> u64 {
+    (QUIET * prefix.min(HORIZON as f64)) as u64
 }
 
-/// What becomes of a strength.
+/// The strongest evidence of an episode so far.
+///
+/// One is enough: a candidate enters only if it exceeds every other one, and only the strongest is prolonged. So the newest is
+/// always the strongest, and the last to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Candidate {
+    /// The point at which it was emitted, or the last one with enough evidence to prolong the episode.
+    pub(crate) point: u64,
+    /// Its strength; 1 and more is an alarm.
+    pub(crate) ratio: f64,
+}
+
+/// Whether evidence that is too weak for an alarm holds back what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WeakEvidence {
+    /// It does: a growing disturbance must grow by half to be an alarm. `auto` was tuned with this, its levels depend on it.
+    HoldsBack,
+    /// It does not: the first point beyond the limit is an alarm, as its band says.
+    Passes,
+}
+
+/// The part of a strength that is let through.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Passed {
-    /// It, or 0 if it is held back.
+    /// The strength, or 0 if it is held back.
     pub(crate) emitted: f64,
     /// Whether an episode was running before.
     pub(crate) running: bool,
 }
 
-/// Part of the prefix that has to pass without evidence until an episode is over.
-const EPISODE: f64 = 0.15;
-/// The prefix counts at most this long.
-const HORIZON: f64 = 750.0;
-/// So many times as strong as the last one, an alarm is raised again within an episode.
-const AGAIN: f64 = 1.5;
+/// Applies the rule to the `strength` of point number `now`, where 1 and more is enough for an alarm.
+#[inline]
+pub(crate) fn pass(
+    last: &mut Option<Candidate>,
+    now: u64,
+    strength: f64,
+    quiet_limit: u64,
+    weak: WeakEvidence,
+) -> Passed {
+    *last = last.filter(|last| now - last.point <= quiet_limit);
+    let largest = last.map_or(0.0, |last| last.ratio);
+    let running = largest >= 1.0;
+    let first = weak == WeakEvidence::Passes && strength >= 1.0 && !running;
+    if strength > 0.0 && (first || strength > AGAIN * largest) {
+        *last = Some(Candidate {
+            point: now,
+            ratio: strength,
+        });
+        return Passed {
+            emitted: strength,
+            running,
+        };
+    }
+    // While the evidence goes on, so does the episode.
+    if let Some(last) = last.as_mut().filter(|_| running && strength >= 1.0) {
+        last.point = now;
+    }
+    Passed {
+        emitted: 0.0,
+        running,
+    }
+}
+
+/// The rule for detectors whose strength is a distance over its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EpisodeGate {
+    /// The number of points without evidence that ends an episode.
+    #[serde(rename = "reach")]
+    pub(crate) quiet_limit: u64,
+    index: u64,
+    #[serde(with = "pair")]
+    last: Option<Candidate>,
+}
 
 impl EpisodeGate {
-    /// For a model of so many `points`.
+    /// A gate for a model of so many `points`.
     pub(crate) fn new(points: f64) -> Self {
         Self {
-            quiet_limit: (EPISODE * points.min(HORIZON)) as u64,
+            quiet_limit: quiet_limit(points),
             index: 0,
             last: None,
         }
     }
 
-    /// Takes the strength of the next point, 1 and more being an alarm.
+    /// Takes the strength of the next point, where 1 and more is enough for an alarm.
     pub(crate) fn pass(&mut self, strength: f64) -> Passed {
-        let oldest = self.index.saturating_sub(self.quiet_limit);
-        self.last = self.last.filter(|(at, _)| *at >= oldest);
-        let (at, largest) = self.last.unwrap_or((self.index, 0.0));
-        let running = largest >= 1.0;
-        let first = strength >= 1.0 && !running;
-        let emitted = strength > 0.0 && (first || strength > AGAIN * largest);
-        if emitted {
-            self.last = Some((self.index, strength));
-        } else if self.last.is_some() {
-            // While the evidence goes on, so does the episode.
-            let at = if running && strength >= 1.0 {
-                self.index
-            } else {
-                at
-            };
-            self.last = Some((at, largest));
-        }
+        let now = self.index;
         self.index += 1;
-        Passed {
-            emitted: if emitted { strength } else { 0.0 },
-            running,
-        }
+        pass(
+            &mut self.last,
+            now,
+            strength,
+            self.quiet_limit,
+            WeakEvidence::Passes,
+        )
     }
 
+    /// Whether a session could have reached this state.
     pub(crate) fn is_sound(&self) -> bool {
         self.last
-            .is_none_or(|(at, strength)| at < self.index && strength > 0.0)
+            .is_none_or(|last| last.point < self.index && last.ratio > 0.0)
+    }
+}
+
+/// The stored form of a candidate in a gate: `[point, ratio]`.
+mod pair {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Candidate;
+
+    pub(super) fn serialize<S: Serializer>(
+        last: &Option<Candidate>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let pair = last.map(|last| (last.point, last.ratio));
+        pair.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Candidate>, D::Error> {
+        let pair = Option::<(u64, f64)>::deserialize(deserializer)?;
+        Ok(pair.map(|(point, ratio)| Candidate { point, ratio }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Detectors that keep learning: what they have in common.
 
-mod episode;
+pub(crate) mod episode;
 mod monitor;
 
 use contract::Point;

@@ -14,10 +14,20 @@ pub struct Clock {
     twice_step: Option<i64>,
 }
 
-/// Differences within this part of the median one are regular.
+/// The fraction by which a regular difference may deviate from the median one.
 const NEAR: f64 = 0.1;
-/// A clock is usable if more than this part of the differences are regular.
+/// The fraction of the differences that must be exceeded by the regular ones.
 const MOST: f64 = 0.8;
+
+/// Whether a difference of timestamps is regular where the median one is `usual`.
+pub(crate) fn is_near(difference: f64, usual: f64) -> bool {
+    (difference / usual - 1.0).abs() < NEAR
+}
+
+/// Whether a clock is regular of whose differences, `all` in number, so many are `near` the median one.
+pub(crate) fn is_regular(near: usize, all: usize) -> bool {
+    near as f64 > MOST * all as f64
+}
 
 /// Seconds.
 const DAY: i64 = 86_400;
@@ -31,9 +41,8 @@ impl Clock {
             .collect();
         let twice = twice_median(&mut differences.clone());
         let step = twice as f64 / 2.0;
-        let regular = |d: &&i128| (**d as f64 / step - 1.0).abs() < NEAR;
-        let usable = twice > 0
-            && differences.iter().filter(regular).count() as f64 / differences.len() as f64 > MOST;
+        let near = differences.iter().filter(|d| is_near(**d as f64, step));
+        let usable = twice > 0 && is_regular(near.count(), differences.len());
         Self {
             start: timestamps[0],
             twice_step: i64::try_from(twice).ok().filter(|_| usable),

@@ -8,7 +8,7 @@
 
 use rustfft::{FftPlanner, num_complex::Complex};
 
-use super::order;
+use super::quantile::select_quantile;
 
 /// Shorter series have no period.
 const SHORTEST: usize = 32;
@@ -123,8 +123,8 @@ fn autocorrelation(values: &[f64]) -> Option<Vec<f64>> {
     let n = values.len();
     let mut sorted = values.to_vec();
     let (low, high) = (
-        order::quantile(&mut sorted, 0.005),
-        order::quantile(&mut sorted, 0.995),
+        select_quantile(&mut sorted, 0.005),
+        select_quantile(&mut sorted, 0.995),
     );
     let clipped = || values.iter().map(|v| v.clamp(low, high));
     let mean = clipped().sum::<f64>() / n as f64;

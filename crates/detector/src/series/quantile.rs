@@ -1,58 +1,58 @@
-//! Order statistics of values that may be as large as numbers are.
+//! Medians and quantiles, interpolated between two neighbours (type 7 of Hyndman and Fan, "Sample quantiles in statistical
+//! packages", 1996).
+//!
+//! There are two forms. [`quantile`] reads sorted values of any size, so it takes no difference, which could overflow.
+//! [`select_quantile`] finds its neighbours without sorting, in values within ±1e150, and is exact at both of them. They round
+//! differently in the last bit, and stored models hold results of both, so neither can replace the other.
 
-/// The middle of sorted values: the median; between two, halfway.
-pub(crate) fn middle(sorted: &[f64]) -> f64 {
+/// The median of sorted values, at least one.
+pub(crate) fn median(sorted: &[f64]) -> f64 {
     let n = sorted.len();
     halfway(sorted[(n - 1) / 2], sorted[n / 2])
 }
 
-/// Of each of `values`, the distance from the median of all the others: how far from the median it would lie had it not been there when
-/// that was found. None is over the largest number. `sorted` are the same values, at least two, in order of size.
+/// The `q` quantile of sorted values, at least one; 0 ≤ `q` ≤ 1.
+pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let (below, part) = position(sorted.len(), q);
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] * (1.0 - part) + sorted[above] * part
+}
+
+/// The `q` quantile of `values`, which it reorders; at least one value, none NaN, all within ±1e150; 0 ≤ `q` ≤ 1.
+pub(crate) fn select_quantile(values: &mut [f64], q: f64) -> f64 {
+    let (below, part) = position(values.len(), q);
+    let (_, &mut low, above) = values.select_nth_unstable_by(below, f64::total_cmp);
+    let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
+    if part < 0.5 {
+        low + (high - low) * part
+    } else {
+        high - (high - low) * (1.0 - part)
+    }
+}
+
+/// The median of `values`, which it reorders; conditions as for [`select_quantile`].
+pub(crate) fn select_median(values: &mut [f64]) -> f64 {
+    select_quantile(values, 0.5)
+}
+
+/// The distance of each of `values` from the median of the others: how far it would lie from the median had it not been there
+/// when that was found. `sorted` holds the same values, at least two, in ascending order. Distances are finite.
 pub(crate) fn distances_from_others(values: &[f64], sorted: &[f64]) -> Vec<f64> {
     let n = sorted.len();
     let distance = |value: &f64| {
-        let without = sorted.partition_point(|other| other.total_cmp(value).is_lt());
-        // Those behind it move down by one place.
-        let place = |at: usize| sorted[at + usize::from(at >= without)];
-        let median = halfway(place((n - 2) / 2), place((n - 1) / 2));
+        let left_out = sorted.partition_point(|other| other.total_cmp(value).is_lt());
+        // Values behind the one that is left out move down by one.
+        let other = |at: usize| sorted[at + usize::from(at >= left_out)];
+        let median = halfway(other((n - 2) / 2), other((n - 1) / 2));
         (value - median).abs().min(f64::MAX)
     };
     values.iter().map(distance).collect()
 }
 
-/// The spread of sorted values, at least one: the larger of the normalised median absolute deviation and a sixth of the range that
-/// holds 98 % of them, which keeps nearly constant series from having none. Over 0 and finite. (DETECTION.md, part B, 3.1.)
-pub(crate) fn scale(sorted: &[f64]) -> f64 {
-    // In halves, quarters, so that no difference overflows.
-    let median = middle(sorted);
-    let mut deviations: Vec<f64> = sorted
-        .iter()
-        .map(|v| (v / 2.0 - median / 2.0).abs())
-        .collect();
-    deviations.sort_unstable_by(f64::total_cmp);
-    let (q01, q99) = (quantile(sorted, 0.01), quantile(sorted, 0.99));
-    let scale = (1.4826 * middle(&deviations)).max((q99 / 2.0 - q01 / 2.0) / 6.0);
-    let largest = deviations[deviations.len() - 1];
-    // A root mean square without squares of large numbers.
-    let squares = deviations
-        .iter()
-        .map(|d| (d / largest).powi(2))
-        .sum::<f64>();
-    let spread = largest * (squares / deviations.len() as f64).sqrt();
-    let least = 1e-9 * median.abs();
-    [scale * 2.0, spread * 2.0, 0.01 * median.abs()]
-        .into_iter()
-        .find(|scale| *scale > least && *scale > 0.0)
-        .unwrap_or(1.0)
-        .clamp(f64::MIN_POSITIVE, f64::MAX)
-}
-
-/// The `q` quantile of sorted values, between two in proportion (type 7 of Hyndman and Fan, 1996).
-pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let place = (sorted.len() - 1) as f64 * q;
-    let (below, part) = (place as usize, place.fract());
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] * (1.0 - part) + sorted[above] * part
+/// The index below the `q` quantile of `n` sorted values, and the fraction of the way to the next one.
+fn position(n: usize, q: f64) -> (usize, f64) {
+    let place = (n - 1) as f64 * q;
+    (place as usize, place.fract())
 }
 
 fn halfway(a: f64, b: f64) -> f64 {
@@ -76,13 +76,11 @@ mod tests {
     }
 
     #[test]
-    fn every_series_has_a_scale() {
-        let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-9, "{a} {b}");
-        close(scale(&[1.0, 2.0, 3.0, 4.0, 5.0]), 1.4826);
-        let mut nearly_constant = [5.0; 1000];
-        nearly_constant[999] = 6.0;
-        close(scale(&nearly_constant), 1e-3_f64.sqrt());
-        assert_eq!(scale(&[5e-324, 1e-323, 1e-323]), f64::MIN_POSITIVE);
-        assert!(scale(&[-f64::MAX, 0.0, f64::MAX]) > 1e307);
+    fn quantiles_lie_between_neighbours() {
+        let values = [4.0, 1.0, 3.0, 2.0];
+        for (q, expected) in [(0.0, 1.0), (0.5, 2.5), (0.25, 1.75), (0.9, 3.7), (1.0, 4.0)] {
+            assert!((select_quantile(&mut values.clone(), q) - expected).abs() < 1e-12);
+        }
+        assert_eq!(select_median(&mut [7.0]), 7.0);
     }
 }

@@ -1,11 +1,61 @@
-//! Location and scale of a series: median, and the larger of MAD and a sixth of the range that holds 98 %.
+//! The scale of a series: how far values usually lie from their median.
+//!
+//! The rule is the same for every detector: the larger of the normalised median absolute deviation and a sixth of the range that
+//! holds 98 % of the values. The range keeps a nearly constant series from having a scale near 0. It comes in two forms:
+//! [`of_sorted`] takes values of any size; [`Scaling`] takes values within ±1e150 and is cheaper, since it need not sort. They
+//! round differently (see [`quantile`]), and where both spreads are 0 the first falls back on deviations from the median, the
+//! second on deviations from the mean. Stored models depend on both.
 
 use serde::{Deserialize, Serialize};
 
-use super::order;
-use crate::detectors::auto::streaming::constants::{STANDARD_LIMIT, WINSOR_LIMIT};
+use super::quantile::{self, select_median, select_quantile};
 
-/// Median and scale of the prefix, both finite, the scale over 0.
+/// Makes a median absolute deviation as large as the standard deviation, for normally distributed values.
+const MAD_TO_STANDARD: f64 = 1.4826;
+/// How many scales the range that holds 98 % of the values counts as.
+const RANGE_IN_SCALES: f64 = 6.0;
+/// The fraction of the median below which a spread is taken for rounding.
+const ROUNDING: f64 = 1e-9;
+/// The fraction of the median that is the scale of a constant series.
+const OF_CONSTANT: f64 = 0.01;
+
+/// Standardised values are clamped to ± this.
+pub(crate) const STANDARD_LIMIT: f64 = 1000.0;
+/// Winsorized values are clamped to ± this many scales: the input of autoregression and season.
+pub(crate) const WINSOR_LIMIT: f64 = 20.0;
+
+/// The first usable scale: the robust spread of `mad` and `range`, the `deviation`, one per cent of the `median`. `None` if all
+/// are 0.
+fn first_usable(mad: f64, range: f64, deviation: impl FnOnce() -> f64, median: f64) -> Option<f64> {
+    let is_usable = |scale: &f64| *scale > ROUNDING * median.abs() && *scale > 0.0;
+    let robust = (MAD_TO_STANDARD * mad).max(range / RANGE_IN_SCALES);
+    Some(robust)
+        .filter(is_usable)
+        .or_else(|| Some(deviation()).filter(is_usable))
+        .or_else(|| Some(OF_CONSTANT * median.abs()).filter(is_usable))
+}
+
+/// The scale of sorted values, at least one; finite, over 0.
+pub(crate) fn of_sorted(sorted: &[f64]) -> f64 {
+    // In halves, so that no difference overflows.
+    let median = quantile::median(sorted) / 2.0;
+    let mut deviations: Vec<f64> = sorted.iter().map(|v| (v / 2.0 - median).abs()).collect();
+    deviations.sort_unstable_by(f64::total_cmp);
+    let (q01, q99) = (
+        quantile::quantile(sorted, 0.01),
+        quantile::quantile(sorted, 0.99),
+    );
+    let deviation = || {
+        let largest = deviations[deviations.len() - 1];
+        root_mean_square(deviations.iter().copied(), largest)
+    };
+    let mad = quantile::median(&deviations);
+    first_usable(mad, q99 / 2.0 - q01 / 2.0, deviation, median)
+        .map_or(1.0, |half| half * 2.0)
+        .clamp(f64::MIN_POSITIVE, f64::MAX)
+}
+
+/// The median and the scale of a prefix, both finite, the scale over 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaling {
@@ -15,27 +65,22 @@ pub struct Scaling {
 
 impl Scaling {
     /// Learns from `values`: at least one, all within ±1e150.
-    ///
-    /// The quantiles keep nearly constant series from having a scale near 0.
     pub(crate) fn fit(values: &[f64]) -> Self {
-        let mut sorted = values.to_vec();
-        let median = order::median(&mut sorted);
+        let mut scratch = values.to_vec();
+        let median = select_median(&mut scratch);
         let (q01, q99) = (
-            order::quantile(&mut sorted, 0.01),
-            order::quantile(&mut sorted, 0.99),
+            select_quantile(&mut scratch, 0.01),
+            select_quantile(&mut scratch, 0.99),
         );
-        for (distance, value) in sorted.iter_mut().zip(values) {
+        for (distance, value) in scratch.iter_mut().zip(values) {
             *distance = (value - median).abs();
         }
-        let mad = 1.4826 * order::median(&mut sorted);
-        let mut scale = mad.max((q99 - q01) / 6.0);
-        for other in [deviation(values), 0.01 * median.abs(), 1.0] {
-            if scale > 1e-9 * median.abs() && scale > 0.0 {
-                break;
-            }
-            scale = other;
+        let mad = select_median(&mut scratch);
+        let scale = first_usable(mad, q99 - q01, || standard_deviation(values), median);
+        Self {
+            median,
+            scale: scale.unwrap_or(1.0),
         }
-        Self { median, scale }
     }
 
     /// The median of the prefix, in the unit of the values.
@@ -64,22 +109,36 @@ impl Scaling {
     }
 }
 
-/// Clamps a standardised value to what autoregression and season see.
+/// Clamps a standardised value to ±[`WINSOR_LIMIT`].
 pub(crate) fn winsorized(standard: f64) -> f64 {
     standard.clamp(-WINSOR_LIMIT, WINSOR_LIMIT)
 }
 
-/// The standard deviation of the population.
-fn deviation(values: &[f64]) -> f64 {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    // Scaled by the largest deviation, so that squares of large values do not overflow.
-    let largest = values.iter().fold(0.0_f64, |m, v| m.max((v - mean).abs()));
+/// The standard deviation of the population; 0 for a constant.
+fn standard_deviation(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let deviations = values.iter().map(|v| v - mean);
+    let largest = deviations.clone().fold(0.0_f64, |m, d| m.max(d.abs()));
     if largest == 0.0 {
         return 0.0;
     }
-    let squares = values.iter().map(|v| ((v - mean) / largest).powi(2));
+    root_mean_square(deviations, largest)
+}
+
+/// The root mean square, in units of the `largest` deviation, so that no square overflows.
+fn root_mean_square(deviations: impl ExactSizeIterator<Item = f64>, largest: f64) -> f64 {
+    let n = deviations.len() as f64;
+    let squares = deviations.map(|d| (d / largest).powi(2));
     largest * (squares.sum::<f64>() / n).sqrt()
+}
+
+/// A power of two within a factor of two of `value`, which is not negative; 1 for zero. Dividing by it costs no precision.
+pub(crate) fn power_of_two_near(value: f64) -> f64 {
+    if value == 0.0 {
+        return 1.0;
+    }
+    // log2().exp2() would not be exact. 2^-1022 and 2^1023 are the smallest and the largest normal powers.
+    2_f64.powi((value.log2() as i32).clamp(-1022, 1023))
 }
 
 #[cfg(test)]
@@ -108,5 +167,16 @@ mod tests {
         assert_eq!(scaling.standard(1e150), 1000.0);
         assert_eq!(scaling.standard(-1e150), -1000.0);
         assert_eq!(scaling.standard(3.0), 0.0);
+    }
+
+    #[test]
+    fn every_series_has_a_scale() {
+        let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-9, "{a} {b}");
+        close(of_sorted(&[1.0, 2.0, 3.0, 4.0, 5.0]), 1.4826);
+        let mut nearly_constant = [5.0; 1000];
+        nearly_constant[999] = 6.0;
+        close(of_sorted(&nearly_constant), 1e-3_f64.sqrt());
+        assert_eq!(of_sorted(&[5e-324, 1e-323, 1e-323]), f64::MIN_POSITIVE);
+        assert!(of_sorted(&[-f64::MAX, 0.0, f64::MAX]) > 1e307);
     }
 }

@@ -1,16 +1,38 @@
-//! The seasonal profile: what is usual at each place of the period.
+//! Seasonal profiles: the usual value at each place of the period.
+//!
+//! One rule places slots and moves the usual value towards a new one; two forms hold it. [`RunningProfile`] is part of every
+//! session of `auto`, which may take 64 KiB, and of up to 2,048 slots: so it holds standardised values in 32 bits and a count in
+//! four, and learns from one point at a time. [`MedianProfile`] holds values of any size and is fitted on medians, which need all
+//! points at once.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    detectors::auto::streaming::constants::{SEASON_GAIN, SEASON_STEP, WINSOR_LIMIT},
-    model::bytes,
-};
+use super::{quantile, scale::WINSOR_LIMIT};
+use crate::bytes;
+
+/// The fraction of the way by which a place of a [`RunningProfile`] moves towards a new value, at least.
+const LEAST_GAIN: f64 = 0.2;
+/// The distance that an error counts as in a [`RunningProfile`], at most, in scales.
+const STEP_LIMIT: f64 = 3.0;
+/// The fraction of the way by which a place of a [`MedianProfile`] moves towards a new value, at least.
+const LEAST_GAIN_OF_MEDIANS: f64 = 0.1;
+
+/// The place of `slot` in the period, which is over 0.
+fn place(slot: i64, period: usize) -> usize {
+    slot.rem_euclid(period as i64) as usize
+}
+
+/// The step towards a value that lies `error` away, at a place that was `seen` so many times before: the mean at first, then a
+/// steady pace. The error counts as at most `limit`.
+fn step(error: f64, seen: u32, least_gain: f64, limit: f64) -> f64 {
+    let gain = least_gain.max(1.0 / (f64::from(seen) + 1.0));
+    gain * error.clamp(-limit, limit)
+}
 
 /// A standardised value for each slot of the period, and how often the slot was seen. Empty without a season.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Season {
+pub(crate) struct RunningProfile {
     #[serde(with = "bytes::vec")]
     profile: Vec<f32>,
     seen: Seen,
@@ -64,14 +86,14 @@ impl From<StoredSeen> for Seen {
     }
 }
 
-/// What a point teaches the profile.
+/// The change that a point makes in a profile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SeasonUpdate {
     place: usize,
     winsorized: f64,
 }
 
-impl Season {
+impl RunningProfile {
     /// A profile of `period` slots, none of them seen; 0: no season.
     pub(crate) fn new(period: usize) -> Self {
         Self {
@@ -103,16 +125,14 @@ impl Season {
         if seen == 0 {
             *usual = update.winsorized as f32;
         } else {
-            let gain = SEASON_GAIN.max(1.0 / (f64::from(seen) + 1.0));
             let error = update.winsorized - f64::from(*usual);
-            *usual += (gain * error.clamp(-SEASON_STEP, SEASON_STEP)) as f32;
+            *usual += step(error, seen.into(), LEAST_GAIN, STEP_LIMIT) as f32;
         }
         self.seen.count(update.place);
     }
 
     fn place(&self, slot: i64) -> Option<usize> {
-        let period = self.period() as i64;
-        (period > 0).then(|| slot.rem_euclid(period) as usize)
+        (self.period() > 0).then(|| place(slot, self.period()))
     }
 
     pub(crate) fn check(&self, period: usize) -> Result<(), &'static str> {
@@ -128,14 +148,105 @@ impl Season {
     }
 }
 
+/// The median at each place of the period, and the number of points that it is of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MedianProfile {
+    #[serde(with = "bytes::vec")]
+    usual: Vec<f64>,
+    #[serde(with = "bytes::vec")]
+    seen: Vec<u32>,
+}
+
+impl MedianProfile {
+    /// The medians of `values` by place of the period, and of each value the distance from the median of the others at its place; NaN
+    /// where there are none.
+    pub(crate) fn fit(values: &[f64], slots: &[i64], period: usize) -> (Self, Vec<f64>) {
+        let placed = (0..)
+            .zip(slots)
+            .map(|(i, slot)| (place(*slot, period) as u32, i));
+        let mut order: Vec<(u32, u32)> = placed.collect();
+        order.sort_unstable();
+        let mut profile = Self {
+            usual: vec![0.0; period],
+            seen: vec![0; period],
+        };
+        let mut distances = vec![f64::NAN; values.len()];
+        for group in order.chunk_by(|a, b| a.0 == b.0) {
+            let place = group[0].0 as usize;
+            let mut here: Vec<(f64, u32)> = group
+                .iter()
+                .map(|(_, i)| (values[*i as usize], *i))
+                .collect();
+            here.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+            let sorted: Vec<f64> = here.iter().map(|(value, _)| *value).collect();
+            profile.usual[place] = quantile::median(&sorted);
+            profile.seen[place] = sorted.len() as u32;
+            if sorted.len() > 1 {
+                for (distance, (_, i)) in quantile::distances_from_others(&sorted, &sorted)
+                    .into_iter()
+                    .zip(here)
+                {
+                    distances[i as usize] = distance;
+                }
+            }
+        }
+        (profile, distances)
+    }
+
+    /// The length of the period in slots.
+    pub(crate) fn period(&self) -> usize {
+        self.usual.len()
+    }
+
+    /// What is usual at `slot`; `None` if its place was never seen.
+    pub(crate) fn usual(&self, slot: i64) -> Option<f64> {
+        let place = place(slot, self.period());
+        (self.seen[place] > 0).then(|| self.usual[place])
+    }
+
+    /// Moves what is usual at `slot` towards `value`, which counts as at most `limit` away.
+    pub(crate) fn learn(&mut self, slot: i64, value: f64, limit: f64) {
+        let place = place(slot, self.period());
+        let (usual, seen) = (&mut self.usual[place], &mut self.seen[place]);
+        if *seen == 0 {
+            *usual = value;
+        } else {
+            let moved = *usual + step(value - *usual, *seen, LEAST_GAIN_OF_MEDIANS, limit);
+            *usual = moved.clamp(-f64::MAX, f64::MAX);
+        }
+        *seen = seen.saturating_add(1);
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        size_of_val(&self.usual[..]) + size_of_val(&self.seen[..])
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        let lengths = !self.usual.is_empty() && self.usual.len() == self.seen.len();
+        lengths && self.usual.iter().all(|usual| usual.is_finite())
+    }
+}
+
+/// The mean of the sizes of `distances`, in halves so that no sum overflows; those that are not finite do not count.
+pub(crate) fn mean_distance(distances: impl Iterator<Item = f64>) -> f64 {
+    let mut mean = 0.0;
+    let mut n = 0.0;
+    for distance in distances.filter(|d| !d.is_nan()) {
+        n += 1.0;
+        mean += (distance.abs().min(f64::MAX) - mean) / n;
+    }
+    mean
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_profile_learns_the_mean_first_and_then_forgets() {
-        let mut season = Season::new(8);
-        let teach = |season: &mut Season, slot, value| {
+        let mut season = RunningProfile::new(8);
+        let teach = |season: &mut RunningProfile, slot, value| {
             season.learn(season.update(slot, value).unwrap());
         };
         assert_eq!(season.usual(3), None);
@@ -165,7 +276,7 @@ mod tests {
 
     #[test]
     fn one_value_moves_a_profile_by_little() {
-        let mut season = Season::new(8);
+        let mut season = RunningProfile::new(8);
         for value in [0.0, 20.0] {
             season.learn(season.update(0, value).unwrap());
         }
@@ -174,7 +285,30 @@ mod tests {
 
     #[test]
     fn without_a_period_there_is_nothing_to_learn() {
-        assert_eq!(Season::new(0).update(5, 1.0), None);
-        assert_eq!(Season::new(0).usual(5), None);
+        assert_eq!(RunningProfile::new(0).update(5, 1.0), None);
+        assert_eq!(RunningProfile::new(0).usual(5), None);
+    }
+
+    #[test]
+    fn a_profile_is_the_median_of_each_place() {
+        let values = [1.0, 10.0, 2.0, 20.0, 9.0, 30.0, 100.0];
+        let slots = [0, 1, 2, 3, 4, 5, 7];
+        let (profile, distances) = MedianProfile::fit(&values, &slots, 2);
+        assert_eq!(
+            (profile.usual(0), profile.usual(-1)),
+            (Some(2.0), Some(25.0))
+        );
+        assert_eq!(distances[0], 4.5);
+        assert_eq!(distances[6], 80.0);
+        assert_eq!(MedianProfile::fit(&values[..1], &[0], 2).0.usual(1), None);
+    }
+
+    #[test]
+    fn a_place_follows_what_is_new_at_a_steady_pace() {
+        let (mut profile, _) = MedianProfile::fit(&[0.0; 20], &[0; 20], 2);
+        profile.learn(0, 100.0, 10.0);
+        assert_eq!(profile.usual(0), Some(1.0));
+        profile.learn(1, 7.0, 1.0);
+        assert_eq!(profile.usual(1), Some(7.0));
     }
 }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{online::Step, series::quantile};
+use crate::{
+    online::Step,
+    series::{quantile, scale},
+};
 
 /// A moment at which the level of the series changed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,8 +125,8 @@ impl PendingChange {
         sorted.sort_unstable_by(f64::total_cmp);
         Self {
             timestamp,
-            from: quantile::middle(&sorted),
-            spread: quantile::scale(&sorted),
+            from: quantile::median(&sorted),
+            spread: scale::of_sorted(&sorted),
             levels: Vec::with_capacity(AFTER),
         }
     }
@@ -131,7 +134,7 @@ impl PendingChange {
     fn change(&self) -> Option<ChangePoint> {
         let mut sorted = self.levels.clone();
         sorted.sort_unstable_by(f64::total_cmp);
-        let (from, to) = (self.from, quantile::middle(&sorted));
+        let (from, to) = (self.from, quantile::median(&sorted));
         let middle = from / 2.0 + to / 2.0;
         let lasting = sorted
             .iter()

@@ -1,10 +1,8 @@
 //! The level that evidence reaches at a given rate, learned from the evidence at the ends of earlier cells.
 
-use std::ops::RangeInclusive;
-
 use serde::{Deserialize, Serialize};
 
-use crate::model::bytes;
+use crate::{bytes, calibration::tail::Pareto};
 
 /// A histogram of the logarithm of evidence, 1 being the stream's own level; and beyond the largest few per cent a generalised Pareto
 /// tail of that logarithm.
@@ -25,11 +23,8 @@ const FIRST: f64 = -3.0;
 const TAIL_PART: f64 = 0.05;
 const TAIL_LEAST: f64 = 20.0;
 
-/// So many independent excesses' worth of belief that the tail is a power, as many cells of which the evidence is much the same (the
-/// median of three phases, each a block of three cells), and the shapes that are believed at all.
-const PRIOR: f64 = 20.0;
-const ROW: f64 = 9.0;
-const SHAPES: RangeInclusive<f64> = -0.5..=0.5;
+/// The number of cells in a row whose evidence is much the same: it is the median of three phases, each a block of three cells.
+const DEPENDENT_CELLS: f64 = 9.0;
 
 /// What is believed of any series before its own evidence is known, and so many cells' worth of belief: the share of cells that reach a
 /// tenth more than the stream's level is about [`SHARE`], and it falls with this power.
@@ -83,12 +78,13 @@ impl EvidenceQuantile {
         if share * n >= wanted {
             return self.quantile(share);
         }
-        let tail = self.tail(wanted)?;
-        Some(tail.reached_by(share * n / wanted).exp2())
+        let (threshold, tail) = self.tail(wanted)?;
+        let evidence = -(share * n / wanted).ln();
+        Some((threshold + tail.excess(evidence)).exp2())
     }
 
-    /// The tail that the `wanted` largest make.
-    fn tail(&self, wanted: f64) -> Option<Tail> {
+    /// The threshold that the `wanted` largest exceed, as a logarithm, and the distribution of their excesses.
+    fn tail(&self, wanted: f64) -> Option<(f64, Pareto)> {
         // Above bins, from the top: how many, and the sums of their logarithms and of the squares of these.
         let (mut above, mut sum, mut squares) = (0.0, 0.0, 0.0);
         let width = 1.0 / PER_OCTAVE;
@@ -103,7 +99,10 @@ impl EvidenceQuantile {
                 let mean = (sum - above * start + rest * part / 2.0) / wanted;
                 let square = squares - 2.0 * start * sum + above * start * start;
                 let square = (square + rest * part * part / 3.0) / wanted;
-                return Some(Tail::of(start, (mean, square), wanted / ROW));
+                return Some((
+                    start,
+                    Pareto::of_moments(mean, square, wanted / DEPENDENT_CELLS),
+                ));
             }
             let middle = edge + width / 2.0;
             above += count;
@@ -130,39 +129,6 @@ impl EvidenceQuantile {
     pub(crate) fn is_sound(&self) -> bool {
         let sum: u64 = self.counts.iter().map(|count| u64::from(*count)).sum();
         self.counts.len() == BINS && sum == u64::from(self.total)
-    }
-}
-
-/// Logarithms of evidence beyond `start`: a generalised Pareto distribution. Of shape 0 it is a power of the evidence.
-#[derive(Clone, Copy, Debug)]
-struct Tail {
-    start: f64,
-    scale: f64,
-    shape: f64,
-}
-
-impl Tail {
-    /// By the moments of the excesses (Hosking and Wallis, 1987): their mean and mean square, of `k` independent ones.
-    fn of(start: f64, (mean, square): (f64, f64), k: f64) -> Self {
-        let variance = (square - mean * mean).max(1e-12);
-        let found = (1.0 - mean * mean / variance) / 2.0;
-        let shape = (found * k / (k + PRIOR)).clamp(*SHAPES.start(), *SHAPES.end());
-        Self {
-            start,
-            scale: mean * (1.0 - shape),
-            shape,
-        }
-    }
-
-    /// What this share of the tail reaches.
-    fn reached_by(&self, share: f64) -> f64 {
-        let y = -share.ln();
-        let excess = if self.shape.abs() < 1e-9 {
-            y
-        } else {
-            (self.shape * y).exp_m1() / self.shape
-        };
-        self.start + self.scale * excess
     }
 }
 

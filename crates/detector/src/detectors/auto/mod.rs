@@ -83,7 +83,7 @@ impl Detector for Auto {
 
     fn advance(&self, state: &mut Self::State, point: Point, _: f64) {
         if let Self::Fitted(fitted) = self {
-            ContextWindow::pass(state, (&fitted.stream, &fitted.scorer), point);
+            ContextWindow::advance(state, &fitted.stream, &fitted.scorer, point);
         }
     }
 
@@ -109,7 +109,7 @@ impl Detector for Auto {
             return forecast.score(point, rule, Self::NAME);
         };
         let nonconformity =
-            ContextWindow::nonconformity_after(state, (&fitted.stream, &fitted.scorer), point);
+            ContextWindow::nonconformity_after(state, &fitted.stream, &fitted.scorer, point);
         fitted.scorer.score(&forecast, nonconformity, point, rule)
     }
 

@@ -157,7 +157,7 @@ impl StreamOnline {
             self.since = point.timestamp;
         }
         Step {
-            verdict: self.verdict(&seen, &peak, &outcome, (point, rule)),
+            verdict: self.verdict(&seen, &peak, &outcome, point, rule),
             strength: outcome.strength,
             emitted: outcome.emitted,
             escalation: alarm && outcome.running,
@@ -227,7 +227,8 @@ impl StreamOnline {
         seen: &Observation,
         peak: &Seen,
         outcome: &Outcome,
-        (point, rule): (Point, &ScoringRule),
+        point: Point,
+        rule: &ScoringRule,
     ) -> Verdict {
         let output = &seen.output;
         let scorer = &self.fitted.scorer;
@@ -260,7 +261,7 @@ impl StreamOnline {
             lower: band.lower,
             upper: band.upper,
             direction,
-            reason: Reason(self.cause(seen, peak, outcome, (point, &band))),
+            reason: Reason(self.cause(seen, peak, outcome, point, &band)),
             detector: DetectorName::Auto,
         }
     }
@@ -271,7 +272,8 @@ impl StreamOnline {
         seen: &Observation,
         peak: &Seen,
         outcome: &Outcome,
-        (point, band): (Point, &Band),
+        point: Point,
+        band: &Band,
     ) -> ReasonKind {
         let (value, expected) = (point.value, band.expected);
         if outcome.emitted >= 1.0 {

@@ -115,7 +115,7 @@ impl PointScorer {
         timestamp: i64,
     ) -> Forecast<'_> {
         let (params, memory) = (stream.params(), stream.memory());
-        let Some(ContextWindow(glance)) = window else {
+        let Some(ContextWindow(view)) = window else {
             let season = params.usual(memory, timestamp);
             let predictions = Predictions {
                 season,
@@ -123,12 +123,12 @@ impl PointScorer {
             };
             return self.best(stream, &predictions);
         };
-        let mut predictions = glance.predict(params, memory, timestamp);
+        let mut predictions = view.predict(params, memory, timestamp);
         if params.clock().step().is_none() {
             // Where in the season the first point of the context was is not known.
             predictions.season = None;
         }
-        predictions.local = predictions.local.filter(|_| glance.known() >= LOCAL);
+        predictions.local = predictions.local.filter(|_| view.known() >= LOCAL);
         self.best(stream, &predictions)
     }
 
@@ -243,20 +243,26 @@ impl PointScorer {
 
 impl ContextWindow {
     /// Moves on past `point`.
-    pub(super) fn pass(window: &mut Option<Self>, of: (&Stream, &PointScorer), point: Point) {
-        let params = of.0.params();
-        let window = window.get_or_insert_with(|| Self(ContextView::new(params, of.1.clip)));
-        window.0.pass(params, point);
+    pub(super) fn advance(
+        window: &mut Option<Self>,
+        stream: &Stream,
+        scorer: &PointScorer,
+        point: Point,
+    ) {
+        let params = stream.params();
+        let window = window.get_or_insert_with(|| Self(ContextView::new(params, scorer.clip)));
+        window.0.advance(params, point);
     }
 
-    /// Moves on past `point`; how odd the shapes are that it completes.
+    /// Moves on past `point`, and says how odd the shapes are that end with it; `None` until all of them are known.
     pub(super) fn nonconformity_after(
         window: &mut Option<Self>,
-        of: (&Stream, &PointScorer),
+        stream: &Stream,
+        scorer: &PointScorer,
         point: Point,
     ) -> Option<f64> {
-        Self::pass(window, of, point);
-        window.as_ref()?.0.nonconformity(of.0.params())
+        Self::advance(window, stream, scorer, point);
+        window.as_ref()?.0.nonconformity(stream.params())
     }
 }
 
@@ -284,13 +290,13 @@ fn out_of_sample_inflation(points: &[Point], params: &StreamParams, clip: f64) -
     let Some(shapes) = params.relearned(&points[..taught]) else {
         return 1.0;
     };
-    let mut glance = ContextView::new(params, clip);
+    let mut view = ContextView::new(params, clip);
     let (mut known, mut strange) = (0.0, 0.0);
     for (i, point) in points.iter().enumerate() {
-        glance.pass(params, *point);
+        view.advance(params, *point);
         if i >= taught {
-            known += glance.nonconformity(params).unwrap_or(0.0);
-            strange += glance.nonconformity_to(params, &shapes).unwrap_or(0.0);
+            known += view.nonconformity(params).unwrap_or(0.0);
+            strange += view.nonconformity_to(params, &shapes).unwrap_or(0.0);
         }
     }
     let more: f64 = strange / known;

@@ -1,7 +1,7 @@
 //! Autoregression: the next standardised value as a weighted sum of the last few, fitted so that outliers weigh little.
 
 use super::constants::ORDER;
-use crate::series::{order, scale::winsorized};
+use crate::series::{quantile::select_median, scale::winsorized};
 
 /// Rounds of reweighting.
 const ROUNDS: usize = 3;
@@ -23,7 +23,7 @@ pub(super) fn fit(values: &[f64], order: usize) -> Vec<f64> {
             .map(|window| window[order] - dot(&window[..order], &solution));
         let errors: Vec<f64> = errors.collect();
         let mut sizes: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
-        let deviation = 1.4826 * order::median(&mut sizes) + 1e-9;
+        let deviation = 1.4826 * select_median(&mut sizes) + 1e-9;
         for (weight, error) in weights.iter_mut().zip(errors) {
             *weight = 1.0 / (1.0 + (error / (3.0 * deviation)).powi(2));
         }

@@ -9,12 +9,12 @@ use super::{
     block_memory::BlockMemory,
     cells::{Cells, Features},
     constants::{
-        ADMIT, BLOCK_LIMIT, CAPACITY, CELLS, EPS, FEW, FLOOR, HORIZON, KNOWN, PHASES, POWER,
-        QUANTILE, RANGE_CLIP, SCALES, WARM,
+        ADMIT, BLOCK_LIMIT, CAPACITY, CELLS, EPS, FEW, FLOOR, KNOWN, PHASES, POWER, QUANTILE,
+        RANGE_CLIP, SCALES, WARM,
     },
     histogram::Distances,
 };
-use crate::series::scale::Scaling;
+use crate::{online::episode::HORIZON, series::scale::Scaling};
 
 const COUNT: usize = SCALES.len();
 

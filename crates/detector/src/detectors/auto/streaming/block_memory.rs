@@ -13,7 +13,7 @@ use super::{
     cells::Features,
     constants::{CAPACITY, FEATURES},
 };
-use crate::model::bytes;
+use crate::bytes;
 
 /// Blocks, feature by feature so that all are compared at once. Cell numbers are relative to a base that all libraries share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

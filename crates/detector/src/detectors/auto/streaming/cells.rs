@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::constants::{BLOCK_LIMIT, FEATURES, LONGEST, PHASES, SCALES};
-use crate::model::bytes;
+use crate::bytes;
 
 /// A block in [`FEATURES`] numbers, squashed: mean, maximum, minimum, mean absolute difference.
 pub(super) type Features = [f32; FEATURES];

@@ -10,8 +10,6 @@ pub(super) const VALUE_LIMIT: f64 = 1e150;
 
 /// Cells of a probation; a block is [`PHASES`] cells.
 pub(super) const CELLS: usize = 180;
-/// The prefix counts at most this long when cell length, episode and fatigue are set, in points.
-pub(super) const HORIZON: usize = 750;
 /// Shifted block grids, and cells of a block.
 pub(super) const PHASES: usize = 3;
 /// Window lengths, in blocks.
@@ -65,10 +63,6 @@ pub(super) const ORDER: usize = 8;
 pub(super) const MEDIAN: usize = 21;
 /// What is left of a held residual after one point.
 pub(super) const HOLD: f64 = 0.9;
-/// Smallest learning rate of the seasonal profile.
-pub(crate) const SEASON_GAIN: f64 = 0.2;
-/// A profile moves by at most its rate times this many scales.
-pub(crate) const SEASON_STEP: f64 = 3.0;
 /// Shortest period that is used.
 pub(super) const MIN_PERIOD: usize = 8;
 /// Longest window of the shapes.
@@ -83,10 +77,6 @@ pub(super) const CALIBRATION: f64 = 0.99;
 pub(super) const SHAPES_FROM: usize = 40;
 /// The point path is fitted on at most this many last points of the prefix.
 pub(super) const FIT_POINTS: usize = 16_384;
-/// Standardised values are clamped to ± this.
-pub(crate) const STANDARD_LIMIT: f64 = 1000.0;
-/// Autoregression and season see values clamped to ± this.
-pub(crate) const WINSOR_LIMIT: f64 = 20.0;
 
 // Score and alarm.
 
@@ -98,12 +88,6 @@ pub(super) const POINT_EPS: f64 = 0.3;
 pub(super) const POINT_WEIGHT: f64 = 0.75;
 /// The alarm level.
 pub(super) const THETA: f64 = 0.94;
-/// Quiet time that ends an episode, as a part of the prefix (at most [`HORIZON`]).
-pub(super) const EPISODE: f64 = 0.15;
-/// Factor by which evidence must grow to alarm again inside an episode.
-pub(super) const AGAIN: f64 = 1.5;
-/// The ratio that prolongs an episode.
-pub(super) const SUSTAIN: f64 = 1.0;
 /// Rise of the level with each recent alarm.
 pub(crate) const FATIGUE: f64 = 0.05;
 /// Memory of alarms, in prefix lengths (at most [`HORIZON`]).

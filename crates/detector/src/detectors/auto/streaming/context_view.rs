@@ -9,7 +9,7 @@ use super::{
     shape::Shape,
     window::Window,
 };
-use crate::series::{scale::winsorized, season::Season};
+use crate::series::{scale::winsorized, season::RunningProfile};
 
 /// The last few points.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl ContextView {
     }
 
     /// Moves on past `point`.
-    pub(crate) fn pass(&mut self, params: &StreamParams, point: Point) {
+    pub(crate) fn advance(&mut self, params: &StreamParams, point: Point) {
         self.slot = params.clock.slot(point.timestamp, self.slot);
         let z = params.standard(point);
         self.window.push(z.clamp(-self.clip, self.clip));
@@ -101,7 +101,7 @@ impl StreamParams {
     /// one that no longer learns. Empty without a season.
     pub(crate) fn out_of_sample_season_errors(&self, points: &[Point]) -> Vec<f64> {
         let taught = points.len() - points.len() / 3;
-        let mut season = Season::new(self.points.season as usize);
+        let mut season = RunningProfile::new(self.points.season as usize);
         let mut slot = -1;
         let mut errors = Vec::new();
         for (i, point) in points.iter().enumerate() {

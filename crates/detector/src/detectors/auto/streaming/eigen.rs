@@ -43,11 +43,11 @@ fn rotate(matrix: &mut [Vec<f64>], axes: &mut [Vec<f64>], p: usize, q: usize) {
     for row in matrix.iter_mut() {
         (row[p], row[q]) = (cos * row[p] - sin * row[q], sin * row[p] + cos * row[q]);
     }
-    turn_rows(matrix, p, q, (cos, sin));
-    turn_rows(axes, p, q, (cos, sin));
+    turn_rows(matrix, p, q, cos, sin);
+    turn_rows(axes, p, q, cos, sin);
 }
 
-fn turn_rows(rows: &mut [Vec<f64>], p: usize, q: usize, (cos, sin): (f64, f64)) {
+fn turn_rows(rows: &mut [Vec<f64>], p: usize, q: usize, cos: f64, sin: f64) {
     let (before, after) = rows.split_at_mut(q);
     for (a, b) in before[p].iter_mut().zip(&mut after[0]) {
         (*a, *b) = (cos * *a - sin * *b, sin * *a + cos * *b);

@@ -1,44 +1,36 @@
-//! From evidence to alarms: one for each episode, fewer where alarms are common.
+//! From evidence to alarms: the episode rule, and a level that rises where alarms are common.
 
 use serde::{Deserialize, Serialize};
 
-use super::constants::{AGAIN, EPISODE, FATIGUE, FATIGUE_TAU, SUSTAIN, THETA};
+use super::constants::{FATIGUE, FATIGUE_TAU, THETA};
+use crate::online::episode::{self, Candidate, WeakEvidence};
 
-/// What is remembered of earlier evidence.
-///
-/// The specification keeps a list of candidates. A candidate enters only if it exceeds every other one, and only the largest is
-/// prolonged: so the newest is always the largest too, the last to go, and the only one that is ever looked at. One is enough.
+/// The memory of earlier evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AlarmState {
-    /// Points so far.
+    /// The number of points so far.
     points: u64,
-    /// Recent alarms, each counting less as time passes.
+    /// The number of recent alarms, each counting less as time passes.
     alarms: f64,
     last: Option<Candidate>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Candidate {
-    point: u64,
-    ratio: f64,
-}
-
-/// What evidence amounts to.
+/// The outcome of the evidence at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Alarm {
-    /// Evidence over the level.
+    /// The evidence divided by the level.
     pub(super) ratio: f64,
-    /// Whether it exceeds what was seen in this episode.
-    pub(super) is_emitted: bool,
+    /// The ratio if the episode rule lets it through, else 0.
+    pub(super) emitted: f64,
+    /// Whether `emitted` is 1 or more.
     pub(super) is_alarm: bool,
     /// Whether the alarm came inside a running episode.
     pub(super) is_escalation: bool,
 }
 
 impl AlarmState {
-    /// Nothing remembered.
+    /// The state before the first point.
     pub(super) fn new() -> Self {
         Self {
             points: 0,
@@ -47,43 +39,32 @@ impl AlarmState {
         }
     }
 
-    /// Judges the evidence `strength` of the next point; `prefix` is the length of the prefix in points, at most the horizon.
-    pub(super) fn judge(&mut self, strength: f64, prefix: u32) -> Alarm {
+    /// Takes the evidence `strength` of the next point; `prefix` is the length of the prefix in points, at most the horizon.
+    pub(super) fn update(&mut self, strength: f64, prefix: u32) -> Alarm {
         let prefix = f64::from(prefix);
         self.alarms *= (-1.0 / (FATIGUE_TAU * prefix)).exp();
         let ratio = strength / (THETA * (1.0 + FATIGUE * self.alarms));
-        let quiet_limit = (EPISODE * prefix) as u64;
-        self.last = self
-            .last
-            .filter(|last| self.points - last.point <= quiet_limit);
-        let is_running = self.last.is_some_and(|last| last.ratio >= 1.0);
-        if let Some(last) = self
-            .last
-            .as_mut()
-            .filter(|_| is_running && ratio >= SUSTAIN)
-        {
-            last.point = self.points;
-        }
-        let largest = self.last.map_or(0.0, |last| last.ratio);
-        let is_emitted = strength > 0.0 && ratio > AGAIN * largest;
-        if is_emitted {
-            let point = self.points;
-            self.last = Some(Candidate { point, ratio });
-        }
-        let is_alarm = is_emitted && ratio >= 1.0;
+        let passed = episode::pass(
+            &mut self.last,
+            self.points,
+            ratio,
+            episode::quiet_limit(prefix),
+            WeakEvidence::HoldsBack,
+        );
+        let is_alarm = passed.emitted >= 1.0;
         if is_alarm {
             self.alarms += 1.0;
         }
         self.points += 1;
         Alarm {
             ratio,
-            is_emitted,
+            emitted: passed.emitted,
             is_alarm,
-            is_escalation: is_alarm && is_running,
+            is_escalation: is_alarm && passed.running,
         }
     }
 
-    /// Recent alarms, each counting less as time passes.
+    /// The number of recent alarms, each counting less as time passes.
     pub(super) fn alarms(&self) -> f64 {
         self.alarms
     }
@@ -104,7 +85,7 @@ mod tests {
     /// Whether each strength alarms, with a reach of 15 points.
     fn alarms(strengths: &[f64]) -> Vec<(bool, bool)> {
         let mut episode = AlarmState::new();
-        let judged = strengths.iter().map(|&s| episode.judge(s, 100));
+        let judged = strengths.iter().map(|&s| episode.update(s, 100));
         judged.map(|a| (a.is_alarm, a.is_escalation)).collect()
     }
 

@@ -24,7 +24,7 @@ use crate::{
         clock::Clock,
         period,
         scale::{Scaling, winsorized},
-        season::Season,
+        season::RunningProfile,
     },
 };
 
@@ -45,6 +45,13 @@ pub struct Replay {
 
 /// Errors of three predictors, each point's in its place.
 pub(crate) type PredictorErrors = [Vec<f64>; SLOTS - SHAPES];
+
+/// What one of the two paths says of each point of the prefix.
+struct PathReplay {
+    /// The joint score, or the logarithm of novelty that is held.
+    scores: Vec<f64>,
+    evidence: Vec<f64>,
+}
 
 impl Stream {
     /// Learns from `points`, in the order of time; values that are not finite are left out. `None` for fewer than [`MIN_POINTS`] finite
@@ -73,50 +80,66 @@ impl Stream {
             return None;
         }
         let scaling = Scaling::fit(&values);
-        let clock = Clock::fit(&stamps);
         let standard: Vec<f64> = values.iter().map(|&v| scaling.standard(v)).collect();
-        let points = point_model(&standard, &clock);
-        let mut memory = StreamMemory {
-            season: Season::new(points.season as usize),
+        let mut stream = Self::before_replay(&values, &stamps, scaling, &standard);
+        let Self {
+            params,
+            memory,
+            state,
+        } = &mut stream;
+        let mut replay = Replay::new(values.len());
+        replay.sense(params, memory, state, &standard, &stamps);
+        replay.calibrate(&mut params.points);
+        let params = &*params;
+        let mut points = || {
+            replay.follow_points(
+                params,
+                &mut memory.maxima,
+                &mut state.largest,
+                &mut state.held,
+            )
+        };
+        let blocks = || {
+            follow_blocks(
+                &params.block_scale,
+                &mut memory.blocks,
+                &mut state.cells,
+                &mut state.novelty,
+                &values,
+            )
+        };
+        // Of about the same size.
+        let ((points, made), blocks) = join(
+            values.len(),
+            || (points(), beside(params, &replay.errors)),
+            blocks,
+        );
+        replay.bring_together(points, blocks);
+        stream.state.episode = AlarmState::new();
+        Some((stream, replay, made))
+    }
+
+    /// Learns what needs no replay; the `standard` values are standardised by `scaling`.
+    fn before_replay(values: &[f64], stamps: &[i64], scaling: Scaling, standard: &[f64]) -> Self {
+        let clock = Clock::fit(stamps);
+        let points = point_model(standard, &clock);
+        let memory = StreamMemory {
+            season: RunningProfile::new(points.season as usize),
             blocks: Blocks::new(),
             maxima: Maxima::empty(),
         };
-        let mut params = StreamParams {
+        let params = StreamParams {
             prefix: values.len() as u64,
-            block_scale: BlockScale::fit(&values, scaling),
+            block_scale: BlockScale::fit(values, scaling),
             scaling,
             clock,
             points,
         };
-        let mut state = StreamState::starting_at(&params, 0);
-        let mut replay = Replay::new(values.len());
-        replay.sense(&params, &mut memory, &mut state, (&standard, &stamps));
-        replay.calibrate(&mut params.points);
-        let mut points = || {
-            replay.follow_points(
-                &params,
-                &mut memory.maxima,
-                (&mut state.largest, &mut state.held),
-            )
-        };
-        let blocks = || {
-            let held = (&mut state.cells, &mut state.novelty);
-            follow_blocks(&params.block_scale, &mut memory.blocks, held, &values)
-        };
-        // Of about the same size.
-        let ((followed, made), novelty) = join(
-            values.len(),
-            || (points(), beside(&params, &replay.errors)),
-            blocks,
-        );
-        replay.bring_together(followed, novelty);
-        state.episode = AlarmState::new();
-        let stream = Self {
+        Self {
+            state: StreamState::starting_at(&params, 0),
             params,
             memory,
-            state,
-        };
-        Some((stream, replay, made))
+        }
     }
 }
 
@@ -175,7 +198,8 @@ impl Replay {
         params: &StreamParams,
         memory: &mut StreamMemory,
         state: &mut StreamState,
-        (standard, stamps): (&[f64], &[i64]),
+        standard: &[f64],
+        stamps: &[i64],
     ) {
         let distances = || params.points.distances(standard).unwrap_or_default();
         let errors = || {
@@ -232,8 +256,9 @@ impl Replay {
         &self,
         params: &StreamParams,
         maxima: &mut Maxima,
-        (largest, held): (&mut f64, &mut [f64; SLOTS]),
-    ) -> (Vec<f64>, Vec<f64>) {
+        largest: &mut f64,
+        held: &mut [f64; SLOTS],
+    ) -> PathReplay {
         let n = self.errors[0].len();
         let (mut joints, mut evidence) = (Vec::with_capacity(n), Vec::with_capacity(n));
         for i in 0..n {
@@ -243,29 +268,29 @@ impl Replay {
             let calibrated = params.points.calibrate(&raw);
             let joint = params.points.join(&calibrated, held);
             let ended = params.block_scale.ends(i);
-            let step = point_step(&params.block_scale, maxima, largest, (joint, ended));
+            let step = point_step(&params.block_scale, maxima, largest, joint, ended);
             if let Some(maximum) = step.maximum {
                 maxima.add(maximum);
             }
             joints.push(joint);
             evidence.push(step.evidence);
         }
-        (joints, evidence)
+        PathReplay {
+            scores: joints,
+            evidence,
+        }
     }
 
     /// Takes joint scores and evidence of the point path, and what is held and evidence of the block path.
-    fn bring_together(
-        &mut self,
-        (joints, points): (Vec<f64>, Vec<f64>),
-        (mut held, mut novelty): (Vec<f64>, Vec<f64>),
-    ) {
-        for (held, joint) in held.iter_mut().zip(&joints) {
+    fn bring_together(&mut self, points: PathReplay, blocks: PathReplay) {
+        let (mut ranks, mut ratios) = (blocks.scores, blocks.evidence);
+        for (held, joint) in ranks.iter_mut().zip(&points.scores) {
             *held = rank(*joint, *held);
         }
-        for (novelty, point) in novelty.iter_mut().zip(points) {
+        for (novelty, point) in ratios.iter_mut().zip(points.evidence) {
             *novelty = novelty.max(point) / THETA;
         }
-        (self.joint, self.rank, self.ratio) = (joints, held, novelty);
+        (self.joint, self.rank, self.ratio) = (points.scores, ranks, ratios);
     }
 }
 
@@ -273,18 +298,20 @@ impl Replay {
 fn follow_blocks(
     block_scale: &BlockScale,
     blocks: &mut Blocks,
-    (cells, novelty): (&mut Cells, &mut NoveltyState),
+    cells: &mut Cells,
+    novelty: &mut NoveltyState,
     values: &[f64],
-) -> (Vec<f64>, Vec<f64>) {
+) -> PathReplay {
     let steps = values.iter().map(|&value| {
-        let step = block_step(block_scale, blocks, (&mut *cells, &mut *novelty), value);
+        let step = block_step(block_scale, blocks, cells, novelty, value);
         let Some((seen, evidence)) = step.seen else {
             return (step.held, 0.0);
         };
         blocks.learn(&seen);
         (step.held, evidence)
     });
-    steps.unzip()
+    let (scores, evidence) = steps.unzip();
+    PathReplay { scores, evidence }
 }
 
 impl PointModel {

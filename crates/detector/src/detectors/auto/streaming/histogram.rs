@@ -4,7 +4,7 @@ use std::f64::consts::LN_2;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::bytes;
+use crate::bytes;
 
 /// Counts in `BINS` bins of ln, `PER_OCTAVE` of them an octave, from [`LOWEST`]; the ends take what lies beyond.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -56,7 +56,7 @@ use histogram::Maxima;
 use points::PointModel;
 use shape::Shape;
 
-use crate::series::season::Season;
+use crate::series::season::RunningProfile;
 pub use crate::series::{clock::Clock, scale::Scaling};
 
 /// A detector after its fit, and wherever it has come since. At most 64 KiB.
@@ -88,7 +88,7 @@ pub struct StreamParams {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamMemory {
-    season: Season,
+    season: RunningProfile,
     blocks: Blocks,
     /// Largest joint scores of cells.
     maxima: Maxima,

@@ -98,16 +98,16 @@ pub fn observe(
     let value = point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
     let z = params.scaling.standard(value);
     let points = &params.points;
-    let evidence = points.sense(&memory.season, &mut state.window, (z, slot));
+    let evidence = points.sense(&memory.season, &mut state.window, z, slot);
     let raw = evidence.raw();
     let calibrated = points.calibrate(&raw);
     let joint = points.join(&calibrated, &mut state.held);
-    let step = step(params, memory, state, (value, joint));
+    let step = step(params, memory, state, value, joint);
     let alarm = state
         .episode
-        .judge(step.strength(), params.block_scale.prefix());
+        .update(step.strength(), params.block_scale.prefix());
     Observation {
-        output: output(params, state, value, (&evidence, &step, &alarm)),
+        output: output(params, state, value, &evidence, &step, &alarm),
         predictions: evidence.predictions,
         raw,
         calibrated,
@@ -141,17 +141,19 @@ fn step(
     params: &StreamParams,
     memory: &StreamMemory,
     state: &mut StreamState,
-    (value, joint): (f64, f64),
+    value: f64,
+    joint: f64,
 ) -> PathEvidence {
     let block_scale = &params.block_scale;
     let StreamState { cells, novelty, .. } = state;
-    let block = block_step(block_scale, &memory.blocks, (cells, novelty), value);
+    let block = block_step(block_scale, &memory.blocks, cells, novelty, value);
     let ended = block.seen.map(|(seen, _)| seen.cell());
     let point = point_step(
         block_scale,
         &memory.maxima,
         &mut state.largest,
-        (joint, ended),
+        joint,
+        ended,
     );
     PathEvidence {
         rank: rank(joint, block.held),
@@ -168,7 +170,8 @@ fn step(
 pub(super) fn block_step(
     block_scale: &BlockScale,
     blocks: &Blocks,
-    (cells, novelty): (&mut Cells, &mut NoveltyState),
+    cells: &mut Cells,
+    novelty: &mut NoveltyState,
     value: f64,
 ) -> BlockStep {
     let ended = cells.push(block_scale.place(value), block_scale.cell());
@@ -187,7 +190,8 @@ pub(super) fn point_step(
     block_scale: &BlockScale,
     maxima: &Maxima,
     largest: &mut f64,
-    (joint, ended): (f64, Option<u64>),
+    joint: f64,
+    ended: Option<u64>,
 ) -> PointStep {
     *largest = largest.max(joint);
     let Some(q) = ended else {
@@ -214,7 +218,9 @@ fn output(
     params: &StreamParams,
     state: &mut StreamState,
     value: f64,
-    (evidence, step, alarm): (&Evidence, &PathEvidence, &Alarm),
+    evidence: &Evidence,
+    step: &PathEvidence,
+    alarm: &Alarm,
 ) -> Output {
     let output = band(params, &evidence.predictions);
     let error = value - output.expected;
@@ -227,7 +233,7 @@ fn output(
         score: 1.0 - (-step.rank / 2.0).exp(),
         rank: step.rank,
         ratio: alarm.ratio,
-        emitted: if alarm.is_emitted { alarm.ratio } else { 0.0 },
+        emitted: alarm.emitted,
         alarm: alarm.is_alarm,
         escalation: alarm.is_escalation,
         direction: sign(telling),

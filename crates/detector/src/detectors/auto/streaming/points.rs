@@ -9,8 +9,12 @@ use super::{
     window::Window,
 };
 use crate::{
-    model::bytes,
-    series::{order, scale::winsorized, season::Season},
+    bytes,
+    series::{
+        quantile::{select_median, select_quantile},
+        scale::winsorized,
+        season::RunningProfile,
+    },
 };
 
 /// Slots of the predictors' errors.
@@ -61,8 +65,8 @@ impl SlotCalibration {
     /// Learns from raw scores, at least one; reorders them.
     pub(super) fn fit(raw: &mut [f64]) -> Self {
         Self {
-            median: order::median(raw),
-            high: order::quantile(raw, CALIBRATION),
+            median: select_median(raw),
+            high: select_quantile(raw, CALIBRATION),
         }
     }
 
@@ -133,7 +137,12 @@ impl PointModel {
     }
 
     /// What the next point is to be at `slot`.
-    pub(super) fn predict(&self, season: &Season, window: &Window, slot: i64) -> Predictions {
+    pub(super) fn predict(
+        &self,
+        season: &RunningProfile,
+        window: &Window,
+        slot: i64,
+    ) -> Predictions {
         let past = window.last(self.weights.len());
         let past = past.filter(|past| !past.is_empty());
         Predictions {
@@ -165,9 +174,10 @@ impl PointModel {
     /// Takes the standardised value `z` at `slot` into the window and says what speaks against it.
     pub(super) fn sense(
         &self,
-        season: &Season,
+        season: &RunningProfile,
         window: &mut Window,
-        (z, slot): (f64, i64),
+        z: f64,
+        slot: i64,
     ) -> Evidence {
         let predictions = self.predict(season, window, slot);
         let errors = self.errors(&predictions, z);

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::constants::{CODES, DIMS, MAX_PERIOD, RANK};
-use crate::model::bytes;
+use crate::bytes;
 
 /// Numbers of a code: one for each axis, one for the rest.
 pub(super) const PLACES: usize = RANK + 1;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::constants::{MAX_PERIOD, MEDIAN, STANDARD_LIMIT};
-use crate::model::bytes;
+use super::constants::{MAX_PERIOD, MEDIAN};
+use crate::{bytes, series::scale::STANDARD_LIMIT};
 
 /// Sums over the last values, and the last [`MEDIAN`] values themselves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
