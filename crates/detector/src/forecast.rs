@@ -6,7 +6,7 @@ use crate::{
     Band, Reason, Verdict,
     calibration::Calibration,
     reason::ReasonKind,
-    verdict::{DEFAULT_RATE, ScoringRule, score, severity},
+    verdict::{DEFAULT_RATE, ScoringRule, at_least_above, readable, score, severity},
 };
 
 /// What is expected of the next point.
@@ -82,22 +82,22 @@ impl Forecast<'_> {
         let limit = self.limit(rule);
         let band = self.band(limit, rule);
         let distance = self.distance(point.value);
-        let ln_p = match self.of_alarms {
-            true => self.calibration.ln_p_of_alarm(distance),
-            false => self.calibration.ln_p(distance),
+        let found = match self.of_alarms {
+            true => self.calibration.p_value_of_alarm(distance),
+            false => self.calibration.p_value(distance),
         };
         let side = band.side(point.value);
         let anomaly = side != Direction::None;
         let rate = rule.rate.unwrap_or(DEFAULT_RATE);
         Verdict {
             anomaly,
-            score: score(ln_p),
+            score: score(found.ln),
             severity: if anomaly {
-                severity(ln_p, rate)
+                severity(found.ln, rate)
             } else {
                 Severity::None
             },
-            p_value: self.p_value(point.value, ln_p, limit, rule),
+            p_value: self.p_value(point.value, found.p, limit, rule),
             expected: Some(band.expected),
             lower: band.lower,
             upper: band.upper,
@@ -107,9 +107,10 @@ impl Forecast<'_> {
         }
     }
 
-    /// The p-value, on that side of the rate on which the value is of the limit: rounding is not to make them disagree.
-    fn p_value(&self, value: f64, ln_p: f64, limit: f64, rule: &ScoringRule) -> f64 {
-        let p = ln_p.exp().max(f64::MIN_POSITIVE);
+    /// The p-value as people read it, on the side of the rate on which the value is of the limit: rounding must not make them
+    /// disagree.
+    fn p_value(&self, value: f64, p: f64, limit: f64, rule: &ScoringRule) -> f64 {
+        let p = readable(p);
         if self.own_limit.is_some() && rule.rate.is_none() {
             return p;
         }
@@ -119,7 +120,7 @@ impl Forecast<'_> {
         if above || below {
             p.min(rate)
         } else {
-            p.max(rate.next_up())
+            at_least_above(p, rate)
         }
     }
 }

@@ -141,7 +141,60 @@ pub(crate) fn is_rate(rate: &f64) -> bool {
 pub(crate) fn score(ln_p: f64) -> f64 {
     // Not a negation, which would make of 0 a score of -0.
     let evidence = 0.0 - ln_p;
-    (evidence / (evidence - DEFAULT_RATE.ln())).clamp(0.0, LARGEST_SCORE)
+    readable_score(evidence / (evidence - DEFAULT_RATE.ln()))
+}
+
+/// A score in twelve decimals, at least 0 and below 1.
+pub(crate) fn readable_score(score: f64) -> f64 {
+    (nearest_whole(score * 1e12) / 1e12).clamp(0.0, LARGEST_SCORE)
+}
+
+/// A p-value in ten significant digits: 0.0008, not 0.0008000000000000003. Never decreases where `p`, which is over 0, increases.
+pub(crate) fn readable(p: f64) -> f64 {
+    if p >= 0.1 {
+        return nearest_whole(p * 1e10) / 1e10;
+    }
+    for power in POWERS {
+        let scaled = p * power;
+        if scaled >= 1e9 {
+            // The quotient of two exact numbers is the number nearest to the decimal fraction.
+            return nearest_whole(scaled) / power;
+        }
+    }
+    by_text(p)
+}
+
+/// Powers of ten that are exact.
+const POWERS: [f64; 12] = [
+    1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
+/// The whole number nearest to `number`, which is from 0 to 2^51. Two additions, where `round` is a call on most processors.
+fn nearest_whole(number: f64) -> f64 {
+    const WHOLE: f64 = (1_u64 << 52) as f64;
+    number + WHOLE - WHOLE
+}
+
+/// [`readable`] for numbers so small that no exact power of ten brings them up.
+#[cold]
+fn by_text(p: f64) -> f64 {
+    let mut text = [0; 32];
+    let mut rest = &mut text[..];
+    let written = write!(rest, "{p:.9e}");
+    let length = 32 - rest.len();
+    let digits = written
+        .ok()
+        .and_then(|()| str::from_utf8(&text[..length]).ok());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(p)
+}
+
+/// The p-value `p` of a point that is no anomaly at `rate`: moved above the rate if rounding has brought it there or below.
+pub(crate) fn at_least_above(p: f64, rate: f64) -> f64 {
+    // Beyond what `readable` can give for a number just above the rate.
+    if p > rate * (1.0 + 3e-9) {
+        return p;
+    }
+    p.max(readable(rate * (1.0 + 1.6e-9)))
 }
 
 /// The largest number below 1.
@@ -187,6 +240,38 @@ mod tests {
             verdict.write_fields(&mut written);
             written.push(b'}');
             prop_assert_eq!(written, serde_json::to_vec(&verdict.to_reply()).unwrap());
+        }
+    }
+
+    #[test]
+    fn p_values_have_no_digits_that_mean_nothing() {
+        for (p, text) in [
+            (0.000_800_000_000_000_000_3, "0.0008"),
+            (0.1 + 0.2, "0.3"),
+            (1.0 / 3.0, "0.3333333333"),
+            (0.099_999_999_999, "0.1"),
+            (1.0, "1"),
+        ] {
+            assert_eq!(readable(p).to_string(), text);
+        }
+        assert_eq!(readable(1.2e-20 * (1.0 + 1e-15)), 1.2e-20);
+        assert!(readable(f64::MIN_POSITIVE) >= f64::MIN_POSITIVE);
+        assert_eq!(at_least_above(0.001, 0.001).to_string(), "0.001000000002");
+    }
+
+    proptest! {
+        #[test]
+        fn readable_numbers_keep_their_order_and_their_side_of_the_rate(
+            digits in 1.0..10.0_f64,
+            exponent in -307..0_i32,
+            step in 0.0..4e-9_f64,
+        ) {
+            let p = digits * 10_f64.powi(exponent);
+            let more = p * (1.0 + step);
+            prop_assert!((readable(p) / p - 1.0).abs() <= 5.1e-10);
+            prop_assert!(readable(p) <= readable(more));
+            prop_assert!(at_least_above(readable(p), p) > p);
+            prop_assert!(at_least_above(readable(p), p) <= at_least_above(readable(more), p));
         }
     }
 

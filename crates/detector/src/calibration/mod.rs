@@ -44,6 +44,24 @@ const RESOLUTION: f64 = 0.01;
 /// A score, and the share of points that reach it.
 type Knot = (f64, f64);
 
+/// A p-value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PValue {
+    /// The p-value; over 0, at most 1.
+    pub(crate) p: f64,
+    /// Its natural logarithm, which goes on where the p-value is too small for a number: 0 or less, and finite.
+    pub(crate) ln: f64,
+}
+
+impl PValue {
+    fn of_ln(ln: f64) -> Self {
+        Self {
+            p: ln.exp().max(f64::MIN_POSITIVE),
+            ln,
+        }
+    }
+}
+
 impl Calibration {
     /// Learns from the `scores` of points that are taken for normal, in order of time; at least one, all finite. `scale` is the spread of
     /// the series itself: where the scores have none to speak of, a hundredth of that is the least that counts.
@@ -85,21 +103,27 @@ impl Calibration {
         }
     }
 
-    /// The natural logarithm of the p-value of `score`: 0 or less, and finite.
-    pub(crate) fn ln_p(&self, score: f64) -> f64 {
+    /// The p-value of `score`.
+    pub(crate) fn p_value(&self, score: f64) -> PValue {
         let score = (score / self.unit).clamp(-f64::MAX, f64::MAX);
         if score >= self.tail.threshold {
-            return self.tail.ln_share(score);
+            return PValue::of_ln(self.tail.ln_share(score));
         }
         let next = self.knots.partition_point(|knot| *knot <= score);
         let Some((left, right)) = self.around(next) else {
-            return 0.0;
+            return PValue { p: 1.0, ln: 0.0 };
         };
         let part = (score - left.0) / (right.0 - left.0);
-        (left.1 + part * (right.1 - left.1)).ln()
+        let p = left.1 + part * (right.1 - left.1);
+        PValue { p, ln: p.ln() }
     }
 
-    /// The score that is reached with probability `rate`, 0 < `rate` < 1: where [`Self::ln_p`] is its logarithm.
+    /// The natural logarithm of the p-value of `score`.
+    pub(crate) fn ln_p(&self, score: f64) -> f64 {
+        self.p_value(score).ln
+    }
+
+    /// The score that is reached with probability `rate`, 0 < `rate` < 1: the inverse of [`Self::p_value`].
     pub(crate) fn limit(&self, rate: f64) -> f64 {
         let limit = if rate <= self.tail.exceedance_rate {
             self.tail.score(rate)
@@ -111,15 +135,16 @@ impl Calibration {
         (limit.max(self.floor) * self.unit).min(f64::MAX)
     }
 
-    /// The natural logarithm of the probability that a point begins a row of points with such a `score`: the p-value of an alarm, where
-    /// a row raises one.
-    pub(crate) fn ln_p_of_alarm(&self, score: f64) -> f64 {
+    /// The probability that a point begins a cluster of points with such a `score`: the p-value of an alarm, where a cluster raises
+    /// one.
+    pub(crate) fn p_value_of_alarm(&self, score: f64) -> PValue {
         let ln_p = self.ln_p(score);
-        // All points are of one row at p = 1; the farther, the fewer follow one another.
-        ln_p + (self.extremal_index + (1.0 - self.extremal_index) * ln_p.exp()).ln()
+        // All points are of one cluster at p = 1; the farther, the fewer follow one another.
+        let starts_cluster = self.extremal_index + (1.0 - self.extremal_index) * ln_p.exp();
+        PValue::of_ln(ln_p + starts_cluster.ln())
     }
 
-    /// The score with which alarms come at `rate`: where [`Self::ln_p_of_alarm`] is its logarithm.
+    /// The score with which alarms come at `rate`: the inverse of [`Self::p_value_of_alarm`].
     pub(crate) fn limit_of_alarm(&self, rate: f64) -> f64 {
         let (a, b) = (1.0 - self.extremal_index, self.extremal_index);
         // The root of a·p² + b·p = rate, in the form that a = 0 leaves whole.

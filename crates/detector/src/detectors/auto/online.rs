@@ -250,7 +250,7 @@ impl StreamOnline {
         };
         Verdict {
             anomaly: alarm,
-            score: output.score.clamp(0.0, crate::verdict::LARGEST_SCORE),
+            score: output.score,
             severity: if alarm {
                 severity(outcome.emitted)
             } else {

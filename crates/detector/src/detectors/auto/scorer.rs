@@ -13,7 +13,7 @@ use crate::{
     reason::ReasonKind,
     series::quantile,
     text::Span,
-    verdict::{DEFAULT_RATE, ScoringRule, score, severity},
+    verdict::{DEFAULT_RATE, ScoringRule, at_least_above, readable, score, severity},
 };
 
 /// How far points lie from each prediction, and how odd shapes are. What does not exist for a series is `None`.
@@ -179,17 +179,17 @@ impl PointScorer {
             ..*rule
         };
         let mut verdict = forecast.score(point, &part, DetectorName::Auto);
-        let of_shape = calibration.ln_p(nonconformity);
+        let of_shape = calibration.p_value(nonconformity);
         let of_distance = forecast.calibration.ln_p(forecast.distance(point.value));
-        let ln_p = (of_distance - OF_DISTANCE.ln()).min(of_shape - OF_SHAPE.ln());
+        let ln_p = (of_distance - OF_DISTANCE.ln()).min(of_shape.ln - OF_SHAPE.ln());
         let ln_p = ln_p.min(0.0);
-        let p_of_shape = of_shape.exp() / OF_SHAPE;
+        let p_of_shape = of_shape.p / OF_SHAPE;
         let is_far = verdict.p_value <= rate * OF_DISTANCE;
-        let p = (verdict.p_value / OF_DISTANCE).min(p_of_shape).min(1.0);
+        let p = readable((verdict.p_value / OF_DISTANCE).min(p_of_shape).min(1.0));
         // On the side of the rate on which the verdict is, whatever the rounding.
         verdict.p_value = match is_far || p_of_shape <= rate {
-            true => p.clamp(f64::MIN_POSITIVE, rate),
-            false => p.max(rate.next_up()),
+            true => p.min(rate),
+            false => at_least_above(p, rate),
         };
         verdict.score = score(ln_p);
         let deviation = (point.value - forecast.expected).abs();

@@ -30,7 +30,7 @@ pub fn delayed(points: &[Point], train: usize) -> Option<Vec<f64>> {
     let score = |(i, novelty): (usize, f64)| {
         let squares: f64 = active.iter().map(|slot| at(i, *slot).powi(2)).sum();
         let rank = (squares / active.len() as f64).sqrt() + NOVELTY_WEIGHT * novelty;
-        1.0 - (-rank / 2.0).exp()
+        observe::score(rank)
     };
     Some(novelty.into_iter().enumerate().map(score).collect())
 }

@@ -16,7 +16,10 @@ use super::{
     points::{AUTOREGRESSION, Evidence, LOCAL, Predictions, SEASON},
     state::NoveltyState,
 };
-use crate::series::{scale::winsorized, season::SeasonUpdate};
+use crate::{
+    series::{scale::winsorized, season::SeasonUpdate},
+    verdict::readable_score,
+};
 
 /// All that was seen of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -209,6 +212,11 @@ pub(super) fn point_step(
     }
 }
 
+/// The score that a rank stands for.
+pub(super) fn score(rank: f64) -> f64 {
+    readable_score(1.0 - (-rank / 2.0).exp())
+}
+
 /// The ranking score of a point with this joint score, while this logarithm of novelty is held.
 pub(super) fn rank(joint: f64, held: f64) -> f64 {
     joint + NOVELTY_WEIGHT * held
@@ -230,7 +238,7 @@ fn output(
         false => (error, 0),
     };
     Output {
-        score: 1.0 - (-step.rank / 2.0).exp(),
+        score: score(step.rank),
         rank: step.rank,
         ratio: alarm.ratio,
         emitted: alarm.emitted,
