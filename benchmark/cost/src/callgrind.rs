@@ -1,4 +1,5 @@
-//! Instructions by valgrind's callgrind: this program is run in it twice, with the work and without, and the difference is the work.
+//! Instructions by valgrind's callgrind: this program is run in it twice, with the work and
+//! without, and the difference is the work.
 
 use std::process::Command;
 
@@ -6,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cases::Case;
 
-/// Has the system's mathematical functions choose the same way on every processor, not the fastest that it has.
+/// Has the system's mathematical functions choose the same way on every processor, not the fastest
+/// that it has.
 const SAME_EVERYWHERE: &str =
     "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX2_Usable,-FMA_Usable,-FMA4_Usable,-ERMS,-FSRM";
 

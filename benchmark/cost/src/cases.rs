@@ -1,4 +1,4 @@
-//! What is counted. A further case is a further line in [`ALL`].
+//! The cases that are counted. To add one, add a line to [`ALL`].
 
 #[path = "../../../crates/detector/benches/series/mod.rs"]
 mod series;
@@ -14,9 +14,10 @@ use crate::predict::Platform;
 /// Something that takes points.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// So many points are counted.
+    /// The number of points that are counted.
     pub(crate) points: usize,
-    /// Prepares all there is to prepare for them. What it gives works through as many as it is told, at most [`Self::points`].
+    /// Prepares the work. The result works through the number of points that it is given, at most
+    /// [`Self::points`].
     pub(crate) prepare: fn() -> Work,
 }
 

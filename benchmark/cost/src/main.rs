@@ -1,5 +1,6 @@
-//! Counts the instructions that predictions, verdicts and fits take, and holds them to what was recorded: the same on a busy machine as on an idle
-//! one, so that a change that makes something slower is seen where times would drown it.
+//! Counts the instructions that predictions, verdicts and fits take, and holds them to what was
+//! recorded: the same on a busy machine as on an idle one, so that a change that makes something
+//! slower is seen where times would drown it.
 
 mod callgrind;
 mod cases;
@@ -30,7 +31,7 @@ enum Command {
     Check,
     /// Count all cases and record what they take
     Record,
-    /// Work through so many points of a case: what check and record have callgrind run
+    /// Work through points of a case; check and record have callgrind run this
     Work {
         /// The case
         case: String,

@@ -1,4 +1,5 @@
-//! A prediction on its whole way through a process: from the bytes that a server receives to those that it sends.
+//! A prediction on its whole way through a process: from the bytes that a server receives to those
+//! that it sends.
 
 use anyhow::{Context, Result, ensure};
 use axum::{body::Body, extract::Request};

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
-/// What each case took when it was recorded.
+/// The recorded counts of the cases.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Recorded(Vec<(String, u64)>);
 
@@ -13,7 +13,7 @@ const HEAD: &str = "\
 # `… -- record` writes them. A number that rises is a choice: say why in the commit.
 ";
 
-/// A count may be so many times what was recorded: libraries of the system differ a little.
+/// The largest count, as a multiple of the recorded one: libraries of the system differ a little.
 const TOLERANCE: f64 = 1.03;
 
 impl Recorded {
@@ -58,7 +58,7 @@ impl Recorded {
     }
 }
 
-/// What is wrong with a case that takes `now` and took `before`.
+/// The fault of a case that takes `now` and took `before`, if there is one.
 pub(crate) fn fault(name: &str, before: Option<u64>, now: u64) -> Option<String> {
     let Some(before) = before else {
         return Some(format!("{name} is not recorded"));

@@ -1,4 +1,5 @@
-//! Copies of series that a detector should judge like the original: what is worth less on them was fitted to the files as they are.
+//! Copies of series that a detector should judge like the original: what is worth less on them was
+//! fitted to the files as they are.
 
 use contract::Point;
 
@@ -7,18 +8,18 @@ use crate::{
     data::{Series, probation},
 };
 
-/// What is done to a series.
+/// A change to a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Change {
-    /// So many of the first points are left out.
+    /// This number of the first points is left out.
     Drop(usize),
     /// A share of the points, at the start, is left out.
     DropShare(f64),
     /// Each two points become one, their mean.
     Pairs,
-    /// A point every so many points, in between on a straight line.
+    /// The series is resampled at this distance in points, with straight lines between points.
     Step(f64),
-    /// Normal noise of so many standard deviations of the training points.
+    /// Normal noise is added, of this number of standard deviations of the training points.
     Noise(f64),
 }
 

@@ -7,8 +7,9 @@ use contract::{DetectorName, FitOptions};
 
 /// Measures the detectors on labelled series, and their false-alarm rates on generated ones.
 ///
-/// DATA is a folder with nab/, tuning/ and extra/. Tables are printed; a run over all detectors and series also writes them to
-/// benchmark/results/quality, as Markdown and JSON. Every run over all series adds its key figures to log.md there.
+/// DATA is a folder with nab/, tuning/ and extra/. Tables are printed; a run over all detectors and
+/// series also writes them to benchmark/results/quality, as Markdown and JSON. Every run over all
+/// series adds its key figures to log.md there.
 #[derive(Debug, Parser)]
 #[command(name = "quality", version)]
 pub(crate) struct Cli {
@@ -24,7 +25,8 @@ impl RunArgs {
 }
 
 impl Cli {
-    /// The command as it can be given again elsewhere: folders of this machine and the note are left out.
+    /// The command as it can be given again elsewhere: folders of this machine and the note are
+    /// left out.
     pub(crate) fn shown(&self) -> String {
         shown(std::env::args().skip(1))
     }
@@ -58,12 +60,13 @@ fn shown(words: impl Iterator<Item = String>) -> String {
     shown
 }
 
-/// What to measure.
+/// The measurements.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Hold the scorer to what is published for two detectors on the same files
     Check(RunArgs),
-    /// Numenta Anomaly Benchmark: best threshold, verdict, and a threshold chosen on other categories
+    /// Numenta Anomaly Benchmark: best threshold, verdict, and a threshold chosen on other
+    /// categories
     Nab(RunArgs),
     /// VUS-PR of the score on tuning/ and extra/, causal and delayed
     Vus(RunArgs),
@@ -77,13 +80,14 @@ pub(crate) enum Command {
     All(RunArgs),
 }
 
-/// What is run, on what, and where results go.
+/// The detectors, the series, and where results go.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RunArgs {
     /// The folder with nab/, tuning/ and extra/
     pub(crate) data: PathBuf,
-    /// Judge nothing: take scores from files in this folder, named as the series (column anomaly_score, perhaps score and delayed);
-    /// may be given several times, for each setting of a constant
+    /// Judge nothing: take scores from files in this folder, named as the series (column
+    /// anomaly_score, perhaps score and delayed); may be given several times, for each setting of a
+    /// constant
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["names", "rate", "url"])]
     pub(crate) scores: Vec<PathBuf>,
     /// Keep the scores in this folder, in files that --scores takes
@@ -116,7 +120,7 @@ pub(crate) struct DetectorArgs {
 }
 
 impl DetectorArgs {
-    /// What to ask of each detector for.
+    /// The parameters of each detector.
     pub(crate) fn options(&self) -> Vec<(DetectorName, FitOptions)> {
         let names = match self.names.as_slice() {
             [] => DetectorName::ALL,

@@ -1,4 +1,4 @@
-//! Who is measured.
+//! The detectors and score files that are measured.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -65,12 +65,12 @@ impl Contender {
         }
     }
 
-    /// What it says about each of `series`, on this thread.
+    /// Judges each of `series`, on this thread.
     pub(crate) fn judge_quietly(&self, series: &[Series]) -> Result<Vec<Judged>> {
         series.iter().map(|series| self.judge_one(series)).collect()
     }
 
-    /// What it says about each of `series`, kept if the command line says so.
+    /// Judges each of `series`, and keeps the scores if the command line says so.
     pub(crate) fn judge(&self, args: &RunArgs, series: &[Series]) -> Result<Vec<Judged>> {
         workers::map(args.output.threads, &self.name, series, |series| {
             let judged = self.judge_one(series)?;

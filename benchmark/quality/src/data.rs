@@ -1,6 +1,8 @@
-//! The labelled series that detectors are measured on, read from a folder that the project does not hold.
+//! The labelled series that detectors are measured on, read from a folder that the project does not
+//! hold.
 //!
-//! `nab/data/CATEGORY/FILE.csv` with `nab/windows.json`, and `tuning/` and `extra/` with `SOURCE_…_tr_N.csv.gz`.
+//! `nab/data/CATEGORY/FILE.csv` with `nab/windows.json`, and `tuning/` and `extra/` with
+//! `SOURCE_…_tr_N.csv.gz`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,7 +37,7 @@ pub(crate) struct Series {
     /// The category of NAB, or where a series of the other folders comes from.
     pub(crate) group: String,
     pub(crate) points: Vec<Point>,
-    /// So many points at the start are fitted on, and not scored.
+    /// The number of points at the start that are fitted on and not scored.
     pub(crate) train: usize,
     /// In order, apart from each other.
     pub(crate) spans: Vec<Span>,

@@ -6,7 +6,7 @@ use detector::{Verdict, detect, streaming};
 
 use crate::{data::Series, judged::Judged};
 
-/// What is measured of the verdicts on all points after the training.
+/// The measured parts of the verdicts on all points after the training.
 ///
 /// # Errors
 /// As [`replies`].

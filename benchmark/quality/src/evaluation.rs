@@ -1,4 +1,4 @@
-//! What the benchmark's scoring makes of a detector's output on many series.
+//! The benchmark's scoring of a detector's output on many series.
 
 use std::collections::BTreeSet;
 
@@ -84,8 +84,9 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// For each group the setting whose verdicts are best on all others, and the sum of what these give: what a constant is worth that was
-/// chosen without the group. `settings` are of the same series.
+/// For each group the setting whose verdicts are best on all others, and the sum of what these
+/// give: what a constant is worth that was chosen without the group. `settings` are of the same
+/// series.
 pub(crate) fn chosen_elsewhere(settings: &[Evaluation<'_>]) -> Tally {
     let mut sum = Tally::default();
     for group in settings

@@ -1,12 +1,15 @@
-//! Labelled series as incidents: each labelled segment becomes a window in which an alarm is in time.
+//! Labelled series as incidents: each labelled segment becomes a window in which an alarm is in
+//! time.
 
 use crate::data::{Series, Span};
 
-/// The windows together are this share of the scored points, as they are in the Numenta Anomaly Benchmark.
+/// The windows together are this share of the scored points, as they are in the Numenta Anomaly
+/// Benchmark.
 const SHARE: f64 = 0.10;
 
-/// The series with every labelled segment widened on both sides by one and the same number of points, the smallest with which all windows
-/// make [`SHARE`] of the scored points. Windows that meet are one. Labels in the training points are left out.
+/// The series with every labelled segment widened on both sides by one and the same number of
+/// points, the smallest with which all windows make [`SHARE`] of the scored points. Windows that
+/// meet are one. Labels in the training points are left out.
 pub(crate) fn widened(series: &Series) -> Series {
     let mut copy = series.clone();
     let scored = Span {

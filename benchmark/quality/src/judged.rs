@@ -1,4 +1,4 @@
-//! What a detector said about a series, and keeping it in files.
+//! The verdicts of a detector on a series, and their files.
 
 use std::{
     fs::{self, File},
@@ -39,8 +39,8 @@ impl Judged {
             .collect()
     }
 
-    /// From `folder/NAME` or `folder/NAME.gz`: a row for every point of the series, the column `anomaly_score` (the strength of alarm) and
-    /// perhaps `score` and `delayed`.
+    /// From `folder/NAME` or `folder/NAME.gz`: a row for every point of the series, the column
+    /// `anomaly_score` (the strength of alarm) and perhaps `score` and `delayed`.
     ///
     /// # Errors
     /// There is no such file, or it has too few rows.

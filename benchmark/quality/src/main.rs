@@ -1,4 +1,5 @@
-//! Measures how well the detectors find labelled anomalies, and whether their false-alarm rates hold.
+//! Measures how well the detectors find labelled anomalies, and whether their false-alarm rates
+//! hold.
 
 mod altered;
 mod args;

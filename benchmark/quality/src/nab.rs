@@ -1,13 +1,15 @@
-//! The score of the Numenta Anomaly Benchmark, v1.1 (Lavin and Ahmad, 2015, <https://arxiv.org/abs/1510.03336>).
+//! The score of the Numenta Anomaly Benchmark, v1.1 (Lavin and Ahmad, 2015,
+//! <https://arxiv.org/abs/1510.03336>).
 //!
-//! A window counts once, by its best alarm; every alarm outside of all windows costs. Both are weighted by a scaled sigmoid of
-//! the place relative to the window. The sum is put on a scale where saying nothing is 0 and perfect is 100.
+//! A window counts once, by its best alarm; every alarm outside of all windows costs. Both are
+//! weighted by a scaled sigmoid of the place relative to the window. The sum is put on a scale
+//! where saying nothing is 0 and perfect is 100.
 
 use std::ops::AddAssign;
 
 use crate::data::Span;
 
-/// What a hit earns and what errors cost.
+/// The worth of a hit and the cost of errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Profile {
     /// As in the files of the benchmark.
@@ -42,7 +44,7 @@ pub(crate) const PROFILES: [Profile; 3] = [
     },
 ];
 
-/// What an alarm at a row is worth.
+/// The worth of an alarm at a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Place {
     window: Option<usize>,
@@ -66,7 +68,8 @@ fn sigmoid(y: f64) -> f64 {
 }
 
 impl Timeline {
-    /// Of a series of `n` points with these windows, in order, of which the first `train` points are not scored.
+    /// Of a series of `n` points with these windows, in order, of which the first `train` points
+    /// are not scored.
     pub(crate) fn new(n: usize, train: usize, windows: &[Span]) -> Self {
         let mut places = vec![
             Place {
@@ -84,7 +87,8 @@ impl Timeline {
             }
             let next = windows.get(k + 1).map_or(n, |next| next.first);
             for (i, place) in places[span.last + 1..next].iter_mut().enumerate() {
-                // A window of one row has no length to measure by: after it an alarm costs all at once.
+                // A window of one row has no length to measure by: after it an alarm costs all at
+                // once.
                 place.weight = sigmoid((i + 1) as f64 / (length - 1.0));
             }
         }
@@ -104,7 +108,8 @@ impl Timeline {
         seen.iter().filter(|seen| **seen).count()
     }
 
-    /// What is made of a series whose rows alarm where `alarm` says, one entry for every row after the training.
+    /// Scores a series whose rows alarm where `alarm` says, one entry for every row after the
+    /// training.
     pub(crate) fn tally(&self, profile: Profile, alarm: impl Fn(usize) -> bool) -> Tally {
         let mut best = vec![None; self.windows];
         let mut tally = Tally::nothing(profile, self.present());
@@ -155,7 +160,7 @@ impl Tally {
         }
     }
 
-    /// The score: 100 is perfect, 0 is what saying nothing gives. Without a window there is none.
+    /// The score: 100 is perfect, 0 is the score of no alarms at all. `None` without a window.
     pub(crate) fn score(&self) -> Option<f64> {
         (self.windows > 0).then(|| 100.0 * (self.raw - self.null) / (self.perfect - self.null))
     }
@@ -198,7 +203,8 @@ pub(crate) fn at(marked: &[Marked<'_>], profile: Profile, threshold: f64) -> Tal
     sum
 }
 
-/// The one threshold for all series with which the score is highest; infinite where saying nothing is best.
+/// The one threshold for all series with which the score is highest; infinite where saying nothing
+/// is best.
 pub(crate) fn best_threshold(marked: &[Marked<'_>], profile: Profile) -> f64 {
     let mut rows = Vec::new();
     let mut windows = 0;

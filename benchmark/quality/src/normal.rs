@@ -1,4 +1,5 @@
-//! Generated series in which nothing is wrong: what a detector calls an anomaly in them is a false alarm.
+//! Generated series in which nothing is wrong: what a detector calls an anomaly in them is a false
+//! alarm.
 
 use contract::Point;
 
@@ -10,7 +11,8 @@ const STEP: i64 = 300;
 const SEASON: f64 = 48.0;
 /// A season's swing, in standard deviations of the noise.
 const SWING: f64 = 4.0;
-/// How much of its distance from the mean an autoregressive series keeps from one point to the next.
+/// How much of its distance from the mean an autoregressive series keeps from one point to the
+/// next.
 const KEPT: f64 = 0.8;
 
 /// A kind of normal.
@@ -102,7 +104,7 @@ mod tests {
         kind.series(1).take(50_000).map(|p| p.value).collect()
     }
 
-    /// The mean product of values so many points apart.
+    /// The mean product of values at this distance in points.
     fn product(values: &[f64], lag: usize) -> f64 {
         let pairs = values.iter().zip(&values[lag..]);
         pairs.map(|(a, b)| a * b).sum::<f64>() / (values.len() - lag) as f64

@@ -1,10 +1,11 @@
-//! The dominant period of a series by its autocorrelation, as the package TSB-AD takes it for the window of VUS-PR.
+//! The dominant period of a series by its autocorrelation, as the package TSB-AD takes it for the
+//! window of VUS-PR.
 
 /// The window where no period is seen, or a long one only.
 const DEFAULT: usize = 125;
 const MAX_POINTS: usize = 20_000;
 const MAX_LAG: usize = 400;
-/// Lags below are no period.
+/// The smallest lag that can be a period.
 const BASE: usize = 3;
 /// A peak has to lie so far from the smallest lag.
 const USABLE: std::ops::RangeInclusive<usize> = 3..=300;

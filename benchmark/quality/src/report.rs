@@ -1,4 +1,5 @@
-//! Tables, written as Markdown to read and as JSON to compare with, each with the command and the commit that it comes from.
+//! Tables, written as Markdown to read and as JSON to compare with, each with the command and the
+//! commit that it comes from.
 
 use std::{fmt, fs, path::Path, process::Command};
 
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 pub(crate) enum Cell {
     Text(String),
     Count(u64),
-    /// With so many decimals in Markdown, and whole in JSON.
+    /// A number, with these decimals in Markdown and unrounded in JSON.
     Number(f64, usize),
     /// Does not apply, or was not measured.
     None,
@@ -64,7 +65,7 @@ impl fmt::Display for Cell {
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     title: String,
-    /// What the numbers are, for who reads the table only.
+    /// The meaning of the numbers, for readers of the table only.
     note: String,
     columns: Vec<String>,
     rows: Vec<Vec<Cell>>,
@@ -89,7 +90,7 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// As Markdown, without a heading of its own above the second level.
+    /// The table as Markdown, with headings from the second level on.
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!("## {}\n\n", self.title);
         if !self.note.is_empty() {
@@ -165,10 +166,10 @@ fn commit() -> Option<String> {
     Some(hash + if changed.is_empty() { "" } else { "+" })
 }
 
-/// What a command found.
+/// The result of a command.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
-    /// What the files are called.
+    /// The name of the files.
     pub(crate) name: &'static str,
     /// The results at a glance: printed, and first in the file.
     pub(crate) summary: Vec<Table>,

@@ -50,7 +50,7 @@ fn all(args: &RunArgs, keeper: &Keeper<'_>) -> Result<()> {
     keeper.finish(&calibrate::run(&CalibrateArgs::of(args))?)
 }
 
-/// What becomes of results.
+/// Keeps results, where the command line wants them kept.
 struct Keeper<'a> {
     output: &'a OutputArgs,
     origin: &'a Origin,

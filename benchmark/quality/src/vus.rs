@@ -1,21 +1,23 @@
-//! VUS-PR: the volume under the precision-recall surface over all widths of a soft border around the labels, up to one window
-//! (Paparrizos et al., 2022, <https://doi.org/10.14778/3551793.3551830>), with the conventions of the package TSB-AD.
+//! VUS-PR: the volume under the precision-recall surface over all widths of a soft border around
+//! the labels, up to one window (Paparrizos et al., 2022,
+//! <https://doi.org/10.14778/3551793.3551830>), with the conventions of the package TSB-AD.
 //!
-//! A row outside of the labels counts for `√(1 − distance/width)` up to half a width from one, and only if it was predicted, so that
-//! both sums of a threshold grow by the same amount `soft`: with `inside` predicted labelled rows, `labelled` in all and `predicted`
-//! rows above the threshold,
+//! A row outside of the labels counts for `√(1 − distance/width)` up to half a width from one, and
+//! only if it was predicted, so that both sums of a threshold grow by the same amount `soft`: with
+//! `inside` predicted labelled rows, `labelled` in all and `predicted` rows above the threshold,
 //!
 //! ```text
 //! recall    = min(1, (inside + soft) / (labelled + soft/2)) · share of labelled segments with a predicted row
 //! precision = (inside + soft) / predicted
 //! ```
 //!
-//! Every row is put once, at the first threshold that predicts it; sums over thresholds do the rest. So the cost is that of sorting
-//! and, for each width, of the rows near labels, where the definition read literally costs rows × widths × thresholds.
+//! Every row is put once, at the first threshold that predicts it; sums over thresholds do the
+//! rest. So the cost is that of sorting and, for each width, of the rows near labels, where the
+//! definition read literally costs rows × widths × thresholds.
 
 use crate::data::{Span, spans};
 
-/// Thresholds as the package takes them: so many of the sorted scores, evenly spaced.
+/// The number of thresholds, which the package takes from the sorted scores, evenly spaced.
 const THRESHOLDS: usize = 250;
 
 /// The volume for widths 0 to `window` of the soft border, in rows. `None` without a label.
@@ -120,7 +122,7 @@ impl<'a> Surface<'a> {
         blocks
     }
 
-    /// What each row of the block has from the borders of its segments.
+    /// The weight of each row of the block from the borders of its segments.
     fn border(&self, block: &Block<'_>, width: usize, border: &mut Vec<f64>) {
         border.clear();
         border.resize(block.rows.len(), 0.0);
@@ -167,7 +169,8 @@ fn accumulate(counts: &mut [f64]) {
 mod tests {
     use super::*;
 
-    /// The stream that numpy's `default_rng(0).random()` gives: PCG64 (O'Neill, 2014), the upper 53 bits of each word.
+    /// The stream that numpy's `default_rng(0).random()` gives: PCG64 (O'Neill, 2014), the upper 53
+    /// bits of each word.
     struct Pcg64 {
         state: u128,
         increment: u128,
@@ -215,7 +218,8 @@ mod tests {
         let labels = [false, false, true, false, false, false];
         // Predicted first: the row after the label, then the label, then the others at once.
         let scores = [0.0, 0.0, 2.0, 3.0, 0.0, 0.0];
-        // Widths 0 and 1 have no border: the label is found by the second threshold, half of which is right.
+        // Widths 0 and 1 have no border: the label is found by the second threshold, half of which
+        // is right.
         assert!(close(vus_pr(&scores, &labels, 1).unwrap(), 0.5));
         // Width 2 reaches one row, which weighs √½ = s. Soft sums: s, s, 2s.
         let s = 0.5f64.sqrt();
@@ -231,7 +235,8 @@ mod tests {
     fn borders_that_meet_make_one_segment_to_be_found() {
         let labels = [true, false, false, true, false];
         let scores = [2.0, 0.0, 0.0, 0.0, 0.0];
-        // Apart: half of the rows and half of the segments at the first threshold, all at the last one, 2 of 5 right.
+        // Apart: half of the rows and half of the segments at the first threshold, all at the last
+        // one, 2 of 5 right.
         assert!(close(
             vus_pr(&scores, &labels, 0).unwrap(),
             0.25 + 0.75 * 0.4

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// `work` on each of `items`, on so many threads; results are in the order of `items`.
+/// Runs `work` on each of `items`, on this number of threads. Results are in the order of `items`.
 ///
 /// # Errors
 /// The first error in the order of `items`; the others are still worked on.

@@ -1,6 +1,7 @@
-//! What the streaming detector costs: fits of 10,000 and 1,000,000 points, and one point.
+//! The cost of the streaming detector: fits of 10,000 and 1,000,000 points, and one point.
 //!
-//! `cargo bench -p detector --bench stream`. A season of 288 points with noise, so that all parts have work and libraries are full.
+//! `cargo bench -p detector --bench stream`. A season of 288 points with noise, so that all parts
+//! have work and libraries are full.
 
 mod series;
 

@@ -1,8 +1,10 @@
-//! What verdicts and fits cost: each detector alone, after other points and online, and fits of `auto`.
+//! The cost of verdicts and fits: each detector alone, after other points and in a session, and
+//! fits of `auto`.
 //!
-//! `cargo bench -p detector --bench verdicts`. The first lines are not criterion's: of single verdicts, timed one by one with the
-//! clock's own time in them, the median and the 99th percentile. What is held to at every change are counts of instructions
-//! (`benchmark/cost`), which a busy machine does not change.
+//! `cargo bench -p detector --bench verdicts`. The first lines are not criterion's: they are the
+//! median and the 99th percentile of single verdicts, timed one by one, the clock's own time
+//! included. Changes are held to counts of instructions (`benchmark/cost`), which a busy machine
+//! does not change.
 
 mod series;
 

@@ -1,4 +1,5 @@
-//! Arrays of numbers as text: base64 of their little-endian bytes. Exact, and a fifth of the size of digits.
+//! Arrays of numbers as text: base64 of their little-endian bytes. Exact, and a fifth of the size
+//! of digits.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -35,7 +36,9 @@ fn encode<T: Number>(numbers: &[T]) -> String {
 }
 
 fn decode<T: Number>(text: &str) -> Result<Vec<T>, &'static str> {
-    let bytes = STANDARD.decode(text).map_err(|_| "an array is no base64")?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|_| "an array is not base64")?;
     let numbers = bytes.chunks_exact(size_of::<T>());
     if !numbers.remainder().is_empty() {
         return Err("an array ends inside a number");

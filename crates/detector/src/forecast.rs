@@ -1,4 +1,4 @@
-//! From what is expected to a verdict: the part that detectors with an expected value have in common.
+//! From a forecast to a verdict: the part that detectors with an expected value share.
 
 use contract::{DetectorName, Direction, Point, Severity, Sides};
 
@@ -9,23 +9,26 @@ use crate::{
     verdict::{DEFAULT_RATE, ScoringRule, at_least_above, readable, score, severity},
 };
 
-/// What is expected of the next point.
+/// A forecast of the next point.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Forecast<'a> {
-    /// The value; finite.
+    /// The expected value; finite.
     pub(crate) expected: f64,
-    /// How far normal points lie from it.
+    /// The distribution of the distances of normal points from it.
     pub(crate) calibration: &'a Calibration,
-    /// On which sides the detector sees anything. For [`Sides::Above`] the calibration is that of signed distances.
+    /// The sides on which the detector can find anomalies. For [`Sides::Above`] the calibration is
+    /// of signed distances.
     pub(crate) sees: Sides,
-    /// The distance at which the detector's own rule turns, where it has one and nobody asked for a rate.
+    /// The limit of the detector's own rule, if it has one. It decides where nobody asked for a
+    /// rate.
     pub(crate) own_limit: Option<f64>,
-    /// Whether rates are of alarms, of which a row of far points raises one, and not of points.
+    /// Whether a rate counts alarms, of which a cluster of far points raises one, rather than
+    /// points.
     pub(crate) of_alarms: bool,
 }
 
 impl Forecast<'_> {
-    /// How far from the expected value normal ends, before filters.
+    /// The distance from the expected value at which normal ends, before filters.
     pub(crate) fn limit(&self, rule: &ScoringRule) -> f64 {
         match (rule.rate, self.own_limit) {
             (None, Some(own_limit)) => own_limit,
@@ -39,7 +42,7 @@ impl Forecast<'_> {
         }
     }
 
-    /// How far from the expected value the point lies, as the calibration measures it; at most the largest number.
+    /// The distance of a value from the expected one as the calibration measures it; finite.
     pub(crate) fn distance(&self, value: f64) -> f64 {
         let distance = (value - self.expected).clamp(-f64::MAX, f64::MAX);
         match self.sees {
@@ -49,7 +52,7 @@ impl Forecast<'_> {
         }
     }
 
-    /// Where a verdict turns if normal ends `limit` away.
+    /// The normal range if normal ends `limit` away.
     pub(crate) fn band(&self, limit: f64, rule: &ScoringRule) -> Band {
         let half_width = limit.max(rule.min_deviation);
         let counts = |side: Sides| {
@@ -72,7 +75,7 @@ impl Forecast<'_> {
         }
     }
 
-    /// Judges a point by itself.
+    /// Scores a point by its distance from the expected value.
     pub(crate) fn score(
         &self,
         point: Point,
@@ -107,8 +110,8 @@ impl Forecast<'_> {
         }
     }
 
-    /// The p-value as people read it, on the side of the rate on which the value is of the limit: rounding must not make them
-    /// disagree.
+    /// The p-value as people read it, on the side of the rate on which the value is of the limit:
+    /// rounding must not make them disagree.
     fn p_value(&self, value: f64, p: f64, limit: f64, rule: &ScoringRule) -> f64 {
         let p = readable(p);
         if self.own_limit.is_some() && rule.rate.is_none() {
@@ -126,7 +129,7 @@ impl Forecast<'_> {
 }
 
 impl Band {
-    /// On which side of the band a value lies.
+    /// The side of the band on which a value lies.
     pub(crate) fn side(&self, value: f64) -> Direction {
         if self.upper.is_some_and(|upper| value > upper) {
             Direction::Above
@@ -137,7 +140,7 @@ impl Band {
         }
     }
 
-    /// What there is to say of a value.
+    /// The sentence that explains a value.
     pub(crate) fn reason(&self, value: f64) -> Reason {
         let limit = match self.side(value) {
             Direction::Above => self.upper,

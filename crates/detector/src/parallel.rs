@@ -1,12 +1,12 @@
-//! Parts of a fit that do not depend on each other, side by side: who waits for a model waits about half as long. Each part does what it
-//! would do alone, so the model is the same, bit for bit.
+//! Parallel parts of a fit, which halve the time that a caller waits for a model. Each part
+//! computes the same as it would alone, so the model is the same, bit for bit.
 
 use std::{panic::resume_unwind, thread};
 
-/// Series with fewer points are fitted before a thread has started.
+/// The number of points below which a fit is over before a thread has started.
 const WORTH_A_THREAD: usize = 2_000;
 
-/// What both give, `a` on a thread of its own if they are about `points` enough.
+/// Runs `a` and `b`, in parallel if they are about enough `points`, and returns both results.
 pub(crate) fn join<A: Send, B>(
     points: usize,
     a: impl FnOnce() -> A + Send,

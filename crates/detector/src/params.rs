@@ -1,4 +1,4 @@
-//! Parameters of detectors: which there are, and in which range.
+//! The parameters of detectors and their ranges.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ use crate::Unfit;
 /// A parameter of a detector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Param {
-    /// Its name in requests.
+    /// The name in requests.
     pub(crate) name: &'static str,
     /// The least and the largest value.
     pub(crate) range: (f64, f64),
-    /// Whether only whole numbers will do.
+    /// Whether the value must be a whole number.
     pub(crate) whole: bool,
 }
 
-/// The parameters that were asked for, each known and in range.
+/// The parameters of a request, each known and in range.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings(Params);
 
 impl Settings {
-    /// Holds `params` to those in `known`.
+    /// Checks `params` against those in `known`.
     pub(crate) fn new(params: &Params, known: &'static [Param]) -> Result<Self, Unfit> {
         for (name, &value) in params {
             let fault = match known.iter().find(|param| param.name == name) {
@@ -38,7 +38,7 @@ impl Settings {
         Ok(Self(params.clone()))
     }
 
-    /// The value of a parameter, if it was asked for.
+    /// The value of a parameter, if the request names it.
     pub(crate) fn get(&self, name: &str) -> Option<f64> {
         self.0.get(name).copied()
     }
@@ -52,7 +52,8 @@ impl Param {
     }
 }
 
-/// Why a parameter is refused. Displays as the end of a sentence that begins with its name.
+/// The reason why a parameter is refused. Displays as the end of a sentence that begins with its
+/// name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BadParam(Fault);
 

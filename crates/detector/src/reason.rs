@@ -1,14 +1,15 @@
-//! Why a verdict is as it is: one plain sentence with numbers.
+//! The reason of a verdict: one plain sentence with numbers.
 
 use std::fmt;
 
 use crate::text::{DECIMALS, Short, Span, When};
 
-/// Shows why a verdict is as it is: "22.5 is 10 above the 12.5 expected (limit 13.725)". Never empty, nothing in it needs escaping.
+/// Shows the reason of a verdict: "22.5 is 10 above the 12.5 expected (limit 13.725)". The sentence
+/// is never empty and needs no escaping in JSON.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reason(pub(crate) ReasonKind);
 
-/// What there is to say.
+/// The kinds of reasons.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum ReasonKind {
     /// The value lies beyond a limit.
@@ -17,30 +18,30 @@ pub(crate) enum ReasonKind {
         expected: f64,
         limit: f64,
     },
-    /// It does not.
+    /// The value lies within the limits.
     Within {
         value: f64,
         lower: Option<f64>,
         upper: Option<f64>,
     },
-    /// It does, as others did just before, and an alarm was raised for these.
+    /// The value lies beyond a limit, in an episode that has raised its alarm.
     Ongoing {
         value: f64,
         expected: f64,
         since: i64,
     },
-    /// The last points look like none before.
+    /// The last points look like no earlier ones.
     Unseen { points: u64, history: Span },
     /// The level of the series changed.
     Moved { from: f64, to: f64, at: i64 },
-    /// Something lay beyond a limit a few points ago.
+    /// A value a few points ago lay beyond a limit.
     BeyondBefore {
         value: f64,
         expected: f64,
         limit: f64,
         ago: u64,
     },
-    /// It lies beyond the usual range, but that alone is not enough.
+    /// The value lies outside the usual range, which alone is not enough for an alarm.
     Watched {
         value: f64,
         expected: f64,
@@ -102,7 +103,7 @@ impl fmt::Display for Reason {
                 distance(value, expected, f)?;
                 write!(
                     f,
-                    "; the evidence is {} of the 1 that an alarm takes",
+                    "; the evidence is {}, and an alarm needs 1",
                     Short(strength)
                 )
             }
@@ -130,7 +131,8 @@ fn distance(value: f64, expected: f64, f: &mut fmt::Formatter<'_>) -> fmt::Resul
     )
 }
 
-/// So many digits after the first tell values near `value` apart that lie `distance` from each other.
+/// The number of digits after the first one that tell values near `value` apart if they lie
+/// `distance` from each other.
 fn digits(value: f64, distance: f64) -> usize {
     let ratio = value.abs() / 100.0 / distance.abs();
     if ratio <= 1.0 || !ratio.is_finite() {
@@ -237,7 +239,7 @@ mod tests {
         };
         assert_eq!(
             Reason(watched).to_string(),
-            "17.5 is 2.5 below the 20 expected; the evidence is 0.7 of the 1 that an alarm takes"
+            "17.5 is 2.5 below the 20 expected; the evidence is 0.7, and an alarm needs 1"
         );
     }
 

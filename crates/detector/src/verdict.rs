@@ -1,4 +1,4 @@
-//! What a model says of a point, and the JSON it is said in.
+//! Verdicts, and their JSON.
 
 use std::io::Write as _;
 
@@ -8,44 +8,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::Reason;
 
-/// A model's judgement of one point. The fields are those of [`VerdictReply`], which see.
+/// The judgement of one point: the fields of a [`VerdictReply`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
     /// Whether the point is an anomaly at the rate in force.
     pub anomaly: bool,
-    /// How unusual it is, in `[0, 1)`; 0.5 is a p-value of 0.001.
+    /// A ranking in `[0, 1)`: the larger, the more unusual. 0.5 is a p-value of 0.001.
     pub score: f64,
-    /// How far beyond the alarm level; [`Severity::None`] exactly where the point is no anomaly.
+    /// How far the point lies beyond the alarm level; [`Severity::None`] exactly where it is not an
+    /// anomaly.
     pub severity: Severity,
-    /// Probability of a point at least as unusual in a normal series, in `(0, 1]`.
+    /// The probability that a normal point is at least as unusual, in `(0, 1]`.
     pub p_value: f64,
-    /// The value that was expected.
+    /// The expected value.
     pub expected: Option<f64>,
-    /// The smallest value that would have been normal; `None`: none is too small.
+    /// The smallest value that would have been normal; `None` if no value is too small.
     pub lower: Option<f64>,
-    /// The largest value that would have been normal; `None`: none is too large.
+    /// The largest value that would have been normal; `None` if no value is too large.
     pub upper: Option<f64>,
     /// Where an anomaly lies; [`Direction::None`] for other points.
     pub direction: Direction,
-    /// Why.
+    /// The reason in a sentence.
     pub reason: Reason,
-    /// Who says so.
+    /// The detector that judged.
     pub detector: DetectorName,
 }
 
-/// What is normal at a moment. The bounds are where a verdict would turn.
+/// The normal range at a moment. A verdict turns at its bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Band {
-    /// The value that is expected.
+    /// The expected value.
     pub expected: f64,
-    /// The smallest value that is normal; `None`: none is too small.
+    /// The smallest normal value; `None` if no value is too small.
     pub lower: Option<f64>,
-    /// The largest value that is normal; `None`: none is too large.
+    /// The largest normal value; `None` if no value is too large.
     pub upper: Option<f64>,
 }
 
 impl Verdict {
-    /// Appends the JSON members of a [`VerdictReply`], without braces: byte for byte what serde writes of [`Self::to_reply`].
+    /// Appends the JSON members of a [`VerdictReply`], without braces: byte for byte what serde
+    /// writes of [`Self::to_reply`].
     pub fn write_fields(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(if self.anomaly {
             br#""anomaly":true,"score":"#
@@ -78,7 +80,7 @@ impl Verdict {
         out.push(b'"');
     }
 
-    /// The verdict as the contract has it.
+    /// The verdict as a type of the contract.
     pub fn to_reply(&self) -> VerdictReply {
         VerdictReply {
             anomaly: self.anomaly,
@@ -100,14 +102,14 @@ fn number(number: f64, out: &mut Vec<u8>) {
     serde_json::to_writer(out, &number).expect("memory takes what is written to it");
 }
 
-/// The share of normal points that may be called anomalies where nobody says otherwise.
+/// The fraction of normal points that may be called anomalies where nobody asks for another.
 pub const DEFAULT_RATE: f64 = 0.001;
 
-/// The p-value at which a verdict turns where no detector's own rule decides, and what it is filtered by.
+/// How a point is to be scored: the rate at which a verdict turns, and the filters on it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScoringRule {
-    /// The false-alarm rate, if anybody asked for one.
+    /// The false-alarm rate, if the fit or the request named one.
     pub(crate) rate: Option<f64>,
     /// The sides that count.
     pub(crate) sides: Sides,
@@ -116,7 +118,7 @@ pub(crate) struct ScoringRule {
 }
 
 impl ScoringRule {
-    /// A request's options, and for what it leaves open the model's.
+    /// The options of a request; where it has none, those of the model.
     pub(crate) fn new(rate: Option<f64>, sides: Option<Sides>, judge: &JudgeOptions) -> Self {
         Self {
             rate: judge.false_alarm_rate.or(rate).filter(is_rate),
@@ -131,7 +133,7 @@ impl ScoringRule {
     }
 }
 
-/// Whether it can be a false-alarm rate.
+/// Whether a number can be a false-alarm rate.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "it is a filter")]
 pub(crate) fn is_rate(rate: &f64) -> bool {
     *rate > 0.0 && *rate <= 0.5
@@ -149,7 +151,8 @@ pub(crate) fn readable_score(score: f64) -> f64 {
     (nearest_whole(score * 1e12) / 1e12).clamp(0.0, LARGEST_SCORE)
 }
 
-/// A p-value in ten significant digits: 0.0008, not 0.0008000000000000003. Never decreases where `p`, which is over 0, increases.
+/// A p-value in ten significant digits: 0.0008, not 0.0008000000000000003. Never decreases where
+/// `p`, which is over 0, increases.
 pub(crate) fn readable(p: f64) -> f64 {
     if p >= 0.1 {
         return nearest_whole(p * 1e10) / 1e10;
@@ -169,7 +172,8 @@ const POWERS: [f64; 12] = [
     1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The whole number nearest to `number`, which is from 0 to 2^51. Two additions, where `round` is a call on most processors.
+/// The whole number nearest to `number`, which is from 0 to 2^51. Two additions, where `round` is a
+/// call on most processors.
 fn nearest_whole(number: f64) -> f64 {
     const WHOLE: f64 = (1_u64 << 52) as f64;
     number + WHOLE - WHOLE
@@ -188,7 +192,8 @@ fn by_text(p: f64) -> f64 {
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(p)
 }
 
-/// The p-value `p` of a point that is no anomaly at `rate`: moved above the rate if rounding has brought it there or below.
+/// The p-value `p` of a normal point, moved above the `rate` if rounding has brought it there or
+/// below.
 pub(crate) fn at_least_above(p: f64, rate: f64) -> f64 {
     // Beyond what `readable` can give for a number just above the rate.
     if p > rate * (1.0 + 3e-9) {
@@ -200,7 +205,8 @@ pub(crate) fn at_least_above(p: f64, rate: f64) -> f64 {
 /// The largest number below 1.
 pub(crate) const LARGEST_SCORE: f64 = 1.0 - f64::EPSILON / 2.0;
 
-/// How severe an anomaly is: medium from a tenth of the rate in force, high from a thousandth, critical from a millionth.
+/// The severity of an anomaly: medium from a tenth of the rate in force, high from a thousandth,
+/// critical from a millionth.
 pub(crate) fn severity(ln_p: f64, rate: f64) -> Severity {
     match (rate.ln() - ln_p) / std::f64::consts::LN_10 {
         decades if decades >= 6.0 => Severity::Critical,

@@ -1,4 +1,4 @@
-//! What about the training points makes a weak model: said once, at the fit.
+//! Warnings about training points that make a weak model. The fit gives them once.
 
 use std::fmt;
 
@@ -13,26 +13,26 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Warning(pub(crate) WarningKind);
 
-/// What there is to warn of.
+/// The kinds of warnings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum WarningKind {
-    /// Too few points for the detector: it is the recorded rule.
+    /// The points are too few for the detector, which uses the recorded rule.
     RuleUnder { points: u64, needed: u64 },
-    /// Few points make limits uncertain.
+    /// The points are so few that limits are uncertain.
     Few { points: u64, rate: f64 },
-    /// There is no season to be found.
+    /// No season was found.
     NoSeason,
-    /// A season cannot be told from so few points.
+    /// The points are too few to learn the season from.
     ShortForSeason { points: u64, period: u64 },
-    /// Points that share a timestamp with another.
+    /// Some points share a timestamp with another.
     Duplicates { points: u64 },
-    /// Missing points.
+    /// Points are missing.
     Gaps { count: u64, longest: Span },
-    /// Points are on no regular grid.
+    /// The timestamps are irregular.
     Irregular,
-    /// The series ends constant.
+    /// The last values are all the same.
     ConstantTail { points: u64 },
-    /// The asked side is one that the detector does not see.
+    /// The detector cannot find anomalies on the side that was asked for.
     Blind { detector: DetectorName },
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Warning {
             }
             WarningKind::ShortForSeason { points, period } => write!(
                 f,
-                "{points} points are too few for a season of {period}: three of them are needed"
+                "{points} points are too few for a season of {period}: three seasons are needed"
             ),
             WarningKind::Duplicates { points: 1 } => {
                 f.write_str("1 point has the timestamp of another")
@@ -81,28 +81,28 @@ impl fmt::Display for Warning {
     }
 }
 
-/// At most so many are said.
+/// The largest number of warnings of one fit.
 const MOST: usize = 5;
 
-/// Warnings as they come up.
+/// The warnings of a fit.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings(Vec<Warning>);
 
 impl Warnings {
-    /// Adds one, unless there are enough.
+    /// Adds a warning unless there are [`MOST`] already.
     pub(crate) fn add(&mut self, note: WarningKind) {
         if self.0.len() < MOST {
             self.0.push(Warning(note));
         }
     }
 
-    /// All of them.
+    /// All warnings.
     pub(crate) fn into_vec(self) -> Vec<Warning> {
         self.0
     }
 }
 
-/// A stretch without points is a gap if it is so many times the usual distance.
+/// How many times the usual distance a gap is at least.
 const GAP: f64 = 1.5;
 
 /// Looks at the timestamps and the last values of `points`, which are sorted; at least three.
@@ -131,10 +131,10 @@ pub(crate) fn inspect(points: &[Point], warnings: &mut Warnings) {
     }
 }
 
-/// Fewer points than this, or a fifth of all, do not make a constant end.
+/// The number of equal values that make a constant end, at least; a fifth of all if that is more.
 const CONSTANT: usize = 10;
 
-/// Tells gaps in a regular clock from a clock that is none. `usual` is the median distance.
+/// Warns of gaps in a regular clock, or of an irregular one. `usual` is the median distance.
 fn timing(points: &[Point], usual: f64, warnings: &mut Warnings) {
     let step = |pair: &[Point]| pair[1].timestamp.saturating_sub(pair[0].timestamp) as f64;
     let distinct = points.windows(2).filter(|pair| step(pair) > 0.0);

@@ -16,7 +16,7 @@ use crate::{
 
 /// Detectors whose scores of each point are in `nab/reference`.
 const GIVEN: [&str; 2] = ["numenta", "windowedGaussian"];
-/// What a score may differ by: published ones have two decimals.
+/// The largest difference of a score: published ones have two decimals.
 const TOLERANCE: f64 = 0.01;
 
 pub(super) fn run(args: &RunArgs) -> Result<Report> {

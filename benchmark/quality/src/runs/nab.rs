@@ -16,7 +16,7 @@ use crate::{
     report::{Cell, Report, Table},
 };
 
-/// What one detector reached.
+/// The results of one detector.
 struct Entry {
     name: String,
     judged: Vec<Judged>,
@@ -124,7 +124,7 @@ fn scores_row(entry: &Entry, evaluation: &Evaluation<'_>) -> (Vec<Cell>, String)
     (row, figures)
 }
 
-/// What is reached if the setting for each category is chosen on the others.
+/// The result if the setting for each category is chosen on the others.
 fn chosen_row(series: &[Series], entries: &[Entry]) -> Vec<Cell> {
     let evaluations: Vec<_> = entries
         .iter()
@@ -140,7 +140,8 @@ fn chosen_row(series: &[Series], entries: &[Entry]) -> Vec<Cell> {
     row
 }
 
-/// Adds the rows of published detectors; where their scores of each point are given, also with a threshold from other categories.
+/// Adds the rows of published detectors; where their scores of each point are given, also with a
+/// threshold from other categories.
 fn add_published(args: &RunArgs, series: &[Series], table: &mut Table) -> Result<()> {
     let root = args.data.join("nab");
     for (name, profiles) in published(&args.data)? {

@@ -17,7 +17,7 @@ use crate::{
     workers,
 };
 
-/// The volumes of one series: of the score as it came, and of the one half a window later.
+/// The volumes of one series: of the score at once, and of the one half a window later.
 #[derive(Clone, Copy, Debug)]
 struct Volumes {
     causal: Option<f64>,
@@ -39,9 +39,9 @@ impl Part {
     }
 }
 
-/// Every so many series of extra/, by name, go with those of tuning/ in [`REFERENCE`].
+/// The stride of the series of extra/, by name, that go with those of tuning/ in [`REFERENCE`].
 const REFERENCE_STEP: usize = 4;
-/// What the reference figures are given for.
+/// The series that the reference figures are given for.
 const REFERENCE: &str = "tuning and a quarter of extra";
 
 pub(super) fn run(args: &RunArgs) -> Result<Report> {

@@ -1,4 +1,4 @@
-//! What costs are measured on, here and in `benchmark/cost`.
+//! The series that costs are measured on, here and in `benchmark/cost`.
 
 use contract::Point;
 

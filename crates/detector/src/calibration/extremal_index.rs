@@ -1,18 +1,21 @@
-//! How far points come in rows: the extremal index.
+//! The extremal index: how far extreme scores come in clusters.
 
-/// How many of `n` points are far: this share of them, or so many if those are more.
+/// The number of `n` scores that count as extreme: half a per cent, at least 25, at most half of
+/// all.
 pub(super) fn exceedances(n: usize) -> usize {
     let far = (n as f64 * 0.005) as usize;
     far.max(25).min(n / 2)
 }
 
-/// No fewer than this part of far points begin a row.
+/// The smallest extremal index.
 const FEWEST: f64 = 0.05;
 
-/// The part of the scores over `far` that begin a row: 1 if they come independently, less if they follow one another.
+/// The fraction of the scores over `far` that start a cluster: 1 if they come independently, less
+/// if they follow one another.
 ///
-/// From the times between them, without a choice of how long a row's pauses may be (the intervals estimator of Ferro and Segers,
-/// "Inference for clusters of extreme values", 2003).
+/// It is estimated from the times between them, without a choice of how long the pauses in a
+/// cluster may be (the intervals estimator of Ferro and Segers, "Inference for clusters of extreme
+/// values", 2003).
 pub(super) fn extremal_index(scores: impl Iterator<Item = f64>, far: f64) -> f64 {
     let places = (0_u64..).zip(scores).filter(|(_, score)| *score > far);
     let mut last = None;
@@ -27,7 +30,7 @@ pub(super) fn extremal_index(scores: impl Iterator<Item = f64>, far: f64) -> f64
     if times.len() < 5 {
         return 1.0;
     }
-    // Times of at most 2 tell nothing of a row from chance (the estimator's first form).
+    // Times of at most 2 cannot tell a cluster from chance (the estimator's first form).
     let (by, less) = if longest > 2.0 {
         (1.0, 2.0)
     } else {

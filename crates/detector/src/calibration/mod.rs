@@ -1,8 +1,10 @@
-//! How often normal points lie as far away as this one: the currency in which all detectors speak.
+//! P-values: how often normal points lie as far away as this one. All detectors speak this
+//! language.
 //!
-//! The scores of the training points (distances from what was expected) give the rank of a new one, `(1 + #{≥})/(n + 1)`
-//! (conformal prediction; Vovk et al., 2005). It is kept as a few quantiles. Beyond the largest few per cent a fitted [`Tail`] goes
-//! on, so that rates far below 1/n mean something too.
+//! The scores of the training points, their distances from the expected value, give the rank of a
+//! new one: `(1 + #{≥})/(n + 1)` (conformal prediction; Vovk et al., 2005). A model holds it as a
+//! few quantiles. Beyond the largest few per cent a fitted [`Tail`] continues it, so that rates far
+//! below 1/n have a meaning too.
 
 mod extremal_index;
 pub(crate) mod tail;
@@ -12,36 +14,39 @@ use tail::{Tail, TailStart};
 
 use crate::series::scale;
 
-/// The distribution of the scores of normal points. It is part of every model in memory, so it is small.
+/// The distribution of the scores of normal points. It is part of every model in memory, so it is
+/// small.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Calibration {
-    /// A power of two near the largest score. All below is in this unit, so that nothing overflows or vanishes.
+    /// A power of two near the largest score. All other scores here are in this unit, so that none
+    /// overflows or vanishes.
     unit: f64,
-    /// No limit is less than this; over 0.
+    /// The smallest limit; over 0.
     floor: f64,
-    /// The scores that [`SHARES`] of the points reach; ascending. For shares within the tail, its start.
+    /// The scores that [`SHARES`] of the points reach, ascending; within the tail, its start.
     knots: [f64; SHARES.len()],
     tail: Tail,
-    /// The part of far points that come alone or first in a row of such (the extremal index), in (0, 1].
+    /// The fraction of extreme points that start a cluster of such points, in (0, 1].
     #[serde(rename = "first")]
     extremal_index: f64,
 }
 
-/// Shares of points, descending.
+/// The fractions of points that the knots stand for, descending.
 const SHARES: [f64; 15] = [
     1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07,
 ];
 
-/// The part of the scores that makes the tail, and how many it is at least (but never more than half of all) and at most.
+/// The fraction of the scores that makes the tail, and the smallest and largest number of them.
+/// They are never more than half of all.
 const TAIL_PART: f64 = 0.05;
 const TAIL_LEAST: usize = 25;
 const TAIL_MOST: usize = 500;
 
-/// The part of a series' scale below which differences are taken for rounding.
+/// The fraction of the series' scale below which differences are taken for rounding.
 const RESOLUTION: f64 = 0.01;
 
-/// A score, and the share of points that reach it.
+/// A score, and the fraction of points that reach it.
 type Knot = (f64, f64);
 
 /// A p-value.
@@ -49,7 +54,8 @@ type Knot = (f64, f64);
 pub(crate) struct PValue {
     /// The p-value; over 0, at most 1.
     pub(crate) p: f64,
-    /// Its natural logarithm, which goes on where the p-value is too small for a number: 0 or less, and finite.
+    /// Its natural logarithm, which is exact even where the p-value is too small for a number: 0 or
+    /// less, and finite.
     pub(crate) ln: f64,
 }
 
@@ -63,14 +69,15 @@ impl PValue {
 }
 
 impl Calibration {
-    /// Learns from the `scores` of points that are taken for normal, in order of time; at least one, all finite. `scale` is the spread of
-    /// the series itself: where the scores have none to speak of, a hundredth of that is the least that counts.
+    /// Learns from the `scores` of normal points in the order of time; at least one, all finite.
+    /// `scale` is the scale of the series. A hundredth of it is the smallest limit, for scores
+    /// without a spread.
     pub(crate) fn fit(scores: &[f64], scale: f64) -> Self {
         Self::fit_overlapping(scores, scale, 1)
     }
 
-    /// As [`Self::fit`], of scores of which only one in each `row` is independent of those before: windows that overlap by so many
-    /// points.
+    /// As [`Self::fit`] for the scores of windows that overlap: only one score in `overlap` is
+    /// independent of those before.
     pub(crate) fn fit_overlapping(scores: &[f64], scale: f64, overlap: usize) -> Self {
         let largest = scores.iter().fold(0.0_f64, |max, s| max.max(s.abs()));
         let unit = scale::power_of_two_near(largest.max(scale * RESOLUTION));
@@ -84,7 +91,7 @@ impl Calibration {
         };
         let n = sorted.len();
         let k = tail_length(n, overlap);
-        // Points in a row say the same several times.
+        // Scores in a cluster repeat each other.
         let independent = index(k).min(1.0 / overlap as f64);
         let tail = tail_of(&sorted, k, independent, floor);
         let knot = |share: f64| {
@@ -123,7 +130,8 @@ impl Calibration {
         self.p_value(score).ln
     }
 
-    /// The score that is reached with probability `rate`, 0 < `rate` < 1: the inverse of [`Self::p_value`].
+    /// The score that is reached with probability `rate`, 0 < `rate` < 1: the inverse of
+    /// [`Self::p_value`].
     pub(crate) fn limit(&self, rate: f64) -> f64 {
         let limit = if rate <= self.tail.exceedance_rate {
             self.tail.score(rate)
@@ -135,11 +143,11 @@ impl Calibration {
         (limit.max(self.floor) * self.unit).min(f64::MAX)
     }
 
-    /// The probability that a point begins a cluster of points with such a `score`: the p-value of an alarm, where a cluster raises
-    /// one.
+    /// The probability that a point starts a cluster with such a `score`: the p-value of an alarm,
+    /// where a cluster raises one.
     pub(crate) fn p_value_of_alarm(&self, score: f64) -> PValue {
         let ln_p = self.ln_p(score);
-        // All points are of one cluster at p = 1; the farther, the fewer follow one another.
+        // At p = 1 all points are one cluster; the more extreme, the fewer follow one another.
         let starts_cluster = self.extremal_index + (1.0 - self.extremal_index) * ln_p.exp();
         PValue::of_ln(ln_p + starts_cluster.ln())
     }
@@ -147,11 +155,11 @@ impl Calibration {
     /// The score with which alarms come at `rate`: the inverse of [`Self::p_value_of_alarm`].
     pub(crate) fn limit_of_alarm(&self, rate: f64) -> f64 {
         let (a, b) = (1.0 - self.extremal_index, self.extremal_index);
-        // The root of a·p² + b·p = rate, in the form that a = 0 leaves whole.
+        // The root of a·p² + b·p = rate, in the form that also works for a = 0.
         self.limit(2.0 * rate / (b + (b * b + 4.0 * a * rate).sqrt()))
     }
 
-    /// The places between which knot `next` is the right one; `None` before the first.
+    /// The knots on both sides of a score, where `next` is the right one; `None` before the first.
     fn around(&self, next: usize) -> Option<(Knot, Knot)> {
         let left = next.checked_sub(1)?;
         let right = match SHARES.get(next) {
@@ -161,7 +169,7 @@ impl Calibration {
         Some(((self.knots[left], SHARES[left]), right))
     }
 
-    /// Whether a fit could have given it.
+    /// Whether a fit could have given these numbers.
     pub(crate) fn is_sound(&self) -> bool {
         self.unit.is_normal()
             && self.unit > 0.0
@@ -176,18 +184,19 @@ impl Calibration {
     }
 }
 
-/// The score between two places that a share `rate` reaches, that of the left one at most.
+/// The score between two knots that a fraction `rate` of the points reaches, or more extreme.
 fn between(left: Knot, right: Knot, rate: f64) -> f64 {
     let gap = right.0 - left.0;
-    // Where they differ by rounding only, the left one is reached by too many.
+    // Where the knots differ by rounding only, too many points reach the left one.
     if gap <= 4.0 * f64::EPSILON * right.0.abs() {
         return right.0;
     }
     left.0 + (left.1 - rate) / (left.1 - right.1) * gap
 }
 
-/// Spreads equal scores evenly over the gap to the next larger one: each keeps its rank among those at least as large, and the tail of
-/// rounded or counted values looks like a tail. The largest are spread over the gap before them, or over `least` if that is wider.
+/// Spreads equal scores evenly over the gap to the next larger one. Each keeps its rank among those
+/// at least as large, and the tail of rounded or counted values looks like a tail. The largest are
+/// spread over the gap before them, or over `least` if that is wider.
 fn spread_ties(sorted: &mut [f64], least: f64) {
     let mut begin = 0;
     let mut gap = least;
@@ -206,14 +215,16 @@ fn spread_ties(sorted: &mut [f64], least: f64) {
     }
 }
 
-/// How many of `n` scores make the tail, if one in a `row` is independent; 0 if all do.
+/// The number of `n` scores that make the tail, if one in `overlap` is independent; 0 if there are
+/// too few.
 fn tail_length(n: usize, overlap: usize) -> usize {
     let part = (n as f64 * TAIL_PART) as usize;
     part.clamp(TAIL_LEAST * overlap, TAIL_MOST.max(TAIL_LEAST * overlap))
         .min(n / 2)
 }
 
-/// Fits the tail that the `k` largest of ascending scores make, of which a part of `first` are independent.
+/// Fits the tail of the `k` largest of ascending scores, of which a fraction of `first` is
+/// independent.
 fn tail_of(sorted: &[f64], k: usize, first: f64, floor: f64) -> Tail {
     let n = sorted.len();
     if k == 0 {
@@ -232,7 +243,8 @@ fn tail_of(sorted: &[f64], k: usize, first: f64, floor: f64) -> Tail {
     Tail::fit(start, &excesses, k as f64 * first, floor)
 }
 
-/// The score that a `share` of `sorted` reaches: the inverse of the conformal rank, between two scores in proportion.
+/// The score that a fraction `share` of `sorted` reaches: the inverse of the conformal rank,
+/// interpolated between two scores.
 fn reached_by(share: f64, sorted: &[f64]) -> f64 {
     let place = (1.0 - share) * (sorted.len() as f64 + 1.0);
     let below = (place as usize).min(sorted.len() - 1);
@@ -246,7 +258,7 @@ mod tests {
 
     use super::*;
 
-    /// The quantiles of an exponential distribution: as even a sample as there is.
+    /// The quantiles of an exponential distribution, which make the most even sample.
     fn even(n: usize) -> Vec<f64> {
         (0..n)
             .map(|i| -(1.0 - (i as f64 + 0.5) / n as f64).ln())
@@ -312,7 +324,8 @@ mod tests {
             let limit = calibration.limit(rate);
             let p = calibration.ln_p(limit).exp();
             prop_assert!(limit > 0.0);
-            // Where no score was at all, limits may stand for several rates; the limit is never too low.
+            // Where no score was at all, limits may stand for several rates; the limit is never too
+            // low.
             prop_assert!(p <= rate * 1.000_001, "{p}");
         }
 

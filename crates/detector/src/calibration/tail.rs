@@ -1,10 +1,12 @@
-//! The tail of a distribution beyond a threshold: a generalised Pareto distribution of the excesses (peaks over threshold).
+//! The tail of a distribution beyond a threshold: a generalised Pareto distribution of the excesses
+//! (peaks over threshold).
 //!
-//! Pickands, "Statistical inference using extreme order statistics", 1975; for anomalies Siffer et al., "Anomaly detection in
-//! streams with extreme value theory", 2017.
+//! Pickands, "Statistical inference using extreme order statistics", 1975; for anomalies Siffer et
+//! al., "Anomaly detection in streams with extreme value theory", 2017.
 //!
-//! The distribution is [`Pareto`]. It is estimated in two ways. [`Tail::fit`] has the excesses themselves, once, in training.
-//! [`Pareto::of_moments`] has their mean and mean square only, from a histogram that a session keeps.
+//! The distribution is [`Pareto`]. It is estimated in two ways. [`Tail::fit`] has the excesses
+//! themselves, once, in training. [`Pareto::of_moments`] has their mean and mean square only, from
+//! a histogram that a session keeps.
 
 use std::ops::RangeInclusive;
 
@@ -21,15 +23,16 @@ pub(crate) struct Pareto {
 /// The shapes that [`Pareto::of_moments`] may give: moments say nothing of heavier tails.
 const SHAPES_OF_MOMENTS: RangeInclusive<f64> = -0.5..=0.5;
 
-/// Estimated shapes are drawn towards 0 as if so many further excesses had shown exactly that.
+/// Estimated shapes are drawn towards 0 as if this number of further excesses had shown exactly
+/// that.
 const PRIOR: f64 = 20.0;
 
 /// A shape this close to 0 is taken for 0.
 const EXPONENTIAL: f64 = 1e-9;
 
 impl Pareto {
-    /// The distribution of excesses with this `mean` and mean `square`, which say as much as `effective_n` independent ones
-    /// (Hosking and Wallis, 1987).
+    /// The distribution of excesses with this `mean` and mean `square`, which say as much as
+    /// `effective_n` independent ones (Hosking and Wallis, 1987).
     pub(crate) fn of_moments(mean: f64, square: f64, effective_n: f64) -> Self {
         let variance = (square - mean * mean).max(1e-12);
         let found = (1.0 - mean * mean / variance) / 2.0;
@@ -52,7 +55,8 @@ impl Pareto {
         self.scale * scales
     }
 
-    /// The negative logarithm of the probability of exceeding `excess`, which is not negative: the inverse of [`Self::excess`].
+    /// The negative logarithm of the probability of exceeding `excess`, which is not negative: the
+    /// inverse of [`Self::excess`].
     #[inline]
     fn evidence(&self, excess: f64) -> f64 {
         let scales = excess / self.scale;
@@ -66,7 +70,8 @@ impl Pareto {
     }
 }
 
-/// A shape that was found in excesses worth `effective_n` independent ones, drawn towards 0 by [`PRIOR`].
+/// A shape that was found in excesses worth `effective_n` independent ones, drawn towards 0 by
+/// [`PRIOR`].
 fn drawn_to_zero(shape: f64, effective_n: f64) -> f64 {
     effective_n * shape / (effective_n + PRIOR)
 }
@@ -92,24 +97,25 @@ pub(super) struct Tail {
     shape: f64,
 }
 
-/// The shapes that [`Tail::fit`] may give: below, a tail would end at the largest value that happened to be seen; above, it has no
-/// mean.
+/// The shapes that [`Tail::fit`] may give: below, a tail would end at the largest value that
+/// happened to be seen; above, it has no mean.
 const SHAPES: RangeInclusive<f64> = -0.5..=1.0;
 
-/// The number of excesses that a tail counts as at least. With fewer, hardly any value would be called improbable; a little too
-/// many are, instead.
+/// The number of excesses that a tail counts as at least. With fewer, hardly any value would be
+/// called improbable; a little too many are, instead.
 const FEWEST: f64 = 4.0;
 
 /// The number of excesses from which on their likelihood is worth working out.
 const LIKELIHOOD_FROM: usize = 20;
 
 impl Tail {
-    /// Fits the excesses over the threshold: ascending, at least one, none negative. They say as much as `effective_n` independent
-    /// ones. The scale is at least `floor`, which is over 0.
+    /// Fits the excesses over the threshold: ascending, at least one, none negative. They say as
+    /// much as `effective_n` independent ones. The scale is at least `floor`, which is over 0.
     ///
-    /// The shape is drawn towards 0, and then raised by 1/k for excesses worth k. For an exponential tail with an estimated scale
-    /// that is exactly the step that makes a stated probability come true on average, since the predictive distribution is a power
-    /// with exponent k; simulation shows that it does well for other tails.
+    /// The shape is drawn towards 0, and then raised by 1/k for excesses worth k. For an
+    /// exponential tail with an estimated scale that is exactly the step that makes a stated
+    /// probability come true on average, since the predictive distribution is a power with exponent
+    /// k; simulation shows that it does well for other tails.
     pub(super) fn fit(start: TailStart, excesses: &[f64], effective_n: f64, floor: f64) -> Self {
         let mean = excesses.iter().sum::<f64>() / excesses.len() as f64;
         let (shape, scale) = if excesses.len() < LIKELIHOOD_FROM {
@@ -118,7 +124,8 @@ impl Tail {
         } else {
             let (found, scale) = by_likelihood(excesses);
             let shape = drawn_to_zero(found, effective_n);
-            // The same mean for the other shape; the one found may be that of a tail without a mean.
+            // The same mean for the other shape; the one found may be that of a tail without a
+            // mean.
             let (kept, had) = (1.0 - shape.min(0.9), 1.0 - found.min(0.9));
             (shape, scale * kept / had)
         };
@@ -137,7 +144,8 @@ impl Tail {
         }
     }
 
-    /// The natural logarithm of the fraction of points at `score` or beyond, for a score of at least the threshold.
+    /// The natural logarithm of the fraction of points at `score` or beyond, for a score of at
+    /// least the threshold.
     pub(super) fn ln_share(&self, score: f64) -> f64 {
         self.exceedance_rate.ln() - self.pareto().evidence(score - self.threshold)
     }
@@ -176,8 +184,9 @@ fn by_weighted_moments(excesses: &[f64], mean: f64) -> f64 {
     }
 }
 
-/// Shape and scale by the quasi-Bayesian likelihood of Zhang and Stephens, "A new and efficient estimation method for the generalized
-/// Pareto distribution", 2009. It has no iteration that could fail to end.
+/// Shape and scale by the quasi-Bayesian likelihood of Zhang and Stephens, "A new and efficient
+/// estimation method for the generalized Pareto distribution", 2009. It has no iteration that could
+/// fail to end.
 fn by_likelihood(excesses: &[f64]) -> (f64, f64) {
     let n = excesses.len();
     let largest = excesses[n - 1];

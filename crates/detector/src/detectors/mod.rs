@@ -1,4 +1,4 @@
-//! The detectors there are.
+//! The detectors, and the enumerations over them.
 
 pub(crate) mod auto;
 pub(crate) mod ewma;
@@ -23,22 +23,23 @@ use robust::Robust;
 use seasonal::Seasonal;
 use sigma::Sigma;
 
-/// Makes the enumerations over all detectors from one list: `Name(Type)`, the name being that in [`DetectorName`].
+/// Makes the enumerations over all detectors from one list of `Name(Type)`, where the name is that
+/// in [`DetectorName`].
 macro_rules! detectors {
     ($($name:ident($detector:ty)),+ $(,)?) => {
-        /// What one of the detectors has learned.
+        /// A fitted detector.
         #[derive(Clone, Debug, PartialEq)]
         pub(crate) enum FittedDetector {
             $($name($detector)),+
         }
 
-        /// One of them on its way past points, learning nothing.
+        /// A fitted detector that scores points in order and learns nothing.
         #[derive(Clone, Debug)]
         pub(crate) enum BatchScorer<'a> {
             $($name(&'a $detector, <$detector as Detector>::State)),+
         }
 
-        /// One of them that keeps learning.
+        /// A detector in a session.
         #[derive(Clone, Debug, PartialEq)]
         pub(crate) enum OnlineState {
             $($name(Box<<$detector as Detector>::Online>)),+

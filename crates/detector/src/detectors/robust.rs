@@ -1,7 +1,8 @@
-//! Median and spread: an anomaly lies farther from the median than normal points do, on either side.
+//! Median and scale: an anomaly lies farther from the median than normal points do, on either side.
 //!
-//! Sees values that are too high or too low; blind to seasons and drift. A few anomalies among the training points move the median
-//! hardly at all, but they do widen the limit: the parameter `contamination` leaves that share of the farthest out of it.
+//! Finds values that are too high or too low; blind to seasons and drift. A few anomalies among the
+//! training points hardly move the median, but they widen the limit. The parameter `contamination`
+//! leaves out that fraction of the farthest points.
 
 use contract::{DetectorName, Params, Point, Sides};
 use serde::{Deserialize, Serialize};
@@ -25,18 +26,18 @@ pub(crate) struct Robust {
     scale: f64,
     contamination: f64,
     points: u64,
-    /// Of distances from the median.
+    /// The distribution of distances from the median.
     calibration: Calibration,
 }
 
-/// The share of the training points that is taken for anomalies.
+/// The fraction of the training points that is taken for anomalies.
 pub(crate) const CONTAMINATION: Param = Param {
     name: "contamination",
     range: (0.0, 0.4),
     whole: false,
 };
 
-/// In a session the median follows by this part of the scale a point.
+/// The step of the median in a session, as a fraction of the scale.
 const PACE: f64 = 0.01;
 
 impl Detector for Robust {
@@ -77,7 +78,8 @@ impl Detector for Robust {
         }
     }
 
-    /// The median moves towards the point by a step that depends on the side only, and so not on how far a point lies.
+    /// The median moves towards the point by a step that depends on the side only, not on the
+    /// distance of the point.
     fn learn(&mut self, (): &mut (), point: Point, _: f64) {
         let step = PACE * self.scale;
         let moved = self.median + (point.value - self.median).clamp(-step, step);
@@ -101,7 +103,7 @@ impl Detector for Robust {
     }
 }
 
-/// The largest of `distances` if a share of `contamination` is left out.
+/// The largest of `distances` if a fraction `contamination` of the farthest is left out.
 fn largest_kept(distances: &[f64], contamination: f64) -> f64 {
     let kept = ((1.0 - contamination) * distances.len() as f64).ceil() as usize;
     let mut sorted = distances.to_vec();
@@ -111,7 +113,7 @@ fn largest_kept(distances: &[f64], contamination: f64) -> f64 {
 }
 
 impl Robust {
-    /// The spread of the training values; over 0.
+    /// The scale of the training values; over 0.
     pub(crate) fn scale(&self) -> f64 {
         self.scale
     }

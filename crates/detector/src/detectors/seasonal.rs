@@ -1,6 +1,7 @@
-//! A profile by place in the season: an anomaly lies far from what is usual at its place.
+//! The usual value at each place of the season: an anomaly lies far from it.
 //!
-//! Sees values that are normal at another time of the day; blind to drift. Without a season it is a median and a spread.
+//! Finds values that are normal at another time of the day; blind to drift. Without a season it
+//! compares with the median.
 
 use contract::{DetectorName, Params, Point, Sides};
 use serde::{Deserialize, Serialize};
@@ -21,12 +22,12 @@ use crate::{
     warning::{WarningKind, Warnings},
 };
 
-/// What was learned of a season, and of the level for places that were never seen.
+/// A season, and the level for places that were never seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Seasonal {
     clock: Clock,
-    /// Slot of the last training point.
+    /// The slot of the last training point.
     last: i64,
     season: Option<Season>,
     level: Box<Robust>,
@@ -37,7 +38,7 @@ pub(crate) struct Seasonal {
 #[serde(deny_unknown_fields)]
 struct Season {
     profile: MedianProfile,
-    /// Of distances from the profile.
+    /// The distribution of distances from the profile.
     calibration: Box<Calibration>,
 }
 
@@ -48,19 +49,19 @@ const PERIOD: Param = Param {
     whole: true,
 };
 
-/// Shorter periods are not looked for.
+/// The shortest period that is found.
 const SHORTEST: usize = 4;
 
-/// So many seasons must be seen.
+/// The number of periods that the training points must cover.
 const CYCLES: usize = 3;
 
-/// A season has to make distances smaller by this factor to be believed; what is made of noise does not.
+/// The factor by which a season must make distances smaller. A season made of noise does not.
 const GAIN: f64 = 0.95;
 
-/// A period is looked for in so many of the last points.
+/// The number of last points in which a period is searched.
 const SEARCH_POINTS: usize = 1 << 17;
 
-/// Seasons of so many periods found are tried too: a week of days.
+/// The number of periods that is tried as a period too: a week of days.
 const WEEK: usize = 7;
 
 impl Detector for Seasonal {
@@ -162,7 +163,7 @@ impl Detector for Seasonal {
 }
 
 impl Seasonal {
-    /// The slot of a point; without a regular clock the one after the last, if that is known.
+    /// The slot of a point. Without a regular clock it is the one after the last, if that is known.
     fn slot(&self, state: &Option<i64>, timestamp: i64) -> Option<i64> {
         if state.is_none() && self.clock.step().is_none() {
             return None;
@@ -170,7 +171,7 @@ impl Seasonal {
         Some(self.clock.slot(timestamp, state.unwrap_or(self.last)))
     }
 
-    /// The season, and what is usual at `slot` if that is known.
+    /// The season and the usual value at `slot`, if known.
     fn usual(&self, slot: i64) -> Option<(&Season, f64)> {
         let season = self.season.as_ref()?;
         Some((season, season.profile.usual(slot)?))
@@ -178,7 +179,7 @@ impl Seasonal {
 }
 
 impl Season {
-    /// The season of a `period` that was asked for.
+    /// The season of the `period` that a request names.
     fn asked(
         points: &[Point],
         slots: &[i64],
@@ -196,7 +197,7 @@ impl Season {
         Some(Self::fit(points, slots, period, level).0)
     }
 
-    /// The season that explains the points best, if one does.
+    /// The season that explains the points best, if any explains them.
     fn found(
         points: &[Point],
         slots: &[i64],
@@ -234,11 +235,12 @@ impl Season {
         season
     }
 
-    /// The profile of a period, and the mean distance of points from what the others make usual.
+    /// The season of a period, and the mean distance of the points from the usual value that the
+    /// other points make.
     fn fit(points: &[Point], slots: &[i64], period: usize, level: &Robust) -> (Self, f64) {
         let values: Vec<f64> = points.iter().map(|p| p.value).collect();
         let (profile, distances) = MedianProfile::fit(&values, slots, period);
-        // A place that was seen once has nothing to be compared with.
+        // A place that was seen once cannot be compared with others.
         let mut scores: Vec<f64> = distances.into_iter().filter(|d| d.is_finite()).collect();
         if scores.is_empty() {
             scores.push(level.scale());
@@ -252,8 +254,9 @@ impl Season {
     }
 }
 
-/// The last values, in scales from the median, on the grid of slots, holes filled with the value before; as they come if the grid has
-/// many more slots than points.
+/// The last values, in scales from the median, on the grid of slots. Holes are filled with the
+/// value before. If the grid has many more slots than points, the values follow each other without
+/// it.
 fn on_grid(points: &[Point], slots: &[i64], level: &Robust) -> Vec<f64> {
     let from = points.len().saturating_sub(SEARCH_POINTS);
     let (points, slots) = (&points[from..], &slots[from..]);
@@ -288,7 +291,7 @@ fn on_grid(points: &[Point], slots: &[i64], level: &Robust) -> Vec<f64> {
     grid
 }
 
-/// Values farther from the median, in scales, count as if they were here.
+/// The distance from the median, in scales, that values count as at most.
 const FARTHEST: f64 = 1e3;
 
 #[cfg(test)]
@@ -297,7 +300,8 @@ mod tests {
 
     use super::*;
 
-    /// A square wave of a day in hours from midnight, with a little noise, 5 values higher on Saturdays and Sundays if asked.
+    /// A square wave of a day in hours from midnight, with a little noise, 5 values higher on
+    /// Saturdays and Sundays if asked.
     fn days(n: usize, weekend: f64) -> Vec<Point> {
         let value = |i: usize| {
             let day = if i % 24 < 12 { 10.0 } else { 20.0 };
@@ -366,7 +370,7 @@ mod tests {
         assert_eq!(seasonal.period(), None);
         assert_eq!(
             warnings,
-            ["40 points are too few for a season of 24: three of them are needed"]
+            ["40 points are too few for a season of 24: three seasons are needed"]
         );
         assert!(anomalous(&seasonal, 50, 1e3));
         let mut state = 1_u32;

@@ -1,7 +1,8 @@
-//! The recorded rule: an anomaly lies above the mean by more than three population standard deviations.
+//! The recorded rule: an anomaly lies above the mean by more than three population standard
+//! deviations.
 //!
-//! Where a false-alarm rate is asked for, the calibrated limit decides in its place. Sees values that are too high; blind to drops,
-//! seasons and drift.
+//! If a rate is named, the calibrated limit decides instead. Finds values that are too high; blind
+//! to drops, seasons and drift.
 
 use contract::{DetectorName, Params, Point, Sides};
 use serde::{Deserialize, Serialize};
@@ -25,9 +26,9 @@ pub(crate) struct Sigma {
     std: f64,
     /// Standard deviations above the mean at which normal ends.
     sigmas: f64,
-    /// So many points stand behind mean and deviation.
+    /// The number of points behind mean and deviation.
     weight: f64,
-    /// Of signed distances from the mean.
+    /// The distribution of signed distances from the mean.
     calibration: Calibration,
 }
 
@@ -40,7 +41,7 @@ const SIGMAS: Param = Param {
     whole: false,
 };
 
-/// In a session mean and deviation are those of so many points at most: older ones fade.
+/// The largest number of points behind mean and deviation in a session: older ones fade.
 const MEMORY: f64 = 10_000.0;
 
 impl Detector for Sigma {
@@ -52,7 +53,8 @@ impl Detector for Sigma {
     fn fit(points: &[Point], settings: &Settings, _: &mut Warnings) -> Self {
         let (mean, std) = mean_and_deviation(points);
         let n = points.len() as f64;
-        // Against the mean of the others, as a new point is: each has drawn the mean towards itself.
+        // Measured from the mean of the other points, as a new point is: each has drawn the mean
+        // towards itself.
         let alone = n / (n - 1.0);
         let distance = |p: &Point| ((p.value - mean) * alone).clamp(-f64::MAX, f64::MAX);
         let distances: Vec<f64> = points.iter().map(distance).collect();
@@ -109,7 +111,8 @@ impl Detector for Sigma {
 }
 
 impl Sigma {
-    /// A model of storage format 1, which kept mean and deviation only: its p-values are those of a normal distribution.
+    /// A model of storage format 1, which kept mean and deviation only: its p-values are those of a
+    /// normal distribution.
     pub(crate) fn recorded(mean: f64, std: f64, points: u64) -> Self {
         let distances: Vec<f64> = (1..NORMAL_POINTS)
             .map(|i| {
@@ -126,10 +129,11 @@ impl Sigma {
     }
 }
 
-/// How finely a normal distribution is drawn.
+/// The number of quantiles that stand for a normal distribution.
 const NORMAL_POINTS: u32 = 2_000;
 
-/// The standard normal quantile, to about 0.005 (Shore, "Simple approximations for the inverse cumulative function", 1982).
+/// The standard normal quantile, to about 0.005 (Shore, "Simple approximations for the inverse
+/// cumulative function", 1982).
 fn normal_quantile(p: f64) -> f64 {
     if p < 0.5 {
         return -normal_quantile(1.0 - p);
@@ -139,7 +143,8 @@ fn normal_quantile(p: f64) -> f64 {
 
 /// Mean and population standard deviation of `points` (at least one, all finite), in two passes.
 ///
-/// Values are scaled by a power of two first, which costs no precision, so that neither squares nor sums overflow or vanish.
+/// Values are scaled by a power of two first, which costs no precision, so that neither squares nor
+/// sums overflow or vanish.
 fn mean_and_deviation(points: &[Point]) -> (f64, f64) {
     let largest = points.iter().fold(0.0_f64, |max, p| max.max(p.value.abs()));
     let unit = scale::power_of_two_near(largest);

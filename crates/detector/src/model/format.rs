@@ -1,11 +1,15 @@
-//! Models and sessions as data: one JSON object with a format number, the detector's name, what it learned, and a checksum.
+//! Models as text: one JSON object with a format number, the detector's name, the fitted state, and
+//! a checksum.
 //!
-//! Format 2: `{"format":2,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
-//! `"points":4,"state":{…},"checksum":"<sha-256, hex>"}`, where rate and direction may be missing. Format 1 had no state:
+//! Format 2:
+//! `{"format":2,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
+//! `"points":4,"state":{…},"checksum":"<sha-256, hex>"}`, where rate and direction may be missing.
+//! Format 1 had no state:
 //! `{"format":1,"detector":"sigma","params":{"mean":2.0,"std":1.0},"points":4,"checksum":"…"}`.
 //!
-//! The checksum is over the object without its `checksum`, in the order and spelling above. Numbers are written with as many
-//! digits as bring the same bits back. Formats that were ever written keep loading: a new one gets a new number.
+//! The checksum is over the object without its `checksum`, in the order and spelling above. Numbers
+//! are written with enough digits to bring the same bits back. Formats that were ever written keep
+//! loading; a new one gets a new number.
 
 use contract::{DetectorName, Params, Sides};
 use serde::{Deserialize, Serialize};
@@ -21,27 +25,27 @@ use crate::{
 /// The format number that is written.
 pub const FORMAT: u32 = 2;
 
-/// A text that is no stored model.
+/// Why a text is not a stored model or session.
 #[derive(Debug, thiserror::Error)]
 pub enum BadModel {
-    /// Not the JSON of a model.
+    /// The text is not the JSON of a model.
     #[error("model is not readable: {0}")]
     Unreadable(#[from] serde_json::Error),
-    /// Written by a newer program.
+    /// A newer program wrote it.
     #[error("model format {0} is not known")]
     UnknownFormat(u32),
-    /// Fitted by a detector that this program does not have.
+    /// This program does not have the detector.
     #[error("detector {0:?} is not known")]
     UnknownDetector(String),
-    /// Changed since it was written.
+    /// The text was changed since it was written.
     #[error("model does not match its checksum")]
     ChecksumMismatch,
-    /// Parameters that no fit gives.
+    /// The numbers could not come from a fit.
     #[error("model parameters are out of range")]
     OutOfRange,
 }
 
-/// What every format begins with.
+/// The start of every format.
 #[derive(Deserialize)]
 pub(crate) struct Head {
     #[serde(default)]
@@ -61,7 +65,7 @@ struct First<'a> {
     checksum: Option<String>,
 }
 
-/// What format 1 kept of a series.
+/// The parameters of format 1.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MeanAndDeviation {
@@ -114,10 +118,10 @@ impl Model {
         }
     }
 
-    /// Reads what [`Self::to_json`] wrote, in this or any earlier format.
+    /// Reads the text that [`Self::to_json`] wrote, in this or any earlier format.
     ///
     /// # Errors
-    /// [`BadModel`] for anything else.
+    /// [`BadModel`] for any other text.
     pub fn from_json(json: &str) -> Result<Self, BadModel> {
         match serde_json::from_str(json)? {
             Head { format: 1 } => first(json),
@@ -164,7 +168,7 @@ fn second(json: &str) -> Result<Model, BadModel> {
     Ok(model)
 }
 
-/// Compares a checksum with what it should be.
+/// Compares a checksum with the expected one.
 pub(crate) fn verify(
     stored: Option<String>,
     expected: impl FnOnce() -> String,
@@ -176,7 +180,7 @@ pub(crate) fn verify(
     }
 }
 
-/// The checksum of what `stored` is as JSON.
+/// The checksum of the JSON of `stored`.
 pub(crate) fn checksum(stored: &impl Serialize) -> String {
     let digest = Sha256::digest(to_json(stored));
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,4 +1,4 @@
-//! Models: what was learned of a series, and how it is asked.
+//! Models: fitting and scoring.
 
 use contract::{DetectorName, FitOptions, JudgeOptions, Params, Point, ProblemCode, Sides};
 
@@ -12,24 +12,24 @@ use crate::{
     warning::{WarningKind, Warnings, inspect},
 };
 
-/// What was learned from the training points of a series.
+/// A fitted model of a series. Scoring never changes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub(crate) detector: FittedDetector,
     pub(crate) points: u64,
-    /// What holds where a request does not say.
+    /// The false-alarm rate and the sides for requests that name none.
     pub(crate) rate: OptionalRate,
     pub(crate) sides: Option<Sides>,
 }
 
-/// A false-alarm rate, or that there is none, in the room of a number: part of every model in memory.
+/// An optional false-alarm rate in the space of a number, since it is in every model in memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct OptionalRate(f64);
 
 impl OptionalRate {
     pub(crate) const NONE: Self = Self(0.0);
 
-    /// Of a rate that [`is_rate`].
+    /// Takes a rate for which [`is_rate`] holds.
     pub(crate) fn new(rate: Option<f64>) -> Self {
         rate.map_or(Self::NONE, Self)
     }
@@ -39,39 +39,39 @@ impl OptionalRate {
     }
 }
 
-/// A model, and what is to be said about the points it was fitted on.
+/// The result of a fit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitted {
     /// The model.
     pub model: Model,
-    /// Sentences for the one who asked for the fit; a handful at most.
+    /// Warnings for the caller; a handful at most.
     pub warnings: Vec<Warning>,
 }
 
-/// Why nothing can be learned. The texts are for the one who asked.
+/// Why a fit is refused. The texts are for the caller.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unfit {
-    /// Fewer than three points, or one distinct value.
+    /// There are fewer than three points, or all values are equal.
     #[error("Insufficient or constant data")]
     InsufficientOrConstant,
     /// A value is infinite or not a number.
     #[error("Values must be finite")]
     NotFinite,
-    /// A parameter that the detector does not have, or not with this value.
+    /// The detector does not have the parameter, or its value is out of range.
     #[error("Parameter {name} {why}")]
     Param {
-        /// The parameter.
+        /// The name of the parameter.
         name: String,
-        /// What is wrong with it.
+        /// The fault.
         why: BadParam,
     },
-    /// A false-alarm rate outside of (0, 0.5].
+    /// The false-alarm rate is outside of (0, 0.5].
     #[error("false_alarm_rate: {0} is not above 0 and at most 0.5")]
     Rate(f64),
 }
 
 impl Unfit {
-    /// The code by which a client's program tells this reason from others.
+    /// The problem code of this refusal.
     pub fn code(&self) -> ProblemCode {
         match self {
             Self::InsufficientOrConstant => ProblemCode::InsufficientData,
@@ -80,14 +80,16 @@ impl Unfit {
     }
 }
 
-/// Fewer training points than this are refused.
+/// The smallest number of training points.
 pub const MIN_POINTS: usize = 3;
 
 impl Model {
-    /// Learns from `points`, sorted by timestamp, with the detector that `options` name, or else `default`.
+    /// Fits the detector that `options` name, or else `default`, to `points`, which are sorted by
+    /// timestamp.
     ///
     /// # Errors
-    /// [`Unfit`] for under [`MIN_POINTS`] points, a single distinct value, and impossible options.
+    /// [`Unfit`] for fewer than [`MIN_POINTS`] points, equal values only, values that are not
+    /// finite, and impossible options.
     pub fn fit(
         points: &[Point],
         options: &FitOptions,
@@ -120,9 +122,9 @@ impl Model {
         })
     }
 
-    /// Judges `point`, which follows those of `context` (oldest first; may be empty). Pure: the model stays as it is.
+    /// Scores `point`, which follows the points of `context` (oldest first; may be empty).
     ///
-    /// Without context only the point itself and its place in the season count.
+    /// Without a context only the point itself and its place in the season count.
     pub fn score(&self, context: &[Point], point: Point, judge: &JudgeOptions) -> Verdict {
         if context.is_empty() {
             return self.detector.score_alone(point, &self.rule(judge));
@@ -130,7 +132,7 @@ impl Model {
         self.fixed_scorer(context).score(point, judge)
     }
 
-    /// Starts to judge points that follow those of `context` and each other. The model stays as it is.
+    /// Scores points that follow `context` and each other. The model stays unchanged.
     pub fn fixed_scorer(&self, context: &[Point]) -> FixedScorer<'_> {
         let mut scorer = self.detector.scorer();
         let rule = self.rule(&JudgeOptions::default());
@@ -143,27 +145,28 @@ impl Model {
         }
     }
 
-    /// Starts to judge points online: they follow the training points and each other, and are learned from.
+    /// Starts a session: its points follow the training points and each other, and are learned
+    /// from.
     pub fn session(&self, judge: &JudgeOptions) -> Session {
         Session::new(self, self.rule(judge))
     }
 
-    /// What is normal at `timestamp` if nothing is known of the points before it.
+    /// The normal range at `timestamp` without knowledge of the points before it.
     pub fn band(&self, timestamp: i64, judge: &JudgeOptions) -> Band {
         self.detector.band(timestamp, &self.rule(judge))
     }
 
-    /// The detector that was fitted.
+    /// The detector of the model.
     pub fn detector(&self) -> DetectorName {
         self.detector.name()
     }
 
-    /// The detector's parameters, those it found by itself included.
+    /// The parameters in force, including those that the fit chose.
     pub fn params(&self) -> Params {
         self.detector.params()
     }
 
-    /// How many points it was fitted on.
+    /// The number of training points.
     pub fn points(&self) -> u64 {
         self.points
     }
@@ -173,22 +176,23 @@ impl Model {
         self.detector.period()
     }
 
-    /// The length of the season in the unit of the timestamps, if there is one and the clock is regular.
+    /// The length of the season in the unit of the timestamps, if there is one and the clock is
+    /// regular.
     pub fn period_time(&self) -> Option<i64> {
         self.detector.period_time()
     }
 
-    /// The false-alarm rate in force where a request names none; `None`: the detector's own rule decides.
+    /// The false-alarm rate for requests that name none; `None` if the detector's own rule decides.
     pub fn false_alarm_rate(&self) -> Option<f64> {
         self.rate.get()
     }
 
-    /// The sides that count where a request names none; `None`: both.
+    /// The sides that count for requests that name none; `None` for both.
     pub fn direction(&self) -> Option<Sides> {
         self.sides
     }
 
-    /// What it takes in memory, in bytes.
+    /// The memory that the model takes, in bytes.
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.detector.heap_bytes()
     }
@@ -198,10 +202,10 @@ impl Model {
     }
 }
 
-/// So few of the training points may be expected beyond a limit that it is a guess.
+/// The number of training points expected beyond a limit, below which the limit is a guess.
 const GUESS: f64 = 0.1;
 
-/// Says what of the options promises more than it can hold.
+/// Warns of options that the training points cannot support.
 fn about_options(
     points: usize,
     detector: DetectorName,
@@ -220,7 +224,7 @@ fn about_options(
     }
 }
 
-/// A model on its way past points, learning nothing: each is context of the next.
+/// Scores points in order, each as context of the next, and learns nothing.
 #[derive(Clone, Debug)]
 pub struct FixedScorer<'a> {
     model: &'a Model,
@@ -228,7 +232,7 @@ pub struct FixedScorer<'a> {
 }
 
 impl FixedScorer<'_> {
-    /// Judges `point`, and moves on past it.
+    /// Scores `point`, which then is context of the next.
     pub fn score(&mut self, point: Point, judge: &JudgeOptions) -> Verdict {
         self.scorer.score(point, &self.model.rule(judge))
     }

@@ -1,4 +1,5 @@
-//! The episode rule: one alarm for each episode, and another only where its evidence has grown by half.
+//! The episode rule: one alarm for each episode, and another only where its evidence has grown by
+//! half.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,19 +10,21 @@ const QUIET: f64 = 0.15;
 /// How many times as strong as the last one an alarm must be to be raised again within an episode.
 const AGAIN: f64 = 1.5;
 
-/// The number of points without evidence that ends an episode, for a prefix of so many points.
+/// The number of points without evidence that ends an episode, for the length of a prefix in
+/// points.
 pub(crate) fn quiet_limit(prefix: f64) -> u64 {
     (QUIET * prefix.min(HORIZON as f64)) as u64
 }
 
 /// The strongest evidence of an episode so far.
 ///
-/// One is enough: a candidate enters only if it exceeds every other one, and only the strongest is prolonged. So the newest is
-/// always the strongest, and the last to be forgotten.
+/// One is enough: a candidate enters only if it exceeds every other one, and only the strongest is
+/// prolonged. So the newest is always the strongest, and the last to be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Candidate {
-    /// The point at which it was emitted, or the last one with enough evidence to prolong the episode.
+    /// The point at which it was emitted, or the last one with enough evidence to prolong the
+    /// episode.
     pub(crate) point: u64,
     /// Its strength; 1 and more is an alarm.
     pub(crate) ratio: f64,
@@ -30,13 +33,14 @@ pub(crate) struct Candidate {
 /// Whether evidence that is too weak for an alarm holds back what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WeakEvidence {
-    /// It does: a growing disturbance must grow by half to be an alarm. `auto` was tuned with this, its levels depend on it.
+    /// It does: a growing disturbance must grow by half to be an alarm. `auto` was tuned with this,
+    /// its levels depend on it.
     HoldsBack,
     /// It does not: the first point beyond the limit is an alarm, as its band says.
     Passes,
 }
 
-/// The part of a strength that is let through.
+/// The outcome of the rule for a strength.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Passed {
     /// The strength, or 0 if it is held back.
@@ -45,7 +49,8 @@ pub(crate) struct Passed {
     pub(crate) running: bool,
 }
 
-/// Applies the rule to the `strength` of point number `now`, where 1 and more is enough for an alarm.
+/// Applies the rule to the `strength` of point number `now`, where 1 and more is enough for an
+/// alarm.
 #[inline]
 pub(crate) fn pass(
     last: &mut Option<Candidate>,
@@ -91,7 +96,7 @@ pub(crate) struct EpisodeGate {
 }
 
 impl EpisodeGate {
-    /// A gate for a model of so many `points`.
+    /// A gate for a model that was fitted on this number of `points`.
     pub(crate) fn new(points: f64) -> Self {
         Self {
             quiet_limit: quiet_limit(points),

@@ -1,4 +1,4 @@
-//! Detectors that keep learning: what they have in common.
+//! The parts that detectors use to keep learning.
 
 pub(crate) mod episode;
 mod monitor;
@@ -12,31 +12,31 @@ use crate::{Verdict, verdict::ScoringRule};
 
 /// A detector that keeps learning.
 pub(crate) trait Online: Clone + PartialEq + Serialize + DeserializeOwned {
-    /// Judges `point`, then learns from it.
+    /// Scores `point`, then learns from it.
     fn update(&mut self, point: Point, rule: &ScoringRule) -> Step;
 
-    /// Bytes in memory beyond its own size.
+    /// The size of the heap memory in bytes.
     fn heap_bytes(&self) -> usize;
 
     /// Whether a session could have reached this state.
     fn is_sound(&self) -> bool;
 }
 
-/// What a detector makes of a point online.
+/// The outcome of a point in a session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Step {
-    /// The verdict; an anomaly only where an alarm is raised.
+    /// The verdict. It is an anomaly only where an alarm is raised.
     pub(crate) verdict: Verdict,
-    /// Evidence: 1 and more is enough for an alarm, raised or not.
+    /// The evidence: 1 and more is enough for an alarm, raised or not.
     pub(crate) strength: f64,
-    /// The strength of an alarm or of what would be one at a lower level; else 0.
+    /// The strength of an alarm (1 and more), or of one that the level held back (below 1); else 0.
     pub(crate) emitted: f64,
-    /// Whether an alarm is of an episode that runs already.
+    /// Whether the alarm belongs to an episode that was running already.
     pub(crate) escalation: bool,
-    /// The timestamp of the point to which the evidence points.
+    /// The timestamp of the point that the evidence is about.
     pub(crate) peak: i64,
-    /// So many points without evidence end an episode.
+    /// The number of points without evidence that ends an episode.
     pub(crate) quiet_limit: u64,
-    /// What the season adds to the level at this point; 0 where there is none.
+    /// The amount that the season adds to the level at this point; 0 without a season.
     pub(crate) season: f64,
 }

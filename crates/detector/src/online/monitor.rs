@@ -1,4 +1,4 @@
-//! The online form of detectors that expect a value.
+//! The form that detectors with a forecast take in a session.
 
 use contract::{Direction, Point, Severity, Sides};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::{
     Reason, detector::Detector, forecast::Forecast, reason::ReasonKind, verdict::ScoringRule,
 };
 
-/// A detector, where it is, and which alarms it raised.
+/// A detector, its state, and its alarms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ForecastMonitor<D, P = ()> {
@@ -16,12 +16,13 @@ pub(crate) struct ForecastMonitor<D, P = ()> {
     #[serde(rename = "place")]
     state: P,
     gate: EpisodeGate,
-    /// Timestamp of the first alarm of the episode that runs, or ran last.
+    /// The timestamp of the first alarm of the last episode.
     since: i64,
 }
 
 impl<D: Detector> ForecastMonitor<D, D::State> {
-    /// Goes on from `state` with what a fit on so many `points` gave.
+    /// Follows a series from `state` on, with a detector that was fitted on this number of
+    /// `points`.
     pub(crate) fn new(learned: D, state: D::State, points: f64) -> Self {
         Self {
             learned,
@@ -98,5 +99,5 @@ where
     }
 }
 
-/// No strength is more than this.
+/// The largest strength.
 const STRONGEST: f64 = 1e8;

@@ -1,11 +1,11 @@
-//! From timestamps to slots: places on the regular grid that most points lie on.
+//! From timestamps to slots, the places on the regular grid on which most points lie.
 //!
-//! Timestamps are whole numbers of an unknown unit, so the grid is in whole numbers too: nothing goes through a float, which could not
-//! hold nanoseconds.
+//! Timestamps are whole numbers of an unknown unit, so the grid is in whole numbers too. A float
+//! could not hold nanoseconds.
 
 use serde::{Deserialize, Serialize};
 
-/// The grid of a series. Without one, points count as one slot each.
+/// The grid of a series. Without a grid, each point counts as one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clock {
@@ -16,7 +16,7 @@ pub struct Clock {
 
 /// The fraction by which a regular difference may deviate from the median one.
 const NEAR: f64 = 0.1;
-/// The fraction of the differences that must be exceeded by the regular ones.
+/// The fraction of the differences that must be regular, at least.
 const MOST: f64 = 0.8;
 
 /// Whether a difference of timestamps is regular where the median one is `usual`.
@@ -24,12 +24,12 @@ pub(crate) fn is_near(difference: f64, usual: f64) -> bool {
     (difference / usual - 1.0).abs() < NEAR
 }
 
-/// Whether a clock is regular of whose differences, `all` in number, so many are `near` the median one.
+/// Whether a clock is regular if `near` of `all` its differences are near the median one.
 pub(crate) fn is_regular(near: usize, all: usize) -> bool {
     near as f64 > MOST * all as f64
 }
 
-/// Seconds.
+/// A day in seconds.
 const DAY: i64 = 86_400;
 
 impl Clock {
@@ -49,7 +49,7 @@ impl Clock {
         }
     }
 
-    /// The slot of `timestamp`, or the one after `last` if points are not on a grid. Saturates.
+    /// The slot of `timestamp`, or the one after `last` if points are not on a grid. It saturates.
     pub(crate) fn slot(&self, timestamp: i64, last: i64) -> i64 {
         let Some(twice) = self.twice_step.map(i128::from) else {
             return last.saturating_add(1);
@@ -60,13 +60,14 @@ impl Clock {
         slot.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 
-    /// The time between two slots, in the unit of the timestamps (which may be a half); `None` if points are not on a grid.
+    /// The time between two slots, in the unit of the timestamps (which may be a half); `None` if
+    /// points are not on a grid.
     pub fn step(&self) -> Option<f64> {
         self.twice_step.map(|twice| twice as f64 / 2.0)
     }
 
-    /// Slots of a day and of a week where these are whole numbers, if timestamps are in seconds or a thousandth, millionth or billionth
-    /// of one.
+    /// The lengths of a day and of a week in slots where these are whole numbers, if timestamps are
+    /// in seconds or a thousandth, millionth or billionth of one.
     pub(crate) fn calendar(&self) -> impl Iterator<Item = usize> + use<> {
         let twice = self.twice_step;
         let spans = [1_000_000_000, 1_000_000, 1_000, 1]

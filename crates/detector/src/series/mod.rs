@@ -1,4 +1,4 @@
-//! A series of numbers, whatever detector looks at it: its clock, period and season, its scale, its quantiles.
+//! Properties of a series that detectors share: clock, period, season, scale, quantiles.
 
 pub(crate) mod clock;
 pub(crate) mod period;

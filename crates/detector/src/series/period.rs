@@ -1,36 +1,39 @@
-//! The period of a series: the first peak of its autocorrelation after the first zero crossing that is nearly as high as the highest.
+//! The period of a series: the first peak of its autocorrelation after the first zero crossing that
+//! is nearly as high as the highest.
 //!
-//! Starting after the zero crossing is what finds a day in minute data, where the highest peak is a few minutes.
+//! Starting after the zero crossing finds a day in minute data, where the highest peak is a few
+//! minutes.
 //!
-//! A peak is as broad as what repeats is smooth, and noise moves it by some points. So a day or a week of the clock near it is taken
-//! where that agrees as well: a profile that is a few minutes longer than the day drifts through it. Where there is no clock, multiples
-//! of a period tell it more exactly than it does itself.
+//! A smooth rhythm has a broad peak, which noise moves by some points. So a day or a week of the
+//! clock near the peak is taken where it agrees as well: a profile that is a few minutes longer
+//! than the day drifts through it. Without a clock, the multiples of a period tell it more exactly
+//! than the peak itself.
 
 use rustfft::{FftPlanner, num_complex::Complex};
 
 use super::quantile::select_quantile;
 
-/// Shorter series have no period.
+/// The shortest series that can have a period.
 const SHORTEST: usize = 32;
-/// Lower peaks are no period.
+/// The smallest autocorrelation of a period.
 const LOWEST: f64 = 0.1;
-/// A peak counts if it is at least this part of the highest one.
+/// The fraction of the highest peak that a peak must reach.
 const NEARLY: f64 = 0.85;
 
-/// A peak is off by at most this part of the period.
+/// The fraction of the period by which a peak may be off.
 const OFF: f64 = 0.02;
-/// A period of the calendar is taken if it agrees this well, compared with the one that agrees best.
+/// The agreement that a period of the calendar needs, compared with the best one.
 const AS_WELL: f64 = 0.95;
 
-/// The period of `values` in points, or 0: the peak, or a period of the `calendar` that fits as well. The outputs that the streaming
-/// detector is held to are made with this one.
+/// The period of `values` in points, or 0: the peak, or a period of the `calendar` that agrees as
+/// well. `auto` uses this one, and its recorded outputs depend on it.
 pub(crate) fn find(values: &[f64], calendar: impl IntoIterator<Item = usize>) -> usize {
     peak(values).map_or(0, |(correlation, peak)| {
         PeakNeighbourhood::new(&correlation, peak).of_calendar(peak, calendar)
     })
 }
 
-/// As [`find`], of all periods near the peak the one that agrees best.
+/// As [`find`], but the period near the peak that agrees best.
 pub(crate) fn find_exactly(values: &[f64], calendar: impl IntoIterator<Item = usize>) -> usize {
     peak(values).map_or(0, |(correlation, peak)| {
         let near = PeakNeighbourhood::new(&correlation, peak);
@@ -71,9 +74,9 @@ fn peak(values: &[f64]) -> Option<(Vec<f64>, usize)> {
 struct PeakNeighbourhood<'a> {
     correlation: &'a [f64],
     peak: usize,
-    /// So far a period may be from the peak.
+    /// The largest distance of a period from the peak.
     off: usize,
-    /// So many multiples of each are known.
+    /// The number of multiples whose autocorrelation is known.
     times: usize,
 }
 
@@ -96,7 +99,7 @@ impl<'a> PeakNeighbourhood<'a> {
 
     fn best(&self) -> usize {
         let mut best = (self.agreement(self.peak), self.peak);
-        // One peak alone says all that it can.
+        // A single peak cannot be refined.
         if self.times > 1 {
             for period in self.peak - self.off..=self.peak + self.off {
                 let agreement = self.agreement(period);
@@ -108,7 +111,7 @@ impl<'a> PeakNeighbourhood<'a> {
         best.1
     }
 
-    /// A period of the calendar that agrees as well as `found`, or that.
+    /// A period of the calendar that agrees as well as `found`, or else `found`.
     fn of_calendar(&self, found: usize, calendar: impl IntoIterator<Item = usize>) -> usize {
         let near = |period: &usize| period.abs_diff(self.peak) <= self.off.max(1);
         let least = AS_WELL * self.agreement(found);
@@ -118,7 +121,8 @@ impl<'a> PeakNeighbourhood<'a> {
     }
 }
 
-/// Unbiased autocorrelation for lags under half the length, outliers clipped; `None` for a constant.
+/// Unbiased autocorrelation for lags under half the length, outliers clipped; `None` for a
+/// constant.
 fn autocorrelation(values: &[f64]) -> Option<Vec<f64>> {
     let n = values.len();
     let mut sorted = values.to_vec();
@@ -130,7 +134,7 @@ fn autocorrelation(values: &[f64]) -> Option<Vec<f64>> {
     let mean = clipped().sum::<f64>() / n as f64;
     let mut spectrum: Vec<Complex<f64>> = clipped().map(|v| (v - mean).into()).collect();
     spectrum.resize((2 * n).next_power_of_two(), Complex::default());
-    // Power spectrum and back: of a real and even sequence both directions are the same.
+    // The power spectrum and back: for a real and even sequence both directions are the same.
     let fft = FftPlanner::new().plan_fft_forward(spectrum.len());
     fft.process(&mut spectrum);
     for bin in &mut spectrum {
@@ -145,7 +149,7 @@ fn autocorrelation(values: &[f64]) -> Option<Vec<f64>> {
     Some((0..n / 2).map(unbiased).collect())
 }
 
-/// The first largest.
+/// The index of the first largest value.
 fn argmax(values: &[f64]) -> usize {
     let mut best = 0;
     for (i, &value) in values.iter().enumerate() {

@@ -1,9 +1,10 @@
-//! Medians and quantiles, interpolated between two neighbours (type 7 of Hyndman and Fan, "Sample quantiles in statistical
-//! packages", 1996).
+//! Medians and quantiles, interpolated between two neighbours (type 7 of Hyndman and Fan, "Sample
+//! quantiles in statistical packages", 1996).
 //!
-//! There are two forms. [`quantile`] reads sorted values of any size, so it takes no difference, which could overflow.
-//! [`select_quantile`] finds its neighbours without sorting, in values within ±1e150, and is exact at both of them. They round
-//! differently in the last bit, and stored models hold results of both, so neither can replace the other.
+//! There are two forms. [`quantile`] reads sorted values of any size, so it takes no difference,
+//! which could overflow. [`select_quantile`] finds its neighbours without sorting, in values within
+//! ±1e150, and is exact at both of them. They round differently in the last bit, and stored models
+//! hold results of both, so neither can replace the other.
 
 /// The median of sorted values, at least one.
 pub(crate) fn median(sorted: &[f64]) -> f64 {
@@ -18,7 +19,8 @@ pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
     sorted[below] * (1.0 - part) + sorted[above] * part
 }
 
-/// The `q` quantile of `values`, which it reorders; at least one value, none NaN, all within ±1e150; 0 ≤ `q` ≤ 1.
+/// The `q` quantile of `values`, which it reorders; at least one value, none NaN, all within
+/// ±1e150; 0 ≤ `q` ≤ 1.
 pub(crate) fn select_quantile(values: &mut [f64], q: f64) -> f64 {
     let (below, part) = position(values.len(), q);
     let (_, &mut low, above) = values.select_nth_unstable_by(below, f64::total_cmp);
@@ -35,8 +37,9 @@ pub(crate) fn select_median(values: &mut [f64]) -> f64 {
     select_quantile(values, 0.5)
 }
 
-/// The distance of each of `values` from the median of the others: how far it would lie from the median had it not been there
-/// when that was found. `sorted` holds the same values, at least two, in ascending order. Distances are finite.
+/// The distance of each of `values` from the median of the others: how far it would lie from the
+/// median had it not been there when that was found. `sorted` holds the same values, at least two,
+/// in ascending order. Distances are finite.
 pub(crate) fn distances_from_others(values: &[f64], sorted: &[f64]) -> Vec<f64> {
     let n = sorted.len();
     let distance = |value: &f64| {
@@ -49,7 +52,8 @@ pub(crate) fn distances_from_others(values: &[f64], sorted: &[f64]) -> Vec<f64> 
     values.iter().map(distance).collect()
 }
 
-/// The index below the `q` quantile of `n` sorted values, and the fraction of the way to the next one.
+/// The index below the `q` quantile of `n` sorted values, and the fraction of the way to the next
+/// one.
 fn position(n: usize, q: f64) -> (usize, f64) {
     let place = (n - 1) as f64 * q;
     (place as usize, place.fract())

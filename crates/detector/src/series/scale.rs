@@ -1,16 +1,18 @@
 //! The scale of a series: how far values usually lie from their median.
 //!
-//! The rule is the same for every detector: the larger of the normalised median absolute deviation and a sixth of the range that
-//! holds 98 % of the values. The range keeps a nearly constant series from having a scale near 0. It comes in two forms:
-//! [`of_sorted`] takes values of any size; [`Scaling`] takes values within ±1e150 and is cheaper, since it need not sort. They
-//! round differently (see [`quantile`]), and where both spreads are 0 the first falls back on deviations from the median, the
-//! second on deviations from the mean. Stored models depend on both.
+//! The rule is the same for every detector: the larger of the normalised median absolute deviation
+//! and a sixth of the range that holds 98 % of the values. The range keeps a nearly constant series
+//! from having a scale near 0. It comes in two forms: [`of_sorted`] takes values of any size;
+//! [`Scaling`] takes values within ±1e150 and is cheaper, since it need not sort. They round
+//! differently (see [`quantile`]), and where both spreads are 0 the first falls back on deviations
+//! from the median, the second on deviations from the mean. Stored models depend on both.
 
 use serde::{Deserialize, Serialize};
 
 use super::quantile::{self, select_median, select_quantile};
 
-/// Makes a median absolute deviation as large as the standard deviation, for normally distributed values.
+/// Makes a median absolute deviation as large as the standard deviation, for normally distributed
+/// values.
 const MAD_TO_STANDARD: f64 = 1.4826;
 /// How many scales the range that holds 98 % of the values counts as.
 const RANGE_IN_SCALES: f64 = 6.0;
@@ -24,8 +26,8 @@ pub(crate) const STANDARD_LIMIT: f64 = 1000.0;
 /// Winsorized values are clamped to ± this many scales: the input of autoregression and season.
 pub(crate) const WINSOR_LIMIT: f64 = 20.0;
 
-/// The first usable scale: the robust spread of `mad` and `range`, the `deviation`, one per cent of the `median`. `None` if all
-/// are 0.
+/// The first usable scale: the robust spread of `mad` and `range`, the `deviation`, one per cent of
+/// the `median`. `None` if all are 0.
 fn first_usable(mad: f64, range: f64, deviation: impl FnOnce() -> f64, median: f64) -> Option<f64> {
     let is_usable = |scale: &f64| *scale > ROUNDING * median.abs() && *scale > 0.0;
     let robust = (MAD_TO_STANDARD * mad).max(range / RANGE_IN_SCALES);
@@ -132,12 +134,14 @@ fn root_mean_square(deviations: impl ExactSizeIterator<Item = f64>, largest: f64
     largest * (squares.sum::<f64>() / n).sqrt()
 }
 
-/// A power of two within a factor of two of `value`, which is not negative; 1 for zero. Dividing by it costs no precision.
+/// A power of two within a factor of two of `value`, which is not negative; 1 for zero. Dividing by
+/// it costs no precision.
 pub(crate) fn power_of_two_near(value: f64) -> f64 {
     if value == 0.0 {
         return 1.0;
     }
-    // log2().exp2() would not be exact. 2^-1022 and 2^1023 are the smallest and the largest normal powers.
+    // log2().exp2() would not be exact. 2^-1022 and 2^1023 are the smallest and the largest normal
+    // powers.
     2_f64.powi((value.log2() as i32).clamp(-1022, 1023))
 }
 

@@ -1,8 +1,9 @@
 //! Seasonal profiles: the usual value at each place of the period.
 //!
-//! One rule places slots and moves the usual value towards a new one; two forms hold it. [`RunningProfile`] is part of every
-//! session of `auto`, which may take 64 KiB, and of up to 2,048 slots: so it holds standardised values in 32 bits and a count in
-//! four, and learns from one point at a time. [`MedianProfile`] holds values of any size and is fitted on medians, which need all
+//! One rule places slots and moves the usual value towards a new one; two forms hold it.
+//! [`RunningProfile`] is part of every session of `auto`, which may take 64 KiB, and of up to 2,048
+//! slots: so it holds standardised values in 32 bits and a count in four, and learns from one point
+//! at a time. [`MedianProfile`] holds values of any size and is fitted on medians, which need all
 //! points at once.
 
 use serde::{Deserialize, Serialize};
@@ -10,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::{quantile, scale::WINSOR_LIMIT};
 use crate::bytes;
 
-/// The fraction of the way by which a place of a [`RunningProfile`] moves towards a new value, at least.
+/// The fraction of the way by which a place of a [`RunningProfile`] moves towards a new value, at
+/// least.
 const LEAST_GAIN: f64 = 0.2;
 /// The distance that an error counts as in a [`RunningProfile`], at most, in scales.
 const STEP_LIMIT: f64 = 3.0;
-/// The fraction of the way by which a place of a [`MedianProfile`] moves towards a new value, at least.
+/// The fraction of the way by which a place of a [`MedianProfile`] moves towards a new value, at
+/// least.
 const LEAST_GAIN_OF_MEDIANS: f64 = 0.1;
 
 /// The place of `slot` in the period, which is over 0.
@@ -22,14 +25,15 @@ fn place(slot: i64, period: usize) -> usize {
     slot.rem_euclid(period as i64) as usize
 }
 
-/// The step towards a value that lies `error` away, at a place that was `seen` so many times before: the mean at first, then a
-/// steady pace. The error counts as at most `limit`.
+/// The step towards a value that lies `error` away, at a place that was `seen` before: to the mean
+/// at first, then at a steady pace. The error counts as at most `limit`.
 fn step(error: f64, seen: u32, least_gain: f64, limit: f64) -> f64 {
     let gain = least_gain.max(1.0 / (f64::from(seen) + 1.0));
     gain * error.clamp(-limit, limit)
 }
 
-/// A standardised value for each slot of the period, and how often the slot was seen. Empty without a season.
+/// A standardised value for each slot of the period, and how often the slot was seen. Empty without
+/// a season.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunningProfile {
@@ -38,7 +42,7 @@ pub(crate) struct RunningProfile {
     seen: Seen,
 }
 
-/// A number for each slot, at most [`MOST`]: two to a byte.
+/// A count for each slot, at most [`MOST`], two to a byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "StoredSeen", from = "StoredSeen")]
 struct Seen {
@@ -46,7 +50,7 @@ struct Seen {
     len: usize,
 }
 
-/// From so many on it makes no difference.
+/// The count from which on the gain is the smallest one.
 const MOST: u8 = 15;
 
 impl Seen {
@@ -94,7 +98,7 @@ pub(crate) struct SeasonUpdate {
 }
 
 impl RunningProfile {
-    /// A profile of `period` slots, none of them seen; 0: no season.
+    /// A profile of `period` slots, none of them seen; 0 for no season.
     pub(crate) fn new(period: usize) -> Self {
         Self {
             profile: vec![0.0; period],
@@ -102,18 +106,18 @@ impl RunningProfile {
         }
     }
 
-    /// Length in slots; 0: no season.
+    /// The length in slots; 0 for no season.
     pub(crate) fn period(&self) -> usize {
         self.profile.len()
     }
 
-    /// What is usual at `slot`; `None` if there is no season or the slot was never seen.
+    /// The usual value at `slot`; `None` if there is no season or the slot was never seen.
     pub(crate) fn usual(&self, slot: i64) -> Option<f64> {
         let place = self.place(slot)?;
         (self.seen.at(place) > 0).then(|| f64::from(self.profile[place]))
     }
 
-    /// What the value `tamed` at `slot` teaches.
+    /// The change that the `winsorized` value at `slot` makes.
     pub(crate) fn update(&self, slot: i64, winsorized: f64) -> Option<SeasonUpdate> {
         let place = self.place(slot)?;
         Some(SeasonUpdate { place, winsorized })
@@ -159,8 +163,8 @@ pub(crate) struct MedianProfile {
 }
 
 impl MedianProfile {
-    /// The medians of `values` by place of the period, and of each value the distance from the median of the others at its place; NaN
-    /// where there are none.
+    /// The medians of `values` by place of the period, and the distance of each value from the
+    /// median of the others at its place; NaN where there are none.
     pub(crate) fn fit(values: &[f64], slots: &[i64], period: usize) -> (Self, Vec<f64>) {
         let placed = (0..)
             .zip(slots)
@@ -199,13 +203,13 @@ impl MedianProfile {
         self.usual.len()
     }
 
-    /// What is usual at `slot`; `None` if its place was never seen.
+    /// The usual value at `slot`; `None` if its place was never seen.
     pub(crate) fn usual(&self, slot: i64) -> Option<f64> {
         let place = place(slot, self.period());
         (self.seen[place] > 0).then(|| self.usual[place])
     }
 
-    /// Moves what is usual at `slot` towards `value`, which counts as at most `limit` away.
+    /// Moves the usual value at `slot` towards `value`, which counts as at most `limit` away.
     pub(crate) fn learn(&mut self, slot: i64, value: f64, limit: f64) {
         let place = place(slot, self.period());
         let (usual, seen) = (&mut self.usual[place], &mut self.seen[place]);
@@ -228,7 +232,7 @@ impl MedianProfile {
     }
 }
 
-/// The mean of the sizes of `distances`, in halves so that no sum overflows; those that are not finite do not count.
+/// The mean of the sizes of `distances`. It runs along, so that no sum overflows; NaN is left out.
 pub(crate) fn mean_distance(distances: impl Iterator<Item = f64>) -> f64 {
     let mut mean = 0.0;
     let mut n = 0.0;

@@ -1,4 +1,4 @@
-//! Changes of the level: what lasts of an episode.
+//! Lasting changes of the level.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePoint {
-    /// Timestamp of the first point at the new level.
+    /// The timestamp of the first point at the new level.
     pub timestamp: i64,
     /// The level before: the median of the last points before it.
     pub from: f64,
@@ -19,13 +19,14 @@ pub struct ChangePoint {
     pub to: f64,
 }
 
-/// Compares the level before an episode with that since it began, and so knows of a change some points after it.
+/// Compares the level before an episode with the level since it began. A change becomes known some
+/// points after it.
 ///
-/// Where there is a season, what it adds is taken away first.
+/// The season's part is subtracted first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Changes {
-    /// The last levels outside of episodes, oldest first.
+    /// The last levels outside of episodes, the oldest first.
     before: Vec<f64>,
     #[serde(rename = "since")]
     pending: Option<PendingChange>,
@@ -43,24 +44,24 @@ struct PendingChange {
     levels: Vec<f64>,
 }
 
-/// So many levels before and after are compared.
+/// The numbers of levels before and after that are compared.
 const BEFORE: usize = 32;
 const AFTER: usize = 24;
 
-/// Fewer before say nothing.
+/// The smallest number of levels before that can be compared.
 const LEAST: usize = 8;
 
-/// A change is so many times as large as the levels before spread.
+/// The size of a change, at least, in spreads of the levels before.
 const CLEAR: f64 = 3.0;
 
-/// So many of the levels after lie nearer to the new level than to the old one.
+/// The number of levels after that must lie nearer to the new level than to the old one.
 const LASTING: usize = 18;
 
-/// So many changes are kept for whoever asks; of more, the oldest are forgotten.
+/// The number of changes that are kept; if there are more, the oldest are forgotten.
 const KEPT: usize = 4;
 
 impl Changes {
-    /// Takes the level at the next point, and says if a change has become known.
+    /// Takes the level at the next point. Returns a change that has become known with it.
     pub(super) fn note(&mut self, step: &Step, value: f64) -> Option<ChangePoint> {
         let level = (value - step.season).clamp(-f64::MAX, f64::MAX);
         if step.verdict.anomaly && self.pending.is_none() && self.before.len() >= LEAST {
@@ -79,7 +80,7 @@ impl Changes {
         }
         let pending = self.pending.take()?;
         let change = pending.change();
-        // The old level is over, or was not left.
+        // The old level is over, or the series never left it.
         self.before.clear();
         self.before.extend(&pending.levels);
         if let Some(change) = change {
@@ -91,12 +92,12 @@ impl Changes {
         change
     }
 
-    /// Those that were not taken yet.
+    /// The changes that were not taken yet.
     pub(super) fn known(&self) -> &[ChangePoint] {
         &self.known
     }
 
-    /// Hands over those that are known.
+    /// Hands over the changes that are known.
     pub(super) fn take(&mut self) -> Vec<ChangePoint> {
         std::mem::take(&mut self.known)
     }

@@ -1,4 +1,4 @@
-//! A whole series: fitted on its beginning, the rest judged online.
+//! A whole series: a fit on its beginning, and a session over the rest.
 
 use contract::{DetectorName, FitOptions, JudgeOptions, Point, Train};
 
@@ -12,13 +12,14 @@ pub struct Detection {
     pub model: Model,
     /// The session.
     pub session: Session,
-    /// What is to be said about the points it was fitted on.
+    /// Warnings about the training points.
     pub warnings: Vec<Warning>,
     episodes: Vec<Episode>,
     changes: Vec<ChangePoint>,
 }
 
-/// Fits on the first of `points`, which are sorted: as many as `train` says. The others are then for [`Detection::update`].
+/// Fits on the first of `points`, as many as `train` says; they are sorted. The others are then for
+/// [`Detection::update`].
 ///
 /// # Errors
 /// As [`Model::fit`].
@@ -53,7 +54,7 @@ impl Detection {
         judged
     }
 
-    /// All episodes so far, in order; the last one may not be over.
+    /// All episodes so far, in order; the last one may still be running.
     pub fn episodes(&self) -> Vec<Episode> {
         let mut all = self.episodes.clone();
         all.extend(self.session.episodes());

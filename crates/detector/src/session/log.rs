@@ -5,37 +5,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::online::Step;
 
-/// Alarms that belong together.
+/// An episode: alarms that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Episode {
-    /// Timestamp of the point that raised the alarm.
+    /// The timestamp of the point that raised the alarm.
     pub start: i64,
-    /// Timestamp of the last point with enough evidence for one.
+    /// The timestamp of the last point with enough evidence for an alarm.
     pub end: i64,
-    /// Timestamp of the point its strongest alarm is about.
+    /// The timestamp of the point that the strongest alarm is about.
     pub peak: i64,
-    /// How far beyond the alarm level that was.
+    /// The severity of the strongest alarm.
     pub severity: Severity,
-    /// The strength of that alarm; at least 1.
+    /// The strength of the strongest alarm; at least 1.
     pub ratio: f64,
 }
 
-/// So many episodes that are over are kept for whoever asks; of more, the oldest are forgotten.
+/// The number of finished episodes that are kept; if there are more, the oldest are forgotten.
 const KEPT: usize = 4;
 
-/// Puts alarms together to episodes.
+/// Groups alarms into episodes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EpisodeLog {
     closed: Vec<Episode>,
     open: Option<Episode>,
-    /// Points since the last evidence of the open one.
+    /// The number of points since the last evidence of the running episode.
     quiet: u64,
 }
 
 impl EpisodeLog {
-    /// Notes what was made of `point`.
+    /// Records the outcome of `point`.
     pub(super) fn note(&mut self, point: Point, step: &Step) {
         let alarm = step.verdict.anomaly;
         self.quiet += 1;
@@ -71,12 +71,12 @@ impl EpisodeLog {
         }
     }
 
-    /// Those that are over and were not taken yet, and then the one that runs.
+    /// The finished episodes that were not taken yet, then the running one.
     pub(super) fn episodes(&self) -> impl Iterator<Item = Episode> {
         self.closed.iter().copied().chain(self.open)
     }
 
-    /// Hands over those that are over.
+    /// Hands over the finished episodes.
     pub(super) fn take_closed(&mut self) -> Vec<Episode> {
         std::mem::take(&mut self.closed)
     }

@@ -1,4 +1,4 @@
-//! Sessions: points are judged online, in order, and learned from; one alarm for each episode.
+//! Sessions: points are judged in order and learned from, with one alarm for each episode.
 
 mod changes;
 mod detection;
@@ -16,16 +16,20 @@ use crate::{
     Model, Reason, Verdict, detectors::OnlineState, reason::ReasonKind, verdict::ScoringRule,
 };
 
-/// A verdict reached online.
+/// A verdict in a session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judged {
-    /// The verdict. An anomaly is an alarm: one for each episode, and more only where it grows.
+    /// The verdict. An anomaly is an alarm: one for each episode, and more only where the episode
+    /// grows.
     pub verdict: Verdict,
-    /// The strength of the alarm that was raised: 0 for none, below 1 for one held back, 1 and more for an alarm.
+    /// The strength of the alarm: 1 and more for one that was raised, below 1 for one that the
+    /// level held back, 0 for none.
     pub ratio: f64,
-    /// Whether the alarm is about an episode that runs already and grew. Notify on alarms without it.
+    /// Whether the alarm belongs to an episode that was running already and has grown. Notify
+    /// people on alarms that are not escalations.
     pub escalation: bool,
-    /// The timestamp of the point the alarm is about, which may lie a little earlier; the point's own where there is none.
+    /// The timestamp of the point that the alarm is about, which may be a few points back. Without
+    /// an alarm, that of the point itself.
     pub peak_timestamp: i64,
 }
 
@@ -48,7 +52,7 @@ impl Session {
         }
     }
 
-    /// Judges `point` by what is known of it and all before it, and learns from it.
+    /// Judges `point` by the points up to it, and learns from it.
     pub fn update(&mut self, point: Point) -> Judged {
         let step = self.state.update(point, &self.rule);
         self.log.note(point, &step);
@@ -71,34 +75,35 @@ impl Session {
         }
     }
 
-    /// The episodes of late, in order; the last one may not be over. Those that were taken are not among them, and of very many that
-    /// were not, only the newest are.
+    /// The last episodes, in order; the last one may still be running. Episodes that were taken are
+    /// left out; of many that were not, only the newest are kept.
     pub fn episodes(&self) -> Vec<Episode> {
         self.log.episodes().collect()
     }
 
-    /// Hands over the episodes that are over, each once. For whoever keeps a session for long.
+    /// Hands over the finished episodes, each once. Call it regularly where a session runs for
+    /// long.
     pub fn take_closed(&mut self) -> Vec<Episode> {
         self.log.take_closed()
     }
 
-    /// The changes of the level that have become known of late and were not taken; of very many, only the newest.
+    /// The last changes of the level that were not taken; of many, only the newest are kept.
     pub fn change_points(&self) -> &[ChangePoint] {
         self.changes.known()
     }
 
-    /// Hands over the changes of the level that have become known, each once.
+    /// Hands over the changes of the level, each once.
     pub fn take_changes(&mut self) -> Vec<ChangePoint> {
         self.changes.take()
     }
 
-    /// What it takes in memory, in bytes.
+    /// The memory that the session takes, in bytes.
     pub fn memory_bytes(&self) -> usize {
         let heap = self.state.heap_bytes() + self.log.heap_bytes() + self.changes.heap_bytes();
         size_of::<Self>() + heap
     }
 
-    /// The detector.
+    /// The detector of the session.
     pub fn detector(&self) -> DetectorName {
         self.state.name()
     }

@@ -1,4 +1,5 @@
-//! Sessions as data, like models: `{"format":1,"detector":"sigma","ask":{…},"state":{…},"log":{…},"changes":{…},"checksum":"…"}`.
+//! Sessions as data, like models:
+//! `{"format":1,"detector":"sigma","ask":{…},"state":{…},"log":{…},"changes":{…},"checksum":"…"}`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -46,10 +47,11 @@ impl Session {
         to_json(&stored)
     }
 
-    /// Reads what [`Self::to_json`] wrote. What it then makes of points is the same to the last bit.
+    /// Reads the text that [`Self::to_json`] wrote. The session goes on with the same verdicts, to
+    /// the last bit.
     ///
     /// # Errors
-    /// [`BadModel`] for anything else.
+    /// [`BadModel`] for any other text.
     pub fn from_json(json: &str) -> Result<Self, BadModel> {
         let Head { format } = serde_json::from_str(json)?;
         if format != FORMAT {

@@ -1,4 +1,5 @@
-//! The last value: an anomaly lies far from the one before. The example of docs/adding-a-detector.md.
+//! The last value: an anomaly lies far from the one before. The example of
+//! docs/adding-a-detector.md.
 
 use contract::{DetectorName, Params, Point, Sides};
 use serde::{Deserialize, Serialize};
@@ -98,4 +99,11 @@ fn a_jump_is_an_anomaly_and_where_it_leads_is_not() {
     };
     assert!(last.score(&mut before, jump, &rule).anomaly);
     assert!(!last.score(&mut before, jump, &rule).anomaly);
+}
+
+#[test]
+fn the_guide_shows_this_file() {
+    let guide = include_str!("../../../../docs/adding-a-detector.md");
+    let code = include_str!("last.rs").split("\n#[test]").next();
+    assert!(guide.contains(code.unwrap().trim_end()));
 }

@@ -1,4 +1,4 @@
-//! What holds for every detector.
+//! Tests that hold for every detector.
 
 mod last;
 mod sessions;

@@ -170,7 +170,8 @@ fn a_session_stays_within_64_kilobytes_and_its_lists_within_bounds() {
     }
 }
 
-/// The largest session of `auto` with a season of about `period` points: libraries full of blocks that are ever new, and all lists.
+/// The largest session of `auto` with a season of about `period` points: memories full of blocks
+/// that are ever new, and all lists.
 fn largest(period: usize, prefix: usize) -> Session {
     let value = |(i, noise): (usize, f64)| {
         let wave = (i as f64 * std::f64::consts::TAU / period as f64).sin();

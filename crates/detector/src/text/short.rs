@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-/// Shows a number with at most five significant digits, or as the precision says: `12.5`, `0.00012`, `1.2346e12`.
+/// Shows a number with at most five significant digits, or as the precision says: `12.5`,
+/// `0.00012`, `1.2346e12`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Short(pub(crate) f64);
 
@@ -12,7 +13,8 @@ pub(crate) const DECIMALS: usize = 4;
 /// The most digits after the first one: all of them mean something.
 const MAX_DECIMALS: usize = 14;
 
-/// The most digits after the first one for which multiplying will do: all of them make an integer of 32 bits.
+/// The most digits after the first one for which multiplying will do: all of them make an integer
+/// of 32 bits.
 const MAX_QUICK: usize = 8;
 
 /// Powers of ten, which are exact.
@@ -75,7 +77,8 @@ fn plain(digits: &str, exponent: i32, f: &mut fmt::Formatter<'_>) -> fmt::Result
     f.write_str(rest)
 }
 
-/// The significant digits of a number without closing zeros, and the power of ten that the first one stands for.
+/// The significant digits of a number without closing zeros, and the power of ten that the first
+/// one stands for.
 struct Digits {
     bytes: [u8; MAX_DECIMALS + 1],
     length: usize,
@@ -87,8 +90,9 @@ impl Digits {
         std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
     }
 
-    /// Those of a number of usual size; `None` where multiplying might round it another way than its exact value. Writing numbers is
-    /// much of what a verdict costs, and this is a tenth of what [`Self::exact`] takes.
+    /// The digits of a number of usual size; `None` where multiplying might round it differently
+    /// than its exact value. Writing numbers is much of the cost of a verdict, and this is a tenth
+    /// of the cost of [`Self::exact`].
     fn quick(number: f64, decimals: usize) -> Option<Self> {
         if !(1e-4..1e9).contains(&number) || decimals > MAX_QUICK {
             return None;
@@ -112,7 +116,7 @@ impl Digits {
         } else {
             number * power
         };
-        // One rounding was made, of less than this.
+        // The rounding so far is less than this.
         let fraction = scaled.fract();
         if (fraction - 0.5).abs() < 1e-6 {
             return None;
@@ -129,7 +133,7 @@ impl Digits {
         Some(Self::of(digits, decimals, exponent))
     }
 
-    /// Those of an integer of `decimals` and one digits, without closing zeros.
+    /// The digits of an integer of `decimals` + 1 digits, without closing zeros.
     fn of(mut digits: u32, decimals: usize, exponent: i32) -> Self {
         let mut bytes = [0; MAX_DECIMALS + 1];
         let all = &mut bytes[..=decimals];
@@ -145,7 +149,7 @@ impl Digits {
         }
     }
 
-    /// Those of any number that is finite.
+    /// The digits of any finite number.
     fn exact(number: f64, decimals: usize) -> Result<Self, fmt::Error> {
         let mut text = Buffer::default();
         write!(text, "{number:.decimals$e}")?;

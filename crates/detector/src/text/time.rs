@@ -17,7 +17,8 @@ impl fmt::Display for When {
     }
 }
 
-/// Shows the length of a stretch of a series: in time where the unit is recognisable, else in points.
+/// Shows the length of a stretch of a series: in time where the unit is recognisable, else in
+/// points.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Span {
     /// The first timestamp.

@@ -1,4 +1,4 @@
-//! A handful of points: the recorded rule, and the points themselves, which count again when there are enough.
+//! The recorded rule for a handful of points, which it keeps until there are enough for more.
 
 use contract::Point;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub(crate) struct ColdStart {
 }
 
 impl ColdStart {
-    /// Of three points or more.
+    /// Fits the rule to three or more points.
     pub(super) fn fit(points: &[Point]) -> Self {
         Self {
             rule: Sigma::fit(points, &Settings::default(), &mut Warnings::default()),
@@ -26,7 +26,7 @@ impl ColdStart {
         }
     }
 
-    /// What the rule expects.
+    /// The forecast of the rule.
     pub(super) fn forecast(&self, timestamp: i64) -> Forecast<'_> {
         self.rule.forecast(&(), timestamp)
     }

@@ -1,11 +1,12 @@
-//! The level that evidence reaches at a given rate, learned from the evidence at the ends of earlier cells.
+//! The level that evidence reaches at a given rate, learned from the evidence at the ends of
+//! earlier cells (docs/design/auto.md, 11).
 
 use serde::{Deserialize, Serialize};
 
 use crate::{bytes, calibration::tail::Pareto};
 
-/// A histogram of the logarithm of evidence, 1 being the stream's own level; and beyond the largest few per cent a generalised Pareto
-/// tail of that logarithm.
+/// A histogram of the logarithm of evidence, where 1 is the stream's own level. A generalised
+/// Pareto tail of that logarithm continues it beyond the largest few per cent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EvidenceQuantile {
@@ -19,15 +20,17 @@ const PER_OCTAVE: f64 = 16.0;
 const BINS: usize = 96;
 const FIRST: f64 = -3.0;
 
-/// The part of the evidence that makes the tail, and how many it is at least.
+/// The fraction of the evidence that makes the tail, and the smallest number of it.
 const TAIL_PART: f64 = 0.05;
 const TAIL_LEAST: f64 = 20.0;
 
-/// The number of cells in a row whose evidence is much the same: it is the median of three phases, each a block of three cells.
+/// The number of cells in a row whose evidence is much the same: it is the median of three phases,
+/// each a block of three cells.
 const DEPENDENT_CELLS: f64 = 9.0;
 
-/// What is believed of any series before its own evidence is known, and so many cells' worth of belief: the share of cells that reach a
-/// tenth more than the stream's level is about [`SHARE`], and it falls with this power.
+/// The belief about any series before its own evidence is known, and its worth in cells. About
+/// [`SHARE`] of the cells reach the stream's level, and the share falls with this power of the
+/// evidence.
 const BELIEF: f64 = 100.0;
 const SHARE: f64 = 0.004;
 const POWER: f64 = 12.0;
@@ -36,7 +39,7 @@ impl EvidenceQuantile {
     /// Bytes on the heap.
     pub(crate) const HEAP_BYTES: usize = BINS * size_of::<u32>();
 
-    /// Learns from the evidence at the ends of the cells of a prefix; 0 for none.
+    /// Learns from the evidence of a prefix, which is 0 inside cells.
     pub(crate) fn fit(evidence: &[f64]) -> Self {
         let mut level = Self {
             counts: vec![0; BINS],
@@ -68,7 +71,7 @@ impl EvidenceQuantile {
         (trust * found.ln() + (1.0 - trust) * believed.ln()).exp()
     }
 
-    /// The same by the evidence alone; `None` of too little.
+    /// The same from the evidence alone; `None` if there is too little.
     fn found(&self, share: f64) -> Option<f64> {
         let n = f64::from(self.total);
         if n < 2.0 * TAIL_LEAST {
@@ -83,16 +86,17 @@ impl EvidenceQuantile {
         Some((threshold + tail.excess(evidence)).exp2())
     }
 
-    /// The threshold that the `wanted` largest exceed, as a logarithm, and the distribution of their excesses.
+    /// The threshold that the `wanted` largest exceed, as a logarithm, and the distribution of
+    /// their excesses.
     fn tail(&self, wanted: f64) -> Option<(f64, Pareto)> {
-        // Above bins, from the top: how many, and the sums of their logarithms and of the squares of these.
+        // Above the bin: the count, and the sums of the logarithms and of their squares.
         let (mut above, mut sum, mut squares) = (0.0, 0.0, 0.0);
         let width = 1.0 / PER_OCTAVE;
         for bin in (0..BINS).rev() {
             let count = f64::from(self.counts[bin]);
             let edge = FIRST + bin as f64 * width;
             if above + count >= wanted {
-                // It begins at the upper end of this bin, or within it.
+                // The tail begins at the upper end of this bin, or within it.
                 let rest = wanted - above;
                 let part = rest / count * width;
                 let start = edge + width - part;

@@ -1,7 +1,9 @@
-//! The detector for every series: the streaming detector; under ten training points the recorded rule.
+//! The detector for every series: the streaming detector, or the recorded rule under ten training
+//! points.
 //!
-//! A pure call cannot learn, so it asks less of the points before: the level, the season, and as far as a context reaches what follows
-//! from the last points and whether their shape was seen before. A session has all of it: see [`streaming`].
+//! A single call cannot learn, so it uses less: the level, the season, and as far as a context
+//! reaches the predictions from the last points and their shape. A session uses all of
+//! [`streaming`]. docs/design/auto.md specifies both.
 
 mod cold_start;
 mod level;
@@ -26,18 +28,18 @@ use crate::{
     warning::{WarningKind, Warnings},
 };
 
-/// What was learned.
+/// A fitted `auto`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Auto {
-    /// Of a handful of points.
+    /// A handful of points.
     #[serde(rename = "few")]
     ColdStart(Box<ColdStart>),
-    /// Of enough.
+    /// Enough points for the streaming detector.
     #[serde(rename = "enough")]
     Fitted(Box<FittedStream>),
 }
 
-/// The streaming detector after its fit, and what its errors were.
+/// The streaming detector after its fit, and the distributions of its errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FittedStream {
@@ -45,15 +47,15 @@ pub(crate) struct FittedStream {
     #[serde(rename = "pure")]
     scorer: PointScorer,
     level: EvidenceQuantile,
-    /// Timestamp of the first training point.
+    /// The timestamp of the first training point.
     first: i64,
 }
 
-/// From so many training points on there is more to know than the recorded rule does.
+/// The number of training points from which on the streaming detector takes over.
 const ENOUGH: usize = streaming::MIN_POINTS;
 
 impl Detector for Auto {
-    /// The last few points, once one has passed.
+    /// The last points, once one has passed.
     type State = Option<ContextWindow>;
     type Online = AutoOnline;
     const NAME: DetectorName = DetectorName::Auto;
@@ -87,7 +89,7 @@ impl Detector for Auto {
         }
     }
 
-    /// Pure calls learn nothing; sessions have a form of their own.
+    /// Single calls learn nothing, and sessions use [`AutoOnline`].
     fn learn(&mut self, state: &mut Self::State, point: Point, limit: f64) {
         self.advance(state, point, limit);
     }
@@ -157,7 +159,7 @@ impl Detector for Auto {
 }
 
 impl FittedStream {
-    /// Fits the streaming detector; `None` of too few points.
+    /// Fits the streaming detector; `None` for too few points.
     pub(super) fn fit(points: &[Point]) -> Option<Self> {
         let (stream, replay, scorer) = Stream::fit_beside(points, |params, errors| {
             PointScorer::fit(points, params, errors)

@@ -1,4 +1,5 @@
-//! The streaming detector online: all of it, and alarms by its own level or at a rate that was asked for.
+//! The streaming detector in a session, with alarms by its own level or at the rate that was asked
+//! for.
 
 use contract::{DetectorName, Direction, Point, Severity, Sides};
 use serde::{Deserialize, Serialize};
@@ -42,25 +43,25 @@ pub(crate) struct StreamOnline {
     #[serde(rename = "enough")]
     fitted: FittedStream,
     gate: EpisodeGate,
-    /// The points of the last block, oldest first.
+    /// The points of the last block, the oldest first.
     block: Vec<Seen>,
-    /// Timestamp of the first alarm of the episode that runs, or ran last.
+    /// The timestamp of the first alarm of the last episode.
     since: i64,
-    /// Points so far, those of training included.
+    /// The number of points so far, training included.
     points: u64,
 }
 
-/// A point, and what was expected of it.
+/// A point and its forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Seen {
     point: Point,
     expected: f64,
-    /// How far from that is usual.
+    /// The usual distance from the expected value.
     usual: f64,
 }
 
-/// What becomes of the evidence at a point.
+/// The outcome of the evidence at a point.
 #[derive(Clone, Copy, Debug)]
 struct Outcome {
     strength: f64,
@@ -110,14 +111,14 @@ impl Online for AutoOnline {
 }
 
 impl AutoOnline {
-    /// Of a model of few points.
+    /// Starts from a model of few points.
     pub(super) fn cold(cold: &ColdStart) -> Self {
         let points = cold.points().to_vec();
         let rule = ForecastMonitor::new(cold.rule(), (), points.len() as f64);
         Self::ColdStart(Box::new(ColdStartOnline { rule, points }))
     }
 
-    /// Of a model of enough.
+    /// Starts from a model of enough points.
     pub(super) fn fitted(fitted: FittedStream) -> Self {
         let params = fitted.stream.params();
         Self::Fitted(Box::new(StreamOnline {
@@ -183,7 +184,7 @@ impl StreamOnline {
         peak
     }
 
-    /// Whether there is an alarm: by the stream's own level, or at the rate that was asked for.
+    /// Decides about an alarm: by the stream's own level, or at the rate that was asked for.
     fn outcome(
         &mut self,
         seen: &Observation,
@@ -200,7 +201,8 @@ impl StreamOnline {
                 running,
             };
         };
-        // The stream's level rises where alarms are common; a rate that was asked for is to be kept.
+        // The stream's level rises where alarms are common, but a rate that was asked for must be
+        // kept.
         let recent = self.fitted.stream.recent_alarms() - f64::from(u8::from(output.alarm));
         let evidence = output.ratio * (1.0 + FATIGUE * recent.max(0.0));
         let cell = self.fitted.stream.params().cell() as f64;
@@ -208,7 +210,8 @@ impl StreamOnline {
         let strength = if counts { evidence / level } else { 0.0 };
         let passed = self.gate.pass(strength);
         if cell_ended {
-            // Of an episode its first alarm counts once, as if it had just reached the level; nothing else is learned of it.
+            // The first alarm of an episode counts once, as if it had just reached the level. The
+            // rest of the episode is not learned.
             if evidence < level {
                 self.fitted.level.learn(evidence);
             } else if passed.emitted >= 1.0 && !passed.running {
@@ -233,7 +236,7 @@ impl StreamOnline {
         let output = &seen.output;
         let scorer = &self.fitted.scorer;
         let forecast = scorer.best(&self.fitted.stream, &seen.predictions);
-        // Of shapes the evidence says enough.
+        // The evidence covers shapes already.
         let by_itself = scorer.score(&forecast, None, point, rule);
         let alarm = outcome.emitted >= 1.0;
         let direction = match alarm {
@@ -266,7 +269,7 @@ impl StreamOnline {
         }
     }
 
-    /// What there is to say of a point.
+    /// The reason for the verdict on a point.
     fn cause(
         &self,
         seen: &Observation,
@@ -365,7 +368,8 @@ impl Seen {
         (self.point.value - self.expected).clamp(-f64::MAX, f64::MAX)
     }
 
-    /// Where an alarm about it lies: on a side if it is farther than usual from what was expected, else only its shape is odd.
+    /// The direction of an alarm about the point: a side if it is farther than usual from the
+    /// expected value, else its pattern.
     fn direction(&self) -> Direction {
         if self.error().abs() <= self.usual {
             Direction::Pattern
@@ -376,7 +380,7 @@ impl Seen {
         }
     }
 
-    /// Whether an alarm about it is wanted.
+    /// Whether the filters let an alarm about the point through.
     fn counts(&self, rule: &ScoringRule) -> bool {
         let side = match (rule.sides, self.direction()) {
             (Sides::Both, _) => true,
@@ -387,7 +391,7 @@ impl Seen {
     }
 }
 
-/// The usual range around what was expected, on the sides that are asked for.
+/// The usual range around the expected value, on the sides that are asked for.
 fn band(expected: f64, usual: f64, rule: &ScoringRule) -> Band {
     let half_width = usual.max(rule.min_deviation);
     let bound = |bound: f64, not: Sides| (bound.is_finite() && rule.sides != not).then_some(bound);
@@ -398,7 +402,7 @@ fn band(expected: f64, usual: f64, rule: &ScoringRule) -> Band {
     }
 }
 
-/// How severe an alarm of a strength of at least 1 is.
+/// The severity of an alarm, whose strength is at least 1.
 fn severity(strength: f64) -> Severity {
     match strength {
         strength if strength >= 8.0 => Severity::Critical,

@@ -1,5 +1,5 @@
-//! What the streaming detector can say of a point without learning: predictions, and the shape of the last points, each calibrated by
-//! its own errors in training.
+//! Scoring without learning: predictions and the shape of the last points, each calibrated by its
+//! own errors in training (docs/design/auto.md, 10).
 
 use contract::{DetectorName, Direction, Point, Sides};
 use serde::{Deserialize, Serialize};
@@ -16,46 +16,49 @@ use crate::{
     verdict::{DEFAULT_RATE, ScoringRule, at_least_above, readable, score, severity},
 };
 
-/// How far points lie from each prediction, and how odd shapes are. What does not exist for a series is `None`.
+/// The distributions of the distances from each prediction and of the non-conformity of shapes. A
+/// part that does not exist for a series is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PointScorer {
-    /// From the median of the training points.
+    /// Distances from the median of the training points.
     level: Calibration,
-    /// From what is usual at the place in the season.
+    /// Distances from the usual value at the place in the season.
     season: Option<Calibration>,
-    /// From what follows from the last few.
+    /// Distances from the autoregression.
     autoregression: Option<Calibration>,
-    /// From the median of the last ones.
+    /// Distances from the median of the last points.
     local: Option<Calibration>,
-    /// Joint oddness of the three shapes, in which values farther than `reach` scales from the median count as if they were there.
+    /// The joint non-conformity of the three shapes, in which values farther than `clip` scales
+    /// from the median count as if they were there.
     shapes: Option<Box<Calibration>>,
     #[serde(rename = "reach")]
     clip: f64,
-    /// The training points.
+    /// The first and the last timestamp of the training points.
     span: (i64, i64),
     points: u64,
-    /// The longest shape, in points.
+    /// The longest window of a shape, in points.
     window: u64,
 }
 
-/// The last few points of a walk.
+/// The last points before the one that is scored.
 #[derive(Clone, Debug)]
 pub(crate) struct ContextWindow(ContextView);
 
-/// The parts of a rate that a distance and an odd shape have.
+/// The shares of the rate that distance and shape have.
 const OF_DISTANCE: f64 = 0.75;
 const OF_SHAPE: f64 = 1.0 - OF_DISTANCE;
 
-/// From so many errors on they are calibrated.
+/// The smallest number of errors that can be calibrated.
 const LEAST: usize = 10;
-/// So many points must be known before their median says something.
+/// The number of points that must be known before their median counts.
 const LOCAL: usize = 21;
-/// The predictor is chosen by the limit of this rate.
+/// The rate at whose limit predictors are compared.
 const CHOICE: f64 = 0.01;
 
 impl PointScorer {
-    /// Calibrates on what the fit of a stream saw of `points`: what is `fixed` of it, and the `errors` of its predictors.
+    /// Calibrates on the training `points`, on the `params` of their stream and the `errors` of its
+    /// predictors.
     pub(super) fn fit(points: &[Point], params: &StreamParams, errors: &PredictorErrors) -> Self {
         let scale = params.scaling().scale();
         let median = params.scaling().median();
@@ -74,7 +77,8 @@ impl PointScorer {
         let order = params.order() as f64;
         let autoregression = || {
             let n = points.len() as f64;
-            // The weights were chosen to make these errors small: they are of n - order freedoms, and those to come of n + order.
+            // The weights were chosen to make these errors small: they have n − order degrees of
+            // freedom, and later ones n + order.
             (order > 0.0)
                 .then(|| calibrated(0, ((n + order) / (n - order)).sqrt()))
                 .flatten()
@@ -88,7 +92,7 @@ impl PointScorer {
                 .then(|| Box::new(Calibration::fit_overlapping(&odd, 1.0, window)));
             (clip, calibration)
         };
-        // Two of about the same size.
+        // Two parts of about the same size.
         let (((clip, shapes), season), (level, (autoregression, local))) = join(
             points.len(),
             || (shapes(), season()),
@@ -107,7 +111,7 @@ impl PointScorer {
         }
     }
 
-    /// The best of what can be predicted at `timestamp` from `near`.
+    /// The best forecast for `timestamp` after the points of `window`.
     pub(super) fn forecast(
         &self,
         stream: &Stream,
@@ -125,7 +129,7 @@ impl PointScorer {
         };
         let mut predictions = view.predict(params, memory, timestamp);
         if params.clock().step().is_none() {
-            // Where in the season the first point of the context was is not known.
+            // The place of the context in the season is not known.
             predictions.season = None;
         }
         predictions.local = predictions.local.filter(|_| view.known() >= LOCAL);
@@ -160,8 +164,9 @@ impl PointScorer {
         }
     }
 
-    /// Judges `point` by its distance from the forecast and by the oddness of the shape that it completes: the less probable of the
-    /// two counts. Both have a part of the rate (Bonferroni, weighted), the shape the smaller one: it is seldom alone in being odd.
+    /// Scores `point` by its distance from the forecast and by the `nonconformity` of the shapes
+    /// that end with it: the less probable of the two counts. They share the rate (Bonferroni,
+    /// weighted). The shape has the smaller share, as it is seldom odd alone.
     pub(super) fn score(
         &self,
         forecast: &Forecast<'_>,
@@ -186,7 +191,7 @@ impl PointScorer {
         let p_of_shape = of_shape.p / OF_SHAPE;
         let is_far = verdict.p_value <= rate * OF_DISTANCE;
         let p = readable((verdict.p_value / OF_DISTANCE).min(p_of_shape).min(1.0));
-        // On the side of the rate on which the verdict is, whatever the rounding.
+        // On the same side of the rate as the verdict, whatever the rounding.
         verdict.p_value = match is_far || p_of_shape <= rate {
             true => p.min(rate),
             false => at_least_above(p, rate),
@@ -214,7 +219,7 @@ impl PointScorer {
         }
     }
 
-    /// For a session, where the stream has its own view of shapes.
+    /// The scorer for a session, where the stream judges shapes itself.
     pub(super) fn without_shapes(self) -> Self {
         Self {
             shapes: None,
@@ -222,7 +227,7 @@ impl PointScorer {
         }
     }
 
-    /// Bytes in memory beyond its own size.
+    /// The size of the heap memory in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         self.shapes.as_deref().map_or(0, size_of_val)
     }
@@ -242,7 +247,7 @@ impl PointScorer {
 }
 
 impl ContextWindow {
-    /// Moves on past `point`.
+    /// Takes `point` into the window.
     pub(super) fn advance(
         window: &mut Option<Self>,
         stream: &Stream,
@@ -254,7 +259,8 @@ impl ContextWindow {
         window.0.advance(params, point);
     }
 
-    /// Moves on past `point`, and says how odd the shapes are that end with it; `None` until all of them are known.
+    /// Takes `point` into the window. Returns the non-conformity of the shapes that end with it;
+    /// `None` until all windows are full.
     pub(super) fn nonconformity_after(
         window: &mut Option<Self>,
         stream: &Stream,
@@ -266,13 +272,14 @@ impl ContextWindow {
     }
 }
 
-/// The oddness of shapes is known well enough from so many of the last points.
+/// The number of last points on which the non-conformity of shapes is calibrated.
 const SHAPE_POINTS: usize = 16_384;
 
-/// Of fewer points than this the shapes were learned so closely that others will be odder.
+/// The number of training points below which shapes fit them so closely that later ones will be
+/// odder.
 const CLOSE: usize = 4_000;
 
-/// How odd the shapes of the last of `points` are.
+/// The non-conformity of the shapes of the last of `points`.
 fn nonconformity(points: &[Point], params: &StreamParams, clip: f64) -> Vec<f64> {
     let tail = &points[points.len().saturating_sub(SHAPE_POINTS)..];
     let mut odd = params.nonconformity(tail, clip);
@@ -283,8 +290,9 @@ fn nonconformity(points: &[Point], params: &StreamParams, clip: f64) -> Vec<f64>
     odd
 }
 
-/// So many times as odd are shapes that were not learned from: those of the last third to shapes learned from the other two, compared
-/// with those learned from all.
+/// The factor by which the non-conformity of shapes grows that were not learned from. The last
+/// third of the points is compared with shapes learned from the other two thirds, and with those
+/// learned from all.
 fn out_of_sample_inflation(points: &[Point], params: &StreamParams, clip: f64) -> f64 {
     let taught = points.len() - points.len() / 3;
     let Some(shapes) = params.relearned(&points[..taught]) else {
@@ -307,11 +315,12 @@ fn out_of_sample_inflation(points: &[Point], params: &StreamParams, clip: f64) -
     }
 }
 
-/// The part of the training values that keep their size in shapes, and the least reach, in scales.
+/// The fraction of the training values that keep their size in shapes, and the smallest clip in
+/// scales.
 const WHOLE: f64 = 0.995;
 const LEAST_CLIP: f64 = 3.0;
 
-/// Within so many scales of the median nearly all of the training values lie.
+/// The number of scales within which nearly all training values lie.
 fn clip_limit(points: &[Point], params: &StreamParams) -> f64 {
     let tail = &points[points.len().saturating_sub(SHAPE_POINTS)..];
     let mut sizes: Vec<f64> = tail.iter().map(|p| params.standard(*p).abs()).collect();

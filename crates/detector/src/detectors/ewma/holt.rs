@@ -1,4 +1,4 @@
-//! Level and damped trend, and where they have got to.
+//! Holt's level and damped trend.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HoltParams {
-    /// The part of an error by which the level moves.
+    /// The fraction of an error by which the level moves.
     pub(crate) alpha: f64,
-    /// The part of the level's move by which the trend does.
+    /// The fraction of the level's step by which the trend moves.
     pub(crate) beta: f64,
-    /// What is left of the trend after a point.
+    /// The fraction of the trend that is left after a point.
     pub(crate) damping: f64,
 }
 
-/// So many errors beyond the limit in a row, on one side, are a shift of the level.
+/// The number of errors in a row, beyond the limit on one side, that are a shift of the level.
 const SHIFT: usize = 5;
 
 /// Level and trend after some points.
@@ -23,7 +23,7 @@ const SHIFT: usize = 5;
 pub(crate) struct HoltState {
     level: f64,
     trend: f64,
-    /// Points passed.
+    /// The number of points passed.
     seen: u64,
     /// The last values, of which [`Self::beyond`] lay beyond the limit, all on the side of `above`.
     last: [f64; SHIFT],
@@ -32,12 +32,12 @@ pub(crate) struct HoltState {
 }
 
 impl HoltState {
-    /// Points passed.
+    /// The number of points passed.
     pub(super) fn seen(&self) -> u64 {
         self.seen
     }
 
-    /// Counts as having passed so many points at least.
+    /// Counts as having passed at least this number of points.
     pub(super) fn trust(&mut self, points: u64) {
         self.seen = self.seen.max(points);
     }
@@ -47,7 +47,7 @@ impl HoltState {
         (self.level + params.damping * self.trend).clamp(-f64::MAX, f64::MAX)
     }
 
-    /// Moves on past `value`, whose error counts as at most `limit`.
+    /// Follows `value`, whose error counts as at most `limit`.
     pub(super) fn follow(&mut self, params: &HoltParams, value: f64, limit: f64) {
         if self.seen == 0 {
             self.level = value;
@@ -61,7 +61,7 @@ impl HoltState {
         if self.has_shifted(error, limit) {
             return;
         }
-        // Early on the level is the mean of what there was.
+        // At first the level is the mean.
         let alpha = params.alpha.max(1.0 / (self.seen as f64 + 1.0));
         let step = alpha * error.clamp(-limit, limit);
         self.level = (expected + step).clamp(-f64::MAX, f64::MAX);
@@ -70,7 +70,7 @@ impl HoltState {
         self.seen = self.seen.saturating_add(1);
     }
 
-    /// Counts errors beyond the limit, and goes to the new level when there are enough in a row.
+    /// Counts errors beyond the limit, and moves to the new level when there are enough in a row.
     fn has_shifted(&mut self, error: f64, limit: f64) -> bool {
         if error.abs() <= limit {
             self.beyond = 0;

@@ -1,8 +1,10 @@
 //! Level and trend that follow the series: an anomaly lies far from where they lead.
 //!
-//! Holt's double exponential smoothing with a damped trend (Gardner and McKenzie, 1985), each error tamed to the limit (Gelper, Fried
-//! and Croux, "Robust forecasting with exponential and Holt–Winters smoothing", 2010). Sees jumps in series that drift; blind to slow
-//! changes and seasons. Where several points in a row lie beyond the limit on one side, the level has shifted, and goes there.
+//! Holt's double exponential smoothing with a damped trend (Gardner and McKenzie, 1985), each error
+//! limited (Gelper, Fried and Croux, "Robust forecasting with exponential and Holt–Winters
+//! smoothing", 2010). Finds jumps in series that drift; blind to slow changes and seasons. Where
+//! several points in a row lie beyond the limit on one side, the level has shifted, and moves
+//! there.
 
 mod holt;
 
@@ -21,17 +23,17 @@ use crate::{
     warning::Warnings,
 };
 
-/// What was learned: how fast to follow, and how far points lie from where that leads.
+/// The parameters of the smoothing, and the distribution of its errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ewma {
     #[serde(rename = "pace")]
     holt: HoltParams,
-    /// Where the training points ended.
+    /// Level and trend at the end of the training points.
     end: HoltState,
-    /// Of distances from what level and trend lead to.
+    /// The distribution of distances from the forecast.
     calibration: Box<Calibration>,
-    /// For a point of which nothing is known before.
+    /// The detector for a point without context.
     level: Box<Robust>,
     points: u64,
 }
@@ -52,16 +54,16 @@ const DAMPING: Param = Param {
     whole: false,
 };
 
-/// Paces that are tried where none is asked for.
+/// The values that are tried where a request names none.
 const ALPHAS: [f64; 8] = [0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.75, 1.0];
 const BETAS: [f64; 3] = [0.0, 0.05, 0.2];
-/// What is left of a trend after a point.
+/// The damping where a request names none.
 const USUAL_DAMPING: f64 = 0.95;
 
-/// Paces are chosen on so many of the last points.
+/// The number of last points on which parameters are chosen.
 const SEARCH_POINTS: usize = 10_000;
 
-/// So many points of context show where the level is.
+/// The number of points of context that show the level.
 const KNOWN: u64 = 8;
 
 impl Detector for Ewma {
@@ -72,7 +74,7 @@ impl Detector for Ewma {
 
     fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self {
         let level = Robust::fit(points, &Settings::default(), warnings);
-        let holt = holt(points, settings, level.scale());
+        let holt = choose(points, settings, level.scale());
         let mut end = HoltState::default();
         let mut distances = Vec::with_capacity(points.len());
         for point in points {
@@ -80,7 +82,7 @@ impl Detector for Ewma {
             distances.push((point.value - expected).abs().min(f64::MAX));
             end.follow(&holt, point.value, WINSOR_LIMIT * level.scale());
         }
-        // The first point is its own level, and the next few are compared with hardly more.
+        // The first point is its own level, and the next few are compared with few points.
         let settled = settling(points.len());
         Self {
             holt,
@@ -148,16 +150,17 @@ impl Detector for Ewma {
     }
 }
 
-/// In training, errors beyond so many scales of the series are tamed.
+/// The number of scales that an error in training counts as at most.
 const WINSOR_LIMIT: f64 = 5.0;
 
-/// How many of `n` points are compared with too little to be calibrated on; fewer than `n`.
+/// The number of `n` points that are compared with too few to be calibrated on; less than `n`.
 fn settling(n: usize) -> usize {
     (n / 10).clamp(1, 100)
 }
 
-/// The paces that were asked for; for those that were not, what would have made the mean error of the last points smallest.
-fn holt(points: &[Point], settings: &Settings, scale: f64) -> HoltParams {
+/// The parameters of the request. For those that it does not name, the values that would have made
+/// the mean error of the last points smallest.
+fn choose(points: &[Point], settings: &Settings, scale: f64) -> HoltParams {
     let tail = &points[points.len().saturating_sub(SEARCH_POINTS)..];
     let damping = settings.get(DAMPING.name).unwrap_or(USUAL_DAMPING);
     let one = |asked: Option<f64>, usual: &[f64]| asked.map_or(usual.to_vec(), |asked| vec![asked]);
@@ -178,8 +181,8 @@ fn holt(points: &[Point], settings: &Settings, scale: f64) -> HoltParams {
                 beta,
                 damping,
             };
-            let error = mean_error(tail, &holt, scale);
-            // A faster pace has to be worth it.
+            let error = summed_error(tail, &holt, scale);
+            // A faster one must be clearly better.
             if error < best.0 * 0.999 {
                 best = (error, holt);
             }
@@ -188,8 +191,9 @@ fn holt(points: &[Point], settings: &Settings, scale: f64) -> HoltParams {
     best.1
 }
 
-/// The mean error that level and trend would have made, each at most [`WINSOR_LIMIT`] scales.
-fn mean_error(points: &[Point], holt: &HoltParams, scale: f64) -> f64 {
+/// The sum of the errors that level and trend would have made, each at most [`WINSOR_LIMIT`]
+/// scales.
+fn summed_error(points: &[Point], holt: &HoltParams, scale: f64) -> f64 {
     let mut state = HoltState::default();
     let clip = WINSOR_LIMIT * scale;
     let mut sum = 0.0;

@@ -1,4 +1,5 @@
-//! Autoregression: the next standardised value as a weighted sum of the last few, fitted so that outliers weigh little.
+//! Autoregression: the next standardised value as a weighted sum of the last few, fitted so that
+//! outliers weigh little.
 
 use super::constants::ORDER;
 use crate::series::{quantile::select_median, scale::winsorized};
@@ -11,7 +12,8 @@ const LAMBDA: f64 = 1.0;
 /// A square system, larger orders unused.
 type Normal = [[f64; ORDER]; ORDER];
 
-/// The weights of the last `order` (at most [`ORDER`]) values, oldest first, learned from `values` (standardised and tamed).
+/// The weights of the last `order` (at most [`ORDER`]) values, oldest first, learned from `values`
+/// (standardised and winsorized).
 pub(super) fn fit(values: &[f64], order: usize) -> Vec<f64> {
     let mut weights = vec![1.0; values.len().saturating_sub(order)];
     let mut solution = vec![0.0; order];
@@ -65,7 +67,8 @@ fn normal_equations(values: &[f64], order: usize, weights: &[f64]) -> (Normal, [
     (matrix, right)
 }
 
-/// Solves by elimination. The matrix is symmetric and at least `LAMBDA` everywhere, so no pivoting is needed.
+/// Solves by elimination. The matrix is symmetric and at least `LAMBDA` everywhere, so no pivoting
+/// is needed.
 fn solve(mut matrix: Normal, mut right: [f64; ORDER], order: usize) -> Vec<f64> {
     for column in 0..order {
         let pivot = matrix[column];

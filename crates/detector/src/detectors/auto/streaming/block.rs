@@ -1,7 +1,8 @@
 //! The block path: is the block that just ended like any earlier one, on any of four time scales?
 //!
-//! It learns for ever, and its history is its model. A block is compared with earlier ones of the same scale and of the same of three
-//! shifted grids; the median over the grids is the verdict, since what is real shows in at least two of them.
+//! It learns for ever, and its history is its model. A block is compared with earlier ones of the
+//! same scale, on the same of three shifted grids. The verdict is the median over the grids, since
+//! a real event shows in at least two of them (docs/design/auto.md, 4).
 
 use serde::{Deserialize, Serialize};
 
@@ -18,13 +19,13 @@ use crate::{online::episode::HORIZON, series::scale::Scaling};
 
 const COUNT: usize = SCALES.len();
 
-/// How the block path sees a series: fixed when it is fitted.
+/// The scale on which the block path sees a series. The fit sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BlockScale {
     middle: f64,
     range: f64,
-    /// Length of the prefix in points, at most [`HORIZON`].
+    /// The length of the prefix in points, at most [`HORIZON`].
     prefix: u32,
 }
 
@@ -45,17 +46,17 @@ impl BlockScale {
         }
     }
 
-    /// `value` in ranges from the middle.
+    /// The distance of `value` from the middle, in ranges.
     pub(super) fn place(&self, value: f64) -> f64 {
         ((value - self.middle) / self.range).clamp(-BLOCK_LIMIT, BLOCK_LIMIT)
     }
 
-    /// Length of the prefix in points, at most [`HORIZON`].
+    /// The length of the prefix in points, at most [`HORIZON`].
     pub(super) fn prefix(&self) -> u32 {
         self.prefix
     }
 
-    /// Points of a cell.
+    /// The number of points of a cell.
     pub(super) fn cell(&self) -> u32 {
         let cells = CELLS as u32;
         ((2 * self.prefix + cells) / (2 * cells)).max(1)
@@ -67,7 +68,7 @@ impl BlockScale {
         (i % cell == 0).then(|| i / cell - 1)
     }
 
-    /// Cells of the probation.
+    /// The number of cells of the probation.
     fn probation(&self) -> u64 {
         u64::from(self.prefix / self.cell())
     }
@@ -77,7 +78,7 @@ impl BlockScale {
         q >= self.probation()
     }
 
-    /// Whether what is seen at cell `q` enters the quantiles.
+    /// Whether the distances of cell `q` enter the quantiles.
     pub(super) fn is_warm(&self, q: u64) -> bool {
         q >= (self.probation() as f64 * WARM) as u64
     }
@@ -91,13 +92,13 @@ impl BlockScale {
     }
 }
 
-/// What the block path has learned: a library and a histogram of distances for each phase of each scale.
+/// The memory of the block path: for each phase of each scale, blocks and a histogram of distances.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Blocks {
-    /// Cell number that the numbers in the libraries are relative to.
+    /// The cell number that the numbers in the memories are relative to.
     base: u64,
-    /// Number of the first cell that was not learned from.
+    /// The number of the first cell that was not learned from.
     next: u64,
     #[serde(rename = "shelves")]
     scales: Vec<ScaleMemory>,
@@ -111,12 +112,12 @@ struct ScaleMemory {
     distances: Distances,
 }
 
-/// How new the block at the end of a cell is.
+/// How new the blocks at the end of a cell are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Novelty {
     cell: u64,
     is_warm: bool,
-    /// Of each scale: distance over its usual distance; 0 while it is silent.
+    /// For each scale, the distance divided by the usual one; 0 while the scale is silent.
     pub(super) ratios: [f64; COUNT],
     matches: [Option<Match>; COUNT],
 }
@@ -170,7 +171,7 @@ fn phase(cell: u64) -> usize {
 }
 
 impl Blocks {
-    /// Nothing learned yet.
+    /// An empty memory.
     pub(super) fn new() -> Self {
         let scale = |i: usize| ScaleMemory {
             blocks: BlockMemory::new(CAPACITY[i / PHASES], SCALES[i / PHASES]),
@@ -183,18 +184,18 @@ impl Blocks {
         }
     }
 
-    /// Number of the first cell that was not learned from.
+    /// The number of the first cell that was not learned from.
     pub(super) fn next(&self) -> u64 {
         self.next
     }
 
-    /// Blocks kept, for each scale the three phases.
+    /// The number of kept blocks, for the three phases of each scale.
     pub(super) fn kept(&self) -> [[usize; PHASES]; COUNT] {
         let len = |i: usize| self.scales[i].blocks.len();
         std::array::from_fn(|scale| std::array::from_fn(|phase| len(scale * PHASES + phase)))
     }
 
-    /// Looks at the blocks that end with cell `q`, the last full one of `cells`.
+    /// Compares the blocks that end with cell `q`, the last full one of `cells`.
     pub(super) fn observe(&self, block_scale: &BlockScale, cells: &Cells, q: u64) -> Novelty {
         let blocks = cells.blocks();
         let mut novelty = Novelty {
@@ -217,7 +218,8 @@ impl Blocks {
         novelty
     }
 
-    /// The nearest earlier block of scale `i` that shares no cell with this one, and the running quantile of distances.
+    /// The nearest earlier block of scale `i` that shares no cell with this one, and the running
+    /// quantile of distances.
     fn look(&self, i: usize, features: &Features, q: u64) -> (Match, Option<f64>) {
         let scale = &self.scales[i * PHASES + phase(q)];
         let latest = q.checked_sub((PHASES * SCALES[i]) as u64);
@@ -237,7 +239,7 @@ impl Blocks {
         (found, quantiles.map(|_| usual))
     }
 
-    /// Learns what was seen at the end of a cell.
+    /// Learns from the blocks at the end of a cell.
     pub(super) fn learn(&mut self, novelty: &Novelty) {
         let now = self.relative(novelty.cell);
         for (i, found) in novelty.matches.iter().enumerate() {
@@ -257,8 +259,8 @@ impl Blocks {
         self.next = self.next.max(novelty.cell + 1);
     }
 
-    /// The number of cell `q` relative to the base, which moves on when it must: only the order of blocks that were useful long ago
-    /// is lost.
+    /// The number of cell `q` relative to the base, which moves on when it must. Only the order of
+    /// blocks that were useful long ago is lost.
     fn relative(&mut self, q: u64) -> u16 {
         const HALF: u64 = 1 << 15;
         let relative = q.saturating_sub(self.base);

@@ -1,11 +1,13 @@
-//! A library of blocks: those seen earlier that were new when they came. When full, the least recently useful one goes.
+//! A memory of earlier blocks that were new when they came. When it is full, the least recently
+//! useful block goes.
 //!
-//! A redundancy filter with least-recently-used replacement loses nothing against an unbounded history.
+//! This loses nothing against an unbounded history (docs/design/auto.md, 4.6).
 //!
-//! The specification stores features in 16 bits of a fixed unit, 1/2048, and two cell numbers with each block. Whether a block is kept,
-//! and which one is nearest, then often turns out otherwise than in the reference: ratios differ by up to 0.15. Here a feature has 20
-//! bits, in a unit that starts at 2⁻²⁰ and grows when it must: ratios differ by less than 10⁻⁴. It takes as much space, since the cell
-//! that a block ended is kept for the newest blocks only: it is looked at while windows could still overlap.
+//! With features in 16 bits of a fixed unit, whether a block is kept often turns out differently
+//! than with full precision, and ratios differ by up to 0.15. Here a feature has 20 bits, in a unit
+//! that starts at 2⁻²⁰ and grows when it must, and ratios differ by less than 10⁻⁴. It takes no
+//! more space, since the cell that a block ended is kept for the newest blocks only, as long as
+//! windows could still overlap.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,38 +17,39 @@ use super::{
 };
 use crate::bytes;
 
-/// Blocks, feature by feature so that all are compared at once. Cell numbers are relative to a base that all libraries share.
+/// Blocks, feature by feature, so that all are compared at once. Cell numbers are relative to a
+/// base that all memories share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BlockMemory {
-    /// Upper 16 bits of each feature.
+    /// The upper 16 bits of each feature.
     #[serde(with = "bytes::boxed")]
     upper: Box<[i16]>,
-    /// Lower 4 bits of the features of a block.
+    /// The lower 4 bits of the features of a block.
     #[serde(with = "bytes::boxed")]
     lower: Box<[u16]>,
-    /// The last cell whose block was nearest to this one, or that ended it.
+    /// The last cell whose block was nearest to this one, or the one that ended it.
     #[serde(with = "bytes::boxed")]
     used: Box<[u16]>,
     len: u16,
-    /// Binary logarithm of the unit.
+    /// The binary logarithm of the unit.
     exponent: i8,
-    /// Place and ending cell of the newest blocks, oldest first.
+    /// The place and the ending cell of the newest blocks, the oldest first.
     newest: Vec<(u16, u16)>,
 }
 
 const LOWER_BITS: u32 = 4;
 /// Features are whole numbers of units from −`LIMIT` to `LIMIT` − 1.
 const LIMIT: i32 = 1 << 19;
-/// The unit at first: features to ±0.5, which holds what the prefix held.
+/// The first unit: features to ±0.5, as in the prefix.
 const FINEST: i8 = -20;
-/// The unit at last: features to ±8, beyond what squashing gives.
+/// The last unit: features to ±8, which squashing never reaches.
 const COARSEST: i8 = -16;
-/// No library holds more.
+/// The largest number of blocks of a memory.
 const LARGEST: usize = CAPACITY[0];
 
 impl BlockMemory {
-    /// An empty library for `capacity` blocks, of which so many overlap with the next one.
+    /// An empty memory for `capacity` blocks. As many as `overlapping` overlap with the next one.
     pub(super) fn new(capacity: usize, overlapping: usize) -> Self {
         Self {
             upper: vec![0; capacity * FEATURES].into(),
@@ -58,12 +61,13 @@ impl BlockMemory {
         }
     }
 
-    /// How many blocks it holds.
+    /// The number of blocks.
     pub(super) fn len(&self) -> usize {
         usize::from(self.len)
     }
 
-    /// The nearest block that ended at `latest` or before, the first of such, and its distance.
+    /// The nearest block that ended at `latest` or before (the first one on a tie), and its
+    /// distance.
     pub(super) fn nearest(&self, block: &Features, latest: u16) -> Option<(u16, f64)> {
         let mut scratch = [0.0; LARGEST];
         let squares = &mut scratch[..self.len()];
@@ -101,7 +105,7 @@ impl BlockMemory {
         feature * (-f32::from(self.exponent)).exp2()
     }
 
-    /// Notes that the block at `place` was nearest at cell `now`.
+    /// Records that the block at `place` was nearest at cell `now`.
     pub(super) fn touch(&mut self, place: u16, now: u16) {
         self.used[usize::from(place)] = now;
     }
@@ -121,7 +125,7 @@ impl BlockMemory {
         while !fits(self) && self.exponent < COARSEST {
             self.coarsen();
         }
-        // Rounds as the specification does; casts saturate.
+        // Rounds half up; casts saturate.
         let whole = block.map(|feature| (self.units(feature) + 0.5).floor() as i32);
         self.write(place, whole.map(|units| units.clamp(-LIMIT, LIMIT - 1)));
         self.used[place] = now;
@@ -186,12 +190,13 @@ impl BlockMemory {
     }
 }
 
-/// Puts a feature together; of `lower` the last four bits count.
+/// Joins the two parts of a feature; the last four bits of `lower` count.
 fn joined(upper: i16, lower: i32) -> i32 {
     i32::from(upper) << LOWER_BITS | lower & 15
 }
 
-/// The first smallest of `values` and its place. Compares eight at a time, which the compiler may not decide by itself.
+/// The first smallest of `values` and its place. It compares eight at a time, which the compiler
+/// may not decide by itself.
 fn smallest(values: &[f32]) -> (usize, f32) {
     let mut smallest = [f32::INFINITY; LANES];
     let mut rounds = [0_u32; LANES];
@@ -226,7 +231,7 @@ const LANES: usize = 8;
 
 fn first_smallest(numbers: &[u16]) -> usize {
     let smallest = numbers.iter().fold(u16::MAX, |a, &b| a.min(b));
-    // Groups are compared at once; only in one of them each number is looked at.
+    // Groups are compared at once; in one of them each number is looked at.
     let has = |group: &[u16]| group.iter().fold(false, |any, &n| any | (n == smallest));
     let group = numbers.chunks(64).position(has).unwrap_or(0) * 64;
     let rest = numbers[group..].iter().position(|&n| n == smallest);

@@ -5,19 +5,20 @@ use serde::{Deserialize, Serialize};
 use super::constants::{BLOCK_LIMIT, FEATURES, LONGEST, PHASES, SCALES};
 use crate::bytes;
 
-/// A block in [`FEATURES`] numbers, squashed: mean, maximum, minimum, mean absolute difference.
+/// A block in [`FEATURES`] squashed numbers: mean, maximum, minimum, mean absolute difference.
 pub(super) type Features = [f32; FEATURES];
 
 /// The last cells, and the one that is filling.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cells {
-    /// Mean, maximum, minimum, mean absolute difference of each of the last [`LONGEST`] cells.
+    /// The mean, maximum, minimum and mean absolute difference of each of the last [`LONGEST`]
+    /// cells.
     #[serde(with = "bytes::fixed")]
     ring: Box<[f32; FEATURES * LONGEST]>,
-    /// Number of the cell that is filling.
+    /// The number of the cell that is filling.
     number: u64,
-    /// Number of the first cell that it saw.
+    /// The number of the first cell.
     first: u64,
     filling: Filling,
     last: Option<f64>,
@@ -42,7 +43,7 @@ const NOTHING: Filling = Filling {
 };
 
 impl Cells {
-    /// No cells yet; the first one gets `number`.
+    /// An empty ring whose first cell gets `number`.
     pub(super) fn starting_at(number: u64) -> Self {
         Self {
             ring: Box::new([0.0; FEATURES * LONGEST]),
@@ -53,7 +54,8 @@ impl Cells {
         }
     }
 
-    /// Takes a value, in ranges of the prefix; the number of the cell that it ends, if it does. `length` is that of a cell.
+    /// Takes a value, in ranges of the prefix. Returns the number of the cell that it ends, if it
+    /// ends one. `length` is that of a cell.
     pub(super) fn push(&mut self, x: f64, length: u32) -> Option<u64> {
         let cell = &mut self.filling;
         cell.points += 1;
@@ -74,8 +76,9 @@ impl Cells {
         Some(self.number - 1)
     }
 
-    /// The block of each scale that ends with the last full cell; at least one is full. `None` where a late start left too few cells:
-    /// only the very first cells of a series make shorter blocks.
+    /// The block of each scale that ends with the last full cell; at least one cell is full. `None`
+    /// where a late start left too few cells: only the very first cells of a series make shorter
+    /// blocks.
     pub(super) fn blocks(&self) -> [Option<Features>; SCALES.len()] {
         let seen = (self.number - self.first).min(LONGEST as u64) as usize;
         let next = (self.number % LONGEST as u64) as usize * FEATURES;
@@ -108,7 +111,7 @@ impl Cells {
         blocks
     }
 
-    /// Number of the cell that is filling.
+    /// The number of the cell that is filling.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
@@ -138,7 +141,8 @@ impl Cells {
     }
 }
 
-/// Linear inside the range of the prefix, logarithmic outside, so that a first giant spike does not hide later ones.
+/// Is linear inside the range of the prefix and logarithmic outside, so that a first giant spike
+/// does not hide later ones.
 fn squash(a: f64) -> f32 {
     ((2.0 * a.abs()).ln_1p() / 2.0).copysign(a) as f32
 }

@@ -1,7 +1,7 @@
-//! The one parameter set, for every series. Names and reasons are those of the specification; most lie on plateaus, `CELLS` and
-//! `QUANTILE` are the least flat.
+//! The parameters, the same for every series; docs/design/auto.md, 2, gives the reasons. Most lie
+//! on plateaus; `CELLS` and `QUANTILE` are the least flat.
 
-/// Fewer finite points than this cannot be fitted.
+/// The smallest number of finite points that can be fitted.
 pub const MIN_POINTS: usize = 10;
 /// Values are clamped to ± this, so that no difference or square of them overflows.
 pub(super) const VALUE_LIMIT: f64 = 1e150;
@@ -26,11 +26,12 @@ pub(super) const ADMIT: f64 = 0.8;
 pub(super) const EPS: f64 = 0.02;
 /// The running quantile that scales distances.
 pub(super) const QUANTILE: f64 = 0.95;
-/// The part of the probation whose distances do not enter the quantile.
+/// The fraction of the probation whose distances do not enter the quantile.
 pub(super) const WARM: f64 = 0.25;
 /// Cells after twice its window before a scale speaks.
 pub(super) const KNOWN: u64 = 15;
-/// The scaling quantile is at least this times [`EPS`], so that a constant series stays below the level.
+/// The scaling quantile is at least this times [`EPS`], so that a constant series stays below the
+/// level.
 pub(super) const FLOOR: f64 = 1.25;
 /// Exponent of the power mean over the scales.
 pub(super) const POWER: i32 = 8;
@@ -53,7 +54,7 @@ pub(super) const DIMS: usize = 32;
 pub(super) const RANK: usize = 8;
 /// Codes of a codebook.
 pub(super) const CODES: usize = 64;
-/// Regulariser of the whitening, as a part of the largest eigenvalue.
+/// Regulariser of the whitening, as a fraction of the largest eigenvalue.
 pub(super) const RIDGE: f64 = 1e-3;
 /// Lloyd iterations.
 pub(super) const LLOYD: usize = 4;
@@ -61,7 +62,7 @@ pub(super) const LLOYD: usize = 4;
 pub(super) const ORDER: usize = 8;
 /// Length of the running median.
 pub(super) const MEDIAN: usize = 21;
-/// What is left of a held residual after one point.
+/// The fraction of a held residual that is left after one point.
 pub(super) const HOLD: f64 = 0.9;
 /// Shortest period that is used.
 pub(super) const MIN_PERIOD: usize = 8;
@@ -73,18 +74,18 @@ pub(super) const NO_PERIOD: usize = 64;
 pub(super) const MAX_SEASON: usize = 2048;
 /// The quantile of the prefix that makes a score 1 before its logarithm.
 pub(super) const CALIBRATION: f64 = 0.99;
-/// Shorter prefixes have no shapes.
+/// The shortest prefix with shapes.
 pub(super) const SHAPES_FROM: usize = 40;
 /// The point path is fitted on at most this many last points of the prefix.
 pub(super) const FIT_POINTS: usize = 16_384;
 
 // Score and alarm.
 
-/// The point path's share in the alarm: the running quantile of cell maxima,
+/// The running quantile of cell maxima that scales the point path's share in the alarm.
 pub(super) const POINT_QUANTILE: f64 = 0.99;
-/// what is added to a maximum,
+/// The amount that is added to a cell's maximum.
 pub(super) const POINT_EPS: f64 = 0.3;
-/// and the weight.
+/// The weight of the point path in the alarm.
 pub(super) const POINT_WEIGHT: f64 = 0.75;
 /// The alarm level.
 pub(super) const THETA: f64 = 0.94;
@@ -94,7 +95,7 @@ pub(crate) const FATIGUE: f64 = 0.05;
 pub(super) const FATIGUE_TAU: f64 = 20.0;
 /// The block path's share in the score.
 pub(super) const NOVELTY_WEIGHT: f64 = 0.1;
-/// What is left of held novelty after one point.
+/// The fraction of held novelty that is left after one point.
 pub(super) const NOVELTY_HOLD: f64 = 0.98;
 /// Half the width of the band, in 0.99 quantiles of the predictor's error.
 pub(super) const BAND: f64 = 1.5;

@@ -1,4 +1,5 @@
-//! A look at single points by the parts that need only a few points before: what a call that learns nothing can afford.
+//! The last points as a call without learning sees them: the parts of the detector that need only a
+//! few points before.
 
 use contract::Point;
 
@@ -11,18 +12,19 @@ use super::{
 };
 use crate::series::{scale::winsorized, season::RunningProfile};
 
-/// The last few points.
+/// The last points.
 #[derive(Clone, Debug)]
 pub(crate) struct ContextView {
     window: Window,
     slot: i64,
-    /// Values farther from the median, in scales, count as if they were here.
+    /// The distance from the median, in scales, that values count as at most.
     clip: f64,
 }
 
 impl ContextView {
-    /// Before a first point. Values more than `reach` scales from the median count as if they were there: so a single far one, of which
-    /// its own distance says enough, does not make all shapes odd that it is part of.
+    /// An empty view. Values more than `clip` scales from the median count as if they were there.
+    /// So a single far one, which its own distance tells, does not make all the shapes odd that it
+    /// is part of.
     pub(crate) fn new(params: &StreamParams, clip: f64) -> Self {
         Self {
             window: Window::new(params.points.lookback()),
@@ -31,12 +33,12 @@ impl ContextView {
         }
     }
 
-    /// How many of the last points are known, as far as any part looks back.
+    /// The number of last points that are known, at most as many as any part looks back.
     pub(crate) fn known(&self) -> usize {
         self.window.len()
     }
 
-    /// What a point at `timestamp` is to be.
+    /// The predictions for a point at `timestamp`.
     pub(crate) fn predict(
         &self,
         params: &StreamParams,
@@ -47,14 +49,15 @@ impl ContextView {
         params.points.predict(&memory.season, &self.window, slot)
     }
 
-    /// Moves on past `point`.
+    /// Takes `point` into the view.
     pub(crate) fn advance(&mut self, params: &StreamParams, point: Point) {
         self.slot = params.clock.slot(point.timestamp, self.slot);
         let z = params.standard(point);
         self.window.push(z.clamp(-self.clip, self.clip));
     }
 
-    /// How odd the shapes of the last points are, calibrated and joined; `None` until all their windows are full.
+    /// The joint, calibrated non-conformity of the shapes of the last points; `None` until all
+    /// windows are full.
     pub(crate) fn nonconformity(&self, params: &StreamParams) -> Option<f64> {
         self.nonconformity_to(params, &params.points.shapes)
     }
@@ -73,8 +76,8 @@ impl ContextView {
 }
 
 impl StreamParams {
-    /// [`ContextView::nonconformity`] at each of `points` at which it is known, of a look that begins with the first; see [`ContextView::new`] for
-    /// `reach`.
+    /// [`ContextView::nonconformity`] at each of `points` where it is known, for a view that begins
+    /// with the first; see [`ContextView::new`] for `clip`.
     pub(crate) fn nonconformity(&self, points: &[Point], clip: f64) -> Vec<f64> {
         let standard = points.iter().map(|p| self.standard(*p).clamp(-clip, clip));
         let standard: Vec<f64> = standard.collect();
@@ -97,8 +100,9 @@ impl StreamParams {
         (squares.sum::<f64>() / SHAPES as f64).sqrt()
     }
 
-    /// How far the last third of `points` lies from a season that the others taught, in the unit of the values: what may be expected of
-    /// one that no longer learns. Empty without a season.
+    /// The errors of the last third of `points` against a season that the others taught, in the
+    /// unit of the values: what may be expected of a season that no longer learns. Empty without a
+    /// season.
     pub(crate) fn out_of_sample_season_errors(&self, points: &[Point]) -> Vec<f64> {
         let taught = points.len() - points.len() / 3;
         let mut season = RunningProfile::new(self.points.season as usize);
@@ -117,7 +121,8 @@ impl StreamParams {
         errors
     }
 
-    /// Shapes of the same lengths, learned from `points`; `None` without shapes, or of too few points.
+    /// Shapes of the same lengths, learned from `points`; `None` without shapes or for too few
+    /// points.
     pub(crate) fn relearned(&self, points: &[Point]) -> Option<Vec<Shape>> {
         let longest = self.windows().max()?;
         if points.len() < 2 * longest {
@@ -135,7 +140,8 @@ impl StreamParams {
         self.scaling.standard(value)
     }
 
-    /// What is usual at the place of `timestamp` in the season, if there is one and the clock is regular.
+    /// The usual value at the place of `timestamp` in the season, if there is a season and the
+    /// clock is regular.
     pub(crate) fn usual(&self, memory: &StreamMemory, timestamp: i64) -> Option<f64> {
         self.clock.step()?;
         memory.season.usual(self.clock.slot(timestamp, 0))

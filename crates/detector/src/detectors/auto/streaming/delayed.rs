@@ -1,13 +1,16 @@
-//! The score that is known half a window later, when the windows of the shapes are centred on the point.
+//! The score that is known half a window later, when the windows of the shapes are centred on the
+//! point.
 
 use contract::Point;
 
 use super::{SHAPES, SLOTS, Stream, constants::NOVELTY_WEIGHT, learn, observe};
 
-/// Fits on the first `train` of `points`, which are sorted, and scores the others in `[0, 1)`: a shape of `w` points is read ⌊w/2⌋ points after
-/// the one that is scored (near the end, with the last), all else at once. For users who can wait half a period, and for measuring what that is worth.
+/// Fits on the first `train` of `points`, which are sorted, and scores the others in `[0, 1)`. A
+/// shape of `w` points is read ⌊w/2⌋ points after the one that is scored (near the end, with the
+/// last), everything else at once. It is for users who can wait half a period, and for measuring
+/// the gain.
 ///
-/// `None` for fewer than [`MIN_POINTS`](super::MIN_POINTS) to fit on.
+/// `None` for fewer than [`MIN_POINTS`](super::MIN_POINTS) points to fit on.
 pub fn delayed(points: &[Point], train: usize) -> Option<Vec<f64>> {
     let (first, rest) = points.split_at_checked(train)?;
     let (mut stream, _) = Stream::fit(first)?;

@@ -1,4 +1,5 @@
-//! Eigenvalues and axes of a small symmetric matrix, by cyclic Jacobi rotations: exact to the last bits, and the same on every machine.
+//! Eigenvalues and axes of a small symmetric matrix, by cyclic Jacobi rotations: exact to the last
+//! bits, and the same on every machine.
 
 /// The eigenpairs of the symmetric `matrix`, largest eigenvalue first; axes have unit length.
 pub(super) fn symmetric(mut matrix: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
@@ -30,7 +31,8 @@ fn off_diagonal(matrix: &[Vec<f64>]) -> f64 {
     2.0 * above.flatten().map(|a| a * a).sum::<f64>()
 }
 
-/// Turns the plane of `p` and `q` so that their off-diagonal element becomes 0 (Golub and Van Loan, section 8.5).
+/// Turns the plane of `p` and `q` so that their off-diagonal element becomes 0 (Golub and Van Loan,
+/// section 8.5).
 fn rotate(matrix: &mut [Vec<f64>], axes: &mut [Vec<f64>], p: usize, q: usize) {
     let apq = matrix[p][q];
     if apq == 0.0 {

@@ -39,7 +39,8 @@ impl AlarmState {
         }
     }
 
-    /// Takes the evidence `strength` of the next point; `prefix` is the length of the prefix in points, at most the horizon.
+    /// Takes the evidence `strength` of the next point; `prefix` is the length of the prefix in
+    /// points, at most the horizon.
     pub(super) fn update(&mut self, strength: f64, prefix: u32) -> Alarm {
         let prefix = f64::from(prefix);
         self.alarms *= (-1.0 / (FATIGUE_TAU * prefix)).exp();
@@ -82,7 +83,7 @@ impl AlarmState {
 mod tests {
     use super::*;
 
-    /// Whether each strength alarms, with a reach of 15 points.
+    /// Whether each strength alarms, where 15 quiet points end an episode.
     fn alarms(strengths: &[f64]) -> Vec<(bool, bool)> {
         let mut episode = AlarmState::new();
         let judged = strengths.iter().map(|&s| episode.update(s, 100));

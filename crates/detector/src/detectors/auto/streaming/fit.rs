@@ -1,4 +1,5 @@
-//! Fitting on a prefix: what is fixed is learned first, then the prefix is replayed point by point, as later points will come.
+//! Fitting on a prefix: the fixed part is learned first, then the prefix is replayed point by
+//! point, as later points will come.
 
 use contract::Point;
 
@@ -28,25 +29,28 @@ use crate::{
     },
 };
 
-/// What fitting saw of each finite point of the prefix, in their order: what verdicts can be calibrated on.
+/// The record of a fit for each finite point of the prefix, in order. Verdicts are calibrated on
+/// it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replay {
-    /// Distances of the three shapes; a point before the first full window has the distance of that window. Empty without shapes.
+    /// Distances of the three shapes; a point before the first full window has the distance of that
+    /// window. Empty without shapes.
     pub shapes: [Vec<f64>; SHAPES],
-    /// Signed errors of autoregression, season or level, local median, in scales; NaN where nothing was predicted.
+    /// Signed errors of autoregression, season or level, local median, in scales; NaN where nothing
+    /// was predicted.
     pub errors: PredictorErrors,
-    /// Joint score of the point path.
+    /// The joint score of the point path.
     pub joint: Vec<f64>,
-    /// Ranking score.
+    /// The rank.
     pub rank: Vec<f64>,
-    /// Evidence over the level without fatigue; 0 inside a cell and during the probation.
+    /// The evidence divided by the level without fatigue; 0 inside a cell and during the probation.
     pub ratio: Vec<f64>,
 }
 
-/// Errors of three predictors, each point's in its place.
+/// The errors of the three predictors at each point.
 pub(crate) type PredictorErrors = [Vec<f64>; SLOTS - SHAPES];
 
-/// What one of the two paths says of each point of the prefix.
+/// The result of one of the two paths for each point of the prefix.
 struct PathReplay {
     /// The joint score, or the logarithm of novelty that is held.
     scores: Vec<f64>,
@@ -54,15 +58,15 @@ struct PathReplay {
 }
 
 impl Stream {
-    /// Learns from `points`, in the order of time; values that are not finite are left out. `None` for fewer than [`MIN_POINTS`] finite
-    /// ones.
+    /// Learns from `points`, which are in the order of time. Values that are not finite are left
+    /// out. `None` for fewer than [`MIN_POINTS`] finite ones.
     pub fn fit(points: &[Point]) -> Option<(Self, Replay)> {
         let (stream, replay, ()) = Self::fit_beside(points, |_, _| ())?;
         Some((stream, replay))
     }
 
-    /// As [`Self::fit`]; and while the points are replayed, which takes as long as all the rest, has `beside` make something of what is
-    /// fixed by then and of the [errors](Replay::errors).
+    /// As [`Self::fit`]. During the replay, which takes half of the time, it also runs `beside` on
+    /// the fixed part and the [errors](Replay::errors).
     pub(crate) fn fit_beside<T: Send>(
         points: &[Point],
         beside: impl FnOnce(&StreamParams, &PredictorErrors) -> T + Send,
@@ -108,7 +112,7 @@ impl Stream {
                 &values,
             )
         };
-        // Of about the same size.
+        // Two parts of about the same size.
         let ((points, made), blocks) = join(
             values.len(),
             || (points(), beside(params, &replay.errors)),
@@ -119,7 +123,7 @@ impl Stream {
         Some((stream, replay, made))
     }
 
-    /// Learns what needs no replay; the `standard` values are standardised by `scaling`.
+    /// Learns the parts that need no replay; the `standard` values are standardised by `scaling`.
     fn before_replay(values: &[f64], stamps: &[i64], scaling: Scaling, standard: &[f64]) -> Self {
         let clock = Clock::fit(stamps);
         let points = point_model(standard, &clock);
@@ -171,7 +175,7 @@ fn point_model(standard: &[f64], clock: &Clock) -> PointModel {
     }
 }
 
-/// What `of` gives for each of the three shapes, side by side if there are enough `points`.
+/// Runs `of` for each of the three shapes, in parallel if there are enough `points`.
 pub(super) fn of_each<A: Send, T: Send>(
     points: usize,
     [a, b, c]: [A; SHAPES],
@@ -192,7 +196,7 @@ impl Replay {
         }
     }
 
-    /// Shows the point path all points once, the season learning.
+    /// Shows the point path all points once, while the season learns.
     fn sense(
         &mut self,
         params: &StreamParams,
@@ -220,7 +224,7 @@ impl Replay {
         (self.shapes, ()) = join(standard.len(), distances, errors);
     }
 
-    /// Learns from the raw scores what is usual, and which predictor is best.
+    /// Calibrates the slots on their raw scores, and chooses the best predictor.
     fn calibrate(&self, points: &mut PointModel) {
         let mut raw = Vec::new();
         for (slot, calibration) in points.calibrations.iter_mut().enumerate() {
@@ -251,7 +255,7 @@ impl Replay {
         }
     }
 
-    /// Shows the point path all points, learning. Returns joint scores, and its evidence.
+    /// Follows the point path over all points, learning.
     fn follow_points(
         &self,
         params: &StreamParams,
@@ -281,7 +285,7 @@ impl Replay {
         }
     }
 
-    /// Takes joint scores and evidence of the point path, and what is held and evidence of the block path.
+    /// Joins the results of both paths.
     fn bring_together(&mut self, points: PathReplay, blocks: PathReplay) {
         let (mut ranks, mut ratios) = (blocks.scores, blocks.evidence);
         for (held, joint) in ranks.iter_mut().zip(&points.scores) {
@@ -294,7 +298,7 @@ impl Replay {
     }
 }
 
-/// Shows the block path all points, learning. Returns the logarithm that is held at each, and its evidence.
+/// Follows the block path over all points, learning.
 fn follow_blocks(
     block_scale: &BlockScale,
     blocks: &mut Blocks,
@@ -315,8 +319,8 @@ fn follow_blocks(
 }
 
 impl PointModel {
-    /// How far the windows that end at each of `standard` are from each shape; where a window is not full, as far as the first that is.
-    /// `None` without shapes.
+    /// The distances of the windows that end at each of `standard` from each shape. Before the
+    /// first full window they are those of that window. `None` without shapes.
     pub(super) fn distances(&self, standard: &[f64]) -> Option<[Vec<f64>; SHAPES]> {
         let shapes = <&[Shape; SHAPES]>::try_from(&self.shapes[..]).ok()?;
         let of_shape = |shape: &Shape| {

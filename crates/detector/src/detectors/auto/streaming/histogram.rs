@@ -1,4 +1,5 @@
-//! Running quantiles of positive numbers: a histogram of their logarithms. It forgets nothing and costs the same for ever.
+//! Running quantiles of positive numbers: a histogram of their logarithms, which never forgets and
+//! never grows.
 
 use std::f64::consts::LN_2;
 
@@ -6,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes;
 
-/// Counts in `BINS` bins of ln, `PER_OCTAVE` of them an octave, from [`LOWEST`]; the ends take what lies beyond.
+/// Counts in `BINS` bins of the logarithm, `PER_OCTAVE` of them an octave, from [`LOWEST`] on. The
+/// end bins also take the numbers beyond.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogHistogram<const BINS: usize, const PER_OCTAVE: usize> {
@@ -28,7 +30,7 @@ impl<const BINS: usize, const PER_OCTAVE: usize> LogHistogram<BINS, PER_OCTAVE> 
     /// Bytes on the heap.
     pub(super) const HEAP_BYTES: usize = BINS * size_of::<u32>();
 
-    /// A histogram of nothing.
+    /// An empty histogram.
     pub(super) fn empty() -> Self {
         Self {
             counts: Box::new([0; BINS]),
@@ -36,12 +38,12 @@ impl<const BINS: usize, const PER_OCTAVE: usize> LogHistogram<BINS, PER_OCTAVE> 
         }
     }
 
-    /// How many numbers it holds.
+    /// The number of numbers in it.
     pub(super) fn total(&self) -> u32 {
         self.total
     }
 
-    /// Adds `value`, over 0. After four thousand million numbers it stays as it is.
+    /// Adds `value`, which is over 0. After 2³² − 1 numbers it stays unchanged.
     pub(super) fn add(&mut self, value: f64) {
         if self.total < u32::MAX {
             let bin = (value.ln() - LOWEST.ln()) / Self::STEP;
@@ -51,7 +53,8 @@ impl<const BINS: usize, const PER_OCTAVE: usize> LogHistogram<BINS, PER_OCTAVE> 
         }
     }
 
-    /// The quantiles at `parts` (over 0, at most 1, ascending), interpolated inside their bins; `None` of nothing.
+    /// The quantiles at `parts` (over 0, at most 1, ascending), interpolated inside their bins;
+    /// `None` if it is empty.
     pub(super) fn quantiles<const N: usize>(&self, parts: [f64; N]) -> Option<[f64; N]> {
         if self.total == 0 {
             return None;
@@ -60,7 +63,7 @@ impl<const BINS: usize, const PER_OCTAVE: usize> LogHistogram<BINS, PER_OCTAVE> 
         let mut quantiles = parts;
         for part in &mut quantiles {
             let wanted = *part * f64::from(self.total);
-            // The first bin up to which there are as many: one with a count of its own.
+            // The first bin up to which there are as many; its count is not 0.
             let many = wanted.ceil() as u32;
             while bin < BINS - 1 && before + self.counts[bin] < many {
                 before += self.counts[bin];

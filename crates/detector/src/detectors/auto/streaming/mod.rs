@@ -1,4 +1,5 @@
-//! The streaming detector: fitted on a prefix, it then takes one point at a time, judges it by earlier ones only, and learns.
+//! The streaming detector. It is fitted on a prefix, then takes one point at a time, judges it by
+//! earlier points only, and learns. docs/design/auto.md is its specification.
 //!
 //! ```text
 //!           value ─┬─ BLOCK path: cells of a few points → blocks on 4 time scales, in 3 phases
@@ -11,12 +12,13 @@
 //! ratio = max(novelty, point) / (0.94·(1 + 0.05·recent alarms))        an alarm when ≥ 1 and not part of a running episode
 //! ```
 //!
-//! Few alarms on series of no fixed shape come from the block path, which learns for ever and whose history is its model; a resolution
-//! of one point and odd shapes inside a periodic signal come from the point path.
+//! The block path gives few alarms on series of no fixed shape. It learns for ever, and its history
+//! is its model. The point path resolves single points and odd shapes inside a periodic signal.
 //!
-//! A detector has three parts. [`StreamParams`] never changes after the fit. [`StreamMemory`] changes with [`learn`] only. [`StreamState`] is the
-//! context, which each point moves on. So a frozen run borrows the first two and owns a [`StreamState`]: see [`StreamState::fresh`] and
-//! [`observe`].
+//! A detector has three parts. [`StreamParams`] never changes after the fit. [`StreamMemory`]
+//! changes with [`learn`] only. [`StreamState`] is the context, which changes with each point. So
+//! many callers can share the first two, each with a [`StreamState`]: see [`StreamState::fresh`]
+//! and [`observe`].
 
 mod ar;
 mod block;
@@ -59,7 +61,7 @@ use shape::Shape;
 use crate::series::season::RunningProfile;
 pub use crate::series::{clock::Clock, scale::Scaling};
 
-/// A detector after its fit, and wherever it has come since. At most 64 KiB.
+/// A detector after its fit and the points since; at most 64 KiB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct Stream {
@@ -71,11 +73,11 @@ pub struct Stream {
     state: StreamState,
 }
 
-/// What the fit has settled for good.
+/// The part that never changes after the fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamParams {
-    /// Finite points of the prefix.
+    /// The number of finite points in the prefix.
     prefix: u64,
     scaling: Scaling,
     clock: Clock,
@@ -84,26 +86,26 @@ pub struct StreamParams {
     points: PointModel,
 }
 
-/// What is learned from every point.
+/// The part that learns from every point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamMemory {
     season: RunningProfile,
     blocks: Blocks,
-    /// Largest joint scores of cells.
+    /// The largest joint scores of cells.
     maxima: Maxima,
 }
 
 /// The verdict on a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Output {
-    /// For ranking, in [0, 1).
+    /// A ranking in [0, 1).
     pub score: f64,
-    /// What the score is made of, from 0.
+    /// The rank that the score stands for; at least 0.
     pub rank: f64,
-    /// Evidence over the level: 1 and more calls for an alarm. 0 inside a cell.
+    /// The evidence divided by the level: 1 and more calls for an alarm. 0 inside a cell.
     pub ratio: f64,
-    /// The ratio where it exceeds what was seen in this episode by half, else 0.
+    /// The ratio if it exceeds the earlier ones of this episode by half, else 0.
     pub emitted: f64,
     /// Whether there is an alarm: `emitted` is 1 or more.
     pub alarm: bool,
@@ -111,27 +113,29 @@ pub struct Output {
     pub escalation: bool,
     /// The value expected by the predictor that was best on the prefix.
     pub expected: f64,
-    /// The lower end of the band around it.
+    /// The lower end of the band around the expected value.
     pub lower: f64,
-    /// The upper end.
+    /// The upper end of the band.
     pub upper: f64,
-    /// 1 above what was expected, −1 below, 0 for neither; of an alarm: at the point `peak_age` ago.
+    /// 1 above the expected value, −1 below, 0 at it. Of an alarm, that of the point `peak_age`
+    /// ago.
     pub direction: i8,
-    /// The part that fired, or that had the most evidence.
+    /// The part with the most evidence.
     pub cause: Cause,
-    /// Of an alarm, which comes at the end of a cell: how many points ago the error was largest. Else 0.
+    /// The number of points since the largest error, for an alarm, which comes at the end of a
+    /// cell; else 0.
     pub peak_age: u32,
 }
 
-/// What speaks for an anomaly.
+/// The part with the evidence for an anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The last blocks look like none before.
+    /// The last blocks look like no earlier ones.
     Novelty {
-        /// Length of the window in blocks of three cells: 1, 3, 9 or 27.
+        /// The length of the window in blocks of three cells: 1, 3, 9 or 27.
         scale: usize,
     },
-    /// The shape of the last points looks like none in the prefix.
+    /// The last points have a shape unlike those in the prefix.
     Shape,
     /// The point does not follow from the last few.
     Change,
@@ -141,24 +145,25 @@ pub enum Cause {
     Level,
     /// The point is far from the last ones.
     Local,
-    /// There was no value to judge.
+    /// The value is missing.
     Missing,
 }
 
 impl Stream {
-    /// Judges `point` and learns from it. A value that is not finite is answered as missing and teaches nothing.
+    /// Judges `point` and learns from it. A value that is not finite counts as missing and is not
+    /// learned from.
     pub fn update(&mut self, point: Point) -> Output {
         let observation = observe(&self.params, &self.memory, &mut self.state, point);
         learn(&mut self.memory, &observation);
         observation.output
     }
 
-    /// What the fit has settled.
+    /// The part that never changes after the fit.
     pub fn params(&self) -> &StreamParams {
         &self.params
     }
 
-    /// What was learned so far.
+    /// The part that learns.
     pub fn memory(&self) -> &StreamMemory {
         &self.memory
     }
@@ -168,12 +173,12 @@ impl Stream {
         &self.state
     }
 
-    /// The three parts, for taking points without learning, or learning by [`learn`].
+    /// The three parts, for [`observe`] and [`learn`].
     pub fn parts(&mut self) -> (&StreamParams, &mut StreamMemory, &mut StreamState) {
         (&self.params, &mut self.memory, &mut self.state)
     }
 
-    /// Bytes, those on the heap included.
+    /// The memory in bytes, heap included.
     pub fn memory_bytes(&self) -> usize {
         let params = size_of::<StreamParams>() + self.params.points.memory_bytes();
         let memory = &self.memory;
@@ -181,14 +186,15 @@ impl Stream {
         params + size_of::<StreamMemory>() + heap + self.state.memory_bytes()
     }
 
-    /// Alarms lately, each counting less as time passes: each raises the level by a twentieth.
+    /// The number of recent alarms, each counting less as time passes. Each raises the level by a
+    /// twentieth.
     pub fn recent_alarms(&self) -> f64 {
         self.state.episode.alarms()
     }
 }
 
 impl StreamParams {
-    /// Finite points of the prefix.
+    /// The number of finite points in the prefix.
     pub fn prefix(&self) -> u64 {
         self.prefix
     }
@@ -203,42 +209,44 @@ impl StreamParams {
         self.clock
     }
 
-    /// Points of a cell: a verdict comes at the end of each.
+    /// The number of points of a cell. An alarm comes at the end of one.
     pub fn cell(&self) -> usize {
         self.block_scale.cell() as usize
     }
 
-    /// Length of the prefix as far as it sets times, in points: an episode ends after 0.15 of it.
+    /// The length of the prefix, at most the horizon, which times are fractions of: an episode ends
+    /// after 0.15 of it.
     pub fn horizon(&self) -> usize {
         self.block_scale.prefix() as usize
     }
 
-    /// The dominant period of the prefix in points, if there is one. Too long for a season when over a third of the prefix.
+    /// The dominant period of the prefix in points, if there is one. It is too long for a season if
+    /// it is over a third of the prefix.
     pub fn period(&self) -> Option<usize> {
         Some(self.points.period as usize).filter(|&period| period > 0)
     }
 
-    /// Length of the season in slots, if there is one.
+    /// The length of the season in slots, if there is a season.
     pub fn season(&self) -> Option<usize> {
         Some(self.points.season as usize).filter(|&season| season > 0)
     }
 
-    /// Order of the autoregression: it needs as many points before. 0: none.
+    /// The order of the autoregression, which needs as many points before; 0 for none.
     pub fn order(&self) -> usize {
         self.points.weights.len()
     }
 
-    /// Window lengths of the shapes; none for a short prefix.
+    /// The window lengths of the shapes; empty for a short prefix.
     pub fn windows(&self) -> impl Iterator<Item = usize> {
         self.points.shapes.iter().map(Shape::window)
     }
 
-    /// How each slot is calibrated.
+    /// The calibration of each slot.
     pub fn calibrations(&self) -> &[SlotCalibration; SLOTS] {
         &self.points.calibrations
     }
 
-    /// Whether a slot says anything about this series.
+    /// Whether a slot is active for this series.
     pub fn is_active(&self, slot: usize) -> bool {
         self.points.is_active(slot)
     }
@@ -248,12 +256,12 @@ impl StreamParams {
         self.points.predictor
     }
 
-    /// How many points of context change verdicts most: as far as the shapes look back.
+    /// The number of points of context that verdicts depend on most: the longest window of a shape.
     pub fn context(&self) -> usize {
         self.points.lookback()
     }
 
-    /// Points of a block: as far as the peak of an alarm may lie back.
+    /// The number of points of a block. The peak of an alarm lies at most so far back.
     fn block_length(&self) -> usize {
         PHASES * self.cell()
     }
@@ -267,7 +275,7 @@ impl StreamParams {
 }
 
 impl StreamMemory {
-    /// Blocks kept: for each scale, the three phases.
+    /// The number of kept blocks, for the three phases of each scale.
     pub fn kept(&self) -> [[usize; PHASES]; SCALES.len()] {
         self.blocks.kept()
     }
@@ -279,7 +287,8 @@ impl StreamMemory {
     }
 }
 
-/// A detector as read, before its numbers were checked: none that passes makes a later call panic.
+/// A detector as read, before its numbers are checked. No detector that passes the check makes a
+/// later call panic.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unchecked {

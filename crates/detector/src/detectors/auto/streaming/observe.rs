@@ -1,6 +1,7 @@
 //! One point: what is seen, what it amounts to, and what it teaches.
 //!
-//! Seeing changes only the context ([`StreamState`]); learning is a step of its own. So a frozen model, which learns nothing, can be shared.
+//! Observing changes only the context ([`StreamState`]). Learning is a separate step, so callers
+//! that do not learn can share a model.
 
 use contract::Point;
 
@@ -21,30 +22,30 @@ use crate::{
     verdict::readable_score,
 };
 
-/// All that was seen of a point.
+/// The observation of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Observation {
     /// The verdict.
     pub output: Output,
-    /// What each predictor expected.
+    /// The predictions.
     pub predictions: Predictions,
-    /// Raw scores: three distances of shapes, three sizes of errors; 0 where nothing is known.
+    /// Raw scores: three distances of shapes and three sizes of errors; 0 where nothing is known.
     pub raw: [f64; SLOTS],
-    /// The same, calibrated: ln 2 at the 0.99 quantile of the prefix.
+    /// The calibrated scores: ln 2 at the 0.99 quantile of the prefix.
     pub calibrated: [f64; SLOTS],
     /// Whether the window of each shape is full.
     pub full: [bool; SHAPES],
     pub(super) update: Update,
 }
 
-/// What a point teaches.
+/// The changes that a point makes in the memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Update {
     pub(super) season: Option<SeasonUpdate>,
     pub(super) cell: CellUpdate,
 }
 
-/// What the end of a cell teaches.
+/// The changes that the end of a cell makes in the memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct CellUpdate {
     novelty: Option<Novelty>,
@@ -52,7 +53,7 @@ pub(super) struct CellUpdate {
     maximum: Option<f64>,
 }
 
-/// The two paths brought together at a point.
+/// The evidence of both paths at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct PathEvidence {
     rank: f64,
@@ -62,20 +63,20 @@ struct PathEvidence {
     update: CellUpdate,
 }
 
-/// What the block path makes of a point.
+/// The result of the block path at a point.
 pub(super) struct BlockStep {
     /// The logarithm of novelty that is held.
     pub(super) held: f64,
-    /// At the end of a cell: what was seen, and what speaks for novelty.
+    /// At the end of a cell: how new its blocks are, and the evidence of that.
     pub(super) seen: Option<(Novelty, f64)>,
 }
 
-/// What the point path makes of a point. Inside a cell, nothing.
+/// The result of the point path at the end of a cell; inside a cell, nothing.
 #[derive(Default)]
 pub(super) struct PointStep {
-    /// What speaks for an anomaly.
+    /// The evidence for an anomaly.
     pub(super) evidence: f64,
-    /// The largest joint score of the cell, where it teaches.
+    /// The largest joint score of the cell, if it is to be learned.
     pub(super) maximum: Option<f64>,
 }
 
@@ -85,8 +86,8 @@ impl PathEvidence {
     }
 }
 
-/// Takes `point` into the context `moving` and judges it by what is `fixed` and `learned`. A value that is not finite is answered as
-/// missing.
+/// Takes `point` into the context `state` and judges it by `params` and `memory`. A value that is
+/// not finite counts as missing.
 pub fn observe(
     params: &StreamParams,
     memory: &StreamMemory,
@@ -122,7 +123,7 @@ pub fn observe(
     }
 }
 
-/// Learns what was seen; once for each point, in order.
+/// Learns from an observation; once for each point, in order.
 pub fn learn(memory: &mut StreamMemory, observation: &Observation) {
     if let Some(update) = observation.update.season {
         memory.season.learn(update);
@@ -169,7 +170,7 @@ fn step(
     }
 }
 
-/// The block path. It needs nothing of the other, so that a fit follows both side by side.
+/// The block path. It needs nothing of the point path, so a fit follows both in parallel.
 pub(super) fn block_step(
     block_scale: &BlockScale,
     blocks: &Blocks,
@@ -188,7 +189,8 @@ pub(super) fn block_step(
     }
 }
 
-/// The point path from its joint score on, and the number of the cell that the point has ended, if it has.
+/// The point path from its joint score on. `ended` is the number of the cell that the point has
+/// ended, if it ended one.
 pub(super) fn point_step(
     block_scale: &BlockScale,
     maxima: &Maxima,
@@ -217,7 +219,7 @@ pub(super) fn score(rank: f64) -> f64 {
     readable_score(1.0 - (-rank / 2.0).exp())
 }
 
-/// The ranking score of a point with this joint score, while this logarithm of novelty is held.
+/// The rank of a point with this joint score, while this logarithm of novelty is held.
 pub(super) fn rank(joint: f64, held: f64) -> f64 {
     joint + NOVELTY_WEIGHT * held
 }
@@ -251,7 +253,8 @@ fn output(
     }
 }
 
-/// A verdict without evidence, its band around the chosen predictor's value, or around the median where that is unknown.
+/// A verdict without evidence, its band around the chosen predictor's value, or around the median
+/// where that is unknown.
 fn band(params: &StreamParams, predictions: &Predictions) -> Output {
     let prediction = predictions.of(params.points.predictor);
     let expected = params.scaling.value(prediction.unwrap_or(0.0));
@@ -294,8 +297,8 @@ fn sign(error: f64) -> i8 {
     i8::from(error > 0.0) - i8::from(error < 0.0)
 }
 
-/// The part with the most evidence: the block path at the end of a cell where it has no less than the point path, else the slot with
-/// the largest held score.
+/// The part with the most evidence: the block path at the end of a cell where it has no less than
+/// the point path, else the slot with the largest held score.
 fn cause(params: &StreamParams, state: &StreamState, step: &PathEvidence) -> Cause {
     if let Some(novelty) = step.update.novelty
         && step.novelty >= step.point

@@ -1,4 +1,5 @@
-//! The point path: six kinds of evidence about each single point, calibrated on the prefix and joined as their root mean square.
+//! The point path: six kinds of evidence about each single point, calibrated on the prefix and
+//! joined as their root mean square (docs/design/auto.md, 5).
 
 use serde::{Deserialize, Serialize};
 
@@ -17,16 +18,16 @@ use crate::{
     },
 };
 
-/// Slots of the predictors' errors.
+/// The slots of the predictors' errors.
 pub(super) const AUTOREGRESSION: usize = 3;
 pub(super) const SEASON: usize = 4;
 pub(super) const LOCAL: usize = 5;
 
-/// What makes predictions.
+/// The predictors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Predictor {
-    /// Weighted sum of the last values.
+    /// The weighted sum of the last values.
     Autoregression,
     /// The usual value at this place of the period, or the median of the prefix.
     Season,
@@ -34,18 +35,18 @@ pub enum Predictor {
     Local,
 }
 
-/// What was learned of single points, and stays.
+/// The fixed part of the point path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PointModel {
-    /// Three, or none for a short prefix.
+    /// Three shapes, or none for a short prefix.
     pub(super) shapes: Vec<Shape>,
-    /// Weights of the autoregression, oldest first; none for order 0.
+    /// The weights of the autoregression, the oldest value's first; empty for order 0.
     #[serde(with = "bytes::vec")]
     pub(super) weights: Vec<f64>,
-    /// Dominant period in points, 0: none. Longer than a season may be.
+    /// The dominant period in points, 0 for none. It may be too long for a season.
     pub(super) period: u32,
-    /// Length of the season in slots, 0: none.
+    /// The length of the season in slots, 0 for none.
     pub(super) season: u32,
     pub(super) calibrations: [SlotCalibration; SLOTS],
     pub(super) predictor: Predictor,
@@ -88,10 +89,11 @@ impl SlotCalibration {
     }
 }
 
-/// What the next point is to be, in scales from the median; `None` where a predictor knows too little.
+/// The predictions of the next point, in scales from the median; `None` where a predictor knows too
+/// little.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Predictions {
-    /// From the last values, when as many as the order are known.
+    /// That of the autoregression, when as many values as its order are known.
     pub autoregression: Option<f64>,
     /// The usual value at this place of the period, if there is a season and the place was seen.
     pub season: Option<f64>,
@@ -114,9 +116,11 @@ impl Predictions {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Evidence {
     pub(super) predictions: Predictions,
-    /// Signed errors of autoregression, season or level, local median, in scales; `None` where nothing was predicted.
+    /// Signed errors of autoregression, season or level, local median, in scales; `None` where
+    /// nothing was predicted.
     pub(super) errors: [Option<f64>; SLOTS - SHAPES],
-    /// Distances of the windows that end here; `None` where the window is not full, or without shapes.
+    /// Distances of the windows that end here; `None` where the window is not full, or without
+    /// shapes.
     pub(super) shapes: [Option<f64>; SHAPES],
 }
 
@@ -130,13 +134,13 @@ impl Evidence {
 }
 
 impl PointModel {
-    /// How many of the last values the parts need.
+    /// The number of last values that the parts need.
     pub(super) fn lookback(&self) -> usize {
         let windows = self.shapes.iter().map(Shape::window);
         windows.max().unwrap_or(0).max(MEDIAN)
     }
 
-    /// What the next point is to be at `slot`.
+    /// The predictions of the next point at `slot`.
     pub(super) fn predict(
         &self,
         season: &RunningProfile,
@@ -152,7 +156,7 @@ impl PointModel {
         }
     }
 
-    /// How far the standardised value `z` is from what was expected: as in [`Evidence`].
+    /// The errors of the `predictions` for the standardised value `z`, as in [`Evidence`].
     pub(super) fn errors(
         &self,
         predictions: &Predictions,
@@ -171,7 +175,8 @@ impl PointModel {
         ]
     }
 
-    /// Takes the standardised value `z` at `slot` into the window and says what speaks against it.
+    /// Takes the standardised value `z` at `slot` into the window and returns the evidence about
+    /// it.
     pub(super) fn sense(
         &self,
         season: &RunningProfile,
@@ -194,7 +199,7 @@ impl PointModel {
         }
     }
 
-    /// Whether the slot says anything about this series.
+    /// Whether the slot is active for this series.
     pub(super) fn is_active(&self, slot: usize) -> bool {
         match slot {
             0..SHAPES => !self.shapes.is_empty(),
@@ -211,7 +216,7 @@ impl PointModel {
         })
     }
 
-    /// Joins calibrated scores, errors held for a while, into one.
+    /// Joins calibrated scores into one; errors are held for a while.
     pub(super) fn join(&self, calibrated: &[f64; SLOTS], held: &mut [f64; SLOTS]) -> f64 {
         let (mut squares, mut active) = (0.0, 0);
         for slot in (0..SLOTS).filter(|&slot| self.is_active(slot)) {

@@ -1,8 +1,10 @@
-//! The shape of the last points: how far their window lies from the nearest of the windows of the prefix.
+//! The shape of the last points: how far their window lies from the nearest of the windows of the
+//! prefix.
 //!
-//! A window becomes means of segments, these become places on the principal axes of the prefix and what is left beside the axes, each
-//! whitened by half (divided by the fourth root of its variance): between Euclidean distance, which sees only the big axes, and
-//! Mahalanobis', which sees only noise. StreamMemory by [`super::shape_fit`].
+//! A window becomes means of segments. These become places on the principal axes of the prefix and
+//! a rest beside the axes, each whitened by half (divided by the fourth root of its variance). That
+//! lies between Euclidean distance, which sees only the big axes, and Mahalanobis distance, which
+//! sees only noise. [`super::shape_fit`] learns it.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,23 +13,26 @@ use crate::bytes;
 
 /// Numbers of a code: one for each axis, one for the rest.
 pub(super) const PLACES: usize = RANK + 1;
-/// Codes are compared in groups of as many as fit the registers.
+/// The number of codes that are compared at once: as many as fit the registers.
 const LANES: usize = 16;
-/// Segments that are multiplied at a time: sums of floats have an order, which the compiler may not change by itself.
+/// The number of segments that are multiplied at a time. Sums of floats have an order, which the
+/// compiler may not change by itself.
 const WIDTH: usize = 4;
 
-/// What was learned of the windows of one length. Arrays are filled up to fixed sizes with what changes no distance.
+/// The shapes of the windows of one length. Arrays are filled up to fixed sizes with numbers that
+/// change no distance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Shape {
     window: u32,
-    /// Mean of each segment.
+    /// The mean of each segment.
     #[serde(with = "bytes::fixed")]
     mean: Box<[f32; DIMS]>,
-    /// Unit vectors: of the first [`WIDTH`] segments the parts of each axis, then of the next.
+    /// Unit vectors: for the first [`WIDTH`] segments the components of each axis, then for the
+    /// next.
     #[serde(with = "bytes::fixed")]
     axes: Box<[f32; DIMS * RANK]>,
-    /// What the place on each axis is multiplied by, and the rest.
+    /// The factors of the place on each axis, and of the rest.
     #[serde(with = "bytes::fixed")]
     weights: Box<[f32; PLACES]>,
     /// Groups of [`LANES`] codes, place by place.
@@ -35,7 +40,7 @@ pub(crate) struct Shape {
     codes: Box<[f32; CODES * PLACES]>,
 }
 
-/// What [`Shape`] is made of.
+/// The learned numbers that a [`Shape`] is made of.
 pub(super) struct ShapeParts {
     pub(super) mean: Vec<f64>,
     pub(super) axes: Vec<Vec<f64>>,
@@ -80,7 +85,8 @@ impl Shape {
         self.window as usize
     }
 
-    /// Distance to the nearest code of the window whose standardised values have these `sums` (see [`means`]).
+    /// The distance to the nearest code, of the window whose standardised values have these `sums`
+    /// (see [`means`]).
     pub(super) fn distance(&self, sums: &[f64]) -> f32 {
         let place = self.place(sums);
         let mut nearest = [f32::INFINITY; LANES];
@@ -121,9 +127,11 @@ impl Shape {
     }
 }
 
-/// Writes the means of the segments of a window into `out`: [`DIMS`] of nearly equal length, or the values themselves if they are fewer.
+/// Writes the means of the segments of a window into `out`: [`DIMS`] of nearly equal length, or the
+/// values themselves if they are fewer.
 ///
-/// `sums` are those of the values, up to each of the window and to the one before it.
+/// `sums` are the running sums of the values, up to each one of the window and to the one before
+/// it.
 pub(super) fn means(sums: &[f64], out: &mut [f32; DIMS]) {
     let window = sums.len() - 1;
     if window < DIMS {
@@ -132,7 +140,7 @@ pub(super) fn means(sums: &[f64], out: &mut [f32; DIMS]) {
         }
         return;
     }
-    // In three loops, of which the compiler makes two that work on several segments at a time.
+    // In three loops, two of which the compiler vectorises.
     let mut ends = [0_i32; DIMS + 1];
     for (j, end) in (0..).zip(&mut ends) {
         // round(j·window/DIMS)
@@ -173,8 +181,8 @@ fn project(segments: &[f32; DIMS], axes: &[f32; DIMS * RANK]) -> [f32; RANK] {
     std::array::from_fn(|k| sums[k * WIDTH..][..WIDTH].iter().sum())
 }
 
-/// The length of what is left of `segments` beside the axes. It is taken away piece by piece: a difference of sums of squares would
-/// lose it in f32.
+/// The length of the part of `segments` beside the axes. It is subtracted piece by piece: a
+/// difference of sums of squares would lose it in f32.
 fn beside(segments: &[f32; DIMS], axes: &[f32; DIMS * RANK], place: &[f32; PLACES]) -> f32 {
     let mut squares = [0.0; WIDTH];
     for (segments, axes) in segments

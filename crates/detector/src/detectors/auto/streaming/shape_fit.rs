@@ -1,8 +1,9 @@
 //! Learns [`Shape`]: principal axes and a codebook of the windows of the prefix.
 //!
-//! Own code rather than linfa's: its k-means counts the old centre as one more point of a cluster and sums in parallel, so that neither
-//! the specified codebook nor the same bits come out; its PCA is a truncated decomposition that starts from random numbers. Both are a
-//! page here, and the crate keeps building in seconds.
+//! This is our code rather than linfa's. Its k-means counts the old centre as one more point of a
+//! cluster and sums in parallel, so it gives neither the specified codebook nor the same bits. Its
+//! PCA is a truncated decomposition that starts from random numbers. Both are a page here, and the
+//! crate builds in seconds.
 
 use super::{
     constants::{CODES, DIMS, LLOYD, RANK, RIDGE},
@@ -10,7 +11,7 @@ use super::{
     shape::{self, PLACES, Shape, ShapeParts},
 };
 
-/// About as many windows are learned from.
+/// About the number of windows that are learned from.
 const WINDOWS: usize = 2000;
 
 impl Shape {
@@ -43,7 +44,7 @@ fn windows(values: &[f64], window: usize) -> Vec<[f64; DIMS]> {
     all.map(segments).collect()
 }
 
-/// Takes the mean of all windows away from each; returns it.
+/// Subtracts the mean of all windows from each, and returns it.
 fn center(windows: &mut [[f64; DIMS]]) -> [f64; DIMS] {
     let mut mean = [0.0; DIMS];
     for window in windows.iter() {
@@ -66,7 +67,8 @@ struct Axes {
 }
 
 impl Axes {
-    /// The principal axes of centred windows of `dims` segments, and the weights that whiten by half.
+    /// The principal axes of centred windows of `dims` segments, and the weights that whiten by
+    /// half.
     fn new(windows: &[[f64; DIMS]], dims: usize) -> Self {
         let pairs = eigen::symmetric(covariance(windows, dims));
         let rank = RANK.min(dims);
@@ -115,7 +117,8 @@ fn covariance(windows: &[[f64; DIMS]], dims: usize) -> Vec<Vec<f64>> {
     sums[..dims].iter().map(row).collect()
 }
 
-/// Codes of `places` by Lloyd's algorithm, started at evenly spaced ones. A code that nothing is nearest to stays.
+/// Codes of `places` by Lloyd's algorithm, started at evenly spaced ones. A code that nothing is
+/// nearest to stays.
 fn codebook(places: &[[f64; PLACES]]) -> Vec<[f64; PLACES]> {
     let count = (places.len() / 4).clamp(2, CODES);
     let spacing = (places.len() - 1) as f64 / (count - 1) as f64;
@@ -247,7 +250,8 @@ mod tests {
         let mut windows = windows(&waves(3_000), 64);
         center(&mut windows);
         let axes = Axes::new(&windows, DIMS).axes;
-        // Of the whole matrix: linfa's PCA starts from random numbers, and ends in some that are none for this one.
+        // Of the whole matrix: linfa's PCA starts from random numbers, some of which do not work
+        // here.
         let pairs = array(&covariance(&windows, DIMS)).eigh_into().unwrap();
         let (_, theirs) = pairs.sort_eig_desc();
         // The sum of the squared cosines of the angles between the two spaces.

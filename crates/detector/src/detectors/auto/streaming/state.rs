@@ -1,4 +1,5 @@
-//! What moves on with every point, whether or not anything is learned: the last points, and what is held of them.
+//! The part that changes with every point, whether or not it is learned: the last points and the
+//! values that are held.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use super::{
     window::Window,
 };
 
-/// The context of the next point. Cheap to make, and of a few kilobytes.
+/// The context of the next point: cheap to make, a few kilobytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamState {
@@ -28,12 +29,12 @@ pub struct StreamState {
 }
 
 impl StreamState {
-    /// The context of a first point, which may be any time after those that `learned` saw.
+    /// The context of a first point, which may come any time after those that `memory` has learned.
     pub fn fresh(params: &StreamParams, memory: &StreamMemory) -> Self {
         Self::starting_at(params, memory.blocks.next())
     }
 
-    /// As [`Self::fresh`], the first cell numbered `cell`.
+    /// As [`Self::fresh`], where the first cell has the number `cell`.
     pub(super) fn starting_at(params: &StreamParams, cell: u64) -> Self {
         Self {
             window: Window::new(params.points.lookback()),
@@ -47,12 +48,12 @@ impl StreamState {
         }
     }
 
-    /// How many of the last points are known, as far as any part looks back.
+    /// The number of last points that are known, at most as many as any part looks back.
     pub fn known(&self) -> usize {
         self.window.len()
     }
 
-    /// What a point at `timestamp` is to be.
+    /// The predictions for a point at `timestamp`.
     pub fn predict(
         &self,
         params: &StreamParams,
@@ -63,7 +64,7 @@ impl StreamState {
         params.points.predict(&memory.season, &self.window, slot)
     }
 
-    /// Bytes, those on the heap included.
+    /// The memory in bytes, heap included.
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>()
             + self.window.memory_bytes()
@@ -89,21 +90,21 @@ impl StreamState {
     }
 }
 
-/// What the block path said last.
+/// The last results of the block path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NoveltyState {
     /// The last ratio of each phase.
     #[serde(rename = "spoken")]
     phases: [f64; PHASES],
-    /// Their median when the last cell ended.
+    /// The median of the phases when the last cell ended.
     ratio: f64,
-    /// Its logarithm, held for a while.
+    /// The logarithm of the median, held for a while.
     held: f64,
 }
 
 impl NoveltyState {
-    /// Takes the ratio of a phase; the median of all.
+    /// Records the ratio of a phase and returns the median of all.
     pub(super) fn record(&mut self, phase: usize, ratio: f64) -> f64 {
         self.phases[phase] = ratio;
         let [a, b, c] = self.phases;
@@ -116,7 +117,7 @@ impl NoveltyState {
         self.held
     }
 
-    /// Moves on by a point; the logarithm of what is held.
+    /// Moves on by a point and returns the held logarithm.
     pub(super) fn step(&mut self) -> f64 {
         self.held = self.ratio.ln_1p().max(NOVELTY_HOLD * self.held);
         self.held

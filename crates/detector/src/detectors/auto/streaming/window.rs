@@ -1,4 +1,5 @@
-//! The last standardised values of a series: sums over any number of them, the values of the last few, and their median.
+//! The last standardised values of a series: sums over any number of them, the values of the last
+//! few, and their median.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,20 +19,21 @@ pub(super) struct Window {
 
 /// Sums over the last `keep` values or fewer.
 ///
-/// The means of many segments of a window are then a difference each, whatever the length of the window.
+/// The means of many segments of a window are then a difference each, whatever the length of the
+/// window.
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
-    /// Sums from some value on up to each of the last values. Those before `end` are moved to the front when the end is reached, so
-    /// that any number of the last ones is one slice.
+    /// Running sums up to each of the last values. When the end is reached, those that count are
+    /// moved to the front, so that any number of the last ones is one slice.
     sums: Vec<f64>,
-    /// Behind the newest sum.
+    /// The index behind the newest sum.
     end: usize,
     keep: usize,
     seen: u64,
 }
 
 impl Sums {
-    /// Sums over the last `keep` values, of which none was seen.
+    /// Sums over the last `keep` values, before the first one.
     pub(super) fn new(keep: usize) -> Self {
         let ring = keep + 1;
         Self {
@@ -42,22 +44,23 @@ impl Sums {
         }
     }
 
-    /// As many sums count.
+    /// The number of sums that count.
     fn ring(&self) -> usize {
         self.keep + 1
     }
 
-    /// Those that count, oldest first.
+    /// The sums that count, the oldest first.
     fn ringed(&self) -> &[f64] {
         &self.sums[self.end - self.ring()..self.end]
     }
 
-    /// How many values they are of, at most `keep`.
+    /// The number of values that they are of, at most `keep`.
     fn len(&self) -> usize {
         self.seen.min(self.keep as u64) as usize
     }
 
-    /// Sums up to each of the last `count` values and to the one before them; `None` if fewer were seen or are kept.
+    /// Sums up to each of the last `count` values and to the one before them; `None` if fewer were
+    /// seen or are kept.
     pub(super) fn of_last(&self, count: usize) -> Option<&[f64]> {
         (count <= self.len()).then(|| &self.sums[self.end - count - 1..self.end])
     }
@@ -73,19 +76,19 @@ impl Sums {
         self.end += 1;
         self.seen += 1;
         if self.place() == 0 {
-            // They start anew with each round, so that they stay exact for ever.
+            // Sums start anew with each round, so that they stay exact for ever.
             self.sums.iter_mut().for_each(|earlier| *earlier -= sum);
         }
     }
 
-    /// Where the newest sum is in a ring of those that count: how they are stored.
+    /// The place of the newest sum in a ring of those that count, which is the stored form.
     fn place(&self) -> usize {
         (self.seen % self.ring() as u64) as usize
     }
 }
 
 impl Window {
-    /// A window over the last `keep` values, at least [`MEDIAN`], that has seen none.
+    /// A window over the last `keep` values, at least [`MEDIAN`], before the first one.
     pub(super) fn new(keep: usize) -> Self {
         Self {
             sums: Sums::new(keep),
@@ -94,12 +97,12 @@ impl Window {
         }
     }
 
-    /// How many values it holds at most.
+    /// The largest number of values that it holds.
     pub(super) fn keep(&self) -> usize {
         self.sums.keep
     }
 
-    /// How many values it has seen, at most [`Self::keep`].
+    /// The number of values seen, at most [`Self::keep`].
     pub(super) fn len(&self) -> usize {
         self.sums.len()
     }
@@ -110,12 +113,13 @@ impl Window {
         Some(&self.last[start..])
     }
 
-    /// Sums up to each of the last `count` values and to the one before them; `None` if fewer were seen or are kept.
+    /// Sums up to each of the last `count` values and to the one before them; `None` if fewer were
+    /// seen or are kept.
     pub(super) fn sums(&self, count: usize) -> Option<&[f64]> {
         self.sums.of_last(count)
     }
 
-    /// The median of the last [`MEDIAN`] values, or of as many as were seen.
+    /// The median of the last [`MEDIAN`] values, or of fewer at the start.
     pub(super) fn median(&self) -> Option<f64> {
         let middle = self.sorted.len() / 2;
         let &high = self.sorted.get(middle)?;
@@ -150,7 +154,7 @@ impl PartialEq for Window {
     }
 }
 
-/// Room for sums beyond those that count: one in so many.
+/// One in this many sums is room beyond those that count.
 const SPARE: usize = 8;
 
 /// Where `value` is or belongs in `sorted`.
@@ -158,7 +162,7 @@ fn place_in(sorted: &[f64], value: f64) -> usize {
     sorted.partition_point(|v| v.total_cmp(&value).is_lt())
 }
 
-/// The stored form: what the rest follows from.
+/// The stored form, from which the rest follows.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {

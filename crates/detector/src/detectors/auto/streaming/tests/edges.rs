@@ -1,4 +1,5 @@
-//! The ends of what may come: constants, shifts, short prefixes, missing values, odd timestamps, the largest numbers.
+//! The ends of what may come: constants, shifts, short prefixes, missing values, odd timestamps,
+//! the largest numbers.
 
 use contract::Point;
 use proptest::prelude::*;
@@ -207,7 +208,7 @@ fn a_frozen_run_learns_nothing_and_a_fresh_context_fills_by_and_by() {
         assert!(!last.output.alarm);
     }
     assert_eq!((last.full, state.known()), ([true; 3], params.context()));
-    // What a shape or a prediction sees is the same as with all that went before.
+    // Shapes and predictions see the same as with all earlier points.
     let (mut whole, _) = run(&series[..880], 480);
     let (_, learned_more, context) = whole.parts();
     let next = observe(params, learned_more, context, series[880]);

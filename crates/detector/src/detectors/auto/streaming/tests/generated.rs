@@ -1,5 +1,5 @@
-//! The series that the specification makes by formula, with the reference's outputs in `generated.csv`: score, ratio, alarm, escalation,
-//! expected, direction, reason, from point 480 on.
+//! The series of docs/design/auto.md, 9, with the reference's outputs in `generated.csv`: score,
+//! ratio, alarm, escalation, expected, direction, reason, from point 480 on.
 
 use super::{
     super::Predictor,
@@ -73,7 +73,7 @@ fn alarms_and_scores_are_those_of_the_specification() {
         assert!((at(i).ratio - ratio).abs() < 1e-4, "{i}: {}", at(i).ratio);
         assert_eq!((at(i).escalation, at(i).emitted), (escalation, at(i).ratio));
     }
-    // The specification says 1205 to 1376, but the reference has 0.997 at 1367.
+    // From 1205 to 1376, but the reference has 0.997 at 1367.
     let evident = [(902, 947), (1205, 1364), (1370, 1376), (1445, 1511)];
     for (i, output) in (PREFIX..).zip(&outputs) {
         let expected = evident

@@ -1,4 +1,5 @@
-//! Published series, which may not be copied here: their values and the reference's outputs are read from where a variable says.
+//! Published series, which may not be copied here: their values and the reference's outputs are
+//! read from where a variable says.
 
 use std::{
     path::{Path, PathBuf},

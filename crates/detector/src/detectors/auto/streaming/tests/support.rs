@@ -4,7 +4,7 @@ use contract::Point;
 
 use super::super::{Cause, Output, Replay, Stream};
 
-/// What the reference answered to a point.
+/// The answer of the reference to a point.
 pub(super) struct Recorded {
     pub(super) score: f64,
     pub(super) ratio: f64,
@@ -99,7 +99,8 @@ pub(super) fn noise(i: usize) -> f64 {
     ((7919 * i) % 101) as f64 / 101.0 - 0.5
 }
 
-/// Noise between −0.5 and 0.5 that does not repeat: the splitmix64 generator's (Steele et al., 2014).
+/// Noise between −0.5 and 0.5 that does not repeat: the splitmix64 generator's (Steele et al.,
+/// 2014).
 pub(super) fn chance(i: usize) -> f64 {
     let mut z = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -107,7 +108,7 @@ pub(super) fn chance(i: usize) -> f64 {
     ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
 }
 
-/// The series of the specification's golden vector: a season with noise, a spike at 900, a shift at 1200.
+/// The series of docs/design/auto.md, 9: a season with noise, a spike at 900, a shift at 1200.
 pub(super) fn generated() -> Vec<Point> {
     let value = |i: usize| {
         let spike = if i == 900 { 4.0 } else { 0.0 };
