@@ -59,7 +59,7 @@ const CYCLES: usize = 3;
 const GAIN: f64 = 0.95;
 
 /// The number of last points in which a period is searched.
-const SEARCH_POINTS: usize = 1 << 17;
+const PERIOD_POINTS: usize = 1 << 17;
 
 /// The number of periods that is tried as a period too: a week of days.
 const WEEK: usize = 7;
@@ -258,7 +258,7 @@ impl Season {
 /// value before. If the grid has many more slots than points, the values follow each other without
 /// it.
 fn on_grid(points: &[Point], slots: &[i64], level: &Robust) -> Vec<f64> {
-    let from = points.len().saturating_sub(SEARCH_POINTS);
+    let from = points.len().saturating_sub(PERIOD_POINTS);
     let (points, slots) = (&points[from..], &slots[from..]);
     let value = |p: &Point| {
         let distance = p.value / 2.0 - level.median() / 2.0;

@@ -6,6 +6,7 @@
 //! [`streaming`]. docs/design/auto.md specifies both.
 
 mod cold_start;
+mod judged_point;
 mod level;
 mod online;
 mod scorer;

@@ -1,12 +1,13 @@
 //! The streaming detector in a session, with alarms by its own level or at the rate that was asked
 //! for.
 
-use contract::{DetectorName, Direction, Point, Severity, Sides};
+use contract::{DetectorName, Direction, Point, Severity};
 use serde::{Deserialize, Serialize};
 
 use super::{
     ENOUGH, FittedStream,
     cold_start::ColdStart,
+    judged_point::{self, JudgedPoint},
     level::EvidenceQuantile,
     streaming::{self, Observation, constants::FATIGUE},
 };
@@ -44,21 +45,11 @@ pub(crate) struct StreamOnline {
     fitted: FittedStream,
     gate: EpisodeGate,
     /// The points of the last block, the oldest first.
-    block: Vec<Seen>,
+    block: Vec<JudgedPoint>,
     /// The timestamp of the first alarm of the last episode.
     since: i64,
     /// The number of points so far, training included.
     points: u64,
-}
-
-/// A point and its forecast.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Seen {
-    point: Point,
-    expected: f64,
-    /// The usual distance from the expected value.
-    usual: f64,
 }
 
 /// The outcome of the evidence at a point.
@@ -91,7 +82,7 @@ impl Online for AutoOnline {
             Self::ColdStart(cold) => size_of::<ColdStartOnline>() + size_of_val(&cold.points[..]),
             Self::Fitted(fitted) => {
                 let stream = &fitted.fitted.stream;
-                let block = fitted.block.capacity() * size_of::<Seen>();
+                let block = fitted.block.capacity() * size_of::<JudgedPoint>();
                 size_of::<StreamOnline>() + stream.memory_bytes() - size_of_val(stream)
                     + block
                     + EvidenceQuantile::HEAP_BYTES
@@ -145,7 +136,7 @@ impl StreamOnline {
         if self.block.len() >= block {
             self.block.remove(0);
         }
-        self.block.push(Seen {
+        self.block.push(JudgedPoint {
             point,
             expected: seen.output.expected,
             usual: seen.output.upper - seen.output.expected,
@@ -174,7 +165,7 @@ impl StreamOnline {
     }
 
     /// The point of the last block that deviates most from what was expected.
-    fn peak(&self) -> Seen {
+    fn peak(&self) -> JudgedPoint {
         let mut peak = self.block[0];
         for seen in &self.block[1..] {
             if seen.error().abs() > peak.error().abs() {
@@ -228,7 +219,7 @@ impl StreamOnline {
     fn verdict(
         &self,
         seen: &Observation,
-        peak: &Seen,
+        peak: &JudgedPoint,
         outcome: &Outcome,
         point: Point,
         rule: &ScoringRule,
@@ -244,7 +235,7 @@ impl StreamOnline {
             false => Direction::None,
         };
         let band = match rule.rate {
-            None => band(output.expected, output.upper - output.expected, rule),
+            None => judged_point::band(output.expected, output.upper - output.expected, rule),
             Some(_) => forecast.band(forecast.limit(rule), rule),
         };
         let p_value = match alarm {
@@ -255,7 +246,7 @@ impl StreamOnline {
             anomaly: alarm,
             score: output.score,
             severity: if alarm {
-                severity(outcome.emitted)
+                judged_point::severity(outcome.emitted)
             } else {
                 Severity::None
             },
@@ -273,7 +264,7 @@ impl StreamOnline {
     fn cause(
         &self,
         seen: &Observation,
-        peak: &Seen,
+        peak: &JudgedPoint,
         outcome: &Outcome,
         point: Point,
         band: &Band,
@@ -306,7 +297,7 @@ impl StreamOnline {
         }
     }
 
-    fn cause_of_alarm(&self, seen: &Observation, peak: &Seen, point: Point) -> ReasonKind {
+    fn cause_of_alarm(&self, seen: &Observation, peak: &JudgedPoint, point: Point) -> ReasonKind {
         if peak.direction() == Direction::Pattern {
             let params = self.fitted.stream.params();
             let points = match seen.output.cause {
@@ -350,7 +341,7 @@ impl StreamOnline {
     }
 
     fn is_sound(&self) -> bool {
-        let finite = |seen: &Seen| {
+        let finite = |seen: &JudgedPoint| {
             [seen.point.value, seen.expected, seen.usual]
                 .iter()
                 .all(|v| v.is_finite())
@@ -360,54 +351,5 @@ impl StreamOnline {
             && self.gate.is_sound()
             && self.block.len() <= 3 * self.fitted.stream.params().cell()
             && self.block.iter().all(finite)
-    }
-}
-
-impl Seen {
-    fn error(&self) -> f64 {
-        (self.point.value - self.expected).clamp(-f64::MAX, f64::MAX)
-    }
-
-    /// The direction of an alarm about the point: a side if it is farther than usual from the
-    /// expected value, else its pattern.
-    fn direction(&self) -> Direction {
-        if self.error().abs() <= self.usual {
-            Direction::Pattern
-        } else if self.error() > 0.0 {
-            Direction::Above
-        } else {
-            Direction::Below
-        }
-    }
-
-    /// Whether the filters let an alarm about the point through.
-    fn counts(&self, rule: &ScoringRule) -> bool {
-        let side = match (rule.sides, self.direction()) {
-            (Sides::Both, _) => true,
-            (Sides::Above, direction) => direction == Direction::Above,
-            (Sides::Below, direction) => direction == Direction::Below,
-        };
-        side && self.error().abs() >= rule.min_deviation
-    }
-}
-
-/// The usual range around the expected value, on the sides that are asked for.
-fn band(expected: f64, usual: f64, rule: &ScoringRule) -> Band {
-    let half_width = usual.max(rule.min_deviation);
-    let bound = |bound: f64, not: Sides| (bound.is_finite() && rule.sides != not).then_some(bound);
-    Band {
-        expected,
-        lower: bound(expected - half_width, Sides::Above),
-        upper: bound(expected + half_width, Sides::Below),
-    }
-}
-
-/// The severity of an alarm, whose strength is at least 1.
-fn severity(strength: f64) -> Severity {
-    match strength {
-        strength if strength >= 8.0 => Severity::Critical,
-        strength if strength >= 4.0 => Severity::High,
-        strength if strength >= 2.0 => Severity::Medium,
-        _ => Severity::Low,
     }
 }

@@ -61,7 +61,7 @@ const BETAS: [f64; 3] = [0.0, 0.05, 0.2];
 const USUAL_DAMPING: f64 = 0.95;
 
 /// The number of last points on which parameters are chosen.
-const SEARCH_POINTS: usize = 10_000;
+const CHOICE_POINTS: usize = 10_000;
 
 /// The number of points of context that show the level.
 const KNOWN: u64 = 8;
@@ -80,7 +80,7 @@ impl Detector for Ewma {
         for point in points {
             let expected = end.next(&holt);
             distances.push((point.value - expected).abs().min(f64::MAX));
-            end.follow(&holt, point.value, WINSOR_LIMIT * level.scale());
+            end.follow(&holt, point.value, ERROR_LIMIT * level.scale());
         }
         // The first point is its own level, and the next few are compared with few points.
         let settled = settling(points.len());
@@ -151,7 +151,7 @@ impl Detector for Ewma {
 }
 
 /// The number of scales that an error in training counts as at most.
-const WINSOR_LIMIT: f64 = 5.0;
+const ERROR_LIMIT: f64 = 5.0;
 
 /// The number of `n` points that are compared with too few to be calibrated on; less than `n`.
 fn settling(n: usize) -> usize {
@@ -161,7 +161,7 @@ fn settling(n: usize) -> usize {
 /// The parameters of the request. For those that it does not name, the values that would have made
 /// the mean error of the last points smallest.
 fn choose(points: &[Point], settings: &Settings, scale: f64) -> HoltParams {
-    let tail = &points[points.len().saturating_sub(SEARCH_POINTS)..];
+    let tail = &points[points.len().saturating_sub(CHOICE_POINTS)..];
     let damping = settings.get(DAMPING.name).unwrap_or(USUAL_DAMPING);
     let one = |asked: Option<f64>, usual: &[f64]| asked.map_or(usual.to_vec(), |asked| vec![asked]);
     let alphas = one(settings.get(ALPHA.name), &ALPHAS);
@@ -191,15 +191,15 @@ fn choose(points: &[Point], settings: &Settings, scale: f64) -> HoltParams {
     best.1
 }
 
-/// The sum of the errors that level and trend would have made, each at most [`WINSOR_LIMIT`]
+/// The sum of the errors that level and trend would have made, each at most [`ERROR_LIMIT`]
 /// scales.
 fn summed_error(points: &[Point], holt: &HoltParams, scale: f64) -> f64 {
     let mut state = HoltState::default();
-    let clip = WINSOR_LIMIT * scale;
+    let clip = ERROR_LIMIT * scale;
     let mut sum = 0.0;
     for point in points {
         let error = point.value / scale - state.next(holt) / scale;
-        sum += error.abs().min(WINSOR_LIMIT);
+        sum += error.abs().min(ERROR_LIMIT);
         state.follow(holt, point.value, clip);
     }
     sum

@@ -8,7 +8,7 @@ use crate::{bytes, series::scale::STANDARD_LIMIT};
 
 /// Sums over the last values, and the last [`MEDIAN`] values themselves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(into = "Stored", try_from = "Stored")]
+#[serde(into = "StoredWindow", try_from = "StoredWindow")]
 pub(super) struct Window {
     sums: Sums,
     /// The last values, oldest first.
@@ -165,7 +165,7 @@ fn place_in(sorted: &[f64], value: f64) -> usize {
 /// The stored form, from which the rest follows.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored {
+struct StoredWindow {
     #[serde(with = "bytes::vec")]
     sums: Vec<f64>,
     seen: u64,
@@ -173,7 +173,7 @@ struct Stored {
     last: Vec<f64>,
 }
 
-impl From<Window> for Stored {
+impl From<Window> for StoredWindow {
     fn from(window: Window) -> Self {
         let mut sums = window.sums.ringed().to_vec();
         sums.rotate_right((window.sums.place() + 1) % window.sums.ring());
@@ -185,10 +185,10 @@ impl From<Window> for Stored {
     }
 }
 
-impl TryFrom<Stored> for Window {
+impl TryFrom<StoredWindow> for Window {
     type Error = &'static str;
 
-    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+    fn try_from(stored: StoredWindow) -> Result<Self, Self::Error> {
         let ring = stored.sums.len();
         let in_range = |limit: f64| move |number: &f64| number.abs() <= limit;
         let sound = (MEDIAN..=MAX_PERIOD).contains(&ring.saturating_sub(1))
@@ -272,9 +272,9 @@ mod tests {
             let json = serde_json::to_string(&window).unwrap();
             assert_eq!(serde_json::from_str::<Window>(&json).unwrap(), window);
         }
-        let stored = || Stored::from(window.clone());
+        let stored = || StoredWindow::from(window.clone());
         assert!(Window::try_from(stored()).is_ok());
-        let is_refused = |change: fn(&mut Stored)| {
+        let is_refused = |change: fn(&mut StoredWindow)| {
             let mut changed = stored();
             change(&mut changed);
             Window::try_from(changed).is_err()
