@@ -91,7 +91,7 @@ pub(super) const POINT_WEIGHT: f64 = 0.75;
 pub(super) const THETA: f64 = 0.94;
 /// Rise of the level with each recent alarm.
 pub(crate) const FATIGUE: f64 = 0.05;
-/// Memory of alarms, in prefix lengths (at most [`HORIZON`]).
+/// Memory of alarms, in prefix lengths (at most [`HORIZON`](crate::online::episode::HORIZON)).
 pub(super) const FATIGUE_TAU: f64 = 20.0;
 /// The block path's share in the score.
 pub(super) const NOVELTY_WEIGHT: f64 = 0.1;
