@@ -5,14 +5,14 @@ use super::decimal::{self, Decimal};
 /// A mark on an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tick {
-    /// Where, as a fraction of the axis' length.
+    /// Its place, as a fraction of the axis.
     pub(super) at: f64,
-    /// What it says.
+    /// Its text.
     pub(super) label: String,
 }
 
-/// Maps values to fractions of an axis, whatever their size: sums and differences of values up to ±`f64::MAX` are taken in units
-/// of 10^`shift`, where they do not overflow.
+/// Maps values to fractions of an axis, whatever their size. Sums and differences of values up to
+/// ±`f64::MAX` are taken in units of 10^`shift`, where they do not overflow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ValueScale {
     low: f64,
@@ -20,10 +20,11 @@ pub(super) struct ValueScale {
     shift: i32,
 }
 
-/// Part of the axis that is left free above and below the values.
+/// The fraction of the axis that is left free above and below the values.
 const PADDING: f64 = 0.05;
 
-/// A span below this part of the largest value is noise of the last digit; it is not spread over the axis.
+/// A span below this fraction of the largest value is noise of the last digit. It is not spread
+/// over the axis.
 const LEAST_SPAN: f64 = 1e-14;
 
 impl ValueScale {
@@ -49,7 +50,7 @@ impl ValueScale {
         }
     }
 
-    /// Where `value` lies, from 0 to 1.
+    /// The place of `value` on the axis, from 0 to 1.
     pub(super) fn at(&self, value: f64) -> f64 {
         self.at_shifted(shifted(value, self.shift))
     }
@@ -78,7 +79,8 @@ impl ValueScale {
     }
 }
 
-/// About `most` ticks at round integers on an axis from `low` to `high`, which are given in `parts` of one.
+/// About `most` ticks at round integers on an axis from `low` to `high`, which are given in `parts`
+/// of one.
 pub(super) fn integer_ticks((low, high): (i128, i128), parts: i128, most: usize) -> Vec<Tick> {
     let span = (high - low) as f64;
     let (digit, exponent) = step((span / parts as f64 / most as f64).max(1.0));

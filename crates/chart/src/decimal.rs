@@ -7,13 +7,15 @@ pub(super) struct Decimal {
     pub(super) exponent: i32,
 }
 
-/// Plain labels are used up to this length, whatever scientific ones would take.
+/// Plain labels are used up to this length in any case.
 const COMFORTABLE: usize = 10;
 
-/// Beyond that, this many more letters are a fair price for a number that can be read at a glance.
+/// Beyond that length, plain labels may be this much longer than scientific ones: they are easier
+/// to read.
 const WORTH: usize = 2;
 
-/// The numbers of one axis as labels, all in the same notation: plain unless that is long and scientific is shorter.
+/// The numbers of one axis as labels, all in the same notation: plain, unless that is long and
+/// scientific is shorter.
 pub(super) fn labels(numbers: &[Decimal]) -> Vec<String> {
     let longest = |labels: &[String]| labels.iter().map(|l| l.chars().count()).max().unwrap_or(0);
     let enormous = |n: &Decimal| !(-25..=25).contains(&n.exponent);
@@ -45,7 +47,8 @@ pub(super) fn counted(count: usize) -> String {
 }
 
 impl Decimal {
-    /// As in `12,500`, `−0.050`. Trailing zeros stay, so that the labels of an axis have equally many decimals.
+    /// Plain notation: `12,500`, `−0.050`. Trailing zeros stay, so that all labels of an axis have
+    /// the same number of decimals.
     fn plain(self) -> String {
         let digits = self.digits.unsigned_abs().to_string();
         let sign = self.sign();
@@ -60,7 +63,7 @@ impl Decimal {
         format!("{sign}{}.{fraction}", separated(integer))
     }
 
-    /// As in `2.5e−9`.
+    /// Scientific notation: `2.5e−9`.
     fn scientific(self) -> String {
         let (digits, exponent) = without_trailing_zeros(self.digits, self.exponent);
         if digits == 0 {

@@ -1,53 +1,86 @@
-//! Reducing lines, bands and marks to what their pixels can show, so that a million points take as long to draw as a thousand.
+//! Reduces lines, bands and marks to what their pixels can show, so that a million points take as
+//! long to draw as a thousand.
 
 use std::collections::BTreeMap;
 
 use super::svg::Place;
 
-/// Where a line goes: fraction of the width, from 0 to 1, and value.
+/// A point of a line: fraction of the width, from 0 to 1, and height.
 pub(super) type Vertex = (f64, f64);
 
-/// Where a band goes: fraction of the width, lower and upper value.
+/// A slice of a band: fraction of the width, lower and upper height.
 pub(super) type Slice = (f64, f64, f64);
 
-/// `line`, from left to right; if there are too many vertices to tell apart, for a picture of so many `columns` of pixels.
-///
-/// It then goes through the middle of each column, from the first value to the lowest and the highest of that column and on to
-/// the last: that covers the same pixels.
-pub(super) fn downsample(
-    line: impl Iterator<Item = Vertex>,
-    columns: Option<usize>,
-) -> Vec<Vertex> {
-    let Some(columns) = columns else {
-        return line.collect();
-    };
-    let width = columns as f64;
-    let mut reduced = Vec::new();
-    let mut current: Option<Column> = None;
-    for (at, value) in line {
-        let number = (at * width).floor();
-        match &mut current {
-            Some(column) if column.number == number => column.add(value),
-            _ => {
-                let finished = current.replace(Column::new(number, value));
-                reduced.extend(finished.into_iter().flat_map(|c| c.vertices(width)));
-            }
-        }
-    }
-    reduced.extend(current.into_iter().flat_map(|c| c.vertices(width)));
-    reduced
+/// The points of a line that lie in one column of pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Column {
+    /// Its number, from the left.
+    pub(super) number: usize,
+    /// Its edges, as fractions of the width.
+    pub(super) left: f64,
+    pub(super) right: f64,
+    /// The lowest point.
+    pub(super) low: f64,
+    /// The highest point.
+    pub(super) high: f64,
+    sum: f64,
+    points: u32,
 }
 
-/// `band`, from left to right; if there are too many slices to tell apart, one from the lowest to the highest value for each of
-/// so many `columns` of pixels.
-pub(super) fn downsample_band(
-    band: impl Iterator<Item = Slice>,
-    columns: Option<usize>,
-) -> Vec<Slice> {
-    let Some(columns) = columns else {
-        return band.collect();
+impl Column {
+    /// The column `number` of `count`, with one point in it.
+    fn new(number: usize, count: usize, height: f64) -> Self {
+        Self {
+            number,
+            left: number as f64 / count as f64,
+            right: (number + 1) as f64 / count as f64,
+            low: height,
+            high: height,
+            sum: height,
+            points: 1,
+        }
+    }
+
+    fn add(&mut self, height: f64) {
+        self.low = self.low.min(height);
+        self.high = self.high.max(height);
+        self.sum += height;
+        self.points += 1;
+    }
+}
+
+/// The mean height of the points in each of `columns` and its neighbours, but not beyond the points of
+/// the column itself. A single column may have few points, whose mean alone would jump.
+pub(super) fn means(columns: &[Column]) -> Vec<f64> {
+    let near = |i: usize| &columns[i.saturating_sub(1)..columns.len().min(i + 2)];
+    let mean = |near: &[Column]| {
+        let points: u32 = near.iter().map(|column| column.points).sum();
+        near.iter().map(|column| column.sum).sum::<f64>() / f64::from(points)
     };
-    let width = columns as f64;
+    let columns = columns.iter().enumerate();
+    columns
+        .map(|(i, column)| mean(near(i)).max(column.low).min(column.high))
+        .collect()
+}
+
+/// `line`, which goes from left to right, as columns of a plot that has `count` of them. Columns
+/// without a point are left out.
+pub(super) fn columns(line: impl Iterator<Item = Vertex>, count: usize) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for (at, height) in line {
+        let number = (at * count as f64) as usize;
+        match columns.last_mut() {
+            Some(column) if column.number == number => column.add(height),
+            _ => columns.push(Column::new(number, count, height)),
+        }
+    }
+    columns
+}
+
+/// `band`, which goes from left to right, with one slice from the lowest to the highest for each of
+/// `count` columns of pixels.
+pub(super) fn band(band: impl Iterator<Item = Slice>, count: usize) -> Vec<Slice> {
+    let width = count as f64;
     let mut reduced: Vec<Slice> = Vec::new();
     for (at, lower, upper) in band {
         let middle = ((at * width).floor() + 0.5) / width;
@@ -61,8 +94,9 @@ pub(super) fn downsample_band(
     reduced
 }
 
-/// Of `marks` that would cover each other, being within the same square of `side`, the one of the highest rank; the first of
-/// equal ones. In the order of their ranks, so that the highest is drawn last.
+/// Of `marks` that would cover each other, being within the same square of `side`, keeps the one of
+/// the highest rank, and the first of equal ones. The marks are returned in the order of their
+/// ranks, so that the highest is drawn last.
 pub(super) fn thin<M, R: Ord>(
     marks: impl IntoIterator<Item = (Place, M)>,
     side: f64,
@@ -82,54 +116,6 @@ pub(super) fn thin<M, R: Ord>(
     kept
 }
 
-/// The values in one column of pixels.
-struct Column {
-    number: f64,
-    first: f64,
-    low: f64,
-    high: f64,
-    last: f64,
-    /// Whether the lowest came before the highest.
-    rises: bool,
-}
-
-impl Column {
-    fn new(number: f64, value: f64) -> Self {
-        Self {
-            number,
-            first: value,
-            low: value,
-            high: value,
-            last: value,
-            rises: true,
-        }
-    }
-
-    fn add(&mut self, value: f64) {
-        if value < self.low {
-            self.low = value;
-            self.rises = false;
-        }
-        if value > self.high {
-            self.high = value;
-            self.rises = true;
-        }
-        self.last = value;
-    }
-
-    fn vertices(&self, width: f64) -> impl Iterator<Item = Vertex> + use<> {
-        let middle = (self.number + 0.5) / width;
-        let (one, other) = if self.rises {
-            (self.low, self.high)
-        } else {
-            (self.high, self.low)
-        };
-        let mut values = vec![self.first, one, other, self.last];
-        values.dedup();
-        values.into_iter().map(move |value| (middle, value))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,35 +125,47 @@ mod tests {
     }
 
     #[test]
-    fn each_column_keeps_its_ends_and_extremes() {
-        let reduced = downsample(line(8_192), Some(64));
-        assert!(reduced.len() <= 4 * 64 && reduced.is_sorted_by_key(|v| v.0));
-        let columns: Vec<&[Vertex]> = reduced.chunk_by(|a, b| a.0 == b.0).collect();
+    fn each_column_keeps_its_extremes() {
+        let columns = columns(line(8_192), 64);
         assert_eq!(columns.len(), 64);
         let all: Vec<f64> = line(8_192).map(|v| v.1).collect();
-        for (column, all) in columns.iter().zip(all.chunks(128)) {
+        for (number, (column, all)) in columns.iter().zip(all.chunks(128)).enumerate() {
             let low = all.iter().copied().fold(f64::MAX, f64::min);
             let high = all.iter().copied().fold(f64::MIN, f64::max);
-            let values: Vec<f64> = column.iter().map(|v| v.1).collect();
-            assert!(values.contains(&low) && values.contains(&high));
-            assert_eq!(values.first(), all.first());
-            assert_eq!(values.last(), all.last());
+            assert_eq!(
+                (column.number, column.low, column.high),
+                (number, low, high)
+            );
+            assert_eq!(
+                (column.left, column.right),
+                (number as f64 / 64.0, (number + 1) as f64 / 64.0)
+            );
         }
     }
 
     #[test]
-    fn few_vertices_are_kept_as_they_are() {
-        let few = [(0.5, 3.0), (0.5, 1.0), (0.5, 2.0)];
-        assert_eq!(downsample(few.into_iter(), None), few);
-        let few = [(0.5, 3.0, f64::INFINITY), (0.6, 1.0, 2.0)];
-        assert_eq!(downsample_band(few.into_iter(), None), few);
+    fn means_take_neighbours_in_and_stay_between_the_extremes() {
+        let heights = [0.0, 2.0, 4.0, 6.0, 50.0, 52.0];
+        let line = (0..6).map(|i| (f64::from(i) / 6.0, heights[i as usize]));
+        // 3, 19 and 28, each within its column.
+        assert_eq!(means(&columns(line, 3)), [2.0, 6.0, 50.0]);
+        assert!(means(&[]).is_empty());
     }
 
     #[test]
-    fn a_million_points_at_one_instant_become_a_few() {
+    fn columns_without_points_are_left_out() {
+        let columns = columns([(0.1, 3.0), (0.9, 1.0)].into_iter(), 10);
+        let numbers: Vec<usize> = columns.iter().map(|column| column.number).collect();
+        assert_eq!(numbers, [1, 9]);
+    }
+
+    #[test]
+    fn a_million_points_at_one_instant_become_one_column() {
         let values = (0..1_000_000).map(|i| f64::from(i % 1000));
-        assert!(downsample(values.clone().map(|v| (0.5, v)), Some(600)).len() <= 4);
-        let band = downsample_band(values.map(|v| (0.5, -v, v)), Some(600));
+        let columns = columns(values.clone().map(|v| (0.5, v)), 600);
+        assert_eq!(columns.len(), 1);
+        assert_eq!((columns[0].low, columns[0].high), (0.0, 999.0));
+        let band = band(values.map(|v| (0.5, -v, v)), 600);
         assert_eq!(band.len(), 1);
         assert_eq!((band[0].1, band[0].2), (-999.0, 999.0));
     }
@@ -175,7 +173,7 @@ mod tests {
     #[test]
     fn a_band_keeps_its_widest_extent_in_each_column() {
         let slices = line(8_192).map(|(at, value)| (at, value - 7.0, value + 7.0));
-        let band = downsample_band(slices, Some(64));
+        let band = band(slices, 64);
         assert_eq!(band.len(), 64);
         let all: Vec<f64> = line(8_192).map(|v| v.1).collect();
         for (slice, all) in band.iter().zip(all.chunks(128)) {

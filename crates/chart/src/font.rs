@@ -1,4 +1,5 @@
-//! The one font: embedded, so that a chart looks the same on every machine and none needs a font package.
+//! The font of charts. It is embedded, so that a chart looks the same on every machine, and no
+//! machine needs a font package.
 
 use std::{
     mem,
@@ -11,7 +12,7 @@ use ttf_parser::Face;
 /// DejaVu Sans, cut down to Latin, Greek, Cyrillic and punctuation (see `assets/README.md`).
 const DATA: &[u8] = include_bytes!("../assets/DejaVuSans-subset.ttf");
 
-/// Its name, and fonts much like it for a viewer of SVG that has another set.
+/// Its name, and similar fonts for a viewer of SVG that does not have it.
 pub(super) const FAMILIES: &str = "DejaVu Sans, Verdana, sans-serif";
 
 /// Stands for a character that the font does not have.
@@ -23,14 +24,14 @@ const LASTING_SPACE: char = '\u{a0}';
 static FACE: LazyLock<Face<'static>> =
     LazyLock::new(|| Face::parse(DATA, 0).expect("the embedded font is a font"));
 
-/// The font for drawing, and no other: fonts of the machine are not looked at.
+/// The only font for drawing: fonts of the machine are not looked at.
 pub(super) static DATABASE: LazyLock<Arc<Database>> = LazyLock::new(|| {
     let mut fonts = Database::new();
     fonts.load_font_source(Source::Binary(Arc::new(DATA)));
     Arc::new(fonts)
 });
 
-/// How wide `text` is, set in `size`.
+/// The width of `text`, set in `size`.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     let advance = |c| {
         let glyph = FACE.glyph_index(c)?;
@@ -40,8 +41,8 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     units * size / f64::from(FACE.units_per_em())
 }
 
-/// `text` with a box for every character that the font does not have, and with spaces that SVG does not fold into one, so that
-/// measuring and drawing agree.
+/// `text` with a box for every character that the font does not have, and with spaces that SVG does
+/// not fold into one. This way measuring and drawing agree.
 pub(super) fn legible(text: &str) -> String {
     let mut before = ' ';
     let shown = |c| match (mem::replace(&mut before, c), c) {
@@ -52,7 +53,7 @@ pub(super) fn legible(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// `text`, with `…` in the place of its middle if it is wider than `room`.
+/// `text`, with `…` in place of its middle if it is wider than `room`.
 pub(super) fn shorten(text: &str, size: f64, room: f64) -> String {
     if width(text, size) <= room {
         return text.to_owned();

@@ -1,25 +1,28 @@
-//! What lies in the plot, from the back to the front: what was fitted on, episodes, grid, band, changes, lines, marks.
+//! Draws all that lies in the plot, from the back to the front: the time that was fitted on,
+//! episodes, grid, band, changes, lines, marks.
 
 use super::{
     Chart, Mark, decimal,
     downsample::thin,
     font, lines,
-    palette::{CHANGE, EPISODE, FITTED, FITTED_LABEL, FITTED_PLATE, WHITE, line, look},
+    palette::{self, CHANGE, EPISODE, FITTED, FITTED_LABEL, FITTED_PLATE, WHITE, line},
     plot_area::PlotArea,
     svg::{Fill, Place, Stroke, Svg},
 };
 
-/// An episode is at least so wide.
+/// An episode is at least this wide.
 const LEAST_WIDTH: f64 = 3.0;
-/// Marks nearer to each other than this are drawn as one, or than more where there are more than [`MAX_MARKS`].
+/// Of marks nearer to each other than this, only one is drawn. The distance grows while more than
+/// [`MAX_MARKS`] are left.
 const NEAR: f64 = 3.0;
 const MAX_MARKS: usize = 1_000;
-/// From here on they get smaller.
-const MANY_MARKS: f64 = 100.0;
+/// Marks get smaller when there are more than this.
+const MANY_MARKS: f64 = 60.0;
 /// More lines than this are not dashed: each dash is a shape.
 const MAX_DASHED: usize = 40;
 /// The rim that sets a mark off against lines.
-const RIM: f64 = 0.9;
+const RIM: f64 = 1.0;
+
 /// Draws everything that lies in `area`, and its frame.
 pub(super) fn draw(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     draw_fitted(svg, chart, area);
@@ -34,14 +37,14 @@ pub(super) fn draw(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     draw_marks(svg, chart, area);
 }
 
-/// Shades what was fitted on, and says so.
+/// Shades the time that was fitted on.
 fn draw_fitted(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let Some(fitted) = chart.fitted else { return };
     let end = area.at(fitted.until);
     draw_stretch(svg, area, (0.0, end), FITTED);
 }
 
-/// Says what the shade means, where there is room.
+/// Says what that shade means, if there is room.
 fn label_fitted(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let Some(fitted) = chart.fitted else { return };
     let count = decimal::counted(fitted.points);
@@ -52,7 +55,7 @@ fn label_fitted(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let Some(text) = texts.iter().find(|text| width(text) <= room) else {
         return;
     };
-    // What lies behind would cross it out.
+    // Without a plate, the lines behind would cross the text out.
     let corner = (left + width(text) + 5.0, top + 14.0);
     svg.rectangle((left, top), corner, FITTED_PLATE);
     svg.text((left + 2.5, top + 10.5), FITTED_LABEL, text);
@@ -81,8 +84,8 @@ fn draw_changes(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     }
 }
 
-/// Anomalies: dots where the value is not normal, rings where only the shape is not; of those that would cover each other the
-/// most severe.
+/// Draws anomalies: a dot where the value is not normal, a ring where only the shape is not. Of
+/// those that would cover each other, the most severe is drawn.
 fn draw_marks(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let marks = chart.marks.iter().map(|mark| {
         let vertex = (area.at(mark.point.timestamp), area.height(mark.point.value));
@@ -94,15 +97,15 @@ fn draw_marks(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
         near *= 1.5;
         kept = thin(kept, near, |mark| mark.severity);
     }
-    // Many would hide the line.
-    let size = (MANY_MARKS / kept.len() as f64).sqrt().clamp(0.6, 1.0);
+    // Many large marks would hide the line.
+    let size = (MANY_MARKS / kept.len() as f64).sqrt().clamp(0.5, 1.0);
     for (place, mark) in kept {
         draw_mark(svg, place, mark, size);
     }
 }
 
 fn draw_mark(svg: &Svg<'_>, place: Place, mark: &Mark, size: f64) {
-    let (color, radius) = look(mark.severity);
+    let (color, radius) = palette::mark(mark.severity);
     let radius = radius * size;
     svg.dot(place, radius + RIM * size, WHITE);
     if mark.within {

@@ -1,11 +1,11 @@
-//! What the lines, surfaces and marks of a chart mean.
+//! The legend: the meaning of the lines, surfaces and marks of a chart.
 
 use contract::Severity;
 use plotters::style::text_anchor::HPos;
 
 use super::{
     Chart, Normal, decimal, font,
-    palette::{BAND, CHANGE, EPISODE, EXPECTED, INK, LIMIT, VALUES, line, look},
+    palette::{self, BAND, CHANGE, ENVELOPE, EPISODE, EXPECTED, INK, LIMIT, VALUES, line},
     svg::{Fill, Lettering, Stroke, Svg},
 };
 
@@ -14,18 +14,18 @@ const TEXT: Lettering = Lettering {
     color: INK,
     anchor: HPos::Left,
 };
-/// Length of a line, width of a surface.
+/// The length of a line, and the width of a surface.
 const SAMPLE: f64 = 22.0;
-/// Height of a surface.
+/// The height of a surface.
 const SURFACE: f64 = 10.0;
-/// Width that a mark takes.
+/// The width that a mark takes.
 const MARK: f64 = 8.0;
-/// Between a sample and its text.
+/// The gap between a sample and its text.
 const SAMPLE_GAP: f64 = 6.0;
-/// Between two entries.
+/// The gap between two entries.
 const GAP: f64 = 18.0;
 
-/// All that is drawn, in one row.
+/// An entry for each kind of thing that is drawn, in one row.
 pub(super) struct Legend(Vec<Entry>);
 
 #[derive(Clone)]
@@ -39,15 +39,19 @@ struct Entry {
 #[derive(Clone, Copy)]
 enum Sample {
     Line(Stroke),
+    /// With its rims, if it has any.
     Surface(Fill, Option<Stroke>),
+    /// With the line in its middle.
+    Envelope(Fill, Stroke),
     Dot,
     Ring,
 }
 
 impl Legend {
-    /// The most telling legend of `chart` that fits into `room`.
-    pub(super) fn fitting(chart: &Chart, room: f64) -> Self {
-        let mut legend = Self(entries(chart));
+    /// The most telling legend of `chart` that fits into `room`; `is_dense` if its values are drawn
+    /// as an envelope.
+    pub(super) fn fitting(chart: &Chart, room: f64, is_dense: bool) -> Self {
+        let mut legend = Self(entries(chart, is_dense));
         if legend.width() > room {
             for entry in &mut legend.0 {
                 entry.text = entry.short.to_owned();
@@ -82,15 +86,15 @@ impl Entry {
 impl Sample {
     fn width(self) -> f64 {
         match self {
-            Self::Line(_) | Self::Surface(..) => SAMPLE,
+            Self::Line(_) | Self::Surface(..) | Self::Envelope(..) => SAMPLE,
             Self::Dot | Self::Ring => MARK,
         }
     }
 
     fn draw(self, svg: &Svg<'_>, x: f64, baseline: f64) {
-        // Between two pixels of the usual size, where a thin line is sharp.
+        // In the middle of a pixel of the usual size, where a thin line is sharp.
         let y = baseline - 4.5;
-        let (color, radius) = look(Severity::High);
+        let (color, radius) = palette::mark(Severity::High);
         let middle = (x + MARK / 2.0, y);
         match self {
             Self::Line(stroke) => svg.line((x, y), (x + SAMPLE, y), stroke),
@@ -103,6 +107,10 @@ impl Sample {
                     }
                 }
             }
+            Self::Envelope(fill, middle) => {
+                Self::Surface(fill, None).draw(svg, x, baseline);
+                Self::Line(middle).draw(svg, x, baseline);
+            }
             Self::Dot => svg.dot(middle, radius, color),
             Self::Ring => svg.ring(middle, radius - 0.5, line(color, 1.4)),
         }
@@ -110,7 +118,7 @@ impl Sample {
 }
 
 /// One entry for each kind of thing that is there.
-fn entries(chart: &Chart) -> Vec<Entry> {
+fn entries(chart: &Chart, is_dense: bool) -> Vec<Entry> {
     let entry = |there: bool, sample, text: String, short| {
         there.then_some(Entry {
             sample,
@@ -119,7 +127,11 @@ fn entries(chart: &Chart) -> Vec<Entry> {
         })
     };
     let normal = chart.normal.iter();
-    let (expected, range) = level_texts(chart.level());
+    let (expected, range) = level_texts(chart);
+    let values = match is_dense {
+        true => Sample::Envelope(ENVELOPE, VALUES),
+        false => Sample::Line(VALUES),
+    };
     let within = chart.marks.iter().filter(|mark| mark.within).count();
     let outside = chart.marks.len() - within;
     let episodes = chart.episodes.len();
@@ -127,7 +139,7 @@ fn entries(chart: &Chart) -> Vec<Entry> {
     let has_expected = normal.clone().any(|n| n.expected.is_some());
     let has_band = normal.clone().any(Normal::is_bounded);
     [
-        entry(true, Sample::Line(VALUES), "values".to_owned(), "values"),
+        entry(true, values, "values".to_owned(), "values"),
         entry(has_expected, Sample::Line(EXPECTED), expected, "expected"),
         entry(
             has_band,
@@ -144,7 +156,7 @@ fn entries(chart: &Chart) -> Vec<Entry> {
         entry(
             within > 0,
             Sample::Ring,
-            counted(within, "of shape", "of shape"),
+            counted(within, "by shape", "by shape"),
             "shapes",
         ),
         entry(
@@ -165,14 +177,17 @@ fn entries(chart: &Chart) -> Vec<Entry> {
     .collect()
 }
 
-/// What to say of the expected line and of the band; with numbers where those are the same everywhere.
-fn level_texts(level: Option<Normal>) -> (String, String) {
+/// The texts for the expected line and for the band, with numbers where those are the same
+/// everywhere.
+fn level_texts(chart: &Chart) -> (String, String) {
     let of = |value: f64| decimal::rounded(value);
-    let level = level.unwrap_or(Normal::UNKNOWN);
+    let level = chart.level().unwrap_or(Normal::UNKNOWN);
+    // Where values cannot be negative, a limit below zero does not limit anything.
+    let is_limit = |lower: &f64| !(chart.nonnegative && *lower < 0.0);
     let expected = level.expected.map_or("expected".to_owned(), |value| {
         format!("expected {}", of(value))
     });
-    let range = match (level.lower, level.upper) {
+    let range = match (level.lower.filter(is_limit), level.upper) {
         (None, None) => "normal range".to_owned(),
         (None, Some(upper)) => format!("normal up to {}", of(upper)),
         (Some(lower), None) => format!("normal from {}", of(lower)),

@@ -1,7 +1,8 @@
-//! Drawing points and what a model says of them. No I/O; the same chart gives the same bytes.
+//! Draws points and the verdicts on them. No I/O; the same chart gives the same bytes.
 //!
-//! The shapes are plotters', drawn as SVG, and the SVG is the only source of the PNG. Their layout is made here, with text
-//! measured in the embedded font: labels that fit, and dates that say what changes from one to the next.
+//! The shapes are plotters', drawn as SVG, and the SVG is the only source of the PNG. The layout is
+//! made here, with text measured in the embedded font, so that labels fit, and dates say what
+//! changes from one tick to the next.
 
 mod axis;
 mod clip;
@@ -23,33 +24,38 @@ mod title;
 use contract::{DetectorName, Point, Severity, Version};
 
 pub use self::png::{DrawError, to_png};
-use self::{plot_area::PlotArea, time::TimeScale};
+use self::{
+    plot_area::{Canvas, PlotArea},
+    time::TimeScale,
+};
 
-/// What is drawn.
+/// A series of points, and what a model says of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
-    /// Whose points.
+    /// The name of the series.
     pub subject: String,
     /// The model's version, if it has one.
     pub version: Option<Version>,
-    /// What judged the points.
+    /// The detector that judged the points.
     pub detector: DetectorName,
-    /// The length of its season.
+    /// The length of the model's season, if it has one.
     pub period: Option<Period>,
     /// The points, sorted by timestamp.
     pub points: Vec<Point>,
-    /// What is normal at each of them; as many, or none at all.
+    /// The normal range at each point: as many as there are points, or none at all.
     pub normal: Vec<Normal>,
-    /// The anomalies among them, in order.
+    /// The anomalies among the points, sorted by timestamp.
     pub marks: Vec<Mark>,
     /// First and last timestamp of anomalies that belong together.
     pub episodes: Vec<(i64, i64)>,
     /// Timestamps at which the level changed.
     pub changes: Vec<i64>,
-    /// Where not all points were fitted on: how many were.
+    /// The points that were fitted on, where those are not all.
     pub fitted: Option<Fitted>,
-    /// How many points there are, shown or not.
+    /// The number of points, shown or not.
     pub total: usize,
+    /// Whether no value, shown or not, is below zero. Then the normal range is not drawn below it.
+    pub nonnegative: bool,
     /// The ends of the time axis. No point lies outside.
     pub axis: (i64, i64),
 }
@@ -57,45 +63,57 @@ pub struct Chart {
 /// The length of a season.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
-    /// In points.
+    /// The number of points in it.
     pub points: u64,
-    /// In the unit of the timestamps, where those are evenly spaced.
+    /// Its length in the unit of the timestamps, where those are evenly spaced.
     pub time: Option<i64>,
 }
 
-/// What is normal at a point.
+/// The normal range at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normal {
-    /// The value that is expected; `None`: not known.
+    /// The expected value, if it is known.
     pub expected: Option<f64>,
-    /// The smallest normal value; `None`: none is too small.
+    /// The smallest normal value; `None` if no value is too small.
     pub lower: Option<f64>,
-    /// The largest normal value; `None`: none is too large.
+    /// The largest normal value; `None` if no value is too large.
     pub upper: Option<f64>,
 }
 
-/// An anomaly.
+/// The mark of an anomaly.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mark {
-    /// The point.
+    /// The point that is an anomaly.
     pub point: Point,
     /// How far beyond the alarm level it is.
     pub severity: Severity,
-    /// Whether its value lies within the normal range: then it is one by its shape.
+    /// Whether its value is normal, so that only the shape of the series is not.
     pub within: bool,
 }
 
 /// The points that were fitted on: the first ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fitted {
-    /// How many.
+    /// The number of these points.
     pub points: usize,
-    /// The timestamp of the last.
+    /// The timestamp of the last of them.
     pub until: i64,
 }
 
+/// The size of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Width in pixels, at a scale of 1.
+    pub width: u32,
+    /// Height in pixels, at a scale of 1.
+    pub height: u32,
+    /// Pixels of the picture, along each side, in one at a scale of 1. A larger scale draws the
+    /// same layout more sharply: 2 suits the screens of today.
+    pub scale: u32,
+}
+
 impl Normal {
-    /// Nothing is known.
+    /// Of a point about which nothing is known.
     pub const UNKNOWN: Self = Self {
         expected: None,
         lower: None,
@@ -114,7 +132,7 @@ impl Normal {
 }
 
 impl Chart {
-    /// A chart of points alone, of which there must be at least one.
+    /// A chart of points alone. There must be at least one.
     pub fn new(subject: String, detector: DetectorName, points: Vec<Point>) -> Self {
         let end = |point: Option<&Point>| point.map_or(0, |p| p.timestamp);
         Self {
@@ -128,13 +146,14 @@ impl Chart {
             changes: Vec::new(),
             fitted: None,
             total: points.len(),
+            nonnegative: points.iter().all(|point| point.value >= 0.0),
             axis: (end(points.first()), end(points.last())),
             points,
         }
     }
 
-    /// The part of it from one timestamp to another, both included; where there is none of these, from the first point or to
-    /// the last. `None` if no point is there.
+    /// The part from one timestamp to another, both included. It begins with the first point where
+    /// `from` is not given, and ends with the last where `to` is not. `None` if no point is in it.
     pub fn between(mut self, from: Option<i64>, to: Option<i64>) -> Option<Self> {
         let from = from.unwrap_or(self.axis.0);
         let to = to.unwrap_or(self.axis.1);
@@ -163,7 +182,7 @@ impl Chart {
         Some(self)
     }
 
-    /// What is normal, if that is the same at all points.
+    /// The normal range, if that is the same at all points.
     fn level(&self) -> Option<Normal> {
         let first = self.normal.first()?;
         let same = self.normal.iter().all(|normal| normal == first);
@@ -171,22 +190,31 @@ impl Chart {
     }
 }
 
-/// The chart as an SVG document of `width` × `height` pixels.
-pub fn to_svg(chart: &Chart, size: (u32, u32)) -> String {
-    let scale = text_scale(size);
-    let canvas = (f64::from(size.0) / scale, f64::from(size.1) / scale);
+/// The chart as an SVG document.
+pub fn to_svg(chart: &Chart, size: Size) -> String {
+    let canvas = canvas(size);
     let end = |point: Option<&Point>| point.map_or(0, |p| p.timestamp);
     let ends = (end(chart.points.first()), end(chart.points.last()));
     let times = TimeScale::new(chart.axis, ends);
-    svg::document(size, scale, |svg| {
-        let top = title::draw(svg, chart, &times, canvas.0);
-        let area = PlotArea::new(chart, times, (canvas, scale), top);
+    let pixels = (size.width * size.scale, size.height * size.scale);
+    svg::document(pixels, canvas.scale, |svg| {
+        let top = title::draw(svg, chart, &times, canvas);
+        let area = PlotArea::new(chart, times, canvas, top);
         layers::draw(svg, chart, &area);
     })
 }
 
-/// Larger pictures have larger text and lines, though not in proportion: there is more to see in them, too.
-fn text_scale((width, height): (u32, u32)) -> f64 {
-    let ratio = (f64::from(width) / 800.0).min(f64::from(height) / 400.0);
-    ratio.sqrt().clamp(0.8, 2.5)
+/// Larger pictures have larger text and lines, though not in proportion: there is more to see in
+/// them, too.
+fn canvas(size: Size) -> Canvas {
+    let (width, height) = (f64::from(size.width), f64::from(size.height));
+    let ratio = (width / 800.0).min(height / 400.0);
+    let enlarged = ratio.sqrt().clamp(0.8, 2.5);
+    let density = f64::from(size.scale);
+    Canvas {
+        width: width / enlarged,
+        height: height / enlarged,
+        scale: enlarged * density,
+        density,
+    }
 }

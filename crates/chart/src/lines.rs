@@ -1,26 +1,34 @@
-//! The lines of a chart, and the band between two of them.
+//! The lines of a chart, and the surfaces between them.
+//!
+//! Where more than two points share a column of pixels, a line would be a blot. There the values
+//! are a pale envelope, from the smallest to the largest of each column, with a line through the
+//! means.
 
 use std::{iter, ops::Range};
 
 use super::{
     Chart, Normal,
     clip::clipped,
-    downsample::{Vertex, downsample, downsample_band},
-    palette::{BAND, EXPECTED, LIMIT, VALUES},
+    downsample::{self, Column},
+    palette::{ABNORMAL, ABNORMAL_ENVELOPE, BAND, ENVELOPE, EXPECTED, LIMIT, VALUES},
     plot_area::PlotArea,
-    svg::{Place, Stroke, Svg},
+    svg::{Fill, Place, Stroke, Svg},
 };
 
 /// Up to this many points are marked by dots.
 const MAX_DOTS: usize = 60;
-/// Their radius.
+/// The radius of these dots.
 const DOT: f64 = 2.6;
-/// The expected line is smooth if it moves at most this part of what the values do.
+/// More points than this in a column of pixels are drawn as an envelope.
+pub(super) const MOST_IN_A_COLUMN: f64 = 2.0;
+/// The expected line is smooth if it moves at most this fraction of what the values do.
 const SMOOTH: f64 = 0.3;
-/// Nothing is drawn between points that are farther apart than this part of the width, and than so many points are on average.
+/// Nothing is drawn between points that are farther apart than this fraction of the width, and than
+/// this many points are on average.
 const HOLE: (f64, f64) = (0.015, 20.0);
 
-/// Shades what is normal. Where that has no end, the shade goes on to the edge of the plot.
+/// Shades what is normal. Where that has no end, the shade goes on to the edge of the plot, or to
+/// zero if the values cannot be less.
 pub(super) fn draw_band(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     let slice = |i: usize| {
         let Normal { lower, upper, .. } = chart.normal[i];
@@ -28,25 +36,30 @@ pub(super) fn draw_band(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
         let upper = area.height(upper.unwrap_or(f64::INFINITY));
         (area.at(chart.points[i].timestamp), lower, upper)
     };
-    let (columns, level) = (columns(chart, area), chart.level());
+    let level = chart.level();
     for run in runs(chart, area, level, Normal::is_bounded) {
-        let mut slices = downsample_band(run.map(slice), columns);
+        let mut slices = match dense_columns(chart, area, &run) {
+            Some(count) => downsample::band(run.map(slice), count),
+            None => run.map(slice).collect(),
+        };
         if level.is_some() {
             extend(&mut slices, |slice, at| (at, slice.1, slice.2));
         }
         let uppers: Vec<Place> = slices.iter().map(|s| (s.0, s.2)).collect();
         let lowers: Vec<Place> = slices.iter().map(|s| (s.0, s.1)).collect();
         let outline = uppers.iter().chain(lowers.iter().rev());
-        let outline = outline.map(|&(at, height)| area.place((at, height.clamp(0.0, 1.0))));
+        let outline =
+            outline.map(|&(at, height)| area.place((at, height.clamp(area.floor(), 1.0))));
         svg.polygon(outline, BAND);
         draw_clipped(svg, area, &uppers, LIMIT);
         draw_clipped(svg, area, &lowers, LIMIT);
     }
 }
 
-/// The values, and what was expected.
+/// Draws the values, and what was expected.
 pub(super) fn draw_lines(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
-    // A smooth line is in sight on top of the values, and hidden below. One that follows them closely would hide them.
+    // A smooth line can be seen on top of the values, and would be hidden below them. One that
+    // follows the values closely would hide them.
     if is_smooth(chart) {
         draw_values(svg, chart, area);
         draw_expected(svg, chart, area);
@@ -61,9 +74,15 @@ fn draw_expected(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
         let height = chart.normal[i].expected.map_or(0.0, |e| area.height(e));
         (area.at(chart.points[i].timestamp), height)
     };
-    let (columns, level) = (columns(chart, area), chart.level());
+    let level = chart.level();
     for run in runs(chart, area, level, |normal| normal.expected.is_some()) {
-        let mut line = downsample(run.map(vertex), columns);
+        let mut line = match dense_columns(chart, area, &run) {
+            Some(count) => {
+                let columns = downsample::columns(run.map(vertex), count);
+                through(&columns, downsample::means(&columns))
+            }
+            None => run.map(vertex).collect(),
+        };
         if level.is_some() {
             extend(&mut line, |vertex, at| (at, vertex.1));
         }
@@ -71,26 +90,72 @@ fn draw_expected(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
     }
 }
 
-/// The line through the points; dots, too, where there are few, and for points alone.
+/// Draws the points: as a line, with dots where there are few points, or as an envelope.
 fn draw_values(svg: &Svg<'_>, chart: &Chart, area: &PlotArea) {
-    let place = |vertex: Vertex| area.place(vertex);
     let vertex = |i: usize| {
         let point = chart.points[i];
         (area.at(point.timestamp), area.height(point.value))
     };
-    let columns = columns(chart, area);
+    let place = |i: usize| area.place(vertex(i));
+    let mut abnormal = None;
     for run in pieces(chart, area, |_, _| true) {
-        if run.len() == 1 {
-            svg.dot(place(vertex(run.start)), VALUES.width, VALUES.color);
+        if let Some(count) = dense_columns(chart, area, &run) {
+            let abnormal = abnormal.get_or_insert_with(|| abnormal_columns(chart, area, count));
+            let columns = downsample::columns(run.map(vertex), count);
+            draw_envelope(svg, area, &columns, abnormal);
+            continue;
         }
-        let line = downsample(run.map(vertex), columns);
-        svg.polyline(line.into_iter().map(place), VALUES);
+        if run.len() == 1 {
+            svg.dot(place(run.start), VALUES.width, VALUES.color);
+        }
+        svg.polyline(run.clone().map(place), VALUES);
+        for episode in episodes_in(chart, &run) {
+            svg.polyline(episode.map(place), ABNORMAL);
+        }
     }
     if chart.points.len() <= MAX_DOTS {
         for i in 0..chart.points.len() {
-            svg.dot(place(vertex(i)), DOT, VALUES.color);
+            svg.dot(place(i), DOT, VALUES.color);
         }
     }
+}
+
+/// Draws `columns` as a pale surface with a line through the means. Stretches of columns that are
+/// `abnormal` stand out from the rest.
+fn draw_envelope(svg: &Svg<'_>, area: &PlotArea, columns: &[Column], abnormal: &[bool]) {
+    let is_abnormal = |column: &Column| abnormal.get(column.number) == Some(&true);
+    draw_columns(svg, area, columns, ENVELOPE, VALUES);
+    for stretch in columns.chunk_by(|one, next| is_abnormal(one) == is_abnormal(next)) {
+        if is_abnormal(&stretch[0]) {
+            draw_columns(svg, area, stretch, ABNORMAL_ENVELOPE, ABNORMAL);
+        }
+    }
+}
+
+/// Fills `columns` from low to high, and draws a line through their means.
+fn draw_columns(svg: &Svg<'_>, area: &PlotArea, columns: &[Column], fill: Fill, stroke: Stroke) {
+    let highs = through(columns, columns.iter().map(|column| column.high));
+    let lows = through(columns, columns.iter().map(|column| column.low));
+    let outline = highs.into_iter().chain(lows.into_iter().rev());
+    svg.polygon(outline.map(|place| area.place(place)), fill);
+    let line = through(columns, downsample::means(columns));
+    svg.polyline(line.into_iter().map(|place| area.place(place)), stroke);
+}
+
+/// A line through `heights` in the middles of `columns`, from the left edge of the first to the right
+/// edge of the last.
+fn through(columns: &[Column], heights: impl IntoIterator<Item = f64>) -> Vec<Place> {
+    let middle = |(column, height): (&Column, f64)| ((column.left + column.right) / 2.0, height);
+    let mut line: Vec<Place> = columns.iter().zip(heights).map(middle).collect();
+    if let (Some(first), Some(last)) = (columns.first(), columns.last()) {
+        let (left, right) = (
+            (first.left, line[0].1),
+            (last.right, line[line.len() - 1].1),
+        );
+        line.insert(0, left);
+        line.push(right);
+    }
+    line
 }
 
 /// Whether what is expected goes up and down much less than the values do.
@@ -109,13 +174,8 @@ fn is_smooth(chart: &Chart) -> bool {
     moves.1 <= SMOOTH * moves.0
 }
 
-/// The columns of pixels, if there are too many points to tell apart.
-fn columns(chart: &Chart, area: &PlotArea) -> Option<usize> {
-    let columns = area.columns();
-    (chart.points.len() > 4 * columns).then_some(columns)
-}
-
-/// The stretches of points for which `is` holds. What is the same everywhere, the `level`, goes on through holes.
+/// The stretches of points for which `is` holds. A `level`, which is the same everywhere, goes on
+/// through holes.
 fn runs(
     chart: &Chart,
     area: &PlotArea,
@@ -154,6 +214,39 @@ fn pieces(
     pieces
 }
 
+/// The number of columns of pixels, if more than two points of `run` share one on average.
+fn dense_columns(chart: &Chart, area: &PlotArea, run: &Range<usize>) -> Option<usize> {
+    let at = |i: usize| area.at(chart.points[i].timestamp);
+    let count = area.columns();
+    let covered = (at(run.end - 1) - at(run.start)) * count as f64;
+    let is_dense = run.len() as f64 > MOST_IN_A_COLUMN * covered.max(1.0);
+    (is_dense && run.len() > MAX_DOTS).then_some(count)
+}
+
+/// Which of `count` columns hold an anomaly or a part of an episode.
+fn abnormal_columns(chart: &Chart, area: &PlotArea, count: usize) -> Vec<bool> {
+    let column = |timestamp| ((area.at(timestamp) * count as f64) as usize).min(count - 1);
+    let marks = chart.marks.iter().map(|mark| mark.point.timestamp);
+    let episodes = chart.episodes.iter().copied();
+    let mut abnormal = vec![false; count];
+    for (start, end) in episodes.chain(marks.map(|timestamp| (timestamp, timestamp))) {
+        abnormal[column(start)..=column(end)].fill(true);
+    }
+    abnormal
+}
+
+/// The points of `run` that belong to each episode; episodes of one point are left out.
+fn episodes_in(chart: &Chart, run: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let points = &chart.points[run.clone()];
+    let offset = run.start;
+    let ranges = chart.episodes.iter().map(move |&(start, end)| {
+        let first = points.partition_point(|p| p.timestamp < start);
+        let last = points.partition_point(|p| p.timestamp <= end);
+        offset + first..offset + last
+    });
+    ranges.filter(|range| range.len() > 1)
+}
+
 /// Draws what is the same everywhere from side to side: copies the ends of `line` there.
 fn extend<V: Copy>(line: &mut Vec<V>, moved: impl Fn(V, f64) -> V) {
     if let (Some(&first), Some(&last)) = (line.first(), line.last()) {
@@ -164,7 +257,7 @@ fn extend<V: Copy>(line: &mut Vec<V>, moved: impl Fn(V, f64) -> V) {
 
 /// The parts of `line`, given in fractions, that lie in the plot.
 fn draw_clipped(svg: &Svg<'_>, area: &PlotArea, line: &[Place], stroke: Stroke) {
-    for part in clipped(line) {
+    for part in clipped(line, area.floor()) {
         svg.polyline(part.into_iter().map(|place| area.place(place)), stroke);
     }
 }

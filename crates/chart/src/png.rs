@@ -1,4 +1,4 @@
-//! From SVG to PNG.
+//! Renders SVG as PNG.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use resvg::{
 
 use super::font;
 
-/// A drawing that could not be made into a picture: none that a chart gives should do that.
+/// Why a drawing could not be rendered. No chart should cause this.
 #[derive(Debug, thiserror::Error)]
 pub enum DrawError {
-    /// Not SVG.
-    #[error("drawing is no SVG")]
+    /// The drawing is not SVG.
+    #[error("drawing is not valid SVG")]
     Svg(#[from] usvg::Error),
-    /// No picture of that size can be made.
+    /// A picture of this size cannot be made.
     #[error("picture of {0} × {1} pixels")]
     Size(u32, u32),
-    /// The picture cannot be packed.
+    /// The picture cannot be encoded.
     #[error("picture cannot be encoded")]
     Encoding(#[from] png::EncodingError),
 }
 
-/// Draws `svg`, which is as large as its root element says, at one pixel a unit.
+/// Renders `svg` at the size that its root element names, with one pixel for each unit.
 pub fn to_png(svg: &str) -> Result<Vec<u8>, DrawError> {
     let options = Options {
         fontdb: Arc::clone(&font::DATABASE),
@@ -37,8 +37,8 @@ pub fn to_png(svg: &str) -> Result<Vec<u8>, DrawError> {
     encode(&picture)
 }
 
-/// Packs an opaque picture. Three bytes a pixel, compared with the row above, suit charts: a tenth of the size that
-/// `Pixmap::encode_png` gives, in less time.
+/// Encodes an opaque picture. Three bytes a pixel, compared with the row above, suit charts: the
+/// result has a tenth of the size that `Pixmap::encode_png` gives, and takes less time.
 fn encode(picture: &Pixmap) -> Result<Vec<u8>, DrawError> {
     let rgb = |p: &PremultipliedColorU8| [p.red(), p.green(), p.blue()];
     let pixels: Vec<u8> = picture.pixels().iter().flat_map(rgb).collect();

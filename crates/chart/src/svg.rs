@@ -1,6 +1,7 @@
 //! The few shapes that a chart is made of, drawn by plotters as SVG.
 //!
-//! plotters knows whole numbers only, so it draws on a grid that is much finer than pixels; the document says how large it is.
+//! plotters only takes whole numbers, so it draws on a grid that is much finer than pixels. The
+//! view box of the document tells how large that grid is.
 
 use plotters::{
     backend::SVGBackend,
@@ -17,7 +18,7 @@ use plotters::{
 
 use super::font;
 
-/// A place in the drawing, from its upper left corner.
+/// A place in the drawing: distances from its left and its upper edge.
 pub(super) type Place = (f64, f64);
 
 /// How a line looks.
@@ -32,7 +33,7 @@ pub(super) struct Stroke {
 #[derive(Clone, Copy)]
 pub(super) struct Fill {
     pub(super) color: RGBColor,
-    /// From 0, nothing, to 1.
+    /// From 0, which is nothing, to 1.
     pub(super) opacity: f64,
 }
 
@@ -41,27 +42,28 @@ pub(super) struct Fill {
 pub(super) struct Lettering {
     pub(super) size: f64,
     pub(super) color: RGBColor,
-    /// Which end of the text lies at its place.
+    /// The end of the text that lies at its place.
     pub(super) anchor: HPos,
 }
 
-/// Lines of the grid in a pixel.
+/// The number of grid lines in a pixel.
 const FINENESS: u32 = 100;
-/// A dash, and the gap after it.
+/// The length of a dash, and of the gap after it.
 const DASHES: (f64, f64) = (6.0, 3.5);
 /// plotters' SVG makes text smaller by this factor.
 const SHRINKING: f64 = 1.24;
-/// From the place of a text down to its baseline in plotters' SVG, as part of the size.
+/// The distance from the place of a text down to its baseline in plotters' SVG, as a fraction of
+/// its size.
 const ASCENT: f64 = 0.76;
 
 /// A drawing that grows shape by shape.
 pub(super) struct Svg<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
-    /// Lines of the grid in a unit of the drawing.
+    /// The number of grid lines in a unit of the drawing.
     fineness: f64,
 }
 
-/// A white document of `pixels`, with what `draw` puts there in units of `scale` pixels.
+/// A white document of `pixels`, on which `draw` draws in units of `scale` pixels.
 pub(super) fn document(pixels: (u32, u32), scale: f64, draw: impl FnOnce(&Svg<'_>)) -> String {
     let (width, height) = pixels;
     let (columns, rows) = (width * FINENESS, height * FINENESS);
@@ -75,7 +77,8 @@ pub(super) fn document(pixels: (u32, u32), scale: f64, draw: impl FnOnce(&Svg<'_
     draw(&svg);
     written(svg.area.present());
     drop(svg);
-    // The root element is the first that says so; its view box stays. Joins are round, for mitred peaks rise above their values.
+    // The root element is the first with this size; its view box stays. Joins are round, because
+    // mitred peaks rise above their values.
     let of_grid = format!("width=\"{columns}\" height=\"{rows}\"");
     let of_pixels = format!("width=\"{width}\" height=\"{height}\" stroke-linejoin=\"round\"");
     document.replacen(&of_grid, &of_pixels, 1)
@@ -140,13 +143,13 @@ impl<'a> Svg<'a> {
         written(self.area.draw(element));
     }
 
-    /// Where `place` is on the grid.
+    /// The grid lines of `place`.
     fn place(&self, (x, y): Place) -> (i32, i32) {
         let nearest = |at: f64| (at * self.fineness).round() as i32;
         (nearest(x), nearest(y))
     }
 
-    /// How long `length` is on the grid.
+    /// `length` in grid lines.
     fn length(&self, length: f64) -> u32 {
         (length * self.fineness).round() as u32
     }

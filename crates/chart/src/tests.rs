@@ -1,4 +1,4 @@
-//! What a chart shows, by the shapes in its SVG.
+//! Looks at the shapes in the SVG of charts.
 
 use std::collections::HashMap;
 
@@ -61,8 +61,17 @@ fn full(n: i64) -> Chart {
     }
 }
 
+/// A size at a scale of 1.
+const fn size(width: u32, height: u32) -> Size {
+    Size {
+        width,
+        height,
+        scale: 1,
+    }
+}
+
 fn svg(chart: &Chart) -> String {
-    to_svg(chart, (800, 400)).replace('\n', "")
+    to_svg(chart, size(800, 400)).replace('\n', "")
 }
 
 /// Width, height, and how many pixels have which colour.
@@ -84,7 +93,7 @@ fn count(svg: &str, text: &str) -> usize {
 
 /// The dots and rings of a severity.
 fn marks_of(svg: &str, severity: Severity) -> (usize, usize) {
-    let (color, _) = palette::look(severity);
+    let (color, _) = palette::mark(severity);
     let color = format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2);
     let dots = count(svg, &format!("fill=\"{color}\" stroke=\"none\""));
     (
@@ -95,17 +104,41 @@ fn marks_of(svg: &str, severity: Severity) -> (usize, usize) {
 
 #[test]
 fn a_picture_has_its_size_all_its_colours_and_always_the_same_bytes() {
-    for size in [(800, 400), (200, 4000), (4000, 200)] {
-        let svg = to_svg(&full(100), size);
+    for (width, height) in [(800, 400), (200, 4000), (4000, 200)] {
+        let svg = to_svg(&full(100), size(width, height));
         let png = to_png(&svg).unwrap();
         assert_eq!(png, to_png(&svg).unwrap());
-        let (width, height, counts) = pixels(&png);
-        assert_eq!((width, height), size);
+        let (drawn_width, drawn_height, counts) = pixels(&png);
+        assert_eq!((drawn_width, drawn_height), (width, height));
         assert!(counts[&[255, 255, 255]] > (width * height / 3) as usize);
-        for color in [[0x1f, 0x77, 0xb4], [0x8b, 0x00, 0x18]] {
-            assert!(counts.get(&color) > Some(&5), "{size:?} {color:x?}");
+        for color in [[0x2b, 0x30, 0x38], [0x6b, 0x1f, 0x00]] {
+            assert!(counts.get(&color) > Some(&5), "{width} {color:x?}");
         }
     }
+}
+
+#[test]
+fn a_larger_scale_draws_the_same_more_sharply() {
+    let sharp = Size {
+        scale: 2,
+        ..size(800, 400)
+    };
+    let drawn = to_svg(&full(2_000), sharp).replace('\n', "");
+    let (width, height, _) = pixels(&to_png(&drawn).unwrap());
+    assert_eq!((width, height), (1600, 800));
+    let usual = svg(&full(2_000));
+    for shape in [
+        "<polygon",
+        "<polyline",
+        "<circle",
+        "<text",
+        "<line",
+        "<rect",
+    ] {
+        assert_eq!(count(&drawn, shape), count(&usual, shape), "{shape}");
+    }
+    let sizes = |svg: &str, size| count(svg, &format!("font-size=\"{size}\""));
+    assert_eq!(sizes(&drawn, 2_800), sizes(&usual, 1_400));
 }
 
 #[test]
@@ -129,7 +162,7 @@ fn title_and_legend_say_what_is_drawn() {
         subject,
         ..chart(counting(12_345))
     });
-    let narrow = to_svg(&long, (200, 200)).replace('\n', "");
+    let narrow = to_svg(&long, size(200, 200)).replace('\n', "");
     assert!(
         narrow.contains('…') && narrow.contains(">expected<"),
         "{narrow}"
@@ -146,7 +179,7 @@ fn everything_that_is_there_is_drawn_and_explained() {
         ">expected<",
         ">normal range<",
         ">2 anomalies<",
-        ">1 of shape<",
+        ">1 by shape<",
         ">2 episodes<",
         ">1 level change<",
     ] {
@@ -191,7 +224,7 @@ fn a_side_without_a_limit_is_shaded_to_the_edge_and_has_no_line() {
         let normal = vec![normal(4.0, lower, upper); 100];
         svg(&Chart { normal, ..chart })
     };
-    let limit = "stroke=\"#B4DBB4\"";
+    let limit = "stroke=\"#8FC7E8\"";
     let without_legend = |svg: &str| count(svg, limit).saturating_sub(2);
     assert_eq!(without_legend(&open(Some(1.0), Some(8.0))), 2);
     assert_eq!(without_legend(&open(None, Some(8.0))), 1);
@@ -202,6 +235,115 @@ fn a_side_without_a_limit_is_shaded_to_the_edge_and_has_no_line() {
         assert_eq!(count(&drawn, "<polygon"), 1);
         assert!(!drawn.contains("inf") && !drawn.contains("NaN"));
     }
+}
+
+/// The coordinates in the first `points` attribute of `shape`.
+fn places(shape: &str) -> Vec<(i32, i32)> {
+    let points = shape.split("points=\"").nth(1).unwrap();
+    let points = points.split('"').next().unwrap().split_whitespace();
+    let pair = |text: &str| {
+        let (x, y) = text.split_once(',').unwrap();
+        (x.parse().unwrap(), y.parse().unwrap())
+    };
+    points.map(pair).collect()
+}
+
+/// The coordinates of the first polygon.
+fn polygon(svg: &str) -> Vec<(i32, i32)> {
+    places(svg.split("<polygon").nth(1).unwrap())
+}
+
+#[test]
+fn the_band_ends_at_zero_where_values_cannot_be_negative() {
+    // How far the band goes below the lowest value, which is `first`.
+    let below = |lower: Option<f64>, first: f64| {
+        let mut points = counting(100);
+        points[0].value = first;
+        let mut band = vec![normal(4.0, lower, 12.0); 100];
+        // Not the same everywhere: a level is drawn from side to side.
+        band[0].upper = Some(11.0);
+        let drawn = svg(&Chart {
+            normal: band,
+            ..chart(points)
+        });
+        let lowest = |places: &[(i32, i32)]| places.iter().map(|place| place.1).max();
+        let values = places(drawn.rsplit("stroke=\"#2B3038\"").next().unwrap());
+        lowest(&polygon(&drawn)).unwrap() - lowest(&values).unwrap()
+    };
+    for lower in [Some(0.0), Some(-3.0), None] {
+        assert_eq!(below(lower, 0.0), 0, "{lower:?}");
+    }
+    for lower in [Some(-3.0), None] {
+        assert!(below(lower, -0.1) > 100, "{lower:?}");
+    }
+    let shown = |lower| {
+        let level = vec![normal(4.0, lower, 12.0); 100];
+        svg(&Chart {
+            normal: level,
+            ..chart(counting(100))
+        })
+    };
+    assert!(shown(-3.0).contains(">normal up to 12<"));
+    assert!(shown(3.0).contains(">normal 3 to 12<"));
+}
+
+#[test]
+fn a_part_without_negative_values_is_drawn_like_the_whole() {
+    let mut points = counting(100);
+    points[0].value = -1.0;
+    let part = chart(points).between(Some(1_693_459_260), None).unwrap();
+    assert!(!part.nonnegative && part.points.iter().all(|point| point.value >= 0.0));
+}
+
+#[test]
+fn many_points_are_a_pale_envelope_in_which_episodes_stand_out() {
+    let wave = |n: i64| {
+        let value = |i: i64| {
+            if (5_000..5_050).contains(&i) {
+                30
+            } else {
+                i * 7919 % 10
+            }
+        };
+        points((0..n).map(|i| (1_693_459_200 + i * 60, value(i) as f64)))
+    };
+    let (pale, painted) = ("fill=\"#2B3038\"", "fill=\"#D55E00\"");
+    let few = svg(&chart(wave(1_200)));
+    assert_eq!(count(&few, "<polygon"), 0);
+    let points = wave(20_000);
+    let episode = (points[5_000].timestamp, points[5_049].timestamp);
+    let many = Chart {
+        episodes: vec![episode],
+        ..chart(points)
+    };
+    let drawn = svg(&many);
+    // The time of the episode and its mark in the legend are rectangles.
+    let polygons: Vec<&str> = drawn.split("<polygon").skip(1).collect();
+    let of = |fill: &str| polygons.iter().filter(|shape| shape.contains(fill)).count();
+    assert_eq!((of(pale), of(painted)), (1, 1));
+    let all = polygon(&drawn);
+    assert!((1_000..2_000).contains(&all.len()), "{}", all.len());
+    // It covers the values from the lowest to the highest.
+    let heights = |place: &(i32, i32)| place.1;
+    let highest = all.iter().map(heights).min().unwrap();
+    let lowest = all.iter().map(heights).max().unwrap();
+    let usual = Chart {
+        episodes: Vec::new(),
+        ..many
+    };
+    let usual = svg(&usual);
+    assert_eq!(polygon(&usual), all);
+    assert!(highest < 10_000 && lowest > 30_000, "{highest} {lowest}");
+    assert_eq!(count(&usual, painted), 0);
+}
+
+#[test]
+fn an_episode_is_drawn_over_the_line_of_the_values() {
+    let drawn = svg(&full(100));
+    // Eight points of the first episode; the second has one point only, which is marked.
+    let abnormal: Vec<&str> = drawn.split("stroke=\"#D55E00\"").skip(1).collect();
+    assert_eq!(abnormal.len(), 1);
+    assert_eq!(places(abnormal[0]).len(), 8);
 }
 
 #[test]
@@ -216,8 +358,8 @@ fn nothing_is_drawn_where_points_are_missing() {
     let lines = |color: &str| count(&drawn, &format!("stroke=\"{color}\""));
     // One of each in the legend; a band of one point alone has no width, and its value is a dot.
     assert_eq!(count(&drawn, "<polygon"), 3);
-    assert_eq!(lines("#1F77B4"), 1 + 3);
-    assert_eq!(count(&drawn, "fill=\"#1F77B4\""), 1);
+    assert_eq!(lines("#2B3038"), 1 + 3);
+    assert_eq!(count(&drawn, "fill=\"#2B3038\""), 1);
     let level = vec![normal(4.0, 0.0, 9.0); 200];
     let drawn = svg(&Chart {
         normal: level,
@@ -235,7 +377,7 @@ fn what_is_expected_lies_on_top_where_it_is_smooth() {
             normal: points.iter().map(normal_at).collect(),
             ..chart(points)
         });
-        svg.rfind("#1F77B4").unwrap() < svg.rfind("#2CA02C").unwrap()
+        svg.rfind("#2B3038").unwrap() < svg.rfind("#0072B2").unwrap()
     };
     assert!(order(0.1) && !order(0.9));
 }
@@ -249,7 +391,7 @@ fn a_far_limit_does_not_press_the_values_flat() {
             normal,
             ..chart.clone()
         });
-        let values = svg.rsplit("stroke=\"#1F77B4\"").next().unwrap();
+        let values = svg.rsplit("stroke=\"#2B3038\"").next().unwrap();
         let places = values.split("points=\"").nth(1).unwrap().split('"').next();
         let heights = places
             .unwrap()
@@ -361,7 +503,7 @@ fn whatever_can_be_fitted_can_be_drawn() {
                         episodes: vec![(first, *last)],
                         ..chart(points)
                     };
-                    let svg = to_svg(&chart, (200, 200));
+                    let svg = to_svg(&chart, size(200, 200));
                     assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
                 }
             }

@@ -13,14 +13,16 @@ const DAY: i128 = 24 * HOUR;
 /// Maps timestamps to fractions of the axis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimeScale {
-    /// That of the timestamps, where they are dates.
+    /// The unit of the timestamps, where they are dates.
     unit: Option<TimeUnit>,
-    /// Parts of a unit of the timestamps that the axis counts in: nanoseconds for dates, [`PARTS`] for plain numbers.
+    /// Parts in a unit of the timestamps. The axis counts in these: nanoseconds for dates, and
+    /// 1/[`PARTS`] for plain numbers.
     parts: i128,
     /// The ends of the axis, in parts.
     low: i128,
     high: i128,
-    /// The first timestamp, where it lies, and the length of one unit of the timestamps: [`Self::at`] runs a million times.
+    /// The first timestamp, its place, and the length of a unit of the timestamps on the axis.
+    /// These are kept because [`Self::at`] runs a million times.
     first: i64,
     first_at: f64,
     unit_length: f64,
@@ -29,18 +31,19 @@ pub(super) struct TimeScale {
 /// A mark on a time axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TimeTick {
-    /// Where, as a fraction of the axis' length.
+    /// Its place, as a fraction of the axis.
     pub(super) at: f64,
-    /// What changes from one to the next.
+    /// The text that differs from one tick to the next.
     pub(super) label: String,
-    /// What the ticks from here on have in common, such as the day; empty where it is as before.
+    /// The text that ticks from here on have in common, such as the day; empty where it is
+    /// unchanged.
     pub(super) context: String,
 }
 
-/// Part of the axis that is left free on either side.
+/// The fraction of the axis that is left free on either side.
 const PADDING: f64 = 0.02;
 
-/// Plain numbers are counted in thousandths, so that the padding of a few of them is not a whole one.
+/// Plain numbers are counted in thousandths, because the padding of a short axis is less than 1.
 const PARTS: i128 = 1000;
 
 impl TimeScale {
@@ -71,14 +74,15 @@ impl TimeScale {
         self.unit.is_some()
     }
 
-    /// `length`, in the unit of the timestamps, in words; `None` where that unit is not known.
+    /// `length`, which is in the unit of the timestamps, in words; `None` where that unit is not
+    /// known.
     pub(super) fn words(&self, length: i64) -> Option<String> {
         Some(self.unit?.duration(length)?.to_string())
     }
 
-    /// Where `timestamp` lies, from 0 to 1.
+    /// The place of `timestamp` on the axis, from 0 to 1.
     pub(super) fn at(&self, timestamp: i64) -> f64 {
-        // Exact, for none is before the first.
+        // The difference is exact, because no timestamp is before the first.
         let since_first = timestamp.wrapping_sub(self.first).cast_unsigned();
         self.first_at + since_first as f64 * self.unit_length
     }
@@ -87,13 +91,17 @@ impl TimeScale {
         (instant - self.low) as f64 / (self.high - self.low) as f64
     }
 
-    /// As many ticks as have room, where one that says a given text takes `room` (as a fraction of the axis).
-    pub(super) fn ticks(&self, room: impl Fn(&str) -> f64) -> Vec<TimeTick> {
-        if self.has_dates() {
-            self.date_ticks(room)
-        } else {
-            self.number_ticks(room)
-        }
+    /// As many ticks as fit. `room` is the fraction of the axis that a text takes, and `gap` the
+    /// one that is left between two labels.
+    pub(super) fn ticks(&self, room: impl Fn(&str) -> f64, gap: f64) -> Vec<TimeTick> {
+        let spaced = |label: &str| room(label) + gap;
+        let mut ticks = match self.has_dates() {
+            true => self.date_ticks(spaced),
+            false => self.number_ticks(spaced),
+        };
+        // Contexts are paler than labels and read one by one: less of a gap is enough.
+        drop_overlapping(&mut ticks, |context| room(context) + gap / 3.0);
+        ticks
     }
 
     fn number_ticks(&self, room: impl Fn(&str) -> f64) -> Vec<TimeTick> {
@@ -124,12 +132,11 @@ impl TimeScale {
             ticks.push(TimeTick { at, label, context });
         }
         drop_repeated(&mut ticks);
-        drop_overlapping(&mut ticks, room);
         ticks
     }
 }
 
-/// Leaves out contexts that are as before.
+/// Leaves out contexts that are the same as before.
 fn drop_repeated(ticks: &mut [TimeTick]) {
     let mut before = String::new();
     for tick in ticks {
@@ -141,30 +148,33 @@ fn drop_repeated(ticks: &mut [TimeTick]) {
     }
 }
 
-/// Leaves out contexts that would overlap the one before; the first, which may have begun before the axis, gives way to the
-/// second.
+/// Leaves out contexts that would overlap the one before. The first one, which may have begun
+/// before the axis, gives way to the second.
 fn drop_overlapping(ticks: &mut [TimeTick], room: impl Fn(&str) -> f64) {
     let mut with_context = ticks.iter_mut().filter(|t| !t.context.is_empty());
     let Some(first) = with_context.next() else {
         return;
     };
-    let mut free_from = first.at + room(&first.context);
+    // A text that would not end within the axis is drawn farther to the left.
+    let start = |tick: &TimeTick| tick.at.min(1.0 - room(&tick.context));
+    let mut free_from = start(first) + room(&first.context);
     let mut first = Some(first);
     for tick in with_context {
+        let at = start(tick);
         match first.take() {
-            Some(first) if tick.at < free_from => first.context.clear(),
-            _ if tick.at < free_from => {
+            Some(first) if at < free_from => first.context.clear(),
+            _ if at < free_from => {
                 tick.context.clear();
                 continue;
             }
             _ => {}
         }
-        free_from = tick.at + room(&tick.context);
+        free_from = at + room(&tick.context);
     }
 }
 
-/// The unit in which both ends of the points are dates, and both ends of the axis: one that was asked
-/// for may reach far beyond its points.
+/// The unit in which both ends of the points are dates, and both ends of the axis: one that was
+/// asked for may reach far beyond its points.
 fn date_unit(axis: (i64, i64), points: (i64, i64)) -> Option<TimeUnit> {
     let unit = TimeUnit::guess(points.0)?;
     let is_same = TimeUnit::guess(points.1) == Some(unit);
@@ -188,7 +198,7 @@ enum Step {
 }
 
 impl Step {
-    /// All there are, the smallest first.
+    /// All steps, the smallest first.
     fn all() -> impl Iterator<Item = Self> {
         let below_seconds = (0..9).flat_map(|n| [1, 2, 5].map(|digit| digit * 10_i128.pow(n)));
         let from_seconds = [1, 2, 5, 10, 15, 30].map(|n| n * SECOND);
@@ -214,7 +224,7 @@ impl Step {
         }
     }
 
-    /// A label that takes as much room as any.
+    /// The widest label at this step.
     fn widest_label(self) -> &'static str {
         match self {
             Self::Time(..1_000) => "00.000000000",
@@ -227,7 +237,7 @@ impl Step {
         }
     }
 
-    /// What the tick at `date` says, and what it has in common with its neighbours.
+    /// The text of the tick at `date`, and the text that it has in common with its neighbours.
     fn labels(self, date: DateTime<Utc>) -> (String, String) {
         let (label, context) = match self {
             Self::Time(..1_000) => ("%S%.9f", "%b %-d, %Y %H:%M UTC"),
@@ -245,7 +255,7 @@ impl Step {
         )
     }
 
-    /// The instants within `low..=high` at which there is a tick.
+    /// The instants of the ticks within `low..=high`.
     fn instants(self, low: i128, high: i128) -> Vec<i128> {
         match self {
             Self::Time(step) => {
@@ -280,10 +290,14 @@ fn month_starts(low: i128, step: u32) -> impl Iterator<Item = i128> {
 mod tests {
     use super::*;
 
-    /// An axis 700 wide with letters 7 wide.
+    /// The room of a text with letters 7 wide on an axis 700 wide.
+    fn room(text: &str) -> f64 {
+        text.chars().count() as f64 * 7.0 / 700.0
+    }
+
+    /// The ticks of such an axis.
     fn ticks(first: i64, last: i64) -> Vec<TimeTick> {
-        let room = |label: &str| (label.chars().count() as f64 * 7.0 + 20.0) / 700.0;
-        TimeScale::new((first, last), (first, last)).ticks(room)
+        TimeScale::new((first, last), (first, last)).ticks(room, 20.0 / 700.0)
     }
 
     fn labels(ticks: &[TimeTick]) -> Vec<&str> {
@@ -345,6 +359,20 @@ mod tests {
     }
 
     #[test]
+    fn a_day_at_the_end_does_not_cover_the_one_before() {
+        // From midnight to midnight: the last day would end beyond the axis.
+        let midnight = AUG_31_2023 - 19_200;
+        let found = ticks(midnight, midnight + 5 * 86_400);
+        let mut end = 0.0;
+        for tick in found.iter().filter(|tick| !tick.context.is_empty()) {
+            let start = tick.at.min(1.0 - room(&tick.context));
+            assert!(start >= end, "{found:?}");
+            end = start + room(&tick.context);
+        }
+        assert!(contexts(&found).len() >= 4, "{found:?}");
+    }
+
+    #[test]
     fn the_last_nanosecond_there_is_has_an_axis() {
         let found = ticks(i64::MAX - 5_000, i64::MAX);
         assert_eq!(labels(&found)[0], "16.854771");
@@ -353,9 +381,8 @@ mod tests {
 
     #[test]
     fn an_axis_may_reach_beyond_its_dates() {
-        let room = |label: &str| (label.chars().count() as f64 * 7.0 + 20.0) / 700.0;
         let points = (AUG_31_2023, AUG_31_2023 + 60);
-        let ticks = |axis| TimeScale::new(axis, points).ticks(room);
+        let ticks = |axis| TimeScale::new(axis, points).ticks(room, 20.0 / 700.0);
         let since_1970 = ticks((0, AUG_31_2023));
         assert_eq!(labels(&since_1970)[..2], ["1970", "1975"]);
         let all_years = ticks((-62_135_596_800, 253_402_300_799));
@@ -379,7 +406,6 @@ mod tests {
             let start = AUG_31_2023 * 1_000_000_000;
             let found = ticks(start, start + span);
             assert!((2..25).contains(&found.len()), "{span}: {found:?}");
-            let room = |text: &str| text.chars().count() as f64 * 7.0 / 700.0;
             let mut labels_end = f64::MIN;
             let mut contexts_end = f64::MIN;
             for tick in &found {

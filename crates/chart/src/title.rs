@@ -1,11 +1,13 @@
-//! What stands above the plot: title and legend, beside each other where there is room.
+//! Title and legend above the plot, beside each other where there is room.
 
 use plotters::style::text_anchor::HPos;
 
 use super::{
     Chart, decimal, font,
     legend::Legend,
+    lines::MOST_IN_A_COLUMN,
     palette::{FAINT_INK, INK},
+    plot_area::Canvas,
     svg::{Lettering, Svg},
     time::TimeScale,
 };
@@ -17,18 +19,20 @@ const TITLE: Lettering = Lettering {
     anchor: HPos::Left,
 };
 const TITLE_BASELINE: f64 = 24.0;
-/// Between the series and what follows it.
+/// The gap between the series and the notes that follow it.
 const TITLE_GAP: f64 = 7.0;
 const LEGEND_ROW: f64 = 20.0;
-/// Between title and legend, at least.
+/// The gap between title and legend, at least.
 const GAP: f64 = 28.0;
-/// The most that the notes may take of the title.
+/// The largest fraction of the width that the notes may take.
 const NOTES_PART: f64 = 0.75;
 
-/// Draws title and legend over the whole `width`; returns where the plot may begin.
-pub(super) fn draw(svg: &Svg<'_>, chart: &Chart, times: &TimeScale, width: f64) -> f64 {
+/// Draws title and legend over the whole width of `canvas`; returns where the plot may begin.
+pub(super) fn draw(svg: &Svg<'_>, chart: &Chart, times: &TimeScale, canvas: Canvas) -> f64 {
+    let width = canvas.width;
     let room = width - 2.0 * MARGIN;
-    let legend = Legend::fitting(chart, room);
+    let is_dense = chart.points.len() as f64 > MOST_IN_A_COLUMN * canvas.columns(room);
+    let legend = Legend::fitting(chart, room, is_dense);
     let notes = notes(chart, times, NOTES_PART * room);
     let notes_room = TITLE_GAP + font::width(&notes, TITLE.size);
     let title = font::legible(&chart.subject);
@@ -51,7 +55,7 @@ pub(super) fn draw(svg: &Svg<'_>, chart: &Chart, times: &TimeScale, width: f64) 
     }
 }
 
-/// What the title says beside whose points they are, as far as there is `room`.
+/// Version, points, detector and period, as far as there is `room`.
 fn notes(chart: &Chart, times: &TimeScale, room: f64) -> String {
     let (shown, total) = (chart.points.len(), decimal::counted(chart.total));
     let points = match shown {

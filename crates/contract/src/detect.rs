@@ -17,6 +17,9 @@ pub const DEFAULT_TRAIN: f64 = 0.15;
 /// The most points that a fraction stands for.
 pub const MAX_TRAIN_SHARE: usize = 750;
 
+/// The longest title of a plot of a detection, in bytes.
+pub const MAX_TITLE_BYTES: usize = 200;
+
 /// The part of a series, from its first point, that is fitted on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Train {

@@ -26,7 +26,7 @@ mod verdict;
 pub use code::ProblemCode;
 pub use detect::{
     ChangePointReply, DEFAULT_TRAIN, DetectLine, DetectReply, DetectRequest, DetectSummary,
-    EpisodeReply, MAX_TRAIN_SHARE, Train,
+    EpisodeReply, MAX_TITLE_BYTES, MAX_TRAIN_SHARE, Train,
 };
 pub use event::{
     DeadLetters, Event, InferenceBatch, MAX_POINTS_PER_PART, MetricsEvent, ModelEvent, Topic,

@@ -1,4 +1,4 @@
-//! `POST /v1/detect/plot`: a series is judged as by `/v1/detect`, and drawn with what was found.
+//! `POST /v1/detect/plot`: judges a series as `/v1/detect` does, and draws what was found.
 
 use std::sync::Arc;
 
@@ -45,10 +45,11 @@ async fn detect_plot(State(app): State<Arc<App>>, request: Request) -> Fallible<
     Ok(picture(format, drawn))
 }
 
-/// Judges the points in `body` and makes a chart of them; takes about ten microseconds a point.
+/// Judges the points in `body` and makes a chart of them. This takes about ten microseconds a
+/// point.
 ///
 /// # Errors
-/// When the body is not that of a detection, or nothing can be learned from its first points.
+/// When the body is not that of a detection, or its first points cannot be fitted on.
 pub(super) fn judged(
     body: &[u8],
     title: Option<String>,
@@ -76,7 +77,11 @@ pub(super) fn judged(
         period: period_of(&detection.model),
         normal,
         marks,
-        episodes: episodes.iter().map(|e| (e.start, e.end)).collect(),
+        // An alarm may be about a point that is earlier than itself.
+        episodes: episodes
+            .iter()
+            .map(|e| (e.start.min(e.peak), e.end))
+            .collect(),
         changes: changes.iter().map(|c| c.timestamp).collect(),
         fitted: Some(Fitted {
             points: fitted,

@@ -1,4 +1,4 @@
-//! Plots: the training points of a model and its verdicts on them, drawn.
+//! Draws the training points of a model and its verdicts on them, and judged series.
 
 pub(crate) mod detect;
 mod model;
@@ -19,10 +19,10 @@ use self::{
 };
 use crate::{error::Error, metrics};
 
-/// Plots in progress at once. Each may hold a million points.
+/// The most plots in progress at once. Each may hold a million points.
 const MAX_PLOTS: usize = 8;
 
-/// How long points that are still on their way to the database are waited for.
+/// The longest wait for points that are still on their way to the database.
 const STORED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The first and the longest pause between two looks at the database.
@@ -31,7 +31,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 /// Draws plots.
 pub(crate) struct Plotter {
     store: Store,
-    /// What judges a series whose request names no detector.
+    /// The detector of a request that does not name one.
     default_detector: DetectorName,
     slots: Semaphore,
     cores: CorePool,
@@ -67,7 +67,7 @@ impl Plotter {
         let core = self.cores.acquire().await;
         core.run(move || {
             let chart = chart_of(&query.series, &model, points);
-            let mut chart = seen(chart, &query.view)?;
+            let mut chart = visible(chart, &query.view)?;
             chart.changes = changes_in(&chart.points);
             draw(&chart, &query.view)
         })
@@ -81,7 +81,7 @@ impl Plotter {
         core.run(move || {
             let chart = detect::judged(&body, query.title, default)?;
             drop(body);
-            draw(&seen(chart, &query.view)?, &query.view)
+            draw(&visible(chart, &query.view)?, &query.view)
         })
         .await
     }
@@ -118,8 +118,8 @@ async fn measured(drawing: impl Future<Output = Result<Vec<u8>, Error>>) -> Resu
     drawn
 }
 
-/// The part of `chart` that is looked at.
-fn seen(chart: Chart, view: &View) -> Result<Chart, Error> {
+/// The part of `chart` that is shown.
+fn visible(chart: Chart, view: &View) -> Result<Chart, Error> {
     let part = chart.between(view.from, view.to);
     part.ok_or(Error::NoPointsInRange)
 }

@@ -1,22 +1,23 @@
-//! What a model says of points, as a chart shows it.
+//! Makes a chart of what a model says of points.
 
 use chart::{Chart, Mark, Normal, Period};
 use contract::{DetectorName, FitOptions, JudgeOptions, Point, SeriesId, Train};
 use detector::{Band, Model, Verdict, detect};
 use store::VersionedModel;
 
-/// So many points are searched for changes of the level: it takes some microseconds for each.
+/// At most this many points are searched for changes of the level. Each takes some microseconds.
 const MAX_SEARCHED: usize = 50_000;
 
-/// The points that a model was fitted on, and what it says of each by itself: the band is what is normal at that time if nothing
-/// is known of the points before, the marks are the verdicts of `/predict` without context.
+/// The points that a model was fitted on, with its verdict on each of them alone. The band is what
+/// is normal at that time if nothing is known of the points before; the marks are the verdicts of
+/// `/predict` without context.
 pub(super) fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Point>) -> Chart {
     let VersionedModel { version, model } = model;
     let judge = JudgeOptions::default();
     let band_at = |point: &Point| band_of(model.band(point.timestamp, &judge));
     let normal: Vec<Normal> = points.iter().map(band_at).collect();
     let marks = points.iter().zip(&normal).filter_map(|(point, normal)| {
-        // The band is where the verdict turns, and cheaper to look at.
+        // The verdict turns at the edge of the band, which is cheaper to look at.
         let suspicious = !normal.contains(point.value);
         suspicious.then(|| mark_of(*point, &model.score(&[], *point, &judge)))?
     });
@@ -29,8 +30,10 @@ pub(super) fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Po
     }
 }
 
-/// Where the level of `points`, which are sorted, changed: what `/v1/detect` finds by default. Not the model is asked, which knows all
-/// of them. None where there are more than can be searched in the time that a plot takes; a part of them can be.
+/// The timestamps at which the level of `points`, which are sorted, changed: what `/v1/detect`
+/// finds by default. The model itself is not asked, because it was fitted on all of these points.
+/// Empty where there are more points than can be searched in the time that a plot takes; a part can
+/// be searched.
 pub(crate) fn changes_in(points: &[Point]) -> Vec<i64> {
     if points.len() > MAX_SEARCHED {
         return Vec::new();
@@ -45,7 +48,7 @@ pub(crate) fn changes_in(points: &[Point]) -> Vec<i64> {
         None,
     );
     let Ok(mut detection) = detection else {
-        return Vec::new(); // too few
+        return Vec::new(); // There are too few points.
     };
     for point in &points[fitted..] {
         detection.update(*point);
@@ -54,7 +57,7 @@ pub(crate) fn changes_in(points: &[Point]) -> Vec<i64> {
     changes.iter().map(|change| change.timestamp).collect()
 }
 
-/// What `band` says is normal.
+/// The normal range of `band`.
 fn band_of(band: Band) -> Normal {
     Normal {
         expected: Some(band.expected),
@@ -63,7 +66,7 @@ fn band_of(band: Band) -> Normal {
     }
 }
 
-/// What `verdict` says is normal.
+/// The normal range of `verdict`.
 pub(super) fn normal_of(verdict: &Verdict) -> Normal {
     Normal {
         expected: verdict.expected,
@@ -81,6 +84,7 @@ pub(super) fn mark_of(point: Point, verdict: &Verdict) -> Option<Mark> {
     })
 }
 
+/// The season of `model`, if it has one.
 pub(super) fn period_of(model: &Model) -> Option<Period> {
     let time = model.period_time();
     model.period().map(|points| Period { points, time })

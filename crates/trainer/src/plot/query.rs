@@ -1,61 +1,68 @@
-//! What a plot is asked for: `series_id`, `version`, `width`, `height`, `format`, `from`, `to`.
+//! The query parameters of plots.
 
-use contract::{SeriesId, VersionRef};
+use std::ops::RangeInclusive;
+
+use chart::Size;
+use contract::{MAX_TITLE_BYTES, SeriesId, VersionRef};
 use http_server::{BadParameter, Query};
 
 use crate::error::Error;
 
-/// A plot that can be drawn.
+/// A plot of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PlotQuery {
-    /// Whose points.
+    /// The series.
     pub(crate) series: SeriesId,
-    /// Of which model, by version or alias; `None`: of the one that judges.
+    /// The model, by version or alias; `None` for the one that serves.
     pub(crate) version: Option<VersionRef>,
-    /// How it is looked at.
+    /// The part that is shown, and how.
     pub(crate) view: View,
 }
 
-/// How a judged series is to be drawn.
+/// A plot of a judged series.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct JudgedQuery {
-    /// What it is called.
+    /// The title.
     pub(crate) title: Option<String>,
-    /// How it is looked at.
+    /// The part that is shown, and how.
     pub(crate) view: View,
 }
 
-/// Which part of a chart is shown, and how.
+/// The part of a chart that is shown, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct View {
-    /// Width and height in pixels.
-    pub(crate) size: (u32, u32),
-    /// As what.
+    /// The size of the picture.
+    pub(crate) size: Size,
+    /// The format of the picture.
     pub(crate) format: Format,
-    /// The earliest timestamp shown; `None`: that of the first point.
+    /// The earliest timestamp shown; `None` for that of the first point.
     pub(crate) from: Option<i64>,
-    /// The latest timestamp shown; `None`: that of the last point.
+    /// The latest timestamp shown; `None` for that of the last point.
     pub(crate) to: Option<i64>,
 }
 
-/// The form of a picture.
+/// The format of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Png,
     Svg,
 }
 
-const DEFAULT_SIZE: (u32, u32) = (800, 400);
+const DEFAULT_SIZE: Size = Size {
+    width: 800,
+    height: 400,
+    scale: 1,
+};
 const MIN_SIDE: u32 = 200;
 const MAX_SIDE: u32 = 4000;
-/// The longest title, in bytes.
-const MAX_TITLE: usize = 200;
+/// The largest scale: screens with more pixels than this are not seen.
+const MAX_SCALE: u32 = 4;
 
 impl PlotQuery {
     /// Reads the query of a request target. Parameters that are not known are ignored.
     ///
     /// # Errors
-    /// The first parameter that makes no sense, or is there twice.
+    /// The first parameter that is not valid, or is there twice.
     pub(crate) fn parse(query: &str) -> Result<Self, Error> {
         let query = Query::parse(query);
         let series = query
@@ -74,19 +81,19 @@ impl PlotQuery {
 }
 
 impl JudgedQuery {
-    const NAMES: [&str; 6] = ["title", "width", "height", "format", "from", "to"];
+    const NAMES: [&str; 7] = ["title", "width", "height", "scale", "format", "from", "to"];
 
     /// Reads the query of a request target.
     ///
     /// # Errors
-    /// The first parameter that makes no sense, is there twice, or is not known.
+    /// The first parameter that is not valid, is there twice, or is not known.
     pub(crate) fn parse(query: &str) -> Result<Self, Error> {
         let query = Query::parse(query).of_only(&Self::NAMES)?;
         let title = query.get("title")?.map(str::to_owned);
         if let Some(title) = &title {
             let is_text = !title.is_empty() && !title.chars().any(char::is_control);
-            if !is_text || title.len() > MAX_TITLE {
-                let rule = format!("it is no text of 1 to {MAX_TITLE} bytes in one line");
+            if !is_text || title.len() > MAX_TITLE_BYTES {
+                let rule = format!("it must be one line of 1 to {MAX_TITLE_BYTES} bytes");
                 return Err(invalid("title", rule));
             }
         }
@@ -96,41 +103,34 @@ impl JudgedQuery {
 }
 
 impl View {
-    /// Other parameters are ignored.
+    /// Reads the parameters that both plots have; others are ignored.
     ///
     /// # Errors
-    /// The first parameter that makes no sense, or is there twice.
+    /// The first parameter that is not valid, or is there twice.
     fn of(query: &Query<'_>) -> Result<Self, Error> {
-        let side = |name, default| match query.get(name)? {
-            Some(text) => parse_side(name, text),
-            None => Ok(default),
-        };
         let end = |name| match query.get(name)? {
             Some(text) => parse_timestamp(name, text).map(Some),
             None => Ok(None),
         };
         let view = Self {
-            size: (
-                side("width", DEFAULT_SIZE.0)?,
-                side("height", DEFAULT_SIZE.1)?,
-            ),
+            size: size_of(query)?,
             format: match query.get("format")? {
                 None | Some("png") => Format::Png,
                 Some("svg") => Format::Svg,
-                Some(_) => return Err(invalid("format", "it is neither png nor svg")),
+                Some(_) => return Err(invalid("format", "it must be png or svg")),
             },
             from: end("from")?,
             to: end("to")?,
         };
         match (view.from, view.to) {
-            (Some(from), Some(to)) if from > to => Err(invalid("from", "it is after to")),
+            (Some(from), Some(to)) if from > to => Err(invalid("from", "it must not be after to")),
             _ => Ok(view),
         }
     }
 }
 
 impl Format {
-    /// Its media type.
+    /// The media type.
     pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::Png => "image/png",
@@ -139,12 +139,33 @@ impl Format {
     }
 }
 
-fn parse_side(name: &str, text: &str) -> Result<u32, Error> {
+/// The size that is asked for. The picture itself has at most [`MAX_SIDE`] pixels along each side,
+/// whatever the scale.
+fn size_of(query: &Query<'_>) -> Result<Size, Error> {
+    let number = |name, range: RangeInclusive<u32>, default| match query.get(name)? {
+        Some(text) => parse_whole(name, text, range),
+        None => Ok(default),
+    };
+    let size = Size {
+        width: number("width", MIN_SIDE..=MAX_SIDE, DEFAULT_SIZE.width)?,
+        height: number("height", MIN_SIDE..=MAX_SIDE, DEFAULT_SIZE.height)?,
+        scale: number("scale", 1..=MAX_SCALE, DEFAULT_SIZE.scale)?,
+    };
+    if size.width.max(size.height) * size.scale > MAX_SIDE {
+        let rule = format!("times width and times height, it must be at most {MAX_SIDE}");
+        return Err(invalid("scale", rule));
+    }
+    Ok(size)
+}
+
+fn parse_whole(name: &str, text: &str, range: RangeInclusive<u32>) -> Result<u32, Error> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
-    let side = text.parse().ok().filter(|_| digits);
-    side.filter(|side| (MIN_SIDE..=MAX_SIDE).contains(side))
+    let number = text.parse().ok().filter(|_| digits);
+    number
+        .filter(|number| range.contains(number))
         .ok_or_else(|| {
-            let rule = format!("it is no whole number from {MIN_SIDE} to {MAX_SIDE}");
+            let (least, most) = range.into_inner();
+            let rule = format!("it must be a whole number from {least} to {most}");
             invalid(name, rule)
         })
 }
@@ -153,7 +174,7 @@ fn parse_timestamp(name: &str, text: &str) -> Result<i64, Error> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_number = digits.bytes().all(|b| b.is_ascii_digit());
     let timestamp = text.parse().ok().filter(|_| is_number);
-    timestamp.ok_or_else(|| invalid(name, "it is no whole number of 64 bits"))
+    timestamp.ok_or_else(|| invalid(name, "it must be a whole number of 64 bits"))
 }
 
 fn invalid(name: &str, rule: impl std::fmt::Display) -> Error {
@@ -177,7 +198,7 @@ mod tests {
                 series: SeriesId::new("a b é").unwrap(),
                 version: None,
                 view: View {
-                    size: (800, 400),
+                    size: DEFAULT_SIZE,
                     format: Format::Png,
                     from: None,
                     to: None,
@@ -193,7 +214,15 @@ mod tests {
         assert_eq!(version, "v12".parse().ok());
         let by_alias = PlotQuery::parse("series_id=s&version=champion").unwrap();
         assert_eq!(by_alias.version, "champion".parse().ok());
-        assert_eq!((view.size, view.format), ((200, 4000), Format::Svg));
+        let side = |width, height, scale| Size {
+            width,
+            height,
+            scale,
+        };
+        assert_eq!(view.size, side(200, 4000, 1));
+        assert_eq!(view.format, Format::Svg);
+        let sharp = JudgedQuery::parse("width=2000&scale=2").unwrap().view;
+        assert_eq!(sharp.size, side(2000, 400, 2));
         assert_eq!((view.from, view.to), (Some(-7), Some(-7)));
     }
 
@@ -201,7 +230,7 @@ mod tests {
     fn a_judged_series_may_have_a_title_and_nothing_unknown() {
         let JudgedQuery { title, view } = JudgedQuery::parse("title=a/b+c&width=300&").unwrap();
         assert_eq!(title.as_deref(), Some("a/b c"));
-        assert_eq!(view.size, (300, 400));
+        assert_eq!((view.size.width, view.size.height), (300, 400));
         assert_eq!(JudgedQuery::parse("").unwrap().title, None);
         for (query, name) in [
             ("%66rom=x", "from"),
@@ -247,6 +276,11 @@ mod tests {
             ("series_id=s&width=%2B300", "width"),
             ("series_id=s&height=99999999999", "height"),
             ("series_id=s&height=4e2", "height"),
+            ("series_id=s&scale=0", "scale"),
+            ("series_id=s&scale=5", "scale"),
+            ("series_id=s&scale=1.5", "scale"),
+            ("series_id=s&scale=2&width=2001", "scale"),
+            ("series_id=s&scale=4&height=1001", "scale"),
             ("series_id=s&format=jpeg", "format"),
             ("series_id=s&format=", "format"),
             ("series_id=s&from=", "from"),
