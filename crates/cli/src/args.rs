@@ -13,18 +13,21 @@ pub(crate) use self::{
     options::{FitOptionArgs, JudgeArgs},
     registry::{
         DeleteArgs, ExportArgs, ImportArgs, ModelsArgs, PromoteArgs, RollbackArgs, SeriesArgs,
+        UnpinArgs,
     },
 };
-use crate::{http::BaseUrl, timestamp::Stamp};
+use crate::{http::BaseUrl, timestamp::Timestamp};
 
 const EXIT_CODES: &str = "\
-Exit status: 0 done; 1 the platform refused, failed or was not reached, or the result could not be written; \
-2 the command line or the file is wrong, or a question was not answered with yes, and nothing was changed.";
+Exit status: 0 done; 1 the platform refused, failed or was not reached, or the result could not be \
+written; 2 the command line or the file is wrong, or a deletion was not confirmed, and nothing was \
+changed.";
 
 /// The heading of the options that every command takes.
 const EVERYWHERE: &str = "Options of every command";
 
-/// Trains, asks, looks at and manages an anomaly detection platform over HTTP.
+/// A client of an anomaly detection platform: fits models, asks for verdicts, draws plots, and
+/// manages series.
 #[derive(Debug, Parser)]
 #[command(name = "anomaly", version, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -37,7 +40,7 @@ pub struct Cli {
         help_heading = EVERYWHERE
     )]
     pub(crate) url: BaseUrl,
-    /// Print the replies as they came, one a line, instead of text.
+    /// Print the replies unchanged, one on each line, instead of text.
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     #[command(subcommand)]
@@ -50,19 +53,24 @@ pub(crate) enum Command {
     Fit(FitArgs),
     /// Ask whether one point is an anomaly, and why.
     Predict(PredictArgs),
-    /// Find the anomalies in a CSV file: fit on the first part of it, judge every later row in turn. Nothing is kept.
+    /// Find the anomalies in a CSV file: fit on its first part, then judge every later row. Nothing
+    /// is kept.
     Detect(DetectArgs),
-    /// Fit a series on the first part of a CSV file and predict every later row: what the platform would have said.
+    /// Fit a series on the first part of a CSV file, then predict every later row, to see what the
+    /// platform would have said.
     Replay(ReplayArgs),
-    /// Save the plot of a version: its training points, what it expects and its limits.
+    /// Save the plot of a version: its training points, the expected values and the normal range.
     Plot(PlotArgs),
     /// List the series.
     Series(SeriesArgs),
-    /// List the models of a series, and which of them judges.
+    /// List the models of a series, and which of them serves.
     Models(ModelsArgs),
-    /// Give a version an alias; as champion it judges from now on.
+    /// Give a version an alias. The champion is pinned: it serves, and later fits do not replace
+    /// it.
     Promote(PromoteArgs),
-    /// Have the version judge again that judged before the last promotion.
+    /// Take the champion away, so that the newest version serves.
+    Unpin(UnpinArgs),
+    /// Go back to the version that was champion before the last promotion.
     Rollback(RollbackArgs),
     /// Save a model as a file.
     Export(ExportArgs),
@@ -72,7 +80,8 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     /// Show the figures of the platform.
     Health,
-    /// Say whether the service at --url takes requests: exit 0 if it does, 1 if not, within two seconds.
+    /// Say whether the service at --url takes requests: exit 0 if it does, 1 if not, within two
+    /// seconds.
     Ready,
 }
 
@@ -99,8 +108,9 @@ pub(crate) struct CsvArgs {
 /// How to read a file of points.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FormArgs {
-    /// Column with the timestamps: integers, seconds with a fraction, `YYYY-MM-DD HH:MM:SS[.fff]` (UTC), or RFC 3339
-    /// [default: timestamp, time, date, datetime, ts, ds or t; without one, rows are counted from 0].
+    /// Column with the timestamps: integers, seconds with a fraction, `YYYY-MM-DD HH:MM:SS[.fff]`
+    /// (UTC), or RFC 3339 [default: timestamp, time, date, datetime, ts, ds or t; without one, rows
+    /// are counted from 0].
     #[arg(long, value_name = "NAME")]
     pub(crate) time_column: Option<String>,
     /// Column with the values [default: value, values, y or v, or the only one left].
@@ -116,10 +126,10 @@ pub(crate) struct PredictArgs {
     /// The series to ask.
     #[arg(value_parser = SeriesId::new)]
     pub(crate) series: SeriesId,
-    /// Time of the point, in the forms that files may use [default: now, in seconds; with a --context that has no times,
-    /// the row after its last].
+    /// Time of the point, in the forms that files may use [default: now, in seconds; with a
+    /// --context that has no times, the row after its last].
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub(crate) timestamp: Option<Stamp>,
+    pub(crate) timestamp: Option<Timestamp>,
     /// Value of the point.
     #[arg(long, allow_hyphen_values = true, value_parser = finite)]
     pub(crate) value: f64,
@@ -128,7 +138,8 @@ pub(crate) struct PredictArgs {
     /// The version to ask, or an alias [default: the one that serves].
     #[arg(long, value_name = "VERSION")]
     pub(crate) version: Option<VersionRef>,
-    /// CSV file with the points before this one: the last 2,048 of them are sent along, so that shapes and changes are seen.
+    /// CSV file with the points before this one. The last 2,048 of them are sent too, so that
+    /// shapes and changes are found.
     #[arg(long, value_name = "FILE")]
     pub(crate) context: Option<PathBuf>,
     #[command(flatten)]
@@ -139,17 +150,23 @@ pub(crate) struct PredictArgs {
 pub(crate) struct DetectArgs {
     #[command(flatten)]
     pub(crate) csv: CsvArgs,
-    /// How much to fit on: a fraction of the rows (0.15), 750 rows at most, or a number of rows (600).
+    /// How much to fit on: a fraction of the rows (0.15), which is at most 750 rows, or a number of
+    /// rows (600).
     #[arg(long, default_value = "0.15", value_name = "PART", value_parser = train)]
     pub(crate) train: Train,
     #[command(flatten)]
     pub(crate) options: FitOptionArgs,
-    /// Smallest distance from what is expected that counts, in the unit of the values.
+    /// Smallest distance from the expected value that counts, in the unit of the values.
     #[arg(long, value_name = "DISTANCE", value_parser = options::distance)]
     pub(crate) min_deviation: Option<f64>,
-    /// Save a plot of the judged series here: PNG, or SVG if the name says so.
+    /// Print only the worst N episodes.
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<usize>,
+    /// Save a plot of the judged series here: SVG if the name ends in .svg, else PNG.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
 }
 
 #[derive(Debug, Args)]
@@ -164,13 +181,14 @@ pub(crate) struct ReplayArgs {
     pub(crate) train: Train,
     #[command(flatten)]
     pub(crate) options: FitOptionArgs,
-    /// Points before each row that are sent along with it, so that shapes and changes are seen; the rows must be sorted by time.
+    /// Number of points before each row that are sent with it, so that shapes and changes are
+    /// found. The rows must be sorted by time.
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=512))]
     pub(crate) context: u16,
-    /// Save the plot of the part fitted on here: PNG, or SVG if the name says so.
+    /// Save a plot of the first part here: SVG if the name ends in .svg, else PNG.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
-    /// Connections to predict over at the same time.
+    /// Number of connections in use at the same time.
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) connections: u16,
 }
@@ -186,21 +204,47 @@ pub(crate) struct PlotArgs {
     /// Where to save it; `-` for standard output [default: SERIES.png, or .svg].
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Width in pixels [default: 800].
-    #[arg(long, value_name = "PIXELS")]
-    pub(crate) width: Option<u32>,
-    /// Height in pixels [default: 400].
-    #[arg(long, value_name = "PIXELS")]
-    pub(crate) height: Option<u32>,
-    /// Time of the earliest point shown, in the forms that files may use [default: the first].
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub(crate) from: Option<Stamp>,
-    /// Time of the latest point shown [default: the last].
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub(crate) to: Option<Stamp>,
-    /// Kind of picture [default: what the name of the output says, else png].
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+    /// Kind of picture [default: by the name of the output, else png].
     #[arg(long)]
     pub(crate) format: Option<PlotFormat>,
+}
+
+/// The part of a chart that a picture shows, and its size.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct ViewArgs {
+    #[command(flatten)]
+    pub(crate) size: SizeArgs,
+    /// Time of the earliest point in the picture, in the forms that files may use [default: the
+    /// first].
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<Timestamp>,
+    /// Time of the latest point in the picture [default: the last].
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<Timestamp>,
+}
+
+/// The size of a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+pub(crate) struct SizeArgs {
+    /// Width of the picture in pixels [default: 800].
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) width: Option<u32>,
+    /// Height of the picture in pixels [default: 400].
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) height: Option<u32>,
+    /// Pixels for each pixel of width and height, 1 to 4: 2 is sharp on the screens of today
+    /// [default: 1].
+    #[arg(long, value_name = "N")]
+    pub(crate) scale: Option<u32>,
+}
+
+impl ViewArgs {
+    /// Whether any of these options is given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.size != SizeArgs::default() || self.from.is_some() || self.to.is_some()
+    }
 }
 
 /// A kind of picture.
@@ -211,13 +255,13 @@ pub(crate) enum PlotFormat {
 }
 
 impl PlotFormat {
-    /// The kind that the name of a file ends in, if it does.
+    /// The kind by the extension of a file's name, if that is one.
     pub(crate) fn of_name(path: &Path) -> Option<Self> {
         let end = path.extension()?.to_str()?;
         <Self as ValueEnum>::from_str(end, true).ok()
     }
 
-    /// The word for it, in queries and at the end of file names.
+    /// Its name in queries and as an extension.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Png => "png",

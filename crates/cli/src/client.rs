@@ -1,4 +1,4 @@
-//! The HTTP API, one method a route.
+//! The HTTP API, with one method for each route.
 
 mod registry;
 
@@ -11,28 +11,49 @@ use contract::{
 use ureq::http::header::ACCEPT;
 
 use crate::{
-    args::PlotFormat,
-    http::{BaseUrl, Call, ClientError, Http, Lines, Reply, encode, persist},
+    args::{PlotFormat, SizeArgs},
+    http::{BaseUrl, Call, ClientError, Http, NdjsonReader, Reply, encode, retry},
 };
 
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Which picture of a series.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct PlotQuery {
-    /// Of which version; of the one that serves if none.
-    pub(crate) version: Option<VersionRef>,
-    /// Width in pixels, if not the platform's default.
-    pub(crate) width: Option<u32>,
-    /// Height in pixels, if not the platform's default.
-    pub(crate) height: Option<u32>,
-    /// Timestamp of the earliest point shown, if not the first.
+/// The part of a chart that a picture shows, and how. The platform has defaults for all of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct View {
+    /// The size of the picture.
+    pub(crate) size: SizeArgs,
+    /// Timestamp of the earliest point shown.
     pub(crate) from: Option<i64>,
-    /// Timestamp of the latest point shown, if not the last.
+    /// Timestamp of the latest point shown.
     pub(crate) to: Option<i64>,
-    /// Kind of picture, if not the platform's default.
+    /// The kind of picture.
     pub(crate) format: Option<PlotFormat>,
 }
+
+impl View {
+    /// `first`, and then the query parameters of this view.
+    fn parameters<const N: usize>(self, first: [Parameter; N]) -> Vec<Parameter> {
+        let SizeArgs {
+            width,
+            height,
+            scale,
+        } = self.size;
+        let number = |number: Option<u32>| number.map(|n| n.to_string());
+        let time = |timestamp: Option<i64>| timestamp.map(|t| t.to_string());
+        let view = [
+            ("width", number(width)),
+            ("height", number(height)),
+            ("scale", number(scale)),
+            ("from", time(self.from)),
+            ("to", time(self.to)),
+            ("format", self.format.map(|f| f.name().to_owned())),
+        ];
+        first.into_iter().chain(view).collect()
+    }
+}
+
+/// The name and the value of a query parameter; without a value it is left out.
+type Parameter = (&'static str, Option<String>);
 
 /// A client of one platform, to be shared by threads.
 #[derive(Debug)]
@@ -48,7 +69,7 @@ impl Client {
         }
     }
 
-    /// Fits a new version of `series`. Sent once: another try could make another version.
+    /// Fits a new version of `series`. Sent once: another try could make a second version.
     pub(crate) fn fit(
         &self,
         series: &SeriesId,
@@ -67,49 +88,45 @@ impl Client {
     ) -> Result<Reply<PredictReply>, ClientError> {
         let body = serde_json::to_vec(request).expect("integers and finite numbers are JSON");
         let route = format!("/predict/{}", encode(series.as_str()));
-        persist(|| self.http.json(&Call::post(&*route, &body)))
+        retry(|| self.http.json(&Call::post(&*route, &body)))
     }
 
-    /// Fits on the beginning of a series and judges the rest: a verdict a line, then the summary.
-    pub(crate) fn detect(&self, request: &DetectRequest) -> Result<Lines, ClientError> {
+    /// Fits on the beginning of a series and judges the rest: a verdict on each line, then the
+    /// summary.
+    pub(crate) fn detect(&self, request: &DetectRequest) -> Result<NdjsonReader, ClientError> {
         let body = body_of(request);
         let accept = Some("application/x-ndjson".to_owned());
         let call = Call::post("/v1/detect", &body).with(ACCEPT, accept);
         let call = call.for_lines();
-        persist(|| self.http.lines(&call))
+        retry(|| self.http.lines(&call))
     }
 
-    /// Draws what [`Self::detect`] says, below `title`: the bytes of the picture.
+    /// Draws what [`Self::detect`] finds: the bytes of the picture.
     pub(crate) fn detect_plot(
         &self,
         request: &DetectRequest,
         title: Option<String>,
-        format: Option<PlotFormat>,
+        view: View,
     ) -> Result<Vec<u8>, ClientError> {
         let body = body_of(request);
-        let format = format.map(|format| format.name().to_owned());
-        let parameters = [("title", title), ("format", format)];
+        let parameters = view.parameters([("title", title)]);
         let route = with_query("/v1/detect/plot", &parameters);
-        persist(|| self.http.bytes(&Call::post(&*route, &body)))
+        retry(|| self.http.bytes(&Call::post(&*route, &body)))
     }
 
-    /// Draws one version of `series`: the bytes of the picture.
-    pub(crate) fn plot(&self, series: &SeriesId, query: PlotQuery) -> Result<Vec<u8>, ClientError> {
-        let pixels = |number: Option<u32>| number.map(|n| n.to_string());
-        let time = |timestamp: Option<i64>| timestamp.map(|t| t.to_string());
-        let route = with_query(
-            "/plot",
-            &[
-                ("series_id", Some(series.to_string())),
-                ("version", query.version.map(|v| v.to_string())),
-                ("width", pixels(query.width)),
-                ("height", pixels(query.height)),
-                ("from", time(query.from)),
-                ("to", time(query.to)),
-                ("format", query.format.map(|f| f.name().to_owned())),
-            ],
-        );
-        persist(|| self.http.bytes(&Call::get(&*route)))
+    /// Draws a version of `series`, or the one that serves: the bytes of the picture.
+    pub(crate) fn plot(
+        &self,
+        series: &SeriesId,
+        version: Option<&VersionRef>,
+        view: View,
+    ) -> Result<Vec<u8>, ClientError> {
+        let parameters = view.parameters([
+            ("series_id", Some(series.to_string())),
+            ("version", version.map(|v| v.to_string())),
+        ]);
+        let route = with_query("/plot", &parameters);
+        retry(|| self.http.bytes(&Call::get(&*route)))
     }
 
     /// The figures of the platform.
@@ -130,8 +147,8 @@ fn body_of(request: &DetectRequest) -> Vec<u8> {
     serde_json::to_vec(request).expect("integers and finite numbers are JSON")
 }
 
-/// `route` with those parameters that have a value.
-fn with_query(route: &str, parameters: &[(&str, Option<String>)]) -> String {
+/// `route` with those of `parameters` that have a value.
+fn with_query(route: &str, parameters: &[Parameter]) -> String {
     let mut route = route.to_owned();
     let mut before = '?';
     for (name, value) in parameters {

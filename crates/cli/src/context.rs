@@ -1,26 +1,26 @@
-//! The points before a point.
+//! The time of a point, and the points before it.
 
 use contract::{MAX_CONTEXT, Point};
 
 use crate::{
-    series_file::{FileError, SeriesFile},
-    timestamp::{Clock, Stamp},
+    csv::{FileError, SeriesFile},
+    timestamp::{Clock, Timestamp},
 };
 
-/// When a point is, and what came before it.
+/// The time of a point, and the points before it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Moment {
-    /// When.
+    /// The time.
     pub(crate) timestamp: i64,
-    /// How to show that.
+    /// How to show the time.
     pub(crate) clock: Clock,
     /// The last points before it, oldest first, at most [`MAX_CONTEXT`]; in the same unit.
     pub(crate) context: Vec<Point>,
 }
 
 impl Moment {
-    /// A time of which nothing before is known.
-    pub(crate) fn alone(stamp: Stamp) -> Self {
+    /// A time without points before it.
+    pub(crate) fn alone(stamp: Timestamp) -> Self {
         let (timestamp, clock) = stamp.alone();
         Self {
             timestamp,
@@ -29,19 +29,19 @@ impl Moment {
         }
     }
 
-    /// A time before which the points of `file` are; by default now, or in a file without times the row after its last.
-    /// Both are put into the finer unit of the two.
+    /// A time after the points of `file`: now by default, or the row after the last one in a file
+    /// without times. Both are put into the finer unit of the two.
     ///
     /// # Errors
-    /// When no point is before that time, or times have no room in 64 bits.
-    pub(crate) fn after(file: SeriesFile, stamp: Option<Stamp>) -> Result<Self, FileError> {
+    /// When no point is before that time, or a time does not fit into 64 bits.
+    pub(crate) fn after(file: SeriesFile, stamp: Option<Timestamp>) -> Result<Self, FileError> {
         let SeriesFile {
             mut points, clock, ..
         } = file;
         let stamp = match (stamp, clock, points.last()) {
             (Some(stamp), ..) => stamp,
-            (None, Clock::Rows, Some(last)) => Stamp::number(last.timestamp + 1),
-            (None, ..) => Stamp::now(),
+            (None, Clock::Rows, Some(last)) => Timestamp::number(last.timestamp + 1),
+            (None, ..) => Timestamp::now(),
         };
         let digits = stamp.digits().max(clock.digits());
         refine(&mut points, digits - clock.digits())?;
@@ -128,6 +128,6 @@ mod tests {
     #[test]
     fn a_file_of_later_points_is_no_context() {
         let error = after(file([7, 8], Clock::Numbers(0)), "7").unwrap_err();
-        assert_eq!(error.to_string(), "no point in it is before 7");
+        assert_eq!(error.to_string(), "the file has no point before 7");
     }
 }

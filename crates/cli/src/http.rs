@@ -1,7 +1,7 @@
-//! Requests and replies: what every call of the API has in common.
+//! Requests and replies of the API, without its routes.
 
 mod error;
-mod lines;
+mod ndjson;
 mod url;
 
 use std::{fmt, thread, time::Duration};
@@ -17,9 +17,9 @@ use ureq::{
     },
 };
 
-pub(crate) use self::{error::ClientError, lines::Lines, url::BaseUrl};
+pub(crate) use self::{error::ClientError, ndjson::NdjsonReader, url::BaseUrl};
 
-/// What need not be encoded in a path or a query: RFC 3986's unreserved characters.
+/// Characters to encode in a path or a query: all but the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -28,40 +28,42 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REPLY_TIMEOUT: Duration = Duration::from_secs(120);
 const MAX_REPLY_BYTES: u64 = 256 * 1024 * 1024;
-/// Bodies of this size and more, in bytes, are sent once the platform has agreed to take them.
+/// A body of at least this size, in bytes, is sent once the platform has agreed to take it.
 const ASK_BEFORE: usize = 1024 * 1024;
-/// How often a request that was answered with 503 and a `Retry-After` is sent in all, if it may be sent again.
+/// A request that may be sent again is sent at most this often while the answer is 503 with a
+/// `Retry-After`.
 const ATTEMPTS: u32 = 5;
-/// A server that wants to be left alone for longer is not waited for.
+/// The longest wait for a server that asks for one.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// A reply, read and as it came.
+/// A reply, both parsed and unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply<T> {
     pub(crate) body: T,
     pub(crate) raw: String,
-    /// The revision of the series that it is about, if it says so.
+    /// The revision of the series, if the reply has one.
     pub(crate) revision: Option<Revision>,
 }
 
-/// A request to be made.
+/// A request.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     method: Method,
     route: String,
     headers: Vec<(HeaderName, String)>,
     body: Option<&'a [u8]>,
-    patience: Patience,
+    timeout: Timeout,
 }
 
-/// How long a reply is waited for.
+/// The longest wait for a reply.
 #[derive(Clone, Copy, Debug)]
-enum Patience {
+enum Timeout {
     /// [`REPLY_TIMEOUT`] until it begins, and again until it ends.
     Usual,
-    /// This long in all.
+    /// This time in all.
     AtMost(Duration),
-    /// As usual until it begins, and then as long as it takes: whoever reads the lines may be slow.
+    /// [`REPLY_TIMEOUT`] until it begins, and then no limit, because the reader of the lines may be
+    /// slow.
     ForLines,
 }
 
@@ -82,21 +84,21 @@ impl<'a> Call<'a> {
         Self::new(Method::PUT, route).sending(body)
     }
 
-    /// With this header, if there is a value for it.
+    /// Adds this header, if there is a value for it.
     pub(crate) fn with(mut self, name: HeaderName, value: Option<String>) -> Self {
         self.headers.extend(value.map(|value| (name, value)));
         self
     }
 
-    /// For a reply that is read by [`Http::lines`].
+    /// Prepares for a reply that is read by [`Http::lines`].
     pub(crate) fn for_lines(mut self) -> Self {
-        self.patience = Patience::ForLines;
+        self.timeout = Timeout::ForLines;
         self
     }
 
-    /// Given up after `limit`.
+    /// Gives up after `limit`.
     pub(crate) fn within(mut self, limit: Duration) -> Self {
-        self.patience = Patience::AtMost(limit);
+        self.timeout = Timeout::AtMost(limit);
         self
     }
 
@@ -106,7 +108,7 @@ impl<'a> Call<'a> {
             route: route.into(),
             headers: Vec::new(),
             body: None,
-            patience: Patience::Usual,
+            timeout: Timeout::Usual,
         }
     }
 
@@ -123,7 +125,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// One platform, to be called by several threads. Connections are kept alive.
+/// A client of one platform, which several threads may use. Connections are kept alive.
 #[derive(Debug)]
 pub(crate) struct Http {
     agent: Agent,
@@ -137,7 +139,8 @@ impl Http {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            // Platforms are reached directly, and a health check in a container must not depend on a proxy.
+            // Platforms are reached directly, and a health check in a container must not depend on
+            // a proxy.
             .proxy(None)
             .user_agent(concat!("anomaly/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(CONNECT_TIMEOUT))
@@ -179,10 +182,10 @@ impl Http {
     }
 
     /// Makes `call`; the lines of the reply as they come, if it is a success.
-    pub(crate) fn lines(&self, call: &Call<'_>) -> Result<Lines, ClientError> {
+    pub(crate) fn lines(&self, call: &Call<'_>) -> Result<NdjsonReader, ClientError> {
         let reply = self.send(call)?;
         if reply.status().is_success() {
-            return Ok(Lines::new(reply, self.url.clone()));
+            return Ok(NdjsonReader::new(reply, self.url.clone()));
         }
         let status = reply.status().as_u16();
         let said = self.success(reply)?;
@@ -197,8 +200,8 @@ impl Http {
             request = request.header(name, value);
         }
         let sent = match call.body {
-            Some(body) => self.run(request.body(body), call.patience),
-            None => self.run(request.body(()), call.patience),
+            Some(body) => self.run(request.body(body), call.timeout),
+            None => self.run(request.body(()), call.timeout),
         };
         sent.map_err(|e| self.unreachable(e))
     }
@@ -206,18 +209,19 @@ impl Http {
     fn run(
         &self,
         request: Result<Request<impl AsSendBody>, ureq::http::Error>,
-        patience: Patience,
+        timeout: Timeout,
     ) -> Result<Response<Body>, ureq::Error> {
         let request = self.agent.configure_request(request?);
-        let request = match patience {
-            Patience::Usual => request,
-            Patience::AtMost(limit) => request.timeout_global(Some(limit)),
-            Patience::ForLines => request.timeout_recv_body(None),
+        let request = match timeout {
+            Timeout::Usual => request,
+            Timeout::AtMost(limit) => request.timeout_global(Some(limit)),
+            Timeout::ForLines => request.timeout_recv_body(None),
         };
         self.agent.run(request.build())
     }
 
-    /// The body of a reply that is a success. Read to its end either way, so that the connection can be used again.
+    /// The body of a reply, if it is a success. It is read to its end in any case, so that the
+    /// connection can be used again.
     fn success(&self, mut reply: Response<Body>) -> Result<Vec<u8>, ClientError> {
         let body = reply
             .body_mut()
@@ -259,7 +263,7 @@ fn header<'a>(reply: &'a Response<Body>, name: &str) -> Option<&'a str> {
     reply.headers().get(name)?.to_str().ok()
 }
 
-/// When to come back: exactly in `retry-after-ms`, else in whole seconds.
+/// The time until another try: `retry-after-ms` in milliseconds, or else `retry-after` in seconds.
 fn retry_after(reply: &Response<Body>) -> Option<Duration> {
     let number = |name: &str| -> Option<u64> { header(reply, name)?.trim().parse().ok() };
     number(contract::header::RETRY_AFTER_MS)
@@ -267,15 +271,16 @@ fn retry_after(reply: &Response<Body>) -> Option<Duration> {
         .or_else(|| number("retry-after").map(Duration::from_secs))
 }
 
-/// What is in the quotes of an ETag.
+/// The revision in the quotes of an ETag.
 fn revision(reply: &Response<Body>) -> Option<Revision> {
     let tag = header(reply, ETAG.as_str())?;
     let inside = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
     inside.parse().ok()
 }
 
-/// Makes a call that changes nothing, again if the server was too busy and said when to come back.
-pub(crate) fn persist<T>(call: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+/// Makes a call that changes nothing. Repeats it if the server is too busy and says when to come
+/// back.
+pub(crate) fn retry<T>(call: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
     for _ in 1..ATTEMPTS {
         match call() {
             Err(ClientError::Refused {

@@ -1,37 +1,36 @@
-//! The `anomaly` command: fits series from CSV files, predicts points, finds what is unusual in files, manages models.
+//! The `anomaly` command: fits series from CSV files, predicts points, finds anomalies in files,
+//! and manages models.
 //!
-//! Every command is one function: those that look after series and models in `manage`, `detect` and `replay` in files of their
-//! own, the others in `commands`. `http` sends and reads, `client` knows the routes, `series_file` reads CSV, `ordered` keeps
-//! several requests under way, and `render` writes what a person reads. Results go to standard output, all else to standard error.
+//! Every command is a function in `commands`. `http` sends and reads, `client` knows the routes,
+//! `csv` reads series, `ordered` keeps several requests under way, and `render` writes text for
+//! people. Results go to standard output, everything else to standard error.
 
 mod args;
 mod client;
 mod commands;
 mod context;
-mod detect;
-mod episode;
+mod csv;
+mod files;
+mod groups;
 mod http;
-mod manage;
 mod ordered;
 mod progress;
 mod render;
-mod replay;
-mod series_file;
 mod timestamp;
 
 use std::io::{self, Write};
 
 pub use args::Cli;
 
-/// Why a command could not be carried out.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The platform refused the request, or gave no answer that can be used.
+    /// The platform refused the request, or its answer cannot be used.
     #[error(transparent)]
     Client(#[from] http::ClientError),
     /// The file of points cannot be used; nothing was sent.
     #[error(transparent)]
-    File(#[from] series_file::FileError),
+    File(#[from] csv::FileError),
     /// `--train` leaves nothing to predict; nothing was sent.
     #[error("{points} points, of which --train takes {train}: none left to predict")]
     NothingLeft {
@@ -40,46 +39,54 @@ pub enum Error {
         /// Points to fit on.
         train: usize,
     },
+    /// `--plot` is missing, and the options of a picture are there; nothing was sent.
+    #[error("--width, --height, --scale, --from and --to are for a picture: name one with --plot")]
+    NothingToPlot,
     /// A point of a replay was not judged.
     #[error("at {time}: {source}")]
     Replay {
         /// Time of the point.
         time: String,
-        /// What went wrong.
+        /// The fault.
         source: http::ClientError,
     },
     /// The file has more points than the platform takes in one request.
     #[error(
-        "{points} points are more than the platform takes in one call (MAX_BODY_BYTES there says how much): {source}"
+        "{points} points are more than the platform takes in one call \
+         (its setting MAX_BODY_BYTES is the limit): {source}"
     )]
     TooManyPoints {
         /// Points in the file.
         points: usize,
-        /// What the platform said.
+        /// The answer of the platform.
         source: http::ClientError,
     },
-    /// Someone would have to confirm, and there is no terminal to ask on; nothing was changed.
-    #[error("this deletes for good: confirm with --yes, there is no terminal to ask on")]
+    /// A deletion must be confirmed, and there is no terminal to ask on; nothing was changed.
+    #[error("this cannot be undone, and there is no terminal to ask on: confirm with --yes")]
     NobodyToAsk,
-    /// Someone was asked and did not say yes; nothing was changed.
+    /// The answer to the question was not yes; nothing was changed.
     #[error("nothing was deleted")]
     NotConfirmed,
     /// A result could not be written.
     #[error("cannot write {to}: {source}")]
     Output {
-        /// Where to.
+        /// The file, or standard output.
         to: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// What the process ends with: 2 when the command line or the file is wrong or nobody said yes, 1 when the platform or the
-    /// output failed.
+    /// The exit status: 2 when the command line or the file is wrong or a deletion was not
+    /// confirmed, 1 when the platform or the output failed.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::File(_) | Self::NothingLeft { .. } | Self::NobodyToAsk | Self::NotConfirmed => 2,
+            Self::File(_)
+            | Self::NothingLeft { .. }
+            | Self::NothingToPlot
+            | Self::NobodyToAsk
+            | Self::NotConfirmed => 2,
             Self::Client(_)
             | Self::Replay { .. }
             | Self::TooManyPoints { .. }
@@ -87,7 +94,15 @@ impl Error {
         }
     }
 
-    /// Whether whoever read the output has stopped reading, as in `anomaly … | head`.
+    /// The same error about a request of `points`: names their number if there are too many.
+    fn of_many(self, points: usize) -> Self {
+        match self {
+            Self::Client(source) if source.is_too_large() => Self::TooManyPoints { points, source },
+            other => other,
+        }
+    }
+
+    /// Whether the reader of the output has stopped reading, as in `anomaly … | head`.
     pub fn reader_is_gone(&self) -> bool {
         matches!(self, Self::Output { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
     }
@@ -100,10 +115,10 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Carries out one command, writing its result to `out`.
+/// Carries out one command and writes its result to `out`.
 ///
 /// # Errors
-/// Whatever kept it from being carried out to the end; results up to there have been written.
+/// The first failure. Results up to there have been written.
 pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), Error> {
     commands::run(cli, out)
 }

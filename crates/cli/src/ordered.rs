@@ -1,4 +1,4 @@
-//! Predicting many points at once and hearing the verdicts in order.
+//! Predicts many points at once, and passes the verdicts on in order.
 
 use std::{
     collections::BTreeMap,
@@ -16,30 +16,30 @@ use crate::{
     http::{ClientError, Reply},
 };
 
-/// A point's place among the others, and what became of it.
+/// The index of a point, and the verdict on it.
 type Judged = (usize, Result<Reply<PredictReply>, ClientError>);
 
-/// Replies that may wait for an earlier one, for each connection.
+/// For each connection, this many replies may wait for an earlier one.
 const AHEAD: usize = 64;
 
-/// Points that are to be judged one by one, each perhaps with those before it.
+/// Points to judge one by one, each with some of those before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a> {
-    /// All there are.
+    /// All points.
     pub(crate) points: &'a [Point],
-    /// How many of them are not to be judged.
+    /// The number of points at the start that are not judged.
     pub(crate) skip: usize,
-    /// How many points before a point are sent along with it, at most.
+    /// The most points before a point that are sent with it.
     pub(crate) context: usize,
 }
 
 impl<'a> Rows<'a> {
-    /// Those that are to be judged.
+    /// The points to judge.
     pub(crate) fn judged(&self) -> &'a [Point] {
         &self.points[self.skip..]
     }
 
-    /// What to ask about the one at `index` among them.
+    /// The request for the point at `index` among those.
     fn request(&self, index: usize) -> Option<PredictRequest> {
         let index = self.skip + index;
         let point = *self.points.get(index)?;
@@ -53,7 +53,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Predicts `rows` over `connections` at once and hands each its verdict, in the order of the rows.
+/// Predicts `rows` over several `connections`, and calls `each` with every verdict, in the order of
+/// the rows.
 ///
 /// # Errors
 /// The first error of `each`, which also ends the predicting.
@@ -76,7 +77,7 @@ pub(crate) fn predict_all<E>(
                         return;
                     };
                     let reply = client.predict(series, &request);
-                    // The other end is gone when `each` has failed.
+                    // The receiver is gone once `each` has failed.
                     if sender.send((index, reply)).is_err() {
                         return;
                     }

@@ -1,4 +1,4 @@
-//! How far a command is: a bar on a terminal, a plain line anywhere else, both on standard error.
+//! Shows progress on standard error: a bar on a terminal, else a plain line.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 const FRAME: Duration = Duration::from_millis(100);
 
-/// A bar that is gone when it is dropped.
+/// A progress bar. Dropping it removes it from the terminal.
 #[derive(Debug)]
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Something that takes a while, `doing` which.
+    /// Shows that `doing` takes a while.
     pub(crate) fn spinner(doing: String) -> Self {
         Self::start(
             ProgressBar::new_spinner(),
@@ -20,7 +20,7 @@ impl Progress {
         )
     }
 
-    /// `total` steps, `doing` which.
+    /// Shows how many of `total` steps of `doing` are done.
     pub(crate) fn steps(total: usize, doing: String) -> Self {
         let template = "{msg} {wide_bar} {human_pos}/{human_len}, {eta} left";
         Self::start(ProgressBar::new(total as u64), doing, template)
@@ -38,7 +38,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// One step is done.
+    /// Counts one step.
     pub(crate) fn step(&self) {
         self.0.inc(1);
     }

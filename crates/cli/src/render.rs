@@ -1,4 +1,4 @@
-//! What a person reads.
+//! Writes text for people.
 
 pub(crate) mod detection;
 pub(crate) mod health;
@@ -13,9 +13,10 @@ use std::{
 
 use contract::{FitReply, Point, PredictReply, VerdictReply};
 
-use crate::{episode::Episode, timestamp::Clock};
+use crate::{groups::Group, timestamp::Clock};
 
-/// What a fit made: the series, its new version, by what, on how many points, and from when to when.
+/// Writes what a fit made: the new version of the series, its detector, and the points and the time
+/// that it was fitted on.
 pub(crate) fn fitted(
     out: &mut impl Write,
     reply: &FitReply,
@@ -38,14 +39,14 @@ pub(crate) fn fitted(
     warnings(out, &reply.warnings)
 }
 
-/// The verdict on `subject`, which names a point.
+/// Writes the verdict on `subject`, which names a point.
 pub(crate) fn verdict(out: &mut impl Write, subject: &str, reply: &PredictReply) -> io::Result<()> {
     let (verdict, version) = (&reply.verdict, reply.model_version);
     let word = match verdict.anomaly {
-        true => format!("ANOMALY ({})", verdict.severity),
+        true => format!("an anomaly of {} severity", verdict.severity),
         false => "normal".to_owned(),
     };
-    writeln!(out, "{subject} is {word} to model {version}")?;
+    writeln!(out, "{subject} is {word} (model {version})")?;
     writeln!(out, "  {}", verdict.reason)?;
     writeln!(
         out,
@@ -59,11 +60,11 @@ pub(crate) fn verdict(out: &mut impl Write, subject: &str, reply: &PredictReply)
     warnings(out, &reply.warnings)
 }
 
-/// What was expected, and what would have been normal.
+/// The expected value and the normal range.
 fn band(verdict: &VerdictReply) -> String {
     let expected = match verdict.expected {
         Some(value) => format!("expected {}", short(value)),
-        None => "nothing expected".to_owned(),
+        None => "no expected value".to_owned(),
     };
     match (verdict.lower, verdict.upper) {
         (Some(lower), Some(upper)) => {
@@ -85,42 +86,42 @@ pub(crate) fn warnings(out: &mut impl Write, warnings: &[String]) -> io::Result<
         .try_for_each(|warning| writeln!(out, "warning: {warning}"))
 }
 
-/// One line for anomalies in a row, and one for the reason of the most severe.
-pub(crate) fn episode(out: &mut impl Write, episode: &Episode, clock: Clock) -> io::Result<()> {
+/// Writes a line for a group of anomalies, and a line with the reason for the most severe one.
+pub(crate) fn group(out: &mut impl Write, group: &Group, clock: Clock) -> io::Result<()> {
     let time = |point: Point| clock.show(point.timestamp);
-    let (points, severity) = (episode.points, episode.severity);
-    let value = episode.peak.value;
+    let (points, severity) = (group.points, group.severity);
+    let value = value(group.peak.value);
     if points == 1 {
-        let first = time(episode.first);
+        let first = time(group.first);
         writeln!(
             out,
             "  {first:<41}     1 point   {severity:<8}  value {value}"
         )?;
     } else {
-        let span = format!("{} – {}", time(episode.first), time(episode.last));
-        let peak = time(episode.peak);
+        let span = format!("{} – {}", time(group.first), time(group.last));
+        let peak = time(group.peak);
         writeln!(
             out,
             "  {span:<41} {points:>5} points  {severity:<8}  peak {value} at {peak}"
         )?;
     }
-    writeln!(out, "      {}", episode.reason)
+    writeln!(out, "      {}", group.reason)
 }
 
-/// What a replay came to.
+/// The counts of a replay.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     /// Points judged.
     pub(crate) judged: usize,
     /// Those of them that are anomalies.
     pub(crate) anomalies: usize,
-    /// Runs of anomalies without a normal point in between.
-    pub(crate) episodes: usize,
-    /// Points judged by each version, by its number.
+    /// Groups of anomalies without a normal point in between.
+    pub(crate) groups: usize,
+    /// Points judged by each version.
     pub(crate) versions: BTreeMap<contract::Version, usize>,
 }
 
-/// The counts and rates of a replay that took `elapsed` over `connections`.
+/// Writes the counts and rates of a replay that took `elapsed` over `connections`.
 pub(crate) fn summary(
     out: &mut impl Write,
     tally: &Tally,
@@ -132,7 +133,7 @@ pub(crate) fn summary(
         out,
         "{} in {}, out of {} judged ({:.2} %)",
         count_of(tally.anomalies, "anomaly", "anomalies"),
-        count(tally.episodes, "episode"),
+        count(tally.groups, "group"),
         count(tally.judged, "point"),
         100.0 * tally.anomalies as f64 / judged.max(1.0),
     )?;
@@ -151,7 +152,7 @@ pub(crate) fn summary(
             .collect();
         writeln!(
             out,
-            "another version came to judge meanwhile; points judged by version: {}",
+            "the serving version changed meanwhile; points judged by each version: {}",
             versions.join(", ")
         )?;
     }
@@ -167,9 +168,20 @@ fn count_of(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// `number` to five digits, without those that say nothing.
+/// `number` to five significant digits, for numbers that were computed.
 fn short(number: f64) -> String {
-    let rounded: f64 = format!("{number:.4e}").parse().unwrap_or(number);
+    rounded(number, 5)
+}
+
+/// `value` to twelve significant digits: as it was measured, without the last digits of a sum such
+/// as 0.1 + 0.2.
+pub(crate) fn value(value: f64) -> String {
+    rounded(value, 12)
+}
+
+fn rounded(number: f64, digits: usize) -> String {
+    let text = format!("{number:.*e}", digits - 1);
+    let rounded: f64 = text.parse().unwrap_or(number);
     match rounded.abs() {
         0.0 | 1e-3..1e15 => format!("{rounded}"),
         _ => format!("{rounded:e}"),
@@ -180,7 +192,7 @@ fn short(number: f64) -> String {
 mod tests {
     use super::*;
 
-    /// What `write` writes.
+    /// The text that `write` writes.
     pub(super) fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
         let mut out = Vec::new();
         write(&mut out).unwrap();
@@ -190,7 +202,7 @@ mod tests {
     #[test]
     fn an_idle_replay_has_no_rate_but_zero() {
         let summary = text(|out| summary(out, &Tally::default(), Duration::ZERO, 1));
-        assert!(summary.starts_with("0 anomalies in 0 episodes, out of 0 points judged (0.00 %)"));
+        assert!(summary.starts_with("0 anomalies in 0 groups, out of 0 points judged (0.00 %)"));
         assert!(
             summary.ends_with(" 0 requests/s over 1 connection\n"),
             "{summary}"
@@ -210,6 +222,20 @@ mod tests {
             (1e300, "1e300"),
         ] {
             assert_eq!(short(number), text);
+        }
+    }
+
+    #[test]
+    fn values_are_as_they_were_measured() {
+        for (number, text) in [
+            (0.1 + 0.2, "0.3"),
+            (0.000_8 + 3e-19, "8e-4"),
+            (15_137.572_5, "15137.5725"),
+            (-7.0, "-7"),
+            (123_456_789.0, "123456789"),
+            (1e300, "1e300"),
+        ] {
+            assert_eq!(value(number), text);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Times as files write them, and as the platform takes them: integers.
+//! Times: read as files write them, turned into the integers that the platform takes, and shown.
 
 use std::{
     str::FromStr,
@@ -6,10 +6,11 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use contract::TimeUnit;
 
 /// A time as it was written: a number, or a date in seconds since 1970 (UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub(crate) struct Timestamp {
     /// Whole units, rounded down.
     whole: i64,
     /// Billionths of a unit, under a billion.
@@ -18,14 +19,14 @@ pub(crate) struct Stamp {
     pub(crate) is_date: bool,
 }
 
-/// A text that is no time.
+/// The error of a text that is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a number, a date as 2024-05-31 13:45:00, or RFC 3339")]
-pub(crate) struct InvalidStamp;
+pub(crate) struct InvalidTimestamp;
 
 const BILLION: u32 = 1_000_000_000;
 
-impl Stamp {
+impl Timestamp {
     /// The time `whole`, in any unit.
     pub(crate) fn number(whole: i64) -> Self {
         Self {
@@ -42,7 +43,7 @@ impl Stamp {
         Self::number(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
-    /// The digits that its fraction needs: 0, 3, 6 or 9, as in seconds, ms, µs and ns.
+    /// The number of decimals that its fraction needs: 0, 3, 6 or 9, as in seconds, ms, µs and ns.
     pub(crate) fn digits(self) -> u32 {
         match self.billionths {
             0 => 0,
@@ -52,14 +53,16 @@ impl Stamp {
         }
     }
 
-    /// The time as an integer, in units with `digits` more digits; `None` if that has no room in 64 bits.
+    /// The time as an integer with `digits` decimals made part of it; `None` if that does not fit
+    /// into 64 bits.
     pub(crate) fn ticks(self, digits: u32) -> Option<i64> {
         let fraction = self.billionths / 10_u32.pow(9 - digits);
         let whole = i128::from(self.whole) * 10_i128.pow(digits);
         i64::try_from(whole + i128::from(fraction)).ok()
     }
 
-    /// The time as an integer, as fine as it was written if that has room in 64 bits, and how to show it.
+    /// The time as an integer, as fine as it was written if that fits into 64 bits, and how to show
+    /// it.
     pub(crate) fn alone(self) -> (i64, Clock) {
         let exact = self.ticks(self.digits());
         let digits = exact.map_or(0, |_| self.digits());
@@ -82,8 +85,8 @@ impl Stamp {
     }
 }
 
-impl FromStr for Stamp {
-    type Err = InvalidStamp;
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(whole) = text.parse() {
@@ -92,12 +95,12 @@ impl FromStr for Stamp {
         decimal(text)
             .or_else(|| exponent(text))
             .or_else(|| date(text))
-            .ok_or(InvalidStamp)
+            .ok_or(InvalidTimestamp)
     }
 }
 
-/// A number with decimals; what is finer than a billionth is cut off.
-fn decimal(text: &str) -> Option<Stamp> {
+/// A number with decimals. Decimals beyond the ninth are cut off.
+fn decimal(text: &str) -> Option<Timestamp> {
     let (whole, fraction) = text.split_once('.')?;
     if !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -109,7 +112,7 @@ fn decimal(text: &str) -> Option<Stamp> {
         (true, 1..) => (toward_zero.checked_sub(1)?, BILLION - billionths),
         _ => (toward_zero, billionths),
     };
-    Some(Stamp {
+    Some(Timestamp {
         whole,
         billionths,
         is_date: false,
@@ -117,14 +120,14 @@ fn decimal(text: &str) -> Option<Stamp> {
 }
 
 /// A whole number with an exponent, as `1.6934592e9`.
-fn exponent(text: &str) -> Option<Stamp> {
+fn exponent(text: &str) -> Option<Timestamp> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let number: f64 = text.parse().ok()?;
     let whole = number.fract() == 0.0 && number.abs() <= EXACT;
-    whole.then(|| Stamp::number(number as i64))
+    whole.then(|| Timestamp::number(number as i64))
 }
 
-fn date(text: &str) -> Option<Stamp> {
+fn date(text: &str) -> Option<Timestamp> {
     const FORMS: [&str; 4] = [
         "%Y-%m-%d %H:%M:%S%.f",
         "%Y-%m-%dT%H:%M:%S%.f",
@@ -132,7 +135,7 @@ fn date(text: &str) -> Option<Stamp> {
         "%Y-%m-%dT%H:%M",
     ];
     if let Ok(zoned) = DateTime::parse_from_rfc3339(text) {
-        return Some(Stamp::date(zoned.naive_utc()));
+        return Some(Timestamp::date(zoned.naive_utc()));
     }
     let local = FORMS
         .iter()
@@ -142,22 +145,23 @@ fn date(text: &str) -> Option<Stamp> {
             .ok()?
             .and_hms_opt(0, 0, 0)
     };
-    local.or_else(midnight).map(Stamp::date)
+    local.or_else(midnight).map(Timestamp::date)
 }
 
-/// How the timestamps of a series read to a person.
+/// The way to show the timestamps of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clock {
-    /// There were none: rows counted from 0.
+    /// There were no times: rows are counted from 0.
     Rows,
-    /// Numbers, with this many decimals made part of the integer; shown as dates when their size says so.
+    /// Numbers, with this many decimals made part of the integer. Shown as dates where
+    /// [`TimeUnit::guess`] finds a unit.
     Numbers(u32),
     /// Seconds since 1970, with this many decimals made part of the integer.
     Dates(u32),
 }
 
 impl Clock {
-    /// How many decimals were made part of the integers.
+    /// The number of decimals that were made part of the integers.
     pub(crate) fn digits(self) -> u32 {
         match self {
             Self::Rows => 0,
@@ -176,49 +180,37 @@ impl Clock {
 
     /// The time `timestamp`, as text.
     pub(crate) fn show(self, timestamp: i64) -> String {
-        let date = match self {
+        let unit = match self {
             Self::Rows => return format!("row {timestamp}"),
-            Self::Dates(digits) => show_date(timestamp, digits),
-            Self::Numbers(_) => {
-                digits_by_size(timestamp).and_then(|digits| show_date(timestamp, digits))
-            }
+            Self::Dates(digits) => TimeUnit::with_decimals(digits),
+            Self::Numbers(_) => TimeUnit::guess(timestamp),
         };
-        date.unwrap_or_else(|| match self {
-            Self::Numbers(digits @ 1..) => show_decimal(timestamp, digits),
-            _ => timestamp.to_string(),
-        })
+        match (unit.and_then(|unit| unit.utc(timestamp)), self) {
+            (Some(time), _) => time.to_string(),
+            (None, Self::Numbers(digits @ 1..)) => show_decimal(timestamp, digits),
+            (None, _) => timestamp.to_string(),
+        }
+    }
+
+    /// `time` in the unit of the series, one of whose timestamps is `sample`. A date is understood
+    /// even where the series has numbers, if [`TimeUnit::guess`] finds their unit.
+    pub(crate) fn ticks(self, time: Timestamp, sample: i64) -> i64 {
+        let digits = match self {
+            Self::Numbers(0) if time.is_date => {
+                TimeUnit::guess(sample).map_or(0, TimeUnit::decimals)
+            }
+            _ => self.digits(),
+        };
+        time.ticks(digits).unwrap_or(time.whole)
     }
 }
 
-/// A time of the platform's own, RFC 3339, to the second; as it is if it has another form.
+/// A time of the platform, which is RFC 3339, to the second; unchanged if it has another form.
 pub(crate) fn to_the_second(rfc3339: &str) -> String {
     match DateTime::parse_from_rfc3339(rfc3339) {
         Ok(time) => time.naive_utc().format("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => rfc3339.to_owned(),
     }
-}
-
-/// Seconds, ms, µs or ns since 1970, told apart by size; `None` for numbers that are more likely counts.
-fn digits_by_size(timestamp: i64) -> Option<u32> {
-    match timestamp.unsigned_abs() {
-        0..100_000_000 => None,
-        100_000_000..100_000_000_000 => Some(0),
-        100_000_000_000..100_000_000_000_000 => Some(3),
-        100_000_000_000_000..100_000_000_000_000_000 => Some(6),
-        100_000_000_000_000_000.. => Some(9),
-    }
-}
-
-fn show_date(timestamp: i64, digits: u32) -> Option<String> {
-    let unit = 10_i64.pow(digits);
-    let billionths = timestamp.rem_euclid(unit) * 10_i64.pow(9 - digits);
-    let date =
-        DateTime::from_timestamp(timestamp.div_euclid(unit), u32::try_from(billionths).ok()?)?;
-    let form = match billionths {
-        0 => "%Y-%m-%d %H:%M:%S",
-        _ => "%Y-%m-%d %H:%M:%S%.f",
-    };
-    Some(date.format(form).to_string())
 }
 
 fn show_decimal(timestamp: i64, digits: u32) -> String {
@@ -234,7 +226,7 @@ mod tests {
     use super::*;
 
     fn ticks(text: &str) -> (i64, u32) {
-        let stamp: Stamp = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+        let stamp: Timestamp = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
         let digits = stamp.digits();
         (stamp.ticks(digits).unwrap(), digits)
     }
@@ -290,15 +282,15 @@ mod tests {
             "31.08.2023",
             "9223372036854775808",
         ] {
-            assert_eq!(text.parse::<Stamp>(), Err(InvalidStamp), "{text}");
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text}");
         }
     }
 
     #[test]
     fn a_unit_too_fine_for_64_bits_is_noticed() {
-        assert_eq!(Stamp::number(i64::MAX).ticks(3), None);
-        assert_eq!(Stamp::number(-4).ticks(3), Some(-4_000));
-        let alone = |text: &str| text.parse::<Stamp>().unwrap().alone();
+        assert_eq!(Timestamp::number(i64::MAX).ticks(3), None);
+        assert_eq!(Timestamp::number(-4).ticks(3), Some(-4_000));
+        let alone = |text: &str| text.parse::<Timestamp>().unwrap().alone();
         assert_eq!(alone("0.5"), (500, Clock::Numbers(3)));
         assert_eq!(
             alone("9223372036854775807.5"),
@@ -316,8 +308,27 @@ mod tests {
             assert_eq!(Clock::Numbers(0).show(timestamp), "2023-08-31 05:20:00");
         }
         assert_eq!(Clock::Numbers(0).show(-60), "-60");
+        assert_eq!(Clock::Numbers(0).show(-1_693_459_200), "-1693459200");
         assert_eq!(Clock::Numbers(3).show(-1_250), "-1.250");
         assert_eq!(Clock::Dates(0).show(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn a_date_is_put_into_the_unit_of_the_series() {
+        let ticks = |clock: Clock, text: &str, sample| clock.ticks(text.parse().unwrap(), sample);
+        let seconds = 1_693_459_200;
+        for (clock, sample, expected) in [
+            (Clock::Dates(0), seconds, seconds),
+            (Clock::Dates(3), seconds * 1_000, seconds * 1_000),
+            (Clock::Numbers(0), seconds, seconds),
+            (Clock::Numbers(0), seconds * 1_000_000, seconds * 1_000_000),
+            (Clock::Numbers(3), seconds * 1_000, seconds * 1_000),
+        ] {
+            assert_eq!(ticks(clock, "2023-08-31 05:20", sample), expected);
+        }
+        assert_eq!(ticks(Clock::Rows, "7", 0), 7);
+        assert_eq!(ticks(Clock::Numbers(0), "1700", 1_000), 1_700);
+        assert_eq!(ticks(Clock::Dates(3), "2.5", 0), 2_500);
     }
 
     #[test]

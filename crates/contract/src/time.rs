@@ -41,7 +41,8 @@ const DURATIONS: [(i128, &str); 6] = [
 ];
 
 impl TimeUnit {
-    /// The unit of `timestamp`, told by its size; `None` for a number that is more likely a counter.
+    /// The unit of `timestamp`, told by its size; `None` for a number that is more likely a
+    /// counter.
     ///
     /// | digits | unit |
     /// |---|---|
@@ -71,6 +72,16 @@ impl TimeUnit {
             6 => Some(Self::Microseconds),
             9 => Some(Self::Nanoseconds),
             _ => None,
+        }
+    }
+
+    /// The inverse of [`Self::with_decimals`].
+    pub const fn decimals(self) -> u32 {
+        match self {
+            Self::Seconds => 0,
+            Self::Milliseconds => 3,
+            Self::Microseconds => 6,
+            Self::Nanoseconds => 9,
         }
     }
 
@@ -204,6 +215,7 @@ mod tests {
                     assert_eq!(guess(first * 100), None, "{unit:?}");
                 }
             }
+            assert_eq!(TimeUnit::with_decimals(unit.decimals()), Some(unit));
             let shown = unit.utc(first).map(|time| time.to_string());
             assert_eq!(shown.as_deref(), Some("1973-03-03 09:46:40"));
         }

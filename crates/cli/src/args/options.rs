@@ -8,38 +8,39 @@ use clap::{
 };
 use contract::{DetectorName, FitOptions, JudgeOptions, Sides, Train};
 
-/// How to fit.
+/// Options of a fit.
 #[derive(Debug, Args)]
 pub(crate) struct FitOptionArgs {
-    /// What to fit [default: what the platform is set to, auto unless changed].
+    /// The detector to fit [default: that of the platform's settings, auto unless changed].
     #[arg(long, value_name = "NAME", value_parser = detectors())]
     detector: Option<DetectorName>,
-    /// A parameter of the detector; may be given for several, and of two for the same one the last counts.
+    /// A parameter of the detector. May be given several times; of two values for one parameter,
+    /// the last counts.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     params: Vec<(String, f64)>,
     #[command(flatten)]
     asked: AskedArgs,
 }
 
-/// What to hear of.
+/// Options of both fits and verdicts.
 #[derive(Debug, Args)]
 struct AskedArgs {
-    /// Share of normal points that may be called anomalies, above 0 and at most 0.5 [default: 0.001, or in a
-    /// prediction what the model was fitted with].
+    /// Fraction of normal points that may be called anomalies, above 0 and at most 0.5 [default:
+    /// 0.001, or in a prediction that of the model].
     #[arg(long, value_name = "SHARE", value_parser = rate)]
     false_alarm_rate: Option<f64>,
-    /// On which side of what is expected anomalies count [default: the detector's own, or in a prediction what the
-    /// model was fitted with].
+    /// The side of the expected value on which anomalies count [default: that of the detector, or
+    /// in a prediction that of the model].
     #[arg(long, value_name = "SIDE", value_parser = sides())]
     direction: Option<Sides>,
 }
 
-/// How to judge.
+/// Options of a verdict.
 #[derive(Debug, Args)]
 pub(crate) struct JudgeArgs {
     #[command(flatten)]
     asked: AskedArgs,
-    /// Smallest distance from what is expected that counts, in the unit of the values.
+    /// Smallest distance from the expected value that counts, in the unit of the values.
     #[arg(long, value_name = "DISTANCE", value_parser = distance)]
     min_deviation: Option<f64>,
 }
@@ -73,7 +74,7 @@ fn sides() -> impl TypedValueParser<Value = Sides> {
     words(Sides::ALL.iter().map(|sides| sides.as_str()))
 }
 
-/// One of `all`; so that the help lists them.
+/// One of `all`, which the help lists.
 fn words<T>(all: impl Iterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync> + Clone + Send + Sync + 'static,
@@ -107,7 +108,7 @@ pub(super) fn distance(text: &str) -> Result<f64, &'static str> {
     (distance >= 0.0).then_some(distance).ok_or("less than 0")
 }
 
-/// A fraction of the rows, or a number of them.
+/// A fraction of the rows, or a number of rows.
 pub(super) fn train(text: &str) -> Result<Train, &'static str> {
     match (text.parse::<usize>(), text.parse::<f64>()) {
         (Ok(rows), _) if rows > 0 => Ok(Train::Points(rows)),

@@ -7,7 +7,7 @@ use contract::{AliasName, Revision, SeriesId, VersionRef};
 
 #[derive(Debug, Args)]
 pub(crate) struct SeriesArgs {
-    /// List those only whose ids begin with this.
+    /// List only series whose ids begin with this.
     #[arg(long, value_name = "TEXT")]
     pub(crate) prefix: Option<String>,
 }
@@ -26,9 +26,18 @@ pub(crate) struct PromoteArgs {
     pub(crate) series: SeriesId,
     /// The version, or another alias that it has.
     pub(crate) version: VersionRef,
-    /// The alias; champion is the one that judges where a request names no version.
+    /// The alias. The champion serves requests that do not name a version.
     #[arg(long, value_name = "NAME", default_value = AliasName::CHAMPION)]
     pub(crate) alias: AliasName,
+    #[command(flatten)]
+    pub(crate) condition: ConditionArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnpinArgs {
+    /// The series.
+    #[arg(value_parser = SeriesId::new)]
+    pub(crate) series: SeriesId,
     #[command(flatten)]
     pub(crate) condition: ConditionArgs,
 }
@@ -42,10 +51,11 @@ pub(crate) struct RollbackArgs {
     pub(crate) condition: ConditionArgs,
 }
 
-/// When a change is to be made.
+/// The condition of a change.
 #[derive(Debug, Args)]
 pub(crate) struct ConditionArgs {
-    /// Only if the series is still at this revision, as `anomaly series` and every change show it.
+    /// Make the change only if the series is still at this revision, which `anomaly series` and
+    /// every change show.
     #[arg(long, value_name = "REVISION")]
     pub(crate) if_match: Option<Revision>,
 }
@@ -64,7 +74,7 @@ pub(crate) struct ExportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The series that gets it; it may be new.
+    /// The series that gets the model; it may be new.
     #[arg(value_parser = SeriesId::new)]
     pub(crate) series: SeriesId,
     /// File that `anomaly export` saved; `-` for standard input.

@@ -7,7 +7,7 @@ use contract::{
 use ureq::http::header::IF_MATCH;
 
 use super::{Client, with_query};
-use crate::http::{Call, ClientError, Reply, encode, persist};
+use crate::http::{Call, ClientError, Reply, encode, retry};
 
 /// The most entries that a page may have.
 const PAGE: u32 = 1000;
@@ -27,12 +27,12 @@ impl Client {
                 ("after", after.map(str::to_owned)),
             ],
         );
-        persist(|| self.http.json(&Call::get(&*route)))
+        retry(|| self.http.json(&Call::get(&*route)))
     }
 
     /// One series.
     pub(crate) fn series(&self, series: &SeriesId) -> Result<Reply<SeriesDetail>, ClientError> {
-        persist(|| self.http.json(&Call::get(of(series, ""))))
+        retry(|| self.http.json(&Call::get(of(series, ""))))
     }
 
     /// A page of the models of `series`, those older than `before`.
@@ -48,10 +48,11 @@ impl Client {
                 ("before", before.map(|v| v.to_string())),
             ],
         );
-        persist(|| self.http.json(&Call::get(&*route)))
+        retry(|| self.http.json(&Call::get(&*route)))
     }
 
-    /// Has `alias` name `version`. Sent once, as all changes are: another try could undo what someone did in between.
+    /// Makes `alias` name `version`. Sent once, like all changes: another try could undo what
+    /// someone else did in between.
     pub(crate) fn set_alias(
         &self,
         series: &SeriesId,
@@ -67,7 +68,20 @@ impl Client {
         self.http.json(&call.with(IF_MATCH, tag(if_match)))
     }
 
-    /// Has the champion name what it named before.
+    /// Takes `alias` away from `series`. Sent once.
+    pub(crate) fn remove_alias(
+        &self,
+        series: &SeriesId,
+        alias: &AliasName,
+        if_match: Option<Revision>,
+    ) -> Result<(), ClientError> {
+        let call = Call::delete(of(series, &format!("/aliases/{alias}")));
+        self.http
+            .bytes(&call.with(IF_MATCH, tag(if_match)))
+            .map(drop)
+    }
+
+    /// Makes the champion name the version that it named before.
     pub(crate) fn rollback(
         &self,
         series: &SeriesId,
@@ -84,7 +98,7 @@ impl Client {
         version: &VersionRef,
     ) -> Result<Reply<ModelFile>, ClientError> {
         let route = of(series, &format!("/models/{version}/export"));
-        persist(|| self.http.json(&Call::get(&*route)))
+        retry(|| self.http.json(&Call::get(&*route)))
     }
 
     /// Makes the model in `file` the next version of `series`. Sent once.

@@ -1,4 +1,4 @@
-//! What can go wrong between this client and a platform.
+//! Errors of calls.
 
 use std::{io, time::Duration};
 
@@ -6,10 +6,10 @@ use contract::Problem;
 
 use super::BaseUrl;
 
-/// As much is shown of a reply that makes no sense, in characters.
+/// At most this many characters of a foreign reply are shown.
 const SHOWN: usize = 200;
 
-/// Why there is no reply to use.
+/// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No reply came.
@@ -17,39 +17,39 @@ pub enum ClientError {
     Unreachable {
         /// The platform.
         url: BaseUrl,
-        /// What happened instead.
+        /// The cause.
         source: Box<ureq::Error>,
     },
-    /// The platform said no.
+    /// The platform refused the request.
     #[error("{}", refusal(.problem))]
     Refused {
-        /// Why.
+        /// The reason.
         problem: Box<Problem>,
-        /// When it is worth another try, if ever.
+        /// The time until another try, if one is worth it.
         retry_after: Option<Duration>,
     },
-    /// A reply that comes in lines ended too early.
+    /// A reply of lines ended too early.
     #[error("the reply of {url} broke off: {source}")]
     BrokenOff {
         /// The platform.
         url: BaseUrl,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// Something answered that is not the platform.
-    #[error("{url} answered {status}, which is no reply of an anomaly detection platform: {start}")]
+    /// The answer is not from a platform.
+    #[error("{url} answered {status}, and not like an anomaly detection platform: {start}")]
     Foreign {
         /// The platform's address.
         url: BaseUrl,
         /// The status of the reply.
         status: u16,
-        /// How its body starts.
+        /// The start of its body.
         start: String,
     },
 }
 
 impl ClientError {
-    /// [`Self::Foreign`] for a reply that reads `body`.
+    /// [`Self::Foreign`] for a reply with `body`.
     pub(crate) fn foreign(url: &BaseUrl, status: u16, body: &str) -> Self {
         Self::Foreign {
             url: url.clone(),
@@ -64,7 +64,8 @@ impl ClientError {
     }
 }
 
-/// The problem as text: the sentence, then each fault, then the words to search logs for.
+/// The problem as text: its sentence, each fault, and then the code and the request id, which logs
+/// have.
 fn refusal(problem: &Problem) -> String {
     let mut text = format!("{} ({})", problem.detail, problem.status);
     for fault in &problem.errors {

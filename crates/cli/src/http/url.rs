@@ -1,4 +1,4 @@
-//! Where a platform is.
+//! The address of a platform.
 
 use std::{fmt, str::FromStr};
 
@@ -6,13 +6,13 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(String);
 
-/// A text that is no address of a platform.
+/// The error of a text that is not the address of a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
     /// It starts with `https://`.
     #[error("this client speaks http only; put a proxy in between for https")]
     Https,
-    /// It is no URL, or one with a query.
+    /// It is not a URL, or it has a query.
     #[error("must look like http://localhost:8080")]
     Form,
 }

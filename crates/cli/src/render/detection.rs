@@ -1,16 +1,35 @@
-//! What was found in a file.
+//! Writes what was found in a file.
 
 use std::{
     io::{self, Write},
     time::Duration,
 };
 
-use contract::{DetectSummary, EpisodeReply, Point};
+use contract::{DetectSummary, Point, Severity};
 
-use super::{count, count_of, short, warnings};
-use crate::{detect::Alarm, timestamp::Clock};
+use super::{count, count_of, short, value, warnings};
+use crate::timestamp::Clock;
 
-/// What was fitted, and on what.
+/// Anomalies that belong together, by the platform's rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Episode<'a> {
+    /// The first timestamp.
+    pub(crate) start: i64,
+    /// The last timestamp.
+    pub(crate) end: i64,
+    /// The timestamp of the point that the strongest alarm is about.
+    pub(crate) peak: i64,
+    /// The value of that point.
+    pub(crate) value: Option<f64>,
+    /// The severity of the strongest alarm.
+    pub(crate) severity: Severity,
+    /// The strength of that alarm.
+    pub(crate) ratio: f64,
+    /// The reason for that alarm.
+    pub(crate) reason: Option<&'a str>,
+}
+
+/// Writes which detector was fitted, and on which points.
 pub(crate) fn fitted(
     out: &mut impl Write,
     summary: &DetectSummary,
@@ -34,30 +53,34 @@ pub(crate) fn fitted(
     warnings(out, &summary.warnings)
 }
 
-/// One line for an episode, and one for the reason at its peak if that is known.
-pub(crate) fn episode(
-    out: &mut impl Write,
-    episode: &EpisodeReply,
-    peak: Option<&Alarm>,
-    clock: Clock,
-) -> io::Result<()> {
+/// Writes a line with time, severity and peak of an episode, and a line with its reason.
+pub(crate) fn episode(out: &mut impl Write, episode: &Episode<'_>, clock: Clock) -> io::Result<()> {
     let mut span = clock.show(episode.start);
     if episode.end != episode.start {
         span = format!("{span} – {}", clock.show(episode.end));
     }
     let severity = episode.severity;
     write!(out, "  {span:<41}  {severity:<8}  peak ")?;
-    if let Some(alarm) = peak {
-        write!(out, "{} ", alarm.value)?;
+    if let Some(at_peak) = episode.value {
+        write!(out, "{} ", value(at_peak))?;
     }
     writeln!(out, "at {}", clock.show(episode.peak))?;
-    match peak {
-        Some(alarm) => writeln!(out, "      {}", alarm.reason),
+    match episode.reason {
+        Some(reason) => writeln!(out, "      {reason}"),
         None => Ok(()),
     }
 }
 
-/// Where the level changed.
+/// Says that there are `more` episodes than those shown.
+pub(crate) fn left_out(out: &mut impl Write, more: usize) -> io::Result<()> {
+    match more {
+        0 => Ok(()),
+        1 => writeln!(out, "  and 1 more episode"),
+        _ => writeln!(out, "  and {more} more episodes"),
+    }
+}
+
+/// Writes a line for each change of the level.
 pub(crate) fn change_points(
     out: &mut impl Write,
     summary: &DetectSummary,
@@ -70,7 +93,7 @@ pub(crate) fn change_points(
     })
 }
 
-/// The counts and the rate of a detection that took `elapsed`.
+/// Writes the counts and the rate of a detection that took `elapsed`.
 pub(crate) fn counts(
     out: &mut impl Write,
     summary: &DetectSummary,

@@ -1,4 +1,4 @@
-//! The figures of the platform as a table.
+//! Writes the figures of the platform as a table.
 
 use std::{
     collections::BTreeMap,
@@ -7,10 +7,10 @@ use std::{
 
 use contract::{HealthReply, Status};
 
-/// Series listed in the table of a health check.
+/// The most series in the table.
 const BUSIEST: usize = 10;
 
-/// The figures of the platform as a table.
+/// Writes the figures of the platform as a table.
 pub(crate) fn health(out: &mut impl Write, health: &HealthReply) -> io::Result<()> {
     let status = match health.status {
         Status::Ok => "ok",
@@ -69,7 +69,7 @@ fn usage(out: &mut impl Write, usage: &BTreeMap<String, String>) -> io::Result<(
     busiest.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     writeln!(out, "\npredictions by series")?;
     let shown = &busiest[..busiest.len().min(BUSIEST)];
-    // Wide enough for the longest id, and for the columns above where ids are short.
+    // Wide enough for the longest id, and at least as wide as the columns above.
     let longest = shown.iter().map(|(_, series)| series.chars().count());
     let width = longest.max().unwrap_or(0).max(28);
     for (count, series) in shown {

@@ -1,4 +1,4 @@
-//! Series and models as tables, and what was changed about them.
+//! Writes tables of series and models, and the changes of them.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::timestamp::{Clock, to_the_second};
 
-/// A page of series, with headings if it is the first.
+/// Writes a page of series, with headings if it is the first.
 pub(crate) fn series(
     out: &mut impl Write,
     series: &[SeriesSummary],
@@ -38,7 +38,7 @@ pub(crate) fn series(
     table(out, columns, &rows, is_first)
 }
 
-/// A page of models, with headings if it is the first.
+/// Writes a page of models, with headings if it is the first.
 pub(crate) fn models(out: &mut impl Write, models: &[ModelInfo], is_first: bool) -> io::Result<()> {
     let columns = [
         Column::Right("version"),
@@ -73,7 +73,7 @@ pub(crate) fn models(out: &mut impl Write, models: &[ModelInfo], is_first: bool)
     table(out, columns, &rows, is_first)
 }
 
-/// What an alias names now, and what it named before.
+/// Writes the version that an alias names, and the one that it named before.
 pub(crate) fn alias(
     out: &mut impl Write,
     series: &SeriesId,
@@ -87,7 +87,7 @@ pub(crate) fn alias(
     at(out, revision)
 }
 
-/// Which version a model became.
+/// Writes the version that an imported model became.
 pub(crate) fn imported(
     out: &mut impl Write,
     reply: &ImportReply,
@@ -102,7 +102,7 @@ pub(crate) fn imported(
     at(out, revision)
 }
 
-/// Ends a line about a change with the revision since.
+/// Ends a line about a change with the new revision.
 fn at(out: &mut impl Write, revision: Option<Revision>) -> io::Result<()> {
     match revision {
         Some(revision) => writeln!(out, " (revision {revision})"),
@@ -110,7 +110,7 @@ fn at(out: &mut impl Write, revision: Option<Revision>) -> io::Result<()> {
     }
 }
 
-/// What deleting a series takes away, as a question.
+/// The question whether to delete a whole series.
 pub(crate) fn all_of(series: &SeriesSummary) -> String {
     let models = usize::try_from(series.models).unwrap_or(usize::MAX);
     let models = count(models, "model");

@@ -1,8 +1,8 @@
-//! Tables.
+//! Writes tables.
 
 use std::io::{self, Write};
 
-/// A column: its heading, and on which side its cells begin.
+/// The heading of a column, and the side at which its cells begin.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Column {
     /// Words.
@@ -19,7 +19,7 @@ impl Column {
     }
 }
 
-/// Writes `rows` below headings, each column as wide as its longest cell; the headings, too, if `headed`.
+/// Writes `rows`, with headings above them if `headed`. Each column is as wide as its longest cell.
 pub(super) fn table<const N: usize>(
     out: &mut impl Write,
     columns: [Column; N],

@@ -91,6 +91,82 @@ fn detect_prints_episodes_with_the_reason_at_their_peaks() -> anyhow::Result<()>
     Ok(())
 }
 
+/// A platform that found these episodes, given as start, end, peak (as rows), severity and ratio.
+fn with_episodes(
+    episodes: &'static [(i64, i64, i64, &'static str, f64)],
+) -> anyhow::Result<Server> {
+    let replies: Vec<String> = episodes
+        .iter()
+        .map(|(start, end, peak, severity, ratio)| {
+            let (start, end, peak) = (time(*start), time(*end), time(*peak));
+            format!(
+                r#"{{"start":{start},"end":{end},"peak":{peak},"severity":"{severity}","ratio":{ratio}}}"#
+            )
+        })
+        .collect();
+    let start_of = |row: i64| episodes.iter().find(|episode| episode.0 == row);
+    let lines: Vec<String> = (4..10)
+        .map(|row| line(row, row as f64 * 0.1, start_of(row).map_or(0.0, |e| e.4)))
+        .collect();
+    let reply = format!(
+        r#"{}
+{{"summary":{{"detector":"auto","train":4,"anomalies":{},"period":null,"episodes":[{}],"change_points":[],"warnings":[]}}}}
+"#,
+        lines.join("\n"),
+        episodes.len(),
+        replies.join(",")
+    );
+    Ok(Server::start(move |_| Reply::ok(reply.clone()))?)
+}
+
+#[test]
+fn detect_prints_the_worst_episode_first_and_as_many_as_are_wanted() -> anyhow::Result<()> {
+    let server = with_episodes(&[
+        (4, 4, 4, "low", 1.5),
+        (5, 5, 5, "high", 2.0),
+        (6, 6, 6, "high", 3.5),
+        (7, 7, 7, "low", 1.25),
+    ])?;
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", ROWS)?;
+    let detect = |options: &[&str]| -> anyhow::Result<Vec<String>> {
+        let args = [&["detect", &file][..], options].concat();
+        let printed = success(&server.url, &args)?;
+        let lines = printed.lines().map(str::trim);
+        let is_shown = |line: &&str| line.contains(" peak ") || line.contains(" more ");
+        Ok(lines.filter(is_shown).map(str::to_owned).collect())
+    };
+    let minutes = |lines: &[String]| -> Vec<String> {
+        lines.iter().map(|line| line[14..16].to_owned()).collect()
+    };
+    assert_eq!(minutes(&detect(&[])?), ["06", "05", "04", "07"]);
+    let [first, second, rest] = &detect(&["--top", "2"])?[..] else {
+        panic!("not two episodes and a count");
+    };
+    assert!(first.contains("high") && second.contains("high"));
+    assert_eq!(rest, "and 2 more episodes");
+    assert_eq!(detect(&["--top", "3"])?[3], "and 1 more episode");
+    assert_eq!(detect(&["--top", "9"])?.len(), 4);
+    Ok(())
+}
+
+#[test]
+fn an_episode_begins_with_the_point_that_its_alarm_is_about() -> anyhow::Result<()> {
+    let server = with_episodes(&[(7, 8, 5, "medium", 1.5)])?;
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", &ROWS.replace(",90", ",0.30000000000000004"))?;
+    let printed = success(&server.url, &["detect", &file])?;
+    let shown =
+        "  2024-01-01 00:05:00 – 2024-01-01 00:08:00  medium    peak 0.3 at 2024-01-01 00:05:00\n";
+    assert!(printed.contains(shown), "{printed}");
+    // The reason is that of the alarm.
+    assert!(
+        printed.contains("\n      0.7000000000000001 against 1.5\n"),
+        "{printed}"
+    );
+    Ok(())
+}
+
 #[test]
 fn detect_sends_what_it_was_told_and_points_in_the_order_of_time() -> anyhow::Result<()> {
     let server = Server::start(platform)?;
@@ -155,6 +231,68 @@ fn detect_saves_a_plot_of_what_it_judged() -> anyhow::Result<()> {
         assert_eq!(drawn.line, line);
         assert_eq!(drawn.body, detected.body);
     }
+    Ok(())
+}
+
+#[test]
+fn the_plot_has_the_size_and_the_part_that_are_asked_for() -> anyhow::Result<()> {
+    let server = Server::start(platform)?;
+    let folder = Folder::new()?;
+    let dates = folder.file("a.csv", ROWS)?;
+    let other = Folder::new()?;
+    let fine = other.file(
+        "a.csv",
+        "ts,v\n1704067200000,1\n1704067260000,2\n1704067320000,3\n",
+    )?;
+    let plot = folder.path("p.png");
+    let plot = plot.to_str().context("UTF-8")?;
+    let options = [
+        "--plot",
+        plot,
+        "--width",
+        "900",
+        "--height",
+        "300",
+        "--scale",
+        "2",
+        "--from",
+        "2024-01-01 00:01",
+        "--to",
+        "2024-01-01T00:02:00Z",
+    ];
+    for (file, from, to) in [
+        (&dates, time(1), time(2)),
+        (&fine, time(1) * 1_000, time(2) * 1_000),
+    ] {
+        let detect = ["detect", file, "--train", "2"];
+        success(&server.url, &[&detect[..], &options].concat())?;
+        let drawn = server.seen().pop().context("requests")?.line;
+        let size = "title=a&width=900&height=300&scale=2";
+        let expected = format!("POST /v1/detect/plot?{size}&from={from}&to={to}&format=png");
+        assert_eq!(drawn, expected);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_plot_is_saved_even_if_the_reader_has_seen_enough() -> anyhow::Result<()> {
+    let lines = format!("{}\n", line(4, 1.0, 0.0)).repeat(10_000);
+    let server = Server::start(move |request| match request.line.contains("plot") {
+        true => Reply::ok("picture"),
+        false => Reply::ok(lines.clone()),
+    })?;
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", ROWS)?;
+    let plot = folder.path("p.png");
+    let name = plot.to_str().context("UTF-8")?;
+    let mut child = anomaly(&server.url, &["detect", &file, "--json", "--plot", name])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(child.stdout.take());
+    let output = child.wait_with_output()?;
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(fs::read(plot)?, b"picture");
     Ok(())
 }
 

@@ -45,7 +45,7 @@ fn a_wrong_file_exits_with_2_and_sends_nothing() -> anyhow::Result<()> {
         ("detect short.csv --train 2", "none left to predict"),
         (
             "predict s --value 1 --timestamp 1 --context unsorted.csv",
-            "no point in it is before 1",
+            "the file has no point before 1",
         ),
         ("import s no.json", "cannot read no.json: "),
     ] {
@@ -92,6 +92,9 @@ fn a_wrong_command_line_exits_with_2_and_sends_nothing() -> anyhow::Result<()> {
             "[possible values: auto, sigma, robust, seasonal, ewma]",
         ),
         ("detect - --min-deviation=-1", "less than 0"),
+        ("detect - --top -1", "unexpected argument"),
+        ("detect - --width 900", "name one with --plot"),
+        ("detect - --from 2024-01-01", "name one with --plot"),
         ("promote s v1 --alias A", "an alias is"),
         (
             "promote s v1 --if-match 12",

@@ -159,12 +159,36 @@ fn rollback_says_what_judges_now() -> anyhow::Result<()> {
 }
 
 #[test]
+fn unpin_takes_the_champion_away() -> anyhow::Result<()> {
+    let server = Server::start(|_| Reply::new(204, ""))?;
+    let printed = success(&server.url, &["unpin", "sensor 1"])?;
+    assert_eq!(
+        printed,
+        "sensor 1: no longer pinned, the newest version serves\n"
+    );
+    let options = ["unpin", "s", "--if-match", "r13", "--json"];
+    assert_eq!(success(&server.url, &options)?, "");
+    let seen = server.seen();
+    assert_eq!(
+        asked(&seen),
+        [
+            ("DELETE /v1/series/sensor%201/aliases/champion", ""),
+            ("DELETE /v1/series/s/aliases/champion", ""),
+        ]
+    );
+    assert_eq!(seen[0].header("if-match"), None);
+    assert_eq!(seen[1].header("if-match"), Some("\"r13\""));
+    Ok(())
+}
+
+#[test]
 fn a_change_is_sent_once_and_a_refusal_is_printed_whole() -> anyhow::Result<()> {
     let busy = Server::start(|_| Reply::new(503, BUSY).with("retry-after: 0"))?;
     let folder = Folder::new()?;
     let file = folder.file("m.json", FILE)?;
     for args in [
         vec!["promote", "s", "v1"],
+        vec!["unpin", "s"],
         vec!["rollback", "s"],
         vec!["import", "s", &file],
         vec!["delete", "s", "--yes"],
@@ -224,7 +248,7 @@ fn export_saves_nothing_that_is_no_model() -> anyhow::Result<()> {
     let path = folder.path("m.json");
     let path = path.to_str().context("UTF-8")?;
     let said = failure(&server.url, &["export", "s", "v1", "-o", path], 1)?;
-    assert!(said.contains("no reply of an anomaly"), "{said}");
+    assert!(said.contains("not like an anomaly"), "{said}");
     assert!(!folder.path("m.json").exists());
     Ok(())
 }

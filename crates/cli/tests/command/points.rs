@@ -101,13 +101,13 @@ fn predict_says_what_the_model_says_and_why() -> anyhow::Result<()> {
     let ask = |rest: &[&str]| success(&server.url, &[&predict[..], rest].concat());
     assert_eq!(
         ask(&["100.5"])?,
-        "s: 100.5 at 2023-08-31 05:20:00.500 is ANOMALY (high) to model v7
+        "s: 100.5 at 2023-08-31 05:20:00.500 is an anomaly of high severity (model v7)
   100.5 against 50 expected (limit 100)
   expected 50, normal up to 100; p-value 1.25e-5, score 0.1005, direction above, detector auto\n"
     );
     assert_eq!(
         ask(&["-1e2"])?,
-        "s: -100 at 2023-08-31 05:20:00.500 is normal to model v7
+        "s: -100 at 2023-08-31 05:20:00.500 is normal (model v7)
   -100 against 50 expected (limit 100)
   expected 50, normal up to 100; p-value 1.25e-5, score 0, direction none, detector auto\n"
     );
@@ -124,7 +124,7 @@ fn a_verdict_without_limits_says_so() -> anyhow::Result<()> {
     for (expected, lower, upper, line) in [
         ("1.0", "-0.5", "2.5", "expected 1, normal from -0.5 to 2.5;"),
         ("1.0", "-0.5", "null", "expected 1, normal from -0.5 up;"),
-        ("null", "null", "null", "nothing expected, no limits;"),
+        ("null", "null", "null", "no expected value, no limits;"),
     ] {
         let reply = verdict(1.0)
             .replace(r#""expected":50.0"#, &format!(r#""expected":{expected}"#))

@@ -39,7 +39,7 @@ s: v7 fitted by auto on 3 points, 2024-01-01 00:00:00 – 2024-01-01 00:19:00
       200 against 50 expected (limit 100)
   2024-01-01 01:39:00                           1 point   high      value 101
       101 against 50 expected (limit 100)
-4 anomalies in 2 episodes, out of 80 points judged (5.00 %)
+4 anomalies in 2 groups, out of 80 points judged (5.00 %)
 ";
 
 #[test]

@@ -1,4 +1,4 @@
-//! The commands that look at series and models and change which of them judges.
+//! The commands that list series and models, change which model serves, and copy or delete models.
 
 use std::{
     fs,
@@ -6,15 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use contract::VersionRef;
+use contract::{AliasName, VersionRef};
 
 use crate::{
     Error,
-    args::{DeleteArgs, ExportArgs, ImportArgs, ModelsArgs, PromoteArgs, RollbackArgs, SeriesArgs},
+    args::{
+        DeleteArgs, ExportArgs, ImportArgs, ModelsArgs, PromoteArgs, RollbackArgs, SeriesArgs,
+        UnpinArgs,
+    },
     client::Client,
-    commands::save,
+    csv::FileError,
+    files,
     render::registry,
-    series_file::FileError,
 };
 
 /// Lists all series, page by page.
@@ -61,7 +64,7 @@ pub(crate) fn models(
     }
 }
 
-/// Has an alias name a version.
+/// Makes an alias name a version.
 pub(crate) fn promote(
     client: &Client,
     args: &PromoteArgs,
@@ -81,7 +84,26 @@ pub(crate) fn promote(
     )?)
 }
 
-/// Has the champion name what it named before.
+/// Takes the champion away, so that the newest version serves.
+pub(crate) fn unpin(
+    client: &Client,
+    args: &UnpinArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let champion = AliasName::champion();
+    client.remove_alias(&args.series, &champion, args.condition.if_match)?;
+    if json {
+        return Ok(());
+    }
+    Ok(writeln!(
+        out,
+        "{}: no longer pinned, the newest version serves",
+        args.series
+    )?)
+}
+
+/// Makes the champion name the version that it named before.
 pub(crate) fn rollback(
     client: &Client,
     args: &RollbackArgs,
@@ -100,7 +122,7 @@ pub(crate) fn rollback(
     )?)
 }
 
-/// Saves a model, byte for byte as it came.
+/// Saves a model, unchanged byte for byte.
 pub(crate) fn export(
     client: &Client,
     args: &ExportArgs,
@@ -116,10 +138,10 @@ pub(crate) fn export(
         Some(path) => path.clone(),
         None => PathBuf::from(format!("{}.{}.json", args.series, file.body.version)),
     };
-    save(&path, file.raw.as_bytes(), json, out)
+    files::save(&path, file.raw.as_bytes(), json, out)
 }
 
-/// Makes a saved model the next version of a series. What is in the file is for the platform to judge.
+/// Makes a saved model the next version of a series. The platform checks the file.
 pub(crate) fn import(
     client: &Client,
     args: &ImportArgs,
@@ -177,7 +199,7 @@ pub(crate) fn delete(
     Ok(())
 }
 
-/// Puts `question` to `console` and reads the answer from `input`; anything but yes is a no.
+/// Asks `question` on `console` and reads the answer from `input`. Anything but yes is a no.
 fn says_yes(
     question: &str,
     input: &mut impl BufRead,

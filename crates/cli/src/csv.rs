@@ -11,7 +11,7 @@ use csv::StringRecord;
 
 use crate::{
     args::FormArgs,
-    timestamp::{Clock, InvalidStamp, Stamp},
+    timestamp::{Clock, InvalidTimestamp, Timestamp},
 };
 
 const TIME_NAMES: [&str; 7] = ["timestamp", "time", "date", "datetime", "ts", "ds", "t"];
@@ -24,7 +24,7 @@ pub(crate) struct SeriesFile {
     pub(crate) points: Vec<Point>,
     /// How to show their timestamps.
     pub(crate) clock: Clock,
-    /// How many rows were left out.
+    /// The number of rows that were left out.
     pub(crate) skipped: usize,
 }
 
@@ -39,15 +39,15 @@ pub enum FileError {
         /// Why.
         source: io::Error,
     },
-    /// It cannot be read on.
+    /// Reading it failed.
     #[error(transparent)]
     Csv(#[from] csv::Error),
-    /// A column is not there.
+    /// It has no such column.
     #[error("no column {wanted}; the first line names: {}. Name it with {option}", .found.join(", "))]
     NoColumn {
-        /// What was looked for.
+        /// The column that was looked for.
         wanted: String,
-        /// What there is.
+        /// The columns of the file.
         found: Vec<String>,
         /// The option that names it.
         option: &'static str,
@@ -59,32 +59,34 @@ pub enum FileError {
         line: u64,
         /// The name of the column.
         column: String,
-        /// What is there.
+        /// Its text.
         text: String,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
-    /// Dates in this range have no room in 64 bits in the unit that the file needs.
-    #[error("point {0}: its time has no room in 64 bits, as fine as other times of the file are")]
-    NoRoom(usize),
-    /// No row is left.
-    #[error("no points in it")]
-    Empty,
-    /// It is to be what came before a point, and nothing did.
-    #[error("no point in it is before {0}")]
-    NothingBefore(String),
-    /// Its rows have to be in the order of time, and are not.
+    /// A date does not fit into 64 bits in the unit that the file needs.
     #[error(
-        "point {0} is earlier than the one before it; --context takes rows that are sorted by time"
+        "point {0}: its time does not fit into 64 bits, as fine as other times of the file are"
+    )]
+    NoRoom(usize),
+    /// It has no points.
+    #[error("the file has no points")]
+    Empty,
+    /// It has no points before the one that it should precede.
+    #[error("the file has no point before {0}")]
+    NothingBefore(String),
+    /// Its rows have to be sorted by time, and are not.
+    #[error(
+        "point {0} is earlier than the one before it; --context needs rows that are sorted by time"
     )]
     Unsorted(usize),
 }
 
 impl SeriesFile {
-    /// Reads the file at `path`, `-` being standard input, which has the form that `args` say.
+    /// Reads the file at `path` in the form that `args` describe. `-` is standard input.
     ///
     /// # Errors
-    /// The first fault; bad rows are none with `--skip-bad`.
+    /// The first fault; with `--skip-bad`, bad rows are not faults.
     pub(crate) fn read(path: &Path, args: &FormArgs) -> Result<Self, FileError> {
         if path == Path::new("-") {
             return Self::parse(io::stdin().lock(), args);
@@ -97,8 +99,9 @@ impl SeriesFile {
     }
 
     fn parse(input: impl Read, args: &FormArgs) -> Result<Self, FileError> {
-        // Every row ends in exactly one line feed, so that the reader's line tells the row's, whatever blank lines or carriage
-        // returns there are. Trimming takes the carriage returns away.
+        // Every row ends in exactly one line feed, so the reader's line is that of the row,
+        // whatever blank lines or carriage returns there are. Trimming takes the carriage returns
+        // away.
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .trim(csv::Trim::All)
@@ -133,8 +136,8 @@ impl SeriesFile {
     }
 }
 
-/// Puts times and values together, all times in the unit of the finest.
-fn join(stamps: &[Stamp], values: &[f64]) -> Result<Vec<Point>, FileError> {
+/// Joins times and values, with all times in the unit of the finest.
+fn join(stamps: &[Timestamp], values: &[f64]) -> Result<Vec<Point>, FileError> {
     let digits = finest(stamps);
     let mut points = Vec::with_capacity(values.len());
     for (i, (stamp, value)) in stamps.iter().zip(values).enumerate() {
@@ -148,7 +151,7 @@ fn join(stamps: &[Stamp], values: &[f64]) -> Result<Vec<Point>, FileError> {
     Ok(points)
 }
 
-fn finest(stamps: &[Stamp]) -> u32 {
+fn finest(stamps: &[Timestamp]) -> u32 {
     stamps.iter().map(|s| s.digits()).max().unwrap_or(0)
 }
 
@@ -156,7 +159,7 @@ fn finest(stamps: &[Stamp]) -> u32 {
 #[derive(Debug, Default)]
 struct Row {
     cells: StringRecord,
-    /// How many rows are before it.
+    /// The number of rows before it.
     index: i64,
     /// The line that it ends on, from 1.
     line: u64,
@@ -168,7 +171,7 @@ impl Row {
     }
 }
 
-/// Where in a row things are.
+/// The columns of time and value.
 #[derive(Debug)]
 struct Columns {
     time: Option<Column>,
@@ -198,12 +201,12 @@ impl Columns {
     }
 
     /// The time and value in a row.
-    fn point(&self, row: &Row) -> Result<(Stamp, f64), FileError> {
+    fn point(&self, row: &Row) -> Result<(Timestamp, f64), FileError> {
         let stamp = match &self.time {
             Some(column) => column.read(row, |text| {
-                text.parse().map_err(|e: InvalidStamp| e.to_string())
+                text.parse().map_err(|e: InvalidTimestamp| e.to_string())
             })?,
-            None => Stamp::number(row.index),
+            None => Timestamp::number(row.index),
         };
         let value = self.value.read(row, |text| match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(value),
@@ -213,7 +216,7 @@ impl Columns {
         Ok((stamp, value))
     }
 
-    fn clock(&self, stamps: &[Stamp]) -> Clock {
+    fn clock(&self, stamps: &[Timestamp]) -> Clock {
         let digits = finest(stamps);
         match &self.time {
             None => Clock::Rows,
@@ -250,7 +253,7 @@ fn named(header: &StringRecord, name: &str, option: &'static str) -> Result<Colu
     }
 }
 
-/// The column with the first of `names` that there is, in any case.
+/// The column with the first of `names` that exists, in upper or lower case.
 fn known(header: &StringRecord, names: &[&str]) -> Option<Column> {
     names.iter().find_map(|name| {
         let found = |(_, found): &(usize, &str)| found.eq_ignore_ascii_case(name);
@@ -262,7 +265,7 @@ fn known(header: &StringRecord, names: &[&str]) -> Option<Column> {
     })
 }
 
-/// The column that is not `time`, if there is one only, and if the first line is one of names.
+/// The only column besides `time`, if the first line has names.
 fn only_one_left(header: &StringRecord, time: Option<&Column>) -> Result<Column, FileError> {
     let mut left = header
         .iter()

@@ -1,20 +1,22 @@
-//! `anomaly replay`: what the platform would have said about a file, had it seen the first part of it.
+//! `anomaly replay`: fits on the first part of a file and predicts the rest, to show what the
+//! platform would have said.
 
 use std::{io::Write, time::Instant};
 
-use contract::{Point, PredictReply, SeriesId, Train};
+use contract::{Point, PredictReply, SeriesId, Train, VersionRef};
 
+use super::fit::fit_on;
 use crate::{
     Error,
     args::{PlotFormat, ReplayArgs},
-    client::{Client, PlotQuery},
-    commands::{fit_on, read, save},
-    episode::{Episode, Episodes},
+    client::{Client, View},
+    csv::FileError,
+    files,
+    groups::{Group, Grouping},
     http::{ClientError, Reply},
     ordered::{Rows, predict_all},
     progress::Progress,
     render::{self, Tally, count},
-    series_file::FileError,
     timestamp::Clock,
 };
 
@@ -28,7 +30,7 @@ pub(crate) fn replay(
     json: bool,
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let file = read(&args.csv)?;
+    let file = files::read(&args.csv.file, &args.csv.form)?;
     let points = file.points.len();
     let train = rows_of(args.train, points);
     if train >= points {
@@ -55,25 +57,28 @@ pub(crate) fn replay(
         json,
         clock: file.clock,
         progress: Progress::steps(points - train, format!("predicting {judged}")),
-        episodes: Episodes::default(),
+        grouping: Grouping::default(),
         tally: Tally::default(),
     };
-    report.all(client, &args.series, &rows, args.connections.into())?;
+    let printed = report.all(client, &args.series, &rows, args.connections.into());
     let Some(path) = &args.plot else {
-        return Ok(());
+        return printed;
     };
-    let query = PlotQuery {
-        version: Some(contract::VersionRef::Version(fitted.body.version)),
+    files::unless_reader_is_gone(printed)?;
+    let version = VersionRef::Version(fitted.body.version);
+    let view = View {
         format: PlotFormat::of_name(path),
-        ..PlotQuery::default()
+        ..View::default()
     };
-    save(path, &client.plot(&args.series, query)?, json, out)
+    let picture = client.plot(&args.series, Some(&version), view)?;
+    files::save(path, &picture, json, out)
 }
 
-/// How many of `rows` are fitted on. Unlike the platform for a detection, a replay takes a share of any size.
+/// The number of `rows` to fit on. A replay takes a share of any size; for a detection, the
+/// platform limits it.
 fn rows_of(train: Train, rows: usize) -> usize {
     match train {
-        // Exact: the rows of a file that fits in memory are far below 2^53.
+        // The product is exact: a file that fits in memory has far fewer rows than 2^53.
         Train::Share(share) => (rows as f64 * share) as usize,
         Train::Points(points) => points,
     }
@@ -87,13 +92,13 @@ fn check_sorted(points: &[Point]) -> Result<(), FileError> {
     }
 }
 
-/// What is printed while verdicts come in.
+/// Prints verdicts while they come in.
 struct Report<'a, W> {
     out: &'a mut W,
     json: bool,
     clock: Clock,
     progress: Progress,
-    episodes: Episodes,
+    grouping: Grouping,
     tally: Tally,
 }
 
@@ -111,8 +116,8 @@ impl<W: Write> Report<'_, W> {
             self.verdict(point, verdict)
         })?;
         let elapsed = started.elapsed();
-        if let Some(last) = self.episodes.finish() {
-            self.episode(&last)?;
+        if let Some(last) = self.grouping.finish() {
+            self.group(&last)?;
         }
         if self.json {
             return Ok(());
@@ -148,18 +153,18 @@ impl<W: Write> Report<'_, W> {
         self.tally.judged += 1;
         self.tally.anomalies += usize::from(verdict.anomaly);
         *self.tally.versions.entry(model_version).or_default() += 1;
-        match self.episodes.push(point, verdict) {
-            Some(ended) => self.episode(&ended),
+        match self.grouping.push(point, verdict) {
+            Some(ended) => self.group(&ended),
             None => Ok(()),
         }
     }
 
-    fn episode(&mut self, episode: &Episode) -> Result<(), Error> {
-        self.tally.episodes += 1;
+    fn group(&mut self, group: &Group) -> Result<(), Error> {
+        self.tally.groups += 1;
         if self.json {
             return Ok(());
         }
-        let line = || render::episode(self.out, episode, self.clock);
+        let line = || render::group(self.out, group, self.clock);
         Ok(self.progress.aside(line)?)
     }
 }

@@ -1,52 +1,55 @@
-//! Anomalies that follow each other, as one thing.
+//! Groups of anomalies in a replay.
+//!
+//! A replay asks about each point by itself, so the platform knows of no episodes here. These
+//! groups are simpler: anomalies without a normal point in between.
 
 use contract::{Point, Severity, VerdictReply};
 
 /// Anomalies that follow each other without a normal point in between.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Episode {
-    /// The first.
+pub(crate) struct Group {
+    /// The first point.
     pub(crate) first: Point,
-    /// The last.
+    /// The last point.
     pub(crate) last: Point,
-    /// The most severe one, and of these the one with the highest score; the earliest of those.
+    /// The most severe point; of several, the first with the highest score.
     pub(crate) peak: Point,
-    /// How many.
+    /// The number of points.
     pub(crate) points: usize,
-    /// How severe the peak is.
+    /// The severity of the peak.
     pub(crate) severity: Severity,
-    /// Why the peak is an anomaly.
+    /// The reason why the peak is an anomaly.
     pub(crate) reason: String,
     /// The score of the peak.
     score: f64,
 }
 
-/// Joins anomalies to episodes while verdicts come in.
+/// Puts anomalies into groups while verdicts come in.
 #[derive(Debug, Default)]
-pub(crate) struct Episodes {
-    open: Option<Episode>,
+pub(crate) struct Grouping {
+    open: Option<Group>,
 }
 
-impl Episodes {
-    /// Takes the verdict on the next point; returns the episode that it ends, if it does.
-    pub(crate) fn push(&mut self, point: Point, verdict: VerdictReply) -> Option<Episode> {
+impl Grouping {
+    /// Takes the verdict on the next point. Returns the group that it ends, if it ends one.
+    pub(crate) fn push(&mut self, point: Point, verdict: VerdictReply) -> Option<Group> {
         if !verdict.anomaly {
             return self.open.take();
         }
         match &mut self.open {
-            Some(episode) => episode.go_on(point, verdict),
-            None => self.open = Some(Episode::begin(point, verdict)),
+            Some(group) => group.add(point, verdict),
+            None => self.open = Some(Group::begin(point, verdict)),
         }
         None
     }
 
-    /// The episode that the end of the series ends, if there is one.
-    pub(crate) fn finish(&mut self) -> Option<Episode> {
+    /// The group that the end of the series ends, if there is one.
+    pub(crate) fn finish(&mut self) -> Option<Group> {
         self.open.take()
     }
 }
 
-impl Episode {
+impl Group {
     fn begin(point: Point, verdict: VerdictReply) -> Self {
         Self {
             first: point,
@@ -59,7 +62,7 @@ impl Episode {
         }
     }
 
-    fn go_on(&mut self, point: Point, verdict: VerdictReply) {
+    fn add(&mut self, point: Point, verdict: VerdictReply) {
         self.last = point;
         self.points += 1;
         if (verdict.severity, verdict.score) > (self.severity, self.score) {
@@ -77,7 +80,8 @@ mod tests {
 
     use super::*;
 
-    /// Values over 10 are anomalies, and from 20 on severe ones; the score says how far over they are, but not beyond 15.
+    /// Values over 10 are anomalies, and from 20 on severe ones; the score says how far over they
+    /// are, but not beyond 15.
     fn verdict(value: f64) -> VerdictReply {
         let severity = match value {
             20.0.. => Severity::High,
@@ -98,14 +102,14 @@ mod tests {
         }
     }
 
-    fn episodes(values: &[f64]) -> Vec<(i64, i64, String, usize)> {
-        let mut episodes = Episodes::default();
+    fn groups(values: &[f64]) -> Vec<(i64, i64, String, usize)> {
+        let mut grouping = Grouping::default();
         let mut found = Vec::new();
         for (timestamp, value) in (0..).zip(values.iter().copied()) {
-            found.extend(episodes.push(Point { timestamp, value }, verdict(value)));
+            found.extend(grouping.push(Point { timestamp, value }, verdict(value)));
         }
-        found.extend(episodes.finish());
-        let seen = |e: &Episode| {
+        found.extend(grouping.finish());
+        let seen = |e: &Group| {
             assert_eq!(e.reason, format!("it is {}", e.peak.value));
             let (first, last) = (e.first.timestamp, e.last.timestamp);
             (
@@ -119,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn anomalies_in_a_row_are_one_episode_with_the_reason_of_its_peak() {
+    fn anomalies_in_a_row_are_one_group_with_the_reason_of_its_peak() {
         assert_eq!(
-            episodes(&[1.0, 11.0, 13.0, 12.0, 1.0, 16.0, 20.0, 21.0, 3.0]),
+            groups(&[1.0, 11.0, 13.0, 12.0, 1.0, 16.0, 20.0, 21.0, 3.0]),
             [
                 (1, 3, "low 13".to_owned(), 3),
                 (5, 7, "high 20".to_owned(), 3)
@@ -130,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn episodes_at_both_ends_count() {
+    fn groups_at_both_ends_count() {
         let low = |value: i32| format!("low {value}");
         assert_eq!(
-            episodes(&[11.0, 0.0, 12.0]),
+            groups(&[11.0, 0.0, 12.0]),
             [(0, 0, low(11), 1), (2, 2, low(12), 1)]
         );
-        assert_eq!(episodes(&[11.0, 12.0]), [(0, 1, low(12), 2)]);
-        assert_eq!(episodes(&[1.0]), []);
+        assert_eq!(groups(&[11.0, 12.0]), [(0, 1, low(12), 2)]);
+        assert_eq!(groups(&[1.0]), []);
     }
 }

@@ -1,4 +1,4 @@
-//! Replies that come line by line.
+//! Reads replies of newline-delimited JSON.
 
 use std::io::{self, BufRead, BufReader};
 
@@ -7,15 +7,15 @@ use ureq::{Body, BodyReader, http::Response};
 
 use super::{BaseUrl, ClientError};
 
-/// The lines of a reply.
-pub(crate) struct Lines {
+/// Reads the lines of a reply.
+pub(crate) struct NdjsonReader {
     reader: BufReader<BodyReader<'static>>,
     line: String,
     status: u16,
     url: BaseUrl,
 }
 
-impl Lines {
+impl NdjsonReader {
     pub(super) fn new(reply: Response<Body>, url: BaseUrl) -> Self {
         Self {
             status: reply.status().as_u16(),
@@ -39,13 +39,13 @@ impl Lines {
     /// Reads the line that [`Self::next`] returned last.
     ///
     /// # Errors
-    /// When it is something else.
+    /// When it is not a `T`.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         let line = self.line.trim_end();
         serde_json::from_str(line).map_err(|_| ClientError::foreign(&self.url, self.status, line))
     }
 
-    /// The error of a reply that ended in good order, but before what ends it.
+    /// The error of a reply that ended properly, but before its last line.
     pub(crate) fn ended_early(&self) -> ClientError {
         self.broken_off(io::ErrorKind::UnexpectedEof.into())
     }

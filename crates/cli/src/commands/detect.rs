@@ -1,0 +1,313 @@
+//! `anomaly detect`: finds the anomalies in a file.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+    time::Instant,
+};
+
+use contract::{
+    DetectLine, DetectRequest, DetectSummary, EpisodeReply, JudgedReply, MAX_TITLE_BYTES, Point,
+};
+
+use crate::{
+    Error,
+    args::{DetectArgs, PlotFormat},
+    client::{Client, View},
+    csv::SeriesFile,
+    files,
+    http::{ClientError, NdjsonReader},
+    progress::Progress,
+    render::{
+        count,
+        detection::{self, Episode},
+    },
+    timestamp::Clock,
+};
+
+/// How the last line of a reply begins, and no other.
+const SUMMARY: &str = "{\"summary\":";
+
+/// A verdict that raised an alarm.
+#[derive(Debug)]
+struct Alarm {
+    point: Point,
+    ratio: f64,
+    reason: String,
+}
+
+/// The result of a detection.
+struct Found {
+    summary: DetectSummary,
+    /// In the order of time.
+    alarms: Vec<Alarm>,
+    judged: usize,
+}
+
+/// Carries out `anomaly detect`.
+///
+/// # Errors
+/// See [`crate::run`].
+pub(crate) fn detect(
+    client: &Client,
+    args: &DetectArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    if args.plot.is_none() && args.view.is_given() {
+        return Err(Error::NothingToPlot);
+    }
+    let (request, clock) = request(args)?;
+    let detection = Detection {
+        client,
+        args,
+        request,
+        clock,
+    };
+    let done = detection.print_and_plot(json, out);
+    done.map_err(|error| error.of_many(detection.request.points.len()))
+}
+
+/// A detection to carry out.
+struct Detection<'a> {
+    client: &'a Client,
+    args: &'a DetectArgs,
+    request: DetectRequest,
+    clock: Clock,
+}
+
+impl Detection<'_> {
+    /// Prints what was found, and saves a picture of it if one is wanted.
+    fn print_and_plot(&self, json: bool, out: &mut impl Write) -> Result<(), Error> {
+        let printed = self.print(json, out);
+        let Some(path) = &self.args.plot else {
+            return printed;
+        };
+        files::unless_reader_is_gone(printed)?;
+        let sample = self.request.points[0].timestamp;
+        let ticks = |time| self.clock.ticks(time, sample);
+        let asked = self.args.view;
+        let view = View {
+            size: asked.size,
+            from: asked.from.map(ticks),
+            to: asked.to.map(ticks),
+            format: PlotFormat::of_name(path),
+        };
+        let title = title(&self.args.csv.file);
+        let picture = self.client.detect_plot(&self.request, title, view)?;
+        files::save(path, &picture, json, out)
+    }
+
+    /// Has the points judged, and prints what was found.
+    fn print(&self, json: bool, out: &mut impl Write) -> Result<(), Error> {
+        let points = self.request.points.len();
+        let started = Instant::now();
+        let waiting = Progress::spinner(format!("detecting in {}", count(points, "point")));
+        let lines = self.client.detect(&self.request)?;
+        drop(waiting);
+        let expected = points - self.request.train.of(points);
+        if json {
+            return pass_on(lines, expected, out);
+        }
+        let found = listen(lines, expected)?;
+        self.show(&found, out)?;
+        let elapsed = started.elapsed();
+        Ok(detection::counts(
+            out,
+            &found.summary,
+            found.judged,
+            elapsed,
+        )?)
+    }
+
+    /// Prints the fit, the episodes with the worst first, and the changes of the level.
+    fn show(&self, found: &Found, out: &mut impl Write) -> io::Result<()> {
+        let Found {
+            summary, alarms, ..
+        } = found;
+        let points = &self.request.points;
+        let first = &points[..self.request.train.of(points.len())];
+        detection::fitted(out, summary, first, self.clock)?;
+        let replies = summary.episodes.iter();
+        let mut episodes: Vec<Episode<'_>> = replies
+            .map(|reply| episode(reply, alarms, points))
+            .collect();
+        let worse = |one: &Episode<'_>, other: &Episode<'_>| {
+            let severity = other.severity.cmp(&one.severity);
+            severity.then(other.ratio.total_cmp(&one.ratio))
+        };
+        episodes.sort_by(worse);
+        let shown = self.args.top.unwrap_or(usize::MAX).min(episodes.len());
+        for episode in &episodes[..shown] {
+            detection::episode(out, episode, self.clock)?;
+        }
+        detection::left_out(out, episodes.len() - shown)?;
+        detection::change_points(out, summary, self.clock)
+    }
+}
+
+/// Reads the file, and makes a request of it that leaves something to judge.
+fn request(args: &DetectArgs) -> Result<(DetectRequest, Clock), Error> {
+    let SeriesFile {
+        mut points, clock, ..
+    } = files::read(&args.csv.file, &args.csv.form)?;
+    points.sort_by_key(|point| point.timestamp);
+    let (train, points_read) = (args.train.of(points.len()), points.len());
+    if train >= points_read {
+        return Err(Error::NothingLeft {
+            points: points_read,
+            train,
+        });
+    }
+    let request = DetectRequest {
+        points,
+        train: args.train,
+        fit: args.options.options(),
+        min_deviation: args.min_deviation,
+    };
+    Ok((request, clock))
+}
+
+/// The title of a plot of `file`: its name without the extension, if that can be a title.
+fn title(file: &Path) -> Option<String> {
+    let name = file.file_stem()?.to_str()?;
+    let is_title = name != "-" && name.len() <= MAX_TITLE_BYTES && !name.contains(char::is_control);
+    is_title.then(|| name.to_owned())
+}
+
+/// Prints `lines`, about `expected` of them, as they come.
+fn pass_on(mut lines: NdjsonReader, expected: usize, out: &mut impl Write) -> Result<(), Error> {
+    // On a terminal the lines themselves show the progress, and a bar would be in their way.
+    let bar = (!io::stdout().is_terminal()).then(|| judging(expected));
+    let mut is_whole = false;
+    while let Some(line) = lines.next()? {
+        is_whole = line.starts_with(SUMMARY);
+        writeln!(out, "{line}")?;
+        if let Some(bar) = &bar {
+            bar.step();
+        }
+    }
+    match is_whole {
+        true => Ok(()),
+        false => Err(lines.ended_early().into()),
+    }
+}
+
+/// Reads `lines`, about `expected` of them, to the end.
+fn listen(mut lines: NdjsonReader, expected: usize) -> Result<Found, ClientError> {
+    let bar = judging(expected);
+    let mut alarms = Vec::new();
+    let mut judged = 0;
+    while lines.next()?.is_some() {
+        match lines.parse()? {
+            DetectLine::Verdict(verdict) => {
+                judged += 1;
+                bar.step();
+                alarms.extend(alarm(verdict));
+            }
+            DetectLine::Summary { summary } => {
+                return Ok(Found {
+                    summary,
+                    alarms,
+                    judged,
+                });
+            }
+        }
+    }
+    Err(lines.ended_early())
+}
+
+fn judging(points: usize) -> Progress {
+    Progress::steps(points, format!("judging {}", count(points, "point")))
+}
+
+fn alarm(verdict: JudgedReply) -> Option<Alarm> {
+    let ratio = verdict.ratio.unwrap_or_default();
+    let is_alarm = verdict.verdict.anomaly || ratio >= 1.0;
+    is_alarm.then_some(Alarm {
+        point: Point {
+            timestamp: verdict.timestamp,
+            value: verdict.value,
+        },
+        ratio,
+        reason: verdict.verdict.reason,
+    })
+}
+
+/// The episode of `reply` with the reason of its strongest alarm, and the value of the point that
+/// the alarm is about. That point may be earlier than the alarm: the episode then begins there.
+fn episode<'a>(reply: &EpisodeReply, alarms: &'a [Alarm], points: &[Point]) -> Episode<'a> {
+    let from = alarms.partition_point(|alarm| alarm.point.timestamp < reply.start);
+    let to = alarms.partition_point(|alarm| alarm.point.timestamp <= reply.end);
+    // The first of equally strong ones, like the platform.
+    let inside = alarms[from..to].iter().rev();
+    let strongest = inside.max_by(|one, other| one.ratio.total_cmp(&other.ratio));
+    let at_peak = strongest.filter(|alarm| alarm.point.timestamp == reply.peak);
+    let first_at_peak = points.partition_point(|point| point.timestamp < reply.peak);
+    let value = match (at_peak, points.get(first_at_peak)) {
+        (Some(alarm), _) => Some(alarm.point.value),
+        (None, Some(point)) if point.timestamp == reply.peak => Some(point.value),
+        _ => None,
+    };
+    Episode {
+        start: reply.start.min(reply.peak),
+        end: reply.end,
+        peak: reply.peak,
+        value,
+        severity: reply.severity,
+        ratio: reply.ratio,
+        reason: strongest.map(|alarm| alarm.reason.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::Severity;
+
+    use super::*;
+
+    #[test]
+    fn a_plot_is_called_what_its_file_is_called() {
+        let title = |file: &str| title(Path::new(file));
+        assert_eq!(title("data/nyc taxi.csv").as_deref(), Some("nyc taxi"));
+        for file in ["-", "a\nb.csv", &format!("{}.csv", "x".repeat(201))] {
+            assert_eq!(title(file), None, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn an_episode_has_the_reason_of_its_strongest_alarm_and_the_value_at_its_peak() {
+        let points: Vec<Point> = (0..10)
+            .map(|timestamp| Point {
+                timestamp,
+                value: timestamp as f64 * 10.0,
+            })
+            .collect();
+        let alarm = |timestamp: i64, ratio| Alarm {
+            point: points[timestamp as usize],
+            ratio,
+            reason: format!("at {timestamp}"),
+        };
+        let alarms = [
+            alarm(2, 9.0),
+            alarm(4, 1.5),
+            alarm(6, 2.5),
+            alarm(7, 2.5),
+            alarm(9, 9.0),
+        ];
+        let reply = |peak| EpisodeReply {
+            start: 4,
+            end: 8,
+            peak,
+            severity: Severity::Low,
+            ratio: 2.5,
+        };
+        let found = episode(&reply(6), &alarms, &points);
+        assert_eq!((found.value, found.reason), (Some(60.0), Some("at 6")));
+        assert_eq!((found.start, found.end), (4, 8));
+        // The alarm is about a point before it.
+        let found = episode(&reply(3), &alarms, &points);
+        assert_eq!((found.value, found.reason), (Some(30.0), Some("at 6")));
+        assert_eq!((found.start, found.peak), (3, 3));
+    }
+}

@@ -1,0 +1,49 @@
+//! `anomaly fit`: fits a series on the points of a file.
+
+use std::io::Write;
+
+use contract::{FitReply, FitRequest, Point, SeriesId};
+
+use crate::{
+    Error,
+    args::{FitArgs, FitOptionArgs},
+    client::Client,
+    files,
+    http::{ClientError, Reply},
+    progress::Progress,
+    render::{self, count},
+};
+
+/// Carries out `anomaly fit`.
+///
+/// # Errors
+/// See [`crate::run`].
+pub(crate) fn fit(
+    client: &Client,
+    args: &FitArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let file = files::read(&args.csv.file, &args.csv.form)?;
+    let reply = fit_on(client, &args.series, &file.points, &args.options)?;
+    if json {
+        return Ok(writeln!(out, "{}", reply.raw)?);
+    }
+    Ok(render::fitted(out, &reply.body, &file.points, file.clock)?)
+}
+
+/// Fits `series` on `points`, and shows meanwhile that it takes a while.
+pub(super) fn fit_on(
+    client: &Client,
+    series: &SeriesId,
+    points: &[Point],
+    options: &FitOptionArgs,
+) -> Result<Reply<FitReply>, ClientError> {
+    let _progress = Progress::spinner(format!("fitting {}", count(points.len(), "point")));
+    let request = FitRequest {
+        timestamps: points.iter().map(|p| p.timestamp).collect(),
+        values: points.iter().map(|p| p.value).collect(),
+        options: options.options(),
+    };
+    client.fit(series, &request)
+}
