@@ -13,12 +13,12 @@ use tokio::time::timeout;
 
 use crate::{
     failure::{no_figures, no_reply},
-    forward::Forwarder,
     metrics::Route,
+    proxy::Proxy,
 };
 
 /// How long the parts may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest part, in bytes: a thousand series with ids of 200 bytes, each escaped.
 const MAX_PART_BYTES: usize = 2 * 1024 * 1024;
@@ -27,12 +27,12 @@ const MAX_PART_BYTES: usize = 2 * 1024 * 1024;
 ///
 /// # Errors
 /// 503 if either gives no figures.
-pub(crate) async fn healthcheck(forwarder: &Forwarder, parts: &Parts) -> Fallible<Response> {
-    let _place = forwarder.healthchecks.take(Route::Healthcheck)?;
+pub(crate) async fn healthcheck(proxy: &Proxy, parts: &Parts) -> Fallible<Response> {
+    let _permit = proxy.healthchecks.take(Route::Healthcheck)?;
     let context = parts.extensions.get::<RequestContext>();
     let (trainer, predictor) = tokio::join!(
-        part::<TrainerHealth>("trainer", &forwarder.trainer, context),
-        part::<PredictorHealth>("predictor", &forwarder.predictor, context),
+        part::<TrainerHealth>("trainer", &proxy.trainer, context),
+        part::<PredictorHealth>("predictor", &proxy.predictor, context),
     );
     let reply = HealthReply::of(trainer?, predictor?);
     let json = serde_json::to_vec(&reply).map_err(|error| no_figures("gateway", error))?;
@@ -48,7 +48,7 @@ async fn part<T: DeserializeOwned>(
     context: Option<&RequestContext>,
 ) -> Fallible<T> {
     let head = RequestHead::get("/healthcheck", context.cloned());
-    let call = Call::whole(head, Bytes::new(), PATIENCE);
+    let call = Call::whole(head, Bytes::new(), TIMEOUT);
     let figures = async {
         let response = upstream.call(call).await;
         let response = response.map_err(|error| no_reply(service, error))?;
@@ -61,7 +61,7 @@ async fn part<T: DeserializeOwned>(
             .map_err(|problem| no_figures(service, problem.detail))?;
         serde_json::from_slice(&body).map_err(|error| no_figures(service, error))
     };
-    timeout(PATIENCE, figures)
+    timeout(TIMEOUT, figures)
         .await
         .unwrap_or_else(|_| Err(no_figures(service, "no answer in time")))
 }

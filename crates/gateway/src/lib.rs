@@ -2,11 +2,11 @@
 
 mod config;
 mod failure;
-mod forward;
-mod freshness;
 mod healthcheck;
 mod limits;
 mod metrics;
+mod proxy;
+mod revisions;
 mod routes;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -20,11 +20,11 @@ use service::{
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, Settings};
-use forward::Forwarder;
 pub use http_client::{InvalidOrigins, Origins, Upstream};
+use proxy::Proxy;
 
 /// How long a service may take to show that it is there.
-const REACH_TIMEOUT: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The services behind the door.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub fn upstream(origins: Origins) -> Upstream {
 pub struct Gateway {
     listener: Listener,
     server: ServerConfig,
-    forwarder: Arc<Forwarder>,
+    proxy: Arc<Proxy>,
 }
 
 /// Serves the gateway that `config` describes until `shutdown` is cancelled.
@@ -83,11 +83,11 @@ impl Gateway {
         backends: Backends,
     ) -> anyhow::Result<Self> {
         metrics::register();
-        let forwarder = Forwarder::new(settings, backends.trainer, backends.predictor);
+        let proxy = Proxy::new(settings, backends.trainer, backends.predictor);
         Ok(Self {
             listener: Listener::bind(address)?,
             server,
-            forwarder: Arc::new(forwarder),
+            proxy: Arc::new(proxy),
         })
     }
 
@@ -98,17 +98,17 @@ impl Gateway {
 
     /// The routes for clients, without those about health: [`Self::serve`] adds them.
     pub fn router(&self) -> Router {
-        routes::routes(Arc::clone(&self.forwarder))
+        routes::routes(Arc::clone(&self.proxy))
     }
 
     /// What answers clients, with the routes about `health`.
     pub fn handler(&self, health: &Health) -> Handler {
-        routes::handler(Arc::clone(&self.forwarder), health)
+        routes::handler(Arc::clone(&self.proxy), health)
     }
 
     /// Ready while both services answer and `shutdown` is not cancelled.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
-        let (trainer, predictor) = (&self.forwarder.trainer, &self.forwarder.predictor);
+        let (trainer, predictor) = (&self.proxy.trainer, &self.proxy.predictor);
         let health = Health::new(shutdown.clone());
         let health = reachable(health, "trainer", trainer.clone());
         reachable(health, "predictor", predictor.clone())
@@ -138,8 +138,8 @@ impl Gateway {
 }
 
 fn reachable(health: Health, name: &'static str, upstream: Upstream) -> Health {
-    health.with(name, Need::Required, REACH_TIMEOUT, move || {
+    health.with(name, Need::Required, PROBE_TIMEOUT, move || {
         let upstream = upstream.clone();
-        async move { upstream.reach(REACH_TIMEOUT).await }
+        async move { upstream.reach(PROBE_TIMEOUT).await }
     })
 }

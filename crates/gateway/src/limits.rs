@@ -19,17 +19,17 @@ use http_server::{Fallible, ProblemReply};
 use crate::metrics::Route;
 
 /// A number of places for requests that cost alike.
-pub(crate) struct Limit {
+pub(crate) struct ConcurrencyLimit {
     places: usize,
     taken: Arc<AtomicUsize>,
     /// When a client that was refused should come again.
     retry_after: Duration,
 }
 
-/// A place, until it is dropped.
-pub(crate) struct Place(Arc<AtomicUsize>);
+/// A permit, until it is dropped.
+pub(crate) struct Permit(Arc<AtomicUsize>);
 
-impl Limit {
+impl ConcurrencyLimit {
     pub(crate) fn new(places: usize, retry_after: Duration) -> Self {
         Self {
             places,
@@ -38,20 +38,20 @@ impl Limit {
         }
     }
 
-    /// A place, if there is one.
-    pub(crate) fn place(&self) -> Option<Place> {
-        let place = Place(Arc::clone(&self.taken));
+    /// A permit, if there is one.
+    pub(crate) fn place(&self) -> Option<Permit> {
+        let permit = Permit(Arc::clone(&self.taken));
         let before = self.taken.fetch_add(1, Ordering::Relaxed);
-        (before < self.places).then_some(place)
+        (before < self.places).then_some(permit)
     }
 
     /// A place for a request to `route`.
     ///
     /// # Errors
     /// 503 when all are taken.
-    pub(crate) fn take(&self, route: Route) -> Fallible<Place> {
-        if let Some(place) = self.place() {
-            return Ok(place);
+    pub(crate) fn take(&self, route: Route) -> Fallible<Permit> {
+        if let Some(permit) = self.place() {
+            return Ok(permit);
         }
         route.count_shed();
         let problem = ProblemReply::new(ProblemCode::Overloaded, "Too many requests in flight");
@@ -59,26 +59,31 @@ impl Limit {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Place {
+impl Permit {
     /// Keeps the place until the client has all of `response`.
-    pub(crate) fn until_sent(self, response: Response) -> Response {
-        response.map(|body| Body::new(Placed { body, _place: self }))
+    pub(crate) fn retain_until_sent(self, response: Response) -> Response {
+        response.map(|body| {
+            Body::new(RetainBody {
+                body,
+                _permit: self,
+            })
+        })
     }
 }
 
-/// A body that has its place.
-struct Placed {
+/// A body that has its permit.
+struct RetainBody {
     body: Body,
-    _place: Place,
+    _permit: Permit,
 }
 
-impl http_body::Body for Placed {
+impl http_body::Body for RetainBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -106,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_it_is_dropped() {
-        let limit = Limit::new(2, Duration::from_millis(100));
+        let limit = ConcurrencyLimit::new(2, Duration::from_millis(100));
         let (first, _second) = (limit.take(Route::Fit), limit.take(Route::Fit));
         assert!(first.is_ok());
         // A refusal takes nothing.
@@ -127,9 +132,9 @@ mod tests {
 
     #[test]
     fn a_place_is_kept_while_the_reply_is_sent() {
-        let limit = Limit::new(1, Duration::ZERO);
-        let place = limit.take(Route::Fit).ok().unwrap();
-        let response = place.until_sent("body".into_response());
+        let limit = ConcurrencyLimit::new(1, Duration::ZERO);
+        let permit = limit.take(Route::Fit).ok().unwrap();
+        let response = permit.retain_until_sent("body".into_response());
         assert!(limit.take(Route::Fit).is_err());
         drop(response);
         assert!(limit.take(Route::Fit).is_ok());

@@ -12,13 +12,13 @@ use http_server::{Fallible, FastPath, FastRequest, Handler};
 use service::health::Health;
 
 use crate::{
-    forward::Forwarder,
     healthcheck,
     metrics::{Measured, Route},
+    proxy::Proxy,
 };
 
 /// All routes but those about the gateway's own health.
-pub(crate) fn routes(forwarder: Arc<Forwarder>) -> Router {
+pub(crate) fn routes(proxy: Arc<Proxy>) -> Router {
     Router::new()
         .route("/fit/{series_id}", post(fit))
         .route("/predict/{series_id}", post(predict))
@@ -30,11 +30,11 @@ pub(crate) fn routes(forwarder: Arc<Forwarder>) -> Router {
         .route("/healthcheck", get(healthcheck))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(forwarder)
+        .with_state(proxy)
 }
 
 /// All of `/v1/series`: questions about series, and changes to one.
-fn series_routes() -> Router<Arc<Forwarder>> {
+fn series_routes() -> Router<Arc<Proxy>> {
     let of_series = |rest: &str| format!("/v1/series/{{series_id}}{rest}");
     Router::new()
         .route("/v1/series", get(ask))
@@ -50,62 +50,62 @@ fn series_routes() -> Router<Arc<Forwarder>> {
 }
 
 /// All routes, with a fast path for predictions.
-pub(crate) fn handler(forwarder: Arc<Forwarder>, health: &Health) -> Handler {
-    let routes = routes(Arc::clone(&forwarder)).merge(health.routes());
+pub(crate) fn handler(proxy: Arc<Proxy>, health: &Health) -> Handler {
+    let routes = routes(Arc::clone(&proxy)).merge(health.routes());
     let answer = move |request: &FastRequest<'_>, body: &mut Vec<u8>| {
-        Forwarder::predict_fast(&forwarder, request, body)
+        Proxy::predict_fast(&proxy, request, body)
     };
     Handler::from(routes).with_fast_path(FastPath::new("/predict/", answer))
 }
 
-async fn fit(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+async fn fit(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    measured(Route::Fit, forwarder.fit(parts, body)).await
+    measured(Route::Fit, proxy.fit(parts, body)).await
 }
 
-async fn predict(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+async fn predict(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    measured(Route::Predict, forwarder.predict(parts, body)).await
+    measured(Route::Predict, proxy.predict(parts, body)).await
 }
 
-async fn batch(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+async fn batch(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    measured(Route::Batch, forwarder.batch(parts, body)).await
+    measured(Route::Batch, proxy.batch(parts, body)).await
 }
 
-async fn plot(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+async fn plot(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    measured(Route::Plot, forwarder.plot(parts)).await
+    measured(Route::Plot, proxy.plot(parts)).await
 }
 
-async fn detect(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+async fn detect(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    measured(Route::Detect, forwarder.detect(parts, body)).await
+    measured(Route::Detect, proxy.detect(parts, body)).await
 }
 
-async fn detect_plot(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+async fn detect_plot(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    measured(Route::DetectPlot, forwarder.detect_plot(parts, body)).await
+    measured(Route::DetectPlot, proxy.detect_plot(parts, body)).await
 }
 
-async fn ask(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+async fn ask(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    measured(Route::Series, forwarder.ask_of_series(parts)).await
+    measured(Route::Series, proxy.ask_of_series(parts)).await
 }
 
-async fn change(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+async fn change(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    measured(Route::Series, forwarder.change_series(parts, body)).await
+    measured(Route::Series, proxy.change_series(parts, body)).await
 }
 
-async fn import(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+async fn import(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    measured(Route::Series, forwarder.import(parts, body)).await
+    measured(Route::Series, proxy.import(parts, body)).await
 }
 
-async fn healthcheck(State(forwarder): State<Arc<Forwarder>>, request: Request) -> Response {
+async fn healthcheck(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let reply = healthcheck::healthcheck(&forwarder, &parts);
+    let reply = healthcheck::healthcheck(&proxy, &parts);
     measured(Route::Healthcheck, reply).await
 }
 

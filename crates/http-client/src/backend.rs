@@ -1,4 +1,4 @@
-//! One backend: its addresses, and whether it was there a moment ago.
+//! One backend: its addresses, and whether it accepted connections a moment ago.
 
 use std::{
     io,
@@ -12,27 +12,27 @@ use std::{
 
 use tokio::{net::TcpStream, sync::Mutex, time::timeout};
 
-use super::origin::Origin;
+use crate::origin::Origin;
 
-/// How long a backend that did not accept is left alone while there are others.
-const AWAY_FOR: Duration = Duration::from_millis(500);
+/// How long a backend that did not accept is asked only after the others.
+const EJECTED_FOR: Duration = Duration::from_millis(500);
 
 /// How long a backend has to accept.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the answer of the name service is used.
+/// How long the addresses of a name are used before it is looked up again.
 const ADDRESSES_LAST: Duration = Duration::from_secs(5);
 
-/// The time from which the others here are counted.
+/// The origin of [`Backend::ejected_until`].
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A place that answers for a service.
+/// One process that answers for a service.
 pub(super) struct Backend {
     origin: Origin,
-    /// Milliseconds after [`START`] until which it counts as away.
-    away_until: AtomicU64,
+    /// Milliseconds after [`START`] until which it counts as ejected.
+    ejected_until: AtomicU64,
     addresses: Mutex<Option<Addresses>>,
-    /// Which of several addresses is next.
+    /// The address that is tried first next time.
     turn: AtomicUsize,
 }
 
@@ -45,7 +45,7 @@ impl Backend {
     pub(super) fn new(origin: Origin) -> Self {
         Self {
             origin,
-            away_until: AtomicU64::new(0),
+            ejected_until: AtomicU64::new(0),
             addresses: Mutex::new(None),
             turn: AtomicUsize::new(0),
         }
@@ -57,16 +57,16 @@ impl Backend {
     }
 
     /// Whether it did not accept a moment ago.
-    pub(super) fn is_away(&self) -> bool {
-        // The clock is looked at only for a backend that was away at some time.
-        let until = self.away_until.load(Ordering::Relaxed);
+    pub(super) fn is_ejected(&self) -> bool {
+        // The clock is read only for a backend that was ejected at some time.
+        let until = self.ejected_until.load(Ordering::Relaxed);
         until != 0 && now_millis() < until
     }
 
-    /// A new connection, within a second. A backend that does not accept counts as away for a while.
+    /// A new connection, within a second. A backend that does not accept is ejected for a while.
     ///
     /// # Errors
-    /// Why the last of its addresses, or its name, gave none.
+    /// Why the last of its addresses, or its name, gave no connection.
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         let result = match timeout(CONNECT_TIMEOUT, self.try_addresses()).await {
             Ok(result) => result,
@@ -74,9 +74,9 @@ impl Backend {
         };
         let until = match &result {
             Ok(_) => 0,
-            Err(_) => now_millis() + millis(AWAY_FOR),
+            Err(_) => now_millis() + millis(EJECTED_FOR),
         };
-        self.away_until.store(until, Ordering::Relaxed);
+        self.ejected_until.store(until, Ordering::Relaxed);
         let stream = result?;
         stream.set_nodelay(true)?;
         Ok(stream)
@@ -93,12 +93,12 @@ impl Backend {
                 Err(error) => failure = error,
             }
         }
-        // The name may stand for another machine by now.
+        // The name may belong to another machine by now.
         *self.addresses.lock().await = None;
         Err(failure)
     }
 
-    /// The addresses of the host. Asked once at a time: a lookup takes a thread.
+    /// The addresses of the host. There is one lookup at a time, because each takes a thread.
     async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         let mut known = self.addresses.lock().await;
         if let Some(addresses) = &*known
@@ -139,17 +139,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_backend_is_away_from_a_refusal_to_the_next_connection() -> anyhow::Result<()> {
+    async fn a_backend_is_ejected_from_a_refusal_to_the_next_connection() -> anyhow::Result<()> {
         let listener = TcpListener::bind(("localhost", 0))?;
         let port = listener.local_addr()?.port();
         drop(listener);
         let backend = backend(port);
-        assert!(!backend.is_away());
+        assert!(!backend.is_ejected());
         assert!(backend.connect().await.is_err());
-        assert!(backend.is_away());
+        assert!(backend.is_ejected());
         let _listener = TcpListener::bind(("localhost", port))?;
         backend.connect().await?;
-        assert!(!backend.is_away());
+        assert!(!backend.is_ejected());
         Ok(())
     }
 

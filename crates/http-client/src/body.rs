@@ -1,4 +1,4 @@
-//! The body of a long reply, streamed to the client as it comes.
+//! The body of a long reply, streamed to the client as it arrives.
 
 use std::{
     pin::{Pin, pin},
@@ -11,24 +11,25 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::{
+use crate::{
     Error,
     connection::Connection,
     decode::{Decoded, Decoder},
     pool::Pool,
 };
 
-/// What is left of a reply, with the connection that it comes on.
+/// The rest of a reply, with the connection that it arrives on.
 pub(super) struct ReplyBody {
     /// `None` once the body is complete, or broken.
     connection: Option<Connection>,
     decoder: Decoder,
-    /// Whether the connection can carry another request, and where it goes then.
+    /// Whether the connection can carry another request.
     keeps_alive: bool,
+    /// The pool that gets it back then.
     pool: Arc<Pool>,
-    /// How long the backend may send nothing.
-    patience: Duration,
-    /// Runs while the backend sends nothing.
+    /// How long the backend may be silent.
+    timeout: Duration,
+    /// Runs while the backend is silent.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
@@ -38,19 +39,19 @@ impl ReplyBody {
         decoder: Decoder,
         keeps_alive: bool,
         pool: &Arc<Pool>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Self {
         Self {
             connection: Some(connection),
             decoder,
             keeps_alive,
             pool: Arc::clone(pool),
-            patience,
+            timeout,
             stall: None,
         }
     }
 
-    /// Gives the connection back once nothing more is to come on it.
+    /// Gives the connection back after the last byte of the body.
     fn finish(&mut self) {
         if let Some(connection) = self.connection.take()
             && self.keeps_alive
@@ -59,7 +60,7 @@ impl ReplyBody {
         }
     }
 
-    /// The next piece. After an error the connection is closed by whoever drops it.
+    /// The next piece. After an error the caller drops the connection.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
         loop {
             let Some(connection) = &mut self.connection else {
@@ -68,7 +69,7 @@ impl ReplyBody {
             match self.decoder.decode(&mut connection.input) {
                 Err(bad) => return Poll::Ready(Err(Error::Bad(bad))),
                 Ok(Decoded::Data(data)) => {
-                    // The server asks no more once it has as many bytes as were declared.
+                    // The server does not poll again once it has the declared number of bytes.
                     if self.decoder.remaining() == Some(0) {
                         self.finish();
                     }
@@ -86,10 +87,10 @@ impl ReplyBody {
                 received?;
                 continue;
             }
-            let patience = self.patience;
-            let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(patience)));
+            let timeout = self.timeout;
+            let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(timeout)));
             ready!(stall.as_mut().poll(context));
-            return Poll::Ready(Err(Error::Timeout(patience)));
+            return Poll::Ready(Err(Error::Timeout(timeout)));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! One keep-alive HTTP/1.1 connection to a backend. The request goes out with one write where it can, and its reply is read by
-//! the same task: no other task or thread is woken.
+//! One keep-alive HTTP/1.1 connection to a backend. The request is sent with one write if possible,
+//! and the same task reads its reply: no other task or thread is woken.
 
 use std::{
     io,
@@ -11,46 +11,47 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    time,
 };
 
-use super::{
+use crate::{
     Error,
     response::{self, BadReply, Framing, Parsed, ReplyHead},
     upload::Upload,
 };
 
-/// Replies up to this length are read as a whole before the client gets anything; longer ones are streamed.
+/// Replies up to this length, in bytes, are read whole before the client gets anything; longer ones
+/// are streamed.
 pub(super) const MAX_WHOLE: u64 = 64 * 1024;
 
-/// How much is read at once while a reply is read as a whole. More than a usual reply, so that one read empties the socket
-/// and tokio need not ask again.
+/// Bytes read at once while a reply is read whole. More than a usual reply, so that one read
+/// empties the socket and tokio need not ask again.
 const READ: usize = 4 * 1024;
 
-/// The largest buffers that an idle connection keeps.
+/// The largest buffers that an idle connection keeps, in bytes.
 const MAX_KEPT: usize = 16 * 1024;
 
 /// The most 1xx replies before a final one.
 pub(super) const MAX_INTERIM: u32 = 16;
 
-/// A connection, with one request on it at a time.
+/// A connection that carries one request at a time.
 pub(super) struct Connection {
     stream: TcpStream,
-    /// The request, as far as it is not sent yet.
+    /// The part of the request that is not sent yet.
     pub(super) out: Vec<u8>,
-    /// What was received and not used yet.
+    /// Bytes that were received and are not used yet.
     pub(super) input: BytesMut,
-    /// Which of the pool's backends it leads to.
+    /// The index of its backend in the pool.
     pub(super) backend: usize,
     /// When its last request ended; `None` before the first one.
     rests_since: Option<Instant>,
 }
 
-/// A reply as far as it was read.
+/// A reply, or the start of one.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) head: ReplyHead,
-    /// The body; `None` if it is too long to wait for, and still to be read.
+    /// The body; `None` if it is too long to wait for and still has to be read.
     pub(super) whole: Option<Bytes>,
 }
 
@@ -65,7 +66,8 @@ impl Connection {
         }
     }
 
-    /// Whether it has carried a request before this one, so that its backend may have closed it in between.
+    /// Whether it has carried a request before this one. If so, its backend may have closed it
+    /// since.
     pub(super) fn is_reused(&self) -> bool {
         self.rests_since.is_some()
     }
@@ -76,7 +78,8 @@ impl Connection {
             .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Whether the backend has neither closed it nor sent anything unasked. No system call unless something has happened.
+    /// Whether the backend has neither closed it nor sent anything unasked. It costs a system call
+    /// only if something has happened.
     pub(super) fn is_open(&self) -> bool {
         let unasked = self.stream.try_read(&mut [0]);
         matches!(unasked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
@@ -106,16 +109,17 @@ impl Connection {
         self.finish(head).await
     }
 
-    /// Sends the head in `out` and then `upload` as it comes, while watching for a reply. A backend may answer before it has
-    /// everything: then the rest is not sent, and the connection is of no further use.
+    /// Sends the head in `out` and then `upload` as it arrives, while watching for a reply. A
+    /// backend may answer before it has everything. Then the rest is not sent, and the connection
+    /// cannot be used again.
     ///
     /// # Errors
-    /// As [`Self::ask`]; [`Error::Timeout`] when the backend takes or gives nothing for `patience`; [`Error::Client`] when the
-    /// client does not send what it promised.
+    /// As [`Self::ask`]; [`Error::Timeout`] when the backend reads or sends nothing for `timeout`;
+    /// [`Error::Client`] when the client does not send the body that it announced.
     pub(super) async fn ask_streaming(
         &mut self,
         upload: &mut Upload,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Reply, Error> {
         let (mut read, mut write) = self.stream.split();
         let head = {
@@ -123,7 +127,7 @@ impl Connection {
             let sent = tokio::select! {
                 biased;
                 early = &mut reply => Err(early?),
-                sent = upload.send(&mut write, &mut self.out, patience) => Ok(sent),
+                sent = upload.send(&mut write, &mut self.out, timeout) => Ok(sent),
             };
             match sent {
                 Err(early) => ReplyHead {
@@ -131,11 +135,11 @@ impl Connection {
                     ..early
                 },
                 Ok(Err(error @ (Error::Client(_) | Error::Timeout(_)))) => return Err(error),
-                // A backend that stops listening has often said why.
+                // A backend that stops reading has often sent the reason.
                 Ok(sent) => {
-                    let head = timeout(patience, reply)
+                    let head = time::timeout(timeout, reply)
                         .await
-                        .map_err(|_| Error::Timeout(patience))??;
+                        .map_err(|_| Error::Timeout(timeout))??;
                     ReplyHead {
                         keeps_alive: head.keeps_alive && sent.is_ok(),
                         ..head
@@ -143,9 +147,9 @@ impl Connection {
                 }
             }
         };
-        timeout(patience, self.finish(head))
+        time::timeout(timeout, self.finish(head))
             .await
-            .map_err(|_| Error::Timeout(patience))?
+            .map_err(|_| Error::Timeout(timeout))?
     }
 
     /// Reads the body that belongs to `head`, unless it is long.
@@ -179,7 +183,7 @@ impl Connection {
     }
 }
 
-/// Reads a final head; what `input` then holds comes after it.
+/// Reads a final head. Afterwards `input` holds the bytes behind it.
 pub(super) async fn read_head<R: AsyncRead + Unpin>(
     from: &mut R,
     input: &mut BytesMut,

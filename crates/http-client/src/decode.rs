@@ -1,8 +1,8 @@
-//! Bodies of replies, cut out of the bytes of a connection.
+//! Decodes the bodies of replies from the bytes of a connection.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::response::{BadReply, Framing};
+use crate::response::{BadReply, Framing};
 
 /// The longest line between chunks, in bytes: a chunk's size with extensions, or a trailer.
 const MAX_LINE: usize = 1024;
@@ -10,21 +10,21 @@ const MAX_LINE: usize = 1024;
 /// The most trailer lines.
 const MAX_TRAILERS: u32 = 64;
 
-/// What is left of a body.
+/// The state of a body that is being decoded.
 #[derive(Debug)]
-pub(crate) struct Decoder(State);
+pub(super) struct Decoder(State);
 
 #[derive(Debug)]
 enum State {
-    /// So many bytes are left.
+    /// This many bytes are left.
     Length(u64),
     /// A line with the size of a chunk follows.
     ChunkSize,
-    /// So many bytes of a chunk are left.
+    /// This many bytes of a chunk are left.
     Chunk(u64),
     /// The line end after a chunk follows.
     ChunkEnd,
-    /// Trailers follow; so many were read.
+    /// Trailers follow; this many lines were read.
     Trailers(u32),
     /// Nothing is left.
     End,
@@ -32,26 +32,26 @@ enum State {
 
 /// A step through a body.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Decoded {
+pub(super) enum Decoded {
     /// A piece of the body, never empty.
     Data(Bytes),
-    /// Nothing more without further bytes.
+    /// More bytes are needed.
     More,
-    /// The body is complete; what the buffer still holds is not part of it.
+    /// The body is complete. The buffer holds only bytes behind it.
     End,
 }
 
 impl Decoder {
     /// At the start of a body.
-    pub(crate) fn new(framing: Framing) -> Self {
+    pub(super) fn new(framing: Framing) -> Self {
         Self(match framing {
             Framing::Length(length) => State::Length(length),
             Framing::Chunked => State::ChunkSize,
         })
     }
 
-    /// How many bytes are left, where the head said so.
-    pub(crate) fn remaining(&self) -> Option<u64> {
+    /// How many bytes are left, if the head declared a length.
+    pub(super) fn remaining(&self) -> Option<u64> {
         match self.0 {
             State::Length(left) => Some(left),
             State::End => Some(0),
@@ -62,8 +62,8 @@ impl Decoder {
     /// Takes the next piece of the body out of `buffer`.
     ///
     /// # Errors
-    /// When the framing is broken; the connection is of no use then.
-    pub(crate) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, BadReply> {
+    /// When the framing is broken. The connection cannot be used again.
+    pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, BadReply> {
         loop {
             let next = match &mut self.0 {
                 State::Length(0) | State::End => State::End,
@@ -98,7 +98,7 @@ impl Decoder {
     }
 }
 
-/// Takes what `buffer` has of the `left` bytes.
+/// Takes as many of the `left` bytes as `buffer` holds.
 fn take(buffer: &mut BytesMut, left: &mut u64) -> Option<Bytes> {
     if buffer.is_empty() {
         return None;
@@ -108,7 +108,7 @@ fn take(buffer: &mut BytesMut, left: &mut u64) -> Option<Bytes> {
     Some(buffer.split_to(length).freeze())
 }
 
-/// Takes a line without its end, once it is there as a whole.
+/// Takes a line without its end, once it has come whole.
 fn take_line(buffer: &mut BytesMut) -> Result<Option<Bytes>, BadReply> {
     let within = &buffer[..buffer.len().min(MAX_LINE)];
     let Some(end) = within.iter().position(|byte| *byte == b'\n') else {
@@ -119,7 +119,7 @@ fn take_line(buffer: &mut BytesMut) -> Result<Option<Bytes>, BadReply> {
         };
     };
     let mut line = buffer.split_to(end + 1).freeze();
-    // A bare line feed, or a carriage return anywhere else, is read differently by different programs.
+    // Programs disagree about a bare line feed, or a carriage return anywhere else.
     if line.iter().position(|byte| *byte == b'\r') != end.checked_sub(1) || end == 0 {
         return Err(BadReply::Chunk);
     }

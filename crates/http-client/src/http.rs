@@ -1,4 +1,4 @@
-//! Calling a service over HTTP/1.1.
+//! Calls a service over HTTP/1.1.
 
 use std::{future::Future, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -7,30 +7,30 @@ use bytes::Bytes;
 use contract::Revision;
 use http::StatusCode;
 use http_server::FastRequest;
-use tokio::time::timeout;
+use tokio::time;
 
-use super::{
+use crate::{
     Call, Error, Payload,
     body::ReplyBody,
     connection::{Connection, Reply},
     decode::Decoder,
-    lane::{Answer, Failure, Outcome},
     metrics::Metrics,
     origin::Origins,
-    pool::{Pool, Want},
+    pipelined::{Failure, PendingReply, PipelinedResult},
+    pool::{Pick, Pool, Reuse},
     request::{BodyLength, RequestHead, write_fast},
     response::ReplyHead,
     upload::Upload,
 };
 
-/// How long the body of a request in a line is, in bytes. What is longer takes longer to read than others should wait, and who sends
-/// nothing asks for nothing that is in memory.
-const LINED: RangeInclusive<usize> = 1..=4 * 1024;
+/// The length of the body of a pipelined request, in bytes. A longer one takes longer to read than
+/// others should wait, and a request without a body is not one that is answered from memory.
+const PIPELINED_BODY: RangeInclusive<usize> = 1..=4 * 1024;
 
-/// What became of a request on a lane, where that is no plain reply.
-pub struct Tried {
+/// The outcome of a pipelined request that got no plain reply.
+pub struct PipelinedOutcome {
     backend: usize,
-    outcome: Outcome,
+    result: PipelinedResult,
 }
 
 /// A service behind one or more backends.
@@ -47,142 +47,154 @@ impl Http {
     /// # Errors
     /// When there is no whole reply.
     pub(super) async fn call(&self, call: Call) -> Result<Response, Error> {
-        let (head, patience) = (call.head, call.patience);
+        let (head, timeout) = (call.head, call.timeout);
+        let pick = match &call.owner_of {
+            Some(series) => Pick::BySeries(series.as_str()),
+            None => Pick::InTurn,
+        };
         match call.payload {
-            Payload::Whole(body) if call.in_line && LINED.contains(&body.len()) => {
-                self.ask_in_line(&head, &body, patience).await
+            Payload::Whole(body) if call.pipelined && PIPELINED_BODY.contains(&body.len()) => {
+                self.ask_pipelined(&head, &body, timeout).await
             }
-            Payload::Whole(body) => self.ask(None, &head, &body, patience).await,
-            Payload::Streamed(upload) => self.ask_streaming(&head, upload, patience).await,
+            Payload::Whole(body) => self.ask(pick, &head, &body, timeout).await,
+            Payload::Streamed(upload) => self.ask_streaming(pick, &head, upload, timeout).await,
         }
     }
 
-    /// Asks on a lane, and another way what that does not answer.
-    async fn ask_in_line(
+    /// Asks on a pipelined connection, and on one of its own if that gives no reply.
+    async fn ask_pipelined(
         &self,
         head: &RequestHead,
         body: &Bytes,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Response, Error> {
-        let joined = self.join(patience, |authority, out| {
+        let joined = self.join(timeout, |authority, out| {
             let length = BodyLength::Known(body.len() as u64);
             head.write_only_if_cached(authority, length, out);
             out.extend_from_slice(body);
         });
-        let Some((backend, answer)) = joined else {
-            return self.ask(None, head, body, patience).await;
+        let Some((backend, reply)) = joined else {
+            return self.ask(Pick::InTurn, head, body, timeout).await;
         };
-        let outcome = answer.await;
-        self.settle(Tried { backend, outcome }, head, body, patience)
+        let result = reply.await;
+        self.settle(PipelinedOutcome { backend, result }, head, body, timeout)
             .await
     }
 
-    /// Puts a request of the fast path on a lane. `None`: it has to go the ordinary way.
+    /// Adds a request of the fast path to a pipelined connection. `None` if it has to go the
+    /// ordinary way.
     pub(super) fn ask_fast(
         &self,
         request: &FastRequest<'_>,
         min_revision: Option<Revision>,
-        patience: Duration,
-    ) -> Option<impl Future<Output = Result<Bytes, Tried>> + Send + use<>> {
-        if !LINED.contains(&request.body.len()) {
+        timeout: Duration,
+    ) -> Option<impl Future<Output = Result<Bytes, PipelinedOutcome>> + Send + use<>> {
+        if !PIPELINED_BODY.contains(&request.body.len()) {
             return None;
         }
-        let (backend, answer) = self.join(patience, |authority, out| {
+        let (backend, reply) = self.join(timeout, |authority, out| {
             write_fast(request, min_revision, authority, out);
         })?;
         Some(async move {
-            match answer.await {
+            match reply.await {
                 Ok(reply) if reply.head.is_plain() => Ok(reply.whole.unwrap_or_default()),
-                outcome => Err(Tried { backend, outcome }),
+                result => Err(PipelinedOutcome { backend, result }),
             }
         })
     }
 
-    /// Gives `call`, which was `tried` on the fast path, its reply.
+    /// The reply to `call`, of which the fast path has had this `outcome`.
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub(super) async fn ask_after(&self, tried: Tried, call: Call) -> Result<Response, Error> {
+    pub(super) async fn ask_after(
+        &self,
+        outcome: PipelinedOutcome,
+        call: Call,
+    ) -> Result<Response, Error> {
         match call.payload {
-            Payload::Whole(body) => self.settle(tried, &call.head, &body, call.patience).await,
+            Payload::Whole(body) => self.settle(outcome, &call.head, &body, call.timeout).await,
             Payload::Streamed(_) => unreachable!("the fast path takes whole bodies only"),
         }
     }
 
-    /// The reply that a lane has given, or another way's where it has given none.
+    /// The reply of a pipelined connection, or of another connection if it gave none.
     async fn settle(
         &self,
-        tried: Tried,
+        outcome: PipelinedOutcome,
         head: &RequestHead,
         body: &Bytes,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Response, Error> {
-        let Tried { backend, outcome } = tried;
-        match outcome {
-            // It is not in memory there, but will be.
+        let PipelinedOutcome { backend, result } = outcome;
+        match result {
+            // The service does not have it in memory, and is asked to load it.
             Ok(reply) if reply.head.status == StatusCode::GATEWAY_TIMEOUT => {
                 self.0.metrics.misses.inc();
-                self.ask(Some(backend), head, body, patience).await
+                self.ask(Pick::From(backend), head, body, timeout).await
             }
             Ok(reply) => Ok(whole(reply.head, reply.whole.unwrap_or_default())),
-            Err(Failure::Unsent) => self.ask(Some(backend + 1), head, body, patience).await,
+            Err(Failure::Unsent) => {
+                let next = Pick::From(backend + 1);
+                self.ask(next, head, body, timeout).await
+            }
             Err(Failure::Lost { stale, .. }) if stale || self.0.has_others() => {
-                self.ask_again(backend, head, body, patience).await
+                self.ask_again(Pick::InTurn, backend, head, body, timeout)
+                    .await
             }
             Err(Failure::Lost { error, .. }) => Err(Error::Gone(error)),
             Err(Failure::Final(error)) => Err(error),
         }
     }
 
-    /// Puts a request on the lane of a backend: `write` is told its host and port.
+    /// Adds a request to a pipelined connection; `write` gets host and port of its backend.
     fn join(
         &self,
-        patience: Duration,
+        timeout: Duration,
         write: impl FnOnce(&str, &mut Vec<u8>),
-    ) -> Option<(usize, Answer)> {
-        let lane = self.0.lane(patience)?;
-        let authority = self.0.authority(lane.backend);
-        let answer = lane.join(patience, |out| write(authority, out))?;
-        Some((lane.backend, answer))
+    ) -> Option<(usize, PendingReply)> {
+        let connection = self.0.pipelined(timeout)?;
+        let authority = self.0.authority(connection.backend);
+        let reply = connection.join(timeout, |out| write(authority, out))?;
+        Some((connection.backend, reply))
     }
 
-    /// Asks the backend whose turn it is, or from `first` on. It asks a second time, on a new connection, if the first ended without
-    /// an answer: its backend may have closed it for being idle, or be dying, so another backend is asked where there is one. Only
-    /// calls that may happen twice come here.
+    /// Asks a backend. If its connection ends without a reply, asks once more on a new connection:
+    /// the backend may have closed an idle connection, or be stopping, so another backend is asked
+    /// if there is one. Only calls that may happen twice come here.
     async fn ask(
         &self,
-        first: Option<usize>,
+        pick: Pick<'_>,
         head: &RequestHead,
         body: &Bytes,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Response, Error> {
-        let first = match first {
-            None => self.0.take(Want::Any).await,
-            Some(backend) => self.0.take_from(backend, Want::Any).await,
-        };
-        let first = first.map_err(Error::Unreachable)?;
+        let first = self.take(pick, Reuse::Any, None).await?;
         let asked = first.backend;
-        let may_go_better = first.is_reused() || self.0.has_others();
-        match self.ask_on(first, head, body, patience).await {
-            Err(Error::Gone(_)) if may_go_better => {
-                self.ask_again(asked, head, body, patience).await
+        let may_help = first.is_reused() || self.0.has_others();
+        match self.ask_on(first, head, body, timeout).await {
+            Err(Error::Gone(_)) if may_help => {
+                self.ask_again(pick, asked, head, body, timeout).await
             }
-            answer => answer,
+            reply => reply,
         }
     }
 
-    /// Asks once more what got no answer from the backend `asked`.
+    /// Asks once more what the backend `asked` has not answered; it is asked only if no other
+    /// accepts.
     async fn ask_again(
         &self,
+        pick: Pick<'_>,
         asked: usize,
         head: &RequestHead,
         body: &Bytes,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Response, Error> {
         self.0.metrics.retries.inc();
-        let second = self.0.take_elsewhere(asked).await;
-        let second = second.map_err(Error::Unreachable)?;
-        self.ask_on(second, head, body, patience).await
+        let second = self
+            .take(pick.after(asked), Reuse::Never, Some(asked))
+            .await?;
+        self.ask_on(second, head, body, timeout).await
     }
 
     async fn ask_on(
@@ -190,7 +202,7 @@ impl Http {
         mut connection: Connection,
         head: &RequestHead,
         body: &[u8],
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Response, Error> {
         let length = BodyLength::Known(body.len() as u64);
         head.write(
@@ -198,20 +210,22 @@ impl Http {
             length,
             &mut connection.out,
         );
-        let reply = timeout(patience, connection.ask(body))
+        let reply = time::timeout(timeout, connection.ask(body))
             .await
-            .map_err(|_| Error::Timeout(patience))??;
-        Ok(self.answer(connection, reply, patience))
+            .map_err(|_| Error::Timeout(timeout))??;
+        Ok(self.answer(connection, reply, timeout))
     }
 
-    /// Sends a body that is there only once. It takes a connection that was used a moment ago, or a new one.
+    /// Sends a body that cannot be sent twice, on a new connection or one that was used a moment
+    /// ago.
     async fn ask_streaming(
         &self,
+        pick: Pick<'_>,
         head: &RequestHead,
         mut upload: Upload,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Response, Error> {
-        let mut connection = self.take(Want::Lively).await?;
+        let mut connection = self.take(pick, Reuse::Recent, None).await?;
         let length = upload
             .declared()
             .map_or(BodyLength::Unknown, BodyLength::Known);
@@ -220,22 +234,28 @@ impl Http {
             length,
             &mut connection.out,
         );
-        let reply = connection.ask_streaming(&mut upload, patience).await?;
-        Ok(self.answer(connection, reply, patience))
+        let reply = connection.ask_streaming(&mut upload, timeout).await?;
+        Ok(self.answer(connection, reply, timeout))
     }
 
-    async fn take(&self, want: Want) -> Result<Connection, Error> {
-        self.0.take(want).await.map_err(Error::Unreachable)
+    async fn take(
+        &self,
+        pick: Pick<'_>,
+        reuse: Reuse,
+        last: Option<usize>,
+    ) -> Result<Connection, Error> {
+        let taken = self.0.take(pick, reuse, last).await;
+        taken.map_err(Error::Unreachable)
     }
 
-    /// The reply for the client, and the connection back to the pool as soon as it is free.
-    fn answer(&self, connection: Connection, reply: Reply, patience: Duration) -> Response {
+    /// The reply for the client. The connection goes back to the pool as soon as it is free.
+    fn answer(&self, connection: Connection, reply: Reply, timeout: Duration) -> Response {
         let head = reply.head;
         match reply.whole {
             None => {
                 let decoder = Decoder::new(head.framing);
                 let keeps_alive = head.keeps_alive;
-                let body = ReplyBody::new(connection, decoder, keeps_alive, &self.0, patience);
+                let body = ReplyBody::new(connection, decoder, keeps_alive, &self.0, timeout);
                 respond(head, Body::new(body))
             }
             Some(body) => {

@@ -5,10 +5,10 @@ mod body;
 mod connection;
 mod decode;
 mod http;
-mod lane;
 mod local;
 mod metrics;
 mod origin;
+mod pipelined;
 mod pool;
 mod request;
 mod response;
@@ -20,10 +20,10 @@ use std::{future::Future, io, pin::Pin, time::Duration};
 
 use axum::response::Response;
 use bytes::Bytes;
-use contract::Revision;
+use contract::{Revision, SeriesId};
 use http_server::{FastRequest, Handler, ProblemReply};
 
-pub use http::Tried;
+pub use http::PipelinedOutcome;
 pub use metrics::Metrics;
 pub use origin::{InvalidOrigins, Origins};
 pub use request::RequestHead;
@@ -32,42 +32,45 @@ pub use upload::Upload;
 
 /// A service that answers calls. Cheap to clone.
 #[derive(Clone)]
-pub struct Upstream(Way);
+pub struct Upstream(Transport);
 
 #[derive(Clone)]
-enum Way {
+enum Transport {
     Http(http::Http),
     Local(local::Local),
 }
 
-/// What a service is asked.
+/// A request to a service.
 pub struct Call {
     /// Method, path and headers.
     pub head: RequestHead,
     /// The body.
     pub payload: Payload,
-    /// How long an answer may take once the service has the request, and how long either side may stall before that.
-    pub patience: Duration,
-    /// Whether it may share a connection with others, and so be held up by them.
-    in_line: bool,
+    /// How long the reply may take once the service has the request, and how long either side may
+    /// stall before that.
+    pub timeout: Duration,
+    /// Whether it may share a connection with others, and so wait behind them.
+    pipelined: bool,
+    /// The series whose owner is asked; `None` if any backend can answer.
+    owner_of: Option<SeriesId>,
 }
 
 /// The body of a call.
 pub enum Payload {
-    /// All of it. Such a call may reach the service twice.
+    /// The whole body. Such a call may reach the service twice.
     Whole(Bytes),
-    /// As it comes from the client. Such a call reaches the service at most once.
+    /// The body as it arrives from the client. Such a call reaches the service at most once.
     Streamed(Upload),
 }
 
-/// What a service makes of a request on the fast path.
-pub enum FastAnswer {
-    /// It has appended the body of its reply.
+/// The outcome of a request on the fast path.
+pub enum FastOutcome {
+    /// The body of the reply was appended.
     Replied,
-    /// It gives the body later, or else tells what has been tried.
-    Later(Pin<Box<dyn Future<Output = Result<Bytes, Tried>> + Send>>),
-    /// It has to be asked the ordinary way.
-    Left,
+    /// The body comes later, or the outcome so far for [`Upstream::ask_after`].
+    Later(Pin<Box<dyn Future<Output = Result<Bytes, PipelinedOutcome>> + Send>>),
+    /// The service has to be asked the ordinary way.
+    Fallthrough,
 }
 
 /// Why a call got no reply.
@@ -76,16 +79,16 @@ pub enum Error {
     /// No backend accepts connections.
     #[error("no backend can be reached")]
     Unreachable(#[source] io::Error),
-    /// The backend ended the connection and said nothing.
+    /// The backend ended the connection without a reply.
     #[error("connection ended before the reply")]
     Gone(#[source] io::Error),
     /// The backend ended the connection in the middle of its reply.
     #[error("connection ended within the reply")]
     Broke(#[source] io::Error),
-    /// What the backend sent is no HTTP reply.
+    /// The backend sent something that is not a valid reply.
     #[error("reply is not understood")]
     Bad(#[source] BadReply),
-    /// The backend kept still for this long.
+    /// The backend was silent for this long.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// The client did not send its body as it should.
@@ -94,26 +97,28 @@ pub enum Error {
 }
 
 impl Upstream {
-    /// A service at `origins`, over HTTP/1.1. Connections are opened when they are needed; `metrics` counts them.
+    /// A service at `origins`, over HTTP/1.1. Connections are opened when they are needed, and
+    /// counted in `metrics`.
     pub fn http(origins: Origins, metrics: Metrics) -> Self {
-        Self(Way::Http(http::Http::new(origins, metrics)))
+        Self(Transport::Http(http::Http::new(origins, metrics)))
     }
 
-    /// A service in this process. `handler` is one without [`http_server::with_context`]: the request's context goes along.
+    /// A service in this process. `handler` must not be wrapped in [`http_server::with_context`]:
+    /// it gets the context of the request.
     pub fn local(handler: impl Into<Handler>) -> Self {
-        Self(Way::Local(local::Local::new(handler.into())))
+        Self(Transport::Local(local::Local::new(handler.into())))
     }
 
-    /// Whether the service answers at all: any reply will do.
+    /// Checks that the service answers at all; any reply will do.
     ///
     /// # Errors
     /// Why it does not.
-    pub async fn reach(&self, patience: Duration) -> Result<(), Error> {
+    pub async fn reach(&self, timeout: Duration) -> Result<(), Error> {
         match &self.0 {
-            Way::Local(_) => Ok(()),
-            Way::Http(_) => {
+            Transport::Local(_) => Ok(()),
+            Transport::Http(_) => {
                 let head = RequestHead::get("/livez", None);
-                self.call(Call::whole(head, Bytes::new(), patience))
+                self.call(Call::whole(head, Bytes::new(), timeout))
                     .await
                     .map(drop)
             }
@@ -126,67 +131,85 @@ impl Upstream {
     /// When there is none.
     pub async fn call(&self, call: Call) -> Result<Response, Error> {
         match &self.0 {
-            Way::Http(http) => http.call(call).await,
-            Way::Local(local) => local.call(call).await,
+            Transport::Http(http) => http.call(call).await,
+            Transport::Local(local) => local.call(call).await,
         }
     }
 
-    /// Asks the service what `request` asks, as of `min_revision` or later. A body that is there at once goes to `reply`.
+    /// Passes `request` on, to be answered as of `min_revision` or later. A body that is ready at
+    /// once is appended to `reply`.
     pub fn ask_fast(
         &self,
         request: &FastRequest<'_>,
         min_revision: Option<Revision>,
-        patience: Duration,
+        timeout: Duration,
         reply: &mut Vec<u8>,
-    ) -> FastAnswer {
+    ) -> FastOutcome {
         match &self.0 {
-            Way::Http(http) => match http.ask_fast(request, min_revision, patience) {
-                Some(answer) => FastAnswer::Later(Box::pin(answer)),
-                None => FastAnswer::Left,
+            Transport::Http(http) => match http.ask_fast(request, min_revision, timeout) {
+                Some(answer) => FastOutcome::Later(Box::pin(answer)),
+                None => FastOutcome::Fallthrough,
             },
-            Way::Local(local) => local.ask_fast(request, min_revision, reply),
+            Transport::Local(local) => local.ask_fast(request, min_revision, reply),
         }
     }
 
-    /// As [`Self::call`], for what has been `tried` on the fast path.
+    /// As [`Self::call`], after the fast path has had this `outcome`.
     ///
     /// # Errors
     /// When there is no reply.
-    pub async fn ask_after(&self, tried: Tried, call: Call) -> Result<Response, Error> {
+    pub async fn ask_after(
+        &self,
+        outcome: PipelinedOutcome,
+        call: Call,
+    ) -> Result<Response, Error> {
         match &self.0 {
-            Way::Http(http) => http.ask_after(tried, call).await,
-            Way::Local(local) => local.call(call).await,
+            Transport::Http(http) => http.ask_after(outcome, call).await,
+            Transport::Local(local) => local.call(call).await,
         }
     }
 }
 
 impl Call {
     /// A call that may reach the service twice.
-    pub fn whole(head: RequestHead, body: Bytes, patience: Duration) -> Self {
+    pub fn whole(head: RequestHead, body: Bytes, timeout: Duration) -> Self {
         Self {
             head,
             payload: Payload::Whole(body),
-            patience,
-            in_line: false,
+            timeout,
+            pipelined: false,
+            owner_of: None,
         }
     }
 
-    /// The same call, in a line with others: for what the service nearly always has in memory, and says so if not
-    /// (`cache-control: only-if-cached`).
-    pub fn in_line(self) -> Self {
+    /// Lets the call share a connection with others. It carries `cache-control: only-if-cached`:
+    /// the service should nearly always be able to answer it from memory.
+    #[must_use]
+    pub fn pipelined(self) -> Self {
         Self {
-            in_line: true,
+            pipelined: true,
+            ..self
+        }
+    }
+
+    /// Sends the call to the backend that owns `series`, the same one from every gateway. While
+    /// that does not accept connections, the next in the order of the series is asked.
+    #[must_use]
+    pub fn by_series(self, series: SeriesId) -> Self {
+        Self {
+            owner_of: Some(series),
             ..self
         }
     }
 
     /// A call that reaches the service at most once.
-    pub fn streamed(head: RequestHead, upload: Upload, patience: Duration) -> Self {
+    pub fn streamed(head: RequestHead, upload: Upload, timeout: Duration) -> Self {
         Self {
             head,
             payload: Payload::Streamed(upload),
-            patience,
-            in_line: false,
+            timeout,
+            pipelined: false,
+            owner_of: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Calling a service in this process.
+//! Calls a service in this process.
 
 use std::{
     io::Write,
@@ -10,9 +10,9 @@ use contract::Revision;
 use http_server::{Fast, FastRequest, Handler};
 use httparse::Header;
 
-use super::{Call, Error, FastAnswer, Payload, RequestHead};
+use crate::{Call, Error, FastOutcome, Payload, RequestHead};
 
-/// A service whose handler is called as a function. It keeps to its own time limits.
+/// A service whose handler is called as a function. It has to keep to its own timeouts.
 #[derive(Clone)]
 pub(super) struct Local(Handler);
 
@@ -21,7 +21,7 @@ impl Local {
         Self(handler)
     }
 
-    /// Hands `call` to the service and returns what it answered.
+    /// Hands `call` to the service and returns its reply.
     ///
     /// # Errors
     /// [`Error::Client`] when the body turned out to be too large.
@@ -44,37 +44,37 @@ impl Local {
         self.0.answer(head.into_request(body)).await
     }
 
-    /// Has the service's fast path answer `request`.
+    /// Lets the service's fast path answer `request`.
     pub(super) fn ask_fast(
         &self,
         request: &FastRequest<'_>,
         min_revision: Option<Revision>,
         reply: &mut Vec<u8>,
-    ) -> FastAnswer {
+    ) -> FastOutcome {
         let Some(path) = self.0.fast_path() else {
-            return FastAnswer::Left;
+            return FastOutcome::Fallthrough;
         };
-        // In place: `r` and up to 20 digits.
+        // Without an allocation: `r` and up to 20 digits.
         let mut newest = [0; 21];
         let header = min_revision.map(|revision| Header {
             name: contract::header::MIN_REVISION,
             value: written(&mut newest, revision),
         });
-        // What the client says of revisions is not for the service.
+        // Headers of the client's own do not reach the service.
         let headers = header.as_slice();
         let request = FastRequest {
             headers,
             ..*request
         };
         match path.answer(&request, reply) {
-            Fast::Replied => FastAnswer::Replied,
-            // A service in this process has nothing to wait for that it would not wait for on the ordinary way.
-            Fast::Left | Fast::Later(_) => FastAnswer::Left,
+            Fast::Replied => FastOutcome::Replied,
+            // In this process the ordinary way waits for the same things.
+            Fast::Fallthrough | Fast::Later(_) => FastOutcome::Fallthrough,
         }
     }
 }
 
-/// `revision` as text, in `room`.
+/// `revision` as text, written into `room`.
 fn written(room: &mut [u8; 21], revision: Revision) -> &[u8] {
     let mut rest = &mut room[..];
     write!(rest, "{revision}").expect("has room for any");

@@ -1,4 +1,4 @@
-//! Where backends are: `http://host:port`, several separated by commas.
+//! The addresses of backends: `http://host:port`, several separated by commas.
 
 use std::{fmt, str::FromStr};
 
@@ -8,24 +8,24 @@ use http::Uri;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origins(pub(super) Vec<Origin>);
 
-/// A backend: a scheme of `http` and nothing but host and port.
+/// The URL of a backend: the scheme `http`, a host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     /// A name or an address, IPv6 without brackets.
     pub(super) host: String,
     pub(super) port: u16,
-    /// Host and port as they were written: the `host` header.
+    /// Host and port as configured, for the `host` header.
     pub(super) authority: String,
 }
 
-/// Why a text names no backends.
+/// Why a text is not a list of backends.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidOrigins {
     /// An entry of the list is empty.
     #[error("a URL is empty")]
     Empty,
-    /// An entry is no URL.
-    #[error("{0:?} is no URL with a host")]
+    /// An entry is not a URL.
+    #[error("{0:?} is not a URL with a host")]
     NoUrl(String),
     /// The scheme is not `http`.
     #[error("{0:?} does not start with http://")]

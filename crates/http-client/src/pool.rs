@@ -1,10 +1,11 @@
-//! Connections to the backends of one service.
+//! Connections to the backends of one service, and the choice of a backend.
 //!
-//! Idle connections belong to the thread that they were used on: a worker's connections live on its own runtime, need no lock,
-//! and wake no other thread.
+//! Idle connections belong to the thread that they were used on: a worker's connections live on its
+//! own runtime, need no lock, and wake no other thread.
 
 use std::{
     cell::RefCell,
+    cmp::Reverse,
     collections::VecDeque,
     io,
     sync::{
@@ -16,38 +17,76 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use super::{
-    backend::Backend, connection::Connection, lane::Lane, metrics::Metrics, origin::Origins,
+use crate::{
+    backend::Backend, connection::Connection, metrics::Metrics, origin::Origins,
+    pipelined::PipelinedConnection,
 };
 
 /// The most idle connections a thread keeps to one backend.
 const MAX_IDLE: usize = 512;
 
-/// Which connections will do for a request.
+/// Which connections may carry a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Want {
+pub(super) enum Reuse {
     /// Any: the request can be repeated.
     Any,
-    /// One that the backend has no reason to be closing right now: the request cannot be repeated.
-    Lively,
-    /// A new one.
-    New,
+    /// One that was used a moment ago, so that the backend is not about to close it: the request
+    /// cannot be repeated.
+    Recent,
+    /// Only a new one.
+    Never,
 }
 
-impl Want {
+impl Reuse {
     /// How long a connection may have been idle. Our services close theirs after 30 s.
     fn idle_for_at_most(self) -> Option<Duration> {
         match self {
             Self::Any => Some(Duration::from_secs(15)),
-            Self::Lively => Some(Duration::from_secs(1)),
-            Self::New => None,
+            Self::Recent => Some(Duration::from_secs(1)),
+            Self::Never => None,
         }
     }
 }
 
+/// Which backend is asked first, and which ones after it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pick<'a> {
+    /// Each in turn.
+    InTurn,
+    /// This one, then those after it.
+    From(usize),
+    /// The owner of a series, then those that would own it if the ones before did not exist.
+    BySeries(&'a str),
+}
+
+impl Pick<'_> {
+    /// The order for asking again what the backend `asked` has not answered.
+    pub(super) fn after(self, asked: usize) -> Self {
+        match self {
+            Self::InTurn | Self::From(_) => Self::From(asked + 1),
+            Self::BySeries(_) => self,
+        }
+    }
+}
+
+/// The weight of a backend for a series. The backend with the greatest weight owns the series
+/// (rendezvous hashing, Thaler and Ravishankar 1998): when a backend is added or removed, only its
+/// own series move. All gateways agree as long as they name the backends alike.
+fn weight(authority: &str, series: &str) -> u64 {
+    // FNV-1a, and the finalizer of splitmix64. The standard library's hashes may change between
+    // releases, and with them the owners.
+    let text = authority.bytes().chain([0]).chain(series.bytes());
+    let mut hash = text.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
 /// The backends of one service and the connections to them.
 pub(super) struct Pool {
-    /// Which of a thread's pools is this one's.
+    /// The index of this pool's connections among those of a thread.
     id: usize,
     backends: Vec<Backend>,
     pub(super) metrics: Metrics,
@@ -58,15 +97,15 @@ thread_local! {
     static IDLE: RefCell<Vec<Idle>> = const { RefCell::new(Vec::new()) };
 }
 
-/// One thread's part of a pool.
+/// The connections of one thread.
 #[derive(Default)]
 struct Idle {
-    /// Which backend is next.
+    /// The backend that was asked last.
     turn: usize,
     /// By backend; the longest idle connection is in front.
     connections: Vec<VecDeque<Connection>>,
-    /// By backend, as far as there are any.
-    lanes: Vec<Option<Arc<Lane>>>,
+    /// By backend; `None` until the first pipelined request.
+    pipelined: Vec<Option<Arc<PipelinedConnection>>>,
 }
 
 impl Pool {
@@ -79,44 +118,67 @@ impl Pool {
         }
     }
 
-    /// A connection to the backend whose turn it is, or to the next that is there.
+    /// A connection to the first backend that accepts one, in the order of `pick`. Backends that
+    /// did not accept a moment ago come later, and `last` is asked only if all others refuse.
     ///
     /// # Errors
     /// Why the last backend asked did not accept.
-    pub(super) async fn take(&self, want: Want) -> io::Result<Connection> {
-        let first = self.with_idle(|idle| {
-            idle.turn = (idle.turn + 1) % self.backends.len();
-            idle.turn
-        });
-        self.take_from(first, want).await
+    pub(super) async fn take(
+        &self,
+        pick: Pick<'_>,
+        reuse: Reuse,
+        last: Option<usize>,
+    ) -> io::Result<Connection> {
+        let mut order = self.order(pick);
+        order.sort_by_key(|index| (last == Some(*index), self.backends[*index].is_ejected()));
+        let mut failure = io::Error::from(io::ErrorKind::NotFound);
+        for index in order {
+            match self.take_of(index, reuse).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 
-    /// A new connection, to the backend `asked` only if no other is there: one that stops may accept a connection, and not its
-    /// request, while another that was away a moment ago is back.
-    ///
-    /// # Errors
-    /// As [`Self::take`].
-    pub(super) async fn take_elsewhere(&self, asked: usize) -> io::Result<Connection> {
-        self.take_first(asked + 1, Want::New, Some(asked)).await
+    /// All backends, in the order in which `pick` wants them.
+    fn order(&self, pick: Pick<'_>) -> Vec<usize> {
+        let number = self.backends.len();
+        let from = |first: usize| (0..number).map(|step| (first + step) % number).collect();
+        match pick {
+            Pick::InTurn => from(self.with_idle(|idle| {
+                idle.turn = (idle.turn + 1) % number;
+                idle.turn
+            })),
+            Pick::From(first) => from(first),
+            Pick::BySeries(series) => {
+                let mut order: Vec<usize> = (0..number).collect();
+                order.sort_by_cached_key(|index| Reverse(weight(self.authority(*index), series)));
+                order
+            }
+        }
     }
 
-    /// This thread's lane to the backend whose turn it is, or to the next that is there; a new one, for calls with `patience`, if
-    /// there is none. `None` when all backends are away.
-    pub(super) fn lane(self: &Arc<Self>, patience: Duration) -> Option<Arc<Lane>> {
+    /// This thread's pipelined connection to the next backend that is not ejected. If there is none
+    /// yet, one is opened for calls with `timeout` or more. `None` when all backends are ejected.
+    pub(super) fn pipelined(
+        self: &Arc<Self>,
+        timeout: Duration,
+    ) -> Option<Arc<PipelinedConnection>> {
         self.with_idle(|idle| {
             let number = self.backends.len();
             let turns = (1..=number).map(|step| (idle.turn + step) % number);
-            let mut there = turns.filter(|index| !self.backends[*index].is_away());
-            let index = there.next()?;
+            let mut accepting = turns.filter(|index| !self.backends[*index].is_ejected());
+            let index = accepting.next()?;
             idle.turn = index;
-            let open = idle.lanes[index].as_ref().filter(|lane| lane.is_open());
-            if let Some(lane) = open {
-                return Some(Arc::clone(lane));
+            let known = idle.pipelined[index].as_ref();
+            if let Some(open) = known.filter(|connection| connection.is_open()) {
+                return Some(Arc::clone(open));
             }
             let pool = Arc::clone(self);
             let connecting = async move { pool.open(index).await };
-            let lane = Lane::open(index, patience, connecting);
-            Some(Arc::clone(idle.lanes[index].insert(lane)))
+            let opened = PipelinedConnection::open(index, timeout, connecting);
+            Some(Arc::clone(idle.pipelined[index].insert(opened)))
         })
     }
 
@@ -125,43 +187,14 @@ impl Pool {
         self.backends.len() > 1
     }
 
-    /// As [`Self::take`], from the backend `first` on: each is asked once, and those last that were away a moment ago. They may be
-    /// back, and the others gone.
-    ///
-    /// # Errors
-    /// As [`Self::take`].
-    pub(super) async fn take_from(&self, first: usize, want: Want) -> io::Result<Connection> {
-        self.take_first(first, want, None).await
-    }
-
-    /// As [`Self::take_from`], from `last` only if none else accepts.
-    async fn take_first(
-        &self,
-        first: usize,
-        want: Want,
-        last: Option<usize>,
-    ) -> io::Result<Connection> {
-        let number = self.backends.len();
-        let mut turns: Vec<_> = (0..number).map(|step| (first + step) % number).collect();
-        turns.sort_by_key(|index| (last == Some(*index), self.backends[*index].is_away()));
-        let mut failure = io::Error::from(io::ErrorKind::NotFound);
-        for index in turns {
-            match self.take_of(index, want).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
-    }
-
-    async fn take_of(&self, index: usize, want: Want) -> io::Result<Connection> {
-        match self.idle(index, want) {
+    async fn take_of(&self, index: usize, reuse: Reuse) -> io::Result<Connection> {
+        match self.idle(index, reuse) {
             Some(connection) => Ok(connection),
             None => self.connect(index).await,
         }
     }
 
-    /// Keeps `connection` for the next request on this thread, unless more came on it than the reply.
+    /// Keeps `connection` for the next request on this thread, unless it sent more than the reply.
     pub(super) fn give_back(&self, mut connection: Connection) {
         if !connection.input.is_empty() {
             return;
@@ -170,7 +203,7 @@ impl Pool {
         self.with_idle(|idle| {
             let connections = &mut idle.connections[connection.backend];
             let too_old = |connection: &Connection| {
-                Some(connection.idle_for()) > Want::Any.idle_for_at_most()
+                Some(connection.idle_for()) > Reuse::Any.idle_for_at_most()
             };
             if connections.len() == MAX_IDLE || connections.front().is_some_and(too_old) {
                 connections.pop_front();
@@ -199,16 +232,16 @@ impl Pool {
     }
 
     /// The idle connection used last, if it is still open.
-    fn idle(&self, index: usize, want: Want) -> Option<Connection> {
-        let limit = want.idle_for_at_most()?;
+    fn idle(&self, index: usize, reuse: Reuse) -> Option<Connection> {
+        let limit = reuse.idle_for_at_most()?;
         self.with_idle(|idle| {
             let connections = &mut idle.connections[index];
             while let Some(connection) = connections.pop_back() {
                 // The others have been idle for longer still.
                 if connection.idle_for() > limit {
-                    match want {
-                        Want::Any => connections.clear(),
-                        Want::Lively | Want::New => connections.push_back(connection),
+                    match reuse {
+                        Reuse::Any => connections.clear(),
+                        Reuse::Recent | Reuse::Never => connections.push_back(connection),
                     }
                     return None;
                 }
@@ -229,7 +262,7 @@ impl Pool {
             if idle.connections.is_empty() {
                 idle.connections
                     .resize_with(self.backends.len(), VecDeque::new);
-                idle.lanes.resize_with(self.backends.len(), || None);
+                idle.pipelined.resize_with(self.backends.len(), || None);
             }
             work(idle)
         })
@@ -252,14 +285,20 @@ mod tests {
         let pool = Pool::new(origins.parse()?, Metrics::unread());
         drop(one);
         for _ in 0..2 {
-            assert_eq!(pool.take(Want::New).await?.backend, 1);
+            assert_eq!(
+                pool.take(Pick::InTurn, Reuse::Never, None).await?.backend,
+                1
+            );
         }
-        assert!(pool.backends[0].is_away());
+        assert!(pool.backends[0].is_ejected());
 
         let _one = TcpListener::bind(("127.0.0.1", port_one))?;
         drop(other);
         for _ in 0..2 {
-            assert_eq!(pool.take(Want::New).await?.backend, 0);
+            assert_eq!(
+                pool.take(Pick::InTurn, Reuse::Never, None).await?.backend,
+                0
+            );
         }
         Ok(())
     }
@@ -275,12 +314,64 @@ mod tests {
             Metrics::unread(),
         );
         drop(one);
-        assert_eq!(pool.take_elsewhere(1).await?.backend, 1);
+        assert_eq!(elsewhere(&pool).await?.backend, 1);
 
         // It is back sooner than it is looked for again.
         let _one = TcpListener::bind(one_at)?;
-        assert!(pool.backends[0].is_away());
-        assert_eq!(pool.take_elsewhere(1).await?.backend, 0);
+        assert!(pool.backends[0].is_ejected());
+        assert_eq!(elsewhere(&pool).await?.backend, 0);
         Ok(())
+    }
+
+    async fn elsewhere(pool: &Pool) -> io::Result<Connection> {
+        pool.take(Pick::InTurn.after(1), Reuse::Never, Some(1))
+            .await
+    }
+
+    fn pool_of(names: &[&str]) -> Pool {
+        let origins: Vec<_> = names.iter().map(|name| format!("http://{name}")).collect();
+        let origins = origins.join(",").parse().expect("valid");
+        Pool::new(origins, Metrics::unread())
+    }
+
+    /// The name of the backend that owns each of a thousand series.
+    fn owners(pool: &Pool) -> Vec<String> {
+        let series = (0..1_000).map(|number| format!("sensor_{number:03}"));
+        let owner = |series: String| pool.order(Pick::BySeries(&series))[0];
+        series
+            .map(|s| pool.authority(owner(s)).to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_series_has_one_owner_wherever_that_stands_in_the_list() {
+        let owned = owners(&pool_of(&["a:1", "b:1", "c:1"]));
+        assert_eq!(owners(&pool_of(&["c:1", "a:1", "b:1"])), owned);
+        for name in ["a:1", "b:1", "c:1"] {
+            let share = owned.iter().filter(|owner| *owner == name).count();
+            assert!((250..=420).contains(&share), "{name} owns {share}");
+        }
+    }
+
+    #[test]
+    fn only_the_series_of_a_backend_that_goes_find_another_owner() {
+        let three = pool_of(&["a:1", "b:1", "c:1"]);
+        let before = owners(&three);
+        let after = owners(&pool_of(&["a:1", "b:1"]));
+        for (number, (before, after)) in before.iter().zip(&after).enumerate() {
+            if before == "c:1" {
+                // The next in its order, so that calls go there while the owner does not accept.
+                let order = three.order(Pick::BySeries(&format!("sensor_{number:03}")));
+                assert_eq!(three.authority(order[1]), after);
+            } else {
+                assert_eq!(before, after);
+            }
+        }
+    }
+
+    #[test]
+    fn owners_stay_the_same_from_release_to_release() {
+        let order = pool_of(&["a:1", "b:1", "c:1"]).order(Pick::BySeries("sensor_01"));
+        assert_eq!(order, [2, 0, 1]);
     }
 }

@@ -1,5 +1,5 @@
-//! The head of a request to a service. What the client sent is not passed through but chosen from: a header that is not named
-//! here goes no further.
+//! The head of a request to a service. Of the client's headers only those that are named here are
+//! passed on.
 
 use std::io::Write as _;
 
@@ -11,16 +11,17 @@ use http::{
 };
 use http_server::{FastRequest, REQUEST_ID, RequestContext, TRACEPARENT};
 
-/// The client's headers that services get.
+/// The client's headers that are passed on.
 static FORWARDED: [HeaderName; 2] = [CONTENT_TYPE, ACCEPT];
 
-/// Those that a service with ETags gets. Apart, because to look for a header costs something, and predictions have none.
+/// The headers that are passed on to a route with ETags. They are separate because looking for a
+/// header has a cost, and predictions have no ETags.
 static FORWARDED_WITH_CONDITIONS: [HeaderName; 4] = [CONTENT_TYPE, ACCEPT, IF_MATCH, IF_NONE_MATCH];
 
-/// The oldest revision of the series of which an answer may be.
+/// The oldest revision of the series that the reply may be of.
 const MIN_REVISION: HeaderName = HeaderName::from_static(contract::header::MIN_REVISION);
 
-/// What a service is asked.
+/// Method, path and headers of a request.
 pub struct RequestHead {
     method: Method,
     uri: Uri,
@@ -35,13 +36,13 @@ pub struct RequestHead {
 pub(super) enum BodyLength {
     /// This many bytes.
     Known(u64),
-    /// It comes in chunks.
+    /// It is sent in chunks.
     Unknown,
 }
 
 impl RequestHead {
-    /// The client's request itself, in the context that is among its extensions, if any. A service is not asked for a head only: the
-    /// server leaves the body out.
+    /// The client's request, in the context that is among its extensions, if any. `HEAD` becomes
+    /// `GET`: the server leaves the body out of its own reply.
     pub fn of(parts: Parts) -> Self {
         let mut extensions = parts.extensions;
         Self {
@@ -57,7 +58,7 @@ impl RequestHead {
         }
     }
 
-    /// A question of our own about `path`, on behalf of a client's request or of nobody.
+    /// A `GET` of the gateway's own, on behalf of a client's request if there is a `context`.
     pub fn get(path: &'static str, context: Option<RequestContext>) -> Self {
         Self {
             method: Method::GET,
@@ -69,7 +70,7 @@ impl RequestHead {
         }
     }
 
-    /// Passes none of the client's headers on: for a route that looks at none.
+    /// Passes none of the client's headers on, for a route that uses none.
     #[must_use]
     pub fn bare(mut self) -> Self {
         self.forwarded = &[];
@@ -83,7 +84,7 @@ impl RequestHead {
         self
     }
 
-    /// Asks for an answer as of `revision` or later.
+    /// Asks for a reply as of `revision` or later.
     #[must_use]
     pub fn with_min_revision(mut self, revision: Option<Revision>) -> Self {
         self.min_revision = revision;
@@ -96,7 +97,7 @@ impl RequestHead {
         self.finish(body, out);
     }
 
-    /// The same, to be answered from memory or not at all.
+    /// Writes it as a request to be answered from memory or not at all.
     pub(super) fn write_only_if_cached(
         &self,
         authority: &str,
@@ -108,7 +109,7 @@ impl RequestHead {
         self.finish(body, out);
     }
 
-    /// The request line and the headers of the client's that go along.
+    /// Writes the request line and the client's headers.
     fn start(&self, authority: &str, out: &mut Vec<u8>) {
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
         for part in [
@@ -124,7 +125,7 @@ impl RequestHead {
         self.each_header(|name, value| line(out, name, value));
     }
 
-    /// Our own headers, and the end of the head.
+    /// Writes our own headers and the end of the head.
     fn finish(&self, body: BodyLength, out: &mut Vec<u8>) {
         if let Some(revision) = self.min_revision {
             put(out, format_args!("{MIN_REVISION}: {revision}\r\n"));
@@ -137,8 +138,8 @@ impl RequestHead {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// The same for a service in this process. Of the extensions only the context goes along: axum would take the path parameters of
-    /// the gateway's route for its own.
+    /// The request for a service in this process. Of the extensions only the context is passed on:
+    /// axum would take the path parameters of the gateway's route for its own.
     pub(super) fn into_request<B>(self, body: B) -> http::Request<B> {
         let mut request = http::Request::new(body);
         let headers = request.headers_mut();
@@ -175,8 +176,8 @@ impl RequestHead {
     }
 }
 
-/// Writes a request on the fast path, for a connection to the backend at `authority`: to be answered from memory or not at all. It has
-/// the headers that a prediction is looked at for, and no others.
+/// Writes a request of the fast path, for a connection to the backend at `authority`, to be
+/// answered from memory or not at all. It has only the headers that a prediction uses.
 pub(super) fn write_fast(
     request: &FastRequest<'_>,
     min_revision: Option<Revision>,

@@ -1,5 +1,6 @@
-//! The head of a reply, and where the reply ends. Strict, because the connection carries another reply after it: a head that
-//! leaves any doubt about the length of its body is refused.
+//! Parses the head of a reply and finds the end of the reply. It is strict because another reply
+//! follows on the connection: a head that leaves any doubt about the length of its body is
+//! rejected.
 
 use std::mem::MaybeUninit;
 
@@ -13,7 +14,7 @@ const MAX_HEADERS: usize = 64;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Why the bytes of a backend are no reply.
+/// Why the bytes of a backend are not a valid reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadReply {
     /// The status line or a header line is broken.
@@ -28,25 +29,26 @@ pub enum BadReply {
     /// Status 101: nobody asked for another protocol.
     #[error("backend switches the protocol")]
     Upgrade,
-    /// A header value has bytes that none may have.
+    /// A header value has forbidden bytes.
     #[error("header value has forbidden bytes")]
     HeaderValue,
-    /// Neither `content-length` nor `transfer-encoding`: such a reply would end with the connection, or with its death.
+    /// There is neither `content-length` nor `transfer-encoding`, so that the end of the connection
+    /// would be the end of the reply, even if it broke off.
     #[error("reply does not say how long it is")]
     NoLength,
-    /// `content-length` is no number, or there are two that differ.
-    #[error("content-length is no single number")]
+    /// `content-length` is not a number, or there are two that differ.
+    #[error("content-length is not a single number")]
     Length,
-    /// `transfer-encoding` is anything but `chunked`, or stands beside a `content-length`.
+    /// `transfer-encoding` is not exactly `chunked`, or there is a `content-length` as well.
     #[error("transfer-encoding is not just chunked")]
     TransferEncoding,
-    /// More 1xx replies than anyone needs.
+    /// There are too many 1xx replies.
     #[error("too many interim replies")]
     TooManyInterim,
     /// The framing of a chunk is broken.
     #[error("chunk is malformed")]
     Chunk,
-    /// There is a reply, or the start of one, to no request.
+    /// There is a reply, or the start of one, without a request.
     #[error("reply to no request")]
     Unasked,
 }
@@ -65,9 +67,10 @@ pub(crate) enum Framing {
 pub(crate) struct ReplyHead {
     /// The status, never 1xx.
     pub(crate) status: StatusCode,
-    /// Whether the body is `application/json`: nearly all are, and then the headers are none.
+    /// Whether the body is `application/json`. Nearly all are, and `headers` is then empty.
     pub(crate) is_json: bool,
-    /// The other headers for the client: those about the connection, the length, the date and the request id are not among them.
+    /// The other headers for the client, without those about the connection, the length, the date
+    /// and the request id.
     pub(crate) headers: HeaderMap,
     /// Where the body ends.
     pub(crate) framing: Framing,
@@ -76,7 +79,7 @@ pub(crate) struct ReplyHead {
 }
 
 impl ReplyHead {
-    /// Whether it says no more than that all is well, and the body JSON.
+    /// Whether it is a 200 with a JSON body and no other headers.
     pub(crate) fn is_plain(&self) -> bool {
         self.status == StatusCode::OK && self.is_json && self.headers.is_empty()
     }
@@ -90,27 +93,27 @@ impl ReplyHead {
     }
 }
 
-/// What the first bytes of a connection are.
+/// The result of parsing the first bytes of a connection.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Parsed {
     /// The start of a head.
     More,
-    /// A 1xx reply of so many bytes: the final one follows.
+    /// A 1xx reply of this many bytes; the final one follows.
     Interim(usize),
-    /// A final head of so many bytes.
+    /// A final head of this many bytes.
     Final(ReplyHead, usize),
 }
 
-/// Parses the head at the start of `bytes`. The answer to a head does not depend on how much of what follows it is there.
+/// Parses the head at the start of `bytes`. The result does not depend on how many bytes follow it.
 ///
 /// # Errors
-/// When no reply starts like this.
+/// When no valid reply starts like this.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, BadReply> {
     // httparse skips empty lines before the head: a second reply could hide behind them.
     if bytes.first().is_some_and(|first| *first != b'H') {
         return Err(BadReply::Malformed(httparse::Error::Version));
     }
-    // Not initialised: that alone would be a good part of the cost.
+    // Not initialised: that alone would be much of the cost.
     let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut reply = httparse::Response::new(&mut []);
     let within = &bytes[..bytes.len().min(MAX_HEAD)];
@@ -139,14 +142,14 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, BadReply> {
     }
 }
 
-/// What decides where a reply ends, as its header lines are read.
+/// The header lines that decide where a reply ends.
 #[derive(Default)]
 struct Lines {
     is_json: bool,
     length: Option<u64>,
     chunked: bool,
     closes: bool,
-    /// Header names that `connection` declares to be about the connection.
+    /// Headers that `connection` declares to concern only the connection.
     hop_by_hop: Vec<HeaderName>,
 }
 
@@ -182,13 +185,13 @@ fn head_of(
 }
 
 impl Lines {
-    /// Takes in one header line, and adds it to `headers` if it is for the client.
+    /// Reads one header line, and adds it to `headers` if it is for the client.
     fn read(
         &mut self,
         line: &httparse::Header<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), BadReply> {
-        // Every reply has these two; the server gives the client its own.
+        // Every reply has these two, and our server sends its own.
         if line.name.eq_ignore_ascii_case("date")
             || line.name.eq_ignore_ascii_case(contract::header::REQUEST_ID)
         {
@@ -253,7 +256,7 @@ impl Lines {
     }
 }
 
-/// The value of a header line; without a copy for the content types that our services send.
+/// The value of a header line, without a copy for the content types that our services send.
 fn value_of(value: &[u8]) -> Result<HeaderValue, BadReply> {
     Ok(match value {
         b"application/problem+json" => HeaderValue::from_static("application/problem+json"),

@@ -1,5 +1,5 @@
-//! Whatever a backend sends, and however the network cuts it: the reader never panics, never reads past the end of a reply, and
-//! says the same.
+//! Whatever a backend sends, and however the network splits it, the reader never panics, never
+//! reads past the end of a reply, and gives the same result.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use proptest::{collection::vec, prelude::*, sample};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{
+use crate::{
     connection::read_head,
     decode::{Decoded, Decoder},
 };

@@ -1,4 +1,4 @@
-//! The body of a request on its way through: counted, never held.
+//! The body of a request on its way to a service: counted, never held in memory.
 
 use std::{
     io::Write as _,
@@ -15,20 +15,20 @@ use http_body_util::BodyExt;
 use http_server::{Fallible, ProblemReply, body_fault};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
-    time::timeout,
+    time,
 };
 
-use super::Error;
+use crate::Error;
 
-/// Pieces up to this length are sent together with what stands around them.
+/// Pieces up to this length, in bytes, are copied and sent together with the bytes around them.
 const SMALL: usize = 16 * 1024;
 
-/// A body that comes in pieces.
+/// A body that arrives in pieces.
 pub struct Upload {
     body: Body,
-    /// How long the client says that it is.
+    /// The length that the client declared, in bytes.
     declared: Option<u64>,
-    /// How long it may be.
+    /// The longest that it may be, in bytes.
     limit: u64,
     /// How many more bytes it may have.
     left: u64,
@@ -38,7 +38,7 @@ impl Upload {
     /// A body of at most `limit` bytes.
     ///
     /// # Errors
-    /// 413 if the client says that it is longer.
+    /// 413 if the client declares a longer one.
     pub fn new(body: Body, limit: u64) -> Fallible<Self> {
         let declared = body.size_hint().exact();
         if declared.is_some_and(|length| length > limit) {
@@ -52,7 +52,7 @@ impl Upload {
         })
     }
 
-    /// How long the client says that it is.
+    /// The length that the client declared, in bytes.
     pub(super) fn declared(&self) -> Option<u64> {
         self.declared
     }
@@ -67,7 +67,7 @@ impl Upload {
                 return Ok(None);
             };
             let frame = frame.map_err(|error| body_fault(&error))?;
-            // Trailers end here.
+            // Trailers are dropped.
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -79,15 +79,16 @@ impl Upload {
         }
     }
 
-    /// Sends what `out` holds and then the body, with its length declared as the client did or else in chunks.
+    /// Sends the bytes in `out` and then the body, in chunks unless the client declared its length.
     ///
     /// # Errors
-    /// [`Error::Client`] as [`Self::next`]; [`Error::Timeout`] when `to` takes nothing for `patience`; [`Error::Gone`].
+    /// [`Error::Client`] as [`Self::next`]; [`Error::Timeout`] when `to` accepts nothing for
+    /// `timeout`; [`Error::Gone`].
     pub(super) async fn send<W: AsyncWrite + Unpin>(
         &mut self,
         to: &mut W,
         out: &mut Vec<u8>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<(), Error> {
         let chunked = self.declared.is_none();
         while let Some(data) = self.next().await.map_err(Error::Client)? {
@@ -96,10 +97,10 @@ impl Upload {
             }
             if data.len() <= SMALL {
                 out.extend_from_slice(&data);
-                flush(to, out, patience).await?;
+                flush(to, out, timeout).await?;
             } else {
-                flush(to, out, patience).await?;
-                write(to, &data, patience).await?;
+                flush(to, out, timeout).await?;
+                write(to, &data, timeout).await?;
             }
             if chunked {
                 out.extend_from_slice(b"\r\n");
@@ -108,10 +109,11 @@ impl Upload {
         if chunked {
             out.extend_from_slice(b"0\r\n\r\n");
         }
-        flush(to, out, patience).await
+        flush(to, out, timeout).await
     }
 
-    /// The body for a service in this process. It fails when the limit is passed, and says so in `excess`.
+    /// The body for a service in this process. If it exceeds the limit, it fails and puts the
+    /// problem into `excess`.
     pub(super) fn into_body(self, excess: Arc<OnceLock<ProblemReply>>) -> Body {
         Body::new(Counted {
             upload: self,
@@ -161,7 +163,7 @@ impl http_body::Body for Counted {
     }
 }
 
-/// What a service in this process sees of a body that is too large.
+/// The error that a service in this process meets when a body is too large.
 #[derive(Debug, thiserror::Error)]
 #[error("request body is too large")]
 struct BodyTooLarge;
@@ -169,23 +171,23 @@ struct BodyTooLarge;
 async fn flush<W: AsyncWrite + Unpin>(
     to: &mut W,
     out: &mut Vec<u8>,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), Error> {
-    write(to, out, patience).await?;
+    write(to, out, timeout).await?;
     out.clear();
     Ok(())
 }
 
-/// Writes all of `data`, each part of it within `patience`.
+/// Writes all of `data`; each write has to succeed within `timeout`.
 async fn write<W: AsyncWrite + Unpin>(
     to: &mut W,
     mut data: &[u8],
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), Error> {
     while !data.is_empty() {
-        let written = timeout(patience, to.write(data))
+        let written = time::timeout(timeout, to.write(data))
             .await
-            .map_err(|_| Error::Timeout(patience))?
+            .map_err(|_| Error::Timeout(timeout))?
             .map_err(Error::Gone)?;
         data = &data[written..];
     }

@@ -19,15 +19,16 @@ use tokio::time::{Instant, Sleep};
 
 use crate::{Fallible, ProblemReply, status::Status};
 
-/// A body may make us wait as long as the longest pause in all, and a second more for each this many bytes that came.
+/// All waits for a body together may take the longest pause, and a second more for each this many
+/// bytes received.
 const MIN_BYTES_PER_SECOND: u64 = 16 * 1024;
-/// What is reserved ahead for a body, however long it says it is.
+/// The most memory reserved ahead for a body, whatever length it declares.
 const MAX_RESERVED: u64 = 1024 * 1024;
 
-/// Why a request body did not come to its end.
+/// Why a request body is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyFault {
-    /// The client sends nothing, or too slowly.
+    /// The client stopped sending, or sent too slowly.
     #[error("request body did not arrive in time")]
     Stalled,
     /// The connection ended early, or the chunks are malformed.
@@ -38,8 +39,8 @@ pub enum BodyFault {
 /// Reads all of `body`.
 ///
 /// # Errors
-/// 413 as soon as it is certain to have more than `limit` bytes; 408 if the server gave up waiting for it (it stalled
-/// for 30 s, or came at less than about 16 KiB/s); 400 if it breaks off.
+/// 413 as soon as it is certain to have more than `limit` bytes; 408 if the server gave up waiting
+/// for it (it stalled for 30 s, or came at less than about 16 KiB/s); 400 if it breaks off.
 pub async fn read_body(mut body: Body, limit: usize) -> Fallible<Bytes> {
     let too_large = || ProblemReply::body_too_large(limit as u64);
     let announced = body.size_hint().lower();
@@ -53,7 +54,7 @@ pub async fn read_body(mut body: Body, limit: usize) -> Fallible<Bytes> {
         return Err(too_large());
     }
     if body.is_end_stream() {
-        return Ok(first); // the usual case: all of it came with the head, nothing is copied
+        return Ok(first); // the usual case: it arrived with the head, and nothing is copied
     }
     let mut all = BytesMut::with_capacity(announced.min(MAX_RESERVED) as usize);
     all.extend_from_slice(&first);
@@ -66,7 +67,8 @@ pub async fn read_body(mut body: Body, limit: usize) -> Fallible<Bytes> {
     Ok(all.freeze())
 }
 
-/// The problem to answer with when reading or forwarding a request body failed with `error`: 408 if it stalled, 400 else.
+/// The problem to answer with when reading or forwarding a request body failed with `error`: 408 if
+/// it stalled, else 400.
 pub fn body_fault(error: &(dyn Error + 'static)) -> ProblemReply {
     let chain = std::iter::successors(Some(error), |error| (*error).source());
     for cause in chain {
@@ -83,7 +85,7 @@ pub fn body_fault(error: &(dyn Error + 'static)) -> ProblemReply {
     )
 }
 
-/// The next bytes of `body`; trailers are passed over.
+/// The next bytes of `body`; trailers are skipped.
 async fn next_data(body: &mut Body) -> Fallible<Option<Bytes>> {
     loop {
         match body.frame().await {
@@ -98,27 +100,27 @@ async fn next_data(body: &mut Body) -> Fallible<Option<Bytes>> {
     }
 }
 
-/// The body of a request on a connection: gives up on a client that is too slow, and remembers whether it was read to its
-/// end.
+/// The body of a request on a connection. It gives up on a client that is too slow, and remembers
+/// whether it was read to its end.
 pub(super) struct RequestBody {
     incoming: Incoming,
     status: Arc<Status>,
-    /// The longest pause.
-    patience: Duration,
+    /// The longest pause, and the longest wait in all but for [`MIN_BYTES_PER_SECOND`].
+    max_pause: Duration,
     received: u64,
     waited: Duration,
     wait: Option<Wait>,
 }
 
-/// The first wait of a body sets the timer up; most bodies never wait.
+/// The timer of a body, made by its first wait; most bodies never wait.
 struct Wait {
     timer: Pin<Box<Sleep>>,
     since: Option<Instant>,
 }
 
 impl RequestBody {
-    /// The body `incoming` as axum takes it; `status` says from now on whether something of it is left.
-    pub(super) fn wrap(incoming: Incoming, status: Arc<Status>, patience: Duration) -> Body {
+    /// Wraps `incoming` for axum. From now on `status` says whether a part of it is unread.
+    pub(super) fn wrap(incoming: Incoming, status: Arc<Status>, max_pause: Duration) -> Body {
         if incoming.is_end_stream() {
             status.unread.store(false, Relaxed);
             return Body::empty();
@@ -128,14 +130,14 @@ impl RequestBody {
         Body::new(Self {
             incoming,
             status,
-            patience,
+            max_pause,
             received: 0,
             waited: Duration::ZERO,
             wait: None,
         })
     }
 
-    /// Counts the wait that `data` ended.
+    /// Adds `data` to what was received, and the wait that it ended to the time waited.
     fn arrived(&mut self, data: &Bytes) {
         self.received += data.len() as u64;
         let since = self.wait.as_mut().and_then(|wait| wait.since.take());
@@ -147,7 +149,7 @@ impl RequestBody {
     /// Ready when the client has used up its time.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let earned = Duration::from_secs(self.received / MIN_BYTES_PER_SECOND);
-        let left = (self.patience + earned).saturating_sub(self.waited);
+        let left = (self.max_pause + earned).saturating_sub(self.waited);
         let wait = self.wait.get_or_insert_with(|| Wait {
             timer: Box::pin(tokio::time::sleep(left)),
             since: None,
@@ -155,7 +157,7 @@ impl RequestBody {
         if wait.since.is_none() {
             let now = Instant::now();
             wait.since = Some(now);
-            wait.timer.as_mut().reset(now + left.min(self.patience));
+            wait.timer.as_mut().reset(now + left.min(self.max_pause));
         }
         wait.timer.as_mut().poll(cx)
     }

@@ -1,4 +1,4 @@
-//! Who asks: request id and trace of a request.
+//! The identity of a request: its id and its trace.
 
 use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, time::Instant};
 
@@ -14,20 +14,20 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static(contract::header::REQ
 /// The header that carries a W3C trace context.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static(contract::header::TRACEPARENT);
 
-/// The longest request id that is taken over, in bytes.
+/// The longest request id that is accepted from a client, in bytes.
 pub(super) const MAX_ID_BYTES: usize = 128;
 
 /// The identity of a request, as a request extension.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// `x-request-id`, as it came (1–128 visible ASCII characters) or new.
+    /// The client's `x-request-id` (1–128 visible ASCII characters), or a new one.
     pub request_id: HeaderValue,
-    /// `traceparent`, if a valid one came.
+    /// The client's `traceparent`, if it is valid.
     pub traceparent: Option<HeaderValue>,
 }
 
 impl RequestContext {
-    /// The identity that `headers` give a request.
+    /// The identity of a request with these `headers`.
     pub fn of(headers: &HeaderMap) -> Self {
         let given = headers.get(REQUEST_ID).filter(|id| is_id(id.as_bytes()));
         let trace = headers.get(TRACEPARENT);
@@ -38,11 +38,11 @@ impl RequestContext {
     }
 }
 
-/// Gives every request to `app` a [`RequestContext`], every reply its `x-request-id` (and every problem its `request_id`),
-/// turns a panic into a 500, and logs each request at `debug`.
+/// Gives every request to `app` a [`RequestContext`], every reply its `x-request-id` (and every
+/// problem its `request_id`), turns a panic into a 500, and logs each request at `debug`.
 ///
-/// [`serve`](crate::serve) does this itself: this is for a router that is called without a server. A request that
-/// has a context already passes through untouched.
+/// [`serve`](crate::serve) does this itself: this is for a router that is called without a server.
+/// A request that already has a context passes through unchanged.
 pub fn with_context(app: Router) -> Router {
     let app = Handler::from(app);
     Router::new().fallback_service(tower::service_fn(move |request: Request| {
@@ -54,8 +54,8 @@ pub fn with_context(app: Router) -> Router {
     }))
 }
 
-/// Answers `request` by `handle`, in its context, which is a new one unless it has one already; `id` is the request's id if that
-/// is not for the headers to say.
+/// Answers `request` by `handle`, in the context that it has or in a new one. `id`, if given, is
+/// the id of the request whatever its headers say.
 pub(super) async fn respond<F, Fut>(
     mut request: Request,
     id: Option<HeaderValue>,
@@ -75,7 +75,8 @@ where
     let id = context.request_id.clone();
     let access = tracing::enabled!(tracing::Level::DEBUG).then(|| Access::of(&request));
     request.extensions_mut().insert(context);
-    // The closure is called inside the guarded future, so that a panic while routing is caught as well.
+    // The closure is called inside the guarded future, so that a panic while routing is caught as
+    // well.
     let guarded = AssertUnwindSafe(async { handle(request).await }).catch_unwind();
     let response = guarded.await.unwrap_or_else(|_| {
         tracing::error!(
@@ -90,7 +91,7 @@ where
     finish(response, id)
 }
 
-/// Puts `id` on `response`, and writes its problem out.
+/// Adds `id` to `response`, and writes its problem into the body.
 fn finish(mut response: Response, id: HeaderValue) -> Response {
     if response.status().is_client_error() || response.status().is_server_error() {
         write_problem(&mut response, &id);
@@ -99,8 +100,8 @@ fn finish(mut response: Response, id: HeaderValue) -> Response {
     response
 }
 
-/// Gives `response` its problem as body. A failure that is no problem yet (a rejection of axum's, which is plain text)
-/// becomes one, so that clients never meet another form.
+/// Writes the problem of `response` into its body. A failure without a problem (axum rejects in
+/// plain text) gets one, so that clients never meet another form.
 fn write_problem(response: &mut Response, id: &HeaderValue) {
     let mut problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
@@ -118,14 +119,14 @@ fn write_problem(response: &mut Response, id: &HeaderValue) {
     *response.body_mut() = Body::from(json);
 }
 
-/// Whether a reply has a body that is meant for clients: anything but the plain text that axum writes by itself.
+/// Whether a reply has a body for clients: anything but the plain text that axum writes by itself.
 fn has_document(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"))
 }
 
-/// What the access log says about a request; gathered only when it is on.
+/// The access log's record of a request; made only when the log is on.
 struct Access {
     method: Method,
     uri: Uri,
@@ -153,7 +154,7 @@ impl Access {
     }
 }
 
-/// A new id.
+/// A new request id.
 pub(super) fn new_id() -> HeaderValue {
     HeaderValue::from_bytes(&new_id_text()).expect("hexadecimal digits are visible ASCII")
 }
@@ -172,7 +173,8 @@ pub(super) fn is_id(id: &[u8]) -> bool {
     (1..=MAX_ID_BYTES).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
-/// Version 00 of W3C trace context: `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero.
+/// Whether `text` is version 00 of a W3C trace context: `00-<32 hex>-<16 hex>-<2 hex>` with ids
+/// that are not all zero.
 pub(super) fn is_traceparent(text: &[u8]) -> bool {
     let hex = |part: &[u8]| part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let named = |part: &[u8]| hex(part) && part.iter().any(|b| *b != b'0');

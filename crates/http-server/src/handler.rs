@@ -1,4 +1,4 @@
-//! What answers requests: routes, and a faster way for the busiest of them.
+//! The routes of a service, and a faster way for the busiest of them.
 
 use axum::{Router, extract::Request, response::Response};
 use tower::Service;
@@ -23,7 +23,8 @@ impl From<Router> for Handler {
 }
 
 impl Handler {
-    /// Has `fast_path` answer what it can. The routes stay for all that it leaves, and must answer as it does.
+    /// Lets `fast_path` answer the requests that it can. The routes answer the others, and must
+    /// give the same replies.
     #[must_use]
     pub fn with_fast_path(self, fast_path: FastPath) -> Self {
         Self {
@@ -32,12 +33,12 @@ impl Handler {
         }
     }
 
-    /// The faster way, if there is one.
+    /// The fast path, if there is one.
     pub fn fast_path(&self) -> Option<&FastPath> {
         self.fast_path.as_ref()
     }
 
-    /// Has the routes answer `request`.
+    /// Answers `request` by the routes.
     pub async fn answer(&self, request: Request) -> Response {
         let Ok(response) = self.routes.clone().call(request).await;
         response

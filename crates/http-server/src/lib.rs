@@ -2,22 +2,23 @@
 //! client can hold.
 
 mod body;
+mod buffered_io;
 mod connection;
 mod context;
 mod fast;
-mod fault;
+mod final_response;
 mod handler;
-mod lateness;
 mod limits;
 mod problem;
+mod protocol_error;
 mod query;
+mod read_timeout;
 mod server;
 mod status;
-mod wire;
 
 pub use body::{BodyFault, body_fault, read_body};
 pub use context::{REQUEST_ID, RequestContext, TRACEPARENT, with_context};
-pub use fast::{Fast, FastPath, FastRequest, Instead, Later};
+pub use fast::{Fallback, Fast, FastPath, FastRequest, Later};
 pub use handler::Handler;
 pub use problem::{Fallible, ProblemReply, method_not_allowed, not_found};
 pub use query::{BadParameter, Query};

@@ -1,4 +1,4 @@
-//! Replies that are no success.
+//! Error replies.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -14,8 +14,8 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static(contract::header::RET
 /// A problem to answer with: RFC 9457 `application/problem+json` (see [`contract::Problem`]).
 ///
 /// As a response it has no body yet: the [`Problem`] lies in the response's extensions until
-/// [`with_context`](crate::with_context), or the server, writes it out with the request's id in it. So a reply of a
-/// service that is called in process can be passed on as it is.
+/// [`with_context`](crate::with_context), or the server, writes it out with the request's id. So
+/// the reply of a service that is called in process can be passed on unchanged.
 #[derive(Clone, Debug)]
 pub struct ProblemReply {
     /// The HTTP status: that of the code, but for refusals of the server that have no code of
@@ -27,7 +27,8 @@ pub struct ProblemReply {
     pub detail: Cow<'static, str>,
     /// Where exactly the request is wrong.
     pub errors: Vec<String>,
-    /// `Retry-After`, when trying again makes sense. Sent in whole seconds, rounded up, and exactly in `retry-after-ms`.
+    /// When to try again, if that can help. Sent in whole seconds, rounded up, as `retry-after`,
+    /// and exactly as `retry-after-ms`.
     pub retry_after: Option<Duration>,
 }
 
@@ -47,7 +48,7 @@ impl ProblemReply {
         }
     }
 
-    /// The same, worth trying again after `delay`.
+    /// Adds that the client may try again after `delay`.
     #[must_use]
     pub fn retry_after(self, delay: Duration) -> Self {
         Self {
@@ -56,13 +57,13 @@ impl ProblemReply {
         }
     }
 
-    /// The same, with the places where the request is wrong.
+    /// Adds the places where the request is wrong.
     #[must_use]
     pub fn errors(self, errors: Vec<String>) -> Self {
         Self { errors, ..self }
     }
 
-    /// 503: as much as fits is in progress already.
+    /// 503: as much as may be is in progress already.
     pub fn overloaded() -> Self {
         Self::new(ProblemCode::Overloaded, "Too much is in progress")
     }
@@ -79,7 +80,7 @@ impl ProblemReply {
         Self::new(ProblemCode::BodyTooLarge, detail)
     }
 
-    /// 500: the request made us panic, or something else happened that must not.
+    /// 500: a handler panicked, or something else happened that must not.
     pub fn internal() -> Self {
         Self::new(ProblemCode::InternalError, "Internal server error")
     }
@@ -109,7 +110,7 @@ impl ProblemReply {
         }
     }
 
-    /// What crosses the wire, without a request id.
+    /// The body of the reply, without a request id.
     pub(crate) fn into_problem(self) -> Problem {
         let title = self.status.canonical_reason();
         let faults = self.errors.into_iter().map(|detail| Fault { detail });

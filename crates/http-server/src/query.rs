@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use percent_encoding::percent_decode;
 
-/// As much of a name that is not known is told.
+/// At most this many characters of an unknown name are repeated in the error.
 const MAX_SHOWN: usize = 100;
 
 /// The parameters of a query, decoded; `+` is a space.
@@ -14,11 +14,11 @@ pub struct Query<'a>(Vec<Parameter<'a>>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Parameter<'a> {
     name: Cow<'a, str>,
-    /// `None`: it is not UTF-8.
+    /// `None` if the value is not UTF-8.
     value: Option<Cow<'a, str>>,
 }
 
-/// A parameter that makes no sense. The message names it and what is wrong.
+/// An invalid parameter. The message names it and the rule that it breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadParameter(String);
@@ -67,23 +67,23 @@ impl<'a> Query<'a> {
         parameter.value.as_deref().ok_or_else(not_text).map(Some)
     }
 
-    /// The names that are none of `known`, in order.
+    /// The names that are not among `known`, in order.
     pub fn unknown(&self, known: &[&str]) -> impl Iterator<Item = &str> {
         let names = self.0.iter().map(|parameter| &*parameter.name);
         names.filter(|name| !known.contains(name))
     }
 
-    /// The query, with nothing in it but `known` parameters.
+    /// The query, if all its parameters are `known`.
     ///
     /// # Errors
-    /// The first name that is not among them.
+    /// Names the first parameter that is not.
     pub fn of_only(self, known: &[&str]) -> Result<Self, BadParameter> {
         let unknown = self.unknown(known).next().map(BadParameter::unknown);
         unknown.map_or(Ok(self), Err)
     }
 }
 
-/// What `text` stands for; `None` if that is not UTF-8.
+/// `text`, percent-decoded; `None` if that is not UTF-8.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     if text.contains('+') {
         let spaced = text.replace('+', " ");

@@ -1,4 +1,4 @@
-//! Accepting and serving connections.
+//! Accepts connections and deals them to worker threads.
 
 use std::{
     io,
@@ -22,25 +22,26 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{connection::Protocol, handler::Handler};
 
-/// Connections that wait to be accepted. The standard library's 128 is too few for the clients of a load test, which all come
-/// at once: who finds no place tries again after a second.
+/// Connections that wait to be accepted. The standard library's 128 is too few for a load test,
+/// whose clients connect all at once: one that finds the queue full tries again only after a
+/// second.
 const BACKLOG: i32 = 4096;
-/// How long requests in flight have to end after a shutdown.
+/// How long requests in flight may take to end after a shutdown.
 const DRAIN: Duration = Duration::from_secs(15);
-/// The pause after an `accept` that failed for want of file descriptors or memory.
+/// The pause after an `accept` that failed for lack of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Limits of an HTTP server. The same variables in every service.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ServerConfig {
-    /// Threads that serve requests, each with its own runtime; 0 means one a core.
+    /// Threads that serve requests, each with its own runtime; 0 means one per core.
     #[arg(long, env = "WORKER_THREADS", default_value_t = 0, value_parser = number(0..=1024))]
     pub worker_threads: usize,
     /// Connections held at once; further ones wait to be accepted.
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000, value_parser = number(1..=1_000_000))]
     pub max_connections: usize,
-    /// Seconds a client has to send the head of a request; also the longest pause in its body, in taking the reply, and
-    /// between two requests.
+    /// Seconds a client has to send the head of a request; also the longest pause in its body, in
+    /// reading the reply, and between two requests.
     #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub header_timeout_seconds: u64,
 }
@@ -58,7 +59,7 @@ impl ServerConfig {
     }
 }
 
-/// A bound port that is not served yet. No other process can bind the same one.
+/// A bound port that is not served yet. No other process can bind it.
 pub struct Listener {
     socket: TcpListener,
     addr: SocketAddr,
@@ -72,7 +73,8 @@ impl Listener {
     pub fn bind(addr: SocketAddr) -> anyhow::Result<Self> {
         let bind = || {
             let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-            // A restart must not wait for connections of the last run to time out. (Not SO_REUSEPORT: that shares a port.)
+            // A restart must not wait for connections of the last run to time out. (Not
+            // SO_REUSEPORT, which shares a port.)
             socket.set_reuse_address(true)?;
             socket.bind(&addr.into())?;
             socket.listen(BACKLOG)?;
@@ -84,17 +86,18 @@ impl Listener {
         bind().with_context(|| format!("cannot listen on {addr}"))
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 }
 
-/// Serves `app` until `shutdown` is cancelled, then ends what is in flight (at most 15 s) and returns.
+/// Serves `app` until `shutdown` is cancelled, then ends what is in flight (at most 15 s) and
+/// returns.
 ///
-/// Every request gets its context here (see [`with_context`](crate::with_context)). Connections are accepted here and
-/// dealt in turn to worker threads. Each worker has a current-thread runtime, so a request stays on one thread from its
-/// first byte to its last; handlers must not block it (see [`crate`]).
+/// Every request gets its context here (see [`with_context`](crate::with_context)). Connections are
+/// accepted here and dealt in turn to worker threads. Each worker has a current-thread runtime, so
+/// a request stays on one thread from its first byte to its last; handlers must not block it.
 ///
 /// # Errors
 /// When a worker cannot be started.
@@ -127,7 +130,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// Accepts connections, as many at once as there are `slots`, and deals them to `workers` in turn.
+/// Accepts connections, at most as many at once as there are `slots`, and deals them to `workers`
+/// in turn.
 async fn accept(socket: &tokio::net::TcpListener, slots: &Arc<Semaphore>, workers: &[Worker]) {
     for worker in workers.iter().cycle() {
         let Ok(slot) = Arc::clone(slots).acquire_owned().await else {
@@ -153,7 +157,7 @@ async fn next_connection(socket: &tokio::net::TcpListener) -> TcpStream {
             stream.into_std()
         }) {
             Ok(stream) => return stream,
-            Err(error) if is_of_the_client(&error) => {}
+            Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
                 // Waiting connections stay queued; the next one may find a descriptor free.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -163,8 +167,8 @@ async fn next_connection(socket: &tokio::net::TcpListener) -> TcpStream {
     }
 }
 
-/// Whether a connection failed before it was accepted, through no fault of ours.
-fn is_of_the_client(error: &io::Error) -> bool {
+/// Whether `accept` failed because of the connection, and not for lack of resources.
+fn is_clients_fault(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected,
     };
@@ -174,13 +178,13 @@ fn is_of_the_client(error: &io::Error) -> bool {
     )
 }
 
-/// A connection and its place among those held at once.
+/// A connection, and its permit among those open at once.
 struct Accepted {
     stream: TcpStream,
     _slot: OwnedSemaphorePermit,
 }
 
-/// A thread that serves its share of the connections.
+/// A thread that serves a share of the connections.
 struct Worker {
     connections: mpsc::UnboundedSender<Accepted>,
     thread: JoinHandle<()>,
@@ -197,8 +201,8 @@ impl Worker {
             .enable_all()
             .build()
             .context("cannot start an HTTP worker")?;
-        let patience = Duration::from_secs(config.header_timeout_seconds);
-        let protocol = Arc::new(Protocol::new(patience));
+        let timeout = Duration::from_secs(config.header_timeout_seconds);
+        let protocol = Arc::new(Protocol::new(timeout));
         // Bounded by the slots: an accepted connection holds one.
         let (connections, incoming) = mpsc::unbounded_channel();
         let thread = thread::Builder::new()
@@ -211,13 +215,13 @@ impl Worker {
         })
     }
 
-    /// No more connections will come.
+    /// Lets the worker end once its connections have.
     fn close(self) -> JoinHandle<()> {
         self.thread
     }
 }
 
-/// Serves what is `incoming` until that ends, and then what is left of it.
+/// Serves `incoming` connections until there are no more, and then lets the open ones end.
 fn work(
     runtime: Runtime,
     mut incoming: mpsc::UnboundedReceiver<Accepted>,
@@ -244,7 +248,7 @@ fn work(
             tracing::warn!(connections = open.len(), "requests did not end in time and are dropped");
         }
     });
-    // What a dropped request still has on the blocking pool must not hold up the end of the process.
+    // Work on the blocking pool must not hold up the end of the process.
     runtime.shutdown_background();
 }
 

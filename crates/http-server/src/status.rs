@@ -1,5 +1,5 @@
-//! What a connection is doing, as its parts tell it: request body, reply body and socket. hyper owns those, and tells only
-//! when all is over.
+//! The state of a connection as its parts report it: request body, reply body and socket. hyper
+//! owns these, and reports only the end.
 
 use std::{
     pin::Pin,
@@ -15,12 +15,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-/// The state of one connection. All of it is used by one thread; atomics are what makes it `Send`.
+/// The state of one connection. Only one thread uses it; the atomics make it `Send`.
 #[derive(Debug, Default)]
 pub(super) struct Status {
-    /// Something of the last request's body is left to read.
+    /// The last request's body has not been read to its end.
     pub(super) unread: AtomicBool,
-    /// Somebody has the last request's body, and may read it.
+    /// A handler holds the last request's body and may read it.
     pub(super) reading: AtomicBool,
     /// A request is being answered; set until hyper has taken the last of the reply.
     answering: AtomicBool,
@@ -32,46 +32,48 @@ pub(super) struct Status {
     replied: AtomicU64,
 }
 
-/// The time from which others here are counted.
+/// The origin of [`Status::replied`].
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Status {
-    /// Of a connection that begins now.
+    /// The state of a new connection.
     pub(super) fn new() -> Self {
         let status = Self::default();
         status.ends_reply();
         status
     }
 
-    /// The client has its reply, and it is its turn again.
+    /// Notes that the client has its reply and may send the next request.
     pub(super) fn ends_reply(&self) {
         let nanos = u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.replied.store(nanos, Relaxed);
     }
 
-    /// Since when it has been the client's turn, if [it is](Self::is_waiting).
+    /// The time since which the client has had to send something, if it [has to](Self::is_waiting).
     pub(super) fn waiting_since(&self) -> Instant {
         *START + Duration::from_nanos(self.replied.load(Relaxed))
     }
 
-    /// hyper is given the connection, which is between two requests.
+    /// Notes that hyper takes over the connection, between two requests.
     pub(super) fn begins_ordinary(&self) {
         self.answered.store(false, Relaxed);
         self.unread.store(false, Relaxed);
     }
 
-    /// Whether hyper has answered all that it was asked, and at least one request, and nobody reads any more of one.
+    /// Whether hyper has answered at least one request, has none to answer, and nobody reads the
+    /// body of one.
     pub(super) fn is_between_requests(&self) -> bool {
         self.answered.load(Relaxed) && self.is_waiting() && !self.reading.load(Relaxed)
     }
 
-    /// Whether it is only the client that has something to do: begin a request, or go on with the head of one.
+    /// Whether the server waits for the client to begin a request, or to go on with the head of
+    /// one.
     pub(super) fn is_waiting(&self) -> bool {
         !self.answering.load(Relaxed) && !self.blocked.load(Relaxed)
     }
 }
 
-/// A request is being answered as long as this lives.
+/// Marks a request as being answered for as long as it lives.
 pub(super) struct Answering(Arc<Status>);
 
 impl Answering {
@@ -80,8 +82,8 @@ impl Answering {
         Self(status)
     }
 
-    /// Lasts until hyper has no more use for `body`.
-    pub(super) fn until_sent(self, body: Body) -> ReplyBody {
+    /// Lives until hyper drops `body`.
+    pub(super) fn retain_until_sent(self, body: Body) -> ReplyBody {
         ReplyBody {
             body,
             _answering: self,
@@ -97,7 +99,7 @@ impl Drop for Answering {
     }
 }
 
-/// The body of a reply.
+/// The body of a reply, which keeps its [`Answering`] until it is sent.
 pub(super) struct ReplyBody {
     body: Body,
     _answering: Answering,

@@ -56,7 +56,7 @@ pub(crate) fn with_fast_path(routes: Router, app: Arc<App>) -> Handler {
             &app, request, body,
         ) {
             Some(()) => Fast::Replied,
-            None => Fast::Left,
+            None => Fast::Fallthrough,
         };
     Handler::from(routes).with_fast_path(FastPath::new("/predict/", answer))
 }

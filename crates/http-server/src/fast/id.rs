@@ -12,7 +12,7 @@ pub(crate) struct RequestId {
 }
 
 impl RequestId {
-    /// The one that came, if it is one, or a new one.
+    /// The `given` id if it is valid, or a new one.
     pub(super) fn of(given: Option<&[u8]>) -> Self {
         match given.filter(|id| context::is_id(id)) {
             Some(id) => Self::copy(id),
@@ -23,7 +23,7 @@ impl RequestId {
     fn copy(id: &[u8]) -> Self {
         let mut bytes = [0; MAX_ID_BYTES];
         bytes[..id.len()].copy_from_slice(id);
-        #[expect(clippy::cast_possible_truncation, reason = "128 at most")]
+        #[expect(clippy::cast_possible_truncation, reason = "at most 128")]
         let length = id.len() as u8;
         Self { bytes, length }
     }

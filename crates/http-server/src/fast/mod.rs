@@ -1,9 +1,13 @@
-//! The fast path: the busiest route of a service, answered from the bytes of the connection as they stand.
+//! The fast path: the busiest route of a service, answered straight from the bytes of the
+//! connection.
 //!
-//! hyper reads a request into a map of headers, a URI and a body, each with allocations of its own, and a reply is as much again:
-//! several times the work of judging a point. So a request for this one route that is simple, and there whole, is looked at in
-//! place and answered with bytes. All that is not quite that (a request cut in two, chunks, a body without length, another route,
-//! a refusal) is left to hyper and the routes, as are the words for every fault: see [`Fast::Left`].
+//! hyper reads a request into a map of headers, a URI and a body, and allocates for each. A reply
+//! costs as much again. Together that is several times the work of judging a point. So a simple
+//! request for this one route that has arrived whole is parsed in place and answered with bytes.
+//!
+//! Any other request falls through to hyper and the routes: one that is split across reads, has
+//! chunks or no length, is for another route, or has to be refused. They also word every error. See
+//! [`Fast::Fallthrough`].
 
 mod id;
 mod reply;
@@ -25,32 +29,34 @@ use crate::limits::MAX_HEADERS;
 
 pub(super) use id::RequestId;
 pub use request::FastRequest;
-use request::{Look, look};
-pub(super) use serve::{Left, Served, Serving};
+use request::{Parsed, parse};
+pub(super) use serve::{Fallthrough, Outcome, Serving};
 
-/// What became of a request on the fast path.
+/// The outcome of a request on the fast path.
 pub enum Fast {
-    /// The body of a reply was appended: 200, JSON.
+    /// The body of the reply was appended; the status is 200 and the type JSON.
     Replied,
-    /// It comes later.
+    /// The reply is not ready yet.
     Later(Pin<Box<dyn Future<Output = Later> + Send>>),
-    /// The routes have to answer it, as if nobody had looked at it before.
-    Left,
+    /// The routes have to answer the request, as if the fast path did not exist.
+    Fallthrough,
 }
 
-/// What [`Fast::Later`] comes to.
+/// The output of [`Fast::Later`].
 pub enum Later {
-    /// The body of a reply: 200, JSON.
+    /// The body of the reply; the status is 200 and the type JSON.
     Replied(Bytes),
-    /// An ordinary reply is needed after all, and this gives it in place of the routes: it knows what was tried.
-    Left(Instead),
+    /// An ordinary reply is needed after all. The function gives it in place of the routes, because
+    /// it knows what has been tried.
+    Fallback(Fallback),
 }
 
 /// Answers one request in place of the routes.
-pub type Instead =
+pub type Fallback =
     Box<dyn FnOnce(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send>;
 
-/// Answers requests to `POST` on one route: a prefix of the path, and one more segment. Cheap to clone.
+/// Answers `POST` requests on one route, whose path is a prefix and one more segment. Cheap to
+/// clone.
 #[derive(Clone)]
 pub struct FastPath {
     prefix: &'static str,
@@ -60,8 +66,10 @@ pub struct FastPath {
 type Answer = dyn Fn(&FastRequest<'_>, &mut Vec<u8>) -> Fast + Send + Sync;
 
 impl FastPath {
-    /// Has `answer` take every simple `POST` to `prefix` and one more segment. It must not wait, nor work for longer than some dozens of
-    /// microseconds, and it must answer as the routes would.
+    /// Lets `answer` handle every simple `POST` to `prefix` and one more segment.
+    ///
+    /// It must not block or work for longer than a few dozen microseconds, and it must answer as
+    /// the routes would.
     pub fn new<F>(prefix: &'static str, answer: F) -> Self
     where
         F: Fn(&FastRequest<'_>, &mut Vec<u8>) -> Fast + Send + Sync + 'static,
@@ -70,13 +78,16 @@ impl FastPath {
         Self { prefix, answer }
     }
 
-    /// Answers `request`, which is one for this route; a body goes to `body`.
+    /// Answers `request`, which must be for this route; the body of the reply is appended to
+    /// `body`.
     pub fn answer(&self, request: &FastRequest<'_>, body: &mut Vec<u8>) -> Fast {
         (self.answer)(request, body)
     }
 
-    /// Appends to `out` the replies to the requests that `input` begins with, as long as they are for this route and answered at once.
-    /// Returns how many bytes those requests are: what a server makes of what it receives, without one.
+    /// Appends to `out` the replies to the requests at the start of `input`, up to the first that
+    /// is for another route or cannot be answered at once. Returns the length of those requests.
+    ///
+    /// This is the work of the server without its sockets, for measuring.
     pub fn answer_all(&self, input: &[u8], out: &mut Vec<u8>) -> usize {
         let (mut used, mut body) = (0, Vec::new());
         while let Step::Answered(length) = self.step(&input[used..], false, &mut body, out) {
@@ -85,44 +96,44 @@ impl FastPath {
         used
     }
 
-    /// Answers the request that `input` begins with; the reply goes to `out`, by way of `body`. `closes`: it is the last on its
-    /// connection.
+    /// Answers the request at the start of `input`. The reply goes to `out`, and `body` is scratch
+    /// memory. With `closes`, the reply says that it is the last on its connection.
     fn step(&self, input: &[u8], closes: bool, body: &mut Vec<u8>, out: &mut Vec<u8>) -> Step {
         let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
-        let found = match look(input, self.prefix, &mut storage) {
-            Look::Whole(found) => found,
-            Look::More => return Step::More,
-            Look::Other => return Step::Left(None),
+        let found = match parse(input, self.prefix, &mut storage) {
+            Parsed::Whole(found) => found,
+            Parsed::Incomplete => return Step::Incomplete,
+            Parsed::Other => return Step::Fallthrough(None),
         };
         let (id, length) = (RequestId::of(found.given_id()), found.length);
         body.clear();
         let request = found.with_id(id.as_bytes());
-        // A panic is the routes' to meet again, and to answer.
+        // After a panic the routes try the request again; theirs becomes a 500.
         let answer = AssertUnwindSafe(|| self.answer(&request, body));
-        match catch_unwind(answer).unwrap_or(Fast::Left) {
+        match catch_unwind(answer).unwrap_or(Fast::Fallthrough) {
             Fast::Replied => {
                 reply::write(id.as_bytes(), body, closes, out);
                 Step::Answered(length)
             }
             Fast::Later(reply) => Step::Later(Waiting { id, length, reply }),
-            Fast::Left => Step::Left(Some(length)),
+            Fast::Fallthrough => Step::Fallthrough(Some(length)),
         }
     }
 }
 
-/// What became of the request at the start of some bytes.
+/// The outcome of the request at the start of some bytes.
 enum Step {
-    /// It was so many bytes long, and is answered.
+    /// It had this many bytes and is answered.
     Answered(usize),
-    /// Its reply comes later.
+    /// Its reply is not ready yet.
     Later(Waiting),
-    /// It is for hyper, of that length if it is known.
-    Left(Option<usize>),
-    /// It is not there whole.
-    More,
+    /// hyper has to answer it; its length, if known.
+    Fallthrough(Option<usize>),
+    /// It has not arrived whole.
+    Incomplete,
 }
 
-/// A request of which the reply comes later.
+/// A request whose reply is not ready yet.
 struct Waiting {
     id: RequestId,
     length: usize,

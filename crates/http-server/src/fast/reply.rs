@@ -5,7 +5,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Appends a reply: 200 with `body`, which is JSON. `closes`: it is the last on its connection.
+/// Appends a reply with status 200 and the JSON `body`. With `closes`, it says that it is the last
+/// on its connection.
 pub(super) fn write(id: &[u8], body: &[u8], closes: bool, out: &mut Vec<u8>) {
     out.reserve(256 + id.len() + body.len());
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: ");
@@ -36,7 +37,7 @@ fn decimal(mut number: usize, out: &mut Vec<u8>) {
 }
 
 thread_local! {
-    /// The text of a second: it is the same for thousands of replies.
+    /// The date header of the current second, which is the same for thousands of replies.
     static DATE: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
 }
 

@@ -1,4 +1,4 @@
-//! Requests for the fast path, told from all others.
+//! Recognises the requests that the fast path can answer.
 
 use std::mem::MaybeUninit;
 
@@ -10,15 +10,15 @@ use crate::{
     limits::{MAX_HEADERS, MAX_URI_BYTES},
 };
 
-/// The longest request that is looked at here, head and body, in bytes.
+/// The longest request that the fast path parses, head and body together, in bytes.
 pub(super) const MAX_BYTES: usize = 16 * 1024;
 
-/// A request that is there whole, as it stands in the bytes of its connection.
+/// A request that has arrived whole. It borrows the bytes of its connection.
 #[derive(Clone, Copy)]
 pub struct FastRequest<'a> {
-    /// The path and the query, as they came.
+    /// The path and the query, as received.
     pub target: &'a str,
-    /// What follows the prefix in the path: one segment, not empty, percent-encoded.
+    /// The path segment after the prefix: not empty, percent-encoded.
     pub segment: &'a str,
     /// The query, without the question mark.
     pub query: Option<&'a str>,
@@ -26,7 +26,7 @@ pub struct FastRequest<'a> {
     pub headers: &'a [Header<'a>],
     /// The body.
     pub body: &'a [u8],
-    /// `x-request-id`, as it came (1–128 visible ASCII characters) or new.
+    /// The client's `x-request-id` (1–128 visible ASCII characters), or a new one.
     pub request_id: &'a [u8],
 }
 
@@ -52,12 +52,12 @@ fn first<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a [u8]> {
 /// Room for the header lines of one request.
 pub(super) type Storage<'a> = [MaybeUninit<Header<'a>>; MAX_HEADERS];
 
-/// What the first bytes of a connection are.
-pub(super) enum Look<'h, 'a> {
-    /// A request for the fast path that is there whole.
+/// The result of parsing the first bytes of a connection.
+pub(super) enum Parsed<'h, 'a> {
+    /// A request for the fast path that has arrived whole.
     Whole(Found<'h, 'a>),
-    /// The start of one.
-    More,
+    /// The start of a request for the fast path.
+    Incomplete,
     /// Anything else.
     Other,
 }
@@ -73,12 +73,12 @@ pub(super) struct Found<'h, 'a> {
 }
 
 impl<'h, 'a: 'h> Found<'h, 'a> {
-    /// The `x-request-id` that came.
+    /// The `x-request-id` that the client sent.
     pub(super) fn given_id(&self) -> Option<&'a [u8]> {
         first(self.headers, header::REQUEST_ID)
     }
 
-    /// The same with the id that it has from now on.
+    /// The request under the id that it has from now on.
     pub(super) fn with_id(&self, request_id: &'h [u8]) -> FastRequest<'h> {
         FastRequest {
             target: self.target,
@@ -91,29 +91,29 @@ impl<'h, 'a: 'h> Found<'h, 'a> {
     }
 }
 
-/// Looks at the start of `bytes` for a `POST` to `prefix` and one more segment. Whatever makes a doubt about where a request ends, or
-/// asks for more than a reply, is another matter.
-pub(super) fn look<'h, 'a: 'h>(
+/// Parses a `POST` to `prefix` and one more segment at the start of `bytes`. Any doubt about where
+/// the request ends, and any header that asks for more than a reply, gives [`Parsed::Other`].
+pub(super) fn parse<'h, 'a: 'h>(
     bytes: &'a [u8],
     prefix: &str,
     storage: &'h mut Storage<'a>,
-) -> Look<'h, 'a> {
+) -> Parsed<'h, 'a> {
     if !begins_as(bytes, b"POST ")
         || !begins_as(bytes.get(5..).unwrap_or_default(), prefix.as_bytes())
     {
-        return Look::Other;
+        return Parsed::Other;
     }
     let mut request = httparse::Request::new(&mut []);
     let head = match request.parse_with_uninit_headers(bytes, storage) {
         Ok(Status::Complete(head)) => head,
-        Ok(Status::Partial) if bytes.len() < MAX_BYTES => return Look::More,
-        Ok(Status::Partial) | Err(_) => return Look::Other,
+        Ok(Status::Partial) if bytes.len() < MAX_BYTES => return Parsed::Incomplete,
+        Ok(Status::Partial) | Err(_) => return Parsed::Other,
     };
     let (Some(target), Some(1)) = (request.path, request.version) else {
-        return Look::Other;
+        return Parsed::Other;
     };
     let Some(length) = body_length(request.headers) else {
-        return Look::Other;
+        return Parsed::Other;
     };
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -122,16 +122,16 @@ pub(super) fn look<'h, 'a: 'h>(
     let segment = path.strip_prefix(prefix).unwrap_or_default();
     let is_one = !segment.is_empty() && !segment.contains('/');
     if !is_one || target.len() > MAX_URI_BYTES || !target.bytes().all(is_plain) {
-        return Look::Other;
+        return Parsed::Other;
     }
     let whole = head.saturating_add(length);
     if whole > MAX_BYTES {
-        return Look::Other;
+        return Parsed::Other;
     }
     let Some(body) = bytes.get(head..whole) else {
-        return Look::More;
+        return Parsed::Incomplete;
     };
-    Look::Whole(Found {
+    Parsed::Whole(Found {
         length: whole,
         target,
         segment,
@@ -141,17 +141,18 @@ pub(super) fn look<'h, 'a: 'h>(
     })
 }
 
-/// Whether `bytes` begin as `wanted` does, as far as they go.
+/// Whether `bytes` and `wanted` agree up to the end of the shorter one.
 fn begins_as(bytes: &[u8], wanted: &[u8]) -> bool {
     let both = bytes.len().min(wanted.len());
     bytes[..both] == wanted[..both]
 }
 
-/// The length of the body; `None` where that is not said in just one way, or the headers ask for something special.
+/// The length of the body. `None` unless the headers declare it exactly once and ask for nothing
+/// special.
 fn body_length(headers: &[Header<'_>]) -> Option<usize> {
     let mut length = None;
     for Header { name, value } in headers {
-        // Told apart by their lengths first: most are none of these.
+        // The length of the name first: most headers match none of these.
         match name.len() {
             14 if name.eq_ignore_ascii_case("content-length") => {
                 let digits = (1..=6).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
@@ -177,7 +178,7 @@ fn body_length(headers: &[Header<'_>]) -> Option<usize> {
     length
 }
 
-/// Whether a byte stands for itself in a target: what is left out, the routes may refuse.
+/// Whether a byte may stand in a target unescaped. The routes may refuse the others.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:@/?".contains(&byte)
 }
@@ -188,13 +189,13 @@ mod tests {
 
     const SIMPLE: &str = "POST /predict/a%20b?x=1 HTTP/1.1\r\nHost: h\r\nX-Request-Id: r1\r\nContent-Length: 2\r\n\r\n{}";
 
-    /// What `bytes` begin with, in words.
+    /// Describes the request at the start of `bytes`.
     fn seen(bytes: &[u8]) -> String {
         let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
-        match look(bytes, "/predict/", &mut storage) {
-            Look::More => "more".to_owned(),
-            Look::Other => "other".to_owned(),
-            Look::Whole(found) => {
+        match parse(bytes, "/predict/", &mut storage) {
+            Parsed::Incomplete => "more".to_owned(),
+            Parsed::Other => "other".to_owned(),
+            Parsed::Whole(found) => {
                 let id = found.given_id().unwrap_or_default();
                 let request = found.with_id(id);
                 format!(

@@ -1,4 +1,4 @@
-//! Serving a connection on the fast path, for as long as its requests are simple.
+//! Serves a connection on the fast path for as long as its requests are simple.
 
 use std::{
     cell::RefCell,
@@ -15,17 +15,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{FastPath, Instead, Later, RequestId, Step, Waiting, reply, request::MAX_BYTES};
+use super::{Fallback, FastPath, Later, RequestId, Step, Waiting, reply, request::MAX_BYTES};
 use crate::{
-    lateness::Lateness,
+    buffered_io::{WRITE_HIGH_WATER, WriteBuffer},
+    read_timeout::ReadTimeout,
     status::Status,
-    wire::{HELD, Outbox},
 };
 
-/// As much is read at once, into memory that the connections of a thread share.
+/// Bytes read at once, into memory that all connections of a thread share.
 const READ: usize = 32 * 1024;
 
-/// Who has not sent all of a request after so many pieces is left to hyper, which has patience with that.
+/// A client that has not sent a whole request after this many reads is left to hyper, which waits
+/// for the rest.
 const MAX_PIECES: u32 = 4;
 
 /// The largest buffers that an idle connection keeps.
@@ -39,52 +40,52 @@ thread_local! {
 pub(crate) struct Serving<'a> {
     pub(crate) path: &'a FastPath,
     pub(crate) read: &'a mut OwnedReadHalf,
-    pub(crate) outbox: &'a Outbox,
+    pub(crate) write_buffer: &'a WriteBuffer,
     pub(crate) status: &'a Status,
-    pub(crate) lateness: &'a mut Lateness,
-    /// What was received and is not answered.
+    pub(crate) read_timeout: &'a mut ReadTimeout,
+    /// Bytes that were received and are not answered yet.
     pub(crate) input: Vec<u8>,
 }
 
 /// How the fast path ends.
-pub(crate) enum Served {
-    /// The connection does.
+pub(crate) enum Outcome {
+    /// The connection has ended.
     Ended(io::Result<()>),
-    /// What comes next is not for it.
-    Left(Left),
+    /// The next request is not for the fast path.
+    Fallthrough(Fallthrough),
 }
 
-/// What is left to hyper.
+/// The part of a connection that hyper takes over.
 #[derive(Default)]
-pub(crate) struct Left {
-    /// What was received.
+pub(crate) struct Fallthrough {
+    /// Bytes that were received and are not answered yet.
     pub(crate) input: Vec<u8>,
-    /// The length of the request that this begins with; `None` where nobody knows, or cares.
+    /// The length of the request at the start of `input`, if it is known.
     pub(crate) length: Option<usize>,
-    /// The id of that request, and what answers it, if the routes should not.
-    pub(crate) instead: Option<(RequestId, Instead)>,
+    /// The id of that request and the function that answers it in place of the routes, if any.
+    pub(crate) fallback: Option<(RequestId, Fallback)>,
 }
 
-/// What a connection has to do next.
+/// The next step of a connection.
 enum Next {
-    /// Go on with what was received.
+    /// Answer the requests that were received.
     Answer,
     /// Receive more.
     Receive,
-    /// Have the client take some of its replies.
+    /// Wait until the client takes some of its replies.
     Send,
-    /// Wait for the reply to the request that the input begins with.
+    /// Wait for the reply to the request at the start of the input.
     Wait(Waiting),
-    /// Have hyper answer the next request, of that length if it is known.
-    Leave(Option<usize>),
-    /// Send the last reply, and end.
+    /// Let hyper answer the next request; its length, if known.
+    FallThrough(Option<usize>),
+    /// Send the last reply and end the connection.
     End,
 }
 
 impl Serving<'_> {
-    /// Answers requests until one comes that is not for the fast path. Once `stop` is cancelled, the reply that is waited for is
-    /// the last.
-    pub(crate) async fn run(mut self, stop: &CancellationToken) -> Served {
+    /// Answers requests until one comes that is not for the fast path. Once `stop` is cancelled, a
+    /// reply that is being waited for is the last.
+    pub(crate) async fn run(mut self, stop: &CancellationToken) -> Outcome {
         let mut state = State {
             next: Next::Answer,
             body: Vec::new(),
@@ -94,16 +95,16 @@ impl Serving<'_> {
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            served = poll_fn(|cx| self.poll(&mut state, cx)) => return served,
+            outcome = poll_fn(|cx| self.poll(&mut state, cx)) => return outcome,
         }
         if !matches!(state.next, Next::Wait(_)) {
-            return self.leave(None, None);
+            return self.fall_through(None, None);
         }
         state.closes = true;
         poll_fn(|cx| self.poll(&mut state, cx)).await
     }
 
-    fn poll(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<Served> {
+    fn poll(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<Outcome> {
         loop {
             state.next = match &mut state.next {
                 Next::Answer => {
@@ -114,31 +115,31 @@ impl Serving<'_> {
                     next
                 }
                 Next::Receive => {
-                    let received = match ready!(self.outbox.poll_send(cx)) {
+                    let received = match ready!(self.write_buffer.poll_send(cx)) {
                         Ok(()) => self.receive(state, cx),
                         Err(error) => Poll::Ready(Err(error)),
                     };
                     match received {
                         Poll::Ready(Ok(Some(next))) => next,
                         Poll::Ready(Ok(None)) if self.input.is_empty() => Next::End,
-                        // hyper has the words for a request that broke off, and for one that is late.
-                        Poll::Ready(Ok(None)) => Next::Leave(None),
-                        Poll::Ready(Err(error)) => return Poll::Ready(Served::Ended(Err(error))),
+                        // hyper words the errors of a request that breaks off or is late.
+                        Poll::Ready(Ok(None)) => Next::FallThrough(None),
+                        Poll::Ready(Err(error)) => return Poll::Ready(Outcome::Ended(Err(error))),
                         Poll::Pending => {
-                            ready!(self.lateness.poll(self.status, cx));
-                            Next::Leave(None)
+                            ready!(self.read_timeout.poll(self.status, cx));
+                            Next::FallThrough(None)
                         }
                     }
                 }
-                Next::Send => match ready!(self.outbox.poll_send(cx)) {
+                Next::Send => match ready!(self.write_buffer.poll_send(cx)) {
                     Ok(()) => Next::Answer,
-                    Err(error) => return Poll::Ready(Served::Ended(Err(error))),
+                    Err(error) => return Poll::Ready(Outcome::Ended(Err(error))),
                 },
                 Next::Wait(waiting) => {
                     let Poll::Ready(reply) = waiting.poll(cx) else {
                         // Earlier replies need not wait for this one.
-                        return match self.outbox.poll_send(cx) {
-                            Poll::Ready(Err(error)) => Poll::Ready(Served::Ended(Err(error))),
+                        return match self.write_buffer.poll_send(cx) {
+                            Poll::Ready(Err(error)) => Poll::Ready(Outcome::Ended(Err(error))),
                             _ => Poll::Pending,
                         };
                     };
@@ -147,25 +148,27 @@ impl Serving<'_> {
                         Some(Later::Replied(body)) => {
                             self.reply(id, &body, state.closes);
                             self.forget(length);
-                            if state.closes {
-                                Next::End
-                            } else {
-                                Next::Answer
+                            match state.closes {
+                                true => Next::End,
+                                false => Next::Answer,
                             }
                         }
-                        Some(Later::Left(instead)) => {
-                            return Poll::Ready(self.leave(Some(length), Some((id, instead))));
+                        Some(Later::Fallback(fallback)) => {
+                            let fallback = Some((id, fallback));
+                            return Poll::Ready(self.fall_through(Some(length), fallback));
                         }
-                        None => Next::Leave(Some(length)),
+                        None => Next::FallThrough(Some(length)),
                     }
                 }
-                Next::Leave(length) => return Poll::Ready(self.leave(*length, None)),
-                Next::End => return Poll::Ready(Served::Ended(ready!(self.outbox.poll_send(cx)))),
+                Next::FallThrough(length) => return Poll::Ready(self.fall_through(*length, None)),
+                Next::End => {
+                    return Poll::Ready(Outcome::Ended(ready!(self.write_buffer.poll_send(cx))));
+                }
             };
         }
     }
 
-    /// Receives, and answers as far as it can; `None` when the client has ended its side.
+    /// Receives, and answers as many requests as it can. `None` when the client has ended its side.
     fn receive(
         &mut self,
         state: &mut State,
@@ -190,13 +193,13 @@ impl Serving<'_> {
         })
     }
 
-    /// Answers the requests that `input` begins with; how many bytes they were, and what has to be done next.
+    /// Answers the requests at the start of `input`. Returns their length and the next step.
     fn answer(&mut self, input: &[u8], state: &mut State) -> (usize, Next) {
         let mut used = 0;
-        while self.outbox.unsent() <= HELD {
+        while self.write_buffer.unsent() <= WRITE_HIGH_WATER {
             let rest = &input[used..];
             let step = self
-                .outbox
+                .write_buffer
                 .append(|out| self.path.step(rest, state.closes, &mut state.body, out));
             let next = match step {
                 Step::Answered(length) => {
@@ -206,9 +209,9 @@ impl Serving<'_> {
                     continue;
                 }
                 Step::Later(waiting) => Next::Wait(waiting),
-                Step::More if state.pieces < MAX_PIECES => return (used, Next::Receive),
-                Step::More => Next::Leave(None),
-                Step::Left(length) => Next::Leave(length),
+                Step::Incomplete if state.pieces < MAX_PIECES => return (used, Next::Receive),
+                Step::Incomplete => Next::FallThrough(None),
+                Step::Fallthrough(length) => Next::FallThrough(length),
             };
             state.pieces = 0;
             return (used, next);
@@ -217,7 +220,7 @@ impl Serving<'_> {
     }
 
     fn reply(&self, id: RequestId, body: &[u8], closes: bool) {
-        self.outbox
+        self.write_buffer
             .append(|out| reply::write(id.as_bytes(), body, closes, out));
         self.status.ends_reply();
     }
@@ -228,28 +231,32 @@ impl Serving<'_> {
         self.input.shrink_to(MAX_KEPT);
     }
 
-    fn leave(&mut self, length: Option<usize>, instead: Option<(RequestId, Instead)>) -> Served {
-        Served::Left(Left {
+    fn fall_through(
+        &mut self,
+        length: Option<usize>,
+        fallback: Option<(RequestId, Fallback)>,
+    ) -> Outcome {
+        Outcome::Fallthrough(Fallthrough {
             input: mem::take(&mut self.input),
             length,
-            instead,
+            fallback,
         })
     }
 }
 
-/// How far a connection is.
+/// The progress of a connection.
 struct State {
     next: Next,
-    /// For bodies of replies, one after the other.
+    /// Scratch memory for the bodies of replies.
     body: Vec<u8>,
-    /// Pieces in which the next request has come so far.
+    /// Reads since the last whole request.
     pieces: u32,
     /// Whether the next reply is the last.
     closes: bool,
 }
 
 impl Waiting {
-    /// The reply; `Ready(None)` if there was a panic.
+    /// The reply, or `Ready(None)` after a panic.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Later>> {
         let reply = AssertUnwindSafe(|| self.reply.as_mut().poll(cx));
         match catch_unwind(reply) {

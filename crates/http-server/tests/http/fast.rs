@@ -42,7 +42,7 @@ fn handler(gate: &Arc<Semaphore>) -> Handler {
                 Later::Replied(Bytes::from(reply))
             })),
             "instead" => Fast::Later(Box::pin(async move {
-                Later::Left(Box::new(move |request| {
+                Later::Fallback(Box::new(move |request| {
                     Box::pin(async move {
                         let id = request.headers().get("x-request-id").cloned();
                         ProblemReply::new(ProblemCode::ModelInUse, format!("{reply} {id:?}"))
@@ -52,7 +52,7 @@ fn handler(gate: &Arc<Semaphore>) -> Handler {
             })),
             "panics" => panic!("as told"),
             "panics-later" => Fast::Later(Box::pin(async { panic!("as told") })),
-            _ => Fast::Left,
+            _ => Fast::Fallthrough,
         }
     };
     Handler::from(routes()).with_fast_path(FastPath::new("/f/", answer))

@@ -1,4 +1,4 @@
-//! A lane over a real connection whose other end the test holds.
+//! A pipelined connection over a real connection whose other end the test holds.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -7,26 +7,26 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{Answer, Failure, Lane};
+use super::{Failure, PendingReply, PipelinedConnection};
 use crate::Error;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A lane, and its backend once that has accepted.
-async fn lane(
+/// A connection, and its backend once that has accepted.
+async fn connection(
     patience: Duration,
 ) -> anyhow::Result<(
-    Arc<Lane>,
+    Arc<PipelinedConnection>,
     impl Future<Output = std::io::Result<(TcpStream, std::net::SocketAddr)>>,
 )> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let lane = Lane::open(0, patience, TcpStream::connect(address));
-    Ok((lane, async move { listener.accept().await }))
+    let connection = PipelinedConnection::open(0, patience, TcpStream::connect(address));
+    Ok((connection, async move { listener.accept().await }))
 }
 
-fn join(lane: &Arc<Lane>, request: &str) -> Option<Answer> {
-    lane.join(PATIENCE, |out| out.extend_from_slice(request.as_bytes()))
+fn join(connection: &Arc<PipelinedConnection>, request: &str) -> Option<PendingReply> {
+    connection.join(PATIENCE, |out| out.extend_from_slice(request.as_bytes()))
 }
 
 fn reply(body: &str) -> String {
@@ -36,15 +36,15 @@ fn reply(body: &str) -> String {
     )
 }
 
-async fn body_of(answer: Option<Answer>) -> String {
+async fn body_of(answer: Option<PendingReply>) -> String {
     let reply = answer.expect("there is room").await.expect("is answered");
     String::from_utf8(reply.whole.unwrap_or_default().to_vec()).expect("is text")
 }
 
 #[tokio::test]
 async fn who_does_not_wait_for_a_reply_leaves_those_of_others_in_order() -> anyhow::Result<()> {
-    let (lane, backend) = lane(PATIENCE).await?;
-    let mut answers: Vec<_> = ["a", "b", "c", "d"].map(|r| join(&lane, r)).into();
+    let (connection, backend) = connection(PATIENCE).await?;
+    let mut answers: Vec<_> = ["a", "b", "c", "d"].map(|r| join(&connection, r)).into();
     let (mut backend, _) = backend.await?;
     // Before it was sent, and after.
     answers[0] = None;
@@ -57,7 +57,7 @@ async fn who_does_not_wait_for_a_reply_leaves_those_of_others_in_order() -> anyh
     assert_eq!(body_of(answers[3].take()).await, "d");
     // And one that is answered already.
     answers[1] = None;
-    let next = join(&lane, "e");
+    let next = join(&connection, "e");
     backend.write_all(reply("e").as_bytes()).await?;
     assert_eq!(body_of(next).await, "e");
     Ok(())
@@ -65,11 +65,11 @@ async fn who_does_not_wait_for_a_reply_leaves_those_of_others_in_order() -> anyh
 
 #[tokio::test]
 async fn requests_that_are_ready_together_are_sent_together() -> anyhow::Result<()> {
-    let (lane, backend) = lane(PATIENCE).await?;
+    let (connection, backend) = connection(PATIENCE).await?;
     let (mut backend, _) = backend.await?;
     let requests = "x".repeat(1_000);
     for _ in 0..3 {
-        let _answers = [join(&lane, &requests), join(&lane, &requests)];
+        let _answers = [join(&connection, &requests), join(&connection, &requests)];
         let mut sent = [0; 4_000];
         assert_eq!(backend.read(&mut sent).await?, 2_000);
     }
@@ -77,30 +77,30 @@ async fn requests_that_are_ready_together_are_sent_together() -> anyhow::Result<
 }
 
 #[tokio::test]
-async fn a_lane_that_cannot_be_opened_sends_nothing() -> anyhow::Result<()> {
+async fn a_connection_that_cannot_be_opened_sends_nothing() -> anyhow::Result<()> {
     let refused = async { Err(std::io::ErrorKind::ConnectionRefused.into()) };
-    let lane = Lane::open(0, PATIENCE, refused);
-    for answer in [join(&lane, "a"), join(&lane, "b")] {
+    let connection = PipelinedConnection::open(0, PATIENCE, refused);
+    for answer in [join(&connection, "a"), join(&connection, "b")] {
         let failure = answer.expect("nobody knows yet").await.unwrap_err();
         assert!(matches!(failure, Failure::Unsent), "{failure:?}");
     }
-    assert!(!lane.is_open() && join(&lane, "c").is_none());
+    assert!(!connection.is_open() && join(&connection, "c").is_none());
     Ok(())
 }
 
 #[tokio::test]
-async fn whoever_has_less_patience_than_the_lane_goes_another_way() -> anyhow::Result<()> {
-    let (lane, _backend) = lane(PATIENCE).await?;
+async fn whoever_has_less_patience_than_the_connection_goes_another_way() -> anyhow::Result<()> {
+    let (connection, _backend) = connection(PATIENCE).await?;
     let less = PATIENCE - Duration::from_millis(1);
-    assert!(lane.join(less, |_| ()).is_none());
-    assert!(lane.join(PATIENCE, |_| ()).is_some());
+    assert!(connection.join(less, |_| ()).is_none());
+    assert!(connection.join(PATIENCE, |_| ()).is_some());
     Ok(())
 }
 
 #[tokio::test]
-async fn the_first_loss_on_a_lane_may_be_the_fault_of_its_request() -> anyhow::Result<()> {
-    let (lane, backend) = lane(PATIENCE).await?;
-    let answers = [join(&lane, "a"), join(&lane, "b")];
+async fn the_first_loss_on_a_connection_may_be_the_fault_of_its_request() -> anyhow::Result<()> {
+    let (connection, backend) = connection(PATIENCE).await?;
+    let answers = [join(&connection, "a"), join(&connection, "b")];
     let (mut backend, _) = backend.await?;
     backend.read_exact(&mut [0; 2]).await?;
     drop(backend);
@@ -116,11 +116,11 @@ async fn the_first_loss_on_a_lane_may_be_the_fault_of_its_request() -> anyhow::R
 }
 
 #[tokio::test]
-async fn a_lane_is_late_when_its_next_reply_is() -> anyhow::Result<()> {
+async fn a_connection_is_late_when_its_next_reply_is() -> anyhow::Result<()> {
     let patience = Duration::from_millis(50);
-    let (lane, backend) = lane(patience).await?;
-    let first = lane.join(patience, |out| out.push(b'a'));
-    let second = lane.join(PATIENCE, |out| out.push(b'b'));
+    let (connection, backend) = connection(patience).await?;
+    let first = connection.join(patience, |out| out.push(b'a'));
+    let second = connection.join(PATIENCE, |out| out.push(b'b'));
     let (mut backend, _) = backend.await?;
     // Its start does not count.
     backend.write_all(b"HTTP/1.1 200 OK\r\n").await?;
@@ -128,6 +128,6 @@ async fn a_lane_is_late_when_its_next_reply_is() -> anyhow::Result<()> {
     assert!(matches!(late, Err(Failure::Final(Error::Timeout(_)))));
     let behind = second.expect("there is room").await;
     assert!(matches!(behind, Err(Failure::Lost { stale: true, .. })));
-    assert!(!lane.is_open());
+    assert!(!connection.is_open());
     Ok(())
 }

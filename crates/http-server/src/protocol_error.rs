@@ -1,5 +1,5 @@
-//! Requests that are no HTTP, or too much of it: hyper gives up on them before any handler, and answers without a body.
-//! Here they get a problem like any other.
+//! Requests that are not valid HTTP or exceed its limits. hyper rejects them before any handler
+//! runs, and answers without a body. Here they get a problem document like any other error.
 
 use contract::{Problem, ProblemCode, header};
 
@@ -8,8 +8,8 @@ use crate::{
     limits::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
 };
 
-/// The problem of a connection on which hyper failed with `error` while `unparsed` had been received; `None` when the
-/// client is just gone, or was idle.
+/// The problem to report after hyper failed with `error`, with the bytes in `unparsed` received.
+/// `None` when the client has just gone, or was idle.
 pub(super) fn diagnose(error: &hyper::Error, unparsed: &[u8]) -> Option<ProblemReply> {
     if error.is_parse_too_large() {
         Some(too_large(unparsed))
@@ -22,7 +22,8 @@ pub(super) fn diagnose(error: &hyper::Error, unparsed: &[u8]) -> Option<ProblemR
     }
 }
 
-/// The problem of a client that has not sent all of a head in time, but `unparsed`; `None` when it was idle.
+/// The problem of a client that has sent only `unparsed` of a head in time. `None` when it was
+/// idle.
 pub(super) fn late(unparsed: &[u8]) -> Option<ProblemReply> {
     has_begun(unparsed).then(|| {
         ProblemReply::new(
@@ -32,7 +33,7 @@ pub(super) fn late(unparsed: &[u8]) -> Option<ProblemReply> {
     })
 }
 
-/// Line ends between requests are allowed and begin none.
+/// Whether a request has begun. Line ends between requests are allowed and do not count.
 fn has_begun(unparsed: &[u8]) -> bool {
     !unparsed.trim_ascii().is_empty()
 }
@@ -41,7 +42,8 @@ fn malformed(detail: String) -> ProblemReply {
     ProblemReply::new(ProblemCode::MalformedRequest, detail)
 }
 
-/// hyper tells that the head is too large. It is the request line that is, if that does not end in time.
+/// hyper only reports that the head is too large. If the request line does not end within its
+/// limit, the line is the reason.
 fn too_large(unparsed: &[u8]) -> ProblemReply {
     let line = unparsed.iter().position(|byte| *byte == b'\n');
     if line.is_none_or(|end| end > MAX_URI_BYTES) {
@@ -53,7 +55,7 @@ fn too_large(unparsed: &[u8]) -> ProblemReply {
     )
 }
 
-/// 414.
+/// 414: the request target is too long.
 pub(super) fn uri_too_long() -> ProblemReply {
     ProblemReply::new(
         ProblemCode::UriTooLong,
@@ -61,7 +63,7 @@ pub(super) fn uri_too_long() -> ProblemReply {
     )
 }
 
-/// The whole reply, head and body, that `problem` is on a connection that ends with it.
+/// The whole reply, head and body, that reports `problem` and ends the connection.
 pub(super) fn render(problem: ProblemReply) -> Vec<u8> {
     let id = context::new_id();
     let mut problem = problem.into_problem();

@@ -1,4 +1,4 @@
-//! Replies, one after the other, out of the bytes of a lane.
+//! Reads one reply after the other from the bytes of a pipelined connection.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -11,22 +11,22 @@ use crate::{
 /// Reads replies, each as a whole.
 #[derive(Default)]
 pub(super) struct Replies {
-    /// 1xx replies before the one that comes.
+    /// 1xx replies since the last final one.
     interim: u32,
     begun: Option<Begun>,
 }
 
-/// A reply of which the head is there, and some of the body.
+/// A reply whose head has come, and a part of its body.
 struct Begun {
     head: ReplyHead,
     decoder: Decoder,
     body: BytesMut,
 }
 
-/// Why a lane cannot go on.
+/// Why a connection cannot go on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unfit {
-    /// What came is no reply.
+    /// The bytes are not a valid reply.
     Bad(BadReply),
     /// A reply is too long to be held.
     TooLong,
@@ -39,10 +39,10 @@ impl From<BadReply> for Unfit {
 }
 
 impl Replies {
-    /// Takes the next reply out of `input`; `None` until all of it is there.
+    /// Takes the next reply out of `input`; `None` until all of it has come.
     ///
     /// # Errors
-    /// [`Unfit`]. Where the next reply would begin is not known then.
+    /// After an error it is unknown where the next reply would begin.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, Unfit> {
         let mut begun = match self.begun.take() {
             Some(begun) => begun,
@@ -96,7 +96,7 @@ impl Begun {
         }
     }
 
-    /// Takes what `input` has of the body; `true` when that is all.
+    /// Takes the part of the body in `input`; `true` when the body is complete.
     fn read(&mut self, input: &mut BytesMut) -> Result<bool, Unfit> {
         loop {
             match self.decoder.decode(input)? {
@@ -111,7 +111,7 @@ impl Begun {
     }
 }
 
-/// The body, if all of it is there: copied, so that the buffer stays with the lane.
+/// The body, if all of it has come. It is copied, so that the buffer stays with the connection.
 fn whole(head: &ReplyHead, input: &mut BytesMut) -> Result<Option<Bytes>, Unfit> {
     let Framing::Length(length) = head.framing else {
         return Ok(None);
@@ -160,7 +160,7 @@ mod tests {
         ),
     ];
 
-    /// The bodies of all replies in `pieces`, and what is left.
+    /// The bodies of all replies in `pieces`.
     fn bodies<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Bytes>, Unfit> {
         let (mut replies, mut input) = (Replies::default(), BytesMut::new());
         let mut bodies = Vec::new();

@@ -1,4 +1,4 @@
-//! The task of a lane: sends what is in line, and gives replies to those who wait for them.
+//! The task of a pipelined connection: sends requests, and hands out the replies.
 
 use std::{
     future::{Future, poll_fn},
@@ -17,38 +17,39 @@ use tokio::{
 };
 
 use super::{
-    Failure, Lane, Look, MAX_KEPT,
-    queue::Asked,
+    Activity, Failure, MAX_KEPT, PipelinedConnection,
+    queue::Timing,
     replies::{Replies, Unfit},
 };
 use crate::{Error, response::BadReply};
 
-/// How long a lane without requests stays open. Our services close connections after 30 s.
+/// How long an idle connection stays open. Our services close theirs after 30 s.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// How much is read at once: more than the replies to the requests of some dozens of clients, so that one read empties the socket.
+/// Bytes read at once: more than the replies to dozens of clients, so that one read empties the
+/// socket.
 const READ: usize = 32 * 1024;
 
-/// Why a lane ends.
+/// Why a connection ends.
 #[derive(Debug)]
 pub(super) enum End {
     /// The backend did not accept.
     Unopened,
-    /// There was nothing to do for a while.
+    /// It was idle for too long.
     Unused,
     /// The backend or the network ended it.
     Closed(io::Error),
-    /// The backend sent something that is no reply, or a reply to nothing.
+    /// The backend sent something that is not a valid reply, or a reply without a request.
     Bad(BadReply),
-    /// A reply is too long for it.
+    /// A reply is too long to be held.
     TooLong,
-    /// The next reply is late.
+    /// The next reply did not come in time.
     Late,
 }
 
 impl End {
-    /// What becomes of the request whose reply was the next.
-    pub(super) fn of_the_first(&self, asked: Asked, has_begun: bool, is_used: bool) -> Failure {
+    /// The failure of the request whose reply was due next.
+    pub(super) fn of_the_first(&self, timing: Timing, has_begun: bool, is_used: bool) -> Failure {
         match self {
             Self::Closed(error) if has_begun => Failure::Final(Error::Broke(copy(error))),
             Self::Closed(error) => Failure::Lost {
@@ -56,16 +57,18 @@ impl End {
                 stale: is_used,
             },
             Self::Bad(bad) => Failure::Final(Error::Bad(*bad)),
-            Self::Late => Failure::Final(Error::Timeout(asked.patience)),
+            Self::Late => Failure::Final(Error::Timeout(timing.timeout)),
             Self::Unopened | Self::Unused => Failure::Unsent,
-            Self::TooLong => lost("a reply is too long for its lane"),
+            Self::TooLong => lost("a reply is too long for its connection"),
         }
     }
 
-    /// What becomes of a request behind that one.
-    pub(super) fn of_another(&self, asked: Asked, now: Instant) -> Failure {
+    /// The failure of a request behind that one.
+    pub(super) fn of_another(&self, timing: Timing, now: Instant) -> Failure {
         match self {
-            Self::Late if asked.deadline() <= now => Failure::Final(Error::Timeout(asked.patience)),
+            Self::Late if timing.deadline() <= now => {
+                Failure::Final(Error::Timeout(timing.timeout))
+            }
             Self::Unopened | Self::Unused => Failure::Unsent,
             Self::Closed(error) => Failure::Lost {
                 error: copy(error),
@@ -83,52 +86,53 @@ fn lost(why: &'static str) -> Failure {
     }
 }
 
-/// The same for another who waits.
+/// A copy of `error`, for another request.
 fn copy(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), error.to_string())
 }
 
-/// Runs `lane` to its end over the connection that `connecting` gives.
+/// Runs `connection` to its end over the connection that `connecting` gives.
 pub(super) async fn drive(
-    lane: Arc<Lane>,
+    connection: Arc<PipelinedConnection>,
     connecting: impl Future<Output = io::Result<TcpStream>>,
 ) {
     let mut ending = Ending {
-        lane: &lane,
+        connection: &connection,
         end: End::Closed(io::ErrorKind::ConnectionAborted.into()),
         has_begun: false,
     };
-    // Why it did not accept is known to its backend.
+    // The backend has noted why it did not accept.
     let Ok(stream) = connecting.await else {
         ending.end = End::Unopened;
         return;
     };
-    let mut driver = Driver::new(stream, &lane);
+    let mut driver = Driver::new(stream, &connection);
     ending.end = poll_fn(|context| driver.poll(context)).await;
     ending.has_begun = driver.has_begun();
-    tracing::debug!(end = ?ending.end, "a lane ended");
+    tracing::debug!(end = ?ending.end, "a pipelined connection ended");
 }
 
-/// Tells those in line, however the task ends.
+/// Tells the waiting requests, however the task ends.
 struct Ending<'a> {
-    lane: &'a Lane,
+    connection: &'a PipelinedConnection,
     end: End,
     has_begun: bool,
 }
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.lane.end(&self.end, self.has_begun);
+        self.connection.end(&self.end, self.has_begun);
     }
 }
 
 struct Driver<'a> {
     stream: TcpStream,
-    lane: &'a Lane,
-    /// Requests, of which so many bytes are sent.
+    connection: &'a PipelinedConnection,
+    /// Requests to be sent.
     out: Vec<u8>,
+    /// The number of bytes of `out` that are sent.
     sent: usize,
-    /// Why nothing more can be sent; there may still be replies.
+    /// Why nothing more can be sent. There may still be replies.
     unsendable: Option<io::Error>,
     input: BytesMut,
     replies: Replies,
@@ -137,10 +141,10 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(stream: TcpStream, lane: &'a Lane) -> Self {
+    fn new(stream: TcpStream, connection: &'a PipelinedConnection) -> Self {
         Self {
             stream,
-            lane,
+            connection,
             out: Vec::new(),
             sent: 0,
             unsendable: None,
@@ -154,7 +158,7 @@ impl<'a> Driver<'a> {
         self.replies.has_begun() || !self.input.is_empty()
     }
 
-    /// Does what can be done now; ready when the lane has to end.
+    /// Does all that it can now; ready when the connection has to end.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         self.send(context);
         if let Err(end) = self.receive(context) {
@@ -169,7 +173,10 @@ impl<'a> Driver<'a> {
                 self.out.clear();
                 self.out.shrink_to(MAX_KEPT);
                 self.sent = 0;
-                if !self.lane.take_requests(&mut self.out, context.waker()) {
+                if !self
+                    .connection
+                    .take_requests(&mut self.out, context.waker())
+                {
                     return;
                 }
             }
@@ -178,14 +185,14 @@ impl<'a> Driver<'a> {
                 Poll::Pending => return,
                 Poll::Ready(Ok(sent)) => self.sent += sent,
                 Poll::Ready(Err(error)) => {
-                    self.lane.close();
+                    self.connection.close();
                     self.unsendable = Some(error);
                 }
             }
         }
     }
 
-    /// Receives until nothing more is there.
+    /// Receives until the socket is empty.
     fn receive(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         loop {
             self.input.reserve(READ);
@@ -204,7 +211,7 @@ impl<'a> Driver<'a> {
         End::Closed(self.unsendable.take().unwrap_or(error))
     }
 
-    /// Gives the replies that are there to those who wait for them.
+    /// Hands out the replies that have come.
     fn deliver(&mut self) -> Result<(), End> {
         loop {
             let next = self.replies.next(&mut self.input);
@@ -216,36 +223,37 @@ impl<'a> Driver<'a> {
                 break;
             };
             let keeps_alive = reply.head.keeps_alive;
-            if !self.lane.answer(reply) {
+            if !self.connection.answer(reply) {
                 return Err(End::Bad(BadReply::Unasked));
             }
             if !keeps_alive {
-                // What follows belongs to nobody.
+                // What follows is not a reply to any request.
                 self.input.clear();
                 return Err(End::Closed(io::Error::other(
                     "the backend closes its connection",
                 )));
             }
         }
-        match self.lane.look() {
-            Look::Idle(_) if self.has_begun() => Err(End::Bad(BadReply::Unasked)),
+        match self.connection.activity() {
+            Activity::Idle(_) if self.has_begun() => Err(End::Bad(BadReply::Unasked)),
             _ => Ok(()),
         }
     }
 
-    /// Ready when a reply is late, or nothing was asked for long. Looks as rarely as will do, not once a request.
+    /// Ready when a reply is late or the connection was idle for too long. The timer is set as
+    /// rarely as possible, not for each request.
     fn watch(&mut self, context: &mut Context<'_>) -> Poll<End> {
         loop {
             ready!(self.timer.as_mut().poll(context));
             let now = Instant::now();
-            let next = match self.lane.look() {
-                Look::Busy(late) if late <= now => return Poll::Ready(End::Late),
-                Look::Busy(late) => late,
-                Look::Idle(since) if now.duration_since(since) >= IDLE => {
+            let next = match self.connection.activity() {
+                Activity::Busy(late) if late <= now => return Poll::Ready(End::Late),
+                Activity::Busy(late) => late,
+                Activity::Idle(since) if now.duration_since(since) >= IDLE => {
                     return Poll::Ready(End::Unused);
                 }
-                // A request that comes meanwhile may have as much patience as that, or more.
-                Look::Idle(since) => (now + self.lane.patience).min(since + IDLE),
+                // A request that comes meanwhile has at least that timeout.
+                Activity::Idle(since) => (now + self.connection.timeout).min(since + IDLE),
             };
             self.timer.as_mut().reset(next.into());
         }

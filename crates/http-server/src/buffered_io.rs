@@ -1,4 +1,5 @@
-//! The socket as hyper sees it.
+//! The socket as hyper sees it: replies are buffered, so that those to pipelined requests are sent
+//! together.
 
 use std::{
     future::Future,
@@ -23,107 +24,115 @@ use tokio::{
 
 use crate::status::Status;
 
-/// As much of what hyper writes is held back until it has done all it can for now.
-pub(super) const HELD: usize = 32 * 1024;
+/// At most this many bytes of replies are buffered while hyper, or the fast path, can still go on.
+pub(super) const WRITE_HIGH_WATER: usize = 32 * 1024;
 
-/// The largest buffer that an idle connection keeps.
+/// The largest buffer that an idle connection keeps, in bytes.
 const MAX_KEPT: usize = 8 * 1024;
 
-/// A connection that holds back three things: the empty reply to a request that hyper cannot parse (we have a better one, see
-/// [`fault`](super::fault)); the end of the stream (which may have to wait for the client to read); and replies, until [`Outbox`] is
-/// told to send them, so that those to requests that came together leave together. (hyper's own way of doing that keeps a reply
-/// back while a part of the next request is there.)
+/// A connection that holds back three things:
+///
+/// - the empty reply to a request that hyper cannot parse, because
+///   [`protocol_error`](crate::protocol_error) has a better one;
+/// - the end of the stream, which may have to wait for the client to read;
+/// - replies, until [`WriteBuffer`] is told to send them, so that those to pipelined requests leave
+///   together. (hyper's own `pipeline_flush` keeps a reply back while only part of the next request
+///   has arrived.)
 ///
 /// Writes are not vectored, so hyper copies head and body of a reply together.
-pub(super) struct Wire {
+pub(super) struct BufferedIo {
     io: TokioIo<OwnedReadHalf>,
-    outbox: Outbox,
-    /// What was received before, and is to be read first.
+    write_buffer: WriteBuffer,
+    /// Bytes that were received earlier and are read first.
     received: Bytes,
-    /// What was received after that. While it is kept back, nothing more is read.
+    /// Bytes that were received after those. While they are kept back, hyper reads nothing more.
     kept_back: Option<Bytes>,
 }
 
-/// What is to be sent on a connection. Cheap to clone; one thread has it to itself.
+/// Bytes to be sent on a connection. Cheap to clone; only one thread uses it.
 #[derive(Clone)]
-pub(super) struct Outbox(Arc<Mutex<Unsent>>);
+pub(super) struct WriteBuffer(Arc<Mutex<Unsent>>);
 
 struct Unsent {
     stream: OwnedWriteHalf,
     bytes: Vec<u8>,
-    /// How many of them are sent.
+    /// The number of `bytes` that are sent.
     sent: usize,
-    /// Since it was last asked for.
-    replies: usize,
+    /// Writes since [`WriteBuffer::writes`] was last called.
+    writes: usize,
     status: Arc<Status>,
-    /// The longest that a client may take none of a reply.
-    patience: Duration,
+    /// How long a client may accept nothing of a reply.
+    timeout: Duration,
     stall: Option<Pin<Box<Sleep>>>,
 }
 
-impl Wire {
-    /// What comes on `read`, after `received`. If anything is `kept_back` from hyper, even nothing, there is no more to read for it.
+impl BufferedIo {
+    /// Reads `received` and then from the socket. With `kept_back`, even if empty, hyper reads no
+    /// further than `received`.
     pub(super) fn new(
         read: OwnedReadHalf,
-        outbox: Outbox,
+        write_buffer: WriteBuffer,
         received: Bytes,
         kept_back: Option<Bytes>,
     ) -> Self {
         Self {
             io: TokioIo::new(read),
-            outbox,
+            write_buffer,
             received,
             kept_back,
         }
     }
 
-    /// The socket's part, and what was received and not read.
+    /// The reading half of the socket, and the bytes that hyper has not read.
     pub(super) fn into_parts(self) -> (OwnedReadHalf, [Bytes; 2]) {
         let rest = [self.received, self.kept_back.unwrap_or_default()];
         (self.io.into_inner(), rest)
     }
 }
 
-impl Outbox {
-    /// What is to be sent on `stream`, to a client that may take none of it for at most `patience`.
-    pub(super) fn new(stream: OwnedWriteHalf, status: Arc<Status>, patience: Duration) -> Self {
+impl WriteBuffer {
+    /// An empty buffer for `stream`. A client that accepts nothing for `timeout` is given up.
+    pub(super) fn new(stream: OwnedWriteHalf, status: Arc<Status>, timeout: Duration) -> Self {
         Self(Arc::new(Mutex::new(Unsent {
             stream,
             bytes: Vec::new(),
             sent: 0,
-            replies: 0,
+            writes: 0,
             status,
-            patience,
+            timeout,
             stall: None,
         })))
     }
 
-    /// The socket, together with its other half; `None` while there is another of this.
+    /// The whole socket; `None` while this buffer has another clone.
     pub(super) fn reunite(self, read: OwnedReadHalf) -> Option<TcpStream> {
         let unsent = Arc::into_inner(self.0)?.into_inner();
         let write = unsent.unwrap_or_else(PoisonError::into_inner).stream;
         read.reunite(write).ok()
     }
 
-    /// Has `write` append what is to be sent.
+    /// Lets `write` append bytes to be sent.
     pub(super) fn append<T>(&self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         write(&mut self.lock().bytes)
     }
 
-    /// How many bytes are not sent.
+    /// The number of bytes that are not sent yet.
     pub(super) fn unsent(&self) -> usize {
         let unsent = self.lock();
         unsent.bytes.len() - unsent.sent
     }
 
-    /// Sends what hyper has written so far. It also gives up on a client that does not read.
+    /// Sends everything in the buffer.
+    ///
+    /// # Errors
+    /// Those of the socket; [`io::ErrorKind::TimedOut`] when the client reads nothing for too long.
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.lock().poll_send(cx)
     }
 
     /// How many times hyper has written since the last call.
     pub(super) fn writes(&self) -> usize {
-        std::mem::take(&mut self.lock().replies)
+        std::mem::take(&mut self.lock().writes)
     }
 
     fn lock(&self) -> MutexGuard<'_, Unsent> {
@@ -146,11 +155,11 @@ impl Unsent {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.replies += 1;
-        if self.bytes.len() + bytes.len() > HELD {
+        self.writes += 1;
+        if self.bytes.len() + bytes.len() > WRITE_HIGH_WATER {
             ready!(self.poll_send(cx))?;
         }
-        if bytes.len() > HELD {
+        if bytes.len() > WRITE_HIGH_WATER {
             let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
             return self.watched(written, cx);
         }
@@ -158,7 +167,7 @@ impl Unsent {
         Poll::Ready(Ok(bytes.len()))
     }
 
-    /// `written`, or the end of the patience with a client that takes nothing.
+    /// `written`, or a timeout if the client has accepted nothing for too long.
     fn watched(
         &mut self,
         written: Poll<io::Result<usize>>,
@@ -174,16 +183,16 @@ impl Unsent {
             };
         }
         self.status.blocked.store(true, Relaxed);
-        let patience = self.patience;
+        let timeout = self.timeout;
         let stall = self
             .stall
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         ready!(stall.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-/// Whether `reply` is one that hyper wrote by itself. Replies of ours always have an `x-request-id`.
+/// Whether hyper wrote `reply` by itself. Our own replies always have an `x-request-id`.
 fn is_automatic(reply: &[u8]) -> bool {
     reply.starts_with(b"HTTP/1.")
         && reply.get(8..10) == Some(b" 4")
@@ -193,7 +202,7 @@ fn is_automatic(reply: &[u8]) -> bool {
             .any(|w| w == b"\r\nx-request-id")
 }
 
-impl Read for Wire {
+impl Read for BufferedIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -205,14 +214,14 @@ impl Read for Wire {
             return Poll::Ready(Ok(()));
         }
         if self.kept_back.is_some() {
-            // Nobody is woken for that: the connection's task takes hyper away once it has answered.
+            // No waker: the connection's task drops hyper once it has answered.
             return Poll::Pending;
         }
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
-impl Write for Wire {
+impl Write for BufferedIo {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -221,7 +230,7 @@ impl Write for Wire {
         if is_automatic(buf) {
             return Poll::Ready(Ok(buf.len()));
         }
-        self.outbox.lock().poll_write(cx, buf)
+        self.write_buffer.lock().poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,16 +11,16 @@ use axum::{
 use bytes::Bytes;
 use contract::{Revision, SeriesId};
 use http::{HeaderName, StatusCode};
-use http_client::{Call, FastAnswer, RequestHead, Tried, Upload, Upstream};
+use http_client::{Call, FastOutcome, PipelinedOutcome, RequestHead, Upload, Upstream};
 use http_server::{Fallible, Fast, FastRequest, Later, read_body};
 use service::series::{decode_series, decode_series_text};
 
 use crate::{
     Settings,
     failure::no_reply,
-    freshness::Freshness,
-    limits::Limit,
+    limits::ConcurrencyLimit,
     metrics::{Measured, Route},
+    revisions::RevisionTracker,
 };
 
 /// The longest body of a prediction, in bytes: a point is a hundred, and a context has up to 2,048.
@@ -36,7 +36,7 @@ const MAX_INFLIGHT_HEALTHCHECK: usize = 64;
 const MAX_INFLIGHT_SERIES: usize = 64;
 
 /// How long the trainer may take for one of these.
-const SERIES_PATIENCE: Duration = Duration::from_secs(15);
+const SERIES_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The revision of a series after a change, in the trainer's replies.
 const SERIES_REVISION: HeaderName = HeaderName::from_static(contract::header::SERIES_REVISION);
@@ -46,93 +46,90 @@ const A_SECOND: Duration = Duration::from_secs(1);
 const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// What the gateway's handlers share.
-pub(crate) struct Forwarder {
+pub(crate) struct Proxy {
     pub(crate) trainer: Upstream,
     pub(crate) predictor: Upstream,
     settings: Settings,
-    newest: Freshness,
-    fits: Limit,
-    predictions: Limit,
-    detections: Limit,
-    plots: Limit,
-    series: Limit,
-    pub(crate) healthchecks: Limit,
+    newest: RevisionTracker,
+    fits: ConcurrencyLimit,
+    predictions: ConcurrencyLimit,
+    detections: ConcurrencyLimit,
+    plots: ConcurrencyLimit,
+    series: ConcurrencyLimit,
+    pub(crate) healthchecks: ConcurrencyLimit,
 }
 
-impl Forwarder {
+impl Proxy {
     pub(crate) fn new(settings: Settings, trainer: Upstream, predictor: Upstream) -> Self {
         Self {
             trainer,
             predictor,
-            newest: Freshness::new(),
-            fits: Limit::new(settings.max_inflight_fit, A_SECOND),
-            predictions: Limit::new(settings.max_inflight_predict, A_MOMENT),
-            detections: Limit::new(settings.max_inflight_detect, A_SECOND),
-            plots: Limit::new(settings.max_inflight_plot, A_SECOND),
-            series: Limit::new(MAX_INFLIGHT_SERIES, A_MOMENT),
-            healthchecks: Limit::new(MAX_INFLIGHT_HEALTHCHECK, A_SECOND),
+            newest: RevisionTracker::new(),
+            fits: ConcurrencyLimit::new(settings.max_inflight_fit, A_SECOND),
+            predictions: ConcurrencyLimit::new(settings.max_inflight_predict, A_MOMENT),
+            detections: ConcurrencyLimit::new(settings.max_inflight_detect, A_SECOND),
+            plots: ConcurrencyLimit::new(settings.max_inflight_plot, A_SECOND),
+            series: ConcurrencyLimit::new(MAX_INFLIGHT_SERIES, A_MOMENT),
+            healthchecks: ConcurrencyLimit::new(MAX_INFLIGHT_HEALTHCHECK, A_SECOND),
             settings,
         }
     }
 
     /// Has the trainer fit a series. The new revision is noted before the client hears of it.
     pub(crate) async fn fit(&self, parts: Parts, body: Body) -> Fallible<Response> {
-        let place = self.fits.take(Route::Fit)?;
+        let permit = self.fits.take(Route::Fit)?;
         let series = decode_series(segment(&parts, 1))?;
         let upload = Upload::new(body, self.settings.max_body_bytes)?;
         let head = RequestHead::of(parts);
         let call = Call::streamed(head, upload, self.settings.fit_timeout());
         let response = self.ask_trainer(call).await?;
         self.note(series, &response);
-        Ok(place.until_sent(response))
+        Ok(permit.retain_until_sent(response))
     }
 
     /// Has the predictor judge a point, as the series was when a client was last told of it, or later.
     pub(crate) async fn predict(&self, parts: Parts, body: Body) -> Fallible<Response> {
-        let _place = self.predictions.take(Route::Predict)?;
-        self.ask_predictor(self.prediction(parts, body).await?.in_line())
+        let _permit = self.predictions.take(Route::Predict)?;
+        self.ask_predictor(self.prediction(parts, body).await?.pipelined())
             .await
     }
 
     /// The same on the fast path: for a request that it can be done for with no more than a look at it.
     pub(crate) fn predict_fast(
-        forwarder: &Arc<Self>,
+        proxy: &Arc<Self>,
         request: &FastRequest<'_>,
         reply: &mut Vec<u8>,
     ) -> Fast {
         let Ok(series) = decode_series_text(request.segment) else {
-            return Fast::Left;
+            return Fast::Fallthrough;
         };
-        let Some(place) = forwarder.predictions.place() else {
-            return Fast::Left;
+        let Some(permit) = proxy.predictions.place() else {
+            return Fast::Fallthrough;
         };
         let measured = Measured::start(Route::Predict);
-        let newest = forwarder.newest.newest(&series);
-        let patience = forwarder.settings.predict_timeout();
-        match forwarder
-            .predictor
-            .ask_fast(request, newest, patience, reply)
-        {
-            FastAnswer::Left => Fast::Left,
-            FastAnswer::Replied => {
+        let newest = proxy.newest.newest(&series);
+        let timeout = proxy.settings.predict_timeout();
+        match proxy.predictor.ask_fast(request, newest, timeout, reply) {
+            FastOutcome::Fallthrough => Fast::Fallthrough,
+            FastOutcome::Replied => {
                 measured.answered(StatusCode::OK);
                 Fast::Replied
             }
-            FastAnswer::Later(answer) => {
-                let forwarder = Arc::clone(forwarder);
+            FastOutcome::Later(answer) => {
+                let proxy = Arc::clone(proxy);
                 Fast::Later(Box::pin(async move {
                     match answer.await {
                         Ok(body) => {
                             measured.answered(StatusCode::OK);
-                            drop(place);
+                            drop(permit);
                             Later::Replied(body)
                         }
-                        Err(tried) => Later::Left(Box::new(move |request| {
+                        Err(outcome) => Later::Fallback(Box::new(move |request| {
                             Box::pin(async move {
-                                let response = forwarder.predict_after(tried, request).await;
+                                let response = proxy.predict_after(outcome, request).await;
                                 let response = response.unwrap_or_else(IntoResponse::into_response);
                                 measured.answered(response.status());
-                                drop(place);
+                                drop(permit);
                                 response
                             })
                         })),
@@ -143,10 +140,14 @@ impl Forwarder {
     }
 
     /// Has the predictor judge a point for which the fast path has tried this.
-    async fn predict_after(&self, tried: Tried, request: Request) -> Fallible<Response> {
+    async fn predict_after(
+        &self,
+        outcome: PipelinedOutcome,
+        request: Request,
+    ) -> Fallible<Response> {
         let (parts, body) = request.into_parts();
         let call = self.prediction(parts, body).await?;
-        let response = self.predictor.ask_after(tried, call).await;
+        let response = self.predictor.ask_after(outcome, call).await;
         response.map_err(|error| no_reply("predictor", error))
     }
 
@@ -160,78 +161,78 @@ impl Forwarder {
 
     /// Has the predictor judge many points, in the same way.
     pub(crate) async fn batch(&self, parts: Parts, body: Body) -> Fallible<Response> {
-        let place = self.detections.take(Route::Batch)?;
+        let permit = self.detections.take(Route::Batch)?;
         let newest = self.newest.newest(&decode_series_text(segment(&parts, 1))?);
         let upload = Upload::new(body, self.settings.max_body_bytes)?;
         let head = RequestHead::of(parts).with_min_revision(newest);
         let call = Call::streamed(head, upload, self.settings.detect_timeout());
-        Ok(place.until_sent(self.ask_predictor(call).await?))
+        Ok(permit.retain_until_sent(self.ask_predictor(call).await?))
     }
 
     /// Has the predictor fit and judge a series that is not kept.
     pub(crate) async fn detect(&self, parts: Parts, body: Body) -> Fallible<Response> {
-        let place = self.detections.take(Route::Detect)?;
+        let permit = self.detections.take(Route::Detect)?;
         let upload = Upload::new(body, self.settings.max_body_bytes)?;
         let head = RequestHead::of(parts);
         let call = Call::streamed(head, upload, self.settings.detect_timeout());
-        Ok(place.until_sent(self.ask_predictor(call).await?))
+        Ok(permit.retain_until_sent(self.ask_predictor(call).await?))
     }
 
     /// Has the trainer draw a series.
     pub(crate) async fn plot(&self, parts: Parts) -> Fallible<Response> {
-        let place = self.plots.take(Route::Plot)?;
+        let permit = self.plots.take(Route::Plot)?;
         let head = RequestHead::of(parts);
         let call = Call::whole(head, Bytes::new(), self.settings.plot_timeout());
-        Ok(place.until_sent(self.ask_trainer(call).await?))
+        Ok(permit.retain_until_sent(self.ask_trainer(call).await?))
     }
 
     /// Has the trainer draw a series that is not kept, judged.
     pub(crate) async fn detect_plot(&self, parts: Parts, body: Body) -> Fallible<Response> {
-        let place = self.plots.take(Route::DetectPlot)?;
+        let permit = self.plots.take(Route::DetectPlot)?;
         let upload = Upload::new(body, self.settings.max_body_bytes)?;
         let head = RequestHead::of(parts);
         let call = Call::streamed(head, upload, self.settings.plot_timeout());
-        Ok(place.until_sent(self.ask_trainer(call).await?))
+        Ok(permit.retain_until_sent(self.ask_trainer(call).await?))
     }
 
     /// Asks the trainer about all series, or about one.
     pub(crate) async fn ask_of_series(&self, parts: Parts) -> Fallible<Response> {
-        let place = self.series.take(Route::Series)?;
+        let permit = self.series.take(Route::Series)?;
         let series = match segment(&parts, 2) {
             "" => None,
             series => Some(decode_series(series)?),
         };
         let head = RequestHead::of(parts).with_conditions();
-        let call = Call::whole(head, Bytes::new(), SERIES_PATIENCE);
+        let call = Call::whole(head, Bytes::new(), SERIES_TIMEOUT);
         let response = self.ask_trainer(call).await?;
         if let Some(series) = series {
             self.note(series, &response);
         }
-        Ok(place.until_sent(response))
+        Ok(permit.retain_until_sent(response))
     }
 
     /// Has the trainer change a series: once, whatever happens on the way. The new revision is noted as after a fit.
     pub(crate) async fn change_series(&self, parts: Parts, body: Body) -> Fallible<Response> {
-        let place = self.series.take(Route::Series)?;
+        let permit = self.series.take(Route::Series)?;
         let upload = Upload::new(body, MAX_CHANGE_BYTES)?;
-        let response = self.change(parts, upload, SERIES_PATIENCE).await?;
-        Ok(place.until_sent(response))
+        let response = self.change(parts, upload, SERIES_TIMEOUT).await?;
+        Ok(permit.retain_until_sent(response))
     }
 
     /// Has the trainer take a model in: as long and as costly as a fit.
     pub(crate) async fn import(&self, parts: Parts, body: Body) -> Fallible<Response> {
-        let place = self.fits.take(Route::Series)?;
+        let permit = self.fits.take(Route::Series)?;
         let upload = Upload::new(body, self.settings.max_body_bytes)?;
         let response = self
             .change(parts, upload, self.settings.fit_timeout())
             .await?;
-        Ok(place.until_sent(response))
+        Ok(permit.retain_until_sent(response))
     }
 
-    async fn change(&self, parts: Parts, upload: Upload, patience: Duration) -> Fallible<Response> {
+    async fn change(&self, parts: Parts, upload: Upload, timeout: Duration) -> Fallible<Response> {
         let series = decode_series(segment(&parts, 2))?;
         let head = RequestHead::of(parts).with_conditions();
-        let call = Call::streamed(head, upload, patience);
+        let call = Call::streamed(head, upload, timeout);
         let response = self.ask_trainer(call).await?;
         self.note(series, &response);
         Ok(response)

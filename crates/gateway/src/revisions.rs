@@ -9,13 +9,13 @@ use quick_cache::sync::Cache;
 const MAX_SERIES: usize = 100_000;
 
 /// The newest revision seen of each series.
-pub(crate) struct Freshness {
+pub(crate) struct RevisionTracker {
     newest: Cache<SeriesId, Revision>,
     /// Held while a revision is compared and replaced, so that of two the newer one stays.
     noting: Mutex<()>,
 }
 
-impl Freshness {
+impl RevisionTracker {
     pub(crate) fn new() -> Self {
         Self {
             newest: Cache::new(MAX_SERIES),
@@ -47,26 +47,26 @@ mod tests {
 
     #[test]
     fn the_newest_revision_stays_whatever_the_order() {
-        let freshness = Freshness::new();
+        let revisions = RevisionTracker::new();
         let series = SeriesId::new("s").unwrap();
-        assert_eq!(freshness.newest("s"), None);
+        assert_eq!(revisions.newest("s"), None);
         std::thread::scope(|scope| {
             for number in 1..=8 {
-                let (freshness, series) = (&freshness, &series);
-                scope.spawn(move || freshness.note(series.clone(), Revision(number)));
+                let (revisions, series) = (&revisions, &series);
+                scope.spawn(move || revisions.note(series.clone(), Revision(number)));
             }
         });
-        assert_eq!(freshness.newest("s"), Some(Revision(8)));
-        assert_eq!(freshness.newest("s1"), None);
+        assert_eq!(revisions.newest("s"), Some(Revision(8)));
+        assert_eq!(revisions.newest("s1"), None);
     }
 
     #[test]
     fn the_memory_is_bounded() {
-        let freshness = Freshness::new();
+        let revisions = RevisionTracker::new();
         for number in 0..=2 * MAX_SERIES {
             let series = SeriesId::new(&format!("s{number}")).unwrap();
-            freshness.note(series, Revision(1));
+            revisions.note(series, Revision(1));
         }
-        assert!(freshness.newest.len() <= MAX_SERIES);
+        assert!(revisions.newest.len() <= MAX_SERIES);
     }
 }

@@ -1,4 +1,4 @@
-//! Who is silent for too long when it is its turn.
+//! Notices a client that stays silent when it has to send something.
 
 use std::{
     future::Future,
@@ -11,29 +11,30 @@ use tokio::time::Sleep;
 
 use crate::status::Status;
 
-/// Watches one client. The timer is not set anew for each request: that would cost more than to look in vain.
-pub(super) struct Lateness {
-    patience: Duration,
+/// Watches one client. The timer is not reset for each request: an occasional vain check is
+/// cheaper.
+pub(super) struct ReadTimeout {
+    timeout: Duration,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Lateness {
-    /// `patience` is how long a client may be silent when it is its turn.
-    pub(super) fn new(patience: Duration) -> Self {
+impl ReadTimeout {
+    /// `timeout` is how long a client may be silent when it has to send something.
+    pub(super) fn new(timeout: Duration) -> Self {
         Self {
-            patience,
-            timer: Box::pin(tokio::time::sleep(patience)),
+            timeout,
+            timer: Box::pin(tokio::time::sleep(timeout)),
         }
     }
 
-    /// Ready when the client is late.
+    /// Ready when the client has been silent for too long.
     pub(super) fn poll(&mut self, status: &Status, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
             let late = match status.is_waiting() {
-                true => status.waiting_since() + self.patience,
-                false => now + self.patience,
+                true => status.waiting_since() + self.timeout,
+                false => now + self.timeout,
             };
             if late <= now {
                 return Poll::Ready(());
