@@ -1,4 +1,4 @@
-//! How much of the machine this process uses, from `/proc`.
+//! The share of the machine that this process uses, from `/proc`.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use contract::SystemMetrics;
 
 /// Clock ticks a second in `/proc`: fixed by Linux for programs, whatever the kernel's own rate.
 const TICKS_PER_SECOND: f64 = 100.0;
-/// Two looks at the CPU time closer than this tell too little: it is counted in ticks.
+/// The shortest interval between two readings of the CPU time, which is counted in ticks.
 const MIN_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Samples the process; CPU is measured between two samples.
@@ -25,12 +25,13 @@ struct CpuSample {
 }
 
 impl Sampler {
-    /// The use since the last call (or since the start of the process), zeros where `/proc` does not tell.
+    /// The use since the last call, or since the start of the process. Figures that `/proc` does
+    /// not have are zero.
     pub fn sample(&self) -> SystemMetrics {
         let process = ProcessStat::read();
         SystemMetrics {
-            cpu_percent: process.as_ref().map_or(0.0, |p| self.cpu_percent(p)),
-            memory_percent: memory_percent(process.as_ref()).unwrap_or_default(),
+            cpu_percent: rounded(process.as_ref().map_or(0.0, |p| self.cpu_percent(p))),
+            memory_percent: rounded(memory_percent(process.as_ref()).unwrap_or_default()),
             load_avg: load_avg().unwrap_or_default(),
         }
     }
@@ -55,7 +56,7 @@ impl Sampler {
     }
 }
 
-/// What `/proc/self/stat` says.
+/// The figures in `/proc/self/stat`.
 pub(crate) struct ProcessStat {
     /// CPU time, user and system, all threads.
     pub(crate) cpu_seconds: f64,
@@ -76,7 +77,8 @@ impl ProcessStat {
         Self::parse(&stat, resident_bytes)
     }
 
-    /// Field numbers as in proc(5). The name, field 2, is in parentheses and may hold anything, spaces and `)` included.
+    /// Field numbers are those of proc(5). The name, field 2, is in parentheses and may contain
+    /// anything, even spaces and `)`.
     fn parse(stat: &str, resident_bytes: u64) -> Option<Self> {
         let (_, after_name) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
@@ -89,12 +91,17 @@ impl ProcessStat {
         })
     }
 
-    /// How long it has been running.
+    /// How long it has been running, in seconds.
     pub(crate) fn age_seconds(&self) -> Option<f64> {
         let uptime = fs::read_to_string("/proc/uptime").ok()?;
         let seconds: f64 = uptime.split_ascii_whitespace().next()?.parse().ok()?;
         Some((seconds - self.started_seconds).max(1.0 / TICKS_PER_SECOND))
     }
+}
+
+/// A percentage to two decimals, for people.
+fn rounded(percent: f64) -> f64 {
+    (percent * 100.0).round() / 100.0
 }
 
 fn memory_percent(process: Option<&ProcessStat>) -> Option<f64> {
