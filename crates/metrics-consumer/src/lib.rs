@@ -16,7 +16,7 @@ use contract::{Delivery, Event, MetricsEvent};
 use service::{
     admin::Admin,
     health::{Health, Need},
-    retry::until_it_works,
+    retry::retry_forever,
 };
 use stats::{Stats, StatsError};
 use tokio_util::sync::CancellationToken;
@@ -165,7 +165,7 @@ impl MetricsConsumer {
 
     async fn dead_letter(&self, message: &Message<MetricsEvent>, reason: &str) {
         let bus = &self.backends.bus;
-        until_it_works("keeping a dead letter", || bus.dead_letter(message, reason)).await;
+        retry_forever("keeping a dead letter", || bus.dead_letter(message, reason)).await;
         DEAD_LETTERS.inc();
         tracing::warn!(
             partition = message.partition,
@@ -178,7 +178,7 @@ impl MetricsConsumer {
     async fn apply(&self, deliveries: &[Delivery<'_, MetricsEvent>]) -> Handled {
         let Backends { bus, stats } = &self.backends;
         let topic = bus.name_of(MetricsEvent::TOPIC);
-        let handled = until_it_works("counting metrics", || async {
+        let handled = retry_forever("counting metrics", || async {
             match stats.apply(GROUP, topic, deliveries).await {
                 Ok(()) => Ok(Handled::Applied),
                 Err(StatsError::WentBack) => Ok(Handled::WentBack),

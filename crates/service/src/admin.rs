@@ -1,4 +1,5 @@
-//! The port for operators: `/metrics` in Prometheus text, `/livez`, `/readyz`. Never the public port.
+//! The port for operators: `/metrics` in Prometheus text, `/livez`, `/readyz`. Never the public
+//! port.
 
 use std::{
     fmt::{Display, Write},
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{health::Health, system::ProcessStat};
 
-/// One thread and a few connections: a scraper and a prober are the only clients.
+/// One thread and a few connections: the only clients are a scraper and a prober.
 const SERVER: ServerConfig = ServerConfig {
     worker_threads: 1,
     max_connections: 64,
@@ -42,7 +43,7 @@ impl Admin {
         Ok(Self { listener, health })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.listener.addr()
     }

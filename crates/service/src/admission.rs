@@ -1,31 +1,32 @@
-//! How many requests with big bodies may be in progress at once. What goes beyond is refused at once, not queued.
+//! Limits the requests with big bodies in progress. A request beyond the limit is refused at once;
+//! none is queued.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Requests in progress at once.
+/// The most requests in progress at once.
 const MAX_REQUESTS: usize = 256;
 
-/// Bytes are counted in these, so that any number of them fits a semaphore.
+/// Bytes are counted in units of this size, so that any number of them fits a semaphore.
 const UNIT: usize = 1024;
 
 /// Admits requests by their number and by the bytes of their bodies.
 pub struct Admission {
     slots: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
-    /// The most that one body can take.
+    /// The units of the largest body.
     largest: u32,
 }
 
-/// The right to be in progress; ends when it is dropped.
+/// The right of a request to be in progress, until it is dropped.
 pub struct Admitted {
     _slot: OwnedSemaphorePermit,
     bytes: OwnedSemaphorePermit,
 }
 
 impl Admission {
-    /// Admits bodies of together at most `bytes`, but always one of up to `max_body_bytes`.
+    /// Admits bodies of `bytes` together, but always one of up to `max_body_bytes`.
     pub fn new(bytes: usize, max_body_bytes: usize) -> Self {
         let largest = units(max_body_bytes);
         let units = units(bytes).max(largest) as usize;
@@ -36,8 +37,8 @@ impl Admission {
         }
     }
 
-    /// Admits a request whose body says it has `announced` bytes; where it does not say, it counts as the largest. `None`: too
-    /// much is in progress.
+    /// Admits a request whose body has `announced` bytes. Without an announcement it counts as the
+    /// largest. `None` when too much is in progress.
     pub fn admit(&self, announced: Option<u64>) -> Option<Admitted> {
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
         let cost = announced.map_or(self.largest, units).min(self.largest);
@@ -48,7 +49,7 @@ impl Admission {
 }
 
 impl Admitted {
-    /// Gives back what is not needed, now that the body is known to have `actual` bytes.
+    /// Releases the units that are not needed, now that the body is known to have `actual` bytes.
     pub fn settle(&mut self, actual: usize) {
         let excess = self
             .bytes

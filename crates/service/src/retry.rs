@@ -1,15 +1,16 @@
-//! Waiting for something that is away.
+//! Repeating something until it succeeds.
 
 use std::{error::Error, time::Duration};
 
-/// The first pause between two tries; each is twice as long as the one before…
+/// The first pause between two attempts. Each pause is twice as long as the one before it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// …up to this one.
+/// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Tries `attempt` until it succeeds. An outage is logged when it begins and when it ends, as `what`.
-pub async fn until_it_works<T, E, Fut>(what: &'static str, mut attempt: impl FnMut() -> Fut) -> T
+/// Repeats `attempt` until it succeeds. The log names `what` when an outage begins and when it
+/// ends.
+pub async fn retry_forever<T, E, Fut>(what: &'static str, mut attempt: impl FnMut() -> Fut) -> T
 where
     E: Error + Send + Sync + 'static,
     Fut: Future<Output = Result<T, E>>,
@@ -32,7 +33,7 @@ where
                 "does not work; trying until it does"
             );
         }
-        // Not all at once: several wait for the same thing.
+        // With some chance, so that those that wait for the same thing do not come all at once.
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         pause = LONGEST_PAUSE.min(pause * 2);
     }
@@ -56,9 +57,9 @@ mod tests {
     impl Error for Away {}
 
     #[tokio::test]
-    async fn it_is_tried_until_it_works() {
+    async fn it_is_tried_until_it_succeeds() {
         let tries = Cell::new(0);
-        let done = until_it_works("a test", || {
+        let done = retry_forever("a test", || {
             tries.set(tries.get() + 1);
             let tries = tries.get();
             async move { if tries < 3 { Err(Away) } else { Ok(tries) } }

@@ -18,7 +18,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SeriesPath {
     type Rejection = ProblemReply;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        // axum decodes parameters while routing; what is left to fail here is text that is no UTF-8.
+        // axum decodes parameters while routing. The only failure left is text that is not UTF-8.
         let params = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|_| not_utf8())?;
@@ -30,7 +30,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SeriesPath {
     }
 }
 
-/// The series id that `raw`, one segment of a path, stands for.
+/// The series id in `raw`, a percent-encoded segment of a path.
 ///
 /// # Errors
 /// 400 with the rule that it breaks.
@@ -38,7 +38,8 @@ pub fn decode_series(raw: &str) -> Fallible<SeriesId> {
     SeriesId::new(&decode(raw)?).map_err(invalid_series)
 }
 
-/// Like [`decode_series`], as text: enough to look a series up, and without an allocation for most ids.
+/// Like [`decode_series`], but as text: enough to look a series up, and without an allocation for
+/// most ids.
 ///
 /// # Errors
 /// 400 with the rule that it breaks.

@@ -1,4 +1,4 @@
-//! When to stop.
+//! Stopping on a signal.
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -6,10 +6,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::task;
 
-/// The exit code of a process that was told to stop twice: what a shell reports for one ended by SIGINT.
+/// The exit code of a process that was told to stop twice: what a shell reports for one ended by
+/// SIGINT.
 const EXIT_AT_ONCE: i32 = 130;
 
-/// A token that SIGTERM or SIGINT cancels; a second signal ends the process at once (exit code 130).
+/// A token that SIGTERM or SIGINT cancels; a second signal ends the process at once (exit code
+/// 130).
 ///
 /// # Errors
 /// When the signal handlers cannot be installed.

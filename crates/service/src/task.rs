@@ -30,15 +30,15 @@ where
     })
 }
 
-/// Remembers the current runtime as the main one. Called once, by `main`, before any server starts; later calls change
-/// nothing. Tests that have a runtime each leave it be.
+/// Remembers the current runtime as the main one. `main` calls it once, before any server starts;
+/// later calls change nothing. Tests do not call it, because each has its own runtime.
 pub fn init_main() {
-    // A second call finds the main runtime known already.
+    // Later calls have no effect.
     let _ = MAIN.set(Handle::current());
 }
 
-/// Runs `work` on the main runtime and waits for it; without a main runtime, here. A panic in `work` goes on in the caller.
-/// Dropping the returned future does not stop `work`.
+/// Runs `work` on the main runtime, or on this one if there is none, and waits for it. A panic in
+/// `work` continues in the caller. Dropping the returned future does not stop `work`.
 ///
 /// # Panics
 /// When `work` does, or the main runtime has ended.

@@ -14,10 +14,11 @@ use tracing_subscriber::{
 /// How logs look. The same variables in every service.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TelemetryConfig {
-    /// `text` for people, `json` for machines: one object a line.
+    /// `text` for people, `json` for machines: one object per line.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// What is logged: `info`, or directives such as `info,gateway=debug`. At `debug` every request is.
+    /// The log level: `info`, or directives such as `info,gateway=debug`. At `debug` every request
+    /// is logged.
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
     pub log_level: String,
 }
@@ -25,13 +26,14 @@ pub struct TelemetryConfig {
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Starts logging to standard error. Panics are logged too, so that a machine finds nothing but its own format there.
+/// Starts logging to standard error. Panics are logged in the same format, so that machines can
+/// read every line.
 ///
 /// # Errors
 /// When `log_level` is not understood, or logging was started before.
@@ -64,7 +66,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     );
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))

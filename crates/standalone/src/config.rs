@@ -1,4 +1,4 @@
-//! What standalone is told when it starts.
+//! Settings of standalone.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -41,13 +41,14 @@ pub struct Config {
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Settings {
-    /// The gateway's.
+    /// The gateway's settings.
     #[command(flatten)]
     pub gateway: gateway::Settings,
-    /// What the predictor holds in memory.
+    /// The memory of the predictor.
     #[command(flatten)]
     pub cache: predictor::CacheSettings,
-    /// Bodies of fits in flight at once, in bytes; further ones are refused. A fit takes about twice its body in memory.
+    /// Bodies of fits in flight at once, in bytes; further ones are refused. A fit takes about
+    /// twice its body in memory.
     #[arg(
         long,
         env = "MAX_INFLIGHT_FIT_BYTES",
@@ -57,13 +58,15 @@ pub struct Settings {
     /// What is fitted where a request names no detector: auto, sigma, robust, seasonal or ewma.
     #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = trainer::Settings::default().default_detector)]
     pub default_detector: DetectorName,
-    /// Versions of a series that are kept, besides those that an alias names; older ones are deleted. 0 keeps all.
+    /// Versions of a series that are kept, besides those that an alias names; older ones are
+    /// deleted. 0 keeps all.
     #[arg(long, env = "KEEP_VERSIONS", default_value_t = trainer::Settings::default().keep_versions)]
     pub keep_versions: u32,
 }
 
 impl Settings {
-    /// The predictor's. It shares the largest body with the others, and clap takes each argument once.
+    /// The predictor's. It shares the largest body with the others, and clap takes each argument
+    /// once.
     pub(crate) fn predictor(&self) -> predictor::Settings {
         predictor::Settings {
             cache: self.cache.clone(),

@@ -1,7 +1,9 @@
-//! The five services in one process over the embedded backends: no Kafka, no Redis, no Postgres, one folder.
+//! The five services in one process over the embedded backends: one folder instead of Kafka, Redis
+//! and Postgres.
 //!
-//! The same services as in the distributed form, put together otherwise: the gateway calls trainer and predictor in process,
-//! events go through a log in SQLite, models and points lie in another, and the figures are saved in a third.
+//! They are the services of the distributed form, connected differently: the gateway calls trainer
+//! and predictor in process. One SQLite file holds the log of events, another the models and
+//! points, and a third the figures.
 
 mod config;
 
@@ -38,15 +40,15 @@ pub struct Standalone {
 /// Runs the platform in `config.data_dir` until `shutdown` is cancelled.
 ///
 /// # Errors
-/// When the folder is in use by another process or cannot be used, when a port cannot be bound, or when a service fails.
+/// When the folder is in use by another process or cannot be used, when a port cannot be bound, or
+/// when a service fails.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let address = SocketAddr::new(config.app_host, config.app_port);
-    let admin_address = SocketAddr::new(config.app_host, config.admin_port);
-    let platform =
-        Standalone::bind(address, config.server, config.settings, &config.data_dir).await?;
-    let admin = Admin::bind(admin_address, platform.health(&shutdown)).await?;
+    let addr = SocketAddr::new(config.app_host, config.app_port);
+    let platform = Standalone::bind(addr, config.server, config.settings, &config.data_dir).await?;
+    let admin_addr = SocketAddr::new(config.app_host, config.admin_port);
+    let admin = Admin::bind(admin_addr, platform.health(&shutdown)).await?;
     tracing::info!(
-        address = %platform.addr(),
+        addr = %platform.addr(),
         admin = %admin.addr(),
         data = %config.data_dir.display(),
         "listening"
@@ -56,12 +58,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 }
 
 impl Standalone {
-    /// Locks and opens `data_dir` and binds `address`; port 0 takes any free one.
+    /// Locks and opens `data_dir` and binds `addr`; port 0 takes any free one.
     ///
     /// # Errors
-    /// When the folder is in use by another process or cannot be used, or the address cannot be bound.
+    /// When the folder is in use by another process or cannot be used, or the address cannot be
+    /// bound.
     pub async fn bind(
-        address: SocketAddr,
+        addr: SocketAddr,
         server: ServerConfig,
         settings: Settings,
         data_dir: &Path,
@@ -98,7 +101,7 @@ impl Standalone {
             predictor: Upstream::local(predictor.handler()),
         };
         Ok(Self {
-            gateway: Gateway::bind(address, server, settings.gateway, upstreams).await?,
+            gateway: Gateway::bind(addr, server, settings.gateway, upstreams).await?,
             trainer,
             predictor,
             metrics_consumer: MetricsConsumer::new(
@@ -120,24 +123,26 @@ impl Standalone {
         })
     }
 
-    /// Where clients are served.
+    /// The address for clients.
     pub fn addr(&self) -> SocketAddr {
         self.gateway.addr()
     }
 
-    /// Ready while the trainer is, which needs the store and the log, and `shutdown` is not cancelled.
+    /// Ready while `shutdown` is not cancelled and the trainer is ready, which needs store and log.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         self.trainer.health(shutdown)
     }
 
-    /// What answers clients, for a caller in the same process. Work in the background goes on only where this serves.
+    /// The handler for clients, for a caller in the same process. Work in the background needs
+    /// [`Self::serve`].
     pub fn handler(&self) -> Handler {
         self.gateway
             .handler(&self.health(&CancellationToken::new()))
     }
 
-    /// Serves until `shutdown` is cancelled or a service ends, then stops the services in the order in which work flows:
-    /// the gateway ends what is in flight, trainer and predictor hand over what they still hold, the consumers go last.
+    /// Serves until `shutdown` is cancelled or a service ends, then stops the services in the order
+    /// in which work flows: the gateway ends the requests in flight, trainer and predictor hand
+    /// over the events they hold, and the consumers go last.
     ///
     /// # Errors
     /// When a service fails.
@@ -175,7 +180,7 @@ impl Standalone {
     }
 }
 
-/// Waits until one of `stage` ends, and says how.
+/// Waits until one of `stage` ends, and returns its outcome.
 async fn next_end(stage: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
     match stage.join_next().await {
         Some(ended) => ended.context("a service panicked")?,

@@ -2,7 +2,7 @@
 
 use bus::{Bus, Message};
 use contract::{Delivery, MAX_POINTS_PER_PART, TrainingData};
-use service::retry::until_it_works;
+use service::retry::retry_forever;
 use store::{Store, StoreError};
 
 use crate::metrics;
@@ -100,7 +100,7 @@ impl Handler {
                 applied => Ok(applied),
             }
         };
-        let rows = until_it_works("storing training points", apply).await?;
+        let rows = retry_forever("storing training points", apply).await?;
         metrics::ROWS_STORED.inc_by(rows);
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Handler {
     /// good.
     async fn skip(&self, topic: &str, delivery: &Delivery<'_, TrainingData>) {
         let only = std::slice::from_ref(delivery);
-        until_it_works("moving an offset", || self.apply(topic, only)).await;
+        retry_forever("moving an offset", || self.apply(topic, only)).await;
     }
 
     /// Keeps `message` as a dead letter, and waits for a bus that is down.
@@ -121,7 +121,7 @@ impl Handler {
             ..
         } = message;
         tracing::warn!(%topic, partition, offset, reason, "message cannot be used");
-        until_it_works("keeping a dead letter", || {
+        retry_forever("keeping a dead letter", || {
             self.bus.dead_letter(message, reason)
         })
         .await;
