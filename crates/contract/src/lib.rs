@@ -6,6 +6,7 @@
 
 mod code;
 mod detect;
+pub mod endpoint;
 mod event;
 mod fields;
 mod fit;
@@ -28,6 +29,7 @@ pub use detect::{
     ChangePointReply, DEFAULT_TRAIN, DetectLine, DetectReply, DetectRequest, DetectSummary,
     EpisodeReply, MAX_TITLE_BYTES, MAX_TRAIN_SHARE, Train,
 };
+pub use endpoint::{ENDPOINTS, Endpoint, EndpointName};
 pub use event::{
     DeadLetters, Event, InferenceBatch, MAX_POINTS_PER_PART, MetricsEvent, ModelEvent, Topic,
     TrainingData,

@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
+use contract::endpoint::Class;
+use http_client::Origins;
 use http_server::ServerConfig;
 use service::telemetry::TelemetryConfig;
-
-use http_client::Origins;
 
 /// The public door of the anomaly detection platform.
 #[derive(Clone, Debug, clap::Parser)]
@@ -41,18 +41,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// Where clients are served.
+    /// The address for clients.
     pub(crate) fn app_addr(&self) -> SocketAddr {
         (self.app_host, self.app_port).into()
     }
 
-    /// Where operators are served.
+    /// The address for operators.
     pub(crate) fn admin_addr(&self) -> SocketAddr {
         (self.app_host, self.admin_port).into()
     }
 }
 
-/// What the gateway allows.
+/// The limits and timeouts of the gateway.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Settings {
@@ -74,13 +74,15 @@ pub struct Settings {
     /// Milliseconds that the predictor has to answer.
     #[arg(long, env = "PREDICT_TIMEOUT_MS", default_value_t = Settings::default().predict_timeout_ms)]
     pub predict_timeout_ms: u64,
-    /// Milliseconds that the trainer has to answer once it has all of a fit, and that it may stall before.
+    /// Milliseconds that the trainer has to answer once it has all of a fit, and that it may stall
+    /// before.
     #[arg(long, env = "FIT_TIMEOUT_MS", default_value_t = Settings::default().fit_timeout_ms)]
     pub fit_timeout_ms: u64,
     /// Milliseconds that the trainer has to draw a plot.
     #[arg(long, env = "PLOT_TIMEOUT_MS", default_value_t = Settings::default().plot_timeout_ms)]
     pub plot_timeout_ms: u64,
-    /// Milliseconds that the predictor has to begin the reply to a batch or a detection, and that it may stall.
+    /// Milliseconds that the predictor has to begin the reply to a batch or a detection, and that
+    /// it may stall.
     #[arg(long, env = "DETECT_TIMEOUT_MS", default_value_t = Settings::default().detect_timeout_ms)]
     pub detect_timeout_ms: u64,
 }
@@ -101,21 +103,23 @@ impl Default for Settings {
     }
 }
 
+/// How long the trainer may take for a call about the registry.
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the services may take to give their figures.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
 impl Settings {
-    pub(crate) fn predict_timeout(&self) -> Duration {
-        Duration::from_millis(self.predict_timeout_ms)
-    }
-
-    pub(crate) fn fit_timeout(&self) -> Duration {
-        Duration::from_millis(self.fit_timeout_ms)
-    }
-
-    pub(crate) fn plot_timeout(&self) -> Duration {
-        Duration::from_millis(self.plot_timeout_ms)
-    }
-
-    pub(crate) fn detect_timeout(&self) -> Duration {
-        Duration::from_millis(self.detect_timeout_ms)
+    /// How long a service may take for a call of `class`.
+    pub(crate) fn timeout(&self, class: Class) -> Duration {
+        match class {
+            Class::Predict => Duration::from_millis(self.predict_timeout_ms),
+            Class::Fit => Duration::from_millis(self.fit_timeout_ms),
+            Class::Detect => Duration::from_millis(self.detect_timeout_ms),
+            Class::Plot => Duration::from_millis(self.plot_timeout_ms),
+            Class::Registry => REGISTRY_TIMEOUT,
+            Class::Health => HEALTH_TIMEOUT,
+        }
     }
 }
 

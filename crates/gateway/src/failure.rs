@@ -1,4 +1,4 @@
-//! What a client hears when a service gave no reply, and what the log does.
+//! Calls without a reply: the problem for the client, and the line in the log.
 
 use std::{
     error::Error as _,
@@ -17,10 +17,10 @@ use http_client::Error;
 
 use crate::metrics;
 
-/// When a client should come again.
+/// When a client should try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The answer to a client when `service` gave none.
+/// The problem for a client when `service` gave no reply.
 pub(crate) fn no_reply(service: &'static str, error: Error) -> ProblemReply {
     let problem = match &error {
         Error::Client(problem) => return problem.clone(),
@@ -41,7 +41,7 @@ pub(crate) fn no_reply(service: &'static str, error: Error) -> ProblemReply {
     problem
 }
 
-/// The answer to a client when `service` told nothing that is of use for the health check.
+/// The problem for a client when `service` gave no usable figures for the health check.
 pub(crate) fn no_figures(service: &'static str, why: impl std::fmt::Display) -> ProblemReply {
     tracing::error!(service, %why, "no figures for the health check");
     unavailable()
@@ -64,16 +64,17 @@ fn chain(error: &Error) -> String {
     text
 }
 
-/// Keeps the log readable, and the disk free, while a service is away: every request fails then.
+/// Keeps the log readable, and the disk free, while a service is unavailable and every request
+/// fails.
 static THROTTLE: Throttle = Throttle::new();
 
-/// The most lines a second.
+/// The most lines per second.
 const LINES: u64 = 10;
 
-/// The time from which seconds are counted.
+/// The origin of the seconds that are counted.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Lets so many lines a second through.
+/// Lets at most [`LINES`] lines per second through.
 struct Throttle {
     second: AtomicU64,
     lines: AtomicU64,

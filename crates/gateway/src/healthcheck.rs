@@ -1,54 +1,49 @@
-//! `GET /healthcheck`: what trainer and predictor know, put together.
+//! `GET /healthcheck`: the figures of trainer and predictor, put together.
 
-use std::time::Duration;
-
-use axum::{body::Body, http::request::Parts, response::Response};
+use axum::{extract::Request, response::Response};
 use bytes::Bytes;
-use contract::{HealthReply, PredictorHealth, TrainerHealth};
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use contract::{Endpoint, HealthReply, PredictorHealth, TrainerHealth};
+use http::StatusCode;
 use http_client::{Call, RequestHead, Upstream};
-use http_server::{Fallible, RequestContext, read_body};
+use http_server::{Fallible, RequestContext, json, read_body};
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time;
 
 use crate::{
     failure::{no_figures, no_reply},
-    metrics::Route,
     proxy::Proxy,
 };
-
-/// How long the parts may take.
-const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest part, in bytes: a thousand series with ids of 200 bytes, each escaped.
 const MAX_PART_BYTES: usize = 2 * 1024 * 1024;
 
-/// Asks both services at once.
+/// Asks both services at once. Each answers the path of `endpoint` with its own part.
 ///
 /// # Errors
 /// 503 if either gives no figures.
-pub(crate) async fn healthcheck(proxy: &Proxy, parts: &Parts) -> Fallible<Response> {
-    let _permit = proxy.healthchecks.take(Route::Healthcheck)?;
-    let context = parts.extensions.get::<RequestContext>();
-    let (trainer, predictor) = tokio::join!(
-        part::<TrainerHealth>("trainer", &proxy.trainer, context),
-        part::<PredictorHealth>("predictor", &proxy.predictor, context),
-    );
-    let reply = HealthReply::of(trainer?, predictor?);
-    let json = serde_json::to_vec(&reply).map_err(|error| no_figures("gateway", error))?;
-    let mut response = Response::new(Body::from(json));
-    let json_type = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json_type);
-    Ok(response)
+pub(crate) async fn healthcheck(
+    proxy: &Proxy,
+    endpoint: &'static Endpoint,
+    request: Request,
+) -> Fallible<Response> {
+    let _permit = proxy.limits.acquire(endpoint)?;
+    let context = request.extensions().get::<RequestContext>().cloned();
+    let call = || {
+        let head = RequestHead::get(endpoint.path, context.clone());
+        Call::whole(head, Bytes::new(), proxy.timeout(endpoint))
+    };
+    let trainer = part::<TrainerHealth>("trainer", &proxy.trainer, call());
+    let predictor = part::<PredictorHealth>("predictor", &proxy.predictor, call());
+    let (trainer, predictor) = tokio::join!(trainer, predictor);
+    Ok(json(&HealthReply::of(trainer?, predictor?)))
 }
 
 async fn part<T: DeserializeOwned>(
     service: &'static str,
     upstream: &Upstream,
-    context: Option<&RequestContext>,
+    call: Call,
 ) -> Fallible<T> {
-    let head = RequestHead::get("/healthcheck", context.cloned());
-    let call = Call::whole(head, Bytes::new(), TIMEOUT);
+    let timeout = call.timeout;
     let figures = async {
         let response = upstream.call(call).await;
         let response = response.map_err(|error| no_reply(service, error))?;
@@ -61,7 +56,7 @@ async fn part<T: DeserializeOwned>(
             .map_err(|problem| no_figures(service, problem.detail))?;
         serde_json::from_slice(&body).map_err(|error| no_figures(service, error))
     };
-    timeout(TIMEOUT, figures)
+    time::timeout(timeout, figures)
         .await
         .unwrap_or_else(|_| Err(no_figures(service, "no answer in time")))
 }

@@ -1,4 +1,5 @@
-//! The public door: routes, limits, sheds load. Bodies go through it; none is parsed.
+//! The public entry: it routes requests, limits them, and sheds load. Bodies are passed through,
+//! not parsed.
 
 mod config;
 mod failure;
@@ -23,7 +24,7 @@ pub use config::{Config, Settings};
 pub use http_client::{InvalidOrigins, Origins, Upstream};
 use proxy::Proxy;
 
-/// How long a service may take to show that it is there.
+/// How long a service may take to show that it is alive.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The services behind the door.
@@ -56,12 +57,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         trainer: upstream(config.trainer_url.clone()),
         predictor: upstream(config.predictor_url.clone()),
     };
-    let address = config.app_addr();
-    let admin_address = config.admin_addr();
-    let gateway = Gateway::bind(address, config.server, config.settings, backends).await?;
-    let admin = Admin::bind(admin_address, gateway.health(&shutdown)).await?;
+    let (addr, admin_addr) = (config.app_addr(), config.admin_addr());
+    let gateway = Gateway::bind(addr, config.server, config.settings, backends).await?;
+    let admin = Admin::bind(admin_addr, gateway.health(&shutdown)).await?;
     tracing::info!(
-        address = %gateway.addr(),
+        addr = %gateway.addr(),
         admin = %admin.addr(),
         trainer = %config.trainer_url,
         predictor = %config.predictor_url,
@@ -72,12 +72,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 }
 
 impl Gateway {
-    /// Binds `address`; port 0 takes any free one.
+    /// Binds `addr`; port 0 takes any free one.
     ///
     /// # Errors
     /// When the address is taken or not ours.
     pub async fn bind(
-        address: SocketAddr,
+        addr: SocketAddr,
         server: ServerConfig,
         settings: Settings,
         backends: Backends,
@@ -85,13 +85,13 @@ impl Gateway {
         metrics::register();
         let proxy = Proxy::new(settings, backends.trainer, backends.predictor);
         Ok(Self {
-            listener: Listener::bind(address)?,
+            listener: Listener::bind(addr)?,
             server,
             proxy: Arc::new(proxy),
         })
     }
 
-    /// Where clients are served.
+    /// The address for clients.
     pub fn addr(&self) -> SocketAddr {
         self.listener.addr()
     }
@@ -101,7 +101,7 @@ impl Gateway {
         routes::routes(Arc::clone(&self.proxy))
     }
 
-    /// What answers clients, with the routes about `health`.
+    /// The handler for clients, with the routes about `health`.
     pub fn handler(&self, health: &Health) -> Handler {
         routes::handler(Arc::clone(&self.proxy), health)
     }
@@ -123,7 +123,8 @@ impl Gateway {
         self.serve_with(health, shutdown).await
     }
 
-    /// As [`Self::serve`], with `health` on the public port: for one that knows of more than the gateway does.
+    /// As [`Self::serve`], with `health` on the public port: for one that knows of more than the
+    /// gateway does.
     ///
     /// # Errors
     /// When a worker cannot be started.

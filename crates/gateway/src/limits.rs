@@ -1,4 +1,4 @@
-//! How many requests of a kind are in flight at once. One more is refused at once: nothing waits in a queue.
+//! Limits of requests in flight. A request beyond its limit is refused at once; none is queued.
 
 use std::{
     pin::Pin,
@@ -12,50 +12,99 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use contract::ProblemCode;
+use contract::{Endpoint, ProblemCode, endpoint::Class};
 use http_body::{Frame, SizeHint};
 use http_server::{Fallible, ProblemReply};
 
-use crate::metrics::Route;
+use crate::{Settings, metrics};
 
-/// A number of places for requests that cost alike.
+/// The most requests about the registry in flight: each is a statement or two in the database.
+const MAX_INFLIGHT_REGISTRY: usize = 64;
+
+/// The most health checks in flight.
+const MAX_INFLIGHT_HEALTH: usize = 64;
+
+/// When a refused client should try again: after requests that take long, and after those that take
+/// less than a millisecond.
+const A_SECOND: Duration = Duration::from_secs(1);
+const A_MOMENT: Duration = Duration::from_millis(100);
+
+/// The limit of each class of calls.
+pub(crate) struct Limits {
+    predict: ConcurrencyLimit,
+    fit: ConcurrencyLimit,
+    detect: ConcurrencyLimit,
+    plot: ConcurrencyLimit,
+    registry: ConcurrencyLimit,
+    health: ConcurrencyLimit,
+}
+
+impl Limits {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            predict: ConcurrencyLimit::new(settings.max_inflight_predict, A_MOMENT),
+            fit: ConcurrencyLimit::new(settings.max_inflight_fit, A_SECOND),
+            detect: ConcurrencyLimit::new(settings.max_inflight_detect, A_SECOND),
+            plot: ConcurrencyLimit::new(settings.max_inflight_plot, A_SECOND),
+            registry: ConcurrencyLimit::new(MAX_INFLIGHT_REGISTRY, A_MOMENT),
+            health: ConcurrencyLimit::new(MAX_INFLIGHT_HEALTH, A_SECOND),
+        }
+    }
+
+    pub(crate) fn of(&self, class: Class) -> &ConcurrencyLimit {
+        match class {
+            Class::Predict => &self.predict,
+            Class::Fit => &self.fit,
+            Class::Detect => &self.detect,
+            Class::Plot => &self.plot,
+            Class::Registry => &self.registry,
+            Class::Health => &self.health,
+        }
+    }
+
+    /// A permit for a request to `endpoint`.
+    ///
+    /// # Errors
+    /// 503 when as many requests of its class are in flight as may be.
+    pub(crate) fn acquire(&self, endpoint: &Endpoint) -> Fallible<Permit> {
+        self.of(endpoint.class)
+            .acquire()
+            .inspect_err(|_| metrics::count_shed(endpoint))
+    }
+}
+
+/// The most requests of one class that may be in flight at once.
 pub(crate) struct ConcurrencyLimit {
-    places: usize,
-    taken: Arc<AtomicUsize>,
-    /// When a client that was refused should come again.
+    most: usize,
+    in_flight: Arc<AtomicUsize>,
+    /// When a client that was refused should try again.
     retry_after: Duration,
 }
 
-/// A permit, until it is dropped.
+/// The right of a request to be in flight, until it is dropped.
 pub(crate) struct Permit(Arc<AtomicUsize>);
 
 impl ConcurrencyLimit {
-    pub(crate) fn new(places: usize, retry_after: Duration) -> Self {
+    fn new(most: usize, retry_after: Duration) -> Self {
         Self {
-            places,
-            taken: Arc::default(),
+            most,
+            in_flight: Arc::default(),
             retry_after,
         }
     }
 
-    /// A permit, if there is one.
-    pub(crate) fn place(&self) -> Option<Permit> {
-        let permit = Permit(Arc::clone(&self.taken));
-        let before = self.taken.fetch_add(1, Ordering::Relaxed);
-        (before < self.places).then_some(permit)
+    /// A permit, if there is one left.
+    pub(crate) fn try_acquire(&self) -> Option<Permit> {
+        let permit = Permit(Arc::clone(&self.in_flight));
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        (before < self.most).then_some(permit)
     }
 
-    /// A place for a request to `route`.
-    ///
-    /// # Errors
-    /// 503 when all are taken.
-    pub(crate) fn take(&self, route: Route) -> Fallible<Permit> {
-        if let Some(permit) = self.place() {
-            return Ok(permit);
-        }
-        route.count_shed();
-        let problem = ProblemReply::new(ProblemCode::Overloaded, "Too many requests in flight");
-        Err(problem.retry_after(self.retry_after))
+    fn acquire(&self) -> Fallible<Permit> {
+        self.try_acquire().ok_or_else(|| {
+            let problem = ProblemReply::new(ProblemCode::Overloaded, "Too many requests in flight");
+            problem.retry_after(self.retry_after)
+        })
     }
 }
 
@@ -66,7 +115,7 @@ impl Drop for Permit {
 }
 
 impl Permit {
-    /// Keeps the place until the client has all of `response`.
+    /// Keeps the permit until the client has all of `response`.
     pub(crate) fn retain_until_sent(self, response: Response) -> Response {
         response.map(|body| {
             Body::new(RetainBody {
@@ -77,7 +126,7 @@ impl Permit {
     }
 }
 
-/// A body that has its permit.
+/// A body that keeps a permit until it is sent.
 struct RetainBody {
     body: Body,
     _permit: Permit,
@@ -110,13 +159,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_free_again_when_it_is_dropped() {
+    fn a_permit_is_free_again_when_it_is_dropped() {
         let limit = ConcurrencyLimit::new(2, Duration::from_millis(100));
-        let (first, _second) = (limit.take(Route::Fit), limit.take(Route::Fit));
+        let (first, _second) = (limit.acquire(), limit.acquire());
         assert!(first.is_ok());
         // A refusal takes nothing.
         for _ in 0..3 {
-            let refused = limit.take(Route::Fit).err().unwrap();
+            let refused = limit.acquire().err().unwrap();
             assert_eq!(
                 (refused.status, refused.code, refused.retry_after),
                 (
@@ -127,16 +176,16 @@ mod tests {
             );
         }
         drop(first);
-        assert!(limit.take(Route::Fit).is_ok());
+        assert!(limit.acquire().is_ok());
     }
 
     #[test]
-    fn a_place_is_kept_while_the_reply_is_sent() {
+    fn a_permit_is_kept_while_the_reply_is_sent() {
         let limit = ConcurrencyLimit::new(1, Duration::ZERO);
-        let permit = limit.take(Route::Fit).ok().unwrap();
+        let permit = limit.acquire().ok().unwrap();
         let response = permit.retain_until_sent("body".into_response());
-        assert!(limit.take(Route::Fit).is_err());
+        assert!(limit.acquire().is_err());
         drop(response);
-        assert!(limit.take(Route::Fit).is_ok());
+        assert!(limit.acquire().is_ok());
     }
 }

@@ -1,40 +1,16 @@
-//! What the gateway counts for Prometheus.
+//! The gateway's metrics for Prometheus.
 
 use std::{sync::LazyLock, time::Instant};
 
+use contract::{ENDPOINTS, Endpoint};
 use http::StatusCode;
 use prometheus::{
     Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     register_histogram_vec, register_int_counter, register_int_counter_vec, register_int_gauge_vec,
 };
 
-/// What a client asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    Fit,
-    Predict,
-    Batch,
-    Detect,
-    Plot,
-    DetectPlot,
-    /// All of `/v1/series`.
-    Series,
-    Healthcheck,
-    /// A path or method that does not exist.
-    Other,
-}
-
-const ROUTES: [(Route, &str); 9] = [
-    (Route::Fit, "fit"),
-    (Route::Predict, "predict"),
-    (Route::Batch, "batch"),
-    (Route::Detect, "detect"),
-    (Route::Plot, "plot"),
-    (Route::DetectPlot, "detect_plot"),
-    (Route::Series, "series"),
-    (Route::Healthcheck, "healthcheck"),
-    (Route::Other, "other"),
-];
+/// The label of requests whose path or method does not exist.
+const OTHER: &str = "other";
 
 /// By the first digit of the status.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -78,7 +54,7 @@ static SHED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("registered once")
 });
 
-/// What calls to services count.
+/// The counters of calls to services.
 static UPSTREAM: LazyLock<http_client::Metrics> = LazyLock::new(|| http_client::Metrics {
     connects: counter(
         "anomaly_gateway_upstream_connects_total",
@@ -125,43 +101,61 @@ struct RouteFigures {
     shed: IntCounter,
 }
 
-static FIGURES: LazyLock<[RouteFigures; ROUTES.len()]> = LazyLock::new(|| {
-    ROUTES.map(|(_, route)| RouteFigures {
-        requests: CLASSES.map(|class| REQUESTS.with_label_values(&[route, class])),
-        seconds: SECONDS.with_label_values(&[route]),
-        in_flight: IN_FLIGHT.with_label_values(&[route]),
-        shed: SHED.with_label_values(&[route]),
-    })
+impl RouteFigures {
+    fn of(label: &str) -> Self {
+        Self {
+            requests: CLASSES.map(|class| REQUESTS.with_label_values(&[label, class])),
+            seconds: SECONDS.with_label_values(&[label]),
+            in_flight: IN_FLIGHT.with_label_values(&[label]),
+            shed: SHED.with_label_values(&[label]),
+        }
+    }
+}
+
+/// By the name of the call. Those with the same label count into the same figures.
+static FIGURES: LazyLock<Vec<RouteFigures>> = LazyLock::new(|| {
+    let labels = ENDPOINTS.iter().map(|endpoint| endpoint.label);
+    labels.map(RouteFigures::of).collect()
 });
 
-/// Shows every figure from the start: what is missing cannot be told from what is zero.
+static OTHER_FIGURES: LazyLock<RouteFigures> = LazyLock::new(|| RouteFigures::of(OTHER));
+
+/// Shows every figure from the start: one that is missing cannot be told from zero.
 pub(crate) fn register() {
     LazyLock::force(&FIGURES);
+    LazyLock::force(&OTHER_FIGURES);
     LazyLock::force(&UPSTREAM);
     LazyLock::force(&FAILURES);
 }
 
-impl Route {
-    fn figures(self) -> &'static RouteFigures {
-        &FIGURES[self as usize]
-    }
-
-    /// Counts a request that was refused.
-    pub(crate) fn count_shed(self) {
-        self.figures().shed.inc();
-    }
+fn figures(endpoint: &Endpoint) -> &'static RouteFigures {
+    &FIGURES[endpoint.name as usize]
 }
 
-/// A request being answered. Dropped without an answer (the client went away), it counts as ended only.
+/// Counts a request to `endpoint` that was refused because too many are in flight.
+pub(crate) fn count_shed(endpoint: &Endpoint) {
+    figures(endpoint).shed.inc();
+}
+
+/// A request being answered. Dropped without an answer (the client went away), it counts as ended
+/// only.
 pub(crate) struct Measured {
     figures: &'static RouteFigures,
     since: Instant,
 }
 
 impl Measured {
-    /// A request to `route` begins.
-    pub(crate) fn start(route: Route) -> Self {
-        let figures = route.figures();
+    /// A request to `endpoint` begins.
+    pub(crate) fn start(endpoint: &Endpoint) -> Self {
+        Self::start_with(figures(endpoint))
+    }
+
+    /// A request to a route that does not exist begins.
+    pub(crate) fn start_other() -> Self {
+        Self::start_with(&OTHER_FIGURES)
+    }
+
+    fn start_with(figures: &'static RouteFigures) -> Self {
         figures.in_flight.inc();
         Self {
             figures,
@@ -169,7 +163,7 @@ impl Measured {
         }
     }
 
-    /// It is answered, with this status.
+    /// Counts the reply, which has this `status`.
     pub(crate) fn answered(self, status: StatusCode) {
         self.figures
             .seconds
@@ -182,17 +176,5 @@ impl Measured {
 impl Drop for Measured {
     fn drop(&mut self) {
         self.figures.in_flight.dec();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_found_by_their_route() {
-        for (index, (route, _)) in ROUTES.iter().enumerate() {
-            assert_eq!(*route as usize, index);
-        }
     }
 }

@@ -1,17 +1,19 @@
-//! Read your writes: at which revision a client of this gateway has been told that a series is.
+//! Read-your-writes: the newest revision of each series that a client of this gateway has been
+//! told.
 
 use std::sync::{Mutex, PoisonError};
 
 use contract::{Revision, SeriesId};
 use quick_cache::sync::Cache;
 
-/// The most series remembered. For a series that is forgotten, predictors still find what changed on their own soon after.
+/// The most series remembered. For a series that is forgotten, predictors still find what changed
+/// on their own soon after.
 const MAX_SERIES: usize = 100_000;
 
-/// The newest revision seen of each series.
+/// The newest known revision of each series.
 pub(crate) struct RevisionTracker {
     newest: Cache<SeriesId, Revision>,
-    /// Held while a revision is compared and replaced, so that of two the newer one stays.
+    /// Held while a revision is compared and replaced, so that the newer of two stays.
     noting: Mutex<()>,
 }
 
@@ -23,12 +25,12 @@ impl RevisionTracker {
         }
     }
 
-    /// The newest revision of `series` that was noted and not forgotten.
+    /// The newest revision of `series` that was noted, unless it is forgotten.
     pub(crate) fn newest(&self, series: &str) -> Option<Revision> {
         self.newest.get(series)
     }
 
-    /// Takes note of `revision`; an older one than was known changes nothing.
+    /// Notes `revision`. One older than the known revision changes nothing.
     pub(crate) fn note(&self, series: SeriesId, revision: Revision) {
         let _alone = self.noting.lock().unwrap_or_else(PoisonError::into_inner);
         if self

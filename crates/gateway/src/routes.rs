@@ -1,4 +1,4 @@
-//! What clients can ask for.
+//! The routes for clients, made from the table of the API.
 
 use std::sync::Arc;
 
@@ -6,47 +6,25 @@ use axum::{
     Router,
     extract::{Request, State},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::on,
 };
-use http_server::{Fallible, FastPath, FastRequest, Handler};
+use contract::{ENDPOINTS, Endpoint, EndpointName};
+use http_server::{FastPath, FastRequest, Handler};
 use service::health::Health;
 
-use crate::{
-    healthcheck,
-    metrics::{Measured, Route},
-    proxy::Proxy,
-};
+use crate::{healthcheck::healthcheck, metrics::Measured, proxy::Proxy};
 
 /// All routes but those about the gateway's own health.
 pub(crate) fn routes(proxy: Arc<Proxy>) -> Router {
-    Router::new()
-        .route("/fit/{series_id}", post(fit))
-        .route("/predict/{series_id}", post(predict))
-        .route("/predict/{series_id}/batch", post(batch))
-        .route("/plot", get(plot))
-        .route("/v1/detect", post(detect))
-        .route("/v1/detect/plot", post(detect_plot))
-        .merge(series_routes())
-        .route("/healthcheck", get(healthcheck))
+    let handler = |endpoint, method| {
+        on(method, move |State(proxy): State<Arc<Proxy>>, request| {
+            answer(proxy, endpoint, request)
+        })
+    };
+    service::routes::router(ENDPOINTS, handler)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(proxy)
-}
-
-/// All of `/v1/series`: questions about series, and changes to one.
-fn series_routes() -> Router<Arc<Proxy>> {
-    let of_series = |rest: &str| format!("/v1/series/{{series_id}}{rest}");
-    Router::new()
-        .route("/v1/series", get(ask))
-        .route(&of_series(""), get(ask).delete(change))
-        .route(&of_series("/models"), get(ask).post(import))
-        .route(&of_series("/models/{version}"), get(ask).delete(change))
-        .route(&of_series("/models/{version}/export"), get(ask))
-        .route(
-            &of_series("/aliases/{name}"),
-            get(ask).put(change).delete(change),
-        )
-        .route(&of_series("/rollback"), post(change))
 }
 
 /// All routes, with a fast path for predictions.
@@ -55,73 +33,35 @@ pub(crate) fn handler(proxy: Arc<Proxy>, health: &Health) -> Handler {
     let answer = move |request: &FastRequest<'_>, body: &mut Vec<u8>| {
         Proxy::predict_fast(&proxy, request, body)
     };
-    Handler::from(routes).with_fast_path(FastPath::new("/predict/", answer))
+    let prefix = EndpointName::Predict.endpoint().prefix();
+    Handler::from(routes).with_fast_path(FastPath::new(prefix, answer))
 }
 
-async fn fit(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    measured(Route::Fit, proxy.fit(parts, body)).await
-}
-
-async fn predict(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    measured(Route::Predict, proxy.predict(parts, body)).await
-}
-
-async fn batch(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    measured(Route::Batch, proxy.batch(parts, body)).await
-}
-
-async fn plot(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    measured(Route::Plot, proxy.plot(parts)).await
-}
-
-async fn detect(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    measured(Route::Detect, proxy.detect(parts, body)).await
-}
-
-async fn detect_plot(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    measured(Route::DetectPlot, proxy.detect_plot(parts, body)).await
-}
-
-async fn ask(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    measured(Route::Series, proxy.ask_of_series(parts)).await
-}
-
-async fn change(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    measured(Route::Series, proxy.change_series(parts, body)).await
-}
-
-async fn import(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    measured(Route::Series, proxy.import(parts, body)).await
-}
-
-async fn healthcheck(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    let reply = healthcheck::healthcheck(&proxy, &parts);
-    measured(Route::Healthcheck, reply).await
+/// Answers a request for `endpoint`, counts it and times it.
+async fn answer(proxy: Arc<Proxy>, endpoint: &'static Endpoint, request: Request) -> Response {
+    let measured = Measured::start(endpoint);
+    let reply = match endpoint.name {
+        EndpointName::Predict => proxy.predict(request).await,
+        EndpointName::Healthcheck => healthcheck(&proxy, endpoint, request).await,
+        _ => proxy.forward(endpoint, request).await,
+    };
+    let response = reply.unwrap_or_else(IntoResponse::into_response);
+    measured.answered(response.status());
+    response
 }
 
 async fn not_found() -> Response {
-    measured(Route::Other, async { Err(http_server::not_found().await) }).await
+    refused(http_server::not_found()).await
 }
 
 async fn method_not_allowed() -> Response {
-    let refusal = async { Err(http_server::method_not_allowed().await) };
-    measured(Route::Other, refusal).await
+    refused(http_server::method_not_allowed()).await
 }
 
-/// Counts and times `reply`.
-async fn measured(route: Route, reply: impl Future<Output = Fallible<Response>>) -> Response {
-    let request = Measured::start(route);
-    let response = reply.await.unwrap_or_else(IntoResponse::into_response);
-    request.answered(response.status());
+/// Counts a request that no route answers.
+async fn refused(problem: impl Future<Output = impl IntoResponse>) -> Response {
+    let measured = Measured::start_other();
+    let response = problem.await.into_response();
+    measured.answered(response.status());
     response
 }

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use contract::Revision;
+use contract::{Revision, header};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH},
@@ -12,14 +12,10 @@ use http::{
 use http_server::{FastRequest, REQUEST_ID, RequestContext, TRACEPARENT};
 
 /// The client's headers that are passed on.
-static FORWARDED: [HeaderName; 2] = [CONTENT_TYPE, ACCEPT];
-
-/// The headers that are passed on to a route with ETags. They are separate because looking for a
-/// header has a cost, and predictions have no ETags.
-static FORWARDED_WITH_CONDITIONS: [HeaderName; 4] = [CONTENT_TYPE, ACCEPT, IF_MATCH, IF_NONE_MATCH];
+static FORWARDED: [HeaderName; 4] = [CONTENT_TYPE, ACCEPT, IF_MATCH, IF_NONE_MATCH];
 
 /// The oldest revision of the series that the reply may be of.
-const MIN_REVISION: HeaderName = HeaderName::from_static(contract::header::MIN_REVISION);
+const MIN_REVISION: HeaderName = HeaderName::from_static(header::MIN_REVISION);
 
 /// Method, path and headers of a request.
 pub struct RequestHead {
@@ -74,13 +70,6 @@ impl RequestHead {
     #[must_use]
     pub fn bare(mut self) -> Self {
         self.forwarded = &[];
-        self
-    }
-
-    /// Passes the client's `If-Match` and `If-None-Match` on as well.
-    #[must_use]
-    pub fn with_conditions(mut self) -> Self {
-        self.forwarded = &FORWARDED_WITH_CONDITIONS;
         self
     }
 
@@ -189,14 +178,17 @@ pub(super) fn write_fast(
         request.target.as_bytes(),
         b" HTTP/1.1\r\nhost: ",
         authority.as_bytes(),
-        b"\r\ncache-control: only-if-cached\r\nx-request-id: ",
+        b"\r\ncache-control: only-if-cached\r\n",
+        header::REQUEST_ID.as_bytes(),
+        b": ",
         request.request_id,
     ] {
         out.extend_from_slice(part);
     }
     if let Some(traceparent) = request.traceparent() {
-        out.extend_from_slice(b"\r\ntraceparent: ");
-        out.extend_from_slice(traceparent);
+        for part in [b"\r\n", header::TRACEPARENT.as_bytes(), b": ", traceparent] {
+            out.extend_from_slice(part);
+        }
     }
     if let Some(revision) = min_revision {
         put(out, format_args!("\r\n{MIN_REVISION}: {revision}"));

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use contract::header::REQUEST_ID;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -197,9 +198,9 @@ fn is_automatic(reply: &[u8]) -> bool {
     reply.starts_with(b"HTTP/1.")
         && reply.get(8..10) == Some(b" 4")
         && !reply
-            .windows(14)
+            .windows(2 + REQUEST_ID.len())
             .take_while(|w| !w.starts_with(b"\r\n\r\n"))
-            .any(|w| w == b"\r\nx-request-id")
+            .any(|w| w.strip_prefix(b"\r\n") == Some(REQUEST_ID.as_bytes()))
 }
 
 impl Read for BufferedIo {

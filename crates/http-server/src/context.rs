@@ -7,7 +7,7 @@ use contract::Problem;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
-use crate::{Handler, ProblemReply};
+use crate::{Handler, ProblemReply, json};
 
 /// The header that carries a request's id, in requests and replies.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static(contract::header::REQUEST_ID);
@@ -109,7 +109,7 @@ fn write_problem(response: &mut Response, id: &HeaderValue) {
         None => ProblemReply::of_status(response.status()).into_problem(),
     };
     problem.request_id = id.to_str().ok().map(str::to_owned);
-    let json = serde_json::to_vec(&problem).expect("a problem is text and numbers only");
+    let json = json::line(&problem);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, json.len().into());
     headers.insert(

@@ -4,7 +4,7 @@
 use contract::{Problem, ProblemCode, header};
 
 use crate::{
-    ProblemReply, context,
+    ProblemReply, context, json,
     limits::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
 };
 
@@ -68,7 +68,7 @@ pub(super) fn render(problem: ProblemReply) -> Vec<u8> {
     let id = context::new_id();
     let mut problem = problem.into_problem();
     problem.request_id = id.to_str().ok().map(str::to_owned);
-    let body = serde_json::to_string(&problem).expect("a problem is text and numbers only");
+    let body = json::line(&problem);
     let head = [
         format!("HTTP/1.1 {} {}", problem.status, problem.title),
         format!("content-type: {}", Problem::CONTENT_TYPE),
@@ -80,5 +80,7 @@ pub(super) fn render(problem: ProblemReply) -> Vec<u8> {
         ),
         "connection: close".to_owned(),
     ];
-    format!("{}\r\n\r\n{body}", head.join("\r\n")).into_bytes()
+    let mut reply = format!("{}\r\n\r\n", head.join("\r\n")).into_bytes();
+    reply.extend_from_slice(&body);
+    reply
 }

@@ -71,7 +71,7 @@ impl Batch {
         }
         reply::put(output.buffer(), format_args!("],\"anomalies\":{anomalies}"));
         reply::warnings(&self.warnings, output.buffer());
-        output.buffer().push(b'}');
+        output.buffer().extend_from_slice(b"}\n");
         Ok(())
     }
 }

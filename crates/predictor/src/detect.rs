@@ -126,6 +126,7 @@ fn write_summary(summary: &DetectSummary, form: Form, out: &mut Vec<u8>) {
             let opening = out.len();
             reply::value(summary, out);
             out[opening] = b',';
+            out.push(b'\n');
         }
         Form::Ndjson => {
             out.extend_from_slice(b"{\"summary\":");

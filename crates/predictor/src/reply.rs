@@ -1,5 +1,5 @@
 //! Replies as JSON, written member by member: the same bytes as from serde, without a `String` for
-//! each sentence.
+//! each sentence. Every reply ends in a line feed.
 
 use std::io::Write as _;
 
@@ -10,9 +10,8 @@ use axum::{
 };
 use contract::{Point, Version};
 use detector::Verdict;
+use http_server::JSON;
 use serde::Serialize;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The usual size of a reply to a prediction, in bytes.
 pub(crate) const PREDICTION_BYTES: usize = 512;
@@ -33,7 +32,7 @@ fn with_type(content_type: HeaderValue, body: Body) -> Response {
     response
 }
 
-/// Appends a [`contract::PredictReply`].
+/// Appends a [`contract::PredictReply`] and a line feed.
 pub(crate) fn prediction(
     version: Version,
     verdict: &Verdict,
@@ -43,7 +42,7 @@ pub(crate) fn prediction(
     put(out, format_args!("{{\"model_version\":\"{version}\","));
     verdict.write_fields(out);
     self::warnings(warnings, out);
-    out.push(b'}');
+    out.extend_from_slice(b"}\n");
 }
 
 /// Appends a [`contract::JudgedReply`].
@@ -122,7 +121,8 @@ mod tests {
                     verdict: verdict.to_reply(),
                     warnings: warnings.clone(),
                 };
-                assert_eq!(written, serde_json::to_vec(&reply).unwrap());
+                let line = serde_json::to_string(&reply).unwrap() + "\n";
+                assert_eq!(String::from_utf8(written).unwrap(), line);
             }
         }
     }

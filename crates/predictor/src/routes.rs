@@ -8,14 +8,14 @@ use axum::{
     extract::{Request, State},
     http::request::Parts,
     response::Response,
-    routing::{get, post},
+    routing::{MethodFilter, MethodRouter, get, on},
 };
 use bytes::Bytes;
-use contract::{BatchRequest, Parsed};
+use contract::{BatchRequest, Endpoint, EndpointName, Parsed, endpoint::Owner};
 use http_server::{
-    Fallible, Fast, FastPath, FastRequest, Handler, method_not_allowed, not_found, read_body,
+    Fallible, Fast, FastPath, FastRequest, Handler, json, method_not_allowed, not_found, read_body,
 };
-use service::{admission::Admitted, series::decode_series_text};
+use service::{admission::Admitted, routes, series::decode_series_text};
 
 use crate::{
     App,
@@ -30,23 +30,48 @@ use crate::{
     reply::{self, PREDICTION_BYTES},
 };
 
-/// The largest body of a prediction, in bytes. A point takes about 50, and there is room for a
-/// context of 2,048.
-const MAX_PREDICT_BODY: usize = 256 * 1024;
+static PREDICT: &Endpoint = EndpointName::Predict.endpoint();
+
+/// The longest body of a prediction, in bytes.
+const MAX_PREDICT_BODY: usize = EndpointName::Predict.endpoint().body.max();
 
 /// The largest batch, in bytes, that is parsed on a thread that serves requests.
 const MAX_BATCH_HERE: usize = 64 * 1024;
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/predict/{series_id}", post(predict))
-        .route("/predict/{series_id}/batch", post(batch))
-        .route("/v1/detect", post(detect))
-        .route("/healthcheck", get(healthcheck))
+    let health = EndpointName::Healthcheck.endpoint();
+    routes::router(routes::of(Owner::Predictor), handler)
+        .route(health.path, get(healthcheck))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
+}
+
+/// The handler of `endpoint`.
+fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> {
+    use EndpointName as Name;
+    match endpoint.name {
+        Name::Predict => on(method, predict),
+        Name::Batch => on(method, batch),
+        Name::Detect => on(method, detect),
+        Name::Fit
+        | Name::Plot
+        | Name::DetectPlot
+        | Name::ListSeries
+        | Name::ShowSeries
+        | Name::DeleteSeries
+        | Name::ListModels
+        | Name::ImportModel
+        | Name::ShowModel
+        | Name::DeleteModel
+        | Name::ExportModel
+        | Name::ShowAlias
+        | Name::SetAlias
+        | Name::RemoveAlias
+        | Name::RollBack
+        | Name::Healthcheck => unreachable!("the predictor does not own {endpoint:?}"),
+    }
 }
 
 /// `routes` with a fast path for predictions.
@@ -58,7 +83,7 @@ pub(crate) fn with_fast_path(routes: Router, app: Arc<App>) -> Handler {
             Some(()) => Fast::Replied,
             None => Fast::Fallthrough,
         };
-    Handler::from(routes).with_fast_path(FastPath::new("/predict/", answer))
+    Handler::from(routes).with_fast_path(FastPath::new(PREDICT.prefix(), answer))
 }
 
 /// Scores a point. The content type is not looked at: `curl -d` must work.
@@ -66,10 +91,10 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Resp
     let start = Instant::now();
     let (head, body) = request.into_parts();
     // The series and the query are refused before the body is read. They are parsed again with it.
-    decode_series_text(segment(&head, 1))?;
+    decode_series_text(series_in(&head))?;
     PredictQuery::parse(head.uri.query())?;
     let body = read_body(body, MAX_PREDICT_BODY).await?;
-    let prediction = Prediction::parse(segment(&head, 1), head.uri.query(), &body)?;
+    let prediction = Prediction::parse(series_in(&head), head.uri.query(), &body)?;
     let (series, wanted) = (&*prediction.series, prediction.version.as_ref());
     let at_least = min_revision(&head.headers);
     let (resolved, hit) = match resolve_cached(&app.models, series, at_least, wanted) {
@@ -90,7 +115,7 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Resp
 async fn batch(State(app): State<Arc<App>>, request: Request) -> Fallible<Response> {
     let start = Instant::now();
     let (head, body) = request.into_parts();
-    let series = decode_series_text(segment(&head, 1))?;
+    let series = decode_series_text(series_in(&head))?;
     let mut query = PredictQuery::parse(head.uri.query())?;
     let (admitted, body) = admit(&app, body).await?;
     let parsed = if body.len() <= MAX_BATCH_HERE {
@@ -144,10 +169,7 @@ async fn detect(State(app): State<Arc<App>>, request: Request) -> Fallible<Respo
 }
 
 async fn healthcheck(State(app): State<Arc<App>>) -> Response {
-    let health = health::report(&app.figures).await;
-    let mut json = Vec::new();
-    reply::value(&health, &mut json);
-    reply::json(json)
+    json(&health::report(&app.figures).await)
 }
 
 /// Reads a body that may be large, unless too many are in progress.
@@ -159,9 +181,7 @@ async fn admit(app: &App, body: Body) -> Fallible<(Admitted, Bytes)> {
     Ok((admitted, body))
 }
 
-/// The segment `index` of the path, counted from 0 and still percent-encoded.
-fn segment(head: &Parts, index: usize) -> &str {
-    // A path begins with a slash, so there is an empty text before the first segment.
-    let mut segments = head.uri.path().split('/').skip(1);
-    segments.nth(index).unwrap_or_default()
+/// The series in the path, percent-encoded.
+fn series_in(head: &Parts) -> &str {
+    PREDICT.series_in(head.uri.path()).unwrap_or_default()
 }

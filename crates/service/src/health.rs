@@ -15,7 +15,7 @@ use axum::{
 };
 use contract::ProblemCode;
 use futures_util::future::join_all;
-use http::{StatusCode, header};
+use http::StatusCode;
 use http_server::ProblemReply;
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::task;
 
-/// How long the answer of a dependency is good for.
+/// How long the result of a check is used again.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Whether a service can take requests. Cheap to clone.
@@ -36,13 +36,13 @@ pub struct Health {
 /// What a failed check means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// The service cannot work without: `/readyz` answers 503.
+    /// The service cannot work without the dependency: `/readyz` answers 503.
     Required,
-    /// The service goes on with less: `/readyz` answers 200 and `?verbose` names it.
+    /// The service works without the dependency: `/readyz` answers 200, and `?verbose` names it.
     Optional,
 }
 
-/// Whether `?verbose` tells what a dependency said when it failed.
+/// Whether `?verbose` shows the errors of failed checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Errors {
     Hidden,
@@ -58,8 +58,8 @@ impl Health {
         }
     }
 
-    /// Adds a dependency. `check` is asked for at most `timeout` (a second is usual), and its answer kept for a second. It
-    /// runs on the main runtime.
+    /// Adds a dependency. `check` may take at most `timeout` (a second is usual), and its result is
+    /// kept for a second. It runs on the main runtime.
     #[must_use]
     pub fn with<F, Fut, E>(
         mut self,
@@ -91,12 +91,13 @@ impl Health {
         self
     }
 
-    /// `/livez` and `/readyz`. What a dependency said when it failed is for operators: here `?verbose` only says that it did.
+    /// `/livez` and `/readyz`. The errors of dependencies are for operators: here `?verbose` only
+    /// shows which ones failed.
     pub fn routes(&self) -> Router {
         self.routes_with(Errors::Hidden)
     }
 
-    /// As [`Self::routes`], with the error of each dependency that failed: for the admin port.
+    /// The same with the errors of the dependencies that failed, for the admin port.
     pub(crate) fn routes_for_operators(&self) -> Router {
         self.routes_with(Errors::Shown)
     }
@@ -108,8 +109,8 @@ impl Health {
             .with_state((self.clone(), errors))
     }
 
-    async fn ask(&self) -> Vec<Finding> {
-        join_all(self.checks.iter().map(|check| check.ask())).await
+    async fn check_all(&self) -> Vec<CheckResult> {
+        join_all(self.checks.iter().map(|check| check.result())).await
     }
 }
 
@@ -125,14 +126,14 @@ async fn readyz(
     if stopping && !verbose {
         return shutting_down().into_response();
     }
-    let findings = health.ask().await;
-    let missing: Vec<&str> = findings
+    let results = health.check_all().await;
+    let missing: Vec<&str> = results
         .iter()
-        .filter(|f| f.need == Need::Required && f.answer.is_err())
+        .filter(|f| f.need == Need::Required && f.outcome.is_err())
         .map(|f| f.name)
         .collect();
     if verbose {
-        return list(&findings, errors, stopping, missing.is_empty());
+        return list(&results, errors, stopping, missing.is_empty());
     }
     if missing.is_empty() {
         return "ok\n".into_response();
@@ -145,8 +146,8 @@ fn shutting_down() -> ProblemReply {
     ProblemReply::new(ProblemCode::ShuttingDown, "The service is shutting down")
 }
 
-/// Every dependency with its answer, as JSON.
-fn list(findings: &[Finding], errors: Errors, stopping: bool, complete: bool) -> Response {
+/// Every dependency with its result, as JSON.
+fn list(results: &[CheckResult], errors: Errors, stopping: bool, complete: bool) -> Response {
     let (code, status) = match (stopping, complete) {
         (true, _) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -158,58 +159,59 @@ fn list(findings: &[Finding], errors: Errors, stopping: bool, complete: bool) ->
         ),
         (false, true) => (StatusCode::OK, "ready"),
     };
-    let dependencies: Vec<_> = findings.iter().map(|f| f.to_json(errors)).collect();
-    let body = json!({ "status": status, "dependencies": dependencies }).to_string();
-    (code, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    let dependencies: Vec<_> = results.iter().map(|f| f.to_json(errors)).collect();
+    let body = json!({ "status": status, "dependencies": dependencies });
+    (code, http_server::json(&body)).into_response()
 }
 
-type Answer = Result<(), String>;
-type Probe = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
+type Outcome = Result<(), String>;
+type Probe = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>;
 
-/// A dependency.
+/// The check of one dependency.
 struct Check {
     name: &'static str,
     need: Need,
     probe: Probe,
-    last: Mutex<Option<(Instant, Answer)>>,
+    last: Mutex<Option<(Instant, Outcome)>>,
 }
 
-/// What a dependency answered.
-struct Finding {
+/// The result of the check of one dependency.
+struct CheckResult {
     name: &'static str,
     need: Need,
-    answer: Answer,
+    outcome: Outcome,
 }
 
 impl Check {
-    /// Its answer, at most a second old. Those who ask while it is being asked wait for the one answer.
-    async fn ask(&self) -> Finding {
+    /// The result, at most a second old. Callers that come while the check runs wait for its
+    /// result.
+    async fn result(&self) -> CheckResult {
         let mut last = self.last.lock().await;
-        let fresh = last.take_if(|(asked, _)| asked.elapsed() < FRESH);
-        let (asked, answer) = match fresh {
+        let fresh = last.take_if(|(taken, _)| taken.elapsed() < FRESH);
+        let (taken, outcome) = match fresh {
             Some(known) => known,
             None => {
-                let answer = task::on_main((self.probe)()).await;
-                (Instant::now(), answer)
+                let outcome = task::on_main((self.probe)()).await;
+                (Instant::now(), outcome)
             }
         };
-        *last = Some((asked, answer.clone()));
-        Finding {
+        *last = Some((taken, outcome.clone()));
+        CheckResult {
             name: self.name,
             need: self.need,
-            answer,
+            outcome,
         }
     }
 }
 
-impl Finding {
+impl CheckResult {
     fn to_json(&self, errors: Errors) -> serde_json::Value {
         let mut entry = json!({
             "name": self.name,
             "required": self.need == Need::Required,
-            "ok": self.answer.is_ok(),
+            "ok": self.outcome.is_ok(),
         });
-        if let (Err(error), Errors::Shown) = (&self.answer, errors) {
+        if let (Err(error), Errors::Shown) = (&self.outcome, errors) {
             entry["error"] = error.as_str().into();
         }
         entry

@@ -9,22 +9,11 @@ use axum::{
     response::Response,
 };
 use contract::Revision;
-use serde::Serialize;
 
 use crate::plot::query::Format;
 
-pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
 /// Tells the revision of a series that was changed to the gateway, which reads no bodies.
 const SERIES_REVISION: HeaderName = HeaderName::from_static(contract::header::SERIES_REVISION);
-
-/// 200 with `body`.
-pub(crate) fn json(body: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(body).expect("texts and numbers are always JSON");
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response
-}
 
 /// `response` with the revision that the gateway notes of the series.
 pub(crate) fn with_revision(mut response: Response, revision: Revision) -> Response {

@@ -7,11 +7,11 @@ use axum::{
     body::{Body, HttpBody},
     extract::{Request, State},
     response::Response,
-    routing::{get, post},
+    routing::{MethodFilter, MethodRouter, get, on},
 };
-use contract::SeriesId;
-use http_server::{Fallible, RequestContext, method_not_allowed, not_found, read_body};
-use service::{series::SeriesPath, task::on_main};
+use contract::{Endpoint, EndpointName, SeriesId, endpoint::Owner};
+use http_server::{Fallible, RequestContext, json, method_not_allowed, not_found, read_body};
+use service::{routes, series::SeriesPath, task::on_main};
 
 use crate::{
     App,
@@ -19,21 +19,43 @@ use crate::{
     error::Error,
     fit::Fitted,
     health, metrics,
-    plot::{detect, query::PlotQuery},
+    plot::{detect::detect_plot, query::PlotQuery},
     registry,
-    reply::{json, picture, with_revision},
+    reply::{picture, with_revision},
 };
 
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/fit/{series_id}", post(fit))
-        .route("/plot", get(plot))
-        .route("/v1/detect/plot", detect::route())
-        .route("/healthcheck", get(healthcheck))
-        .merge(registry::routes())
+    let health = EndpointName::Healthcheck.endpoint();
+    routes::router(routes::of(Owner::Trainer), handler)
+        .route(health.path, get(healthcheck))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
+}
+
+/// The handler of `endpoint`.
+fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> {
+    use EndpointName as Name;
+    match endpoint.name {
+        Name::Fit => on(method, fit),
+        Name::Plot => on(method, plot),
+        Name::DetectPlot => on(method, detect_plot),
+        Name::ListSeries => on(method, registry::list),
+        Name::ShowSeries => on(method, registry::series),
+        Name::DeleteSeries => on(method, registry::delete_series),
+        Name::ListModels => on(method, registry::models),
+        Name::ImportModel => on(method, registry::import),
+        Name::ShowModel => on(method, registry::model),
+        Name::DeleteModel => on(method, registry::delete_model),
+        Name::ExportModel => on(method, registry::export),
+        Name::ShowAlias => on(method, registry::alias),
+        Name::SetAlias => on(method, registry::set_alias),
+        Name::RemoveAlias => on(method, registry::remove_alias),
+        Name::RollBack => on(method, registry::roll_back),
+        Name::Predict | Name::Batch | Name::Detect | Name::Healthcheck => {
+            unreachable!("the trainer does not own {endpoint:?}")
+        }
+    }
 }
 
 async fn fit(

@@ -5,12 +5,20 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use contract::header::REQUEST_ID;
+
 /// Appends a reply with status 200 and the JSON `body`. With `closes`, it says that it is the last
 /// on its connection.
 pub(super) fn write(id: &[u8], body: &[u8], closes: bool, out: &mut Vec<u8>) {
     out.reserve(256 + id.len() + body.len());
-    out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: ");
-    out.extend_from_slice(id);
+    for part in [
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n",
+        REQUEST_ID.as_bytes(),
+        b": ",
+        id,
+    ] {
+        out.extend_from_slice(part);
+    }
     if closes {
         out.extend_from_slice(b"\r\nconnection: close");
     }

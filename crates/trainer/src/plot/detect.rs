@@ -6,7 +6,6 @@ use axum::{
     body::HttpBody,
     extract::{Request, State},
     response::Response,
-    routing::{MethodRouter, post},
 };
 use chart::{Chart, Fitted, Normal};
 use contract::{DetectRequest, DetectorName};
@@ -20,12 +19,11 @@ use super::{
 };
 use crate::{App, error::Error, reply::picture};
 
-pub(crate) fn route() -> MethodRouter<Arc<App>> {
-    post(detect_plot)
-}
-
 /// Reads the body here, where its connection is, and judges and draws elsewhere.
-async fn detect_plot(State(app): State<Arc<App>>, request: Request) -> Fallible<Response> {
+pub(crate) async fn detect_plot(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Fallible<Response> {
     let context = request.extensions().get::<RequestContext>().cloned();
     let refused = |error: Error| error.reply(context.as_ref());
     let query = request.uri().query().unwrap_or_default();

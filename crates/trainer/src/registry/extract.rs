@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A request of the registry, without its path and body.
-pub(super) struct RegistryRequest {
+pub(crate) struct RegistryRequest {
     app: Arc<App>,
     context: Option<RequestContext>,
     query: String,
@@ -92,10 +92,10 @@ impl RegistryRequest {
 }
 
 /// The `{version}` of a route: a version or an alias.
-pub(super) struct ModelPath(pub(super) VersionRef);
+pub(crate) struct ModelPath(pub(super) VersionRef);
 
 /// The `{alias}` of a route.
-pub(super) struct AliasPath(pub(super) AliasName);
+pub(crate) struct AliasPath(pub(super) AliasName);
 
 impl<S: Send + Sync> FromRequestParts<S> for ModelPath {
     type Rejection = ProblemReply;

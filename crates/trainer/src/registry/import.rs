@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use contract::ImportReply;
-use http_server::{Fallible, read_body};
+use http_server::{Fallible, json, read_body};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use service::{series::SeriesPath, work::blocking};
 
@@ -17,7 +17,6 @@ use crate::{
     App,
     error::Error,
     metrics::{self, Change},
-    reply::json,
 };
 
 /// The largest file, in bytes: a model has a few thousand numbers.
@@ -30,7 +29,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-pub(super) async fn import(
+pub(crate) async fn import(
     SeriesPath(series): SeriesPath,
     request: RegistryRequest,
     body: Body,

@@ -14,4 +14,8 @@ mod reply;
 mod routes;
 
 pub(crate) use changes::Registry;
-pub(crate) use routes::routes;
+pub(crate) use import::import;
+pub(crate) use routes::{
+    alias, delete_model, delete_series, export, list, model, models, remove_alias, roll_back,
+    series, set_alias,
+};

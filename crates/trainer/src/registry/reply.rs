@@ -6,15 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contract::Revision;
-use http_server::RequestContext;
+use http_server::{RequestContext, json};
 use serde::Serialize;
 use store::{Changed, Refusal};
 
 use super::etag::{Conditions, Reading, etag};
-use crate::{
-    error::Error,
-    reply::{json, with_revision},
-};
+use crate::{error::Error, reply::with_revision};
 
 /// `body`, which describes a series at `revision`, or 304 if the client has it.
 ///

@@ -1,61 +1,34 @@
-//! The routes of the registry.
+//! The handlers of the registry.
 
 use std::sync::Arc;
 
 use axum::{
-    Router,
     body::Body,
     http::{HeaderValue, header},
     response::Response,
-    routing::{get, post},
 };
 use contract::{
-    AliasInfo, AliasName, AliasRequest, ModelList, RollbackRequest, SeriesDetail, SeriesId,
-    SeriesList,
+    AliasInfo, AliasName, AliasRequest, EndpointName, ModelList, RollbackRequest, SeriesDetail,
+    SeriesId, SeriesList,
 };
-use http_server::{Fallible, read_body};
+use http_server::{Fallible, JSON, json, read_body};
 use service::{series::SeriesPath, work::blocking};
 use store::{Changed, Refusal};
 
 use super::{
     extract::{AliasPath, ModelPath, RegistryRequest},
-    file, import,
+    file,
     query::{ModelsPage, SeriesPage},
     reply::{gone, shown, with_tag},
 };
-use crate::{
-    App,
-    error::Error,
-    reply::{JSON, json},
-};
+use crate::{App, error::Error};
 
-/// The largest body of a change, in bytes: it names a version.
-const MAX_CHANGE_BYTES: usize = 4 * 1024;
+/// The longest body of a change of an alias, in bytes.
+const MAX_ALIAS_BYTES: usize = EndpointName::SetAlias.endpoint().body.max();
+/// The longest body of a rollback, in bytes.
+const MAX_ROLLBACK_BYTES: usize = EndpointName::RollBack.endpoint().body.max();
 
-pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/series", get(list))
-        .route("/v1/series/{series_id}", get(series).delete(delete_series))
-        .route(
-            "/v1/series/{series_id}/models",
-            get(models).post(import::import),
-        )
-        .route(
-            "/v1/series/{series_id}/models/{version}",
-            get(model).delete(delete_model),
-        )
-        .route(
-            "/v1/series/{series_id}/models/{version}/export",
-            get(export),
-        )
-        .route(
-            "/v1/series/{series_id}/aliases/{alias}",
-            get(alias).put(set_alias).delete(remove_alias),
-        )
-        .route("/v1/series/{series_id}/rollback", post(roll_back))
-}
-
-async fn list(request: RegistryRequest) -> Response {
+pub(crate) async fn list(request: RegistryRequest) -> Response {
     let listing = async |app: Arc<App>, request: RegistryRequest| {
         let page = SeriesPage::parse(request.query())?;
         // One entry more tells whether there is a next page.
@@ -68,7 +41,7 @@ async fn list(request: RegistryRequest) -> Response {
     request.answer(listing).await
 }
 
-async fn series(SeriesPath(series): SeriesPath, request: RegistryRequest) -> Response {
+pub(crate) async fn series(SeriesPath(series): SeriesPath, request: RegistryRequest) -> Response {
     let reading = async move |app: Arc<App>, request: RegistryRequest| {
         let conditions = request.reads()?;
         let detail = detail_of(&app, &series).await?;
@@ -77,7 +50,10 @@ async fn series(SeriesPath(series): SeriesPath, request: RegistryRequest) -> Res
     request.answer(reading).await
 }
 
-async fn delete_series(SeriesPath(series): SeriesPath, request: RegistryRequest) -> Response {
+pub(crate) async fn delete_series(
+    SeriesPath(series): SeriesPath,
+    request: RegistryRequest,
+) -> Response {
     let deleting = async move |app: Arc<App>, request: RegistryRequest| {
         let context = request.changes()?;
         let changed = app.registry.delete_series(&series, context).await?;
@@ -86,7 +62,7 @@ async fn delete_series(SeriesPath(series): SeriesPath, request: RegistryRequest)
     request.answer(deleting).await
 }
 
-async fn models(SeriesPath(series): SeriesPath, request: RegistryRequest) -> Response {
+pub(crate) async fn models(SeriesPath(series): SeriesPath, request: RegistryRequest) -> Response {
     let listing = async move |app: Arc<App>, request: RegistryRequest| {
         let page = ModelsPage::parse(request.query())?;
         let conditions = request.conditions()?;
@@ -108,7 +84,7 @@ async fn models(SeriesPath(series): SeriesPath, request: RegistryRequest) -> Res
     request.answer(listing).await
 }
 
-async fn model(
+pub(crate) async fn model(
     ModelPath(model): ModelPath,
     SeriesPath(series): SeriesPath,
     request: RegistryRequest,
@@ -121,7 +97,7 @@ async fn model(
     request.answer(reading).await
 }
 
-async fn delete_model(
+pub(crate) async fn delete_model(
     ModelPath(model): ModelPath,
     SeriesPath(series): SeriesPath,
     request: RegistryRequest,
@@ -134,7 +110,7 @@ async fn delete_model(
     request.answer(deleting).await
 }
 
-async fn export(
+pub(crate) async fn export(
     ModelPath(model): ModelPath,
     SeriesPath(series): SeriesPath,
     request: RegistryRequest,
@@ -146,7 +122,8 @@ async fn export(
         let name = file::name(&series, info.version);
         let disposition = format!("attachment; filename=\"{name}\"");
         let disposition = HeaderValue::try_from(disposition).expect("the name is plain ASCII");
-        let file = blocking(move || file::write(series, info, document)).await;
+        let mut file = blocking(move || file::write(series, info, document)).await;
+        file.push('\n');
         let mut response = Response::new(Body::from(file));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);
@@ -156,7 +133,7 @@ async fn export(
     request.answer(exporting).await
 }
 
-async fn alias(
+pub(crate) async fn alias(
     AliasPath(alias): AliasPath,
     SeriesPath(series): SeriesPath,
     request: RegistryRequest,
@@ -170,13 +147,13 @@ async fn alias(
     request.answer(reading).await
 }
 
-async fn set_alias(
+pub(crate) async fn set_alias(
     AliasPath(alias): AliasPath,
     SeriesPath(series): SeriesPath,
     request: RegistryRequest,
     body: Body,
 ) -> Fallible<Response> {
-    let body = read_body(body, MAX_CHANGE_BYTES).await?;
+    let body = read_body(body, MAX_ALIAS_BYTES).await?;
     let setting = async move |app: Arc<App>, request: RegistryRequest| {
         let context = request.changes()?;
         let to = AliasRequest::parse(&body)?.version;
@@ -189,7 +166,7 @@ async fn set_alias(
     Ok(request.answer(setting).await)
 }
 
-async fn remove_alias(
+pub(crate) async fn remove_alias(
     AliasPath(alias): AliasPath,
     SeriesPath(series): SeriesPath,
     request: RegistryRequest,
@@ -202,12 +179,12 @@ async fn remove_alias(
     request.answer(removing).await
 }
 
-async fn roll_back(
+pub(crate) async fn roll_back(
     SeriesPath(series): SeriesPath,
     request: RegistryRequest,
     body: Body,
 ) -> Fallible<Response> {
-    let body = read_body(body, MAX_CHANGE_BYTES).await?;
+    let body = read_body(body, MAX_ROLLBACK_BYTES).await?;
     let rolling = async move |app: Arc<App>, request: RegistryRequest| {
         let context = request.changes()?;
         RollbackRequest::parse(&body)?;

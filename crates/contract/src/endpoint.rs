@@ -1,0 +1,385 @@
+//! The HTTP API as one table: every call that clients can make, and everything that the services
+//! have to know about it but its handler.
+//!
+//! The gateway's router, its limits, its forwarding and the labels of its metrics are made from
+//! [`ENDPOINTS`], and so are the routers of trainer and predictor.
+//!
+//! # Adding a call
+//!
+//! 1. Add a name to [`EndpointName`] and a row to [`ENDPOINTS`], in the same position.
+//! 2. The compiler now asks the routers of trainer and predictor for its handler, or for the
+//!    statement that another service owns it.
+//! 3. The gateway forwards it. Only a call that needs more than a row can say gets a function of
+//!    its own there, as a prediction has one.
+//!
+//! Liveness and readiness (`/livez`, `/readyz`) are not in the table: every process answers them
+//! for itself.
+
+/// The name of a call, which is also the index of its row in [`ENDPOINTS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndpointName {
+    /// Fits a model to the points in the body and makes it the next version of the series.
+    Fit,
+    /// Judges one point.
+    Predict,
+    /// Judges many points by a model that is kept.
+    Batch,
+    /// Fits and judges a series that is not kept.
+    Detect,
+    /// Draws a model with its training points.
+    Plot,
+    /// Fits, judges and draws a series that is not kept.
+    DetectPlot,
+    /// Lists the series.
+    ListSeries,
+    /// Shows a series with its aliases.
+    ShowSeries,
+    /// Deletes a series with all its models.
+    DeleteSeries,
+    /// Lists the models of a series.
+    ListModels,
+    /// Takes in a model that was exported elsewhere.
+    ImportModel,
+    /// Shows a model.
+    ShowModel,
+    /// Deletes a model.
+    DeleteModel,
+    /// Exports a model as a file.
+    ExportModel,
+    /// Shows which version an alias names.
+    ShowAlias,
+    /// Lets an alias name a version.
+    SetAlias,
+    /// Removes an alias.
+    RemoveAlias,
+    /// Makes the previous champion serve again.
+    RollBack,
+    /// Shows the figures of all services.
+    Healthcheck,
+}
+
+impl EndpointName {
+    /// The row of this call.
+    pub const fn endpoint(self) -> &'static Endpoint {
+        &ENDPOINTS[self as usize]
+    }
+}
+
+/// A row of the table: everything about a call but its handler.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    /// The name that the routers match on.
+    pub name: EndpointName,
+    /// The HTTP method. A `GET` answers `HEAD` as well.
+    pub method: Method,
+    /// The path, with `{parameters}` as axum writes them.
+    pub path: &'static str,
+    /// The service that answers it.
+    pub owner: Owner,
+    /// The calls that it shares a limit and a timeout with.
+    pub class: Class,
+    /// The right that a caller needs. Nothing enforces it yet: there are no keys.
+    pub scope: Scope,
+    /// How the gateway handles the request body, and its limit.
+    pub body: Body,
+    /// The backend that the gateway chooses.
+    pub routing: Routing,
+    /// The gateway's part in read-your-writes.
+    pub revision: RevisionRule,
+    /// The `route` label of the gateway's metrics. All calls about the registry share one.
+    pub label: &'static str,
+}
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "RFC 9110 describes them")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+/// The service that answers a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The gateway itself.
+    Gateway,
+    /// The trainer.
+    Trainer,
+    /// The predictor.
+    Predictor,
+}
+
+/// Calls that cost alike share a limit of requests in flight, and a timeout. Both are settings of
+/// the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// One point is judged, from memory: microseconds.
+    Predict,
+    /// A model is fitted or imported: up to seconds.
+    Fit,
+    /// Many points are judged: up to seconds.
+    Detect,
+    /// A chart is drawn: up to seconds.
+    Plot,
+    /// The registry is read or changed, in one or two statements of the database.
+    Registry,
+    /// The figures of the services are put together.
+    Health,
+}
+
+/// The right that a call needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Changes nothing that is kept.
+    Read,
+    /// Adds models, or chooses which one serves.
+    Write,
+    /// Removes data, or takes it in from outside.
+    Admin,
+}
+
+/// The request body of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The call has no body; one that is sent is ignored.
+    Empty,
+    /// The gateway reads all of it first, at most `max` bytes. The call may then reach its service
+    /// twice, so it must not change anything.
+    Whole {
+        /// The longest body, in bytes.
+        max: usize,
+    },
+    /// The gateway passes it on as it arrives. The call reaches its service at most once.
+    Streamed {
+        /// The longest body, in bytes; `None` means the setting `MAX_BODY_BYTES`.
+        max: Option<usize>,
+    },
+}
+
+/// The backend that the gateway chooses among those of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// Each in turn: all give the same reply.
+    Any,
+    /// The one that owns the series in the path: it keeps something that the others do not have.
+    BySeries,
+}
+
+/// The gateway's part in read-your-writes. It remembers the newest revision of each series that a
+/// client has been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevisionRule {
+    /// The reply has to be of that revision or a later one.
+    Require,
+    /// The reply may carry a newer revision, which the gateway remembers.
+    Note,
+    /// Revisions do not matter.
+    None,
+}
+
+/// The longest body of a prediction, in bytes: a point takes about 50, and a context may have 2,048.
+const MAX_PREDICT_BYTES: usize = 256 * 1024;
+
+/// The longest body of a change to the registry, in bytes: it names a version.
+const MAX_CHANGE_BYTES: usize = 4 * 1024;
+
+const POINT: Body = Body::Whole {
+    max: MAX_PREDICT_BYTES,
+};
+const BULK: Body = Body::Streamed { max: None };
+const CHANGE: Body = Body::Streamed {
+    max: Some(MAX_CHANGE_BYTES),
+};
+
+/// Every call that clients can make.
+#[rustfmt::skip]
+pub const ENDPOINTS: &[Endpoint] = {
+    use Body::Empty;
+    use EndpointName as Name;
+    use Method::{Delete, Get, Post, Put};
+    use Owner::{Gateway, Predictor, Trainer};
+    use RevisionRule::{None as Ignore, Note, Require};
+    use Routing::Any;
+    use Scope::{Admin, Read, Write};
+    &[
+        Endpoint {
+            name: Name::Fit, method: Post, path: "/fit/{series_id}",
+            owner: Trainer, class: Class::Fit, scope: Write, body: BULK,
+            routing: Any, revision: Note, label: "fit",
+        },
+        Endpoint {
+            name: Name::Predict, method: Post, path: "/predict/{series_id}",
+            owner: Predictor, class: Class::Predict, scope: Read, body: POINT,
+            routing: Any, revision: Require, label: "predict",
+        },
+        Endpoint {
+            name: Name::Batch, method: Post, path: "/predict/{series_id}/batch",
+            owner: Predictor, class: Class::Detect, scope: Read, body: BULK,
+            routing: Any, revision: Require, label: "batch",
+        },
+        Endpoint {
+            name: Name::Detect, method: Post, path: "/v1/detect",
+            owner: Predictor, class: Class::Detect, scope: Read, body: BULK,
+            routing: Any, revision: Ignore, label: "detect",
+        },
+        Endpoint {
+            name: Name::Plot, method: Get, path: "/plot",
+            owner: Trainer, class: Class::Plot, scope: Read, body: Empty,
+            routing: Any, revision: Ignore, label: "plot",
+        },
+        Endpoint {
+            name: Name::DetectPlot, method: Post, path: "/v1/detect/plot",
+            owner: Trainer, class: Class::Plot, scope: Read, body: BULK,
+            routing: Any, revision: Ignore, label: "detect_plot",
+        },
+        Endpoint {
+            name: Name::ListSeries, method: Get, path: "/v1/series",
+            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
+            routing: Any, revision: Ignore, label: "series",
+        },
+        Endpoint {
+            name: Name::ShowSeries, method: Get, path: "/v1/series/{series_id}",
+            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::DeleteSeries, method: Delete, path: "/v1/series/{series_id}",
+            owner: Trainer, class: Class::Registry, scope: Admin, body: CHANGE,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::ListModels, method: Get, path: "/v1/series/{series_id}/models",
+            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::ImportModel, method: Post, path: "/v1/series/{series_id}/models",
+            owner: Trainer, class: Class::Fit, scope: Admin, body: BULK,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::ShowModel, method: Get, path: "/v1/series/{series_id}/models/{version}",
+            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::DeleteModel, method: Delete, path: "/v1/series/{series_id}/models/{version}",
+            owner: Trainer, class: Class::Registry, scope: Admin, body: CHANGE,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::ExportModel, method: Get, path: "/v1/series/{series_id}/models/{version}/export",
+            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::ShowAlias, method: Get, path: "/v1/series/{series_id}/aliases/{alias}",
+            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::SetAlias, method: Put, path: "/v1/series/{series_id}/aliases/{alias}",
+            owner: Trainer, class: Class::Registry, scope: Write, body: CHANGE,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::RemoveAlias, method: Delete, path: "/v1/series/{series_id}/aliases/{alias}",
+            owner: Trainer, class: Class::Registry, scope: Write, body: CHANGE,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::RollBack, method: Post, path: "/v1/series/{series_id}/rollback",
+            owner: Trainer, class: Class::Registry, scope: Write, body: CHANGE,
+            routing: Any, revision: Note, label: "series",
+        },
+        Endpoint {
+            name: Name::Healthcheck, method: Get, path: "/healthcheck",
+            owner: Gateway, class: Class::Health, scope: Read, body: Empty,
+            routing: Any, revision: Ignore, label: "healthcheck",
+        },
+    ]
+};
+
+impl Endpoint {
+    /// The path up to its first parameter.
+    pub fn prefix(&self) -> &'static str {
+        self.path.split('{').next().unwrap_or_default()
+    }
+
+    /// The series that `path`, which is one of this call, names, percent-encoded. `None` if the call
+    /// is not about one series.
+    pub fn series_in<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let mut segments = self.path.split('/').zip(path.split('/'));
+        let (_, series) = segments.find(|(name, _)| *name == "{series_id}")?;
+        Some(series)
+    }
+}
+
+impl Body {
+    /// The longest body, in bytes.
+    ///
+    /// # Panics
+    /// When the body is empty, or limited by a setting. In a constant this is a compile error.
+    pub const fn max(self) -> usize {
+        match self {
+            Self::Whole { max } | Self::Streamed { max: Some(max) } => max,
+            Self::Empty | Self::Streamed { max: None } => panic!("the body has no fixed limit"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_found_by_its_name() {
+        for (index, endpoint) in ENDPOINTS.iter().enumerate() {
+            assert_eq!(endpoint.name as usize, index, "{endpoint:?}");
+            assert_eq!(endpoint.name.endpoint().path, endpoint.path);
+        }
+        assert_eq!(ENDPOINTS.len(), EndpointName::Healthcheck as usize + 1);
+    }
+
+    #[test]
+    fn no_two_calls_have_the_same_method_and_path() {
+        for (index, one) in ENDPOINTS.iter().enumerate() {
+            let others = &ENDPOINTS[index + 1..];
+            let same = |other: &&Endpoint| (one.method, one.path) == (other.method, other.path);
+            assert!(others.iter().find(same).is_none(), "{one:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_changes_something_reaches_its_service_at_most_once() {
+        for endpoint in ENDPOINTS.iter().filter(|row| row.scope != Scope::Read) {
+            assert!(
+                matches!(endpoint.body, Body::Streamed { .. }),
+                "{endpoint:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn rules_about_a_series_belong_to_calls_that_name_one() {
+        for endpoint in ENDPOINTS {
+            let needs_series =
+                endpoint.routing == Routing::BySeries || endpoint.revision != RevisionRule::None;
+            let named = endpoint.series_in(endpoint.path);
+            assert!(named.is_some() || !needs_series, "{endpoint:?}");
+        }
+    }
+
+    #[test]
+    fn the_series_and_the_prefix_are_parts_of_the_path() {
+        let batch = EndpointName::Batch.endpoint();
+        assert_eq!(batch.prefix(), "/predict/");
+        assert_eq!(batch.series_in("/predict/a%20b/batch"), Some("a%20b"));
+        let alias = EndpointName::SetAlias.endpoint();
+        assert_eq!(alias.series_in("/v1/series/s/aliases/a"), Some("s"));
+        assert_eq!(EndpointName::Plot.endpoint().series_in("/plot"), None);
+        assert_eq!(EndpointName::RollBack.endpoint().body.max(), 4096);
+    }
+}
