@@ -20,16 +20,17 @@ mod reply;
 mod report;
 mod routes;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use axum::Router;
 use bus::Bus;
 pub use config::{CacheSettings, Config, DetectSettings, Settings};
 use contract::DetectorName;
-use http_server::{Handler, Listener, ServerConfig};
+use http_server::{Handler, ServerConfig};
 use service::{
-    admin::Admin, admission::Admission, figures::FigureReader, health::Health, work::CorePool,
+    admin::Admin, admission::Admission, figures::FigureReader, health::Health, port::Port,
+    work::CorePool,
 };
 use stats::Stats;
 use store::Store;
@@ -75,7 +76,7 @@ impl Backends {
 
 /// The service that scores points.
 pub struct Predictor {
-    listener: Option<(Listener, ServerConfig)>,
+    port: Port,
     backends: Backends,
     app: Arc<App>,
 }
@@ -121,9 +122,8 @@ impl Predictor {
         settings: Settings,
         backends: Backends,
     ) -> anyhow::Result<Self> {
-        let listener = Listener::bind(addr)?;
         Ok(Self {
-            listener: Some((listener, server)),
+            port: Port::bind(addr, server)?,
             ..Self::embedded(settings, backends)
         })
     }
@@ -150,26 +150,22 @@ impl Predictor {
             cores: CorePool::new(),
         };
         Self {
-            listener: None,
+            port: Port::default(),
             backends,
             app: Arc::new(app),
         }
     }
 
-    /// The address on which it listens.
+    /// The address it listens on.
     ///
     /// # Panics
-    /// When it is embedded, because it does not listen then.
+    /// When it is embedded.
     pub fn addr(&self) -> SocketAddr {
-        let (listener, _) = self
-            .listener
-            .as_ref()
-            .expect("an embedded predictor has no address");
-        listener.addr()
+        self.port.addr()
     }
 
     /// `/predict/{series_id}`, its batch, `/v1/detect` and `/healthcheck`, without
-    /// [`http::with_context`].
+    /// [`http_server::with_context`].
     pub fn router(&self) -> Router {
         routes::router(Arc::clone(&self.app))
     }
@@ -230,15 +226,6 @@ impl Predictor {
     ) -> impl Future<Output = anyhow::Result<()>> + use<> {
         let routes = self.router().merge(self.health(&stop).routes());
         let app = routes::with_fast_path(routes, Arc::clone(&self.app));
-        let listener = self.listener.take();
-        async move {
-            match listener {
-                Some((listener, server)) => http_server::serve(listener, app, server, stop).await,
-                None => {
-                    stop.cancelled().await;
-                    Ok(())
-                }
-            }
-        }
+        mem::take(&mut self.port).serve(app, stop)
     }
 }

@@ -18,14 +18,16 @@ mod reply;
 mod routes;
 mod sweep;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
 use bus::Bus;
 pub use config::{Config, Settings};
-use http_server::{Listener, ServerConfig};
-use service::{admin::Admin, admission::Admission, figures::FigureReader, health::Health};
+use http_server::ServerConfig;
+use service::{
+    admin::Admin, admission::Admission, figures::FigureReader, health::Health, port::Port,
+};
 use stats::Stats;
 use store::Store;
 use tokio::{task::JoinSet, time::timeout};
@@ -50,7 +52,7 @@ pub struct Backends {
 
 /// The service that fits models.
 pub struct Trainer {
-    listener: Option<(Listener, ServerConfig)>,
+    port: Port,
     backends: Backends,
     app: Arc<App>,
 }
@@ -103,9 +105,8 @@ impl Trainer {
         settings: Settings,
         backends: Backends,
     ) -> anyhow::Result<Self> {
-        let listener = Listener::bind(addr)?;
         Ok(Self {
-            listener: Some((listener, server)),
+            port: Port::bind(addr, server)?,
             ..Self::embedded(settings, backends)
         })
     }
@@ -136,7 +137,7 @@ impl Trainer {
             }),
         };
         Self {
-            listener: None,
+            port: Port::default(),
             backends,
             app: Arc::new(app),
         }
@@ -147,15 +148,11 @@ impl Trainer {
     /// # Panics
     /// When it is embedded, and so does not listen.
     pub fn addr(&self) -> SocketAddr {
-        let (listener, _) = self
-            .listener
-            .as_ref()
-            .expect("an embedded trainer has no address");
-        listener.addr()
+        self.port.addr()
     }
 
     /// `/fit/{series_id}`, `/v1/series`, `/plot` and `/healthcheck`, without
-    /// [`http::with_context`].
+    /// [`http_server::with_context`].
     pub fn router(&self) -> Router {
         routes::router(Arc::clone(&self.app))
     }
@@ -191,11 +188,7 @@ impl Trainer {
     }
 
     async fn serve_http(&mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Some((listener, server)) = self.listener.take() else {
-            shutdown.cancelled().await;
-            return Ok(());
-        };
         let routes = self.router().merge(self.health(&shutdown).routes());
-        http_server::serve(listener, routes, server, shutdown).await
+        mem::take(&mut self.port).serve(routes, shutdown).await
     }
 }
