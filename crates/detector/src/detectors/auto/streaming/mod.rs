@@ -18,7 +18,7 @@
 //! A detector has three parts. [`StreamParams`] never changes after the fit. [`StreamMemory`]
 //! changes with [`learn`] only. [`StreamState`] is the context, which changes with each point. So
 //! many callers can share the first two, each with a [`StreamState`]: see [`StreamState::fresh`]
-//! and [`observe`].
+//! and [`observe()`].
 
 mod ar;
 mod block;
@@ -173,7 +173,7 @@ impl Stream {
         &self.state
     }
 
-    /// The three parts, for [`observe`] and [`learn`].
+    /// The three parts, for [`observe()`] and [`learn`].
     pub fn parts(&mut self) -> (&StreamParams, &mut StreamMemory, &mut StreamState) {
         (&self.params, &mut self.memory, &mut self.state)
     }
