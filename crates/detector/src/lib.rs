@@ -102,8 +102,9 @@
 //! - The same points give the same model and the same verdicts, bit for bit, on one machine: no sum
 //!   depends on the number of threads. `exp`, `ln` and `pow` are those of the platform's
 //!   mathematical library, so another platform or processor may differ in the last bits.
-//! - P-values are rounded to ten significant digits and scores to twelve decimals. Rounding never
-//!   moves a p-value across the false-alarm rate: `anomaly` and `p_value` agree.
+//! - P-values are rounded to ten significant digits. Rounding never moves a p-value across the
+//!   false-alarm rate: `anomaly` and `p_value` agree. Scores are not rounded, so that no two points
+//!   become equal in a ranking.
 //! - Nothing panics on any finite values, timestamps, or stored text; text that no fit could have
 //!   written is refused.
 //!

@@ -143,12 +143,8 @@ pub(crate) fn is_rate(rate: &f64) -> bool {
 pub(crate) fn score(ln_p: f64) -> f64 {
     // Not a negation, which would make of 0 a score of -0.
     let evidence = 0.0 - ln_p;
-    readable_score(evidence / (evidence - DEFAULT_RATE.ln()))
-}
-
-/// A score in twelve decimals, at least 0 and below 1.
-pub(crate) fn readable_score(score: f64) -> f64 {
-    (nearest_whole(score * 1e12) / 1e12).clamp(0.0, LARGEST_SCORE)
+    // Not rounded, as p-values are: scores rank points, and the largest would become equal.
+    (evidence / (evidence - DEFAULT_RATE.ln())).clamp(0.0, LARGEST_SCORE)
 }
 
 /// A p-value in ten significant digits: 0.0008, not 0.0008000000000000003. Never decreases where

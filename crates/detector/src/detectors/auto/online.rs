@@ -17,7 +17,7 @@ use crate::{
     online::{EpisodeGate, ForecastMonitor, Online, Step},
     reason::ReasonKind,
     text::Span,
-    verdict::{DEFAULT_RATE, ScoringRule},
+    verdict::{DEFAULT_RATE, LARGEST_SCORE, ScoringRule},
 };
 
 /// A session of `auto`.
@@ -244,7 +244,7 @@ impl StreamOnline {
         };
         Verdict {
             anomaly: alarm,
-            score: output.score,
+            score: output.score.clamp(0.0, LARGEST_SCORE),
             severity: if alarm {
                 judged_point::severity(outcome.emitted)
             } else {

@@ -17,10 +17,7 @@ use super::{
     points::{AUTOREGRESSION, Evidence, LOCAL, Predictions, SEASON},
     state::NoveltyState,
 };
-use crate::{
-    series::{scale::winsorized, season::SeasonUpdate},
-    verdict::readable_score,
-};
+use crate::series::{scale::winsorized, season::SeasonUpdate};
 
 /// The observation of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -216,7 +213,7 @@ pub(super) fn point_step(
 
 /// The score that a rank stands for.
 pub(super) fn score(rank: f64) -> f64 {
-    readable_score(1.0 - (-rank / 2.0).exp())
+    1.0 - (-rank / 2.0).exp()
 }
 
 /// The rank of a point with this joint score, while this logarithm of novelty is held.
