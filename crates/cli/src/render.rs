@@ -15,8 +15,8 @@ use contract::{FitReply, Point, PredictReply, VerdictReply};
 
 use crate::{groups::Group, timestamp::Clock};
 
-/// Writes what a fit made: the new version of the series, its detector, and the points and the time
-/// that it was fitted on.
+/// Writes what a fit made: the new version of the series, its detector, the points and the time that
+/// it was fitted on, and the version that serves if that is another one.
 pub(crate) fn fitted(
     out: &mut impl Write,
     reply: &FitReply,
@@ -34,6 +34,9 @@ pub(crate) fn fitted(
     let times = points.iter().map(|p| p.timestamp);
     if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {
         write!(out, ", {} – {}", clock.show(first), clock.show(last))?;
+    }
+    if let Some(serving) = reply.serving {
+        write!(out, "; {serving} still serves")?;
     }
     writeln!(out)?;
     warnings(out, &reply.warnings)

@@ -68,6 +68,21 @@ fn fit_asks_for_a_detector_and_prints_its_warnings() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_fit_that_does_not_serve_says_so() -> anyhow::Result<()> {
+    const FITTED: &str = r#"{"series_id":"s","version":"v7","points_used":2,"detector":"auto",
+        "warnings":["v7 does not serve predictions"],"serving":"v3"}"#;
+    let server = Server::start(|_| Reply::ok(FITTED))?;
+    let folder = Folder::new()?;
+    let file = folder.file("a.csv", "value\n1\n2\n")?;
+    assert_eq!(
+        success(&server.url, &["fit", "s", &file])?,
+        "s: v7 fitted by auto on 2 points, row 0 – row 1; v3 still serves\n\
+         warning: v7 does not serve predictions\n"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_file_can_come_from_standard_input() -> anyhow::Result<()> {
     let server = Server::start(platform)?;
     let mut child = anomaly(&server.url, &["fit", "s", "-", "--skip-bad"])
