@@ -5,9 +5,9 @@ use super::decimal::{self, Decimal};
 /// A mark on an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tick {
-    /// Its place, as a fraction of the axis.
+    /// The place of the tick, as a fraction of the axis.
     pub(super) at: f64,
-    /// Its text.
+    /// The text of the tick.
     pub(super) label: String,
 }
 

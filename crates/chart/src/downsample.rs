@@ -49,8 +49,8 @@ impl Column {
     }
 }
 
-/// The mean height of the points in each of `columns` and its neighbours, but not beyond the points of
-/// the column itself. A single column may have few points, whose mean alone would jump.
+/// The mean height of the points in each of `columns` and its neighbours, but not beyond the points
+/// of the column itself. A single column may have few points, whose mean alone would jump.
 pub(super) fn means(columns: &[Column]) -> Vec<f64> {
     let near = |i: usize| &columns[i.saturating_sub(1)..columns.len().min(i + 2)];
     let mean = |near: &[Column]| {

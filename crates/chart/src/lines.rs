@@ -142,8 +142,8 @@ fn draw_columns(svg: &Svg<'_>, area: &PlotArea, columns: &[Column], fill: Fill, 
     svg.polyline(line.into_iter().map(|place| area.place(place)), stroke);
 }
 
-/// A line through `heights` in the middles of `columns`, from the left edge of the first to the right
-/// edge of the last.
+/// A line through `heights` in the middles of `columns`, from the left edge of the first to the
+/// right edge of the last.
 fn through(columns: &[Column], heights: impl IntoIterator<Item = f64>) -> Vec<Place> {
     let middle = |(column, height): (&Column, f64)| ((column.left + column.right) / 2.0, height);
     let mut line: Vec<Place> = columns.iter().zip(heights).map(middle).collect();
@@ -223,7 +223,7 @@ fn dense_columns(chart: &Chart, area: &PlotArea, run: &Range<usize>) -> Option<u
     (is_dense && run.len() > MAX_DOTS).then_some(count)
 }
 
-/// Which of `count` columns hold an anomaly or a part of an episode.
+/// For each of `count` columns, whether it holds an anomaly or a stretch of an episode.
 fn abnormal_columns(chart: &Chart, area: &PlotArea, count: usize) -> Vec<bool> {
     let column = |timestamp| ((area.at(timestamp) * count as f64) as usize).min(count - 1);
     let marks = chart.marks.iter().map(|mark| mark.point.timestamp);

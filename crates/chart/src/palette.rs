@@ -19,9 +19,9 @@ const PURPLE: RGBColor = RGBColor(0x9a, 0x3d, 0x78);
 const SLATE: RGBColor = RGBColor(0x2b, 0x30, 0x38);
 
 pub(super) const WHITE: RGBColor = RGBColor(0xff, 0xff, 0xff);
-/// Texts.
+/// The colour of texts.
 pub(super) const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
-/// Texts of less weight; 5.3 times as dark as white.
+/// The colour of texts of less weight; 5.3 times as dark as white.
 pub(super) const FAINT_INK: RGBColor = RGBColor(0x6b, 0x6b, 0x6b);
 pub(super) const GRID: Stroke = line(RGBColor(0xe6, 0xe6, 0xe6), 1.0);
 pub(super) const FRAME: Stroke = line(RGBColor(0x8c, 0x8c, 0x8c), 1.0);

@@ -31,7 +31,7 @@ pub(super) struct TimeScale {
 /// A mark on a time axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TimeTick {
-    /// Its place, as a fraction of the axis.
+    /// The place of the tick, as a fraction of the axis.
     pub(super) at: f64,
     /// The text that differs from one tick to the next.
     pub(super) label: String,

@@ -10,7 +10,7 @@ use crate::{
 /// The time of a point, and the points before it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Moment {
-    /// The time.
+    /// The time of the point.
     pub(crate) timestamp: i64,
     /// How to show the time.
     pub(crate) clock: Clock,

@@ -34,9 +34,9 @@ pub enum FileError {
     /// It cannot be opened.
     #[error("cannot read {path}: {source}")]
     Open {
-        /// Its path.
+        /// The path of the file.
         path: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Reading it failed.
@@ -59,9 +59,9 @@ pub enum FileError {
         line: u64,
         /// The name of the column.
         column: String,
-        /// Its text.
+        /// The text of the cell.
         text: String,
-        /// The fault.
+        /// Why that cannot be read.
         why: String,
     },
     /// A date does not fit into 64 bits in the unit that the file needs.

@@ -6,7 +6,7 @@ mod url;
 
 use std::{fmt, thread, time::Duration};
 
-use contract::Revision;
+use contract::{Revision, header::RETRY_AFTER_MS};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use ureq::{
@@ -45,7 +45,7 @@ pub(crate) struct Reply<T> {
     pub(crate) revision: Option<Revision>,
 }
 
-/// A request.
+/// A request to the platform.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     method: Method,
@@ -266,7 +266,7 @@ fn header<'a>(reply: &'a Response<Body>, name: &str) -> Option<&'a str> {
 /// The time until another try: `retry-after-ms` in milliseconds, or else `retry-after` in seconds.
 fn retry_after(reply: &Response<Body>) -> Option<Duration> {
     let number = |name: &str| -> Option<u64> { header(reply, name)?.trim().parse().ok() };
-    number(contract::header::RETRY_AFTER_MS)
+    number(RETRY_AFTER_MS)
         .map(Duration::from_millis)
         .or_else(|| number("retry-after").map(Duration::from_secs))
 }

@@ -47,7 +47,7 @@ pub enum Error {
     Replay {
         /// Time of the point.
         time: String,
-        /// The fault.
+        /// Why it was not judged.
         source: http::ClientError,
     },
     /// The file has more points than the platform takes in one request.
@@ -72,7 +72,7 @@ pub enum Error {
     Output {
         /// The file, or standard output.
         to: String,
-        /// The cause.
+        /// Why the output could not be written.
         source: io::Error,
     },
 }

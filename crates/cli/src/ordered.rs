@@ -25,7 +25,7 @@ const AHEAD: usize = 64;
 /// Points to judge one by one, each with some of those before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a> {
-    /// All points.
+    /// All points of the file.
     pub(crate) points: &'a [Point],
     /// The number of points at the start that are not judged.
     pub(crate) skip: usize,

@@ -15,8 +15,8 @@ use contract::{FitReply, Point, PredictReply, VerdictReply};
 
 use crate::{groups::Group, timestamp::Clock};
 
-/// Writes what a fit made: the new version of the series, its detector, the points and the time that
-/// it was fitted on, and the version that serves if that is another one.
+/// Writes what a fit made: the new version of the series, its detector, the points and the time
+/// that it was fitted on, and the version that serves if that is another one.
 pub(crate) fn fitted(
     out: &mut impl Write,
     reply: &FitReply,
@@ -114,7 +114,7 @@ pub(crate) fn group(out: &mut impl Write, group: &Group, clock: Clock) -> io::Re
 /// The counts of a replay.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
-    /// Points judged.
+    /// The number of points judged.
     pub(crate) judged: usize,
     /// Those of them that are anomalies.
     pub(crate) anomalies: usize,

@@ -30,7 +30,7 @@ impl Client {
         retry(|| self.http.json(&Call::get(&*route)))
     }
 
-    /// One series.
+    /// The series with its aliases.
     pub(crate) fn series(&self, series: &SeriesId) -> Result<Reply<SeriesDetail>, ClientError> {
         retry(|| self.http.json(&Call::get(of(series, ""))))
     }

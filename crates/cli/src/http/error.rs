@@ -15,15 +15,15 @@ pub enum ClientError {
     /// No reply came.
     #[error("no answer from {url}: {source}")]
     Unreachable {
-        /// The platform.
+        /// The address of the platform.
         url: BaseUrl,
-        /// The cause.
+        /// The cause of the failure.
         source: Box<ureq::Error>,
     },
     /// The platform refused the request.
     #[error("{}", refusal(.problem))]
     Refused {
-        /// The reason.
+        /// The problem that the platform describes.
         problem: Box<Problem>,
         /// The time until another try, if one is worth it.
         retry_after: Option<Duration>,
@@ -31,9 +31,9 @@ pub enum ClientError {
     /// A reply of lines ended too early.
     #[error("the reply of {url} broke off: {source}")]
     BrokenOff {
-        /// The platform.
+        /// The address of the platform.
         url: BaseUrl,
-        /// The cause.
+        /// The cause of the failure.
         source: io::Error,
     },
     /// The answer is not from a platform.

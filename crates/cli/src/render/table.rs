@@ -5,9 +5,9 @@ use std::io::{self, Write};
 /// The heading of a column, and the side at which its cells begin.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Column {
-    /// Words.
+    /// A column of words, aligned at the left.
     Left(&'static str),
-    /// Numbers.
+    /// A column of numbers, aligned at the right.
     Right(&'static str),
 }
 

@@ -15,7 +15,7 @@ const ROWS: &str = "timestamp,value
 2024-01-01 00:00:00,1\n2024-01-01 00:01:00,2\n2024-01-01 00:02:00,1\n2024-01-01 00:03:00,2\n2024-01-01 00:04:00,1
 2024-01-01 00:05:00,90\n2024-01-01 00:06:00,95\n2024-01-01 00:07:00,1\n2024-01-01 00:08:00,-7\n2024-01-01 00:09:00,2\n";
 
-/// When row `row` is.
+/// The timestamp of row `row`.
 fn time(row: i64) -> i64 {
     1_704_067_200 + 60 * row
 }
@@ -28,7 +28,7 @@ fn line(row: i64, value: f64, ratio: f64) -> String {
     )
 }
 
-/// What a platform says of the last six rows.
+/// The verdicts of a platform on the last six rows.
 fn judged() -> String {
     let lines = [
         line(4, 1.0, 0.0),

@@ -1,4 +1,4 @@
-//! What is said when something is wrong, and with which status the command ends.
+//! The messages and exit statuses of failures.
 
 use std::{
     process::Stdio,

@@ -59,14 +59,14 @@ fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-/// What a run that must succeed printed.
+/// The output of a run that must succeed.
 fn success(url: &str, args: &[&str]) -> anyhow::Result<String> {
     let output = run(url, args)?;
     ensure!(output.status.success(), "{args:?}: {}", stderr(&output));
     Ok(stdout(&output).to_owned())
 }
 
-/// What a run that must end with `code`, and print no result, said about it.
+/// The error output of a run that must end with `code` and print no result.
 fn failure(url: &str, args: &[&str], code: i32) -> anyhow::Result<String> {
     let output = run(url, args)?;
     let said = stderr(&output).to_owned();

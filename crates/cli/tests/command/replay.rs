@@ -14,7 +14,8 @@ use crate::{
     stderr, stdout, success, value,
 };
 
-/// 100 rows, a minute apart: rows 30 to 32 and row 99 are anomalies, the middle one of the three the highest.
+/// 100 rows, a minute apart: rows 30 to 32 and row 99 are anomalies, the middle one of the three
+/// the highest.
 fn hundred_rows() -> String {
     let mut text = "timestamp,value\n".to_owned();
     for row in 0..100 {

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-/// A request as it came.
+/// A request that was received.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Request {
     /// Method and target, as `POST /fit/s`.
@@ -31,7 +31,7 @@ impl Request {
     }
 }
 
-/// What to answer.
+/// The reply to a request.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// Whole header lines.

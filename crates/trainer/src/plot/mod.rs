@@ -28,7 +28,7 @@ const STORED_WITHIN: Duration = Duration::from_secs(2);
 /// The first and the longest pause between two looks at the database.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 
-/// Draws plots.
+/// Draws plots, several at a time.
 pub(crate) struct Plotter {
     store: Store,
     /// The detector of a request that does not name one.
