@@ -123,7 +123,8 @@ pub struct HealthReply {
 }
 
 impl HealthReply {
-    /// Puts the two parts together.
+    /// Puts the two parts together, with figures that people can read: latencies to the nanosecond,
+    /// because a prediction takes about a microsecond, and rates to two decimals.
     pub fn of(trainer: TrainerHealth, predictor: PredictorHealth) -> Self {
         let degraded = trainer.status == Status::Degraded || predictor.status == Status::Degraded;
         Self {
@@ -133,11 +134,11 @@ impl HealthReply {
                 Status::Ok
             },
             series_trained: trainer.series_trained,
-            inference_latency_ms: predictor.inference_latency_ms,
-            training_latency_ms: trainer.training_latency_ms,
+            inference_latency_ms: predictor.inference_latency_ms.rounded(),
+            training_latency_ms: trainer.training_latency_ms.rounded(),
             throughput: Throughput {
-                trainer: trainer.throughput,
-                predictor: predictor.throughput,
+                trainer: trainer.throughput.rounded(),
+                predictor: predictor.throughput.rounded(),
             },
             model_usage: predictor.model_usage,
             system_metrics: Throughput {
@@ -148,9 +149,51 @@ impl HealthReply {
     }
 }
 
+impl LatencyMs {
+    fn rounded(self) -> Self {
+        Self {
+            avg: rounded(self.avg, 1e6),
+            p95: rounded(self.p95, 1e6),
+        }
+    }
+}
+
+impl ServiceRate {
+    fn rounded(self) -> Self {
+        Self {
+            avg_per_minute: rounded(self.avg_per_minute, 1e2),
+        }
+    }
+}
+
+/// `value` to the nearest multiple of `1 / scale`, as it is written in decimals.
+fn rounded(value: f64, scale: f64) -> f64 {
+    (value * scale).round() / scale
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_have_no_dust_of_floating_point() {
+        let predictor = PredictorHealth {
+            inference_latency_ms: LatencyMs {
+                avg: 0.000_800_000_000_000_000_3,
+                p95: 3.935_402_999_999_999_5,
+            },
+            throughput: ServiceRate {
+                avg_per_minute: 20.0 / 3.0,
+            },
+            ..PredictorHealth::default()
+        };
+        let reply = HealthReply::of(TrainerHealth::default(), predictor);
+        let latency = reply.inference_latency_ms;
+        assert_eq!(latency.avg.to_string(), "0.0008");
+        assert_eq!(latency.p95.to_string(), "3.935403");
+        let rate = reply.throughput.predictor.avg_per_minute;
+        assert_eq!(rate.to_string(), "6.67");
+    }
 
     #[test]
     fn an_empty_platform_reports_zeros() {

@@ -41,6 +41,7 @@ async fn the_points_before_are_the_context_of_those_that_follow() -> anyhow::Res
     body["direction"] = json!("above");
     let reply = fixture.post("/predict/s/batch", &body.to_string()).await?;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    assert!(reply.text.ends_with("}\n"));
     assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
 
     let judge = JudgeOptions {

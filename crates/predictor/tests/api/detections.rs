@@ -36,6 +36,7 @@ fn body(values: &[f64], more: &Value) -> String {
 async fn detect(fixture: &Fixture, body: &str) -> anyhow::Result<DetectReply> {
     let reply = fixture.post("/v1/detect", body).await?;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    assert!(reply.text.ends_with("}\n"));
     assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
     Ok(serde_json::from_str(&reply.text)?)
 }

@@ -31,6 +31,7 @@ async fn judges_as_recorded() -> anyhow::Result<()> {
         assert_eq!(reply.status, StatusCode::OK);
         assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
         assert!(reply.text.starts_with(beginning), "{}", reply.text);
+        assert!(reply.text.ends_with("}\n"), "{}", reply.text);
     }
     Ok(())
 }
