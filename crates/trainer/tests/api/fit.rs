@@ -27,7 +27,10 @@ async fn a_fit_is_numbered_and_everyone_is_told() -> anyhow::Result<()> {
         .await?;
     assert_eq!(
         reply.body,
-        r#"{"series_id":"sensor_01","version":"v1","points_used":3,"detector":"sigma"}"#
+        concat!(
+            r#"{"series_id":"sensor_01","version":"v1","points_used":3,"detector":"sigma"}"#,
+            "\n"
+        )
     );
     assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
     assert_eq!(reply.revision()?, Revision(1));
