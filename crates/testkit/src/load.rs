@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const MANY: usize = 25_000;
 
 /// Clients that repeat a request, each as soon as it has its reply.
-pub struct Load<T> {
+pub struct LoadGenerator<T> {
     clients: JoinSet<anyhow::Result<Vec<T>>>,
     state: Arc<State>,
 }
@@ -36,7 +36,7 @@ struct State {
     is_over: AtomicBool,
 }
 
-impl<T: Send + 'static> Load<T> {
+impl<T: Send + 'static> LoadGenerator<T> {
     /// Starts `clients` clients. `ask` gets the number of the client and of its request. It returns
     /// `None` for a refusal that is allowed.
     fn start<F, Fut>(clients: usize, ask: F) -> Self
@@ -122,8 +122,8 @@ pub struct Fitted {
 
 /// Starts `clients` clients that fit `series` series. The fits of a series differ in their number
 /// of points. One client sends large ones.
-pub fn fitting(client: Client, clients: usize, series: usize) -> Load<(String, Fitted)> {
-    Load::start(clients, move |n, request| {
+pub fn fitting(client: Client, clients: usize, series: usize) -> LoadGenerator<(String, Fitted)> {
+    LoadGenerator::start(clients, move |n, request| {
         let series = format!("load_{}", n % series);
         let least = if n == 0 { MANY } else { 10 + n };
         async move {
@@ -134,8 +134,8 @@ pub fn fitting(client: Client, clients: usize, series: usize) -> Load<(String, F
 }
 
 /// Starts `clients` clients that predict points of `series`, which is trained.
-pub fn predicting(client: Client, clients: usize, series: &'static str) -> Load<()> {
-    Load::start(clients, move |_, _| async move {
+pub fn predicting(client: Client, clients: usize, series: &'static str) -> LoadGenerator<()> {
+    LoadGenerator::start(clients, move |_, _| async move {
         client.predict(series, 1.0).await?;
         Ok(Some(()))
     })

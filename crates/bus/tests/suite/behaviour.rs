@@ -9,7 +9,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use crate::{
     database::{Database, PATIENCE, consume, event, publish, read},
-    place::Place,
+    fixture::Fixture,
 };
 
 const GROUP: &str = "training-data-consumer";
@@ -20,11 +20,11 @@ fn join(bus: &Bus, database: &Database) -> anyhow::Result<Subscription<TrainingD
     Ok(bus.subscribe(GROUP, database.offsets())?)
 }
 
-pub(crate) async fn keeps_the_order_of_a_key(place: Place) -> anyhow::Result<()> {
+pub(crate) async fn keeps_the_order_of_a_key(fixture: Fixture) -> anyhow::Result<()> {
     let database = Database::default();
-    let mut subscription = join(&place.bus, &database)?;
+    let mut subscription = join(&fixture.bus, &database)?;
     let publishers = SERIES.map(|id| {
-        let bus = place.bus.clone();
+        let bus = fixture.bus.clone();
         async move {
             for first in [1, 21, 41] {
                 publish(&bus, &[id], first..=first + 19).await?;
@@ -42,13 +42,13 @@ pub(crate) async fn keeps_the_order_of_a_key(place: Place) -> anyhow::Result<()>
     Ok(())
 }
 
-pub(crate) async fn has_on_disk_what_it_acknowledged(place: Place) -> anyhow::Result<()> {
-    publish(&place.bus, &SERIES, 1..=5).await?;
-    let place = place.reopen().await?;
-    publish(&place.bus, &SERIES, 6..=6).await?;
+pub(crate) async fn has_on_disk_what_it_acknowledged(fixture: Fixture) -> anyhow::Result<()> {
+    publish(&fixture.bus, &SERIES, 1..=5).await?;
+    let fixture = fixture.reopen().await?;
+    publish(&fixture.bus, &SERIES, 6..=6).await?;
     let database = Database::default();
     consume(
-        &mut join(&place.bus, &database)?,
+        &mut join(&fixture.bus, &database)?,
         &database,
         SERIES.len() * 6,
     )
@@ -58,62 +58,62 @@ pub(crate) async fn has_on_disk_what_it_acknowledged(place: Place) -> anyhow::Re
 }
 
 pub(crate) async fn redelivers_what_was_not_applied_even_if_the_bus_was_told_otherwise(
-    place: Place,
+    fixture: Fixture,
 ) -> anyhow::Result<()> {
-    publish(&place.bus, &SERIES, 1..=3).await?;
+    publish(&fixture.bus, &SERIES, 1..=3).await?;
     let database = Database::default();
-    let mut subscription = join(&place.bus, &database)?;
+    let mut subscription = join(&fixture.bus, &database)?;
     let lost = read(&mut subscription, SERIES.len() * 3).await?;
     subscription.commit(&lost);
     subscription.close().await;
 
-    let place = place.reopen().await?;
-    let mut subscription = join(&place.bus, &database)?;
+    let fixture = fixture.reopen().await?;
+    let mut subscription = join(&fixture.bus, &database)?;
     consume(&mut subscription, &database, SERIES.len() * 3).await?;
     assert_eq!(database.applied("a"), [1, 2, 3]);
     Ok(())
 }
 
-pub(crate) async fn goes_on_where_the_database_says(place: Place) -> anyhow::Result<()> {
-    publish(&place.bus, &["a"], 1..=10).await?;
+pub(crate) async fn goes_on_where_the_database_says(fixture: Fixture) -> anyhow::Result<()> {
+    publish(&fixture.bus, &["a"], 1..=10).await?;
     let database = Database::default();
-    let mut subscription = join(&place.bus, &database)?;
+    let mut subscription = join(&fixture.bus, &database)?;
     let all = read(&mut subscription, 10).await?;
     subscription.close().await;
 
     // Applied, and never committed to the bus.
     database.set_position(all[0].partition, all[6].offset + 1);
-    let mut subscription = join(&place.bus, &database)?;
+    let mut subscription = join(&fixture.bus, &database)?;
     let rest = read(&mut subscription, 3).await?;
     assert_eq!(numbers(&rest), [8, 9, 10]);
     Ok(())
 }
 
-pub(crate) async fn waits_for_a_database_that_is_away(place: Place) -> anyhow::Result<()> {
-    publish(&place.bus, &["a"], 1..=3).await?;
+pub(crate) async fn waits_for_a_database_that_is_away(fixture: Fixture) -> anyhow::Result<()> {
+    publish(&fixture.bus, &["a"], 1..=3).await?;
     let database = Database::default();
     database.go_away(3);
-    let mut subscription = join(&place.bus, &database)?;
+    let mut subscription = join(&fixture.bus, &database)?;
     assert_eq!(numbers(&read(&mut subscription, 3).await?), [1, 2, 3]);
     assert_eq!(database.asked(), 4);
     Ok(())
 }
 
 pub(crate) async fn shares_partitions_and_loses_nothing_when_members_come_and_go(
-    place: Place,
+    fixture: Fixture,
 ) -> anyhow::Result<()> {
     let database = Database::default();
-    let mut first = join(&place.bus, &database)?;
-    publish(&place.bus, &SERIES, 1..=10).await?;
+    let mut first = join(&fixture.bus, &database)?;
+    publish(&fixture.bus, &SERIES, 1..=10).await?;
     consume(&mut first, &database, SERIES.len() * 10).await?;
 
     // Publishes on while the second joins, until both have had something.
-    let mut second = join(&place.bus, &database)?;
+    let mut second = join(&fixture.bus, &database)?;
     let deadline = Instant::now() + PATIENCE;
     let (mut by_first, mut by_second, mut round) = (0, 0, 11);
     while by_first == 0 || by_second == 0 {
         assert!(Instant::now() < deadline, "{by_first} {by_second}");
-        publish(&place.bus, &SERIES, round..=round).await?;
+        publish(&fixture.bus, &SERIES, round..=round).await?;
         let rows = SERIES.len() * round as usize;
         let (a, b) = tokio::join!(
             consume(&mut first, &database, rows),
@@ -127,7 +127,7 @@ pub(crate) async fn shares_partitions_and_loses_nothing_when_members_come_and_go
     }
 
     first.close().await;
-    publish(&place.bus, &SERIES, round..=round + 9).await?;
+    publish(&fixture.bus, &SERIES, round..=round + 9).await?;
     consume(&mut second, &database, SERIES.len() * (round as usize + 9)).await?;
     for id in SERIES {
         assert_eq!(
@@ -139,14 +139,16 @@ pub(crate) async fn shares_partitions_and_loses_nothing_when_members_come_and_go
     Ok(())
 }
 
-pub(crate) async fn gives_all_partitions_to_the_one_that_stays(place: Place) -> anyhow::Result<()> {
+pub(crate) async fn gives_all_partitions_to_the_one_that_stays(
+    fixture: Fixture,
+) -> anyhow::Result<()> {
     let database = Database::default();
-    let mut gone = join(&place.bus, &database)?;
-    publish(&place.bus, &SERIES, 1..=1).await?;
+    let mut gone = join(&fixture.bus, &database)?;
+    publish(&fixture.bus, &SERIES, 1..=1).await?;
     consume(&mut gone, &database, SERIES.len()).await?;
-    let mut stays = join(&place.bus, &database)?;
+    let mut stays = join(&fixture.bus, &database)?;
     gone.close().await;
-    publish(&place.bus, &SERIES, 2..=2).await?;
+    publish(&fixture.bus, &SERIES, 2..=2).await?;
     let applied = consume(&mut stays, &database, SERIES.len() * 2).await?;
     assert_eq!(applied, SERIES.len());
     Ok(())
@@ -166,15 +168,17 @@ impl Event for Foreign {
     }
 }
 
-pub(crate) async fn hands_out_what_cannot_be_read_as_it_came(place: Place) -> anyhow::Result<()> {
+pub(crate) async fn hands_out_what_cannot_be_read_as_it_came(
+    fixture: Fixture,
+) -> anyhow::Result<()> {
     let foreign = Foreign {
         note: "é".to_owned(),
     };
-    publish(&place.bus, &["a"], 1..=1).await?;
-    place.bus.publish([foreign], None).await?;
-    publish(&place.bus, &["a"], 2..=2).await?;
+    publish(&fixture.bus, &["a"], 1..=1).await?;
+    fixture.bus.publish([foreign], None).await?;
+    publish(&fixture.bus, &["a"], 2..=2).await?;
 
-    let mut subscription = join(&place.bus, &Database::default())?;
+    let mut subscription = join(&fixture.bus, &Database::default())?;
     let messages = read(&mut subscription, 3).await?;
     assert_eq!(numbers(&messages[..1]), [1]);
     assert_eq!(messages[1].payload, r#"{"note":"é"}"#.as_bytes());
@@ -198,7 +202,7 @@ impl Event for Dead {
 }
 
 pub(crate) async fn keeps_dead_letters_byte_for_byte_with_their_origin(
-    place: Place,
+    fixture: Fixture,
 ) -> anyhow::Result<()> {
     let bytes: Vec<u8> = (0..=255).cycle().take(1_000_000).collect();
     let message = Message::<TrainingData> {
@@ -212,10 +216,10 @@ pub(crate) async fn keeps_dead_letters_byte_for_byte_with_their_origin(
         trace: Some("00-0-0-00".to_owned()),
         headers: Vec::new(),
     };
-    place.bus.dead_letter(&message, "no series_id").await?;
+    fixture.bus.dead_letter(&message, "no series_id").await?;
 
     let offsets = Database::default().offsets();
-    let mut letters: Subscription<Dead> = place.bus.subscribe("reader", offsets)?;
+    let mut letters: Subscription<Dead> = fixture.bus.subscribe("reader", offsets)?;
     let letter = read(&mut letters, 1).await?.remove(0);
     assert!(letter.payload == bytes);
     assert_eq!(letter.key, message.key);
@@ -233,12 +237,12 @@ pub(crate) async fn keeps_dead_letters_byte_for_byte_with_their_origin(
     Ok(())
 }
 
-pub(crate) async fn carries_the_trace_of_a_request(place: Place) -> anyhow::Result<()> {
+pub(crate) async fn carries_the_trace_of_a_request(fixture: Fixture) -> anyhow::Result<()> {
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let traced = Some(trace.to_owned());
-    place.bus.publish([event("a", 1)], traced.clone()).await?;
-    place.bus.publish([event("a", 2)], None).await?;
-    let mut subscription = join(&place.bus, &Database::default())?;
+    fixture.bus.publish([event("a", 1)], traced.clone()).await?;
+    fixture.bus.publish([event("a", 2)], None).await?;
+    let mut subscription = join(&fixture.bus, &Database::default())?;
     let messages = read(&mut subscription, 2).await?;
     assert_eq!((&messages[0].trace, &messages[1].trace), (&traced, &None));
     let now = std::time::UNIX_EPOCH.elapsed()?.as_millis();
@@ -255,15 +259,15 @@ fn ready(number: u32) -> ModelEvent {
     }
 }
 
-pub(crate) async fn shows_a_tail_only_what_is_new(place: Place) -> anyhow::Result<()> {
-    place.bus.publish((1..=3).map(ready), None).await?;
-    let (mut one, mut other) = (place.bus.tail::<ModelEvent>()?, place.bus.tail()?);
+pub(crate) async fn shows_a_tail_only_what_is_new(fixture: Fixture) -> anyhow::Result<()> {
+    fixture.bus.publish((1..=3).map(ready), None).await?;
+    let (mut one, mut other) = (fixture.bus.tail::<ModelEvent>()?, fixture.bus.tail()?);
     // A tail over Kafka begins when it has found the end: a moment after it was made.
     let (mut number, mut first) = (3, None);
     let deadline = Instant::now() + PATIENCE;
     while first.is_none() {
         number += 1;
-        place.bus.publish([ready(number)], None).await?;
+        fixture.bus.publish([ready(number)], None).await?;
         first = timeout(SOON, one.next_batch(1, SOON))
             .await
             .ok()
@@ -279,7 +283,7 @@ pub(crate) async fn shows_a_tail_only_what_is_new(place: Place) -> anyhow::Resul
         let mut seen = Vec::new();
         while seen.last() != Some(&ready(number + 1)) {
             assert!(Instant::now() < deadline, "{seen:?}");
-            place.bus.publish([ready(number + 1)], None).await?;
+            fixture.bus.publish([ready(number + 1)], None).await?;
             if let Ok(batch) = timeout(SOON, tail.next_batch(9, SOON)).await {
                 seen.extend(batch?.into_iter().filter_map(|m| m.event.ok()));
             }
@@ -289,9 +293,9 @@ pub(crate) async fn shows_a_tail_only_what_is_new(place: Place) -> anyhow::Resul
     Ok(())
 }
 
-pub(crate) async fn loses_nothing_when_a_read_is_cancelled(place: Place) -> anyhow::Result<()> {
-    let mut subscription = join(&place.bus, &Database::default())?;
-    let bus = place.bus.clone();
+pub(crate) async fn loses_nothing_when_a_read_is_cancelled(fixture: Fixture) -> anyhow::Result<()> {
+    let mut subscription = join(&fixture.bus, &Database::default())?;
+    let bus = fixture.bus.clone();
     let publisher = async move {
         for first in [1, 101, 201, 301] {
             publish(&bus, &["a"], first..=first + 99).await?;
@@ -318,9 +322,9 @@ pub(crate) async fn loses_nothing_when_a_read_is_cancelled(place: Place) -> anyh
     Ok(())
 }
 
-pub(crate) async fn holds_batches_to_the_number_asked_for(place: Place) -> anyhow::Result<()> {
-    publish(&place.bus, &["a"], 1..=10).await?;
-    let mut subscription = join(&place.bus, &Database::default())?;
+pub(crate) async fn holds_batches_to_the_number_asked_for(fixture: Fixture) -> anyhow::Result<()> {
+    publish(&fixture.bus, &["a"], 1..=10).await?;
+    let mut subscription = join(&fixture.bus, &Database::default())?;
     // The first may come alone, the others are there by then.
     let mut seen = numbers(&subscription.next_batch(4, PATIENCE).await?);
     assert_eq!(seen, [1, 2, 3, 4]);
@@ -331,10 +335,10 @@ pub(crate) async fn holds_batches_to_the_number_asked_for(place: Place) -> anyho
     Ok(())
 }
 
-pub(crate) async fn knows_how_far_a_reader_is_behind(place: Place) -> anyhow::Result<()> {
+pub(crate) async fn knows_how_far_a_reader_is_behind(fixture: Fixture) -> anyhow::Result<()> {
     let database = Database::default();
-    let mut subscription = join(&place.bus, &database)?;
-    publish(&place.bus, &["a"], 1..=20).await?;
+    let mut subscription = join(&fixture.bus, &database)?;
+    publish(&fixture.bus, &["a"], 1..=20).await?;
     let seen = read(&mut subscription, 5).await?;
     assert_eq!(seen.len(), 5);
     let known = timeout(PATIENCE, async {
@@ -357,9 +361,9 @@ fn metric(latency_ms: f64) -> MetricsEvent {
 }
 
 pub(crate) async fn drops_and_counts_rather_than_waits_when_it_is_stuck(
-    place: Place,
+    fixture: Fixture,
 ) -> anyhow::Result<()> {
-    let (bus, _jam) = place.stuck().await?;
+    let (bus, _jam) = fixture.stuck().await?;
     let began = Instant::now();
     let taken = (0..100_000).take_while(|_| bus.try_publish(&metric(1.0)));
     let taken = taken.count();
@@ -381,14 +385,14 @@ pub(crate) async fn drops_and_counts_rather_than_waits_when_it_is_stuck(
     Ok(())
 }
 
-pub(crate) async fn spreads_events_without_a_key(place: Place) -> anyhow::Result<()> {
+pub(crate) async fn spreads_events_without_a_key(fixture: Fixture) -> anyhow::Result<()> {
     for latency_ms in 0..30 {
-        assert!(place.bus.try_publish(&metric(f64::from(latency_ms))));
+        assert!(fixture.bus.try_publish(&metric(f64::from(latency_ms))));
         // The client of Kafka changes partitions between batches only.
-        place.bus.flush(PATIENCE).await;
+        fixture.bus.flush(PATIENCE).await;
     }
-    assert_eq!(place.bus.dropped(), 0);
-    let mut subscription: Subscription<MetricsEvent> = place
+    assert_eq!(fixture.bus.dropped(), 0);
+    let mut subscription: Subscription<MetricsEvent> = fixture
         .bus
         .subscribe("metrics-consumer", Database::default().offsets())?;
     let messages = read(&mut subscription, 30).await?;
@@ -398,8 +402,8 @@ pub(crate) async fn spreads_events_without_a_key(place: Place) -> anyhow::Result
     Ok(())
 }
 
-pub(crate) async fn answers_a_ping(place: Place) -> anyhow::Result<()> {
-    place.bus.ping(PATIENCE).await?;
+pub(crate) async fn answers_a_ping(fixture: Fixture) -> anyhow::Result<()> {
+    fixture.bus.ping(PATIENCE).await?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use crate::{
     database::{Database, PATIENCE, consume, event, publish, read},
-    place::Place,
+    fixture::Fixture,
 };
 
 const GROUP: &str = "training-data-consumer";
@@ -31,10 +31,10 @@ async fn publish_much(bus: &Bus) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn keeps_a_slow_consumer_in_its_group(place: Place) -> anyhow::Result<()> {
-    publish_much(&place.bus).await?;
+async fn keeps_a_slow_consumer_in_its_group(fixture: Fixture) -> anyhow::Result<()> {
+    publish_much(&fixture.bus).await?;
     let database = Database::default();
-    let mut slow = place.bus.subscribe(GROUP, database.offsets())?;
+    let mut slow = fixture.bus.subscribe(GROUP, database.offsets())?;
     let first = slow.next_batch(1, Duration::ZERO).await?;
     database.apply(&first)?;
 
@@ -60,18 +60,18 @@ mod mock {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn keeps_a_slow_consumer_in_its_group() -> anyhow::Result<()> {
-        super::keeps_a_slow_consumer_in_its_group(Place::mock()?).await
+        super::keeps_a_slow_consumer_in_its_group(Fixture::mock()?).await
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn is_found_to_answer_by_those_who_wait_less_than_an_answer_takes() -> anyhow::Result<()>
     {
-        let place = Place::mock()?;
+        let fixture = Fixture::mock()?;
         let slow = Duration::from_millis(1_500);
-        place.cluster()?.broker_round_trip_time(-1, slow)?;
+        fixture.cluster()?.broker_round_trip_time(-1, slow)?;
         // As a health check asks again and again.
         let found = timeout(Duration::from_secs(30), async {
-            while place.bus.ping(slow / 3).await.is_err() {}
+            while fixture.bus.ping(slow / 3).await.is_err() {}
         });
         assert!(found.await.is_ok(), "every question was given up");
         Ok(())
@@ -79,38 +79,38 @@ mod mock {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn works_again_after_its_client_broke_for_good() -> anyhow::Result<()> {
-        let place = Place::mock()?;
-        place.bus.publish([event("a", 1)], None).await?;
+        let fixture = Fixture::mock()?;
+        fixture.bus.publish([event("a", 1)], None).await?;
         // To the client library that means that nothing which was acknowledged can be trusted.
         let desynchronised = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
-        place
+        fixture
             .cluster()?
             .request_errors(RDKafkaApiKey::Produce, &[desynchronised]);
-        let broken = place.bus.publish([event("a", 2)], None).await;
+        let broken = fixture.bus.publish([event("a", 2)], None).await;
         assert!(broken.is_err());
-        place.bus.publish([event("a", 3)], None).await?;
+        fixture.bus.publish([event("a", 3)], None).await?;
         Ok(())
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn survives_brokers_that_are_away_when_it_starts() -> anyhow::Result<()> {
-        let place = Place::mock()?;
-        place.cluster()?.broker_down(-1)?;
-        let place = place.reopen().await?;
-        assert!(place.bus.ping(Duration::from_millis(500)).await.is_err());
+        let fixture = Fixture::mock()?;
+        fixture.cluster()?.broker_down(-1)?;
+        let fixture = fixture.reopen().await?;
+        assert!(fixture.bus.ping(Duration::from_millis(500)).await.is_err());
         let database = Database::default();
-        let mut member = place.bus.subscribe(GROUP, database.offsets())?;
-        let mut tail = place.bus.tail::<ModelEvent>()?;
+        let mut member = fixture.bus.subscribe(GROUP, database.offsets())?;
+        let mut tail = fixture.bus.tail::<ModelEvent>()?;
         let began = Instant::now();
-        assert!(place.bus.publish([event("a", 1)], None).await.is_err());
+        assert!(fixture.bus.publish([event("a", 1)], None).await.is_err());
         assert!(
             began.elapsed() < Duration::from_secs(25),
             "{:?}",
             began.elapsed()
         );
 
-        place.cluster()?.broker_up(-1)?;
-        place.bus.publish([event("a", 2)], None).await?;
+        fixture.cluster()?.broker_up(-1)?;
+        fixture.bus.publish([event("a", 2)], None).await?;
         let came = read::<TrainingData>(&mut member, 1).await?;
         assert_eq!(came[0].event, Ok(event("a", 2)));
 
@@ -123,7 +123,7 @@ mod mock {
                 version: event("a", 1).version,
                 revision: None,
             };
-            place.bus.publish([ready], None).await?;
+            fixture.bus.publish([ready], None).await?;
             let batch = tail.next_batch(1, Duration::ZERO);
             seen = timeout(Duration::from_millis(100), batch).await.is_ok();
         }
@@ -132,12 +132,12 @@ mod mock {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn leaves_in_time_while_brokers_are_away() -> anyhow::Result<()> {
-        let place = Place::mock()?;
+        let fixture = Fixture::mock()?;
         let database = Database::default();
-        let mut member = place.bus.subscribe(GROUP, database.offsets())?;
-        publish(&place.bus, &["a"], 1..=1).await?;
+        let mut member = fixture.bus.subscribe(GROUP, database.offsets())?;
+        publish(&fixture.bus, &["a"], 1..=1).await?;
         consume(&mut member, &database, 1).await?;
-        place.cluster()?.broker_down(-1)?;
+        fixture.cluster()?.broker_down(-1)?;
         let began = Instant::now();
         member.close().await;
         // Five seconds are the limit.
@@ -159,12 +159,12 @@ mod kafka {
     };
 
     use super::*;
-    use crate::place::{brokers, config, unique_prefix};
+    use crate::fixture::{brokers, config, unique_prefix};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     #[ignore = "needs Kafka: TEST_KAFKA_BROKERS"]
     async fn keeps_a_slow_consumer_in_its_group() -> anyhow::Result<()> {
-        super::keeps_a_slow_consumer_in_its_group(Place::kafka().await?).await
+        super::keeps_a_slow_consumer_in_its_group(Fixture::kafka().await?).await
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -173,15 +173,15 @@ mod kafka {
         // A member that only fell silent would keep its partitions for so long.
         let mut config = config(brokers()?, unique_prefix()?);
         config.kafka_session_timeout_ms = 30_000;
-        let place = Place::kafka_with(config).await?;
+        let fixture = Fixture::kafka_with(config).await?;
         let database = Database::default();
-        let mut leaving = place.bus.subscribe(GROUP, database.offsets())?;
-        publish(&place.bus, &["a"], 1..=1).await?;
+        let mut leaving = fixture.bus.subscribe(GROUP, database.offsets())?;
+        publish(&fixture.bus, &["a"], 1..=1).await?;
         consume(&mut leaving, &database, 1).await?;
         let began = Instant::now();
         leaving.close().await;
-        publish(&place.bus, &["a"], 2..=2).await?;
-        let mut next = place.bus.subscribe(GROUP, database.offsets())?;
+        publish(&fixture.bus, &["a"], 2..=2).await?;
+        let mut next = fixture.bus.subscribe(GROUP, database.offsets())?;
         consume(&mut next, &database, 2).await?;
         assert!(
             began.elapsed() < Duration::from_secs(15),
@@ -194,8 +194,8 @@ mod kafka {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     #[ignore = "needs Kafka: TEST_KAFKA_BROKERS"]
     async fn creates_topics_once_with_their_settings() -> anyhow::Result<()> {
-        let place = Place::kafka().await?;
-        place.bus.create_topics().await?;
+        let fixture = Fixture::kafka().await?;
+        fixture.bus.create_topics().await?;
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", brokers()?)
             .create()?;
@@ -205,7 +205,7 @@ mod kafka {
             (TrainingData::TOPIC, "min.insync.replicas", "1"),
             (DeadLetters::TOPIC, "max.message.bytes", "1200000"),
         ] {
-            let name = place.bus.name_of(topic);
+            let name = fixture.bus.name_of(topic);
             let asked = [ResourceSpecifier::Topic(name)];
             let answer = admin.describe_configs(&asked, &AdminOptions::new()).await?;
             let settings = answer.into_iter().next().transpose();
@@ -219,15 +219,15 @@ mod kafka {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     #[ignore = "needs Kafka: TEST_KAFKA_BROKERS"]
     async fn is_warm_soon_after_its_start() -> anyhow::Result<()> {
-        let mut place = Place::kafka().await?;
+        let mut fixture = Fixture::kafka().await?;
         let mut fastest = Duration::MAX;
         // A busy machine may delay some of them. Cold, the first event never takes less than half a second.
         for number in 1..=5 {
-            place = place.reopen().await?;
+            fixture = fixture.reopen().await?;
             // The warm-up is over when Kafka has answered once.
-            place.bus.ping(PATIENCE).await?;
+            fixture.bus.ping(PATIENCE).await?;
             let began = Instant::now();
-            place.bus.publish([event("a", number)], None).await?;
+            fixture.bus.publish([event("a", number)], None).await?;
             fastest = fastest.min(began.elapsed());
         }
         assert!(fastest < Duration::from_millis(400), "{fastest:?}");

@@ -3,34 +3,34 @@
 
 mod behaviour;
 mod database;
+mod fixture;
 mod kafka_only;
-mod place;
 
 /// Makes a test of every behaviour for every backend.
 macro_rules! suite {
     ($($behaviour:ident,)*) => {
         mod log {
-            use crate::{behaviour, place::Place};
+            use crate::{behaviour, fixture::Fixture};
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() -> anyhow::Result<()> {
-                behaviour::$behaviour(Place::log().await?).await
+                behaviour::$behaviour(Fixture::log().await?).await
             })*
         }
 
         mod mock {
-            use crate::{behaviour, place::Place};
+            use crate::{behaviour, fixture::Fixture};
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() -> anyhow::Result<()> {
-                behaviour::$behaviour(Place::mock()?).await
+                behaviour::$behaviour(Fixture::mock()?).await
             })*
         }
 
         mod kafka {
-            use crate::{behaviour, place::Place};
+            use crate::{behaviour, fixture::Fixture};
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             #[ignore = "needs Kafka: TEST_KAFKA_BROKERS"]
             async fn $behaviour() -> anyhow::Result<()> {
-                behaviour::$behaviour(Place::kafka().await?).await
+                behaviour::$behaviour(Fixture::kafka().await?).await
             })*
         }
     };

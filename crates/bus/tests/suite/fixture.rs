@@ -13,7 +13,7 @@ use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 use sqlx::SqlitePool;
 
 /// A backend with nothing in it.
-pub(crate) struct Place {
+pub(crate) struct Fixture {
     pub(crate) bus: Bus,
     pub(crate) at: At,
 }
@@ -26,7 +26,7 @@ pub(crate) enum At {
     Kafka(KafkaConfig),
 }
 
-impl Place {
+impl Fixture {
     pub(crate) async fn log() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let bus = Bus::sqlite(&folder.path().join("log.db")).await?;
@@ -75,7 +75,7 @@ impl Place {
         }
     }
 
-    /// The same place as a process finds it that starts after this one died.
+    /// The same bus as a process finds it that starts after this one died.
     pub(crate) async fn reopen(self) -> anyhow::Result<Self> {
         let Self { bus, at } = self;
         drop(bus);
