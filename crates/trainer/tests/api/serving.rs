@@ -7,7 +7,10 @@ use anyhow::ensure;
 use contract::{Revision, Version};
 use serde_json::json;
 
-use crate::fixture::{Fixture, Reply, THREE};
+use crate::fixture::{Fixture, Reply};
+
+/// Points and a detector that give no warnings of their own.
+const BODY: &str = r#"{"timestamps":[1693459200,1693459260,1693459320],"values":[10.0,10.5,11.0],"detector":"sigma"}"#;
 
 const CHAMPION: &str = "/v1/series/s/aliases/champion";
 
@@ -15,7 +18,7 @@ const CHAMPION: &str = "/v1/series/s/aliases/champion";
 async fn a_fit_behind_a_pinned_champion_says_that_it_does_not_serve() -> anyhow::Result<()> {
     let fixture = Fixture::fitted(2).await?;
     fixture.put(CHAMPION, r#"{"version":"v1"}"#).await?;
-    let fitted = fixture.fit("s", THREE).await?.json()?;
+    let fitted = fixture.fit("s", BODY).await?.json()?;
     assert_eq!(
         (&fitted["version"], &fitted["serving"]),
         (&json!("v3"), &json!("v1"))
@@ -41,7 +44,7 @@ async fn a_fit_behind_a_pinned_champion_says_that_it_does_not_serve() -> anyhow:
     fixture.put(CHAMPION, r#"{"version":"v4"}"#).await?;
     assert_eq!(fixture.serving("s").await?.as_deref(), Some("v4"));
     fixture.delete(CHAMPION).await?;
-    let last = fixture.fit("s", THREE).await?;
+    let last = fixture.fit("s", BODY).await?;
     assert_eq!(fixture.serving("s").await?, Some(last.version()?));
     says_nothing_of_serving(&last)
 }
@@ -49,16 +52,16 @@ async fn a_fit_behind_a_pinned_champion_says_that_it_does_not_serve() -> anyhow:
 #[tokio::test]
 async fn an_ordinary_reply_is_what_it_was() -> anyhow::Result<()> {
     let fixture = Fixture::new().await?;
-    let first = fixture.fit("s", THREE).await?;
+    let first = fixture.fit("s", BODY).await?;
     assert_eq!(
         first.json()?,
-        json!({"series_id": "s", "version": "v1", "points_used": 3, "detector": "auto"})
+        json!({"series_id": "s", "version": "v1", "points_used": 3, "detector": "sigma"})
     );
     // Another alias pins nothing.
     fixture
         .put("/v1/series/s/aliases/best", r#"{"version":"v1"}"#)
         .await?;
-    says_nothing_of_serving(&fixture.fit("s", THREE).await?)?;
+    says_nothing_of_serving(&fixture.fit("s", BODY).await?)?;
     let file = fixture.get("/v1/series/s/models/v1/export").await?.body;
     says_nothing_of_serving(&fixture.send("POST", "/v1/series/s/models", file).await?)
 }
@@ -81,7 +84,7 @@ enum Change {
 async fn fits(fixture: &Fixture, times: usize) -> anyhow::Result<Vec<(Revision, Change)>> {
     let mut changes = Vec::new();
     for _ in 0..times {
-        let reply = fixture.fit("s", THREE).await?;
+        let reply = fixture.fit("s", BODY).await?;
         let body = reply.json()?;
         let version: Version = reply.version()?.parse()?;
         let serving = body["serving"].as_str().map(str::parse).transpose()?;
