@@ -1,14 +1,11 @@
 //! Settings of the gateway.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::time::Duration;
 
 use contract::endpoint::Class;
 use http_client::Origins;
 use http_server::ServerConfig;
-use service::telemetry::TelemetryConfig;
+use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 
 /// The public door of the anomaly detection platform.
 #[derive(Clone, Debug, clap::Parser)]
@@ -23,33 +20,18 @@ pub struct Config {
     /// Limits.
     #[command(flatten)]
     pub settings: Settings,
-    /// Address to listen on.
-    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
-    pub app_host: IpAddr,
+    /// The addresses to listen on.
+    #[command(flatten)]
+    pub listen: ListenConfig,
     /// Port for clients.
     #[arg(long, env = "APP_PORT", default_value_t = 8080)]
     pub app_port: u16,
-    /// Port for operators: metrics and health.
-    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
-    pub admin_port: u16,
     /// Where the trainer answers: `http://host:port`, several separated by commas.
     #[arg(long, env = "TRAINER_URL", default_value = "http://trainer:9000")]
     pub trainer_url: Origins,
     /// Where the predictor answers: `http://host:port`, several separated by commas.
     #[arg(long, env = "PREDICTOR_URL", default_value = "http://predictor:9000")]
     pub predictor_url: Origins,
-}
-
-impl Config {
-    /// The address for clients.
-    pub(crate) fn app_addr(&self) -> SocketAddr {
-        (self.app_host, self.app_port).into()
-    }
-
-    /// The address for operators.
-    pub(crate) fn admin_addr(&self) -> SocketAddr {
-        (self.app_host, self.admin_port).into()
-    }
 }
 
 /// The limits and timeouts of the gateway.
@@ -132,8 +114,14 @@ mod tests {
     #[test]
     fn the_gateway_starts_from_nothing_and_refuses_urls_it_would_misread() {
         let config = Config::try_parse_from(["gateway"]).unwrap();
-        assert_eq!(config.app_addr(), "127.0.0.1:8080".parse().unwrap());
-        assert_eq!(config.admin_addr(), "127.0.0.1:9090".parse().unwrap());
+        assert_eq!(
+            config.listen.app_addr(config.app_port),
+            "127.0.0.1:8080".parse().unwrap()
+        );
+        assert_eq!(
+            config.listen.admin_addr(),
+            "127.0.0.1:9090".parse().unwrap()
+        );
         assert_eq!(config.settings.max_body_bytes, 67_108_864);
         for url in ["https://trainer", "http://trainer/api", "trainer:9000"] {
             let parsed = Config::try_parse_from(["gateway", "--trainer-url", url]);

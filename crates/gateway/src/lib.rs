@@ -57,7 +57,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         trainer: upstream(config.trainer_url.clone()),
         predictor: upstream(config.predictor_url.clone()),
     };
-    let (addr, admin_addr) = (config.app_addr(), config.admin_addr());
+    let addr = config.listen.app_addr(config.app_port);
+    let admin_addr = config.listen.admin_addr();
     let gateway = Gateway::bind(addr, config.server, config.settings, backends).await?;
     let admin = Admin::bind(admin_addr, gateway.health(&shutdown)).await?;
     tracing::info!(

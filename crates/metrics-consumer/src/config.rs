@@ -1,12 +1,9 @@
 //! Settings of the metrics consumer.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    num::NonZeroUsize,
-};
+use std::num::NonZeroUsize;
 
 use bus::KafkaConfig;
-use service::telemetry::TelemetryConfig;
+use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 use stats::RedisConfig;
 
 /// All settings of `metrics-consumer`.
@@ -28,19 +25,9 @@ pub struct Config {
     /// How it works.
     #[command(flatten)]
     pub settings: Settings,
-    /// Address to listen on.
-    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
-    pub app_host: IpAddr,
-    /// Port for operators: metrics and health.
-    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
-    pub admin_port: u16,
-}
-
-impl Config {
-    /// The address for operators.
-    pub(crate) fn admin_addr(&self) -> SocketAddr {
-        (self.app_host, self.admin_port).into()
-    }
+    /// The addresses to listen on.
+    #[command(flatten)]
+    pub listen: ListenConfig,
 }
 
 /// How the consumer works.

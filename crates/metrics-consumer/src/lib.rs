@@ -80,7 +80,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         bus: Bus::kafka(&config.kafka)?,
         stats: Stats::redis(&config.redis)?,
     };
-    let addr = config.admin_addr();
+    let addr = config.listen.admin_addr();
     let consumer = MetricsConsumer::new(config.settings, backends);
     let admin = Admin::bind(addr, consumer.health(&shutdown)).await?;
     tracing::info!(admin = %admin.addr(), "listening");

@@ -1,11 +1,11 @@
 //! The settings of the predictor.
 
-use std::{net::IpAddr, num::NonZeroUsize};
+use std::num::NonZeroUsize;
 
 use bus::KafkaConfig;
 use contract::DetectorName;
 use http_server::ServerConfig;
-use service::telemetry::TelemetryConfig;
+use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 use stats::RedisConfig;
 use store::PostgresConfig;
 
@@ -13,15 +13,12 @@ use store::PostgresConfig;
 #[derive(Clone, Debug, clap::Parser)]
 #[command(version, about = "Scores points by models in memory")]
 pub struct Config {
-    /// Address to listen on.
-    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
-    pub app_host: IpAddr,
+    /// The addresses to listen on.
+    #[command(flatten)]
+    pub listen: ListenConfig,
     /// Port to listen on.
     #[arg(long, env = "APP_PORT", default_value_t = 9000)]
     pub app_port: u16,
-    /// Port for operators: Prometheus metrics and health.
-    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
-    pub admin_port: u16,
     /// Settings that only the predictor has.
     #[command(flatten)]
     pub settings: Settings,

@@ -100,9 +100,9 @@ struct App {
 /// backend is away.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let backends = Backends::open(&config)?;
-    let addr = SocketAddr::new(config.app_host, config.app_port);
+    let addr = config.listen.app_addr(config.app_port);
     let predictor = Predictor::bind(addr, config.server, config.settings, backends).await?;
-    let admin_addr = SocketAddr::new(config.app_host, config.admin_port);
+    let admin_addr = config.listen.admin_addr();
     let admin = Admin::bind(admin_addr, predictor.health(&shutdown)).await?;
     tracing::info!(addr = %predictor.addr(), admin = %admin.addr(), "listening");
 

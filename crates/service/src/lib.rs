@@ -4,6 +4,7 @@ pub mod admin;
 pub mod admission;
 pub mod figures;
 pub mod health;
+pub mod listen;
 pub mod port;
 pub mod retry;
 pub mod routes;

@@ -1,15 +1,14 @@
-//! Repeating something until it succeeds.
+//! Retrying what fails while something is down.
 
 use std::{error::Error, time::Duration};
 
-/// The first pause between two attempts. Each pause is twice as long as the one before it.
+/// The first pause between two attempts. Each pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Repeats `attempt` until it succeeds. The log names `what` when an outage begins and when it
-/// ends.
+/// Repeats `attempt` until it succeeds. Logs an outage as `what` when it begins and when it ends.
 pub async fn retry_forever<T, E, Fut>(what: &'static str, mut attempt: impl FnMut() -> Fut) -> T
 where
     E: Error + Send + Sync + 'static,
@@ -33,7 +32,7 @@ where
                 "does not work; trying until it does"
             );
         }
-        // With some chance, so that those that wait for the same thing do not come all at once.
+        // A random pause, because several callers may wait for the same thing.
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         pause = LONGEST_PAUSE.min(pause * 2);
     }

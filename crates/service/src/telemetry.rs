@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    error::Error,
     io::{IsTerminal, stderr},
     panic::PanicHookInfo,
 };
@@ -30,6 +31,11 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// `error` as a field of a log line, which shows it with all its sources.
+pub fn with_sources<E: Error + 'static>(error: &E) -> &(dyn Error + 'static) {
+    error
 }
 
 /// Starts logging to standard error. Panics are logged in the same format, so that machines can

@@ -1,10 +1,10 @@
 //! Settings of standalone.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use contract::DetectorName;
 use http_server::ServerConfig;
-use service::telemetry::TelemetryConfig;
+use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 
 /// The whole platform in one process.
 #[derive(Clone, Debug, clap::Parser)]
@@ -14,15 +14,12 @@ use service::telemetry::TelemetryConfig;
     about = "The whole platform in one process, with one data folder"
 )]
 pub struct Config {
-    /// Address to listen on.
-    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
-    pub app_host: IpAddr,
+    /// The addresses to listen on.
+    #[command(flatten)]
+    pub listen: ListenConfig,
     /// Port for clients.
     #[arg(long, env = "APP_PORT", default_value_t = 8080)]
     pub app_port: u16,
-    /// Port for operators: Prometheus metrics and health.
-    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
-    pub admin_port: u16,
     /// Folder for everything that is kept.
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
@@ -102,7 +99,7 @@ mod tests {
     fn starts_from_nothing_and_shares_the_largest_body() {
         Config::command().debug_assert();
         let config = Config::try_parse_from(["standalone", "--max-body-bytes", "1000"]).unwrap();
-        assert_eq!((config.app_port, config.admin_port), (8080, 9090));
+        assert_eq!((config.app_port, config.listen.admin_port), (8080, 9090));
         assert_eq!(config.settings.trainer().max_body_bytes, 1000);
         assert_eq!(config.settings.predictor().detect.max_body_bytes, 1000);
         assert_eq!(config.settings.gateway.max_body_bytes, 1000);

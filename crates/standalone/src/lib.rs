@@ -43,9 +43,9 @@ pub struct Standalone {
 /// When the folder is in use by another process or cannot be used, when a port cannot be bound, or
 /// when a service fails.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let addr = SocketAddr::new(config.app_host, config.app_port);
+    let addr = config.listen.app_addr(config.app_port);
+    let admin_addr = config.listen.admin_addr();
     let platform = Standalone::bind(addr, config.server, config.settings, &config.data_dir).await?;
-    let admin_addr = SocketAddr::new(config.app_host, config.admin_port);
     let admin = Admin::bind(admin_addr, platform.health(&shutdown)).await?;
     tracing::info!(
         addr = %platform.addr(),

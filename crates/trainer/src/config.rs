@@ -1,11 +1,9 @@
 //! Settings of the trainer.
 
-use std::net::IpAddr;
-
 use bus::KafkaConfig;
 use contract::DetectorName;
 use http_server::ServerConfig;
-use service::telemetry::TelemetryConfig;
+use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 use stats::RedisConfig;
 use store::PostgresConfig;
 
@@ -13,15 +11,12 @@ use store::PostgresConfig;
 #[derive(Clone, Debug, clap::Parser)]
 #[command(version, about = "Fits models, numbers versions, draws plots")]
 pub struct Config {
-    /// Address to listen on.
-    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
-    pub app_host: IpAddr,
+    /// The addresses to listen on.
+    #[command(flatten)]
+    pub listen: ListenConfig,
     /// Port to listen on.
     #[arg(long, env = "APP_PORT", default_value_t = 9000)]
     pub app_port: u16,
-    /// Port for operators: Prometheus metrics and health.
-    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
-    pub admin_port: u16,
     /// The trainer's own settings.
     #[command(flatten)]
     pub settings: Settings,
@@ -86,7 +81,7 @@ mod tests {
     fn starts_from_nothing() {
         Config::command().debug_assert();
         let config = Config::try_parse_from(["trainer"]).unwrap();
-        assert_eq!((config.app_port, config.admin_port), (9000, 9090));
+        assert_eq!((config.app_port, config.listen.admin_port), (9000, 9090));
         assert_eq!(config.settings.max_body_bytes, 67_108_864);
         let wrong = Config::try_parse_from(["trainer", "--max-body-bytes", "64M"]);
         assert_eq!(wrong.unwrap_err().exit_code(), 2);

@@ -7,6 +7,7 @@ use bus::BusError;
 use contract::{AliasName, BadJson, ProblemCode};
 use detector::Unfit;
 use http_server::{BadParameter, ProblemReply, RequestContext};
+use service::telemetry::with_sources;
 use store::{Refusal, RegistryError, StoreError};
 
 use chart::DrawError;
@@ -86,8 +87,7 @@ impl Error {
             ProblemCode::NotDurable | ProblemCode::BackendUnavailable | ProblemCode::InternalError
         ) {
             let request_id = context.and_then(|c| c.request_id.to_str().ok());
-            let error: &(dyn std::error::Error + 'static) = &self;
-            tracing::error!(error, request_id, "request failed");
+            tracing::error!(error = with_sources(&self), request_id, "request failed");
         }
         match problem.status {
             StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(RETRY_AFTER),

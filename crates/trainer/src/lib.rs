@@ -82,9 +82,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         stats: Stats::redis(&config.redis)?,
     };
     let store = backends.store.clone();
-    let addr = SocketAddr::new(config.app_host, config.app_port);
+    let addr = config.listen.app_addr(config.app_port);
     let trainer = Trainer::bind(addr, config.server, config.settings, backends).await?;
-    let admin_addr = SocketAddr::new(config.app_host, config.admin_port);
+    let admin_addr = config.listen.admin_addr();
     let admin = Admin::bind(admin_addr, trainer.health(&shutdown)).await?;
     tracing::info!(addr = %trainer.addr(), admin = %admin.addr(), "listening");
 

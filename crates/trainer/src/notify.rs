@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bus::{Bus, TraceParent};
 use contract::ModelEvent;
+use service::telemetry::with_sources;
 use tokio::time::timeout;
 
 /// How long a reply waits until predictors are notified. They also look for changes every five
@@ -20,8 +21,7 @@ pub(crate) async fn notify(bus: &Bus, events: Vec<ModelEvent>, trace: TraceParen
     match timeout(NOTIFY_WITHIN, bus.publish(events, trace)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            let error: &(dyn std::error::Error + 'static) = &error;
-            tracing::warn!(error, %series, "predictors were not told");
+            tracing::warn!(error = with_sources(&error), %series, "predictors were not told");
         }
         Err(_) => tracing::warn!(%series, "predictors were not told in time"),
     }

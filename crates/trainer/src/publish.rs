@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bus::{Bus, TraceParent};
 use contract::{ModelEvent, Point, Revision, SeriesId, TrainingData, Version};
-use service::task;
+use service::{task, telemetry::with_sources};
 use store::{Changed, NewModel, Ready, RegistryError, Store};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -136,8 +136,7 @@ async fn prune(store: Store, bus: Bus, series: SeriesId, keep: u32, trace: Trace
         Ok(changed) => changed,
         Err(RegistryError::Refused(_)) => return, // Another client removed the series.
         Err(RegistryError::Store(error)) => {
-            let error: &(dyn std::error::Error + 'static) = &error;
-            tracing::warn!(error, %series, "old versions could not be removed");
+            tracing::warn!(error = with_sources(&error), %series, "old versions could not be removed");
             return;
         }
     };

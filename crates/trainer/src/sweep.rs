@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use service::telemetry::with_sources;
 use store::Store;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -29,8 +30,10 @@ pub(crate) async fn run(store: Store, stop: CancellationToken) {
                 tracing::info!(versions, "removed versions that never became ready");
             }
             Err(error) => {
-                let error: &(dyn std::error::Error + 'static) = &error;
-                tracing::warn!(error, "could not look for versions that never became ready");
+                tracing::warn!(
+                    error = with_sources(&error),
+                    "could not look for versions that never became ready"
+                );
             }
         }
     }

@@ -1,21 +1,18 @@
 //! Settings of the training-data consumer.
 
-use std::{net::IpAddr, num::NonZeroUsize};
+use std::num::NonZeroUsize;
 
 use bus::KafkaConfig;
-use service::telemetry::TelemetryConfig;
+use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 use store::PostgresConfig;
 
 /// All settings of `training-data-consumer`.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(version, about = "Stores the points that models were fitted on")]
 pub struct Config {
-    /// Address to listen on, for operators only.
-    #[arg(long, env = "APP_HOST", default_value = "127.0.0.1")]
-    pub app_host: IpAddr,
-    /// Port for operators: Prometheus metrics and health.
-    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
-    pub admin_port: u16,
+    /// The addresses to listen on.
+    #[command(flatten)]
+    pub listen: ListenConfig,
     /// The consumer's own settings.
     #[command(flatten)]
     pub settings: Settings,
@@ -59,7 +56,7 @@ mod tests {
     fn starts_from_nothing_and_refuses_batches_of_nothing() {
         Config::command().debug_assert();
         let config = Config::try_parse_from(["training-data-consumer"]).unwrap();
-        assert_eq!(config.admin_port, 9090);
+        assert_eq!(config.listen.admin_port, 9090);
         let nothing = [
             "training-data-consumer",
             "--training-data-batch-points",

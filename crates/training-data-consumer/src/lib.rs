@@ -9,7 +9,7 @@ mod config;
 mod handle;
 mod metrics;
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use bus::{Bus, Message, OffsetSource, Subscription};
 pub use config::{Config, Settings};
@@ -63,7 +63,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     };
     let store = backends.store.clone();
     let consumer = TrainingDataConsumer::new(config.settings, backends);
-    let addr = SocketAddr::new(config.app_host, config.admin_port);
+    let addr = config.listen.admin_addr();
     let admin = Admin::bind(addr, consumer.health(&shutdown)).await?;
     tracing::info!(admin = %admin.addr(), "listening");
 

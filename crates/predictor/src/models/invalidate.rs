@@ -8,6 +8,7 @@ use std::{collections::HashSet, future, time::Duration};
 
 use bus::{Bus, Message, Subscription};
 use contract::{ModelEvent, SeriesId};
+use service::telemetry::with_sources;
 use store::Store;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -78,9 +79,8 @@ impl Invalidator {
     fn tail(&self) -> Option<Subscription<ModelEvent>> {
         let tail = self.bus.tail();
         if let Err(error) = &tail {
-            let error: &(dyn std::error::Error + 'static) = error;
             tracing::warn!(
-                error,
+                error = with_sources(error),
                 "changes of models are learned from the store alone for now"
             );
         }
@@ -108,8 +108,10 @@ impl Invalidator {
         let changed = match timeout(CHECK_WITHIN, self.store.changed_within(age)).await {
             Ok(Ok(changed)) => changed,
             Ok(Err(error)) => {
-                let error: &(dyn std::error::Error + 'static) = &error;
-                return tracing::warn!(error, "store does not tell what changed");
+                return tracing::warn!(
+                    error = with_sources(&error),
+                    "store does not tell what changed"
+                );
             }
             Err(_) => return tracing::warn!("store does not tell what changed in time"),
         };
@@ -140,9 +142,8 @@ async fn next_batch(events: &mut Option<Subscription<ModelEvent>>) -> Vec<Messag
     match subscription.next_batch(MAX_EVENTS, GATHER_FOR).await {
         Ok(batch) => batch,
         Err(error) => {
-            let error: &(dyn std::error::Error + 'static) = &error;
             tracing::warn!(
-                error,
+                error = with_sources(&error),
                 "changes of models are learned from the store alone for now"
             );
             *events = None;

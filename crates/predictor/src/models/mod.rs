@@ -14,7 +14,7 @@ mod versions;
 use std::{sync::Arc, time::Duration};
 
 use contract::{ModelEvent, Revision, SeriesId, Version};
-use service::task;
+use service::{task, telemetry::with_sources};
 use store::{Store, StoreError};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
@@ -271,7 +271,6 @@ fn key(entry: &ServingEntry, version: Version) -> VersionKey {
 /// A load that had no turn is not logged: those that had one say why.
 fn log(series: &SeriesId, error: &LoadError) {
     if !matches!(error, LoadError::Busy) {
-        let error: &(dyn std::error::Error + 'static) = error;
-        tracing::error!(error, %series, "a model could not be loaded");
+        tracing::error!(error = with_sources(error), %series, "a model could not be loaded");
     }
 }
