@@ -19,9 +19,9 @@ use super::used;
 /// Predictions of a held series during an outage.
 const PREDICTIONS: usize = 100;
 
-/// How long all of them may take together. A single one that waited for a stopped server would take
-/// seconds.
-const QUICKLY: Duration = Duration::from_secs(10);
+/// How long all of them may take together. If each waited for a stopped server, they would take
+/// minutes.
+const QUICKLY: Duration = Duration::from_secs(60);
 
 /// Demands a 503 with `retry-after`.
 fn unavailable(reply: &Reply) -> anyhow::Result<()> {
