@@ -163,7 +163,7 @@ signal() {
   kill "-$2" "$pid" 2>/dev/null
 }
 
-# Waits until the server $1 is gone, for so many tenths of a second.
+# Waits until the server $1 is gone, for that many tenths of a second.
 is_gone() {
   for _ in $(seq "$2"); do signal "$1" 0 || return 0; sleep 0.1; done
   return 1

@@ -135,7 +135,7 @@ if int(os.environ.get("DETECT_USERS", 0)) > 0:
 
 
 def fault_of_all(response, judged):
-    """What is wrong with a reply that has to judge so many points, or None."""
+    """The fault of a reply that has to judge `judged` points, or None."""
     if response.status_code != 200:
         return f"status {response.status_code}"
     try:

@@ -145,7 +145,7 @@ fn parameter(text: &str) -> Result<(String, f64), String> {
     let (name, value) = text.split_once('=').ok_or("it must look like name=1.5")?;
     let value = value
         .parse()
-        .map_err(|_| format!("{value:?} is no number"))?;
+        .map_err(|_| format!("{value:?} is not a number"))?;
     Ok((name.to_owned(), value))
 }
 
@@ -199,7 +199,7 @@ pub(crate) struct OutputArgs {
     /// Write tables and log to this folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// What this run is about, for the log
+    /// A note on this run, for the log
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) note: String,
     /// Series at a time

@@ -217,7 +217,7 @@ pub(crate) fn read(path: &Path) -> Result<String> {
 fn seconds(time: &str) -> Result<i64> {
     let date = NaiveDateTime::parse_from_str(time, "%Y-%m-%d %H:%M:%S%.f");
     Ok(date
-        .with_context(|| format!("{time:?} is no time"))?
+        .with_context(|| format!("{time:?} is not a time"))?
         .and_utc()
         .timestamp())
 }

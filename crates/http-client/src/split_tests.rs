@@ -17,7 +17,7 @@ use crate::{
     decode::{Decoded, Decoder},
 };
 
-/// What a connection gives, read by read, and then its end.
+/// The bytes of a connection, read by read, and then its end.
 struct Pieces(VecDeque<Vec<u8>>);
 
 impl AsyncRead for Pieces {

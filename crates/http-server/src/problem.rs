@@ -32,7 +32,7 @@ pub struct ProblemReply {
     pub retry_after: Option<Duration>,
 }
 
-/// What handlers return.
+/// The result of a handler.
 pub type Fallible<T> = Result<T, ProblemReply>;
 
 impl ProblemReply {

@@ -33,7 +33,7 @@ pub struct Health {
     checks: Vec<Arc<Check>>,
 }
 
-/// What a failed check means.
+/// The consequence of a failed check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// The service cannot work without the dependency: `/readyz` answers 503.

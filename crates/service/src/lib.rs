@@ -1,4 +1,4 @@
-//! What every service shares: telemetry, health, background tasks, shutdown.
+//! The parts that every service shares: telemetry, health, background tasks, shutdown.
 
 pub mod admin;
 pub mod admission;

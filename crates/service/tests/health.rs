@@ -72,7 +72,7 @@ fn healthy() -> Health {
     Health::new(CancellationToken::new())
 }
 
-/// What a server at `addr` replies to `GET path`.
+/// The reply of the server at `addr` to `GET path`.
 async fn ask(addr: SocketAddr, path: &str) -> anyhow::Result<Reply> {
     let mut stream = TcpStream::connect(addr).await?;
     let request = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n\r\n");

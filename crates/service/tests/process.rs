@@ -1,4 +1,4 @@
-//! What only a process of its own can show: signals, its logs, its main runtime, running out of descriptors.
+//! Tests that need a separate process: signals, its logs, its main runtime, running out of descriptors.
 //!
 //! A test with a `_child` in its name is a part of the one above it, and does something in a process of its own only.
 

@@ -52,7 +52,7 @@ pub struct Settings {
         default_value_t = trainer::Settings::default().max_inflight_fit_bytes
     )]
     pub max_inflight_fit_bytes: usize,
-    /// What is fitted where a request names no detector: auto, sigma, robust, seasonal or ewma.
+    /// The detector for requests that do not name one.
     #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = trainer::Settings::default().default_detector)]
     pub default_detector: DetectorName,
     /// Versions of a series that are kept, besides those that an alias names; older ones are

@@ -1,4 +1,4 @@
-//! What a prediction allocates.
+//! Counts the allocations of a prediction.
 
 use anyhow::ensure;
 use axum::{body::Body, extract::Request};

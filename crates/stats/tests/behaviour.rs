@@ -1,4 +1,4 @@
-//! What every backend promises, in Redis and in SQLite alike.
+//! The promises of every backend, in Redis and in SQLite alike.
 //!
 //! `open` opens one and the same place again each time, as another process would, or the same one
 //! after it was killed.

@@ -165,7 +165,7 @@ mod tests {
         Cli::parse_from(std::iter::once(&"test").chain(args)).postgres
     }
 
-    /// What sqlx will use; it does not tell the password in any other way.
+    /// The password that sqlx will use. Only the debug text of its options shows it.
     fn password(args: &[&str]) -> Option<String> {
         let options = format!("{:?}", config(args).connect_options().unwrap());
         let (_, rest) = options.split_once("password: Some(\"")?;

@@ -61,7 +61,7 @@ pub struct Serving {
     pub aliases: Vec<(AliasName, Version)>,
 }
 
-/// What has to hold of a series for a change to be made.
+/// The conditions that a series must meet for a change to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Precondition {
     /// The change is made in any case.

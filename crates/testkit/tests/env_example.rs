@@ -7,7 +7,7 @@ use clap::{Arg, Command, CommandFactory, Parser};
 
 const FILE: &str = include_str!("../../../.env.example");
 
-/// What the containers of Postgres and of the services must agree on: set, not only shown.
+/// The settings that the containers of Postgres and of the services must agree on: set, not only shown.
 const SET: [&str; 3] = ["POSTGRES_DB", "POSTGRES_PASSWORD", "POSTGRES_USER"];
 
 /// A program that reads its settings from the environment.

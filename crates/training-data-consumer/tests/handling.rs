@@ -1,4 +1,4 @@
-//! What the consumer does with a batch, and how it goes on and stops, over the embedded backends.
+//! How the consumer handles a batch, goes on and stops, over the embedded backends.
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -60,7 +60,7 @@ impl Fixture {
         Ok(version)
     }
 
-    /// What is stored of the points of the newest model of `series`, once all are.
+    /// The stored points of the newest model of `series`, once all are there.
     async fn stored(&self, series: &str) -> anyhow::Result<Vec<Point>> {
         let series = SeriesId::new(series)?;
         match self.backends.store.training_points(&series, None).await? {

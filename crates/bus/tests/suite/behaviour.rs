@@ -1,4 +1,4 @@
-//! What every bus does.
+//! The behaviour of every bus.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -19,7 +19,7 @@ pub(crate) struct Database(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     offsets: BTreeMap<i32, i64>,
-    /// What was applied: series and the number of the event.
+    /// The applied events: series and the number of the event.
     rows: Vec<(String, u32)>,
     /// How often it was asked for offsets.
     asked: u32,

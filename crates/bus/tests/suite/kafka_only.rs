@@ -1,4 +1,4 @@
-//! What only a bus over Kafka has to stand: brokers that go, consumers that are too slow, a client
+//! Faults that only a bus over Kafka meets: brokers that go, consumers that are too slow, a client
 //! that is broken.
 
 use std::time::Duration;

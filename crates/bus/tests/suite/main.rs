@@ -1,4 +1,4 @@
-//! What a bus promises, demanded of each of its backends: the log in SQLite, the Kafka client over
+//! The promises of a bus, demanded of each of its backends: the log in SQLite, the Kafka client over
 //! librdkafka's mock cluster, and the same over a real Kafka (ignored without one).
 
 mod behaviour;

@@ -26,7 +26,7 @@ pub(crate) struct Fake {
     _accepting: JoinSet<()>,
 }
 
-/// A request as it came.
+/// A request, unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     /// The head, without the empty line at its end.
@@ -213,7 +213,7 @@ impl Peer {
         }
     }
 
-    /// What comes before `end`, which is left out.
+    /// The text before `end`, which is left out.
     async fn until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
         loop {
             let found = self.buffer.windows(end.len()).position(|w| w == end);

@@ -1,4 +1,4 @@
-//! What goes through the gateway, and what does not.
+//! Parts of requests and replies that go through the gateway, and parts that do not.
 
 use crate::{
     door::{Door, POINT, POINTS},

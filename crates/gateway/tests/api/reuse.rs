@@ -61,7 +61,7 @@ async fn a_prediction_is_repeated_once_on_a_new_connection() -> anyhow::Result<(
     let lost = door.predict("s").await?;
     assert_eq!(lost.problem(), (503, "upstream_unavailable".to_owned()));
     assert_eq!(fake.received().len(), 3);
-    // A new connection that dies is no stale one: nothing is repeated.
+    // A new connection that dies is not a stale one: nothing is repeated.
     assert_eq!(door.predict("s").await?.status, 503);
     assert_eq!((fake.accepted(), fake.received().len()), (3, 4));
     Ok(())

@@ -1,4 +1,4 @@
-//! `/v1/series`: passed on to the trainer as it came, answered as the trainer answers.
+//! `/v1/series`: passed on to the trainer unchanged, answered as the trainer answers.
 
 use crate::{
     door::{Door, NOBODY},

@@ -231,7 +231,7 @@ fn damaged(request: &str, random: &mut fastrand::Rng) -> Vec<u8> {
     bytes
 }
 
-/// What `server` makes of `sent` and the end of it: status, `connection` and body of each reply, but for which way it took.
+/// The replies of `server` to `sent` and its end: status, `connection` and body of each reply, but for which way it took.
 async fn replies(
     server: &Server,
     sent: &[u8],

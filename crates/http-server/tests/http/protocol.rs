@@ -1,4 +1,4 @@
-//! What clients may say, and what becomes of those who say something else.
+//! Requests that clients may send, and the replies to all others.
 
 use axum::{
     Router,
@@ -25,7 +25,7 @@ fn server() -> Server {
     Server::start(app())
 }
 
-/// What a server must not answer, with the status and code that it gets instead.
+/// Requests that a server must refuse, with the status and code that it gets instead.
 fn faults() -> Vec<(String, u16, &'static str)> {
     let get = |target: &str, fields: &str| format!("GET {target} HTTP/1.1\r\n{fields}\r\n\r\n");
     let post = |fields: &str| format!("POST /length HTTP/1.1\r\n{fields}\r\n\r\n");

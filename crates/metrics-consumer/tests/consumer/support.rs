@@ -1,4 +1,4 @@
-//! What the tests of the consumer share.
+//! Helpers that the tests of the consumer share.
 
 use std::time::{Duration, Instant};
 

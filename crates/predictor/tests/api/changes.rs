@@ -1,4 +1,4 @@
-//! What becomes of a series while it is held: news, deletions, backends that are away.
+//! Changes of a series that is in memory: news, deletions, backends that are away.
 
 use anyhow::{Context, ensure};
 use axum::http::{StatusCode, header};

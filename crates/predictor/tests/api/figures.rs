@@ -1,4 +1,4 @@
-//! What was judged is counted, and shown.
+//! Predictions are counted, and the counts are shown.
 
 use anyhow::Context;
 use axum::http::StatusCode;

@@ -180,7 +180,7 @@ impl Reply {
         Ok(version.as_str().context("no version")?.to_owned())
     }
 
-    /// What exactly is wrong with the request.
+    /// The faults of the request.
     pub(crate) fn fault(&self) -> &str {
         self.body["errors"][0]["detail"]
             .as_str()

@@ -1,4 +1,4 @@
-//! What tests of the predictor share: models in a store, what was published, HTTP over a socket.
+//! Helpers that tests of the predictor share: models in a store, what was published, HTTP over a socket.
 
 use std::{net::SocketAddr, time::Duration};
 

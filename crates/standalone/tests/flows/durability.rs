@@ -1,4 +1,4 @@
-//! What was acknowledged survives kill -9.
+//! Acknowledged writes survive kill -9.
 
 use anyhow::ensure;
 use testkit::{

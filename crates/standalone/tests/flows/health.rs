@@ -1,4 +1,4 @@
-//! What the platform says about itself.
+//! Health and figures of the platform.
 
 use anyhow::ensure;
 use contract::HealthReply;

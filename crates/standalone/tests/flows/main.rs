@@ -1,6 +1,6 @@
 //! Flows through all services, put together in one process over the embedded backends.
 //!
-//! What needs signals, or a second process on the same folder, runs the real program ([`program::Program`]); the rest runs in the
+//! A test that needs signals, or a second process on the same folder, runs the real program ([`program::Program`]); the rest runs in the
 //! process of the test ([`testkit::Platform`]).
 
 mod contract;

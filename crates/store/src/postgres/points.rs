@@ -15,7 +15,7 @@ use crate::{
 /// Points that one statement reads: enough to make its fixed cost small, few enough to keep it
 /// short.
 const ROWS: usize = 10_000;
-/// What one transaction applies: enough to make its fixed cost small, little enough to end in time
+/// The most that one transaction applies: enough to make its fixed cost small, little enough to end in time
 /// on a slow disk.
 const TX_BUDGET: TxBudget = TxBudget {
     points: 200_000,

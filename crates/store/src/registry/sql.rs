@@ -59,7 +59,7 @@ macro_rules! info {
     };
 }
 
-/// What predictors need of a series: its revision, serving version and aliases.
+/// The columns that predictors need of a series: its revision, serving version and aliases.
 pub(crate) const SERVING: &str = concat!(
     "SELECT s.revision, m.version, m.model, ",
     "(SELECT string_agg(name || ' ' || version, ' ' ORDER BY name) FROM aliases WHERE series_id = $1) AS aliases ",

@@ -16,7 +16,7 @@ use crate::{
 const BLOCK: usize = contract::MAX_POINTS_PER_PART;
 /// The bytes of a point: its timestamp and its value.
 const POINT: usize = size_of::<i64>() + size_of::<f64>();
-/// What one transaction applies. A fit may have to wait for it: 10 to 20 ms.
+/// The most that one transaction applies. A fit may have to wait for it: 10 to 20 ms.
 const TX_BUDGET: TxBudget = TxBudget {
     points: 20_000,
     messages: 500,

@@ -31,7 +31,7 @@ pub(crate) trait Backend: Sized {
     /// Takes everything out of it and makes the tables that there were at first.
     async fn first_schema(&self) -> Result<()>;
 
-    /// What stores the points of `event`, past the store.
+    /// The statement that stores the points of `event`, past the store.
     fn insert_points(event: &TrainingData) -> String;
 
     /// Opens a store in it, as a process would.

@@ -1,4 +1,4 @@
-//! What holds for every store.
+//! The behaviour of every store.
 
 mod changes;
 mod life;
@@ -71,7 +71,7 @@ fn alias(name: &str) -> AliasName {
     AliasName::new(name).expect("a test names no bad alias")
 }
 
-/// What has the alias `name`.
+/// The version that the alias `name` names.
 fn named(name: &str) -> VersionRef {
     VersionRef::Alias(alias(name))
 }

@@ -211,7 +211,7 @@ pub(super) fn broken_http() -> Vec<Attack> {
         ("no HTTP at all", b"hello\r\n\r\n", "not valid http"),
         ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "not valid http"),
         ("two lengths", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\n{}   ", "not valid http"),
-        ("a length that is no number", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", "not valid http"),
+        ("a length that is not a number", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", "not valid http"),
         ("a negative length", b"POST /fit/victim HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", "not valid http"),
         (
             "a length and chunks",

@@ -1,4 +1,4 @@
-//! What can be changed about series and models, and who is told.
+//! Changes of series and models, and who is told of them.
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 
 use crate::fixture::{Fixture, Reply, THREE};
 
-/// What is shown of a series that was fitted twice and has an alias.
+/// The paths that show a series that was fitted twice and has an alias.
 const SHOWN: [&str; 5] = [
     "/v1/series/s",
     "/v1/series/s/models",

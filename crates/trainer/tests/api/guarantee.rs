@@ -1,4 +1,4 @@
-//! What a 2xx means, and what is left when there is none.
+//! The meaning of a 2xx, and the state that is left without one.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What the registry refuses: what is not there, what it does not know, what it cannot do now.
+//! Requests that the registry refuses: for things that are not there, that it does not know, or
+//! that it cannot do now.
 
 use axum::http::header;
 use serde_json::json;
@@ -126,7 +127,7 @@ async fn what_a_route_does_not_know_is_refused_by_name_and_changes_nothing() -> 
     Ok(())
 }
 
-/// What is no body of a change, and what is wrong with it.
+/// Bodies that are not valid for a change, and their faults.
 const BODIES: [(&str, &str, &str, &str); 10] = [
     ("PUT", "aliases/best", "", "EOF while parsing"),
     (

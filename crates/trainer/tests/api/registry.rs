@@ -1,4 +1,4 @@
-//! What the registry shows of series and models.
+//! Series and models, as the registry shows them.
 
 use anyhow::ensure;
 use contract::{ModelList, Revision, SeriesDetail, SeriesList, Version};

@@ -32,7 +32,7 @@ async fn revision(store: &Store, s: &SeriesId) -> Result<Revision> {
     Ok(store.serving(s).await?.revision)
 }
 
-/// What the alias named before, as told.
+/// The version that the alias named before, by the reply.
 async fn previous(store: &Store, s: &SeriesId, name: &str) -> Result<Option<Version>> {
     let detail = store.series(s).await?.context("no series")?;
     let mut aliases = detail.aliases.into_iter();

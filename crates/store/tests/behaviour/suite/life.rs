@@ -12,7 +12,7 @@ use crate::backend::Backend;
 
 const ANY: &Precondition = &Precondition::Any;
 
-/// What those who change a series were told.
+/// The outcome of changes, as their callers were told.
 #[derive(Default)]
 struct Told {
     versions: Vec<Version>,

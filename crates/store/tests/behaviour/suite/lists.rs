@@ -1,4 +1,4 @@
-//! What there is to see of series and models.
+//! Lists of series and models.
 
 use anyhow::{Context, Result, ensure};
 use contract::{AliasName, DetectorName, Revision, SeriesSummary, Source};

@@ -176,7 +176,7 @@ pub(crate) async fn only_series_that_changed_lately_are_told_with_their_revision
     for id in ["old", "young", "gone"] {
         age_change(backend, id).await?;
     }
-    // What is pending is no change, and a deletion is one.
+    // A pending version is not a change; a deletion is one.
     pend(&store, &series("old"), &points).await?;
     pend(&store, &series("new"), &points).await?;
     fit(&store, &series("young"), &points).await?;

@@ -110,7 +110,7 @@ fn seconds(date: &str) -> i64 {
         .map(|part| part.parse::<f64>().unwrap() as i64)
         .collect();
     let [year, month, day, hour, minute, second] = parts[..] else {
-        panic!("{date} is no date");
+        panic!("{date} is not a date");
     };
     // Years that begin in March have their leap day at the end.
     let (year, month) = if month > 2 {
