@@ -5,8 +5,8 @@ mod registry;
 use std::time::Duration;
 
 use contract::{
-    DetectRequest, FitReply, FitRequest, HealthReply, PredictReply, PredictRequest, SeriesId,
-    VersionRef,
+    DetectRequest, EndpointName, FitReply, FitRequest, HealthReply, PredictReply, PredictRequest,
+    SeriesId, VersionRef,
 };
 use ureq::http::header::ACCEPT;
 
@@ -76,7 +76,7 @@ impl Client {
         request: &FitRequest,
     ) -> Result<Reply<FitReply>, ClientError> {
         let body = serde_json::to_vec(request).expect("integers and finite numbers are JSON");
-        let route = format!("/fit/{}", encode(series.as_str()));
+        let route = path(EndpointName::Fit, &[series.as_str()]);
         self.http.json(&Call::post(route, &body))
     }
 
@@ -87,7 +87,7 @@ impl Client {
         request: &PredictRequest,
     ) -> Result<Reply<PredictReply>, ClientError> {
         let body = serde_json::to_vec(request).expect("integers and finite numbers are JSON");
-        let route = format!("/predict/{}", encode(series.as_str()));
+        let route = path(EndpointName::Predict, &[series.as_str()]);
         retry(|| self.http.json(&Call::post(&*route, &body)))
     }
 
@@ -96,7 +96,7 @@ impl Client {
     pub(crate) fn detect(&self, request: &DetectRequest) -> Result<NdjsonReader, ClientError> {
         let body = body_of(request);
         let accept = Some("application/x-ndjson".to_owned());
-        let call = Call::post("/v1/detect", &body).with(ACCEPT, accept);
+        let call = Call::post(path(EndpointName::Detect, &[]), &body).with(ACCEPT, accept);
         let call = call.for_lines();
         retry(|| self.http.lines(&call))
     }
@@ -110,7 +110,7 @@ impl Client {
     ) -> Result<Vec<u8>, ClientError> {
         let body = body_of(request);
         let parameters = view.parameters([("title", title)]);
-        let route = with_query("/v1/detect/plot", &parameters);
+        let route = with_query(&path(EndpointName::DetectPlot, &[]), &parameters);
         retry(|| self.http.bytes(&Call::post(&*route, &body)))
     }
 
@@ -125,13 +125,14 @@ impl Client {
             ("series_id", Some(series.to_string())),
             ("version", version.map(|v| v.to_string())),
         ]);
-        let route = with_query("/plot", &parameters);
+        let route = with_query(&path(EndpointName::Plot, &[]), &parameters);
         retry(|| self.http.bytes(&Call::get(&*route)))
     }
 
     /// The figures of the platform.
     pub(crate) fn health(&self) -> Result<Reply<HealthReply>, ClientError> {
-        self.http.json(&Call::get("/healthcheck"))
+        let route = path(EndpointName::Healthcheck, &[]);
+        self.http.json(&Call::get(route))
     }
 
     /// Asks whether the service takes requests: the reply's body if it does.
@@ -145,6 +146,20 @@ impl Client {
 
 fn body_of(request: &DetectRequest) -> Vec<u8> {
     serde_json::to_vec(request).expect("integers and finite numbers are JSON")
+}
+
+/// The path of the call `name`, with one of `values` for each parameter, in the order of the path.
+fn path(name: EndpointName, values: &[&str]) -> String {
+    let mut values = values.iter();
+    let segments = name.endpoint().path.split('/').map(|segment| {
+        if segment.starts_with('{') {
+            let value = values.next().expect("the caller knows the parameters");
+            encode(value).to_string()
+        } else {
+            segment.to_owned()
+        }
+    });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 /// `route` with those of `parameters` that have a value.

@@ -153,7 +153,8 @@ pub enum Body {
     },
     /// The gateway passes it on as it arrives. The call reaches its service at most once.
     Streamed {
-        /// The longest body, in bytes; `None` means the setting `MAX_BODY_BYTES`.
+        /// The longest body, in bytes, where the setting `MAX_BODY_BYTES` does not allow less.
+        /// `None` means that the setting alone decides.
         max: Option<usize>,
     },
 }
@@ -185,10 +186,16 @@ const MAX_PREDICT_BYTES: usize = 256 * 1024;
 /// The longest body of a change to the registry, in bytes: it names a version.
 const MAX_CHANGE_BYTES: usize = 4 * 1024;
 
+/// The longest model file, in bytes: a model has a few thousand numbers.
+const MAX_MODEL_FILE_BYTES: usize = 16 << 20;
+
 const POINT: Body = Body::Whole {
     max: MAX_PREDICT_BYTES,
 };
 const BULK: Body = Body::Streamed { max: None };
+const MODEL_FILE: Body = Body::Streamed {
+    max: Some(MAX_MODEL_FILE_BYTES),
+};
 const CHANGE: Body = Body::Streamed {
     max: Some(MAX_CHANGE_BYTES),
 };
@@ -256,7 +263,7 @@ pub const ENDPOINTS: &[Endpoint] = {
         },
         Endpoint {
             name: Name::ImportModel, method: Post, path: "/v1/series/{series_id}/models",
-            owner: Trainer, class: Class::Fit, scope: Admin, body: BULK,
+            owner: Trainer, class: Class::Fit, scope: Admin, body: MODEL_FILE,
             routing: Any, revision: Note, label: "series",
         },
         Endpoint {

@@ -90,7 +90,8 @@ impl Proxy {
                 Call::whole(head, read_body(body, max).await?, timeout)
             }
             endpoint::Body::Streamed { max } => {
-                let max = max.map_or(self.settings.max_body_bytes, |max| max as u64);
+                let limit = self.settings.max_body_bytes;
+                let max = max.map_or(limit, |max| limit.min(max as u64));
                 Call::streamed(head, Upload::new(body, max)?, timeout)
             }
         };

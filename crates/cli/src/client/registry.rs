@@ -1,13 +1,13 @@
 //! Routes of the registry.
 
 use contract::{
-    AliasInfo, AliasName, AliasRequest, ImportReply, ModelFile, ModelList, Revision, SeriesDetail,
-    SeriesId, SeriesList, Version, VersionRef,
+    AliasInfo, AliasName, AliasRequest, EndpointName, ImportReply, ModelFile, ModelList, Revision,
+    SeriesDetail, SeriesId, SeriesList, Version, VersionRef,
 };
 use ureq::http::header::IF_MATCH;
 
-use super::{Client, with_query};
-use crate::http::{Call, ClientError, Reply, encode, retry};
+use super::{Client, path, with_query};
+use crate::http::{Call, ClientError, Reply, retry};
 
 /// The most entries that a page may have.
 const PAGE: u32 = 1000;
@@ -20,7 +20,7 @@ impl Client {
         after: Option<&str>,
     ) -> Result<Reply<SeriesList>, ClientError> {
         let route = with_query(
-            "/v1/series",
+            &path(EndpointName::ListSeries, &[]),
             &[
                 ("prefix", prefix.map(str::to_owned)),
                 ("limit", Some(PAGE.to_string())),
@@ -32,7 +32,8 @@ impl Client {
 
     /// The series with its aliases.
     pub(crate) fn series(&self, series: &SeriesId) -> Result<Reply<SeriesDetail>, ClientError> {
-        retry(|| self.http.json(&Call::get(of(series, ""))))
+        let route = path(EndpointName::ShowSeries, &[series.as_str()]);
+        retry(|| self.http.json(&Call::get(&*route)))
     }
 
     /// A page of the models of `series`, those older than `before`.
@@ -42,7 +43,7 @@ impl Client {
         before: Option<Version>,
     ) -> Result<Reply<ModelList>, ClientError> {
         let route = with_query(
-            &of(series, "/models"),
+            &path(EndpointName::ListModels, &[series.as_str()]),
             &[
                 ("limit", Some(PAGE.to_string())),
                 ("before", before.map(|v| v.to_string())),
@@ -64,7 +65,11 @@ impl Client {
             version: version.clone(),
         };
         let body = serde_json::to_vec(&request).expect("a version is JSON");
-        let call = Call::put(of(series, &format!("/aliases/{alias}")), &body);
+        let route = path(
+            EndpointName::SetAlias,
+            &[series.as_str(), &alias.to_string()],
+        );
+        let call = Call::put(route, &body);
         self.http.json(&call.with(IF_MATCH, tag(if_match)))
     }
 
@@ -75,7 +80,11 @@ impl Client {
         alias: &AliasName,
         if_match: Option<Revision>,
     ) -> Result<(), ClientError> {
-        let call = Call::delete(of(series, &format!("/aliases/{alias}")));
+        let route = path(
+            EndpointName::RemoveAlias,
+            &[series.as_str(), &alias.to_string()],
+        );
+        let call = Call::delete(route);
         self.http
             .bytes(&call.with(IF_MATCH, tag(if_match)))
             .map(drop)
@@ -87,7 +96,8 @@ impl Client {
         series: &SeriesId,
         if_match: Option<Revision>,
     ) -> Result<Reply<AliasInfo>, ClientError> {
-        let call = Call::post(of(series, "/rollback"), &[]);
+        let route = path(EndpointName::RollBack, &[series.as_str()]);
+        let call = Call::post(route, &[]);
         self.http.json(&call.with(IF_MATCH, tag(if_match)))
     }
 
@@ -97,7 +107,10 @@ impl Client {
         series: &SeriesId,
         version: &VersionRef,
     ) -> Result<Reply<ModelFile>, ClientError> {
-        let route = of(series, &format!("/models/{version}/export"));
+        let route = path(
+            EndpointName::ExportModel,
+            &[series.as_str(), &version.to_string()],
+        );
         retry(|| self.http.json(&Call::get(&*route)))
     }
 
@@ -107,7 +120,8 @@ impl Client {
         series: &SeriesId,
         file: &[u8],
     ) -> Result<Reply<ImportReply>, ClientError> {
-        self.http.json(&Call::post(of(series, "/models"), file))
+        let route = path(EndpointName::ImportModel, &[series.as_str()]);
+        self.http.json(&Call::post(route, file))
     }
 
     /// Deletes a version of `series`, or all of it. Sent once.
@@ -117,17 +131,16 @@ impl Client {
         version: Option<&VersionRef>,
         if_match: Option<Revision>,
     ) -> Result<(), ClientError> {
-        let rest = version.map(|version| format!("/models/{version}"));
-        let call = Call::delete(of(series, &rest.unwrap_or_default()));
+        let id = series.as_str();
+        let route = match version {
+            Some(version) => path(EndpointName::DeleteModel, &[id, &version.to_string()]),
+            None => path(EndpointName::DeleteSeries, &[id]),
+        };
+        let call = Call::delete(route);
         self.http
             .bytes(&call.with(IF_MATCH, tag(if_match)))
             .map(drop)
     }
-}
-
-/// The route to `rest` of `series`.
-fn of(series: &SeriesId, rest: &str) -> String {
-    format!("/v1/series/{}{rest}", encode(series.as_str()))
 }
 
 /// `revision` as an ETag.

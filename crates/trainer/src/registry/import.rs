@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::LOCATION},
     response::Response,
 };
-use contract::ImportReply;
+use contract::{EndpointName, ImportReply};
 use http_server::{Fallible, json, read_body};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use service::{series::SeriesPath, work::blocking};
@@ -19,8 +19,8 @@ use crate::{
     metrics::{self, Change},
 };
 
-/// The largest file, in bytes: a model has a few thousand numbers.
-const MAX_FILE_BYTES: usize = 16 << 20;
+/// The longest file, in bytes.
+const MAX_FILE_BYTES: usize = EndpointName::ImportModel.endpoint().body.max();
 
 /// The characters that are encoded in a path: all but the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
