@@ -20,7 +20,7 @@ pub enum BadReply {
     /// The status line or a header line is broken.
     #[error("head is malformed: {0}")]
     Malformed(httparse::Error),
-    /// The head has more than [`MAX_HEAD`] bytes.
+    /// The head has more than `MAX_HEAD` bytes.
     #[error("head is longer than {MAX_HEAD} bytes")]
     HeadTooLong,
     /// The status is not from 100 to 599.
