@@ -55,9 +55,16 @@ async fn a_stop_under_load_answers_what_is_in_flight_and_loses_nothing() -> anyh
     let judged = program.client.predict("late", 5.0).await?;
     assert_eq!(judged.model_version, late.version);
     // The last moment's figures were handed over, too, and not twice.
-    let used = program.client.health().await?.model_usage;
-    assert_eq!(used.get("held"), Some(&answered.to_string()));
-    Ok(())
+    let expected = answered.to_string();
+    eventually("every prediction to be counted once", || async {
+        let used = program.client.health().await?.model_usage;
+        ensure!(
+            used.get("held") == Some(&expected),
+            "{used:?} of {expected}"
+        );
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

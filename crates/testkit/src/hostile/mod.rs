@@ -91,8 +91,8 @@ async fn check_nothing_changed(client: Client) -> anyhow::Result<()> {
         "an attack stored points: {}",
         reply.status
     );
-    // The figures lag a little. Once a series trained after the attacks is counted, so are any that
-    // they trained.
+    // The figures lag a little, so they prove less than the list above. Events of one partition are
+    // counted in order: over one, whatever the attacks trained is counted before the sentinel.
     client.fit("sentinel", &series::three(1.0)).await?;
     let trained = eventually("the sentinel to be counted", || async {
         let trained = client.health().await?.series_trained;

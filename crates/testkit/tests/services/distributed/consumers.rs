@@ -11,7 +11,7 @@ use testkit::{
     servers::Servers,
 };
 
-use super::used;
+use super::{trained, used};
 
 /// Kills the `n`th of `service` while fits and predictions go on, and starts it again.
 async fn kill_under_load(
@@ -47,8 +47,7 @@ async fn kills_of_consumers_lose_and_double_nothing() -> anyhow::Result<()> {
 
         used(client, "held", predictions.len()).await?;
         // load_0 … load_3, held, between
-        let trained = client.health().await?.series_trained;
-        ensure!(trained == 6, "{trained} series");
+        trained(client, 6).await?;
         let mut all = Acknowledged::default();
         all.go_on(fits)?;
         all.check(client).await

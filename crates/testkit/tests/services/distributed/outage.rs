@@ -14,7 +14,7 @@ use testkit::{
     servers::{OwnServers, Server},
 };
 
-use super::used;
+use super::{trained, used};
 
 /// Predictions of a held series during an outage.
 const PREDICTIONS: usize = 100;
@@ -67,12 +67,7 @@ async fn prepare(client: Client) -> anyhow::Result<HealthReply> {
     }
     predict_held(client, "v2").await?;
     used(client, "held", PREDICTIONS).await?;
-    eventually("all figures", || async {
-        let health = client.health().await?;
-        ensure!(health.series_trained == 2, "{health:?}");
-        Ok(health)
-    })
-    .await
+    trained(client, 2).await
 }
 
 /// Waits until `series` can be fitted again; its new version.
@@ -224,12 +219,7 @@ async fn without_redis_everything_works_and_is_counted_later() -> anyhow::Result
 
         servers.resume(&[Server::Redis]).await?;
         used(client, "held", 2 * PREDICTIONS).await?;
-        eventually("the new series to be counted", || async {
-            let health = client.health().await?;
-            ensure!(health.series_trained == 3, "{health:?}");
-            Ok(())
-        })
-        .await
+        trained(client, 3).await.map(drop)
     })
     .await
 }
