@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Incidents(RunArgs),
     /// False alarms on generated series in which nothing is wrong
     Calibrate(CalibrateArgs),
+    /// Periods, new levels, false alarms and events on generated series, for one detector
+    Behaviour(BehaviourArgs),
     /// Everything above
     All(RunArgs),
 }
@@ -130,7 +132,7 @@ impl DetectorArgs {
             detector: Some(*name),
             params: self.params.iter().cloned().collect(),
             false_alarm_rate: self.rate,
-            direction: None,
+            ..FitOptions::default()
         };
         names.iter().map(|name| (*name, options(name))).collect()
     }
@@ -190,6 +192,31 @@ impl CalibrateArgs {
     pub(crate) fn is_whole(&self) -> bool {
         let sizes = (self.series, self.points, self.train);
         self.detectors.is_whole() && sizes == (SERIES, POINTS, TRAIN)
+    }
+}
+
+/// Which detector is looked at.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BehaviourArgs {
+    /// The detector
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub(crate) detector: DetectorName,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+impl BehaviourArgs {
+    /// As `all` has them.
+    pub(crate) fn of(args: &RunArgs) -> Self {
+        Self {
+            detector: DetectorName::Auto,
+            output: args.output.clone(),
+        }
+    }
+
+    /// Whether this is a run whose results are the ones to keep.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.detector == DetectorName::Auto
     }
 }
 

@@ -23,7 +23,7 @@ impl Chance {
     }
 
     /// Evenly distributed, above 0 and at most 1.
-    fn even(&mut self) -> f64 {
+    pub(crate) fn even(&mut self) -> f64 {
         ((self.word() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }
 
@@ -31,6 +31,32 @@ impl Chance {
     pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * self.even().ln()).sqrt();
         radius * (std::f64::consts::TAU * self.even()).cos()
+    }
+
+    /// One of `0..n`, each as likely.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        ((self.even() * n as f64) as usize).min(n - 1)
+    }
+
+    /// Of mean 1, exponentially distributed.
+    pub(crate) fn exponential(&mut self) -> f64 {
+        -self.even().ln()
+    }
+
+    /// Student's t with this number of degrees of freedom.
+    pub(crate) fn student(&mut self, degrees: u32) -> f64 {
+        let squares: f64 = (0..degrees).map(|_| self.normal().powi(2)).sum();
+        self.normal() / (squares / f64::from(degrees)).sqrt()
+    }
+
+    /// A Poisson count, for means up to some hundred (Knuth's product of uniforms).
+    pub(crate) fn poisson(&mut self, mean: f64) -> f64 {
+        let (limit, mut product, mut count) = ((-mean).exp(), self.even(), 0.0);
+        while product > limit {
+            product *= self.even();
+            count += 1.0;
+        }
+        count
     }
 }
 
@@ -61,5 +87,28 @@ mod tests {
         for (moment, expected) in moments.iter().zip([0.0, 1.0, 0.0, 3.0]) {
             assert!((moment - expected).abs() < 0.1, "{moments:?}");
         }
+    }
+
+    #[test]
+    fn counts_and_waiting_times_have_the_mean_and_the_variance_that_they_should_have() {
+        let mut chance = Chance::of("counts");
+        let mut moments = |mut draw: Box<dyn FnMut(&mut Chance) -> f64>| {
+            let values: Vec<f64> = (0..50_000).map(|_| draw(&mut chance)).collect();
+            let mean = values.iter().sum::<f64>() / 50_000.0;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 50_000.0;
+            (mean, variance)
+        };
+        for mean in [0.1, 4.0, 30.0] {
+            let (m, v) = moments(Box::new(move |c| c.poisson(mean)));
+            let near = |x: f64| (x / mean - 1.0).abs() < 0.05;
+            assert!(near(m) && near(v), "{mean}: {m} {v}");
+        }
+        let (m, v) = moments(Box::new(Chance::exponential));
+        assert!((m - 1.0).abs() < 0.03 && (v - 1.0).abs() < 0.06, "{m} {v}");
+        let (m, v) = moments(Box::new(|c| c.student(5)));
+        assert!(
+            m.abs() < 0.03 && (v / (5.0 / 3.0) - 1.0).abs() < 0.1,
+            "{m} {v}"
+        );
     }
 }

@@ -113,7 +113,8 @@ fn judge_both(series: &Series, options: &FitOptions, gateway: &Gateway) -> Resul
     demand_same(&here, &gateway.detect(series, options)?)?;
     let mut judged = Judged::default();
     for JudgedReply { verdict, ratio, .. } in &here {
-        judged.push(verdict.score, ratio.unwrap_or_default(), verdict.anomaly);
+        let ratio = ratio.unwrap_or_default();
+        judged.push(verdict.score, ratio, ratio >= 1.0);
     }
     Ok(judged)
 }

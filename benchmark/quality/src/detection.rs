@@ -2,9 +2,15 @@
 
 use anyhow::Result;
 use contract::{DetectorName, FitOptions, JudgedReply, Point, Train};
-use detector::{Verdict, detect, streaming};
+use detector::{Judged as Step, detect, streaming};
 
 use crate::{data::Series, judged::Judged};
+
+/// Whether a point of a session raises an alarm: an episode begins or grows. Its strength is then
+/// 1 or more.
+pub(crate) fn is_alarm(step: &Step) -> bool {
+    step.ratio >= 1.0
+}
 
 /// The measured parts of the verdicts on all points after the training.
 ///
@@ -12,8 +18,8 @@ use crate::{data::Series, judged::Judged};
 /// As [`replies`].
 pub(crate) fn judge(series: &Series, options: &FitOptions) -> Result<Judged> {
     let mut judged = Judged::default();
-    each(series, options, |_, verdict, ratio| {
-        judged.push(verdict.score, ratio, verdict.anomaly);
+    each(series, options, |_, step| {
+        judged.push(step.verdict.score, step.ratio, is_alarm(step));
     })?;
     Ok(judged)
 }
@@ -24,27 +30,22 @@ pub(crate) fn judge(series: &Series, options: &FitOptions) -> Result<Judged> {
 /// Nothing can be learned from the training points, or an option is impossible.
 pub(crate) fn replies(series: &Series, options: &FitOptions) -> Result<Vec<JudgedReply>> {
     let mut replies = Vec::new();
-    each(series, options, |point, verdict, ratio| {
+    each(series, options, |point, step| {
         replies.push(JudgedReply {
             timestamp: point.timestamp,
             value: point.value,
-            verdict: verdict.to_reply(),
-            ratio: Some(ratio),
+            verdict: step.verdict.to_reply(),
+            ratio: Some(step.ratio),
         });
     })?;
     Ok(replies)
 }
 
-fn each(
-    series: &Series,
-    options: &FitOptions,
-    mut take: impl FnMut(Point, &Verdict, f64),
-) -> Result<()> {
+fn each(series: &Series, options: &FitOptions, mut take: impl FnMut(Point, &Step)) -> Result<()> {
     let train = Train::Points(series.train);
     let mut detection = detect(&series.points, train, options, DetectorName::Auto, None)?;
     for point in &series.points[series.train..] {
-        let judged = detection.update(*point);
-        take(*point, &judged.verdict, judged.ratio);
+        take(*point, &detection.update(*point));
     }
     Ok(())
 }

@@ -17,26 +17,23 @@ pub(crate) struct Judged {
     pub(crate) score: Vec<f64>,
     /// The emitted strength of alarm: 1 and more is one.
     pub(crate) ratio: Vec<f64>,
-    /// The verdict.
-    pub(crate) anomaly: Vec<bool>,
+    /// Whether an alarm is raised.
+    pub(crate) alarm: Vec<bool>,
     /// The score that is known half a window later. Empty for a detector without one.
     pub(crate) delayed: Vec<f64>,
 }
 
 impl Judged {
     /// Adds a point.
-    pub(crate) fn push(&mut self, score: f64, ratio: f64, anomaly: bool) {
+    pub(crate) fn push(&mut self, score: f64, ratio: f64, alarm: bool) {
         self.score.push(score);
         self.ratio.push(ratio);
-        self.anomaly.push(anomaly);
+        self.alarm.push(alarm);
     }
 
-    /// The verdicts as strengths, 1 for an anomaly and 0 for none.
+    /// The alarms as strengths, 1 for one and 0 for none.
     pub(crate) fn verdicts(&self) -> Vec<f64> {
-        self.anomaly
-            .iter()
-            .map(|a| f64::from(u8::from(*a)))
-            .collect()
+        self.alarm.iter().map(|a| f64::from(u8::from(*a))).collect()
     }
 
     /// From `folder/NAME` or `folder/NAME.gz`: a row for every point of the series, the column
@@ -62,7 +59,7 @@ impl Judged {
             false => Vec::new(),
         };
         Ok(Self {
-            anomaly: ratio.iter().map(|r| *r >= 1.0).collect(),
+            alarm: ratio.iter().map(|r| *r >= 1.0).collect(),
             score,
             ratio,
             delayed,
@@ -118,7 +115,7 @@ mod tests {
         let judged = Judged {
             score: vec![0.1 + 0.2, 1e-300],
             ratio: vec![1.0, 0.0],
-            anomaly: vec![true, false],
+            alarm: vec![true, false],
             delayed: vec![1.0 / 3.0, 2.0],
         };
         judged.save(folder.path(), &series).unwrap();

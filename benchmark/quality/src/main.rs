@@ -1,14 +1,18 @@
 //! Measures how well the detectors find labelled anomalies, and whether their false-alarm rates
 //! hold.
 
+mod agreement;
 mod altered;
 mod args;
+mod behaviour;
 mod chance;
 mod contender;
 mod data;
 mod detection;
 mod evaluation;
+mod figure;
 mod gateway;
+mod generated;
 mod incidents;
 mod judged;
 mod log;

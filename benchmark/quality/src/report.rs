@@ -6,6 +6,8 @@ use std::{fmt, fs, path::Path, process::Command};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
+use crate::figure::Figure;
+
 /// One cell of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cell {
@@ -177,6 +179,8 @@ pub(crate) struct Report {
     pub(crate) details: Vec<Table>,
     /// For the log: who reached what.
     pub(crate) figures: Vec<(String, String)>,
+    /// The numbers that have a goal.
+    pub(crate) goals: Vec<Figure>,
 }
 
 /// Writes `folder/NAME.md` and `folder/NAME.json`.
@@ -194,7 +198,13 @@ pub(crate) fn write(folder: &Path, report: &Report, origin: &Origin) -> Result<(
         text.push_str(&format!("\n{}", table.markdown()));
     }
     let tables: Vec<Value> = tables().map(Table::json).collect();
-    let value = json!({"command": command, "commit": commit, "date": date, "tables": tables});
+    let value = json!({
+        "command": command,
+        "commit": commit,
+        "date": date,
+        "figures": report.goals,
+        "tables": tables,
+    });
     let put = |extension: &str, text: String| {
         let path = folder.join(format!("{name}.{extension}"));
         fs::write(&path, text).with_context(|| path.display().to_string())

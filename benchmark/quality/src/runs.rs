@@ -1,6 +1,7 @@
 //! The commands: each reads its series, has them judged, and reports.
 
 mod altered;
+mod behaviour;
 mod calibrate;
 mod check;
 mod incidents;
@@ -12,14 +13,16 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use crate::{
-    args::{CalibrateArgs, Cli, Command, OutputArgs, RunArgs},
+    args::{BehaviourArgs, CalibrateArgs, Cli, Command, OutputArgs, RunArgs},
     data::Series,
-    log,
+    figure, log,
     report::{self, Origin, Report},
 };
 
 /// Where results go if the command line does not say.
 const RESULTS: &str = "benchmark/results/quality";
+/// The figures of an earlier commit, which new ones are shown beside.
+const BEFORE: &str = "before/figures.json";
 
 /// Does what the command line says.
 pub(crate) fn run(cli: &Cli) -> Result<()> {
@@ -39,15 +42,36 @@ pub(crate) fn run(cli: &Cli) -> Result<()> {
             };
             keeper.finish(&calibrate::run(args)?)
         }
+        Command::Behaviour(args) => {
+            let keeper = Keeper {
+                output: &args.output,
+                origin: &origin,
+                log: true,
+                files: args.output.out.is_some() || args.is_whole(),
+            };
+            keeper.finish(&behaviour::run(args)?)
+        }
         Command::All(args) => all(args, &Keeper::of(args, &origin)),
     }
 }
 
 fn all(args: &RunArgs, keeper: &Keeper<'_>) -> Result<()> {
+    let mut goals = Vec::new();
+    let mut finish = |report: Report| {
+        keeper.finish(&report)?;
+        goals.extend(report.goals);
+        anyhow::Ok(())
+    };
+    finish(behaviour::run(&BehaviourArgs::of(args))?)?;
     for command in [check::run, nab::run, vus::run, altered::run, incidents::run] {
-        keeper.finish(&command(args)?)?;
+        finish(command(args)?)?;
     }
-    keeper.finish(&calibrate::run(&CalibrateArgs::of(args))?)
+    finish(calibrate::run(&CalibrateArgs::of(args))?)?;
+    keeper.finish(&Report {
+        name: "figures",
+        goals,
+        ..Report::default()
+    })
 }
 
 /// Keeps results, where the command line wants them kept.
@@ -73,15 +97,21 @@ impl<'a> Keeper<'a> {
 
     /// Prints a report, and keeps it.
     fn finish(&self, report: &Report) -> Result<()> {
+        let mut report = report.clone();
+        if !report.goals.is_empty() {
+            let before = figure::load(&Path::new(RESULTS).join(BEFORE))?;
+            let table = figure::table(&report.goals, &before);
+            report.summary.insert(0, table);
+        }
         for table in &report.summary {
             println!("{}", table.markdown());
         }
         let folder = self.output.out.as_deref().unwrap_or(Path::new(RESULTS));
         if self.files {
-            report::write(folder, report, self.origin)?;
+            report::write(folder, &report, self.origin)?;
         }
         if self.log {
-            log::append(folder, report, self.origin, &self.output.note)?;
+            log::append(folder, &report, self.origin, &self.output.note)?;
         }
         Ok(())
     }
