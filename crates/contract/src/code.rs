@@ -42,7 +42,9 @@ problem_codes! {
     BadRequest = "bad_request", 400;
     /// The connection ended before the request body did, or its chunks are malformed.
     BodyIncomplete = "body_incomplete", 400;
-    /// The training points are too few, or all have the same value.
+    /// All training points have the same value, and the request does not allow that.
+    ConstantData = "constant_data", 400;
+    /// The training points are too few.
     InsufficientData = "insufficient_data", 400;
     /// The path names an alias that breaks the rules for aliases.
     InvalidAlias = "invalid_alias", 400;
@@ -159,6 +161,7 @@ mod tests {
     const PUBLISHED: &str = "
         400 bad_request
         400 body_incomplete
+        400 constant_data
         400 insufficient_data
         400 invalid_alias
         400 invalid_header

@@ -55,6 +55,7 @@ fields! {
         params: Option<Named>,
         false_alarm_rate: Option<f64>,
         direction: Option<Sides>,
+        allow_constant: Option<bool>,
     }
 }
 
@@ -75,6 +76,7 @@ impl FitOptionFields {
             params: self.params.map(|named| named.0).unwrap_or_default(),
             false_alarm_rate: self.false_alarm_rate,
             direction: self.direction,
+            allow_constant: self.allow_constant.unwrap_or(false),
         })
     }
 }
@@ -186,6 +188,10 @@ mod tests {
                 "false_alarm_rate: 1 is not above 0 and at most 0.5",
             ),
             (
+                r#"{"timestamps":[1],"values":[1],"allow_constant":1}"#,
+                "allow_constant: invalid type: integer `1`, expected a boolean",
+            ),
+            (
                 r#"{"timestamps":[1],"values":[1],"direction":"left"}"#,
                 "direction: unknown variant `left`",
             ),
@@ -204,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_detector_can_be_asked_for() {
-        let body = br#"{"timestamps":[1],"values":[1],"detector":"robust","params":{"window":64},"false_alarm_rate":0.01,"direction":"above"}"#;
+        let body = br#"{"timestamps":[1],"values":[1],"detector":"robust","params":{"window":64},"false_alarm_rate":0.01,"direction":"above","allow_constant":true}"#;
         let parsed = FitRequest::parse(body).unwrap();
         assert!(parsed.warnings.is_empty());
         let options = parsed.body.options;
@@ -212,6 +218,7 @@ mod tests {
         assert_eq!(options.params["window"], 64.0);
         assert_eq!(options.false_alarm_rate, Some(0.01));
         assert_eq!(options.direction, Some(Sides::Above));
+        assert!(options.allow_constant);
     }
 
     #[test]

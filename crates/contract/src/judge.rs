@@ -53,6 +53,14 @@ pub struct FitOptions {
     /// `None`: both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Sides>,
+    /// Whether points that all have one value may be fitted; any other value is then an anomaly.
+    #[serde(skip_serializing_if = "is_false")]
+    pub allow_constant: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Checks a false-alarm rate.

@@ -66,7 +66,7 @@ impl From<Error> for ProblemReply {
                 ..Self::invalid_payload(&fault)
             },
             Error::MalformedDetection(fault) => Self::invalid_payload(&fault),
-            Error::Unfit(why) => Self::new(why.code(), why.to_string()),
+            Error::Unfit(why) => Self::new(why.code(), why.to_string()).errors(why.errors()),
             Error::InvalidParameter(fault) => Self::new(Code::InvalidParameter, fault.to_string()),
             Error::InvalidSeries(rule) => invalid_series(rule),
             Error::NoModel => Self::new(Code::ModelNotFound, "Model not found"),

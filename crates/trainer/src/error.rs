@@ -106,7 +106,9 @@ impl Error {
                 return ProblemReply::new(Code::InvalidModelFile, detail)
                     .errors(vec![fault.clone()]);
             }
-            Self::Unfit(why) => return ProblemReply::new(why.code(), why.to_string()),
+            Self::Unfit(why) => {
+                return ProblemReply::new(why.code(), why.to_string()).errors(why.errors());
+            }
             Self::InvalidParameter(fault) => {
                 return ProblemReply::new(Code::InvalidParameter, fault.to_string());
             }

@@ -18,6 +18,9 @@ pub(crate) struct FitOptionArgs {
     /// the last counts.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     params: Vec<(String, f64)>,
+    /// Fit points that all have one value too, from ten on: any other value is an anomaly.
+    #[arg(long)]
+    allow_constant: bool,
     #[command(flatten)]
     asked: AskedArgs,
 }
@@ -52,6 +55,7 @@ impl FitOptionArgs {
             params: self.params.iter().cloned().collect(),
             false_alarm_rate: self.asked.false_alarm_rate,
             direction: self.asked.direction,
+            allow_constant: self.allow_constant,
         }
     }
 }

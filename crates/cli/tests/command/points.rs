@@ -53,6 +53,7 @@ fn fit_asks_for_a_detector_and_prints_its_warnings() -> anyhow::Result<()> {
         "floor=-1e-3",
         "--false-alarm-rate",
         "1e-4",
+        "--allow-constant",
         "--direction",
         "below",
     ];
@@ -62,7 +63,7 @@ fn fit_asks_for_a_detector_and_prints_its_warnings() -> anyhow::Result<()> {
         "s: v1 fitted by robust on 2 points, row 0 – row 1\n\
          warning: 2 points are few\nwarning: values hardly differ\n"
     );
-    let sent = r#"{"timestamps":[0,1],"values":[1.0,2.0],"detector":"robust","params":{"floor":-0.001,"window":64.0},"false_alarm_rate":0.0001,"direction":"below"}"#;
+    let sent = r#"{"timestamps":[0,1],"values":[1.0,2.0],"detector":"robust","params":{"floor":-0.001,"window":64.0},"false_alarm_rate":0.0001,"direction":"below","allow_constant":true}"#;
     assert_eq!(server.seen()[0].body, sent);
     Ok(())
 }

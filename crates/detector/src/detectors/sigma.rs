@@ -58,12 +58,17 @@ impl Detector for Sigma {
         let alone = n / (n - 1.0);
         let distance = |p: &Point| ((p.value - mean) * alone).clamp(-f64::MAX, f64::MAX);
         let distances: Vec<f64> = points.iter().map(distance).collect();
+        let scale = if std > 0.0 {
+            std
+        } else {
+            scale::of_constant(mean)
+        };
         Self {
             mean,
             std,
             sigmas: settings.get(SIGMAS.name).unwrap_or(LIMIT),
             weight: n,
-            calibration: Calibration::fit(&distances, std),
+            calibration: Calibration::fit(&distances, scale),
         }
     }
 
@@ -146,6 +151,11 @@ fn normal_quantile(p: f64) -> f64 {
 /// Values are scaled by a power of two first, which costs no precision, so that neither squares nor
 /// sums overflow or vanish.
 fn mean_and_deviation(points: &[Point]) -> (f64, f64) {
+    let value = points[0].value;
+    if points.iter().all(|p| p.value == value) {
+        // Exactly: the mean of many equal values would be rounded.
+        return (value, 0.0);
+    }
     let largest = points.iter().fold(0.0_f64, |max, p| max.max(p.value.abs()));
     let unit = scale::power_of_two_near(largest);
     let n = points.len() as f64;

@@ -8,6 +8,7 @@ use crate::{
     Band, Session, Verdict, Warning,
     detectors::{BatchScorer, FittedDetector},
     params::BadParam,
+    text::Short,
     verdict::{ScoringRule, is_rate},
     warning::{WarningKind, Warnings, inspect},
 };
@@ -51,9 +52,21 @@ pub struct Fitted {
 /// Why a fit is refused. The texts are for the caller.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unfit {
-    /// There are fewer than three points, or all values are equal.
+    /// There are fewer than [`MIN_POINTS`] points.
     #[error("Insufficient or constant data")]
-    InsufficientOrConstant,
+    TooFew {
+        /// The number of points.
+        points: usize,
+    },
+    /// All values are equal, and either that is not allowed or there are fewer than
+    /// [`MIN_CONSTANT_POINTS`].
+    #[error("Insufficient or constant data")]
+    Constant {
+        /// The number of points.
+        points: usize,
+        /// Their value.
+        value: f64,
+    },
     /// A value is infinite or not a number.
     #[error("Values must be finite")]
     NotFinite,
@@ -74,8 +87,26 @@ impl Unfit {
     /// The problem code of this refusal.
     pub fn code(&self) -> ProblemCode {
         match self {
-            Self::InsufficientOrConstant => ProblemCode::InsufficientData,
+            Self::TooFew { .. } => ProblemCode::InsufficientData,
+            Self::Constant { .. } => ProblemCode::ConstantData,
             Self::NotFinite | Self::Param { .. } | Self::Rate(_) => ProblemCode::InvalidParams,
+        }
+    }
+
+    /// The numbers behind this refusal, where its text has none: one sentence each.
+    pub fn errors(&self) -> Vec<String> {
+        match self {
+            Self::TooFew { points: 1 } => vec![format!("1 point is fewer than {MIN_POINTS}")],
+            Self::TooFew { points } => vec![format!("{points} points are fewer than {MIN_POINTS}")],
+            Self::Constant { points, value } if *points < MIN_CONSTANT_POINTS => vec![format!(
+                "all {points} values are {}: a constant needs at least {MIN_CONSTANT_POINTS}",
+                Short(*value)
+            )],
+            Self::Constant { points, value } => vec![format!(
+                "all {points} values are {}: allow_constant fits them nevertheless",
+                Short(*value)
+            )],
+            Self::NotFinite | Self::Param { .. } | Self::Rate(_) => Vec::new(),
         }
     }
 }
@@ -83,13 +114,16 @@ impl Unfit {
 /// The smallest number of training points.
 pub const MIN_POINTS: usize = 3;
 
+/// The smallest number of training points that all have one value.
+pub const MIN_CONSTANT_POINTS: usize = 10;
+
 impl Model {
     /// Fits the detector that `options` name, or else `default`, to `points`, which are sorted by
     /// timestamp.
     ///
     /// # Errors
-    /// [`Unfit`] for fewer than [`MIN_POINTS`] points, equal values only, values that are not
-    /// finite, and impossible options.
+    /// [`Unfit`] for fewer than [`MIN_POINTS`] points, equal values only unless `options` allow them
+    /// and there are [`MIN_CONSTANT_POINTS`], values that are not finite, and impossible options.
     pub fn fit(
         points: &[Point],
         options: &FitOptions,
@@ -101,9 +135,15 @@ impl Model {
         if !points.iter().all(|p| p.value.is_finite()) {
             return Err(Unfit::NotFinite);
         }
-        let distinct = points.iter().any(|p| p.value != points[0].value);
-        if points.len() < MIN_POINTS || !distinct {
-            return Err(Unfit::InsufficientOrConstant);
+        if points.len() < MIN_POINTS {
+            let points = points.len();
+            return Err(Unfit::TooFew { points });
+        }
+        let value = points[0].value;
+        let allowed = options.allow_constant && points.len() >= MIN_CONSTANT_POINTS;
+        if !allowed && points.iter().all(|p| p.value == value) {
+            let points = points.len();
+            return Err(Unfit::Constant { points, value });
         }
         let mut warnings = Warnings::default();
         let name = options.detector.unwrap_or(default);

@@ -37,6 +37,12 @@ fn first_usable(mad: f64, range: f64, deviation: impl FnOnce() -> f64, median: f
         .or_else(|| Some(OF_CONSTANT * median.abs()).filter(is_usable))
 }
 
+/// The scale of a series that always has this `value`: a hundredth of it, or 1 where that is 0.
+pub(crate) fn of_constant(value: f64) -> f64 {
+    let scale = OF_CONSTANT * value.abs();
+    if scale > 0.0 { scale } else { 1.0 }
+}
+
 /// The scale of sorted values, at least one; finite, over 0.
 pub(crate) fn of_sorted(sorted: &[f64]) -> f64 {
     // In halves, so that no difference overflows.

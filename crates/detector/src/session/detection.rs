@@ -19,7 +19,8 @@ pub struct Detection {
 }
 
 /// Fits on the first of `points`, as many as `train` says; they are sorted. The others are then for
-/// [`Detection::update`].
+/// [`Detection::update`]. Points that all have one value are allowed from
+/// [`MIN_CONSTANT_POINTS`](crate::MIN_CONSTANT_POINTS) on.
 ///
 /// # Errors
 /// As [`Model::fit`].
@@ -31,7 +32,11 @@ pub fn detect(
     min_deviation: Option<f64>,
 ) -> Result<Detection, Unfit> {
     let first = &points[..train.of(points.len()).min(points.len())];
-    let fitted = Model::fit(first, options, default)?;
+    let options = FitOptions {
+        allow_constant: true,
+        ..options.clone()
+    };
+    let fitted = Model::fit(first, &options, default)?;
     let judge = JudgeOptions {
         min_deviation,
         ..JudgeOptions::default()

@@ -1,5 +1,6 @@
 //! Tests that hold for every detector.
 
+mod constants;
 mod last;
 mod sessions;
 mod verdicts;
@@ -60,10 +61,14 @@ fn detector() -> impl Strategy<Value = DetectorName> {
 
 #[test]
 fn nothing_is_learned_from_too_little() {
-    for values in [&[][..], &[1.0], &[1.0, 2.0], &[7.0; 3], &[0.0, -0.0, 0.0]] {
-        for name in DetectorName::ALL {
-            let refused = fit(*name, values);
-            assert_eq!(refused, Err(Unfit::InsufficientOrConstant), "{values:?}");
+    for name in DetectorName::ALL {
+        for values in [&[][..], &[1.0], &[1.0, 2.0]] {
+            let points = values.len();
+            assert_eq!(fit(*name, values), Err(Unfit::TooFew { points }));
+        }
+        for values in [&[7.0; 3], &[0.0, -0.0, 0.0]] {
+            let (points, value) = (3, values[0]);
+            assert_eq!(fit(*name, values), Err(Unfit::Constant { points, value }));
         }
     }
     assert!(fit(DetectorName::Sigma, &[1.0, 1.0, 2.0]).is_ok());

@@ -172,8 +172,8 @@ async fn what_cannot_be_done_is_refused_by_name() -> anyhow::Result<()> {
             "Insufficient or constant data",
         ),
         (
-            body(&constant, &json!({"train": 10})),
-            "insufficient_data",
+            body(&constant, &json!({"train": 9})),
+            "constant_data",
             "Insufficient or constant data",
         ),
         (

@@ -105,6 +105,33 @@ async fn points_are_published_sorted_in_parts_and_with_the_trace() -> anyhow::Re
 }
 
 #[tokio::test]
+async fn a_constant_is_fitted_where_the_request_allows_it() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
+    let body = |n: usize, more: &str| {
+        let (timestamps, values): (Vec<usize>, Vec<i32>) = (0..n).map(|i| (i, 7)).unzip();
+        format!(r#"{{"timestamps":{timestamps:?},"values":{values:?}{more}}}"#)
+    };
+    let allowed = r#","allow_constant":true"#;
+    for (body, why) in [
+        (
+            body(20, ""),
+            "all 20 values are 7: allow_constant fits them nevertheless",
+        ),
+        (
+            body(9, allowed),
+            "all 9 values are 7: a constant needs at least 10",
+        ),
+    ] {
+        let reply = fixture.fit("s", &body).await?;
+        assert_eq!(reply.refusal()?.1, "constant_data");
+        assert_eq!(reply.json()?["errors"][0]["detail"], why);
+    }
+    let reply = fixture.fit("s", &body(20, allowed)).await?;
+    assert_eq!(reply.json()?["points_used"], 20);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_cannot_be_fitted_is_named_and_leaves_no_trace() -> anyhow::Result<()> {
     const MISMATCH: &str = "Timestamps and values must be of same non-zero length";
     const INSUFFICIENT: &str = "Insufficient or constant data";
@@ -132,7 +159,7 @@ async fn what_cannot_be_fitted_is_named_and_leaves_no_trace() -> anyhow::Result<
         ),
         (
             r#"{"timestamps":[1,2,3],"values":[7,7,7]}"#,
-            "insufficient_data",
+            "constant_data",
             INSUFFICIENT,
         ),
         (
