@@ -23,6 +23,7 @@ mod reference;
 mod registry;
 mod time;
 mod verdict;
+mod zone;
 
 pub use code::ProblemCode;
 pub use detect::{
@@ -57,3 +58,4 @@ pub use time::{TimeUnit, UtcTime};
 pub use verdict::{
     DetectorName, Direction, JudgedReply, Severity, Sides, UnknownWord, VerdictReply,
 };
+pub use zone::{TimeZone, UnknownTimeZone};

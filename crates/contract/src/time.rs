@@ -95,9 +95,14 @@ impl TimeUnit {
         }
     }
 
+    /// The number of this unit in a second.
+    pub const fn per_second(self) -> i64 {
+        SECOND / self.nanoseconds()
+    }
+
     /// The moment of `timestamp`, if that lies in the years 1 to 9999.
     pub fn utc(self, timestamp: i64) -> Option<UtcTime> {
-        let per_second = SECOND / self.nanoseconds();
+        let per_second = self.per_second();
         let seconds = timestamp.div_euclid(per_second);
         if !CALENDAR.contains(&seconds) {
             return None;
