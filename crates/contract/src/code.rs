@@ -68,6 +68,8 @@ problem_codes! {
     MalformedRequest = "malformed_request", 400;
     /// A plot was asked for without saying of which series.
     MissingSeriesId = "missing_series_id", 400;
+    /// A timestamp counts in another unit than those that the model was fitted on.
+    WrongTimeUnit = "wrong_time_unit", 400;
     /// The series does not have this alias.
     AliasNotFound = "alias_not_found", 404;
     /// The series does not have this version, or does not have any model.
@@ -174,6 +176,7 @@ mod tests {
         400 length_mismatch
         400 malformed_request
         400 missing_series_id
+        400 wrong_time_unit
         404 alias_not_found
         404 model_not_found
         404 no_points_in_range

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DetectorName, FitOptions, Point, SeriesId, Sides, Version,
+    DetectorName, FitOptions, Point, SeriesId, Sides, TimeZone, Version,
     fields::fields,
     json::{self, BadJson, Body, Parsed},
     judge::{Named, check_rate, zip},
@@ -56,6 +56,7 @@ fields! {
         false_alarm_rate: Option<f64>,
         direction: Option<Sides>,
         allow_constant: Option<bool>,
+        timezone: Option<TimeZone>,
     }
 }
 
@@ -77,6 +78,7 @@ impl FitOptionFields {
             false_alarm_rate: self.false_alarm_rate,
             direction: self.direction,
             allow_constant: self.allow_constant.unwrap_or(false),
+            timezone: self.timezone,
         })
     }
 }
@@ -188,14 +190,28 @@ mod tests {
                 "false_alarm_rate: 1 is not above 0 and at most 0.5",
             ),
             (
-                r#"{"timestamps":[1],"values":[1],"allow_constant":1}"#,
-                "allow_constant: invalid type: integer `1`, expected a boolean",
-            ),
-            (
                 r#"{"timestamps":[1],"values":[1],"direction":"left"}"#,
                 "direction: unknown variant `left`",
             ),
         ] {
+            let message = FitRequest::parse(body.as_bytes()).unwrap_err().to_string();
+            assert!(message.contains(fault), "{body}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_fault_in_an_option_is_named() {
+        for (option, fault) in [
+            (
+                r#""allow_constant":1"#,
+                "allow_constant: invalid type: integer `1`, expected a boolean",
+            ),
+            (
+                r#""timezone":"CEST""#,
+                "timezone: \"CEST\" is not a time zone of the IANA database",
+            ),
+        ] {
+            let body = format!(r#"{{"timestamps":[1],"values":[1],{option}}}"#);
             let message = FitRequest::parse(body.as_bytes()).unwrap_err().to_string();
             assert!(message.contains(fault), "{body}: {message}");
         }
@@ -210,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_detector_can_be_asked_for() {
-        let body = br#"{"timestamps":[1],"values":[1],"detector":"robust","params":{"window":64},"false_alarm_rate":0.01,"direction":"above","allow_constant":true}"#;
+        let body = br#"{"timestamps":[1],"values":[1],"detector":"robust","params":{"window":64},"false_alarm_rate":0.01,"direction":"above","allow_constant":true,"timezone":"Europe/Berlin"}"#;
         let parsed = FitRequest::parse(body).unwrap();
         assert!(parsed.warnings.is_empty());
         let options = parsed.body.options;
@@ -219,6 +235,7 @@ mod tests {
         assert_eq!(options.false_alarm_rate, Some(0.01));
         assert_eq!(options.direction, Some(Sides::Above));
         assert!(options.allow_constant);
+        assert_eq!(options.timezone, "Europe/Berlin".parse().ok());
     }
 
     #[test]

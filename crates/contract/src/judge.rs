@@ -9,7 +9,7 @@ use serde::{
     ser::SerializeStruct,
 };
 
-use crate::{DetectorName, Point, Sides};
+use crate::{DetectorName, Point, Sides, TimeZone};
 
 /// Parameters of a detector by name. The detector says which it has and in which range.
 pub type Params = BTreeMap<String, f64>;
@@ -56,6 +56,9 @@ pub struct FitOptions {
     /// Whether points that all have one value may be fitted; any other value is then an anomaly.
     #[serde(skip_serializing_if = "is_false")]
     pub allow_constant: bool,
+    /// The time zone whose clocks the season follows; `None`: UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<TimeZone>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]

@@ -64,6 +64,24 @@ impl TimeUnit {
         }
     }
 
+    /// All units, the longest first.
+    pub const ALL: [Self; 4] = [
+        Self::Seconds,
+        Self::Milliseconds,
+        Self::Microseconds,
+        Self::Nanoseconds,
+    ];
+
+    /// The name of the unit in a sentence: `seconds`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Milliseconds => "milliseconds",
+            Self::Microseconds => "microseconds",
+            Self::Nanoseconds => "nanoseconds",
+        }
+    }
+
     /// The unit that is a second divided by 10^`decimals`: 0, 3, 6 or 9 of them.
     pub const fn with_decimals(decimals: u32) -> Option<Self> {
         match decimals {

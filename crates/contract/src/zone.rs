@@ -43,6 +43,17 @@ impl TimeZone {
         let moment = Timestamp::from_second(seconds.clamp(first, last)).unwrap_or_default();
         seconds.saturating_add(self.rules.to_offset(moment).seconds().into())
     }
+
+    /// `timestamp` as if the clock on the wall showed UTC, in the same unit. A timestamp that is not
+    /// a date stays as it is: see [`TimeUnit::guess`].
+    pub fn local_timestamp(&self, timestamp: i64) -> i64 {
+        let Some(unit) = TimeUnit::guess(timestamp) else {
+            return timestamp;
+        };
+        let seconds = timestamp.div_euclid(unit.per_second());
+        let offset = self.local_seconds(timestamp, unit).saturating_sub(seconds);
+        timestamp.saturating_add(offset.saturating_mul(unit.per_second()))
+    }
 }
 
 impl FromStr for TimeZone {
@@ -152,6 +163,12 @@ mod tests {
             zone.local_seconds(timestamp, TimeUnit::Nanoseconds);
         }
         assert_eq!(zone.local_seconds(-1, TimeUnit::Milliseconds), -10_801);
+        let milliseconds = 1_700_000_000_123;
+        assert_eq!(
+            zone.local_timestamp(milliseconds),
+            milliseconds - 10_800_000
+        );
+        assert_eq!(zone.local_timestamp(7), 7);
     }
 
     #[test]

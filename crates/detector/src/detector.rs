@@ -27,6 +27,10 @@ pub(crate) trait Detector: Clone + PartialEq + Serialize + DeserializeOwned {
     const NAME: DetectorName;
     /// The parameters that a request may set.
     const PARAMS: &'static [Param];
+    /// Whether the season can follow the clocks of a time zone.
+    const KNOWS_TIMEZONES: bool = false;
+    /// Whether the expected value of a single call follows a trend.
+    const FOLLOWS_TRENDS: bool = false;
 
     /// Learns from `points`: three or more, sorted, finite, not all of one value.
     fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self;

@@ -138,7 +138,7 @@ mod warning;
 
 pub use detectors::auto::streaming;
 pub use model::format::{BadModel, FORMAT};
-pub use model::{Fitted, FixedScorer, MIN_CONSTANT_POINTS, MIN_POINTS, Model, Unfit};
+pub use model::{Fitted, FixedScorer, MIN_CONSTANT_POINTS, MIN_POINTS, Model, Unfit, WrongUnit};
 pub use params::BadParam;
 pub use reason::Reason;
 pub use session::{ChangePoint, Detection, Episode, Judged, Session, detect};

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use contract::Params;
+use contract::{FitOptions, Params, TimeZone};
 
-use crate::Unfit;
+use crate::{Unfit, detector::Detector};
 
 /// A parameter of a detector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,11 +17,26 @@ pub(crate) struct Param {
     pub(crate) whole: bool,
 }
 
-/// The parameters of a request, each known and in range.
+/// The parameters of a request, each known and in range, and its time zone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Settings(Params);
+pub(crate) struct Settings {
+    params: Params,
+    timezone: Option<TimeZone>,
+}
 
 impl Settings {
+    /// Checks the parameters and the time zone in `options` for the detector `D`.
+    pub(crate) fn of<D: Detector>(options: &FitOptions) -> Result<Self, Unfit> {
+        if options.timezone.is_some() && !D::KNOWS_TIMEZONES {
+            return Err(Unfit::TimeZone(D::NAME));
+        }
+        let settings = Self::new(&options.params, D::PARAMS)?;
+        Ok(Self {
+            timezone: options.timezone.clone(),
+            ..settings
+        })
+    }
+
     /// Checks `params` against those in `known`.
     pub(crate) fn new(params: &Params, known: &'static [Param]) -> Result<Self, Unfit> {
         for (name, &value) in params {
@@ -35,12 +50,20 @@ impl Settings {
                 why: BadParam(fault),
             });
         }
-        Ok(Self(params.clone()))
+        Ok(Self {
+            params: params.clone(),
+            timezone: None,
+        })
     }
 
     /// The value of a parameter, if the request names it.
     pub(crate) fn get(&self, name: &str) -> Option<f64> {
-        self.0.get(name).copied()
+        self.params.get(name).copied()
+    }
+
+    /// The time zone whose clocks the season follows, if the request names one.
+    pub(crate) fn timezone(&self) -> Option<&TimeZone> {
+        self.timezone.as_ref()
     }
 }
 

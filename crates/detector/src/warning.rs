@@ -32,8 +32,17 @@ pub(crate) enum WarningKind {
     Irregular,
     /// The last values are all the same.
     ConstantTail { points: u64 },
+    /// The values rise or fall, and the detector does not follow.
+    Trend { detector: DetectorName },
     /// The detector cannot find anomalies on the side that was asked for.
     Blind { detector: DetectorName },
+}
+
+impl Warning {
+    /// Whether it says that the values have a trend.
+    pub(crate) fn is_about_trend(&self) -> bool {
+        matches!(self.0, WarningKind::Trend { .. })
+    }
 }
 
 impl fmt::Display for Warning {
@@ -71,6 +80,10 @@ impl fmt::Display for Warning {
             WarningKind::ConstantTail { points } => {
                 write!(f, "the last {points} points are all the same")
             }
+            WarningKind::Trend { detector } => write!(
+                f,
+                "the values have a trend, which {detector} does not follow: fit again before it has moved on"
+            ),
             WarningKind::Blind { detector } => {
                 write!(
                     f,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use contract::{BatchRequest, DetectorName};
 
 use crate::{
+    error::Error,
     models::resolve::Resolved,
     output::{Output, Stop},
     recorder::{Recorder, Scored},
@@ -31,8 +32,13 @@ impl Batch {
     /// client left before the end.
     ///
     /// # Errors
-    /// [`Stop::Disconnected`].
+    /// [`Stop::Refused`], before anything is written, for points whose time counts in another unit
+    /// than the training points; [`Stop::Disconnected`].
     pub(crate) fn write(self, recorder: &Recorder, output: &mut Output) -> Result<(), Stop> {
+        for point in self.request.context.iter().chain(&self.request.points) {
+            let model = &self.resolved.model().model;
+            model.check_unit(point.timestamp).map_err(Error::from)?;
+        }
         let (mut points, mut anomalies) = (0, 0);
         let written = self.write_all(output, &mut points, &mut anomalies);
         let scored = Scored {

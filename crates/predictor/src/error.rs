@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::{BadJson, InvalidSeriesId, ProblemCode, Version, VersionRef};
-use detector::Unfit;
+use detector::{Unfit, WrongUnit};
 use http_server::{BadParameter, ProblemReply};
 use service::series::invalid_series;
 
@@ -31,6 +31,9 @@ pub(crate) enum Error {
     /// No model can be fitted on the points of a detection, or not with these options.
     #[error(transparent)]
     Unfit(#[from] Unfit),
+    /// A point counts its time in another unit than the training points.
+    #[error(transparent)]
+    WrongUnit(#[from] WrongUnit),
     /// A query parameter is unknown or has an invalid value.
     #[error(transparent)]
     InvalidParameter(#[from] BadParameter),
@@ -67,6 +70,7 @@ impl From<Error> for ProblemReply {
             },
             Error::MalformedDetection(fault) => Self::invalid_payload(&fault),
             Error::Unfit(why) => Self::new(why.code(), why.to_string()).errors(why.errors()),
+            Error::WrongUnit(why) => Self::new(Code::WrongTimeUnit, sentence(&why.to_string())),
             Error::InvalidParameter(fault) => Self::new(Code::InvalidParameter, fault.to_string()),
             Error::InvalidSeries(rule) => invalid_series(rule),
             Error::NoModel => Self::new(Code::ModelNotFound, "Model not found"),
@@ -88,6 +92,13 @@ impl From<Error> for ProblemReply {
             }
         }
     }
+}
+
+/// `text` with a capital letter first.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters.as_str().chars()).collect()
 }
 
 #[cfg(test)]

@@ -50,7 +50,10 @@ impl<'a> Prediction<'a> {
     }
 
     /// Scores the point and appends the reply to `body`.
-    pub(crate) fn score(&self, resolved: &Resolved, body: &mut Vec<u8>) -> Verdict {
+    ///
+    /// # Errors
+    /// [`Error::WrongUnit`]; then nothing is appended.
+    pub(crate) fn score(&self, resolved: &Resolved, body: &mut Vec<u8>) -> Result<Verdict, Error> {
         let PredictRequest {
             context,
             point,
@@ -58,10 +61,13 @@ impl<'a> Prediction<'a> {
             ..
         } = &self.request;
         let loaded = resolved.model();
+        for point in context.iter().chain([point]) {
+            loaded.model.check_unit(point.timestamp)?;
+        }
         // The longest context takes a fifth of a millisecond, less than parsing it does.
         let verdict = loaded.model.score(context, *point, judge);
         reply::prediction(loaded.version, &verdict, &self.warnings, body);
-        verdict
+        Ok(verdict)
     }
 }
 
@@ -83,7 +89,7 @@ pub(crate) fn answer_from_memory(
         prediction.version.as_ref(),
     )?;
     let resolved = resolved.ok()?;
-    let verdict = prediction.score(&resolved, body);
+    let verdict = prediction.score(&resolved, body).ok()?;
     count(app, &resolved, &verdict, true, start);
     Some(())
 }

@@ -106,7 +106,7 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Resp
         }
     };
     let mut reply = Vec::with_capacity(PREDICTION_BYTES);
-    let verdict = prediction.score(&resolved, &mut reply);
+    let verdict = prediction.score(&resolved, &mut reply)?;
     predict::count(&app, &resolved, &verdict, hit, start);
     Ok(reply::json(reply))
 }

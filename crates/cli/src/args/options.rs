@@ -6,7 +6,7 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use contract::{DetectorName, FitOptions, JudgeOptions, Sides, Train};
+use contract::{DetectorName, FitOptions, JudgeOptions, Sides, TimeZone, Train};
 
 /// Options of a fit.
 #[derive(Debug, Args)]
@@ -21,6 +21,9 @@ pub(crate) struct FitOptionArgs {
     /// Fit points that all have one value too, from ten on: any other value is an anomaly.
     #[arg(long)]
     allow_constant: bool,
+    /// Time zone whose clocks day and week follow, such as Europe/Berlin [default: UTC].
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<TimeZone>,
     #[command(flatten)]
     asked: AskedArgs,
 }
@@ -56,6 +59,7 @@ impl FitOptionArgs {
             false_alarm_rate: self.asked.false_alarm_rate,
             direction: self.asked.direction,
             allow_constant: self.allow_constant,
+            timezone: self.timezone.clone(),
         }
     }
 }

@@ -54,7 +54,7 @@ macro_rules! detectors {
             ) -> Result<Self, Unfit> {
                 Ok(match name {
                     $(DetectorName::$name => {
-                        let settings = Settings::new(&options.params, <$detector>::PARAMS)?;
+                        let settings = Settings::of::<$detector>(options)?;
                         Self::$name(<$detector>::fit(points, &settings, warnings))
                     })+
                 })
@@ -106,6 +106,12 @@ macro_rules! detectors {
             pub(crate) fn name(&self) -> DetectorName {
                 match self {
                     $(Self::$name(_) => DetectorName::$name,)+
+                }
+            }
+
+            pub(crate) fn follows_trends(&self) -> bool {
+                match self {
+                    $(Self::$name(_) => <$detector as Detector>::FOLLOWS_TRENDS,)+
                 }
             }
 

@@ -3,7 +3,7 @@
 //! Finds values that are normal at another time of the day; blind to drift. Without a season it
 //! compares with the median.
 
-use contract::{DetectorName, Params, Point, Sides};
+use contract::{DetectorName, Params, Point, Sides, TimeZone};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -32,6 +32,9 @@ pub(crate) struct Seasonal {
     season: Option<Season>,
     level: Box<Robust>,
     points: u64,
+    /// The time zone whose clocks the season follows; `None`: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timezone: Option<Box<TimeZone>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,16 +73,19 @@ impl Detector for Seasonal {
     type Online = ForecastMonitor<Self, Option<i64>>;
     const NAME: DetectorName = DetectorName::Seasonal;
     const PARAMS: &'static [Param] = &[PERIOD];
+    const KNOWS_TIMEZONES: bool = true;
 
     fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self {
-        let stamps: Vec<i64> = points.iter().map(|p| p.timestamp).collect();
+        let timezone = settings.timezone().cloned().map(Box::new);
+        let local = |p: &Point| local(timezone.as_deref(), p.timestamp);
+        let stamps: Vec<i64> = points.iter().map(local).collect();
         let clock = Clock::fit(&stamps);
         let mut last = -1;
-        let mut slot = |p: &Point| {
-            last = clock.slot(p.timestamp, last);
+        let slot = |stamp: &i64| {
+            last = clock.slot(*stamp, last);
             last
         };
-        let slots: Vec<i64> = points.iter().map(&mut slot).collect();
+        let slots: Vec<i64> = stamps.iter().map(slot).collect();
         let level = Robust::fit(points, &Settings::default(), warnings);
         let asked = settings.get(PERIOD.name).map(|period| period as usize);
         let season = match asked {
@@ -92,6 +98,7 @@ impl Detector for Seasonal {
             season,
             level: Box::new(level),
             points: points.len() as u64,
+            timezone,
         }
     }
 
@@ -152,6 +159,7 @@ impl Detector for Seasonal {
         let season = self.season.as_ref();
         size_of::<Robust>()
             + season.map_or(0, |s| size_of::<Calibration>() + s.profile.heap_bytes())
+            + self.timezone.as_ref().map_or(0, |_| size_of::<TimeZone>())
     }
 
     fn is_sound(&self) -> bool {
@@ -168,7 +176,8 @@ impl Seasonal {
         if state.is_none() && self.clock.step().is_none() {
             return None;
         }
-        Some(self.clock.slot(timestamp, state.unwrap_or(self.last)))
+        let stamp = local(self.timezone.as_deref(), timestamp);
+        Some(self.clock.slot(stamp, state.unwrap_or(self.last)))
     }
 
     /// The season and the usual value at `slot`, if known.
@@ -176,6 +185,11 @@ impl Seasonal {
         let season = self.season.as_ref()?;
         Some((season, season.profile.usual(slot)?))
     }
+}
+
+/// `timestamp` as a clock on the wall of `timezone` shows it.
+fn local(timezone: Option<&TimeZone>, timestamp: i64) -> i64 {
+    timezone.map_or(timestamp, |timezone| timezone.local_timestamp(timestamp))
 }
 
 impl Season {
@@ -327,10 +341,12 @@ mod tests {
 
     fn anomalous(seasonal: &Seasonal, hour: i64, value: f64) -> bool {
         let timestamp = 1_700_000_000 + 3_600 * hour;
+        anomalous_at(seasonal, Point { timestamp, value })
+    }
+
+    fn anomalous_at(seasonal: &Seasonal, point: Point) -> bool {
         let rule = ScoringRule::new(None, None, &JudgeOptions::default());
-        seasonal
-            .score(&mut None, Point { timestamp, value }, &rule)
-            .anomaly
+        seasonal.score(&mut None, point, &rule).anomaly
     }
 
     #[test]
@@ -346,6 +362,37 @@ mod tests {
         assert!(
             !anomalous(&seasonal, midnight + 12, 20.0) && anomalous(&seasonal, midnight + 12, 10.0)
         );
+    }
+
+    #[test]
+    fn the_season_follows_the_clocks_of_a_time_zone() {
+        let zone: TimeZone = "Europe/Berlin".parse().unwrap();
+        // From 2024-02-01 on; clocks are set forward on 2024-03-31.
+        let hour = |i: i64| 1_706_745_600 + 3_600 * i;
+        let open = |i: i64| {
+            let second = zone.local_seconds(hour(i), contract::TimeUnit::Seconds);
+            (8..18).contains(&(second.rem_euclid(86_400) / 3_600))
+        };
+        let at = |i: i64, value: f64| Point {
+            timestamp: hour(i),
+            value,
+        };
+        let noise = |i: i64| ((i * 7919) % 101) as f64 / 101.0;
+        let points: Vec<Point> = (0..24 * 40)
+            .map(|i| at(i, if open(i) { 20.0 } else { 0.0 } + noise(i)))
+            .collect();
+        let options = contract::FitOptions {
+            timezone: Some(zone.clone()),
+            ..contract::FitOptions::default()
+        };
+        let settings = Settings::of::<Seasonal>(&options).unwrap();
+        let seasonal = Seasonal::fit(&points, &settings, &mut Warnings::default());
+        let summer = 24 * 100..24 * 102;
+        for i in summer {
+            let usual = if open(i) { 20.5 } else { 0.5 };
+            assert!(!anomalous_at(&seasonal, at(i, usual)), "{i}");
+            assert!(anomalous_at(&seasonal, at(i, 20.5 - usual)), "{i}");
+        }
     }
 
     #[test]

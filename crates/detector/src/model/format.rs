@@ -1,9 +1,10 @@
 //! Models as text: one JSON object with a format number, the detector's name, the fitted state, and
 //! a checksum.
 //!
-//! Format 2:
-//! `{"format":2,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
-//! `"points":4,"state":{…},"checksum":"<sha-256, hex>"}`, where rate and direction may be missing.
+//! Format 3:
+//! `{"format":3,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
+//! `"unit":"seconds","points":4,"state":{…},"checksum":"<sha-256, hex>"}`, where rate, direction and
+//! unit may be missing. Format 2 is the same without a unit.
 //! Format 1 had no state:
 //! `{"format":1,"detector":"sigma","params":{"mean":2.0,"std":1.0},"points":4,"checksum":"…"}`.
 //!
@@ -11,7 +12,7 @@
 //! are written with enough digits to bring the same bits back. Formats that were ever written keep
 //! loading; a new one gets a new number.
 
-use contract::{DetectorName, Params, Sides};
+use contract::{DetectorName, Params, Sides, TimeUnit};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// The format number that is written.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Why a text is not a stored model or session.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +74,10 @@ struct MeanAndDeviation {
     std: f64,
 }
 
-/// Format 2.
+/// Formats 2 and 3.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Second<'a> {
+struct Third<'a> {
     format: u32,
     detector: String,
     params: Params,
@@ -84,6 +85,8 @@ struct Second<'a> {
     false_alarm_rate: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     direction: Option<Sides>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unit: Option<String>,
     points: u64,
     #[serde(borrow)]
     state: &'a RawValue,
@@ -105,13 +108,14 @@ impl Model {
         checksum(&self.stored(&self.detector.to_json()))
     }
 
-    fn stored<'a>(&self, state: &'a RawValue) -> Second<'a> {
-        Second {
+    fn stored<'a>(&self, state: &'a RawValue) -> Third<'a> {
+        Third {
             format: FORMAT,
             detector: self.detector().as_str().to_owned(),
             params: self.params(),
             false_alarm_rate: self.rate.get(),
             direction: self.sides,
+            unit: self.unit.map(|unit| unit.name().to_owned()),
             points: self.points,
             state,
             checksum: None,
@@ -125,7 +129,7 @@ impl Model {
     pub fn from_json(json: &str) -> Result<Self, BadModel> {
         match serde_json::from_str(json)? {
             Head { format: 1 } => first(json),
-            Head { format: 2 } => second(json),
+            Head { format: 2 | 3 } => third(json),
             Head { format } => Err(BadModel::UnknownFormat(format)),
         }
     }
@@ -146,11 +150,12 @@ fn first(json: &str) -> Result<Model, BadModel> {
         points: stored.points,
         rate: OptionalRate::NONE,
         sides: None,
+        unit: None,
     })
 }
 
-fn second(json: &str) -> Result<Model, BadModel> {
-    let mut stored: Second<'_> = serde_json::from_str(json)?;
+fn third(json: &str) -> Result<Model, BadModel> {
+    let mut stored: Third<'_> = serde_json::from_str(json)?;
     verify(stored.checksum.take(), || checksum(&stored))?;
     let Ok(name) = stored.detector.parse() else {
         return Err(BadModel::UnknownDetector(stored.detector));
@@ -161,11 +166,20 @@ fn second(json: &str) -> Result<Model, BadModel> {
         points: stored.points,
         rate: OptionalRate::new(rate),
         sides: stored.direction,
+        unit: stored.unit.as_deref().map(unit).transpose()?,
     };
     if !rate.is_none_or(|rate| is_rate(&rate)) || model.params() != stored.params {
         return Err(BadModel::OutOfRange);
     }
     Ok(model)
+}
+
+/// The unit of a name.
+fn unit(name: &str) -> Result<TimeUnit, BadModel> {
+    let mut units = TimeUnit::ALL.iter().copied();
+    units
+        .find(|unit| unit.name() == name)
+        .ok_or(BadModel::OutOfRange)
 }
 
 /// Compares a checksum with the expected one.
@@ -248,8 +262,8 @@ mod tests {
             value,
         });
         let sigma = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma);
-        let second = sigma.unwrap().model.to_json();
-        for (json, mean) in [(FIRST, "2.0"), (&second, "\"mean\":2.0")] {
+        let third = sigma.unwrap().model.to_json();
+        for (json, mean) in [(FIRST, "2.0"), (&third, "\"mean\":2.0")] {
             assert!(matches!(
                 refused(json, mean, "\"mean\":2.5"),
                 BadModel::Unreadable(_) | BadModel::ChecksumMismatch
@@ -269,8 +283,8 @@ mod tests {
             ));
         }
         assert!(matches!(
-            refused(FIRST, "\"format\":1", "\"format\":3"),
-            BadModel::UnknownFormat(3)
+            refused(FIRST, "\"format\":1", "\"format\":4"),
+            BadModel::UnknownFormat(4)
         ));
         assert!(matches!(
             refused(FIRST, "\"format\":1", "\"format\":2"),

@@ -1,6 +1,8 @@
 //! Models: fitting and scoring.
 
-use contract::{DetectorName, FitOptions, JudgeOptions, Params, Point, ProblemCode, Sides};
+use contract::{
+    DetectorName, FitOptions, JudgeOptions, Params, Point, ProblemCode, Sides, TimeUnit,
+};
 
 pub(crate) mod format;
 
@@ -8,6 +10,7 @@ use crate::{
     Band, Session, Verdict, Warning,
     detectors::{BatchScorer, FittedDetector},
     params::BadParam,
+    series::trend::has_trend,
     text::Short,
     verdict::{ScoringRule, is_rate},
     warning::{WarningKind, Warnings, inspect},
@@ -21,6 +24,21 @@ pub struct Model {
     /// The false-alarm rate and the sides for requests that name none.
     pub(crate) rate: OptionalRate,
     pub(crate) sides: Option<Sides>,
+    /// The unit of the training timestamps, where they are dates; `None` for models of earlier
+    /// formats.
+    pub(crate) unit: Option<TimeUnit>,
+}
+
+/// Timestamps that count in another unit than those that the model was fitted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("timestamp {timestamp} counts in {}, but the model was fitted on {}", unit.name(), fitted.name())]
+pub struct WrongUnit {
+    /// The timestamp.
+    pub timestamp: i64,
+    /// The unit that it counts in.
+    pub unit: TimeUnit,
+    /// The unit of the training points.
+    pub fitted: TimeUnit,
 }
 
 /// An optional false-alarm rate in the space of a number, since it is in every model in memory.
@@ -81,6 +99,9 @@ pub enum Unfit {
     /// The false-alarm rate is outside of (0, 0.5].
     #[error("false_alarm_rate: {0} is not above 0 and at most 0.5")]
     Rate(f64),
+    /// The detector looks at no clock.
+    #[error("timezone: {0} does not know the time of day")]
+    TimeZone(DetectorName),
 }
 
 impl Unfit {
@@ -89,7 +110,9 @@ impl Unfit {
         match self {
             Self::TooFew { .. } => ProblemCode::InsufficientData,
             Self::Constant { .. } => ProblemCode::ConstantData,
-            Self::NotFinite | Self::Param { .. } | Self::Rate(_) => ProblemCode::InvalidParams,
+            Self::NotFinite | Self::Param { .. } | Self::Rate(_) | Self::TimeZone(_) => {
+                ProblemCode::InvalidParams
+            }
         }
     }
 
@@ -106,7 +129,7 @@ impl Unfit {
                 "all {points} values are {}: allow_constant fits them nevertheless",
                 Short(*value)
             )],
-            Self::NotFinite | Self::Param { .. } | Self::Rate(_) => Vec::new(),
+            Self::NotFinite | Self::Param { .. } | Self::Rate(_) | Self::TimeZone(_) => Vec::new(),
         }
     }
 }
@@ -149,12 +172,16 @@ impl Model {
         let name = options.detector.unwrap_or(default);
         let learned = FittedDetector::fit(name, points, options, &mut warnings)?;
         inspect(points, &mut warnings);
+        if !learned.follows_trends() && has_trend(points, learned.period()) {
+            warnings.add(WarningKind::Trend { detector: name });
+        }
         about_options(points.len(), name, options, &mut warnings);
         let model = Self {
             detector: learned,
             points: points.len() as u64,
             rate: OptionalRate::new(options.false_alarm_rate),
             sides: options.direction,
+            unit: TimeUnit::guess(points[points.len() - 1].timestamp),
         };
         Ok(Fitted {
             model,
@@ -182,6 +209,22 @@ impl Model {
         FixedScorer {
             model: self,
             scorer,
+        }
+    }
+
+    /// Checks that `timestamp` counts in the unit of the training points. Only dates have a unit: see
+    /// [`TimeUnit::guess`].
+    ///
+    /// # Errors
+    /// [`WrongUnit`] if it counts in another one.
+    pub fn check_unit(&self, timestamp: i64) -> Result<(), WrongUnit> {
+        match (self.unit, TimeUnit::guess(timestamp)) {
+            (Some(fitted), Some(unit)) if fitted != unit => Err(WrongUnit {
+                timestamp,
+                unit,
+                fitted,
+            }),
+            _ => Ok(()),
         }
     }
 

@@ -1,7 +1,8 @@
-//! Properties of a series that detectors share: clock, period, season, scale, quantiles.
+//! Properties of a series that detectors share: clock, period, season, scale, trend, quantiles.
 
 pub(crate) mod clock;
 pub(crate) mod period;
 pub(crate) mod quantile;
 pub(crate) mod scale;
 pub(crate) mod season;
+pub(crate) mod trend;

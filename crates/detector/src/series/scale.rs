@@ -17,7 +17,7 @@ const MAD_TO_STANDARD: f64 = 1.4826;
 /// How many scales the range that holds 98 % of the values counts as.
 const RANGE_IN_SCALES: f64 = 6.0;
 /// The fraction of the median below which a spread is taken for rounding.
-const ROUNDING: f64 = 1e-9;
+const ROUNDING: f64 = 1e-12;
 /// The fraction of the median that is the scale of a constant series.
 const OF_CONSTANT: f64 = 0.01;
 
@@ -161,6 +161,24 @@ mod tests {
         assert_eq!(Scaling::fit(&[-50.0; 10]).scale(), 0.5);
         let huge = Scaling::fit(&[1e150; 10]);
         assert!((huge.scale() / 1e148 - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn small_differences_between_large_values_are_a_spread() {
+        let values: Vec<f64> = (0..100).map(|i| 1.7e9 + f64::from(i % 7)).collect();
+        let scale = Scaling::fit(&values).scale();
+        assert!((1.0..4.0).contains(&scale), "{scale}");
+        let mut sorted = values;
+        sorted.sort_unstable_by(f64::total_cmp);
+        assert!((1.0..4.0).contains(&of_sorted(&sorted)));
+    }
+
+    #[test]
+    fn rounding_is_no_spread() {
+        let values: Vec<f64> = (0..100)
+            .map(|i| 50.0 * (1.0 + 2e-16 * f64::from(i % 3)))
+            .collect();
+        assert!((Scaling::fit(&values).scale() - 0.5).abs() < 1e-9);
     }
 
     #[test]

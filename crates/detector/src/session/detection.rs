@@ -44,7 +44,12 @@ pub fn detect(
     Ok(Detection {
         session: fitted.model.session(&judge),
         model: fitted.model,
-        warnings: fitted.warnings,
+        // A session goes along with a trend.
+        warnings: fitted
+            .warnings
+            .into_iter()
+            .filter(|w| !w.is_about_trend())
+            .collect(),
         episodes: Vec::new(),
         changes: Vec::new(),
     })

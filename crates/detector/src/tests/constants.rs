@@ -11,6 +11,7 @@ const ALLOWED: FitOptions = FitOptions {
     false_alarm_rate: None,
     direction: None,
     allow_constant: true,
+    timezone: None,
 };
 
 /// Constants, and for each a value that is clearly another one.

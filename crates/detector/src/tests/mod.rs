@@ -2,6 +2,7 @@
 
 mod constants;
 mod last;
+mod rates;
 mod sessions;
 mod verdicts;
 

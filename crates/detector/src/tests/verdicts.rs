@@ -140,7 +140,7 @@ fn parameters_and_rates_are_refused_by_name() {
     );
     assert_eq!(
         refused(DetectorName::Auto, "x", f64::NAN),
-        "Parameter x is not known: this detector has no parameters"
+        "Parameter x is not known: there are period (a whole number from 4 to 20000)"
     );
     assert!(refused(DetectorName::Ewma, "alpha", f64::NAN).contains("alpha is NaN"));
     let options = FitOptions {
@@ -149,6 +149,16 @@ fn parameters_and_rates_are_refused_by_name() {
     };
     let refused = Model::fit(&points(&[1.0, 2.0, 3.0]), &options, DetectorName::Sigma);
     assert_eq!(refused.unwrap_err(), Unfit::Rate(0.7));
+    let options = FitOptions {
+        timezone: "Europe/Berlin".parse().ok(),
+        ..FitOptions::default()
+    };
+    let refused = Model::fit(&points(&[1.0, 2.0, 3.0]), &options, DetectorName::Robust);
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "timezone: robust does not know the time of day"
+    );
+    assert!(Model::fit(&points(&[1.0, 2.0, 3.0]), &options, DetectorName::Auto).is_ok());
 }
 
 #[test]

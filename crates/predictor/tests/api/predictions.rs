@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     fixture::{ANOMALOUS, Fixture, NORMAL, backends, nowhere},
-    support::{exchange, points, store_model},
+    support::{exchange, points, store_fitted, store_model},
 };
 
 #[tokio::test]
@@ -32,6 +32,50 @@ async fn judges_as_recorded() -> anyhow::Result<()> {
         assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
         assert!(reply.text.starts_with(beginning), "{}", reply.text);
         assert!(reply.text.ends_with("}\n"), "{}", reply.text);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn timestamps_in_another_unit_than_the_fit_are_refused() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
+    let training: Vec<Point> = (0..50)
+        .map(|i| Point {
+            timestamp: 1_700_000_000 + 60 * i,
+            value: (i % 7) as f64,
+        })
+        .collect();
+    let fitted = Model::fit(&training, &FitOptions::default(), DetectorName::Robust)?;
+    store_fitted(&fixture.backends.store, "s", &fitted.model).await?;
+    let (seconds, milliseconds) = (1_700_003_000_i64, 1_700_003_000_000_i64);
+    let context = |at: i64| json!({"timestamps": [at - 60], "values": [3.0]});
+    let columns = |at: i64| json!({"timestamps": [seconds, at], "values": [3.0, 3.0]});
+    for (path, body, status) in [
+        ("/predict/s", json!({"timestamp": seconds, "value": 3}), 200),
+        ("/predict/s", json!({"timestamp": 7, "value": 3}), 200),
+        (
+            "/predict/s",
+            json!({"timestamp": milliseconds, "value": 3}),
+            400,
+        ),
+        (
+            "/predict/s",
+            json!({"timestamp": seconds, "value": 3, "context": context(milliseconds)}),
+            400,
+        ),
+        ("/predict/s/batch", columns(seconds), 200),
+        ("/predict/s/batch", columns(milliseconds), 400),
+    ] {
+        let reply = fixture.send("POST", path, &[], &body.to_string()).await?;
+        assert_eq!(reply.status, status, "{path} {body}: {}", reply.text);
+        if status == 400 {
+            let (_, code, detail) = reply.refusal();
+            assert_eq!(code, "wrong_time_unit");
+            assert!(
+                detail.starts_with("Timestamp 17000") && detail.contains("milliseconds, but"),
+                "{detail}"
+            );
+        }
     }
     Ok(())
 }

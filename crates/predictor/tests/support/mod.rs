@@ -32,8 +32,17 @@ pub(crate) async fn store_model(
 ) -> anyhow::Result<(Version, Revision)> {
     let points = points(values);
     let fitted = Model::fit(&points, &FitOptions::default(), DetectorName::Auto)?;
+    store_fitted(store, series, &fitted.model).await
+}
+
+/// Stores `model` as the next version of `series`, ready.
+pub(crate) async fn store_fitted(
+    store: &Store,
+    series: &str,
+    model: &Model,
+) -> anyhow::Result<(Version, Revision)> {
     let new = NewModel {
-        model: &fitted.model,
+        model,
         fit_ms: 1.0,
         first_timestamp: 0,
         last_timestamp: 0,
@@ -43,6 +52,7 @@ pub(crate) async fn store_model(
     let version = store.insert_pending(&series, &new).await?;
     Ok((version, store.mark_ready(&series, version).await?))
 }
+
 /// Asks until `condition` holds; fails with what it said last.
 pub(crate) async fn eventually<T>(
     mut condition: impl AsyncFnMut() -> anyhow::Result<T>,

@@ -52,6 +52,13 @@ pub(crate) struct FittedStream {
     first: i64,
 }
 
+/// The length of the season in points of a regular clock.
+pub(crate) const PERIOD: Param = Param {
+    name: "period",
+    range: (4.0, 20_000.0),
+    whole: true,
+};
+
 /// The number of training points from which on the streaming detector takes over.
 const ENOUGH: usize = streaming::MIN_POINTS;
 
@@ -60,7 +67,8 @@ impl Detector for Auto {
     type State = Option<ContextWindow>;
     type Online = AutoOnline;
     const NAME: DetectorName = DetectorName::Auto;
-    const PARAMS: &'static [Param] = &[];
+    const PARAMS: &'static [Param] = &[PERIOD];
+    const KNOWS_TIMEZONES: bool = true;
 
     fn fit(points: &[Point], _: &Settings, warnings: &mut Warnings) -> Self {
         let n = points.len() as u64;

@@ -71,6 +71,7 @@ impl Detector for Ewma {
     type Online = ForecastMonitor<Self, HoltState>;
     const NAME: DetectorName = DetectorName::Ewma;
     const PARAMS: &'static [Param] = &[ALPHA, BETA, DAMPING];
+    const FOLLOWS_TRENDS: bool = true;
 
     fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self {
         let level = Robust::fit(points, &Settings::default(), warnings);

@@ -1,0 +1,107 @@
+//! False-alarm rates of single calls, and timestamps of the wrong unit.
+
+use contract::{DetectorName, FitOptions, JudgeOptions, Point};
+use proptest::prelude::*;
+
+use super::{PLAIN, daily, noise, points};
+use crate::{DEFAULT_RATE, Model};
+
+fn at_rate(rate: f64) -> JudgeOptions {
+    JudgeOptions {
+        false_alarm_rate: Some(rate),
+        ..PLAIN
+    }
+}
+
+/// The detectors without a rule of their own: that of `sigma` decides where no rate is named.
+fn calibrated() -> impl Strategy<Value = DetectorName> {
+    prop::sample::select(&[
+        DetectorName::Auto,
+        DetectorName::Robust,
+        DetectorName::Seasonal,
+        DetectorName::Ewma,
+    ])
+}
+
+/// Series of several kinds, of ten points or more.
+fn series() -> impl Strategy<Value = Vec<Point>> {
+    let noisy = (10..400_usize, 0..500_usize)
+        .prop_map(|(n, seed)| points(&noise(n + seed).skip(seed).collect::<Vec<f64>>()));
+    let seasonal = (150..500_usize).prop_map(daily);
+    let counts = prop::collection::vec(0..5_u8, 10..200).prop_filter_map("constant", |counts| {
+        let values: Vec<f64> = counts.into_iter().map(f64::from).collect();
+        let distinct = values.iter().any(|v| *v != values[0]);
+        distinct.then(|| points(&values))
+    });
+    prop_oneof![noisy, seasonal, counts]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_higher_rate_never_gives_fewer_alarms_and_the_default_changes_nothing(
+        name in calibrated(),
+        series in series(),
+        context in 0..60_usize,
+        probes in prop::collection::vec(-8.0..8.0_f64, 8),
+        mut rates in prop::collection::vec(1e-6..0.5_f64, 3),
+    ) {
+        let model = Model::fit(&series, &FitOptions::default(), name).unwrap().model;
+        rates.push(DEFAULT_RATE);
+        rates.sort_by(f64::total_cmp);
+        let last = series[series.len() - 1];
+        let step = last.timestamp - series[series.len() - 2].timestamp;
+        let context = &series[series.len() - context.min(series.len())..];
+        for value in probes {
+            let point = Point { timestamp: last.timestamp + step, value: last.value + value };
+            let plain = model.score(context, point, &PLAIN);
+            prop_assert_eq!(plain, model.score(context, point, &at_rate(DEFAULT_RATE)));
+            let flags = rates.iter().map(|rate| model.score(context, point, &at_rate(*rate)).anomaly);
+            let flags: Vec<bool> = flags.collect();
+            prop_assert!(flags.is_sorted(), "{name}: {rates:?} {flags:?}");
+        }
+    }
+}
+
+#[test]
+fn timestamps_of_another_unit_are_told_from_those_of_the_fit() {
+    let model = |points: &[Point]| {
+        let fitted = Model::fit(points, &FitOptions::default(), DetectorName::Auto);
+        let json = fitted.unwrap().model.to_json();
+        Model::from_json(&json).unwrap()
+    };
+    let seconds = model(&daily(100));
+    assert_eq!(seconds.check_unit(1_719_208_800), Ok(()));
+    // Counters have no unit.
+    assert_eq!(seconds.check_unit(7), Ok(()));
+    let refused = seconds.check_unit(1_719_208_800_000).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "timestamp 1719208800000 counts in milliseconds, but the model was fitted on seconds"
+    );
+    let counted = model(&points(&[1.0, 2.0, 3.0]));
+    assert_eq!(counted.check_unit(1_719_208_800_000), Ok(()));
+}
+
+#[test]
+fn a_trend_is_warned_of_where_the_detector_does_not_follow() {
+    let growing: Vec<f64> = (0..)
+        .zip(noise(300))
+        .map(|(i, noise)| 0.05 * f64::from(i) + noise)
+        .collect();
+    let level: Vec<f64> = noise(300).collect();
+    for (values, name, warned) in [
+        (&growing, DetectorName::Robust, true),
+        (&growing, DetectorName::Ewma, false),
+        (&level, DetectorName::Robust, false),
+    ] {
+        let fitted = Model::fit(&points(values), &FitOptions::default(), name).unwrap();
+        let mut warnings = fitted.warnings.iter().map(ToString::to_string);
+        assert_eq!(
+            warnings.any(|w| w.contains("have a trend")),
+            warned,
+            "{name}"
+        );
+    }
+}
