@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
-use contract::{DetectorName, FitOptions, JudgedReply};
+use contract::{DetectorName, FitOptions};
 
 use crate::{
     args::RunArgs,
@@ -112,9 +112,9 @@ fn judge_both(series: &Series, options: &FitOptions, gateway: &Gateway) -> Resul
     let here = detection::replies(series, options)?;
     demand_same(&here, &gateway.detect(series, options)?)?;
     let mut judged = Judged::default();
-    for JudgedReply { verdict, ratio, .. } in &here {
-        let ratio = ratio.unwrap_or_default();
-        judged.push(verdict.score, ratio, ratio >= 1.0);
+    for reply in &here {
+        let online = reply.online.as_ref().context("a verdict of a session")?;
+        judged.push(reply.verdict.score, online.ratio, online.alarm);
     }
     Ok(judged)
 }

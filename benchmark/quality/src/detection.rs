@@ -6,12 +6,6 @@ use detector::{Judged as Step, detect, streaming};
 
 use crate::{data::Series, judged::Judged};
 
-/// Whether a point of a session raises an alarm: an episode begins or grows. Its strength is then
-/// 1 or more.
-pub(crate) fn is_alarm(step: &Step) -> bool {
-    step.ratio >= 1.0
-}
-
 /// The measured parts of the verdicts on all points after the training.
 ///
 /// # Errors
@@ -19,7 +13,7 @@ pub(crate) fn is_alarm(step: &Step) -> bool {
 pub(crate) fn judge(series: &Series, options: &FitOptions) -> Result<Judged> {
     let mut judged = Judged::default();
     each(series, options, |_, step| {
-        judged.push(step.verdict.score, step.ratio, is_alarm(step));
+        judged.push(step.verdict.score, step.ratio, step.alarm);
     })?;
     Ok(judged)
 }
@@ -35,7 +29,7 @@ pub(crate) fn replies(series: &Series, options: &FitOptions) -> Result<Vec<Judge
             timestamp: point.timestamp,
             value: point.value,
             verdict: step.verdict.to_reply(),
-            ratio: Some(step.ratio),
+            online: Some(step.to_reply()),
         });
     })?;
     Ok(replies)

@@ -166,6 +166,9 @@ pub struct DetectSummary {
     pub train: u64,
     /// The number of anomalies among the scored points.
     pub anomalies: u64,
+    /// The number of alarms: one for each episode, and one each time that an episode grows by half.
+    #[serde(default)]
+    pub alarms: u64,
     /// The length of the season, in points; `null` if the series is not seasonal.
     pub period: Option<u64>,
     /// The episodes, in order of time.

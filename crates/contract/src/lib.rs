@@ -56,6 +56,7 @@ pub use registry::{
 };
 pub use time::{TimeUnit, UtcTime};
 pub use verdict::{
-    DetectorName, Direction, JudgedReply, Severity, Sides, UnknownWord, VerdictReply,
+    Cause, DetectorName, Direction, JudgedReply, OnlineReply, Severity, Sides, UnknownWord,
+    VerdictReply,
 };
 pub use zone::{TimeZone, UnknownTimeZone};

@@ -111,6 +111,46 @@ words! {
     }
 }
 
+/// The reason of a verdict as data.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Cause {
+    /// A value lies beyond a bound of its normal range.
+    Beyond {
+        /// The timestamp of the value.
+        at: i64,
+        /// The value, in the unit of the series.
+        value: f64,
+        /// The value that was expected there.
+        expected: f64,
+        /// The bound.
+        limit: f64,
+    },
+    /// The value lies within its normal range.
+    Within,
+    /// The point belongs to an episode that has raised its alarm.
+    Ongoing {
+        /// The timestamp of the first alarm of the episode.
+        since: i64,
+    },
+    /// The last points look like no earlier ones.
+    Unseen {
+        /// The timestamp of the last of these points.
+        at: i64,
+        /// The number of these points.
+        points: u64,
+    },
+    /// The level of the series has changed.
+    Moved {
+        /// The timestamp of the first point at the new level.
+        at: i64,
+        /// The level before, in the unit of the series.
+        from: f64,
+        /// The level after, in the unit of the series.
+        to: f64,
+    },
+}
+
 /// A verdict on one point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerdictReply {
@@ -147,11 +187,26 @@ pub struct JudgedReply {
     /// The verdict on the point.
     #[serde(flatten)]
     pub verdict: VerdictReply,
-    /// The strength of the evidence at a point scored online, as a multiple of the strength that
-    /// raises an alarm: 0 without evidence, at least 1 for an alarm. Absent for a point scored by
-    /// itself.
+    /// What a session adds; absent for a point that was scored by itself.
+    #[serde(flatten)]
+    pub online: Option<OnlineReply>,
+}
+
+/// The part of a verdict that only a session gives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OnlineReply {
+    /// Whether an alarm is raised here: an episode begins, or the running one has grown by half.
+    #[serde(default)]
+    pub alarm: bool,
+    /// The strength of the evidence, as a multiple of the strength that raises an alarm: 0 without
+    /// evidence, at least 1 for an alarm.
+    pub ratio: f64,
+    /// The timestamp of the point that the alarm is about; absent without an alarm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ratio: Option<f64>,
+    pub about: Option<i64>,
+    /// The reason of the verdict as data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@
 //!     // An outage of six hours.
 //!     let value = if (600..606).contains(&i) { 0.0 } else { hour(i).value };
 //!     let judged = session.update(Point { value, ..hour(i) });
-//!     if judged.verdict.anomaly && !judged.escalation {
+//!     if judged.alarm && !judged.escalation {
 //!         alarms.push(judged.peak_timestamp);
 //!     }
 //! }
@@ -90,10 +90,9 @@
 //!
 //! P-values come from the errors of the training points: the conformal rank `(1 + #{≥})/(n + 1)`,
 //! continued beyond the largest few per cent by a generalised Pareto tail. So a rate means the same
-//! for every detector. There are three exceptions. The detector `sigma`, and `auto` under ten
-//! points, decide by `mean + 3·std` where no rate was asked for. In a session of `auto` without a
-//! rate, the alarm and `score` come from its own level, and `severity` from the strength of the
-//! alarm. And in every session `anomaly` marks alarms, not points: see [`Judged`].
+//! for every detector. One exception: the detector `sigma`, and `auto` under ten points, decide by
+//! `mean + 3·std` where no rate was asked for. A session adds alarms ([`Judged::alarm`]), and a
+//! point with an alarm is an anomaly too; the `score` of `auto` there is its own.
 //!
 //! # Numbers
 //!

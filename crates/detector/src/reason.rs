@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use crate::text::{DECIMALS, Short, Span, When};
+use contract::Cause;
+
+use crate::{
+    Band,
+    text::{DECIMALS, Short, Span, When},
+};
 
 /// Shows the reason of a verdict: "22.5 is 10 above the 12.5 expected (limit 13.725)". The sentence
 /// is never empty and needs no escaping in JSON.
@@ -24,12 +29,8 @@ pub(crate) enum ReasonKind {
         lower: Option<f64>,
         upper: Option<f64>,
     },
-    /// The value lies beyond a limit, in an episode that has raised its alarm.
-    Ongoing {
-        value: f64,
-        expected: f64,
-        since: i64,
-    },
+    /// The value belongs to an episode that has raised its alarm at this timestamp.
+    Ongoing { value: f64, band: Band, since: i64 },
     /// The last points look like no earlier ones.
     Unseen { points: u64, history: Span },
     /// The level of the series changed.
@@ -41,12 +42,36 @@ pub(crate) enum ReasonKind {
         limit: f64,
         ago: u64,
     },
-    /// The value lies outside the usual range, which alone is not enough for an alarm.
-    Watched {
-        value: f64,
-        expected: f64,
-        strength: f64,
-    },
+}
+
+impl Reason {
+    /// The same as data, for a verdict on the point `at`. `about` is the timestamp of the point that
+    /// an alarm is about.
+    pub(crate) fn cause(&self, at: i64, about: i64) -> Cause {
+        let beyond = |value, expected, limit, at| Cause::Beyond {
+            at,
+            value,
+            expected,
+            limit,
+        };
+        match self.0 {
+            ReasonKind::Beyond {
+                value,
+                expected,
+                limit,
+            } => beyond(value, expected, limit, at),
+            ReasonKind::BeyondBefore {
+                value,
+                expected,
+                limit,
+                ..
+            } => beyond(value, expected, limit, about),
+            ReasonKind::Within { .. } => Cause::Within,
+            ReasonKind::Ongoing { since, .. } => Cause::Ongoing { since },
+            ReasonKind::Unseen { points, .. } => Cause::Unseen { at, points },
+            ReasonKind::Moved { from, to, at } => Cause::Moved { at, from, to },
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -62,13 +87,8 @@ impl fmt::Display for Reason {
                 lower,
                 upper,
             } => within(value, lower, upper, f),
-            ReasonKind::Ongoing {
-                value,
-                expected,
-                since,
-            } => {
-                distance(value, expected, f)?;
-                write!(f, ", part of the episode that began at {}", When(since))
+            ReasonKind::Ongoing { value, band, since } => {
+                write!(f, "{}; episode since {}", band.reason(value), When(since))
             }
             ReasonKind::Unseen { points, history } => {
                 write!(
@@ -94,18 +114,6 @@ impl fmt::Display for Reason {
                 beyond(value, expected, limit, f)?;
                 let points = if ago == 1 { "point" } else { "points" };
                 write!(f, ", {ago} {points} ago")
-            }
-            ReasonKind::Watched {
-                value,
-                expected,
-                strength,
-            } => {
-                distance(value, expected, f)?;
-                write!(
-                    f,
-                    "; the evidence is {}, and an alarm needs 1",
-                    Short(strength)
-                )
             }
         }
     }
@@ -194,12 +202,16 @@ mod tests {
         );
         let ongoing = ReasonKind::Ongoing {
             value: 22.5,
-            expected: 20.0,
+            band: Band {
+                expected: 20.0,
+                lower: None,
+                upper: Some(21.0),
+            },
             since: 1_700_000_000,
         };
         assert_eq!(
             Reason(ongoing).to_string(),
-            "22.5 is 2.5 above the 20 expected, part of the episode that began at 2023-11-14 22:13:20 UTC"
+            "22.5 is 2.5 above the 20 expected (limit 21); episode since 2023-11-14 22:13:20 UTC"
         );
     }
 
@@ -221,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn evidence_of_other_points_or_too_little_of_it_is_said_so() {
+    fn evidence_of_an_earlier_point_is_said_so() {
         let before = ReasonKind::BeyondBefore {
             value: 22.5,
             expected: 20.0,
@@ -231,15 +243,6 @@ mod tests {
         assert_eq!(
             Reason(before).to_string(),
             "22.5 is 2.5 above the 20 expected (limit 21), 2 points ago"
-        );
-        let watched = ReasonKind::Watched {
-            value: 17.5,
-            expected: 20.0,
-            strength: 0.7,
-        };
-        assert_eq!(
-            Reason(watched).to_string(),
-            "17.5 is 2.5 below the 20 expected; the evidence is 0.7, and an alarm needs 1"
         );
     }
 

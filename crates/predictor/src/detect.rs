@@ -45,6 +45,7 @@ impl Form {
 struct Count {
     points: u64,
     anomalies: u64,
+    alarms: u64,
 }
 
 /// Fits and scores the series in `body`, and writes the reply. The detector is `default` unless the
@@ -70,7 +71,7 @@ pub(crate) fn detect(
     let scored = score(&mut detection, rest, form, &mut count, output);
     metrics::DETECTION_POINTS.inc_by(count.points);
     scored?;
-    write_summary(&summary(&detection, count.anomalies), form, output.buffer());
+    write_summary(&summary(&detection, &count), form, output.buffer());
     metrics::DETECTIONS.inc();
     let took = start.elapsed().saturating_sub(output.held_up());
     metrics::DETECTION_DURATION.observe(took.as_secs_f64());
@@ -92,24 +93,27 @@ fn score(
         if form == Form::Json && count.points > 0 {
             output.buffer().push(b',');
         }
-        reply::judged(*point, &scored.verdict, Some(scored.ratio), output.buffer());
+        let online = scored.to_reply();
+        reply::judged(*point, &scored.verdict, Some(&online), output.buffer());
         if form == Form::Ndjson {
             output.buffer().push(b'\n');
         }
         count.points += 1;
         count.anomalies += u64::from(scored.verdict.anomaly);
+        count.alarms += u64::from(scored.alarm);
         output.flush_chunk()?;
     }
     Ok(())
 }
 
-fn summary(detection: &Detection, anomalies: u64) -> DetectSummary {
+fn summary(detection: &Detection, count: &Count) -> DetectSummary {
     let model = &detection.model;
     let changes = detection.change_points().iter();
     DetectSummary {
         detector: model.detector(),
         train: model.points(),
-        anomalies,
+        anomalies: count.anomalies,
+        alarms: count.alarms,
         period: model.period(),
         episodes: detection.episodes().iter().map(episode).collect(),
         change_points: changes.map(change_point).collect(),
@@ -123,9 +127,7 @@ fn write_summary(summary: &DetectSummary, form: Form, out: &mut Vec<u8>) {
     match form {
         Form::Json => {
             out.push(b']');
-            let opening = out.len();
-            reply::value(summary, out);
-            out[opening] = b',';
+            reply::members(summary, out);
             out.push(b'\n');
         }
         Form::Ndjson => {

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, header::CONTENT_TYPE},
     response::Response,
 };
-use contract::{Point, Version};
+use contract::{OnlineReply, Point, Version};
 use detector::Verdict;
 use http_server::JSON;
 use serde::Serialize;
@@ -46,18 +46,30 @@ pub(crate) fn prediction(
 }
 
 /// Appends a [`contract::JudgedReply`].
-pub(crate) fn judged(point: Point, verdict: &Verdict, ratio: Option<f64>, out: &mut Vec<u8>) {
+pub(crate) fn judged(
+    point: Point,
+    verdict: &Verdict,
+    online: Option<&OnlineReply>,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"{\"timestamp\":");
     value(&point.timestamp, out);
     out.extend_from_slice(b",\"value\":");
     value(&point.value, out);
     out.push(b',');
     verdict.write_fields(out);
-    if let Some(ratio) = ratio {
-        out.extend_from_slice(b",\"ratio\":");
-        value(&ratio, out);
+    match online {
+        Some(online) => members(online, out),
+        None => out.push(b'}'),
     }
-    out.push(b'}');
+}
+
+/// Appends the members of `object`, at least one, and the brace that closes the object that is being
+/// written.
+pub(crate) fn members<T: Serialize>(object: &T, out: &mut Vec<u8>) {
+    let opening = out.len();
+    value(object, out);
+    out[opening] = b',';
 }
 
 /// Appends the member `warnings` to an object, unless it is empty.
@@ -81,7 +93,7 @@ pub(crate) fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use contract::{DetectorName, FitOptions, JudgeOptions, JudgedReply, PredictReply};
+    use contract::{Cause, DetectorName, FitOptions, JudgeOptions, JudgedReply, PredictReply};
     use detector::Model;
 
     use super::*;
@@ -129,15 +141,25 @@ mod tests {
 
     #[test]
     fn a_judged_point_is_what_serde_would_write() {
-        for ratio in [None, Some(0.0), Some(1.25)] {
+        let online = |about: Option<i64>, cause| OnlineReply {
+            alarm: about.is_some(),
+            ratio: 1.25,
+            about,
+            cause,
+        };
+        for online in [
+            None,
+            Some(online(None, Some(Cause::Within))),
+            Some(online(Some(7), None)),
+        ] {
             for (point, verdict) in verdicts() {
                 let mut written = Vec::new();
-                judged(point, &verdict, ratio, &mut written);
+                judged(point, &verdict, online.as_ref(), &mut written);
                 let reply = JudgedReply {
                     timestamp: point.timestamp,
                     value: point.value,
                     verdict: verdict.to_reply(),
-                    ratio,
+                    online: online.clone(),
                 };
                 assert_eq!(written, serde_json::to_vec(&reply).unwrap());
             }

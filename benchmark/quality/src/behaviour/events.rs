@@ -7,7 +7,6 @@ use contract::{JudgeOptions, Point};
 use super::{Part, Subject};
 use crate::{
     chance::Chance,
-    detection::is_alarm,
     figure::{Figure, Goal},
     generated::{DAILY_JUMPS, Kind, STATIONARY, every, walk},
     report::{Cell, Table},
@@ -135,7 +134,7 @@ fn judge(subject: &Subject, points: &[Point]) -> Result<(Vec<bool>, Vec<bool>)> 
     let (mut alarms, mut anomalies) = (vec![false; TRAIN], vec![false; TRAIN]);
     for point in &points[TRAIN..] {
         let judged = session.update(*point);
-        alarms.push(is_alarm(&judged));
+        alarms.push(judged.alarm);
         anomalies.push(judged.verdict.anomaly);
     }
     Ok((alarms, anomalies))

@@ -8,7 +8,6 @@ use detector::Model;
 
 use crate::{
     args::CalibrateArgs,
-    detection::is_alarm,
     normal::Kind,
     report::{Cell, Report, Table},
     workers,
@@ -175,7 +174,7 @@ fn count(model: &Model, points: &[Point]) -> Result<Counts> {
             Way::Session => {
                 for (rate, count) in RATES.iter().zip(counts) {
                     let mut session = model.session(&at(*rate));
-                    let alarms = points.iter().filter(|p| is_alarm(&session.update(**p)));
+                    let alarms = points.iter().filter(|p| session.update(**p).alarm);
                     *count = alarms.count() as u64;
                 }
             }

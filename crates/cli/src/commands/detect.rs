@@ -222,9 +222,8 @@ fn judging(points: usize) -> Progress {
 }
 
 fn alarm(verdict: JudgedReply) -> Option<Alarm> {
-    let ratio = verdict.ratio.unwrap_or_default();
-    let is_alarm = verdict.verdict.anomaly || ratio >= 1.0;
-    is_alarm.then_some(Alarm {
+    let ratio = verdict.online.filter(|online| online.alarm)?.ratio;
+    Some(Alarm {
         point: Point {
             timestamp: verdict.timestamp,
             value: verdict.value,

@@ -100,17 +100,19 @@ pub(crate) fn counts(
     judged: usize,
     elapsed: Duration,
 ) -> io::Result<()> {
-    let anomalies = usize::try_from(summary.anomalies).unwrap_or(usize::MAX);
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let anomalies = number(summary.anomalies);
     writeln!(
         out,
-        "{} in {} and {}, out of {} judged ({:.2} %)",
-        count_of(anomalies, "anomaly", "anomalies"),
+        "{} in {} and {}; {} among {} judged ({:.2} %)",
+        count(number(summary.alarms), "alarm"),
         count(summary.episodes.len(), "episode"),
         count_of(
             summary.change_points.len(),
             "change of the level",
             "changes of the level"
         ),
+        count_of(anomalies, "anomaly", "anomalies"),
         count(judged, "point"),
         100.0 * anomalies as f64 / (judged as f64).max(1.0),
     )?;

@@ -24,7 +24,7 @@ fn line(row: i64, value: f64, ratio: f64) -> String {
     let anomaly = ratio >= 1.0;
     let timestamp = time(row);
     format!(
-        r#"{{"timestamp":{timestamp},"value":{value},"anomaly":{anomaly},"score":0.5,"severity":"none","p_value":0.5,"expected":1.5,"lower":0.0,"upper":3.0,"direction":"none","reason":"{value} against 1.5","detector":"auto","ratio":{ratio}}}"#
+        r#"{{"timestamp":{timestamp},"value":{value},"anomaly":{anomaly},"score":0.5,"severity":"none","p_value":0.5,"expected":1.5,"lower":0.0,"upper":3.0,"direction":"none","reason":"{value} against 1.5","detector":"auto","alarm":{anomaly},"ratio":{ratio}}}"#
     )
 }
 
@@ -39,7 +39,7 @@ fn judged() -> String {
         line(9, 2.0, 0.0),
     ];
     let summary = format!(
-        r#"{{"summary":{{"detector":"auto","train":4,"anomalies":3,"period":2,"episodes":[{{"start":{},"end":{},"peak":{},"severity":"critical","ratio":2.5}},{{"start":{},"end":{},"peak":{},"severity":"low","ratio":1.0}}],"change_points":[{{"timestamp":{},"from":1.5,"to":92.123456}}],"warnings":["4 points are few"]}}}}"#,
+        r#"{{"summary":{{"detector":"auto","train":4,"anomalies":3,"alarms":3,"period":2,"episodes":[{{"start":{},"end":{},"peak":{},"severity":"critical","ratio":2.5}},{{"start":{},"end":{},"peak":{},"severity":"low","ratio":1.0}}],"change_points":[{{"timestamp":{},"from":1.5,"to":92.123456}}],"warnings":["4 points are few"]}}}}"#,
         time(5),
         time(7),
         time(6),
@@ -66,7 +66,7 @@ warning: 4 points are few
   2024-01-01 00:08:00                        low       peak -7 at 2024-01-01 00:08:00
       -7 against 1.5
   2024-01-01 00:05:00                        the level changes from 1.5 to 92.123
-3 anomalies in 2 episodes and 1 change of the level, out of 6 points judged (50.00 %)
+3 alarms in 2 episodes and 1 change of the level; 3 anomalies among 6 points judged (50.00 %)
 ";
 
 #[test]

@@ -2,10 +2,12 @@
 
 pub(crate) mod episode;
 mod monitor;
+mod row;
 
 use contract::Point;
 pub(crate) use episode::EpisodeGate;
 pub(crate) use monitor::ForecastMonitor;
+pub(crate) use row::{Episodic, row_verdict};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Verdict, verdict::ScoringRule};
@@ -25,7 +27,8 @@ pub(crate) trait Online: Clone + PartialEq + Serialize + DeserializeOwned {
 /// The outcome of a point in a session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Step {
-    /// The verdict. It is an anomaly only where an alarm is raised.
+    /// The verdict on the point: an anomaly if its value lies outside its range, or an alarm is
+    /// raised here.
     pub(crate) verdict: Verdict,
     /// The evidence: 1 and more is enough for an alarm, raised or not.
     pub(crate) strength: f64,
@@ -33,10 +36,17 @@ pub(crate) struct Step {
     pub(crate) emitted: f64,
     /// Whether the alarm belongs to an episode that was running already.
     pub(crate) escalation: bool,
-    /// The timestamp of the point that the evidence is about.
+    /// The timestamp of the point that an alarm is about; without one, that of the point itself.
     pub(crate) peak: i64,
     /// The number of points without evidence that ends an episode.
     pub(crate) quiet_limit: u64,
     /// The amount that the season adds to the level at this point; 0 without a season.
     pub(crate) season: f64,
+}
+
+impl Step {
+    /// Whether an alarm is raised: an episode begins, or has grown.
+    pub(crate) fn is_alarm(&self) -> bool {
+        self.emitted >= 1.0
+    }
 }

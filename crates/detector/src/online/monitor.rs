@@ -1,12 +1,10 @@
 //! The form that detectors with a forecast take in a session.
 
-use contract::{Direction, Point, Severity, Sides};
+use contract::{Point, Sides};
 use serde::{Deserialize, Serialize};
 
-use super::{Online, Step, episode::EpisodeGate};
-use crate::{
-    Reason, detector::Detector, forecast::Forecast, reason::ReasonKind, verdict::ScoringRule,
-};
+use super::{Episodic, Online, Step, episode::EpisodeGate, row_verdict};
+use crate::{detector::Detector, forecast::Forecast, verdict::ScoringRule};
 
 /// A detector, its state, and its alarms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,49 +37,38 @@ where
     D::State: PartialEq + Serialize + serde::de::DeserializeOwned,
 {
     fn update(&mut self, point: Point, rule: &ScoringRule) -> Step {
+        let of_values = self.learned.forecast(&self.state, point.timestamp);
+        let of_value = of_values.score(point, rule, D::NAME);
         let forecast = Forecast {
             of_alarms: true,
-            ..self.learned.forecast(&self.state, point.timestamp)
+            ..of_values
         };
+        let of_alarm = forecast.score(point, rule, D::NAME);
         let limit = forecast.limit(rule);
-        let mut verdict = forecast.score(point, rule, D::NAME);
-        let counts = match rule.sides {
-            Sides::Both => true,
-            Sides::Above => point.value >= forecast.expected,
-            Sides::Below => point.value <= forecast.expected,
-        };
-        let strength =
-            forecast.distance(point.value) / limit.max(rule.min_deviation).max(f64::MIN_POSITIVE);
-        let strength = if counts {
-            strength.clamp(0.0, STRONGEST)
-        } else {
-            0.0
-        };
-        let passed = self.gate.pass(if verdict.anomaly {
+        let strength = strength(&forecast, point.value, rule);
+        let passed = self.gate.pass(if of_alarm.anomaly {
             strength.max(1.0)
         } else {
             strength.min(1.0_f64.next_down())
         });
         let alarm = passed.emitted >= 1.0;
-        if verdict.anomaly && !alarm {
-            verdict.reason = Reason(ReasonKind::Ongoing {
-                value: point.value,
-                expected: forecast.expected,
-                since: self.since,
-            });
-            verdict.severity = Severity::None;
-            verdict.direction = Direction::None;
-        }
-        let evidence = verdict.anomaly;
-        verdict.anomaly = alarm;
         if alarm && !passed.running {
             self.since = point.timestamp;
         }
+        let episodic = match of_alarm.anomaly {
+            true if alarm => Episodic::Alarm(of_alarm.severity, of_alarm.reason.0),
+            true => Episodic::Ongoing(self.since),
+            false => Episodic::No,
+        };
         let season = self.learned.season(&self.state, point.timestamp);
         self.learned.learn(&mut self.state, point, limit);
         Step {
-            verdict,
-            strength: if evidence { strength.max(1.0) } else { 0.0 },
+            verdict: row_verdict(of_value, point.value, episodic, rule),
+            strength: if of_alarm.anomaly {
+                strength.max(1.0)
+            } else {
+                0.0
+            },
             emitted: passed.emitted,
             escalation: alarm && passed.running,
             peak: point.timestamp,
@@ -97,6 +84,20 @@ where
     fn is_sound(&self) -> bool {
         self.learned.is_sound() && self.gate.is_sound()
     }
+}
+
+/// The evidence of a value: its distance over the limit; 0 on a side that was not asked for.
+fn strength(forecast: &Forecast<'_>, value: f64, rule: &ScoringRule) -> f64 {
+    let counts = match rule.sides {
+        Sides::Both => true,
+        Sides::Above => value >= forecast.expected,
+        Sides::Below => value <= forecast.expected,
+    };
+    if !counts {
+        return 0.0;
+    }
+    let limit = forecast.limit(rule).max(rule.min_deviation);
+    (forecast.distance(value) / limit.max(f64::MIN_POSITIVE)).clamp(0.0, STRONGEST)
 }
 
 /// The largest strength.

@@ -64,7 +64,7 @@ impl Changes {
     /// Takes the level at the next point. Returns a change that has become known with it.
     pub(super) fn note(&mut self, step: &Step, value: f64) -> Option<ChangePoint> {
         let level = (value - step.season).clamp(-f64::MAX, f64::MAX);
-        if step.verdict.anomaly && self.pending.is_none() && self.before.len() >= LEAST {
+        if step.is_alarm() && self.pending.is_none() && self.before.len() >= LEAST {
             self.pending = Some(PendingChange::new(step.peak, &self.before));
         }
         let Some(pending) = &mut self.pending else {

@@ -37,7 +37,7 @@ pub(super) struct EpisodeLog {
 impl EpisodeLog {
     /// Records the outcome of `point`.
     pub(super) fn note(&mut self, point: Point, step: &Step) {
-        let alarm = step.verdict.anomaly;
+        let alarm = step.is_alarm();
         self.quiet += 1;
         if alarm && !step.escalation || self.quiet > step.quiet_limit {
             self.close();

@@ -7,7 +7,7 @@ mod stored;
 
 pub use changes::ChangePoint;
 use changes::Changes;
-use contract::{DetectorName, Point};
+use contract::{Cause, DetectorName, OnlineReply, Point};
 pub use detection::{Detection, detect};
 pub use log::Episode;
 use log::EpisodeLog;
@@ -19,9 +19,13 @@ use crate::{
 /// A verdict in a session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judged {
-    /// The verdict. An anomaly is an alarm: one for each episode, and more only where the episode
-    /// grows.
+    /// The verdict on this point: an anomaly if its value lies outside its normal range, or an alarm
+    /// is raised here.
     pub verdict: Verdict,
+    /// Whether an alarm is raised: an episode begins, or the running one has grown by half.
+    pub alarm: bool,
+    /// The reason of the verdict as data.
+    pub cause: Cause,
     /// The strength of the alarm: 1 and more for one that was raised, below 1 for one that the
     /// level held back, 0 for none.
     pub ratio: f64,
@@ -42,6 +46,18 @@ pub struct Session {
     changes: Changes,
 }
 
+impl Judged {
+    /// The part of the verdict that only a session gives, as a type of the contract.
+    pub fn to_reply(&self) -> OnlineReply {
+        OnlineReply {
+            alarm: self.alarm,
+            ratio: self.ratio,
+            about: self.alarm.then_some(self.peak_timestamp),
+            cause: Some(self.cause),
+        }
+    }
+}
+
 impl Session {
     pub(crate) fn new(model: &Model, rule: ScoringRule) -> Self {
         Self {
@@ -56,19 +72,22 @@ impl Session {
     pub fn update(&mut self, point: Point) -> Judged {
         let step = self.state.update(point, &self.rule);
         self.log.note(point, &step);
+        let alarm = step.is_alarm();
         let mut verdict = step.verdict;
         if let Some(ChangePoint {
             timestamp,
             from,
             to,
         }) = self.changes.note(&step, point.value)
-            && !verdict.anomaly
+            && !alarm
         {
             let at = timestamp;
             verdict.reason = Reason(ReasonKind::Moved { from, to, at });
         }
         Judged {
+            cause: verdict.reason.cause(point.timestamp, step.peak),
             verdict,
+            alarm,
             ratio: step.emitted,
             escalation: step.escalation,
             peak_timestamp: step.peak,

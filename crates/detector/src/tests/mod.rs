@@ -113,7 +113,8 @@ proptest! {
             }
             let judged = session.update(Point { timestamp, value });
             prop_assert!((0.0..1.0).contains(&judged.verdict.score) && judged.ratio.is_finite());
-            prop_assert_eq!(judged.verdict.anomaly, judged.ratio >= 1.0);
+            prop_assert_eq!(judged.alarm, judged.ratio >= 1.0);
+            prop_assert!(judged.verdict.anomaly || !judged.alarm);
             if let Some(restored) = &mut restored {
                 prop_assert_eq!(restored.update(Point { timestamp, value }), judged);
             }

@@ -138,12 +138,6 @@ pub(crate) fn flagged_in(verdicts: &[Verdict], rows: Range<usize>) -> usize {
     flagged(&verdicts[rows]).len()
 }
 
-/// Whether a point raises an alarm: an episode begins or grows. An alarm has a strength of 1 or
-/// more.
-pub(crate) fn is_alarm(judged: &Judged) -> bool {
-    judged.ratio >= 1.0
-}
-
 /// A series as `/v1/detect` judges it. Rows are counted as in the series.
 pub(crate) struct Online {
     pub(crate) points: Vec<Point>,
@@ -196,7 +190,7 @@ impl Online {
     pub(crate) fn alarms(&self, rows: Range<usize>) -> Vec<usize> {
         let end = rows.end.min(self.points.len());
         let rows = rows.start.max(self.train)..end;
-        rows.filter(|i| is_alarm(self.row(*i))).collect()
+        rows.filter(|i| self.row(*i).alarm).collect()
     }
 
     pub(crate) fn all_alarms(&self) -> Vec<usize> {

@@ -56,7 +56,7 @@ async fn the_points_before_are_the_context_of_those_that_follow() -> anyhow::Res
             timestamp: point.timestamp,
             value: point.value,
             verdict: scorer.score(point, &judge).to_reply(),
-            ratio: None,
+            online: None,
         })
         .collect();
     let reply: BatchReply = serde_json::from_str(&reply.text)?;

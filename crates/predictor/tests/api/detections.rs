@@ -72,17 +72,20 @@ async fn both_forms_say_what_the_detector_does() -> anyhow::Result<()> {
                 timestamp: point.timestamp,
                 value: point.value,
                 verdict: judged.verdict.to_reply(),
-                ratio: Some(judged.ratio),
+                online: Some(judged.to_reply()),
             }
         })
         .collect();
 
     let reply = detect(&fixture, &body).await?;
     assert!(reply.verdicts == expected);
-    let anomalies = expected.iter().filter(|v| v.verdict.anomaly).count();
-    assert!(anomalies > 0);
+    let anomalies = expected.iter().filter(|v| v.verdict.anomaly).count() as u64;
+    let is_alarm = |v: &&JudgedReply| v.online.as_ref().is_some_and(|online| online.alarm);
+    let alarms = expected.iter().filter(is_alarm).count() as u64;
+    assert!(alarms > 0 && anomalies > alarms);
     let summary = &reply.summary;
-    assert_eq!((summary.train, summary.anomalies), (300, anomalies as u64));
+    assert_eq!(summary.train, 300);
+    assert_eq!((summary.anomalies, summary.alarms), (anomalies, alarms));
     assert_eq!(summary.detector, detection.model.detector());
     assert_eq!(summary.period, detection.model.period());
     let episodes: Vec<_> = summary

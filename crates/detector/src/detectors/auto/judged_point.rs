@@ -1,56 +1,67 @@
-//! A point as a session of `auto` remembers it, and the range and severity that go with it.
+//! A point as a session of `auto` remembers it for the alarms that may be about it, and the severity
+//! of an alarm.
 
 use contract::{Direction, Point, Severity, Sides};
 use serde::{Deserialize, Serialize};
 
-use crate::{Band, verdict::ScoringRule};
+use crate::{Verdict, verdict::ScoringRule};
 
-/// A point and its forecast.
+/// A point, and what is known of its value alone.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JudgedPoint {
     pub(super) point: Point,
+    /// Its number in the series, training included.
+    pub(super) index: u64,
     pub(super) expected: f64,
-    /// The usual distance from the expected value.
-    pub(super) usual: f64,
+    /// The bound of the range beyond which the value lies, if it lies outside.
+    pub(super) limit: Option<f64>,
+    p_value: f64,
 }
 
 impl JudgedPoint {
-    pub(super) fn error(&self) -> f64 {
-        (self.point.value - self.expected).clamp(-f64::MAX, f64::MAX)
+    pub(super) fn new(point: Point, index: u64, verdict: &Verdict) -> Self {
+        Self {
+            point,
+            index,
+            expected: verdict.expected.unwrap_or(point.value),
+            limit: match verdict.direction {
+                Direction::Above => verdict.upper,
+                Direction::Below => verdict.lower,
+                _ => None,
+            },
+            p_value: verdict.p_value,
+        }
     }
 
-    /// The direction of an alarm about the point: a side if it is farther than usual from the
-    /// expected value, else its pattern.
-    pub(super) fn direction(&self) -> Direction {
-        if self.error().abs() <= self.usual {
-            Direction::Pattern
-        } else if self.error() > 0.0 {
-            Direction::Above
-        } else {
-            Direction::Below
+    /// The less probable of two points; of equally probable ones, the one that deviates more; of
+    /// equal ones, `self`.
+    pub(super) fn odder(self, other: Self) -> Self {
+        let less_probable = self.p_value.total_cmp(&other.p_value);
+        let deviates_more = other.deviation().total_cmp(&self.deviation());
+        match less_probable.then(deviates_more).is_gt() {
+            true => other,
+            false => self,
         }
+    }
+
+    fn deviation(&self) -> f64 {
+        (self.point.value - self.expected).abs().min(f64::MAX)
     }
 
     /// Whether the filters let an alarm about the point through.
     pub(super) fn counts(&self, rule: &ScoringRule) -> bool {
-        let side = match (rule.sides, self.direction()) {
-            (Sides::Both, _) => true,
-            (Sides::Above, direction) => direction == Direction::Above,
-            (Sides::Below, direction) => direction == Direction::Below,
+        let side = match rule.sides {
+            Sides::Both => true,
+            // The range has a bound only on the side that was asked for.
+            Sides::Above | Sides::Below => self.limit.is_some(),
         };
-        side && self.error().abs() >= rule.min_deviation
+        side && self.deviation() >= rule.min_deviation
     }
-}
 
-/// The usual range around the expected value, on the sides that are asked for.
-pub(super) fn band(expected: f64, usual: f64, rule: &ScoringRule) -> Band {
-    let half_width = usual.max(rule.min_deviation);
-    let bound = |bound: f64, not: Sides| (bound.is_finite() && rule.sides != not).then_some(bound);
-    Band {
-        expected,
-        lower: bound(expected - half_width, Sides::Above),
-        upper: bound(expected + half_width, Sides::Below),
+    pub(super) fn is_sound(&self) -> bool {
+        let numbers = [self.point.value, self.expected, self.p_value];
+        numbers.into_iter().chain(self.limit).all(f64::is_finite)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The streaming detector in a session, with alarms by its own level or at the rate that was asked
 //! for.
 
-use contract::{DetectorName, Direction, Point, Severity};
+use std::collections::VecDeque;
+
+use contract::{DetectorName, Direction, Point};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,15 +11,15 @@ use super::{
     cold_start::ColdStart,
     judged_point::{self, JudgedPoint},
     level::EvidenceQuantile,
-    streaming::{self, Observation, constants::FATIGUE},
+    streaming::{self, BLOCK_CELLS, Observation, constants::FATIGUE},
 };
 use crate::{
-    Band, Reason, Verdict,
+    Verdict,
     detectors::sigma::Sigma,
-    online::{EpisodeGate, ForecastMonitor, Online, Step},
+    online::{EpisodeGate, Episodic, ForecastMonitor, Online, Step, row_verdict},
     reason::ReasonKind,
     text::Span,
-    verdict::{DEFAULT_RATE, LARGEST_SCORE, ScoringRule},
+    verdict::{LARGEST_SCORE, ScoringRule},
 };
 
 /// A session of `auto`.
@@ -44,8 +46,11 @@ pub(crate) struct StreamOnline {
     #[serde(rename = "enough")]
     fitted: FittedStream,
     gate: EpisodeGate,
-    /// The points of the last block, the oldest first.
-    block: Vec<JudgedPoint>,
+    /// The oddest points of the last cells of a block, and of the one that has not ended, the oldest
+    /// first.
+    peaks: VecDeque<JudgedPoint>,
+    /// Whether the last point has ended a cell.
+    cell_ended: bool,
     /// The timestamp of the first alarm of the last episode.
     since: i64,
     /// The number of points so far, training included.
@@ -82,9 +87,9 @@ impl Online for AutoOnline {
             Self::ColdStart(cold) => size_of::<ColdStartOnline>() + size_of_val(&cold.points[..]),
             Self::Fitted(fitted) => {
                 let stream = &fitted.fitted.stream;
-                let block = fitted.block.capacity() * size_of::<JudgedPoint>();
+                let peaks = fitted.peaks.capacity() * size_of::<JudgedPoint>();
                 size_of::<StreamOnline>() + stream.memory_bytes() - size_of_val(stream)
-                    + block
+                    + peaks
                     + EvidenceQuantile::HEAP_BYTES
             }
         }
@@ -114,7 +119,8 @@ impl AutoOnline {
         let params = fitted.stream.params();
         Self::Fitted(Box::new(StreamOnline {
             gate: EpisodeGate::new(params.horizon() as f64),
-            block: Vec::with_capacity(3 * params.cell()),
+            peaks: VecDeque::with_capacity(BLOCK_CELLS),
+            cell_ended: true,
             since: 0,
             points: params.prefix(),
             fitted: FittedStream {
@@ -130,26 +136,28 @@ impl StreamOnline {
         let (params, memory, state) = self.fitted.stream.parts();
         let seen = streaming::observe(params, memory, state, point);
         streaming::learn(memory, &seen);
-        let block = 3 * params.cell();
-        let cell_ended = seen.output.ratio > 0.0;
+        let of_value = self.value_verdict(&seen, point, rule);
+        let peak = self.peak(JudgedPoint::new(point, self.points, &of_value));
         self.points += 1;
-        if self.block.len() >= block {
-            self.block.remove(0);
-        }
-        self.block.push(JudgedPoint {
-            point,
-            expected: seen.output.expected,
-            usual: seen.output.upper - seen.output.expected,
-        });
-        let peak = self.peak();
-        let counts = peak.counts(rule);
-        let outcome = self.outcome(&seen, counts, cell_ended, rule);
+        self.cell_ended = seen.ends_cell();
+        let outcome = self.outcome(&seen, peak.counts(rule), rule);
         let alarm = outcome.emitted >= 1.0;
         if alarm && !outcome.running {
             self.since = point.timestamp;
         }
+        let outside = of_value.direction != Direction::None;
+        let episodic = if alarm {
+            let severity = judged_point::severity(outcome.emitted);
+            Episodic::Alarm(severity, self.cause_of_alarm(&seen, &peak, point))
+        } else if outcome.running && (outside || outcome.strength >= 1.0) {
+            Episodic::Ongoing(self.since)
+        } else {
+            Episodic::No
+        };
+        let mut verdict = row_verdict(of_value, point.value, episodic, rule);
+        verdict.score = seen.output.score.clamp(0.0, LARGEST_SCORE);
         Step {
-            verdict: self.verdict(&seen, &peak, &outcome, point, rule),
+            verdict,
             strength: outcome.strength,
             emitted: outcome.emitted,
             escalation: alarm && outcome.running,
@@ -164,25 +172,33 @@ impl StreamOnline {
         }
     }
 
-    /// The point of the last block that deviates most from what was expected.
-    fn peak(&self) -> JudgedPoint {
-        let mut peak = self.block[0];
-        for seen in &self.block[1..] {
-            if seen.error().abs() > peak.error().abs() {
-                peak = *seen;
+    /// The verdict on the value alone: its range, its p-value, and whether it lies outside. Blocks
+    /// and shapes have no part in it.
+    fn value_verdict(&self, seen: &Observation, point: Point, rule: &ScoringRule) -> Verdict {
+        let scorer = &self.fitted.scorer;
+        let forecast = scorer.best(&self.fitted.stream, &seen.predictions);
+        scorer.score(&forecast, None, point, rule)
+    }
+
+    /// The oddest point of the last block, which `last` is part of; the first of equally odd ones.
+    fn peak(&mut self, last: JudgedPoint) -> JudgedPoint {
+        match self.peaks.back_mut().filter(|_| !self.cell_ended) {
+            Some(cell) => *cell = cell.odder(last),
+            None => {
+                if self.peaks.len() == BLOCK_CELLS {
+                    self.peaks.pop_front();
+                }
+                self.peaks.push_back(last);
             }
         }
-        peak
+        self.peaks
+            .iter()
+            .copied()
+            .fold(self.peaks[0], JudgedPoint::odder)
     }
 
     /// Decides about an alarm: by the stream's own level, or at the rate that was asked for.
-    fn outcome(
-        &mut self,
-        seen: &Observation,
-        counts: bool,
-        cell_ended: bool,
-        rule: &ScoringRule,
-    ) -> Outcome {
+    fn outcome(&mut self, seen: &Observation, counts: bool, rule: &ScoringRule) -> Outcome {
         let output = &seen.output;
         let Some(rate) = rule.rate else {
             let running = output.escalation || (output.ratio >= 1.0 && !output.alarm);
@@ -200,7 +216,7 @@ impl StreamOnline {
         let level = self.fitted.level.at((rate * cell).min(0.5));
         let strength = if counts { evidence / level } else { 0.0 };
         let passed = self.gate.pass(strength);
-        if cell_ended {
+        if output.ratio > 0.0 {
             // The first alarm of an episode counts once, as if it had just reached the level. The
             // rest of the episode is not learned.
             if evidence < level {
@@ -216,114 +232,12 @@ impl StreamOnline {
         }
     }
 
-    fn verdict(
-        &self,
-        seen: &Observation,
-        peak: &JudgedPoint,
-        outcome: &Outcome,
-        point: Point,
-        rule: &ScoringRule,
-    ) -> Verdict {
-        let output = &seen.output;
-        let scorer = &self.fitted.scorer;
-        let forecast = scorer.best(&self.fitted.stream, &seen.predictions);
-        // The evidence covers shapes already.
-        let by_itself = scorer.score(&forecast, None, point, rule);
-        let alarm = outcome.emitted >= 1.0;
-        let direction = match alarm {
-            true => peak.direction(),
-            false => Direction::None,
-        };
-        let band = match rule.rate {
-            None => judged_point::band(output.expected, output.upper - output.expected, rule),
-            Some(_) => forecast.band(forecast.limit(rule), rule),
-        };
-        let p_value = match alarm {
-            true => by_itself.p_value.min(rule.rate.unwrap_or(DEFAULT_RATE)),
-            false => by_itself.p_value,
-        };
-        Verdict {
-            anomaly: alarm,
-            score: output.score.clamp(0.0, LARGEST_SCORE),
-            severity: if alarm {
-                judged_point::severity(outcome.emitted)
-            } else {
-                Severity::None
-            },
-            p_value,
-            expected: Some(band.expected),
-            lower: band.lower,
-            upper: band.upper,
-            direction,
-            reason: Reason(self.cause(seen, peak, outcome, point, &band)),
-            detector: DetectorName::Auto,
-        }
-    }
-
-    /// The reason for the verdict on a point.
-    fn cause(
-        &self,
-        seen: &Observation,
-        peak: &JudgedPoint,
-        outcome: &Outcome,
-        point: Point,
-        band: &Band,
-    ) -> ReasonKind {
-        let (value, expected) = (point.value, band.expected);
-        if outcome.emitted >= 1.0 {
-            return self.cause_of_alarm(seen, peak, point);
-        }
-        if outcome.strength >= 1.0 {
-            let since = self.since;
-            return ReasonKind::Ongoing {
-                value,
-                expected,
-                since,
-            };
-        }
-        if band.side(value) == Direction::None {
-            let (lower, upper) = (band.lower, band.upper);
-            return ReasonKind::Within {
-                value,
-                lower,
-                upper,
-            };
-        }
-        let strength = outcome.strength;
-        ReasonKind::Watched {
-            value,
-            expected,
-            strength,
-        }
-    }
-
     fn cause_of_alarm(&self, seen: &Observation, peak: &JudgedPoint, point: Point) -> ReasonKind {
-        if peak.direction() == Direction::Pattern {
-            let params = self.fitted.stream.params();
-            let points = match seen.output.cause {
-                streaming::Cause::Novelty { scale } => 3 * scale * params.cell(),
-                _ => params.windows().max().unwrap_or(3 * params.cell()),
-            };
-            let (from, to) = (self.fitted.first, point.timestamp);
-            let points = (points as u64).min(self.points);
-            let history = Span {
-                from,
-                to,
-                points: self.points,
-            };
-            return ReasonKind::Unseen { points, history };
-        }
         let (value, expected) = (peak.point.value, peak.expected);
-        let limit = match peak.direction() {
-            Direction::Below => expected - peak.usual,
-            _ => expected + peak.usual,
+        let Some(limit) = peak.limit else {
+            return self.unseen(seen, point);
         };
-        let ago = self
-            .block
-            .iter()
-            .rev()
-            .take_while(|seen| *seen != peak)
-            .count() as u64;
+        let ago = self.points - 1 - peak.index;
         if ago == 0 {
             ReasonKind::Beyond {
                 value,
@@ -340,16 +254,34 @@ impl StreamOnline {
         }
     }
 
-    fn is_sound(&self) -> bool {
-        let finite = |seen: &JudgedPoint| {
-            [seen.point.value, seen.expected, seen.usual]
-                .iter()
-                .all(|v| v.is_finite())
+    /// The reason for an alarm about points none of which lies outside its range.
+    fn unseen(&self, seen: &Observation, point: Point) -> ReasonKind {
+        let params = self.fitted.stream.params();
+        let points = match seen.output.cause {
+            streaming::Cause::Novelty { scale } => BLOCK_CELLS * scale * params.cell(),
+            _ => params
+                .windows()
+                .max()
+                .unwrap_or(BLOCK_CELLS * params.cell()),
         };
+        let (from, to) = (self.fitted.first, point.timestamp);
+        let history = Span {
+            from,
+            to,
+            points: self.points,
+        };
+        let points = (points as u64).min(self.points);
+        ReasonKind::Unseen { points, history }
+    }
+
+    fn is_sound(&self) -> bool {
         self.fitted.scorer.is_sound()
             && self.fitted.level.is_sound()
             && self.gate.is_sound()
-            && self.block.len() <= 3 * self.fitted.stream.params().cell()
-            && self.block.iter().all(finite)
+            && self.peaks.len() <= BLOCK_CELLS
+            && self
+                .peaks
+                .iter()
+                .all(|peak| peak.is_sound() && peak.index < self.points)
     }
 }

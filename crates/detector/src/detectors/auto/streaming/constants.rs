@@ -11,7 +11,7 @@ pub(super) const VALUE_LIMIT: f64 = 1e150;
 /// Cells of a probation; a block is [`PHASES`] cells.
 pub(super) const CELLS: usize = 180;
 /// Shifted block grids, and cells of a block.
-pub(super) const PHASES: usize = 3;
+pub(crate) const PHASES: usize = 3;
 /// Window lengths, in blocks.
 pub const SCALES: [usize; 4] = [1, 3, 9, 27];
 /// Summaries kept for each phase of each scale.

@@ -53,6 +53,7 @@ pub use points::{Predictions, Predictor, SlotCalibration};
 pub use state::StreamState;
 
 use block::{BlockScale, Blocks};
+pub(crate) use constants::PHASES as BLOCK_CELLS;
 use constants::PHASES;
 use histogram::Maxima;
 use points::PointModel;

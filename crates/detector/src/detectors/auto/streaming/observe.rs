@@ -83,6 +83,13 @@ impl PathEvidence {
     }
 }
 
+impl Observation {
+    /// Whether the point has ended a cell. Evidence comes at the ends of cells.
+    pub(crate) fn ends_cell(&self) -> bool {
+        self.update.cell.novelty.is_some()
+    }
+}
+
 /// Takes `point` into the context `state` and judges it by `params` and `memory`. A value that is
 /// not finite counts as missing.
 pub fn observe(
