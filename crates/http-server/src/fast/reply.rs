@@ -13,14 +13,11 @@ use httpdate::HttpDate;
 /// on its connection.
 pub(super) fn write(id: &[u8], body: &[u8], closes: bool, out: &mut Vec<u8>) {
     out.reserve(256 + id.len() + body.len());
-    for part in [
-        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n",
-        REQUEST_ID.as_bytes(),
-        b": ",
-        id,
-    ] {
-        out.extend_from_slice(part);
-    }
+    // One by one, not in a loop: the compiler knows the lengths and needs no call to copy.
+    out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n");
+    out.extend_from_slice(REQUEST_ID.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(id);
     if closes {
         out.extend_from_slice(b"\r\nconnection: close");
     }
