@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use contract::{AliasName, VersionRef};
+use contract::{AliasName, Version, VersionRef};
 
 use crate::{
     Error,
@@ -17,6 +17,7 @@ use crate::{
     client::Client,
     csv::FileError,
     files,
+    http::{ClientError, Reply},
     render::registry,
 };
 
@@ -27,19 +28,14 @@ pub(crate) fn series(
     json: bool,
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let mut after: Option<String> = None;
-    loop {
-        let page = client.list_series(args.prefix.as_deref(), after.as_deref())?;
-        if json {
-            writeln!(out, "{}", page.raw)?;
-        } else {
-            registry::series(out, &page.body.series, after.is_none())?;
-        }
-        if page.body.next.is_none() {
-            return Ok(());
-        }
-        after = page.body.next;
-    }
+    let prefix = args.prefix.as_deref();
+    pages(
+        json,
+        out,
+        |after: Option<&String>| client.list_series(prefix, after.map(String::as_str)),
+        |page| page.next.as_ref(),
+        |out, page, is_first| registry::series(out, &page.series, is_first),
+    )
 }
 
 /// Lists all models of a series, page by page.
@@ -49,18 +45,36 @@ pub(crate) fn models(
     json: bool,
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let mut before = None;
+    pages(
+        json,
+        out,
+        |before: Option<&Version>| client.list_models(&args.series, before.copied()),
+        |page| page.next.as_ref(),
+        |out, page, is_first| registry::models(out, &page.models, is_first),
+    )
+}
+
+/// Writes all pages of a list: as they came with `json`, else by `show`, which is told whether a
+/// page is the first. `fetch` gets what `next` found in the page before.
+fn pages<P, Cursor, W: Write>(
+    json: bool,
+    out: &mut W,
+    fetch: impl Fn(Option<&Cursor>) -> Result<Reply<P>, ClientError>,
+    next: impl Fn(&P) -> Option<&Cursor>,
+    show: impl Fn(&mut W, &P, bool) -> io::Result<()>,
+) -> Result<(), Error> {
+    let mut last: Option<P> = None;
     loop {
-        let page = client.list_models(&args.series, before)?;
+        let page = fetch(last.as_ref().and_then(&next))?;
         if json {
             writeln!(out, "{}", page.raw)?;
         } else {
-            registry::models(out, &page.body.models, before.is_none())?;
+            show(out, &page.body, last.is_none())?;
         }
-        if page.body.next.is_none() {
+        if next(&page.body).is_none() {
             return Ok(());
         }
-        before = page.body.next;
+        last = Some(page.body);
     }
 }
 
