@@ -13,7 +13,6 @@ use httpdate::HttpDate;
 /// on its connection.
 pub(super) fn write(id: &[u8], body: &[u8], closes: bool, out: &mut Vec<u8>) {
     out.reserve(256 + id.len() + body.len());
-    // One by one, not in a loop: the compiler knows the lengths and needs no call to copy.
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n");
     out.extend_from_slice(REQUEST_ID.as_bytes());
     out.extend_from_slice(b": ");
