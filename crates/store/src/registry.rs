@@ -11,6 +11,7 @@ mod prefix;
 mod reads;
 pub(crate) mod rows;
 pub(crate) mod sql;
+mod time;
 
 use std::time::Duration;
 
