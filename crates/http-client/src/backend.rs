@@ -126,28 +126,25 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use super::*;
+    use crate::testing::ReservedPort;
 
     fn backend(port: u16) -> Backend {
         Backend::new(Origin {
-            host: "localhost".to_owned(),
+            host: "127.0.0.1".to_owned(),
             port,
-            authority: format!("localhost:{port}"),
+            authority: format!("127.0.0.1:{port}"),
         })
     }
 
     #[tokio::test]
     async fn a_backend_is_ejected_from_a_refusal_to_the_next_connection() -> anyhow::Result<()> {
-        let listener = TcpListener::bind(("localhost", 0))?;
-        let port = listener.local_addr()?.port();
-        drop(listener);
-        let backend = backend(port);
+        let port = ReservedPort::new()?;
+        let backend = backend(port.addr().port());
         assert!(!backend.is_ejected());
         assert!(backend.connect().await.is_err());
         assert!(backend.is_ejected());
-        let _listener = TcpListener::bind(("localhost", port))?;
+        let _listener = port.listen()?;
         backend.connect().await?;
         assert!(!backend.is_ejected());
         Ok(())

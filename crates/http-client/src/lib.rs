@@ -14,6 +14,8 @@ mod request;
 mod response;
 #[cfg(test)]
 mod split_tests;
+#[cfg(test)]
+mod testing;
 mod upload;
 
 use std::{future::Future, io, pin::Pin, time::Duration};

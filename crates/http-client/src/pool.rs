@@ -271,19 +271,21 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use super::*;
+    use crate::testing::ReservedPort;
+
+    /// A pool of backends at these ports.
+    fn pool_at(ports: [&ReservedPort; 2]) -> anyhow::Result<Pool> {
+        let [one, other] = ports.map(ReservedPort::addr);
+        let origins = format!("http://{one},http://{other}").parse()?;
+        Ok(Pool::new(origins, Metrics::unread()))
+    }
 
     #[tokio::test]
     async fn a_backend_that_is_back_is_asked_when_the_others_are_gone() -> anyhow::Result<()> {
-        let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
-        let one = TcpListener::bind("127.0.0.1:0")?;
-        let other = TcpListener::bind("127.0.0.1:0")?;
-        let (port_one, port_other) = (port(&one)?, port(&other)?);
-        let origins = format!("http://127.0.0.1:{port_one},http://127.0.0.1:{port_other}");
-        let pool = Pool::new(origins.parse()?, Metrics::unread());
-        drop(one);
+        let (one, other) = (ReservedPort::new()?, ReservedPort::new()?);
+        let pool = pool_at([&one, &other])?;
+        let listener = other.listen()?;
         for _ in 0..2 {
             assert_eq!(
                 pool.take(Pick::InTurn, Reuse::Never, None).await?.backend,
@@ -292,8 +294,8 @@ mod tests {
         }
         assert!(pool.backends[0].is_ejected());
 
-        let _one = TcpListener::bind(("127.0.0.1", port_one))?;
-        drop(other);
+        let _listener = one.listen()?;
+        drop(listener);
         for _ in 0..2 {
             assert_eq!(
                 pool.take(Pick::InTurn, Reuse::Never, None).await?.backend,
@@ -306,18 +308,13 @@ mod tests {
     #[tokio::test]
     async fn one_that_gave_no_answer_is_asked_again_only_when_all_others_are_gone()
     -> anyhow::Result<()> {
-        let one = TcpListener::bind("127.0.0.1:0")?;
-        let other = TcpListener::bind("127.0.0.1:0")?;
-        let (one_at, other_at) = (one.local_addr()?, other.local_addr()?);
-        let pool = Pool::new(
-            format!("http://{one_at},http://{other_at}").parse()?,
-            Metrics::unread(),
-        );
-        drop(one);
+        let (one, other) = (ReservedPort::new()?, ReservedPort::new()?);
+        let pool = pool_at([&one, &other])?;
+        let _other = other.listen()?;
         assert_eq!(elsewhere(&pool).await?.backend, 1);
 
         // It is back sooner than it is looked for again.
-        let _one = TcpListener::bind(one_at)?;
+        let _one = one.listen()?;
         assert!(pool.backends[0].is_ejected());
         assert_eq!(elsewhere(&pool).await?.backend, 0);
         Ok(())
