@@ -59,6 +59,9 @@ mod redis {
 
     use super::*;
 
+    /// Below the ports of outgoing connections, which could take one while Redis is away.
+    const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
     /// A Redis of our own, that can be killed and started again at the same port.
     struct Server {
         port: u16,
@@ -68,9 +71,9 @@ mod redis {
 
     impl Server {
         async fn start(arguments: &'static [&'static str]) -> anyhow::Result<Self> {
-            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-                .local_addr()?
-                .port();
+            let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+            let mut ports = std::iter::repeat_with(|| fastrand::u16(PORTS)).take(100);
+            let port = ports.find(is_free).context("no port is free")?;
             let process = launch(port, arguments)?;
             let server = Self {
                 port,
