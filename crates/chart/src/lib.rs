@@ -190,6 +190,21 @@ impl Chart {
     }
 }
 
+/// The charts, at least one, as an SVG document: one above the other, of equal height.
+pub fn to_stacked_svg(charts: &[Chart], size: Size) -> String {
+    if let [chart] = charts {
+        return to_svg(chart, size);
+    }
+    let height = size.height / u32::try_from(charts.len()).unwrap_or(u32::MAX).max(1);
+    let part = Size { height, ..size };
+    let tops = (0..).step_by((height * size.scale) as usize);
+    let placed = |(chart, top): (&Chart, u32)| {
+        to_svg(chart, part).replacen("<svg ", &format!("<svg y=\"{top}\" "), 1)
+    };
+    let parts: String = charts.iter().zip(tops).map(placed).collect();
+    svg::stacked((size.width * size.scale, size.height * size.scale), &parts)
+}
+
 /// The chart as an SVG document.
 pub fn to_svg(chart: &Chart, size: Size) -> String {
     let canvas = canvas(size);

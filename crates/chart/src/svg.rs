@@ -84,6 +84,16 @@ pub(super) fn document(pixels: (u32, u32), scale: f64, draw: impl FnOnce(&Svg<'_
     document.replacen(&of_grid, &of_pixels, 1)
 }
 
+/// A white document of `pixels` around whole documents, which have their own places in it.
+pub(super) fn stacked(pixels: (u32, u32), documents: &str) -> String {
+    let (width, height) = pixels;
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\"><rect width=\"{width}\" height=\"{height}\" \
+         fill=\"#FFFFFF\"/>{documents}</svg>\n"
+    )
+}
+
 impl<'a> Svg<'a> {
     pub(super) fn line(&self, from: Place, to: Place, stroke: Stroke) {
         self.polyline([from, to], stroke);

@@ -345,3 +345,18 @@ fn whatever_can_be_fitted_can_be_drawn() {
         }
     }
 }
+
+#[test]
+fn charts_are_stacked_one_above_the_other() {
+    let charts = [full(100), full(90), full(80)];
+    let svg = to_stacked_svg(&charts, size(800, 600));
+    assert!(svg.contains("width=\"800\" height=\"600\""), "{svg}");
+    for top in [0, 200, 400] {
+        assert!(svg.contains(&format!("<svg y=\"{top}\" ")), "{top}");
+    }
+    assert!(to_png(&svg).unwrap().len() > 1_000);
+    assert_eq!(
+        to_stacked_svg(&charts[..1], size(800, 600)),
+        to_svg(&charts[0], size(800, 600))
+    );
+}

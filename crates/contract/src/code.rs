@@ -42,6 +42,8 @@ problem_codes! {
     BadRequest = "bad_request", 400;
     /// The connection ended before the request body did, or its chunks are malformed.
     BodyIncomplete = "body_incomplete", 400;
+    /// The columns of the request are not those of the model, or only one of both has columns.
+    ColumnsMismatch = "columns_mismatch", 400;
     /// All training points have the same value, and the request does not allow that.
     ConstantData = "constant_data", 400;
     /// The training points are too few.
@@ -163,6 +165,7 @@ mod tests {
     const PUBLISHED: &str = "
         400 bad_request
         400 body_incomplete
+        400 columns_mismatch
         400 constant_data
         400 insufficient_data
         400 invalid_alias

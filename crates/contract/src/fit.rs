@@ -107,6 +107,9 @@ pub struct FitReply {
     pub points_used: usize,
     /// The detector that was fitted.
     pub detector: DetectorName,
+    /// The names of the columns; absent for a series of numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
     /// One sentence for each thing in the request that was ignored, and for each property of the
     /// points that makes for a weak model; absent when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

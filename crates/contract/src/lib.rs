@@ -5,6 +5,9 @@
 //! type is pinned by a test.
 
 mod code;
+mod columns;
+mod columns_reply;
+mod columns_request;
 mod detect;
 pub mod endpoint;
 mod event;
@@ -26,6 +29,14 @@ mod verdict;
 mod zone;
 
 pub use code::ProblemCode;
+pub use columns::{COLUMNS, Columns, Table};
+pub use columns_reply::{
+    ColumnReply, ColumnsDetectSummary, ColumnsEpisodeReply, ColumnsJudgedReply,
+    ColumnsPredictReply, ColumnsVerdictReply,
+};
+pub use columns_request::{
+    ColumnsBatchRequest, ColumnsDetectRequest, ColumnsFitRequest, ColumnsPredictRequest, Requested,
+};
 pub use detect::{
     ChangePointReply, DEFAULT_TRAIN, DetectLine, DetectReply, DetectRequest, DetectSummary,
     EpisodeReply, MAX_TITLE_BYTES, MAX_TRAIN_SHARE, Train,

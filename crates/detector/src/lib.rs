@@ -125,6 +125,7 @@ mod detector;
 mod detectors;
 mod forecast;
 mod model;
+mod multivariate;
 mod online;
 mod parallel;
 mod params;
@@ -137,7 +138,12 @@ mod warning;
 
 pub use detectors::auto::streaming;
 pub use model::format::{BadModel, FORMAT};
+pub use model::stored::StoredModel;
 pub use model::{Fitted, FixedScorer, MIN_CONSTANT_POINTS, MIN_POINTS, Model, Unfit, WrongUnit};
+pub use multivariate::{
+    Column, JointDetection, JointEpisode, JointJudged, JointScorer, JointVerdict, JointlyFitted,
+    MIN_ROWS, MultivariateModel, Row, detect_columns,
+};
 pub use params::BadParam;
 pub use reason::Reason;
 pub use session::{ChangePoint, Detection, Episode, Judged, Session, detect};

@@ -3,12 +3,14 @@
 
 use std::time::Instant;
 
-use contract::{BatchRequest, DetectorName};
+use contract::{BatchRequest, ColumnsBatchRequest, Requested};
 
 use crate::{
+    columns,
     error::Error,
     models::resolve::Resolved,
     output::{Output, Stop},
+    predict::of_numbers,
     recorder::{Recorder, Scored},
     reply,
 };
@@ -16,7 +18,7 @@ use crate::{
 /// A batch, and the model that it is scored by.
 pub(crate) struct Batch {
     /// The body of the request.
-    pub(crate) request: BatchRequest,
+    pub(crate) request: Requested<BatchRequest, ColumnsBatchRequest>,
     /// One sentence for each thing in the request that was ignored.
     pub(crate) warnings: Vec<String>,
     /// The model.
@@ -27,23 +29,29 @@ pub(crate) struct Batch {
     pub(crate) start: Instant,
 }
 
+/// The points that have been scored.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) points: u64,
+    pub(crate) anomalies: u64,
+}
+
 impl Batch {
     /// Scores all points, writes a [`contract::BatchReply`] and counts the points, also when the
     /// client left before the end.
     ///
     /// # Errors
-    /// [`Stop::Refused`], before anything is written, for points whose time counts in another unit
-    /// than the training points; [`Stop::Disconnected`].
+    /// [`Stop::Refused`], before anything is written, for points that the model cannot judge: their
+    /// time counts in another unit, or their columns are others. [`Stop::Disconnected`].
     pub(crate) fn write(self, recorder: &Recorder, output: &mut Output) -> Result<(), Stop> {
-        for point in self.request.context.iter().chain(&self.request.points) {
-            let model = &self.resolved.model().model;
-            model.check_unit(point.timestamp).map_err(Error::from)?;
+        let mut tally = Tally::default();
+        let written = self.write_all(output, &mut tally);
+        if matches!(written, Err(Stop::Refused(_))) {
+            return written;
         }
-        let (mut points, mut anomalies) = (0, 0);
-        let written = self.write_all(output, &mut points, &mut anomalies);
         let scored = Scored {
-            points,
-            anomalies,
+            points: tally.points,
+            anomalies: tally.anomalies,
             hit: self.hit,
             took: self.start.elapsed().saturating_sub(output.held_up()),
         };
@@ -51,33 +59,44 @@ impl Batch {
         written
     }
 
-    fn write_all(
-        &self,
-        output: &mut Output,
-        points: &mut u64,
-        anomalies: &mut u64,
-    ) -> Result<(), Stop> {
+    fn write_all(&self, output: &mut Output, tally: &mut Tally) -> Result<(), Stop> {
         let loaded = self.resolved.model();
-        let detector: DetectorName = loaded.model.detector();
-        let version = loaded.version;
-        let opening = format_args!(
-            "{{\"model_version\":\"{version}\",\"detector\":\"{detector}\",\"verdicts\":["
-        );
-        reply::put(output.buffer(), opening);
-        let mut scorer = loaded.model.fixed_scorer(&self.request.context);
-        for point in &self.request.points {
-            let verdict = scorer.score(*point, &self.request.judge);
-            if *points > 0 {
-                output.buffer().push(b',');
+        match &self.request {
+            Requested::Series(request) => self.write_verdicts(request, output, tally)?,
+            Requested::Columns(request) => {
+                columns::write_verdicts(request, loaded, output, tally)?;
             }
-            reply::judged(*point, &verdict, None, output.buffer());
-            *points += 1;
-            *anomalies += u64::from(verdict.anomaly);
-            output.flush_chunk()?;
         }
+        let anomalies = tally.anomalies;
         reply::put(output.buffer(), format_args!("],\"anomalies\":{anomalies}"));
         reply::warnings(&self.warnings, output.buffer());
         output.buffer().extend_from_slice(b"}\n");
+        Ok(())
+    }
+
+    fn write_verdicts(
+        &self,
+        request: &BatchRequest,
+        output: &mut Output,
+        tally: &mut Tally,
+    ) -> Result<(), Stop> {
+        let loaded = self.resolved.model();
+        let model = of_numbers(&loaded.model)?;
+        for point in request.context.iter().chain(&request.points) {
+            model.check_unit(point.timestamp).map_err(Error::from)?;
+        }
+        reply::batch_opening(loaded.version, model.detector(), output.buffer());
+        let mut scorer = model.fixed_scorer(&request.context);
+        for point in &request.points {
+            let verdict = scorer.score(*point, &request.judge);
+            if tally.points > 0 {
+                output.buffer().push(b',');
+            }
+            reply::judged(*point, &verdict, None, output.buffer());
+            tally.points += 1;
+            tally.anomalies += u64::from(verdict.anomaly);
+            output.flush_chunk()?;
+        }
         Ok(())
     }
 }

@@ -5,10 +5,14 @@ use std::time::Instant;
 
 use axum::http::{HeaderMap, header::ACCEPT};
 use bytes::Bytes;
-use contract::{ChangePointReply, DetectRequest, DetectSummary, DetectorName, EpisodeReply, Point};
+use contract::{
+    ChangePointReply, DetectRequest, DetectSummary, DetectorName, EpisodeReply, Point, Requested,
+};
 use detector::Detection;
+use serde::Serialize;
 
 use crate::{
+    columns,
     error::Error,
     metrics,
     output::{Output, Stop},
@@ -42,10 +46,10 @@ impl Form {
 
 /// The points that have been scored.
 #[derive(Default)]
-struct Count {
-    points: u64,
-    anomalies: u64,
-    alarms: u64,
+pub(crate) struct Count {
+    pub(crate) points: u64,
+    pub(crate) anomalies: u64,
+    pub(crate) alarms: u64,
 }
 
 /// Fits and scores the series in `body`, and writes the reply. The detector is `default` unless the
@@ -61,20 +65,35 @@ pub(crate) fn detect(
     output: &mut Output,
 ) -> Result<(), Stop> {
     let start = Instant::now();
-    let request = DetectRequest::parse(&body).map_err(Error::MalformedDetection)?;
+    let parsed = DetectRequest::parse_any(&body).map_err(Error::MalformedDetection)?;
     drop(body);
-    let DetectRequest { points, train, .. } = &request;
-    let fitted = detector::detect(points, *train, &request.fit, default, request.min_deviation);
-    let mut detection = fitted.map_err(Error::from)?;
-    let rest = &points[train.of(points.len())..];
     let mut count = Count::default();
-    let scored = score(&mut detection, rest, form, &mut count, output);
+    let written = match parsed.body {
+        Requested::Series(request) => series(&request, form, default, &mut count, output),
+        Requested::Columns(request) => columns::detect(request, form, default, &mut count, output),
+    };
     metrics::DETECTION_POINTS.inc_by(count.points);
-    scored?;
-    write_summary(&summary(&detection, &count), form, output.buffer());
+    written?;
     metrics::DETECTIONS.inc();
     let took = start.elapsed().saturating_sub(output.held_up());
     metrics::DETECTION_DURATION.observe(took.as_secs_f64());
+    Ok(())
+}
+
+/// Fits and scores a series of numbers.
+fn series(
+    request: &DetectRequest,
+    form: Form,
+    default: DetectorName,
+    count: &mut Count,
+    output: &mut Output,
+) -> Result<(), Stop> {
+    let DetectRequest { points, train, .. } = request;
+    let fitted = detector::detect(points, *train, &request.fit, default, request.min_deviation);
+    let mut detection = fitted.map_err(Error::from)?;
+    let rest = &points[train.of(points.len())..];
+    score(&mut detection, rest, form, count, output)?;
+    write_summary(&summary(&detection, count), form, output.buffer());
     Ok(())
 }
 
@@ -123,7 +142,7 @@ fn summary(detection: &Detection, count: &Count) -> DetectSummary {
 
 /// Writes the end of the reply. In JSON the members of the summary follow the verdicts, so that
 /// these need not be kept in memory.
-fn write_summary(summary: &DetectSummary, form: Form, out: &mut Vec<u8>) {
+pub(crate) fn write_summary<S: Serialize>(summary: &S, form: Form, out: &mut Vec<u8>) {
     match form {
         Form::Json => {
             out.push(b']');

@@ -34,6 +34,9 @@ pub(crate) enum Error {
     /// A point counts its time in another unit than the training points.
     #[error(transparent)]
     WrongUnit(#[from] WrongUnit),
+    /// The columns of the request are not those of the model. The text says which.
+    #[error("{0}")]
+    Columns(String),
     /// A query parameter is unknown or has an invalid value.
     #[error(transparent)]
     InvalidParameter(#[from] BadParameter),
@@ -70,6 +73,7 @@ impl From<Error> for ProblemReply {
             },
             Error::MalformedDetection(fault) => Self::invalid_payload(&fault),
             Error::Unfit(why) => Self::new(why.code(), why.to_string()).errors(why.errors()),
+            Error::Columns(why) => Self::new(Code::ColumnsMismatch, sentence(&why)),
             Error::WrongUnit(why) => Self::new(Code::WrongTimeUnit, sentence(&why.to_string())),
             Error::InvalidParameter(fault) => Self::new(Code::InvalidParameter, fault.to_string()),
             Error::InvalidSeries(rule) => invalid_series(rule),

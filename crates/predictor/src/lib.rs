@@ -6,6 +6,7 @@
 //! counted.
 
 mod batch;
+mod columns;
 mod config;
 mod detect;
 mod error;

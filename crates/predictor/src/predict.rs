@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Instant};
 
 use contract::{Parsed, PredictRequest, VersionRef};
-use detector::Verdict;
+use detector::{Model, StoredModel, Verdict};
 use http_server::{Fallible, FastRequest};
 use service::series::decode_series_text;
 
@@ -52,7 +52,7 @@ impl<'a> Prediction<'a> {
     /// Scores the point and appends the reply to `body`.
     ///
     /// # Errors
-    /// [`Error::WrongUnit`]; then nothing is appended.
+    /// [`Error::WrongUnit`], and [`Error::Columns`] for a model of columns; then nothing is appended.
     pub(crate) fn score(&self, resolved: &Resolved, body: &mut Vec<u8>) -> Result<Verdict, Error> {
         let PredictRequest {
             context,
@@ -61,13 +61,32 @@ impl<'a> Prediction<'a> {
             ..
         } = &self.request;
         let loaded = resolved.model();
+        let model = of_numbers(&loaded.model)?;
         for point in context.iter().chain([point]) {
-            loaded.model.check_unit(point.timestamp)?;
+            model.check_unit(point.timestamp)?;
         }
         // The longest context takes a fifth of a millisecond, less than parsing it does.
-        let verdict = loaded.model.score(context, *point, judge);
+        let verdict = model.score(context, *point, judge);
         reply::prediction(loaded.version, &verdict, &self.warnings, body);
         Ok(verdict)
+    }
+}
+
+/// The model of a series of numbers in `model`.
+///
+/// # Errors
+/// [`Error::Columns`] if it is one of columns.
+pub(crate) fn of_numbers(model: &StoredModel) -> Result<&Model, Error> {
+    match model {
+        StoredModel::Univariate(model) => Ok(model),
+        StoredModel::Multivariate(model) => {
+            let names: Vec<&str> = model.columns().collect();
+            let why = format!(
+                "The model has columns, send a value for each: {}",
+                names.join(", ")
+            );
+            Err(Error::Columns(why))
+        }
     }
 }
 
@@ -90,15 +109,15 @@ pub(crate) fn answer_from_memory(
     )?;
     let resolved = resolved.ok()?;
     let verdict = prediction.score(&resolved, body).ok()?;
-    count(app, &resolved, &verdict, true, start);
+    count(app, &resolved, verdict.anomaly, true, start);
     Some(())
 }
 
 /// Counts a prediction whose request came at `start`.
-pub(crate) fn count(app: &App, resolved: &Resolved, verdict: &Verdict, hit: bool, start: Instant) {
+pub(crate) fn count(app: &App, resolved: &Resolved, anomaly: bool, hit: bool, start: Instant) {
     let scored = Scored {
         points: 1,
-        anomalies: u64::from(verdict.anomaly),
+        anomalies: u64::from(anomaly),
         hit,
         took: start.elapsed(),
     };

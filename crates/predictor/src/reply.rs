@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, header::CONTENT_TYPE},
     response::Response,
 };
-use contract::{OnlineReply, Point, Version};
+use contract::{DetectorName, OnlineReply, Point, Version};
 use detector::Verdict;
 use http_server::JSON;
 use serde::Serialize;
@@ -43,6 +43,14 @@ pub(crate) fn prediction(
     verdict.write_fields(out);
     self::warnings(warnings, out);
     out.extend_from_slice(b"}\n");
+}
+
+/// Appends the beginning of a [`contract::BatchReply`], up to its verdicts.
+pub(crate) fn batch_opening(version: Version, detector: DetectorName, out: &mut Vec<u8>) {
+    let opening = format_args!(
+        "{{\"model_version\":\"{version}\",\"detector\":\"{detector}\",\"verdicts\":["
+    );
+    put(out, opening);
 }
 
 /// Appends a [`contract::JudgedReply`].

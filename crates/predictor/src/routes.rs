@@ -11,7 +11,9 @@ use axum::{
     routing::{MethodFilter, MethodRouter, get, on},
 };
 use bytes::Bytes;
-use contract::{BatchRequest, Endpoint, EndpointName, Parsed, endpoint::Owner};
+use contract::{
+    BatchRequest, Endpoint, EndpointName, Parsed, Requested, VersionRef, endpoint::Owner,
+};
 use http_server::{
     Fallible, Fast, FastPath, FastRequest, Handler, json, method_not_allowed, not_found, read_body,
 };
@@ -20,10 +22,11 @@ use service::{admission::Admitted, routes, series::decode_series_text};
 use crate::{
     App,
     batch::Batch,
+    columns,
     detect::{self, Form},
     error::Error,
     health,
-    models::resolve::{self, min_revision, only_if_cached, resolve_cached},
+    models::resolve::{self, Resolved, min_revision, only_if_cached, resolve_cached},
     output,
     predict::{self, Prediction},
     query::{self, PredictQuery},
@@ -94,21 +97,34 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Fallible<Resp
     decode_series_text(series_in(&head))?;
     PredictQuery::parse(head.uri.query())?;
     let body = read_body(body, MAX_PREDICT_BODY).await?;
-    let prediction = Prediction::parse(series_in(&head), head.uri.query(), &body)?;
-    let (series, wanted) = (&*prediction.series, prediction.version.as_ref());
-    let at_least = min_revision(&head.headers);
-    let (resolved, hit) = match resolve_cached(&app.models, series, at_least, wanted) {
-        Some(resolved) => (resolved?, true),
-        None if only_if_cached(&head.headers) => return Err(Error::NotCached.into()),
-        None => {
-            let loaded = resolve::load(&app.models, series, at_least, wanted);
-            (loaded.await?, false)
-        }
+    let prediction = match Prediction::parse(series_in(&head), head.uri.query(), &body) {
+        Ok(prediction) => prediction,
+        Err(fault) => return columns::predict(&app, &head, &body, fault, start).await,
     };
+    let (series, wanted) = (&*prediction.series, prediction.version.as_ref());
+    let (resolved, hit) = resolve_for(&app, &head, series, wanted).await?;
     let mut reply = Vec::with_capacity(PREDICTION_BYTES);
     let verdict = prediction.score(&resolved, &mut reply)?;
-    predict::count(&app, &resolved, &verdict, hit, start);
+    predict::count(&app, &resolved, verdict.anomaly, hit, start);
     Ok(reply::json(reply))
+}
+
+/// The model that judges for a prediction, and whether it was in memory.
+pub(crate) async fn resolve_for(
+    app: &App,
+    head: &Parts,
+    series: &str,
+    wanted: Option<&VersionRef>,
+) -> Result<(Resolved, bool), Error> {
+    let at_least = min_revision(&head.headers);
+    match resolve_cached(&app.models, series, at_least, wanted) {
+        Some(resolved) => Ok((resolved?, true)),
+        None if only_if_cached(&head.headers) => Err(Error::NotCached),
+        None => {
+            let loaded = resolve::load(&app.models, series, at_least, wanted);
+            Ok((loaded.await?, false))
+        }
+    }
 }
 
 /// Scores many points by a model that stays as it is.
@@ -119,16 +135,20 @@ async fn batch(State(app): State<Arc<App>>, request: Request) -> Fallible<Respon
     let mut query = PredictQuery::parse(head.uri.query())?;
     let (admitted, body) = admit(&app, body).await?;
     let parsed = if body.len() <= MAX_BATCH_HERE {
-        BatchRequest::parse(&body)
+        BatchRequest::parse_any(&body)
     } else {
         let core = output::acquire(&app.cores).await?;
-        core.run(move || BatchRequest::parse(&body)).await
+        core.run(move || BatchRequest::parse_any(&body)).await
     };
     let Parsed {
         body: mut request,
         mut warnings,
     } = parsed.map_err(Error::Malformed)?;
-    let wanted = query.version(request.version.take())?;
+    let named = match &mut request {
+        Requested::Series(request) => request.version.take(),
+        Requested::Columns(request) => request.version.take(),
+    };
+    let wanted = query.version(named)?;
     warnings.append(&mut query.warnings);
     let at_least = min_revision(&head.headers);
     let resolving = resolve::resolve(&app.models, &series, at_least, wanted.as_ref());
@@ -182,6 +202,6 @@ async fn admit(app: &App, body: Body) -> Fallible<(Admitted, Bytes)> {
 }
 
 /// The series in the path, percent-encoded.
-fn series_in(head: &Parts) -> &str {
+pub(crate) fn series_in(head: &Parts) -> &str {
     PREDICT.series_in(head.uri.path()).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Conversions between columns of the tables and our types.
 
 use contract::{Revision, SeriesId, TopicOffset, Version};
-use detector::Model;
+use detector::StoredModel;
 
 use crate::{StoreError, VersionedModel};
 
@@ -20,7 +20,7 @@ pub(crate) fn stored_model(
     document: &str,
 ) -> Result<VersionedModel, StoreError> {
     let version = version(number)?;
-    match Model::from_json(document) {
+    match StoredModel::from_json(document) {
         Ok(model) => Ok(VersionedModel { version, model }),
         Err(source) => Err(StoreError::Corrupt {
             series: series.clone(),

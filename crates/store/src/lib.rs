@@ -20,7 +20,7 @@ mod sqlite;
 use std::{path::Path, time::Duration};
 
 use contract::{Delivery, Point, SeriesId, TopicOffset, TrainingData, Version, VersionRef};
-use detector::Model;
+use detector::StoredModel;
 use futures_util::{FutureExt, future::BoxFuture};
 
 pub use config::PostgresConfig;
@@ -46,7 +46,7 @@ pub struct VersionedModel {
     /// The version of the model.
     pub version: Version,
     /// The model.
-    pub model: Model,
+    pub model: StoredModel,
 }
 
 /// The training points of a model, as far as they are stored.
@@ -57,7 +57,8 @@ pub enum TrainingPoints {
     NoModel,
     /// Some of its points are still on their way to the store.
     Incomplete,
-    /// The model and all of its points, in the order of the training set.
+    /// The model and all of its points, in the order of the training set. The points of columns
+    /// follow each other: all of the first column, then all of the second, and so on.
     Complete(VersionedModel, Vec<Point>),
 }
 
@@ -126,7 +127,7 @@ impl Store {
                 return Ok(TrainingPoints::NoModel);
             };
             let model = row.read(series)?;
-            let expected = usize::try_from(model.model.points()).unwrap_or(usize::MAX);
+            let expected = usize::try_from(model.model.stored_points()).unwrap_or(usize::MAX);
             let points = match &self.0 {
                 Backend::Postgres(store) => store.points(series, model.version, expected).await?,
                 Backend::Sqlite(store) => store.points(series, model.version, expected).await?,

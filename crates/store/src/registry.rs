@@ -16,7 +16,7 @@ mod time;
 use std::time::Duration;
 
 use contract::{AliasInfo, AliasName, Point, Revision, SeriesId, Source, Version, VersionRef};
-use detector::Model;
+use detector::StoredModel;
 use futures_util::{FutureExt, future::BoxFuture};
 
 use self::change::{Change, Plan, State};
@@ -26,7 +26,7 @@ use crate::{Backend, RegistryError, Store, StoreError, VersionedModel};
 #[derive(Clone, Copy, Debug)]
 pub struct NewModel<'a> {
     /// The model.
-    pub model: &'a Model,
+    pub model: &'a StoredModel,
     /// How long the fit took, in milliseconds.
     pub fit_ms: f64,
     /// The timestamp of the first training point.
@@ -38,8 +38,9 @@ pub struct NewModel<'a> {
 }
 
 impl<'a> NewModel<'a> {
-    /// A model that was fitted here on `points`, which are sorted, in the time `took`.
-    pub fn fitted(model: &'a Model, points: &[Point], took: Duration) -> Self {
+    /// A model that was fitted here on `points`, in the time `took`. They are sorted; those of
+    /// columns follow each other, column by column.
+    pub fn fitted(model: &'a StoredModel, points: &[Point], took: Duration) -> Self {
         let timestamp = |point: Option<&Point>| point.map_or(0, |point| point.timestamp);
         Self {
             model,

@@ -3,10 +3,11 @@
 //! [`Client`] sends exactly what it is given, so that a test decides what is on the wire.
 //! [`Platform`] is standalone in the test's process. [`process`] runs real programs, and
 //! [`distributed`] all of them, over shared servers or over [`servers`] that belong to one test.
-//! [`compat`], [`hostile`] and [`registry`] are whole suites that run against the gateway of any
+//! [`columns`], [`compat`], [`hostile`] and [`registry`] are whole suites that run against the gateway of any
 //! form of the platform.
 
 mod client;
+pub mod columns;
 pub mod compat;
 pub mod distributed;
 pub mod exposition;

@@ -8,9 +8,10 @@ use std::{
 use bus::{Bus, TraceParent};
 use bytes::Bytes;
 use contract::{
-    DetectorName, FitReply, FitRequest, MetricsEvent, Parsed, Point, Revision, SeriesId,
+    ColumnsFitRequest, DetectorName, FitReply, FitRequest, MetricsEvent, Parsed, Point, Requested,
+    Revision, SeriesId, Table,
 };
-use detector::Model;
+use detector::{Column, Fitted, JointlyFitted, Model, MultivariateModel, StoredModel};
 use service::work::CorePool;
 use store::{NewModel, Precondition};
 
@@ -26,7 +27,7 @@ pub(crate) struct Fitter {
 }
 
 /// A fit that is durable.
-pub(crate) struct Fitted {
+pub(crate) struct DurableFit {
     pub(crate) reply: FitReply,
     /// The revision of the series since then.
     pub(crate) revision: Revision,
@@ -34,10 +35,13 @@ pub(crate) struct Fitted {
 
 /// A fitted model, and the points that it was fitted on.
 struct Learned {
-    model: Model,
+    model: StoredModel,
     /// The duration of the fit itself.
     took: Duration,
+    /// The points; those of columns follow each other, column by column.
     points: Vec<Point>,
+    /// The names of the columns; empty for a series of numbers.
+    columns: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -57,7 +61,7 @@ impl Fitter {
         series: SeriesId,
         body: Bytes,
         trace: TraceParent,
-    ) -> Result<Fitted, Error> {
+    ) -> Result<DurableFit, Error> {
         let started = Instant::now();
         let fitted = self.learn_and_keep(&series, body, trace).await;
         metrics::FITS.with_label_values(&[outcome(&fitted)]).inc();
@@ -80,14 +84,15 @@ impl Fitter {
         series: &SeriesId,
         body: Bytes,
         trace: TraceParent,
-    ) -> Result<Fitted, Error> {
+    ) -> Result<DurableFit, Error> {
         let Learned {
             model,
             took,
             points,
+            columns,
             warnings,
         } = self.learn(body).await?;
-        let points_used = points.len();
+        let points_used = usize::try_from(model.points()).unwrap_or(usize::MAX);
         let new = NewModel::fitted(&model, &points, took);
         let context = ChangeContext {
             when: Precondition::Any,
@@ -97,12 +102,13 @@ impl Fitter {
             .publisher
             .publish(series, &new, points, context)
             .await?;
-        Ok(Fitted {
+        Ok(DurableFit {
             reply: FitReply {
                 series_id: series.clone(),
                 version: published.version,
                 points_used,
                 detector: model.detector(),
+                columns,
                 warnings: warnings.into_iter().chain(published.warning()).collect(),
                 serving: published.serving_instead(),
             },
@@ -120,24 +126,60 @@ impl Fitter {
 /// Parses `body` and fits a model. Takes about a microsecond a point for the simplest detector.
 fn learn(body: Bytes, default: DetectorName) -> Result<Learned, Error> {
     let Parsed {
-        body: mut request,
+        body: request,
         mut warnings,
-    } = FitRequest::parse(&body)?;
+    } = FitRequest::parse_any(&body)?;
     drop(body);
-    let options = std::mem::take(&mut request.options);
-    let points = request.into_points().ok_or(Error::LengthMismatch)?;
-    let started = Instant::now();
-    let fitted = Model::fit(&points, &options, default)?;
-    warnings.extend(fitted.warnings.iter().map(ToString::to_string));
+    let mut learned = match request {
+        Requested::Series(request) => learn_series(request, default)?,
+        Requested::Columns(request) => learn_columns(request, default)?,
+    };
+    warnings.append(&mut learned.warnings);
     Ok(Learned {
-        model: fitted.model,
-        took: started.elapsed(),
-        points,
         warnings,
+        ..learned
     })
 }
 
-fn outcome(fitted: &Result<Fitted, Error>) -> &'static str {
+fn learn_series(mut request: FitRequest, default: DetectorName) -> Result<Learned, Error> {
+    let options = std::mem::take(&mut request.options);
+    let points = request.into_points().ok_or(Error::LengthMismatch)?;
+    let started = Instant::now();
+    let Fitted { model, warnings } = Model::fit(&points, &options, default)?;
+    Ok(Learned {
+        model: model.into(),
+        took: started.elapsed(),
+        points,
+        columns: Vec::new(),
+        warnings: warnings.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn learn_columns(request: ColumnsFitRequest, default: DetectorName) -> Result<Learned, Error> {
+    let ColumnsFitRequest { table, options } = request;
+    let Table { timestamps, values } = table;
+    let named = values.into_vec().into_iter();
+    let columns: Vec<Column> = named
+        .map(|(name, values)| Column::new(name, &timestamps, values))
+        .collect();
+    let started = Instant::now();
+    let JointlyFitted { model, warnings } = MultivariateModel::fit(&columns, &options, default)?;
+    let warnings = warnings.iter();
+    Ok(Learned {
+        model: model.into(),
+        took: started.elapsed(),
+        columns: columns.iter().map(|column| column.name.clone()).collect(),
+        points: columns
+            .into_iter()
+            .flat_map(|column| column.points)
+            .collect(),
+        warnings: warnings
+            .map(|(column, warning)| format!("{column}: {warning}"))
+            .collect(),
+    })
+}
+
+fn outcome(fitted: &Result<DurableFit, Error>) -> &'static str {
     match fitted {
         Ok(_) => "fitted",
         Err(Error::NotStored(_) | Error::NotPublished(_)) => "not_durable",

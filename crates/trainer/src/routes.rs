@@ -17,7 +17,7 @@ use crate::{
     App,
     context::trace,
     error::Error,
-    fit::Fitted,
+    fit::DurableFit,
     health, metrics,
     plot::{detect::detect_plot, query::PlotQuery},
     registry,
@@ -64,7 +64,8 @@ async fn fit(
     request: Request,
 ) -> Fallible<Response> {
     let context = request.extensions().get::<RequestContext>().cloned();
-    let Fitted { reply, revision } = fit_body(app, series, context, request.into_body()).await?;
+    let DurableFit { reply, revision } =
+        fit_body(app, series, context, request.into_body()).await?;
     Ok(with_revision(json(&reply), revision))
 }
 
@@ -75,7 +76,7 @@ async fn fit_body(
     series: SeriesId,
     context: Option<RequestContext>,
     body: Body,
-) -> Fallible<Fitted> {
+) -> Fallible<DurableFit> {
     let refused = |error: Error| error.reply(context.as_ref());
     let Some(mut admitted) = app.admission.admit(body.size_hint().exact()) else {
         metrics::FITS.with_label_values(&["overloaded"]).inc();

@@ -159,7 +159,9 @@ mod distributed {
             for i in 0..8 {
                 let series = SeriesId::new(&format!("series {i}"))?;
                 let set = points(round * 8 + i, 35_000);
-                let model = Model::fit(&set, &FitOptions::default(), DetectorName::Sigma)?.model;
+                let model = Model::fit(&set, &FitOptions::default(), DetectorName::Sigma)?
+                    .model
+                    .into();
                 let new = NewModel::fitted(&model, &set, Duration::ZERO);
                 let version = store.insert_pending(&series, &new).await?;
                 let parts = TrainingData::in_parts(&series, version, &set);

@@ -53,7 +53,9 @@ impl Fixture {
     async fn model(&self, series: &str, points: &[Point]) -> anyhow::Result<Version> {
         let store = &self.backends.store;
         let series = SeriesId::new(series)?;
-        let model = Model::fit(points, &FitOptions::default(), DetectorName::Sigma)?.model;
+        let model = Model::fit(points, &FitOptions::default(), DetectorName::Sigma)?
+            .model
+            .into();
         let new = NewModel::fitted(&model, points, Duration::ZERO);
         let version = store.insert_pending(&series, &new).await?;
         store.mark_ready(&series, version).await?;

@@ -5,6 +5,7 @@ use contract::{
 };
 
 pub(crate) mod format;
+pub(crate) mod stored;
 
 use crate::{
     Band, Session, Verdict, Warning,
@@ -70,11 +71,13 @@ pub struct Fitted {
 /// Why a fit is refused. The texts are for the caller.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unfit {
-    /// There are fewer than [`MIN_POINTS`] points.
+    /// There are fewer points, or rows, than are needed.
     #[error("Insufficient or constant data")]
     TooFew {
         /// The number of points.
         points: usize,
+        /// The smallest number that can be fitted.
+        needed: usize,
     },
     /// All values are equal, and either that is not allowed or there are fewer than
     /// [`MIN_CONSTANT_POINTS`].
@@ -119,8 +122,10 @@ impl Unfit {
     /// The numbers behind this refusal, where its text has none: one sentence each.
     pub fn errors(&self) -> Vec<String> {
         match self {
-            Self::TooFew { points: 1 } => vec![format!("1 point is fewer than {MIN_POINTS}")],
-            Self::TooFew { points } => vec![format!("{points} points are fewer than {MIN_POINTS}")],
+            Self::TooFew { points: 1, needed } => vec![format!("1 point is fewer than {needed}")],
+            Self::TooFew { points, needed } => {
+                vec![format!("{points} points are fewer than {needed}")]
+            }
             Self::Constant { points, value } if *points < MIN_CONSTANT_POINTS => vec![format!(
                 "all {points} values are {}: a constant needs at least {MIN_CONSTANT_POINTS}",
                 Short(*value)
@@ -159,8 +164,8 @@ impl Model {
             return Err(Unfit::NotFinite);
         }
         if points.len() < MIN_POINTS {
-            let points = points.len();
-            return Err(Unfit::TooFew { points });
+            let (points, needed) = (points.len(), MIN_POINTS);
+            return Err(Unfit::TooFew { points, needed });
         }
         let value = points[0].value;
         let allowed = options.allow_constant && points.len() >= MIN_CONSTANT_POINTS;

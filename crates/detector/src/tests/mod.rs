@@ -1,5 +1,6 @@
 //! Tests that hold for every detector.
 
+mod columns;
 mod constants;
 mod last;
 mod rates;
@@ -64,8 +65,8 @@ fn detector() -> impl Strategy<Value = DetectorName> {
 fn nothing_is_learned_from_too_little() {
     for name in DetectorName::ALL {
         for values in [&[][..], &[1.0], &[1.0, 2.0]] {
-            let points = values.len();
-            assert_eq!(fit(*name, values), Err(Unfit::TooFew { points }));
+            let (points, needed) = (values.len(), 3);
+            assert_eq!(fit(*name, values), Err(Unfit::TooFew { points, needed }));
         }
         for values in [&[7.0; 3], &[0.0, -0.0, 0.0]] {
             let (points, value) = (3, values[0]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contract::{AliasName, Revision, SeriesId, Version, VersionRef};
-use detector::Model;
+use detector::StoredModel;
 use quick_cache::{
     DefaultHashBuilder, OptionsBuilder, Weighter,
     sync::{Cache, DefaultLifecycle},
@@ -32,7 +32,7 @@ pub(crate) struct LoadedModel {
     /// The version of the model.
     pub(crate) version: Version,
     /// The model.
-    pub(crate) model: Model,
+    pub(crate) model: StoredModel,
 }
 
 /// The model that serves a series where a request does not name a version, and the series' aliases.
@@ -67,7 +67,7 @@ impl LoadedModel {
 
     /// The bytes that the model takes in a cache.
     fn bytes(&self) -> usize {
-        let around = size_of::<Self>() - size_of::<Model>();
+        let around = size_of::<Self>() - size_of::<StoredModel>();
         ENTRY_BYTES + around + self.series.heap_bytes() + self.model.memory_bytes()
     }
 }
@@ -224,7 +224,8 @@ pub(crate) mod testing {
             version: Version::new(version).unwrap(),
             model: Model::fit(&points, &options, DetectorName::Sigma)
                 .unwrap()
-                .model,
+                .model
+                .into(),
         }
     }
 }

@@ -46,7 +46,7 @@ async fn timestamps_in_another_unit_than_the_fit_are_refused() -> anyhow::Result
         })
         .collect();
     let fitted = Model::fit(&training, &FitOptions::default(), DetectorName::Robust)?;
-    store_fitted(&fixture.backends.store, "s", &fitted.model).await?;
+    store_fitted(&fixture.backends.store, "s", &fitted.model.into()).await?;
     let (seconds, milliseconds) = (1_700_003_000_i64, 1_700_003_000_000_i64);
     let context = |at: i64| json!({"timestamps": [at - 60], "values": [3.0]});
     let columns = |at: i64| json!({"timestamps": [seconds, at], "values": [3.0, 3.0]});

@@ -8,7 +8,7 @@ use contract::{
     DetectorName, FitOptions, InferenceBatch, LatencyHistogram, MetricsEvent, Point, Revision,
     SeriesId, Source, Version,
 };
-use detector::Model;
+use detector::{Model, StoredModel};
 use store::{NewModel, Store};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -32,14 +32,14 @@ pub(crate) async fn store_model(
 ) -> anyhow::Result<(Version, Revision)> {
     let points = points(values);
     let fitted = Model::fit(&points, &FitOptions::default(), DetectorName::Auto)?;
-    store_fitted(store, series, &fitted.model).await
+    store_fitted(store, series, &fitted.model.into()).await
 }
 
 /// Stores `model` as the next version of `series`, ready.
 pub(crate) async fn store_fitted(
     store: &Store,
     series: &str,
-    model: &Model,
+    model: &StoredModel,
 ) -> anyhow::Result<(Version, Revision)> {
     let new = NewModel {
         model,

@@ -1,7 +1,7 @@
 //! The HTTP contract, over the whole platform.
 
 use contract::Problem;
-use testkit::{Platform, compat, hostile, series};
+use testkit::{Platform, columns, compat, hostile, series};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_recorded_is_answered_as_recorded() -> anyhow::Result<()> {
@@ -14,6 +14,13 @@ async fn everything_recorded_is_answered_as_recorded() -> anyhow::Result<()> {
 async fn hostile_requests_are_refused_by_name_and_change_nothing() -> anyhow::Result<()> {
     let platform = Platform::start().await?;
     hostile::check(platform.client()).await?;
+    platform.stop().await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_are_fitted_judged_drawn_and_refused_as_documented() -> anyhow::Result<()> {
+    let platform = Platform::start().await?;
+    columns::check(platform.client()).await?;
     platform.stop().await.map(drop)
 }
 

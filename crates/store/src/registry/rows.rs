@@ -6,7 +6,7 @@ use contract::{
     AliasInfo, DetectorName, ModelInfo, Params, Revision, SeriesDetail, SeriesId, SeriesSummary,
     Source, VersionRef,
 };
-use detector::Model;
+use detector::StoredModel;
 use sqlx::{FromRow, Row, postgres::PgRow, sqlite::SqliteRow};
 
 use super::{
@@ -312,7 +312,7 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    pub(crate) fn of(model: &Model) -> Self {
+    pub(crate) fn of(model: &StoredModel) -> Self {
         let document = model.to_json();
         Self {
             detector: model.detector().as_str(),

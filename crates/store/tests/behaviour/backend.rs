@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use contract::{SeriesId, TrainingData};
-use detector::Model;
+use detector::StoredModel;
 use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection, SqliteConnection, migrate::Migrator};
 use store::{NewModel, PostgresConfig, Store, StoreError, VersionedModel};
@@ -236,7 +236,7 @@ fn first_schema(sql: &'static str) -> Migrator {
 }
 
 /// `model` as one that was fitted here.
-pub(crate) fn fitted(model: &Model) -> NewModel<'_> {
+pub(crate) fn fitted(model: &StoredModel) -> NewModel<'_> {
     NewModel::fitted(model, &[], Duration::ZERO)
 }
 

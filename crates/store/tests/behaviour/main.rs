@@ -44,6 +44,7 @@ macro_rules! run_suite {
             groups_topics_and_partitions_are_counted_apart
             when_the_offset_cannot_move_no_point_is_stored
             points_are_incomplete_until_the_last_part_arrives
+            the_points_of_columns_come_back_column_by_column
             a_million_points_come_back_in_order_and_bit_for_bit
             every_change_raises_the_revision_by_one_and_nothing_else_does
             the_champion_judges_or_else_the_newest

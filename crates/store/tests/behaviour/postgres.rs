@@ -34,7 +34,11 @@ async fn a_server_that_restarted_is_found_again_at_once() -> Result<()> {
         store
             .insert_pending(
                 &series,
-                &fitted(&Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model),
+                &fitted(
+                    &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?
+                        .model
+                        .into(),
+                ),
             )
             .await?;
         let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -151,7 +155,11 @@ async fn a_version_that_is_getting_points_can_become_ready_but_not_be_swept() ->
         let version = store
             .insert_pending(
                 &series,
-                &fitted(&Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model),
+                &fitted(
+                    &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?
+                        .model
+                        .into(),
+                ),
             )
             .await?;
         // A consumer in the middle of its transaction, as far as locks go.
@@ -180,7 +188,9 @@ async fn a_sweep_and_a_consumer_at_once_leave_no_points_without_a_model() -> Res
                 .insert_pending(
                     &series,
                     &fitted(
-                        &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?.model,
+                        &Model::fit(&points(), &FitOptions::default(), DetectorName::Sigma)?
+                            .model
+                            .into(),
                     ),
                 )
                 .await?;

@@ -27,7 +27,9 @@ async fn what_a_killed_process_leaves_has_everything_that_was_acknowledged() -> 
     run::<Sqlite>(async |backend| {
         let (store, series) = (backend.open().await?, SeriesId::new("s")?);
         let points = points(25_000);
-        let model = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model;
+        let model = Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?
+            .model
+            .into();
         let one = store.insert_pending(&series, &fitted(&model)).await?;
         let events: Vec<_> = TrainingData::in_parts(&series, one, &points).collect();
         let batch: Vec<_> = (0..)
@@ -75,7 +77,11 @@ async fn fits_and_reads_go_on_while_a_million_points_are_stored() -> Result<()> 
         let version = store
             .insert_pending(
                 &big,
-                &fitted(&Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?.model),
+                &fitted(
+                    &Model::fit(&points, &FitOptions::default(), DetectorName::Sigma)?
+                        .model
+                        .into(),
+                ),
             )
             .await?;
         let mut bulk = JoinSet::new();
@@ -112,7 +118,9 @@ async fn fit_until_done(
     bulk: &mut JoinSet<Result<u64, store::StoreError>>,
 ) -> Result<(u32, Duration)> {
     let small = SeriesId::new("small")?;
-    let model = Model::fit(&points(10), &FitOptions::default(), DetectorName::Sigma)?.model;
+    let model = Model::fit(&points(10), &FitOptions::default(), DetectorName::Sigma)?
+        .model
+        .into();
     let (mut fits, mut slowest) = (0, Duration::ZERO);
     loop {
         if let Some(stored) = bulk.try_join_next() {
@@ -133,7 +141,9 @@ async fn fit_until_done(
 async fn a_database_that_another_process_holds_is_a_passing_trouble() -> Result<()> {
     run::<Sqlite>(async |backend| {
         let (store, series) = (backend.open().await?, SeriesId::new("s")?);
-        let model = Model::fit(&points(3), &FitOptions::default(), DetectorName::Sigma)?.model;
+        let model = Model::fit(&points(3), &FitOptions::default(), DetectorName::Sigma)?
+            .model
+            .into();
         let address = format!("sqlite://{}", backend.path().display());
         let mut other = SqliteConnection::connect(&address).await?;
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await?;

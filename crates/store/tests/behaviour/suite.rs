@@ -14,7 +14,7 @@ use contract::{
     AliasName, Delivery, DetectorName, FitOptions, Point, SeriesId, TopicOffset, TrainingData,
     Version, VersionRef,
 };
-use detector::Model;
+use detector::{Model, StoredModel};
 use store::{Refusal, RegistryError, Store, StoreError, VersionedModel};
 
 pub(crate) use self::{changes::*, life::*, lists::*, models::*, points::*, upgrade::*};
@@ -43,10 +43,11 @@ fn points(seed: i64, count: usize) -> Vec<Point> {
         .collect()
 }
 
-fn model(points: &[Point]) -> Model {
+fn model(points: &[Point]) -> StoredModel {
     Model::fit(points, &FitOptions::default(), DetectorName::Sigma)
         .expect("points of a test can be fitted")
         .model
+        .into()
 }
 
 /// Stores a model of `points`, and leaves it pending.

@@ -8,12 +8,13 @@ use axum::{
     response::Response,
 };
 use chart::{Chart, Fitted, Normal};
-use contract::{DetectRequest, DetectorName};
+use contract::{DetectRequest, DetectorName, Requested};
 use detector::detect;
 use http_server::{Fallible, RequestContext, read_body};
 use service::task::on_main;
 
 use super::{
+    columns,
     model::{mark_of, normal_of, period_of},
     query::JudgedQuery,
 };
@@ -43,7 +44,7 @@ pub(crate) async fn detect_plot(
     Ok(picture(format, drawn))
 }
 
-/// Judges the points in `body` and makes a chart of them. This takes about ten microseconds a
+/// Judges the points in `body` and makes charts of them: of columns, those that matter most. This takes about ten microseconds a
 /// point.
 ///
 /// # Errors
@@ -52,13 +53,24 @@ pub(super) fn judged(
     body: &[u8],
     title: Option<String>,
     default: DetectorName,
+) -> Result<Vec<Chart>, Error> {
+    match DetectRequest::parse_any(body)?.body {
+        Requested::Series(request) => series(request, title, default).map(|chart| vec![chart]),
+        Requested::Columns(request) => columns::judged(request, title, default),
+    }
+}
+
+fn series(
+    request: DetectRequest,
+    title: Option<String>,
+    default: DetectorName,
 ) -> Result<Chart, Error> {
     let DetectRequest {
         points,
         train,
         fit,
         min_deviation,
-    } = DetectRequest::parse(body)?;
+    } = request;
     let mut detection = detect(&points, train, &fit, default, min_deviation)?;
     let fitted = train.of(points.len());
     let mut normal = vec![Normal::UNKNOWN; fitted];

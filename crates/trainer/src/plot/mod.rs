@@ -1,5 +1,6 @@
 //! Draws the training points of a model and its verdicts on them, and judged series.
 
+mod columns;
 pub(crate) mod detect;
 mod model;
 pub(crate) mod query;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chart::Chart;
 use contract::{DetectorName, Point};
+use detector::StoredModel;
 use service::work::CorePool;
 use store::{Store, TrainingPoints, VersionedModel};
 use tokio::{sync::Semaphore, time::sleep};
@@ -66,10 +68,19 @@ impl Plotter {
         let (model, points) = self.points(&query).await?;
         let core = self.cores.acquire().await;
         core.run(move || {
-            let chart = chart_of(&query.series, &model, points);
-            let mut chart = visible(chart, &query.view)?;
-            chart.changes = changes_in(&chart.points);
-            draw(&chart, &query.view)
+            let VersionedModel { version, model } = &model;
+            match model {
+                StoredModel::Univariate(model) => {
+                    let chart = chart_of(&query.series, *version, model, points);
+                    let mut chart = visible(chart, &query.view)?;
+                    chart.changes = changes_in(&chart.points);
+                    draw(&[chart], &query.view)
+                }
+                StoredModel::Multivariate(model) => {
+                    let charts = columns::charts_of(&query.series, *version, model, &points);
+                    draw(&all_visible(charts, &query.view)?, &query.view)
+                }
+            }
         })
         .await
     }
@@ -79,9 +90,9 @@ impl Plotter {
         let core = self.cores.acquire().await;
         let default = self.default_detector;
         core.run(move || {
-            let chart = detect::judged(&body, query.title, default)?;
+            let charts = detect::judged(&body, query.title, default)?;
             drop(body);
-            draw(&visible(chart, &query.view)?, &query.view)
+            draw(&all_visible(charts, &query.view)?, &query.view)
         })
         .await
     }
@@ -124,8 +135,14 @@ fn visible(chart: Chart, view: &View) -> Result<Chart, Error> {
     part.ok_or(Error::NoPointsInRange)
 }
 
-fn draw(chart: &Chart, view: &View) -> Result<Vec<u8>, Error> {
-    let svg = chart::to_svg(chart, view.size);
+/// The part of as many of `charts` as fit into the picture that is shown.
+fn all_visible(charts: Vec<Chart>, view: &View) -> Result<Vec<Chart>, Error> {
+    let fitting = charts.into_iter().take(columns::fitting(view.size.height));
+    fitting.map(|chart| visible(chart, view)).collect()
+}
+
+fn draw(charts: &[Chart], view: &View) -> Result<Vec<u8>, Error> {
+    let svg = chart::to_stacked_svg(charts, view.size);
     match view.format {
         Format::Svg => Ok(svg.into_bytes()),
         Format::Png => Ok(chart::to_png(&svg)?),

@@ -1,9 +1,8 @@
 //! Makes a chart of what a model says of points.
 
 use chart::{Chart, Mark, Normal, Period};
-use contract::{DetectorName, FitOptions, JudgeOptions, Point, SeriesId, Train};
+use contract::{DetectorName, FitOptions, JudgeOptions, Point, SeriesId, Train, Version};
 use detector::{Band, Model, Verdict, detect};
-use store::VersionedModel;
 
 /// At most this many points are searched for changes of the level. Each takes some microseconds.
 const MAX_SEARCHED: usize = 50_000;
@@ -11,8 +10,12 @@ const MAX_SEARCHED: usize = 50_000;
 /// The points that a model was fitted on, with its verdict on each of them alone. The band is what
 /// is normal at that time if nothing is known of the points before; the marks are the verdicts of
 /// `/predict` without context.
-pub(super) fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Point>) -> Chart {
-    let VersionedModel { version, model } = model;
+pub(super) fn chart_of(
+    series: &SeriesId,
+    version: Version,
+    model: &Model,
+    points: Vec<Point>,
+) -> Chart {
     let judge = JudgeOptions::default();
     let band_at = |point: &Point| band_of(model.band(point.timestamp, &judge));
     let normal: Vec<Normal> = points.iter().map(band_at).collect();
@@ -22,7 +25,7 @@ pub(super) fn chart_of(series: &SeriesId, model: &VersionedModel, points: Vec<Po
         suspicious.then(|| mark_of(*point, &model.score(&[], *point, &judge)))?
     });
     Chart {
-        version: Some(*version),
+        version: Some(version),
         period: period_of(model),
         marks: marks.collect(),
         normal,
@@ -92,7 +95,7 @@ pub(super) fn period_of(model: &Model) -> Option<Period> {
 
 #[cfg(test)]
 mod tests {
-    use contract::{Sides, Version};
+    use contract::Sides;
 
     use super::*;
 
@@ -111,12 +114,14 @@ mod tests {
             .collect()
     }
 
-    fn fitted(points: &[Point], options: &FitOptions) -> VersionedModel {
-        let fitted = Model::fit(points, options, DetectorName::Auto).unwrap();
-        VersionedModel {
-            version: Version::new(1).unwrap(),
-            model: fitted.model,
-        }
+    fn version() -> Version {
+        Version::new(1).unwrap()
+    }
+
+    fn fitted(points: &[Point], options: &FitOptions) -> Model {
+        Model::fit(points, options, DetectorName::Auto)
+            .unwrap()
+            .model
     }
 
     #[test]
@@ -131,12 +136,10 @@ mod tests {
                     direction,
                     ..FitOptions::default()
                 };
-                let versioned = fitted(&points, &options);
-                let chart = chart_of(&series, &versioned, points.clone());
+                let model = fitted(&points, &options);
+                let chart = chart_of(&series, version(), &model, points.clone());
                 let judged = |point: &&Point| {
-                    let verdict = versioned
-                        .model
-                        .score(&[], **point, &JudgeOptions::default());
+                    let verdict = model.score(&[], **point, &JudgeOptions::default());
                     verdict.anomaly
                 };
                 let anomalies: Vec<Point> = points.iter().filter(judged).copied().collect();
@@ -162,9 +165,9 @@ mod tests {
             detector: Some(DetectorName::Sigma),
             ..FitOptions::default()
         };
-        let versioned = fitted(&wave(100), &options);
-        let chart = chart_of(&SeriesId::new("s").unwrap(), &versioned, wave(100));
-        assert_eq!(chart.version, Some(versioned.version));
+        let model = fitted(&wave(100), &options);
+        let chart = chart_of(&SeriesId::new("s").unwrap(), version(), &model, wave(100));
+        assert_eq!(chart.version, Some(version()));
         assert_eq!(chart.detector, DetectorName::Sigma);
         assert_eq!(chart.period, None);
         assert_eq!((chart.total, chart.subject.as_str()), (100, "s"));

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use contract::{ModelFile, ModelInfo, SeriesId, Source, Version};
-use detector::Model;
+use detector::StoredModel;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use store::NewModel;
@@ -15,7 +15,7 @@ const MAX_NAME: usize = 100;
 /// A model from a file, and the file's statements about its fit.
 #[derive(Debug)]
 pub(super) struct Imported {
-    pub(super) model: Model,
+    pub(super) model: StoredModel,
     pub(super) fit_ms: f64,
     pub(super) first_timestamp: i64,
     pub(super) last_timestamp: i64,
@@ -61,7 +61,7 @@ pub(super) fn read(file: &[u8]) -> Result<Imported, Error> {
     if file.first_timestamp > file.last_timestamp {
         return Err(bad("first_timestamp: it is after last_timestamp"));
     }
-    let model = Model::from_json(file.model.get());
+    let model = StoredModel::from_json(file.model.get());
     Ok(Imported {
         model: model.map_err(|fault| Error::BadFile(format!("model: {fault}")))?,
         fit_ms: file.fit_ms,

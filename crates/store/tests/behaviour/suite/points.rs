@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use contract::{Delivery, MAX_POINTS_PER_PART, Point, TrainingData, VersionRef};
-use store::{Store, StoreError, TrainingPoints};
+use contract::{
+    Delivery, DetectorName, FitOptions, MAX_POINTS_PER_PART, Point, TrainingData, VersionRef,
+};
+use detector::{Column, MultivariateModel, StoredModel};
+use store::{Store, StoreError, TrainingPoints, VersionedModel};
 use tokio::task::JoinSet;
 
 use super::{GROUP, TOPIC, apply, at, deliveries, fit, of, pend, points, series, v, whole};
@@ -240,6 +243,38 @@ pub(crate) async fn points_are_incomplete_until_the_last_part_arrives(
     assert_eq!(apply(&store, &[middle]).await?, MAX_POINTS_PER_PART as u64);
     let complete = TrainingPoints::Complete(fitted, points);
     assert_eq!(store.training_points(&s, None).await?, complete);
+    Ok(())
+}
+
+pub(crate) async fn the_points_of_columns_come_back_column_by_column(
+    backend: &impl Backend,
+) -> Result<()> {
+    let (store, s) = (backend.open().await?, series("s"));
+    let timestamps: Vec<i64> = (0..6_000).collect();
+    let columns = [("a", 1), ("b", 2)].map(|(name, seed)| {
+        let values = points(seed, 6_000).iter().map(|p| p.value).collect();
+        Column::new(name.to_owned(), &timestamps, values)
+    });
+    let options = FitOptions::default();
+    let fitted = MultivariateModel::fit(&columns, &options, DetectorName::Robust)?;
+    let model = StoredModel::from(fitted.model);
+    let version = store
+        .insert_pending(&s, &crate::backend::fitted(&model))
+        .await?;
+    store.mark_ready(&s, version).await?;
+    let points: Vec<Point> = columns
+        .iter()
+        .flat_map(|column| column.points.clone())
+        .collect();
+    let parts: Vec<_> = TrainingData::in_parts(&s, version, &points).collect();
+    ensure!(parts.len() == 2);
+    apply(&store, &deliveries(0, 0, &parts[..1])).await?;
+    ensure!(store.training_points(&s, None).await? == TrainingPoints::Incomplete);
+    apply(&store, &deliveries(0, 1, &parts[1..])).await?;
+    let complete = TrainingPoints::Complete(VersionedModel { version, model }, points);
+    ensure!(store.training_points(&s, None).await? == complete);
+    let info = store.model_info(&s, &of(1)).await?.1;
+    ensure!(info.points == 6_000, "{info:?}");
     Ok(())
 }
 

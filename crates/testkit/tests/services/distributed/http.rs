@@ -1,11 +1,20 @@
 //! The HTTP contract is the same as in one process.
 
 use testkit::{
-    compat,
+    columns, compat,
     distributed::{SMALL, run},
     hostile,
     servers::Servers,
 };
+
+#[tokio::test]
+#[ignore = "needs Kafka, Postgres and Redis: TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL"]
+async fn columns_are_fitted_judged_drawn_and_refused_as_documented() -> anyhow::Result<()> {
+    run(Servers::shared()?, SMALL, async |platform| {
+        columns::check(platform.client()).await
+    })
+    .await
+}
 
 #[tokio::test]
 #[ignore = "needs Kafka, Postgres and Redis: TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL"]

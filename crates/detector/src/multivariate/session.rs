@@ -1,0 +1,119 @@
+//! A whole table: a fit on its beginning, and sessions of all columns over the rest.
+
+use contract::{DetectorName, FitOptions, JudgeOptions, Point, Severity, Train};
+
+use super::{Column, JointVerdict, JointlyFitted, MultivariateModel, Row};
+use crate::{Session, Unfit, Verdict, Warning, online::episode::quiet_limit};
+
+/// A stretch of abnormal rows that belong together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JointEpisode {
+    /// The timestamp of its first abnormal row.
+    pub start: i64,
+    /// The timestamp of its last abnormal row.
+    pub end: i64,
+    /// The timestamp of the row with the smallest p-value.
+    pub peak: i64,
+    /// The severity of that row.
+    pub severity: Severity,
+    /// The p-value of that row.
+    pub p_value: f64,
+}
+
+/// A verdict in a session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JointJudged {
+    /// The verdict.
+    pub verdict: JointVerdict,
+    /// Whether an episode begins here.
+    pub alarm: bool,
+}
+
+/// A model of the beginning of a table, and the sessions that judge the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JointDetection {
+    /// The model.
+    pub model: MultivariateModel,
+    /// Warnings about the training rows, each with the name of its column.
+    pub warnings: Vec<(String, Warning)>,
+    sessions: Vec<Session>,
+    episodes: Vec<JointEpisode>,
+    /// The number of rows since the last abnormal one.
+    quiet: u64,
+    /// The number of normal rows that ends an episode.
+    quiet_limit: u64,
+}
+
+/// Fits on the first rows of `columns`, as many as `train` says. The others are then for
+/// [`JointDetection::update`].
+///
+/// # Errors
+/// As [`MultivariateModel::fit`]; columns that are all constant are allowed.
+pub fn detect_columns(
+    columns: &[Column],
+    train: Train,
+    options: &FitOptions,
+    default: DetectorName,
+) -> Result<JointDetection, Unfit> {
+    let rows = columns[0].points.len();
+    let first = |column: &Column| Column {
+        name: column.name.clone(),
+        points: column.points[..train.of(rows).min(rows)].to_vec(),
+    };
+    let first: Vec<Column> = columns.iter().map(first).collect();
+    let options = FitOptions {
+        allow_constant: true,
+        ..options.clone()
+    };
+    let JointlyFitted { model, warnings } = MultivariateModel::fit(&first, &options, default)?;
+    let judge = JudgeOptions::default();
+    Ok(JointDetection {
+        sessions: model.models().map(|model| model.session(&judge)).collect(),
+        quiet_limit: quiet_limit(model.points() as f64),
+        warnings: warnings
+            .into_iter()
+            .filter(|(_, w)| !w.is_about_trend())
+            .collect(),
+        model,
+        episodes: Vec::new(),
+        quiet: 0,
+    })
+}
+
+impl JointDetection {
+    /// Judges the next row, and learns from it.
+    pub fn update(&mut self, row: &Row) -> JointJudged {
+        let verdicts: Vec<Verdict> = self
+            .sessions
+            .iter_mut()
+            .zip(row.points())
+            .map(|(session, point): (&mut Session, Point)| session.update(point).verdict)
+            .collect();
+        let verdict = self.model.join(&self.model.following, row, verdicts, None);
+        self.quiet += 1;
+        let alarm = verdict.anomaly && (self.episodes.is_empty() || self.quiet > self.quiet_limit);
+        if alarm {
+            self.episodes.push(JointEpisode {
+                start: row.timestamp,
+                end: row.timestamp,
+                peak: row.timestamp,
+                severity: verdict.severity,
+                p_value: verdict.p_value,
+            });
+        }
+        if let Some(episode) = self.episodes.last_mut().filter(|_| verdict.anomaly) {
+            self.quiet = 0;
+            episode.end = row.timestamp;
+            if verdict.p_value < episode.p_value {
+                (episode.peak, episode.p_value) = (row.timestamp, verdict.p_value);
+                episode.severity = verdict.severity;
+            }
+        }
+        JointJudged { verdict, alarm }
+    }
+
+    /// All episodes so far, in order; the last one may still be running.
+    pub fn episodes(&self) -> &[JointEpisode] {
+        &self.episodes
+    }
+}
