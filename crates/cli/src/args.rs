@@ -93,7 +93,22 @@ pub(crate) struct FitArgs {
     #[command(flatten)]
     pub(crate) csv: CsvArgs,
     #[command(flatten)]
+    pub(crate) table: TableArgs,
+    #[command(flatten)]
     pub(crate) options: FitOptionArgs,
+}
+
+/// The columns of a file that belong together.
+#[derive(Debug, Args)]
+pub(crate) struct TableArgs {
+    /// Columns with values that belong together, 2 to 64 of them: cpu,memory,latency.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        conflicts_with_all = ["value_column", "skip_bad"]
+    )]
+    pub(crate) columns: Vec<String>,
 }
 
 /// A file of points and how to read it.
@@ -131,8 +146,22 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) timestamp: Option<Timestamp>,
     /// Value of the point.
-    #[arg(long, allow_hyphen_values = true, value_parser = finite)]
-    pub(crate) value: f64,
+    #[arg(
+        long,
+        allow_hyphen_values = true,
+        value_parser = finite,
+        required_unless_present = "values"
+    )]
+    pub(crate) value: Option<f64>,
+    /// Values of a row of columns that belong together: cpu=61.5,memory=8.1.
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        value_parser = options::param,
+        value_delimiter = ',',
+        conflicts_with_all = ["value", "context", "direction", "min_deviation"]
+    )]
+    pub(crate) values: Vec<(String, f64)>,
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,
     /// The version to ask, or an alias [default: the one that serves].
@@ -155,9 +184,16 @@ pub(crate) struct DetectArgs {
     #[arg(long, default_value = "0.15", value_name = "PART", value_parser = train)]
     pub(crate) train: Train,
     #[command(flatten)]
+    pub(crate) table: TableArgs,
+    #[command(flatten)]
     pub(crate) options: FitOptionArgs,
     /// Smallest distance from the expected value that counts, in the unit of the values.
-    #[arg(long, value_name = "DISTANCE", value_parser = options::distance)]
+    #[arg(
+        long,
+        value_name = "DISTANCE",
+        value_parser = options::distance,
+        conflicts_with = "columns"
+    )]
     pub(crate) min_deviation: Option<f64>,
     /// Print only the worst N episodes.
     #[arg(long, value_name = "N")]
@@ -295,7 +331,7 @@ mod tests {
         let Command::Predict(args) = cli.unwrap().command else {
             panic!("not predict");
         };
-        assert_eq!(args.value, -1500.0);
+        assert_eq!(args.value, Some(-1500.0));
         assert!(Cli::try_parse_from(["anomaly", "predict", "s", "--value", "nan"]).is_err());
     }
 }

@@ -5,9 +5,10 @@ mod registry;
 use std::time::Duration;
 
 use contract::{
-    DetectRequest, EndpointName, FitReply, FitRequest, HealthReply, PredictReply, PredictRequest,
-    SeriesId, VersionRef,
+    ColumnsFitRequest, ColumnsPredictReply, ColumnsPredictRequest, EndpointName, FitReply,
+    FitRequest, HealthReply, PredictReply, PredictRequest, SeriesId, VersionRef,
 };
+use serde::Serialize;
 use ureq::http::header::ACCEPT;
 
 use crate::{
@@ -80,6 +81,28 @@ impl Client {
         self.http.json(&Call::post(route, &body))
     }
 
+    /// As [`Self::fit`], on columns.
+    pub(crate) fn fit_columns(
+        &self,
+        series: &SeriesId,
+        request: &ColumnsFitRequest,
+    ) -> Result<Reply<FitReply>, ClientError> {
+        let body = serde_json::to_vec(request).expect("integers and finite numbers are JSON");
+        let route = path(EndpointName::Fit, &[series.as_str()]);
+        self.http.json(&Call::post(route, &body))
+    }
+
+    /// Judges one row.
+    pub(crate) fn predict_columns(
+        &self,
+        series: &SeriesId,
+        request: &ColumnsPredictRequest,
+    ) -> Result<Reply<ColumnsPredictReply>, ClientError> {
+        let body = serde_json::to_vec(request).expect("integers and finite numbers are JSON");
+        let route = path(EndpointName::Predict, &[series.as_str()]);
+        retry(|| self.http.json(&Call::post(&*route, &body)))
+    }
+
     /// Judges one point.
     pub(crate) fn predict(
         &self,
@@ -93,7 +116,7 @@ impl Client {
 
     /// Fits on the beginning of a series and judges the rest: a verdict on each line, then the
     /// summary.
-    pub(crate) fn detect(&self, request: &DetectRequest) -> Result<NdjsonReader, ClientError> {
+    pub(crate) fn detect<R: Serialize>(&self, request: &R) -> Result<NdjsonReader, ClientError> {
         let body = body_of(request);
         let accept = Some("application/x-ndjson".to_owned());
         let call = Call::post(path(EndpointName::Detect, &[]), &body).with(ACCEPT, accept);
@@ -102,9 +125,9 @@ impl Client {
     }
 
     /// Draws what [`Self::detect`] finds: the bytes of the picture.
-    pub(crate) fn detect_plot(
+    pub(crate) fn detect_plot<R: Serialize>(
         &self,
-        request: &DetectRequest,
+        request: &R,
         title: Option<String>,
         view: View,
     ) -> Result<Vec<u8>, ClientError> {
@@ -144,7 +167,7 @@ impl Client {
     }
 }
 
-fn body_of(request: &DetectRequest) -> Vec<u8> {
+fn body_of<R: Serialize>(request: &R) -> Vec<u8> {
     serde_json::to_vec(request).expect("integers and finite numbers are JSON")
 }
 

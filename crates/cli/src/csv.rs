@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use contract::Point;
+use contract::{Point, Table};
 use csv::StringRecord;
 
 use crate::{
@@ -26,6 +26,17 @@ pub(crate) struct SeriesFile {
     pub(crate) clock: Clock,
     /// The number of rows that were left out.
     pub(crate) skipped: usize,
+}
+
+/// The rows of a file of several columns, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TableFile {
+    /// The rows.
+    pub(crate) table: Table,
+    /// The points of the first column.
+    pub(crate) points: Vec<Point>,
+    /// How to show their timestamps.
+    pub(crate) clock: Clock,
 }
 
 /// Why a file cannot be used.
@@ -69,6 +80,9 @@ pub enum FileError {
         "point {0}: its time does not fit into 64 bits, as fine as other times of the file are"
     )]
     NoRoom(usize),
+    /// The columns cannot be taken together.
+    #[error("--columns: {0}")]
+    Columns(String),
     /// It has no points.
     #[error("the file has no points")]
     Empty,
@@ -96,6 +110,57 @@ impl SeriesFile {
             source,
         })?;
         Self::parse(file, args)
+    }
+
+    /// Reads the columns `names` of the file at `path`.
+    ///
+    /// # Errors
+    /// The first fault, or the rule that the names break.
+    pub(crate) fn read_table(
+        path: &Path,
+        args: &FormArgs,
+        names: &[String],
+    ) -> Result<TableFile, FileError> {
+        let mut bytes = Vec::new();
+        if path == Path::new("-") {
+            io::stdin().lock().read_to_end(&mut bytes)
+        } else {
+            File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+        }
+        .map_err(|source| FileError::Open {
+            path: path.display().to_string(),
+            source,
+        })?;
+        let column = |name: &String| {
+            let args = FormArgs {
+                value_column: Some(name.clone()),
+                ..args.clone()
+            };
+            Self::parse(&bytes[..], &args).map_err(|fault| match fault {
+                FileError::NoColumn { wanted, found, .. } if wanted.contains(name.as_str()) => {
+                    let option = "--columns";
+                    FileError::NoColumn {
+                        wanted,
+                        found,
+                        option,
+                    }
+                }
+                other => other,
+            })
+        };
+        let first = column(names.first().unwrap_or(&String::new()))?;
+        let mut columns = Vec::with_capacity(names.len());
+        for name in names {
+            let points = column(name)?.points;
+            columns.push((name.clone(), points.iter().map(|p| p.value).collect()));
+        }
+        let values = contract::Columns::new(columns).map_err(FileError::Columns)?;
+        let timestamps = first.points.iter().map(|p| p.timestamp).collect();
+        Ok(TableFile {
+            table: Table { timestamps, values },
+            points: first.points,
+            clock: first.clock,
+        })
     }
 
     fn parse(input: impl Read, args: &FormArgs) -> Result<Self, FileError> {

@@ -1,5 +1,6 @@
 //! Writes text for people.
 
+pub(crate) mod columns;
 pub(crate) mod detection;
 pub(crate) mod health;
 pub(crate) mod registry;
@@ -29,7 +30,14 @@ pub(crate) fn fitted(
         reply.series_id,
         reply.version,
         reply.detector,
-        count(reply.points_used, "point")
+        match reply.columns.len() {
+            0 => count(reply.points_used, "point"),
+            columns => format!(
+                "{} of {}",
+                count(reply.points_used, "row"),
+                count(columns, "column")
+            ),
+        }
     )?;
     let times = points.iter().map(|p| p.timestamp);
     if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {

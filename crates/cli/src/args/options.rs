@@ -91,7 +91,7 @@ where
 }
 
 /// `NAME=VALUE`.
-fn param(text: &str) -> Result<(String, f64), String> {
+pub(super) fn param(text: &str) -> Result<(String, f64), String> {
     let (name, value) = text.split_once('=').ok_or("must look like NAME=VALUE")?;
     if name.is_empty() {
         return Err("the name is missing".to_owned());

@@ -10,6 +10,7 @@ use contract::{
     DetectLine, DetectRequest, DetectSummary, EpisodeReply, JudgedReply, MAX_TITLE_BYTES, Point,
 };
 
+use super::detect_columns::detect_columns;
 use crate::{
     Error,
     args::{DetectArgs, PlotFormat},
@@ -56,6 +57,9 @@ pub(crate) fn detect(
 ) -> Result<(), Error> {
     if args.plot.is_none() && args.view.is_given() {
         return Err(Error::NothingToPlot);
+    }
+    if !args.table.columns.is_empty() {
+        return detect_columns(client, args, json, out);
     }
     let (request, clock) = request(args)?;
     let detection = Detection {
@@ -169,14 +173,18 @@ fn request(args: &DetectArgs) -> Result<(DetectRequest, Clock), Error> {
 }
 
 /// The title of a plot of `file`: its name without the extension, if that can be a title.
-fn title(file: &Path) -> Option<String> {
+pub(super) fn title(file: &Path) -> Option<String> {
     let name = file.file_stem()?.to_str()?;
     let is_title = name != "-" && name.len() <= MAX_TITLE_BYTES && !name.contains(char::is_control);
     is_title.then(|| name.to_owned())
 }
 
 /// Prints `lines`, about `expected` of them, as they come.
-fn pass_on(mut lines: NdjsonReader, expected: usize, out: &mut impl Write) -> Result<(), Error> {
+pub(super) fn pass_on(
+    mut lines: NdjsonReader,
+    expected: usize,
+    out: &mut impl Write,
+) -> Result<(), Error> {
     // On a terminal the lines themselves show the progress, and a bar would be in their way.
     let bar = (!io::stdout().is_terminal()).then(|| judging(expected));
     let mut is_whole = false;
@@ -217,7 +225,7 @@ fn listen(mut lines: NdjsonReader, expected: usize) -> Result<Found, ClientError
     Err(lines.ended_early())
 }
 
-fn judging(points: usize) -> Progress {
+pub(super) fn judging(points: usize) -> Progress {
     Progress::steps(points, format!("judging {}", count(points, "point")))
 }
 

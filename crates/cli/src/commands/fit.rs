@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use contract::{FitReply, FitRequest, Point, SeriesId};
+use contract::{ColumnsFitRequest, FitReply, FitRequest, Point, SeriesId};
 
 use crate::{
     Error,
-    args::{FitArgs, FitOptionArgs},
+    args::{CsvArgs, FitArgs, FitOptionArgs},
     client::Client,
+    csv::{SeriesFile, TableFile},
     files,
     http::{ClientError, Reply},
     progress::Progress,
@@ -24,12 +25,40 @@ pub(crate) fn fit(
     json: bool,
     out: &mut impl Write,
 ) -> Result<(), Error> {
+    if !args.table.columns.is_empty() {
+        return fit_columns(client, args, json, out);
+    }
     let file = files::read(&args.csv.file, &args.csv.form)?;
     let reply = fit_on(client, &args.series, &file.points, &args.options)?;
     if json {
         return Ok(writeln!(out, "{}", reply.raw)?);
     }
     Ok(render::fitted(out, &reply.body, &file.points, file.clock)?)
+}
+
+fn fit_columns(
+    client: &Client,
+    args: &FitArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let CsvArgs { file, form } = &args.csv;
+    let TableFile {
+        table,
+        points,
+        clock,
+    } = SeriesFile::read_table(file, form, &args.table.columns)?;
+    let progress = Progress::spinner(format!("fitting {}", count(points.len(), "row")));
+    let request = ColumnsFitRequest {
+        table,
+        options: args.options.options(),
+    };
+    let reply = client.fit_columns(&args.series, &request)?;
+    drop(progress);
+    if json {
+        return Ok(writeln!(out, "{}", reply.raw)?);
+    }
+    Ok(render::fitted(out, &reply.body, &points, clock)?)
 }
 
 /// Fits `series` on `points`, and shows meanwhile that it takes a while.

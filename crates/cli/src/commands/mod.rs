@@ -1,6 +1,7 @@
 //! The commands, a file for each or for those that belong together.
 
 mod detect;
+mod detect_columns;
 mod fit;
 mod health;
 mod plot;

@@ -1,6 +1,7 @@
 //! The `anomaly` binary against a tiny HTTP server.
 #![expect(clippy::unwrap_used, reason = "a helper's panic fails its test")]
 
+mod columns;
 mod detect;
 mod faults;
 mod manage;
