@@ -35,48 +35,20 @@ pub(crate) trait Detector: Clone + PartialEq + Serialize + DeserializeOwned {
     /// Learns from `points`: three or more, sorted, finite, not all of one value.
     fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self;
 
-    /// The forecast for `timestamp`, given the points that made `state`.
-    fn forecast(&self, state: &Self::State, timestamp: i64) -> Forecast<'_>;
-
-    /// Takes `point` into `state` and learns nothing. `limit` is the distance from the expected
-    /// value at which normal ends.
-    fn advance(&self, _state: &mut Self::State, _point: Point, _limit: f64) {}
-
-    /// Takes `point` into `state` and learns from it. `limit` is the distance from the expected
-    /// value at which normal ends: a value farther away counts as if it lay there.
-    fn learn(&mut self, state: &mut Self::State, point: Point, limit: f64);
-
     /// A session that goes on where the training points ended.
     fn online(&self, rule: &ScoringRule) -> Self::Online;
 
     /// Scores `point` and takes it into `state`.
-    fn score(&self, state: &mut Self::State, point: Point, rule: &ScoringRule) -> Verdict {
-        let forecast = self.forecast(state, point.timestamp);
-        let verdict = forecast.score(point, rule, Self::NAME);
-        let limit = forecast.limit(rule);
-        self.advance(state, point, limit);
-        verdict
-    }
+    fn score(&self, state: &mut Self::State, point: Point, rule: &ScoringRule) -> Verdict;
 
     /// Scores `point` without knowledge of the points before it.
-    fn score_alone(&self, point: Point, rule: &ScoringRule) -> Verdict {
-        let nowhere = Self::State::default();
-        let forecast = self.forecast(&nowhere, point.timestamp);
-        forecast.score(point, rule, Self::NAME)
-    }
+    fn score_alone(&self, point: Point, rule: &ScoringRule) -> Verdict;
 
     /// Takes a point of the context into `state`.
-    fn take_context(&self, state: &mut Self::State, point: Point, rule: &ScoringRule) {
-        let limit = self.forecast(state, point.timestamp).limit(rule);
-        self.advance(state, point, limit);
-    }
+    fn take_context(&self, state: &mut Self::State, point: Point, rule: &ScoringRule);
 
     /// The normal range at `timestamp` without knowledge of the points before it.
-    fn band(&self, timestamp: i64, rule: &ScoringRule) -> Band {
-        let nowhere = Self::State::default();
-        let forecast = self.forecast(&nowhere, timestamp);
-        forecast.band(forecast.limit(rule), rule)
-    }
+    fn band(&self, timestamp: i64, rule: &ScoringRule) -> Band;
 
     /// The parameters in force, including those that the fit chose.
     fn params(&self) -> Params;
@@ -105,3 +77,48 @@ pub(crate) trait Detector: Clone + PartialEq + Serialize + DeserializeOwned {
     /// Whether a fit could have given these numbers.
     fn is_sound(&self) -> bool;
 }
+
+/// A detector whose errors have one distribution: [`scores_by_forecast`] writes what scores for it.
+pub(crate) trait Forecasting: Detector {
+    /// The forecast for `timestamp`, given the points that made `state`.
+    fn forecast(&self, state: &Self::State, timestamp: i64) -> Forecast<'_>;
+
+    /// Takes `point` into `state` and learns nothing. `limit` is the distance from the expected
+    /// value at which normal ends.
+    fn advance(&self, _state: &mut Self::State, _point: Point, _limit: f64) {}
+
+    /// Takes `point` into `state` and learns from it. `limit` is the distance from the expected
+    /// value at which normal ends: a value farther away counts as if it lay there.
+    fn learn(&mut self, state: &mut Self::State, point: Point, limit: f64);
+}
+
+/// The scoring of a [`Detector`] that is [`Forecasting`].
+macro_rules! scores_by_forecast {
+    () => {
+        fn score(&self, state: &mut Self::State, point: Point, rule: &ScoringRule) -> Verdict {
+            let forecast = self.forecast(state, point.timestamp);
+            let verdict = forecast.score(point, rule, Self::NAME);
+            let limit = forecast.limit(rule);
+            self.advance(state, point, limit);
+            verdict
+        }
+
+        fn score_alone(&self, point: Point, rule: &ScoringRule) -> Verdict {
+            let nowhere = Self::State::default();
+            let forecast = self.forecast(&nowhere, point.timestamp);
+            forecast.score(point, rule, Self::NAME)
+        }
+
+        fn take_context(&self, state: &mut Self::State, point: Point, rule: &ScoringRule) {
+            let limit = self.forecast(state, point.timestamp).limit(rule);
+            self.advance(state, point, limit);
+        }
+
+        fn band(&self, timestamp: i64, rule: &ScoringRule) -> Band {
+            let nowhere = Self::State::default();
+            let forecast = self.forecast(&nowhere, timestamp);
+            forecast.band(forecast.limit(rule), rule)
+        }
+    };
+}
+pub(crate) use scores_by_forecast;

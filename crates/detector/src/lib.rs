@@ -124,6 +124,7 @@ mod calibration;
 mod detector;
 mod detectors;
 mod forecast;
+mod forecaster;
 mod model;
 mod multivariate;
 mod online;

@@ -13,7 +13,8 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 /// How far excesses go: a generalised Pareto distribution.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Pareto {
     scale: f64,
     /// Heaviness: 0 is exponential, above 0 a power, below 0 ends somewhere.
@@ -34,9 +35,19 @@ impl Pareto {
     /// The distribution of excesses with this `mean` and mean `square`, which say as much as
     /// `effective_n` independent ones (Hosking and Wallis, 1987).
     pub(crate) fn of_moments(mean: f64, square: f64, effective_n: f64) -> Self {
+        Self::of_moments_within(mean, square, effective_n, SHAPES_OF_MOMENTS)
+    }
+
+    /// As [`Self::of_moments`], with a shape within `shapes`.
+    pub(crate) fn of_moments_within(
+        mean: f64,
+        square: f64,
+        effective_n: f64,
+        shapes: RangeInclusive<f64>,
+    ) -> Self {
         let variance = (square - mean * mean).max(1e-12);
         let found = (1.0 - mean * mean / variance) / 2.0;
-        let (least, largest) = SHAPES_OF_MOMENTS.into_inner();
+        let (least, largest) = shapes.into_inner();
         let shape = drawn_to_zero(found, effective_n).clamp(least, largest);
         Self {
             scale: mean * (1.0 - shape),
@@ -58,7 +69,7 @@ impl Pareto {
     /// The negative logarithm of the probability of exceeding `excess`, which is not negative: the
     /// inverse of [`Self::excess`].
     #[inline]
-    fn evidence(&self, excess: f64) -> f64 {
+    pub(crate) fn evidence(&self, excess: f64) -> f64 {
         let scales = excess / self.scale;
         let evidence = if self.shape.abs() < EXPONENTIAL {
             scales
@@ -67,6 +78,19 @@ impl Pareto {
             (self.shape * scales).max(-1.0 + f64::EPSILON).ln_1p() / self.shape
         };
         evidence.min(f64::MAX)
+    }
+
+    /// The same shape with a scale of at least `least`.
+    pub(crate) fn with_scale_of(self, least: f64) -> Self {
+        Self {
+            scale: self.scale.max(least),
+            ..self
+        }
+    }
+
+    /// Whether moments could have given it.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.scale.is_finite() && self.scale > 0.0 && SHAPES_OF_MOMENTS.contains(&self.shape)
     }
 }
 

@@ -8,8 +8,9 @@ use contract::{DetectorName, Params, Point, Sides};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Band, Verdict,
     calibration::Calibration,
-    detector::Detector,
+    detector::{Detector, Forecasting, scores_by_forecast},
     forecast::Forecast,
     online::ForecastMonitor,
     params::{Param, Settings},
@@ -68,6 +69,26 @@ impl Detector for Robust {
         }
     }
 
+    scores_by_forecast!();
+
+    fn online(&self, _: &ScoringRule) -> ForecastMonitor<Self> {
+        ForecastMonitor::new(*self, (), self.points as f64)
+    }
+
+    fn params(&self) -> Params {
+        Params::from([(CONTAMINATION.name.to_owned(), self.contamination)])
+    }
+
+    fn is_sound(&self) -> bool {
+        self.median.is_finite()
+            && self.scale.is_finite()
+            && self.scale > 0.0
+            && CONTAMINATION.takes(self.contamination)
+            && self.calibration.is_sound()
+    }
+}
+
+impl Forecasting for Robust {
     fn forecast(&self, (): &(), _: i64) -> Forecast<'_> {
         Forecast {
             expected: self.median,
@@ -84,22 +105,6 @@ impl Detector for Robust {
         let step = PACE * self.scale;
         let moved = self.median + (point.value - self.median).clamp(-step, step);
         self.median = moved.clamp(-f64::MAX, f64::MAX);
-    }
-
-    fn online(&self, _: &ScoringRule) -> ForecastMonitor<Self> {
-        ForecastMonitor::new(*self, (), self.points as f64)
-    }
-
-    fn params(&self) -> Params {
-        Params::from([(CONTAMINATION.name.to_owned(), self.contamination)])
-    }
-
-    fn is_sound(&self) -> bool {
-        self.median.is_finite()
-            && self.scale.is_finite()
-            && self.scale > 0.0
-            && CONTAMINATION.takes(self.contamination)
-            && self.calibration.is_sound()
     }
 }
 

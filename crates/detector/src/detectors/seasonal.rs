@@ -7,8 +7,9 @@ use contract::{DetectorName, Params, Point, Sides, TimeZone};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Band, Verdict,
     calibration::Calibration,
-    detector::Detector,
+    detector::{Detector, Forecasting, scores_by_forecast},
     detectors::robust::Robust,
     forecast::Forecast,
     online::ForecastMonitor,
@@ -102,31 +103,7 @@ impl Detector for Seasonal {
         }
     }
 
-    fn forecast(&self, state: &Self::State, timestamp: i64) -> Forecast<'_> {
-        let slot = self.slot(state, timestamp);
-        let Some((season, usual)) = slot.and_then(|slot| self.usual(slot)) else {
-            return self.level.forecast(&(), timestamp);
-        };
-        Forecast {
-            expected: usual,
-            calibration: &season.calibration,
-            sees: Sides::Both,
-            own_limit: None,
-            of_alarms: false,
-        }
-    }
-
-    fn advance(&self, state: &mut Self::State, point: Point, _: f64) {
-        *state = self.slot(state, point.timestamp);
-    }
-
-    fn learn(&mut self, state: &mut Self::State, point: Point, limit: f64) {
-        self.advance(state, point, limit);
-        self.level.learn(&mut (), point, limit);
-        if let (Some(slot), Some(season)) = (*state, &mut self.season) {
-            season.profile.learn(slot, point.value, limit);
-        }
-    }
+    scores_by_forecast!();
 
     fn online(&self, _: &ScoringRule) -> Self::Online {
         ForecastMonitor::new(self.clone(), Some(self.last), self.points as f64)
@@ -167,6 +144,34 @@ impl Detector for Seasonal {
         self.clock.check().is_ok()
             && self.level.is_sound()
             && self.season.as_ref().is_none_or(season)
+    }
+}
+
+impl Forecasting for Seasonal {
+    fn forecast(&self, state: &Self::State, timestamp: i64) -> Forecast<'_> {
+        let slot = self.slot(state, timestamp);
+        let Some((season, usual)) = slot.and_then(|slot| self.usual(slot)) else {
+            return self.level.forecast(&(), timestamp);
+        };
+        Forecast {
+            expected: usual,
+            calibration: &season.calibration,
+            sees: Sides::Both,
+            own_limit: None,
+            of_alarms: false,
+        }
+    }
+
+    fn advance(&self, state: &mut Self::State, point: Point, _: f64) {
+        *state = self.slot(state, point.timestamp);
+    }
+
+    fn learn(&mut self, state: &mut Self::State, point: Point, limit: f64) {
+        self.advance(state, point, limit);
+        self.level.learn(&mut (), point, limit);
+        if let (Some(slot), Some(season)) = (*state, &mut self.season) {
+            season.profile.learn(slot, point.value, limit);
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use contract::{DetectorName, Params, Point, Sides};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Band, Verdict,
     calibration::Calibration,
-    detector::Detector,
+    detector::{Detector, Forecasting, scores_by_forecast},
     forecast::Forecast,
     online::ForecastMonitor,
     params::{Param, Settings},
@@ -72,6 +73,28 @@ impl Detector for Sigma {
         }
     }
 
+    scores_by_forecast!();
+
+    fn online(&self, _: &ScoringRule) -> ForecastMonitor<Self> {
+        ForecastMonitor::new(*self, (), self.weight)
+    }
+
+    fn params(&self) -> Params {
+        Params::from([(SIGMAS.name.to_owned(), self.sigmas)])
+    }
+
+    fn is_sound(&self) -> bool {
+        self.mean.is_finite()
+            && self.std.is_finite()
+            && self.std >= 0.0
+            && SIGMAS.takes(self.sigmas)
+            && self.weight >= 1.0
+            && self.weight.is_finite()
+            && self.calibration.is_sound()
+    }
+}
+
+impl Forecasting for Sigma {
     fn forecast(&self, (): &(), _: i64) -> Forecast<'_> {
         Forecast {
             expected: self.mean,
@@ -94,24 +117,6 @@ impl Detector for Sigma {
             let grown = ((1.0 - part) * (1.0 + part * ratio * ratio)).sqrt();
             self.std = (self.std * grown).clamp(f64::MIN_POSITIVE, f64::MAX);
         }
-    }
-
-    fn online(&self, _: &ScoringRule) -> ForecastMonitor<Self> {
-        ForecastMonitor::new(*self, (), self.weight)
-    }
-
-    fn params(&self) -> Params {
-        Params::from([(SIGMAS.name.to_owned(), self.sigmas)])
-    }
-
-    fn is_sound(&self) -> bool {
-        self.mean.is_finite()
-            && self.std.is_finite()
-            && self.std >= 0.0
-            && SIGMAS.takes(self.sigmas)
-            && self.weight >= 1.0
-            && self.weight.is_finite()
-            && self.calibration.is_sound()
     }
 }
 

@@ -4,7 +4,13 @@
 //! Format 3:
 //! `{"format":3,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
 //! `"unit":"seconds","points":4,"state":{…},"checksum":"<sha-256, hex>"}`, where rate, direction and
-//! unit may be missing. Format 2 is the same without a unit.
+//! unit may be missing. In place of `state` there may be `packed`: the JSON of the state, compressed
+//! (zlib, RFC 1950), in base64. It is written for
+//! long states.
+//!
+//! Format 2 is the same without a unit and never packed. Its models of `auto` have predictors where
+//! later ones have a forecaster, and judge single points as they always did.
+//!
 //! Format 1 had no state:
 //! `{"format":1,"detector":"sigma","params":{"mean":2.0,"std":1.0},"points":4,"checksum":"…"}`.
 //!
@@ -12,7 +18,11 @@
 //! are written with enough digits to bring the same bits back. Formats that were ever written keep
 //! loading; a new one gets a new number.
 
+use std::io::{Read as _, Write as _};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use contract::{DetectorName, Params, Sides, TimeUnit};
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -41,6 +51,9 @@ pub enum BadModel {
     /// The text was changed since it was written.
     #[error("model does not match its checksum")]
     ChecksumMismatch,
+    /// The packed state is not what it should be.
+    #[error("packed model is not readable")]
+    NotPacked,
     /// The numbers could not come from a fit.
     #[error("model parameters are out of range")]
     OutOfRange,
@@ -88,10 +101,34 @@ struct Third<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unit: Option<String>,
     points: u64,
-    #[serde(borrow)]
-    state: &'a RawValue,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    state: Option<&'a RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    packed: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<String>,
+}
+
+/// States longer than this many bytes are packed; shorter ones people may want to read.
+const LONG_STATE: usize = 4_096;
+/// The largest state that is unpacked, in bytes.
+const LARGEST_STATE: u64 = 16 << 20;
+
+fn pack(state: &RawValue) -> String {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
+    let written = packed.write_all(state.get().as_bytes());
+    let bytes = written.and_then(|()| packed.finish());
+    STANDARD.encode(bytes.expect("memory takes what is written to it"))
+}
+
+fn unpack(packed: &str) -> Result<Box<RawValue>, BadModel> {
+    let bytes = STANDARD.decode(packed).map_err(|_| BadModel::NotPacked)?;
+    let mut json = String::new();
+    ZlibDecoder::new(&bytes[..])
+        .take(LARGEST_STATE)
+        .read_to_string(&mut json)
+        .map_err(|_| BadModel::NotPacked)?;
+    Ok(RawValue::from_string(json)?)
 }
 
 impl Model {
@@ -109,6 +146,7 @@ impl Model {
     }
 
     fn stored<'a>(&self, state: &'a RawValue) -> Third<'a> {
+        let packed = (state.get().len() > LONG_STATE).then(|| pack(state));
         Third {
             format: FORMAT,
             detector: self.detector().as_str().to_owned(),
@@ -117,7 +155,8 @@ impl Model {
             direction: self.sides,
             unit: self.unit.map(|unit| unit.name().to_owned()),
             points: self.points,
-            state,
+            state: packed.is_none().then_some(state),
+            packed,
             checksum: None,
         }
     }
@@ -161,8 +200,10 @@ fn third(json: &str) -> Result<Model, BadModel> {
         return Err(BadModel::UnknownDetector(stored.detector));
     };
     let rate = stored.false_alarm_rate;
+    let unpacked = stored.packed.as_deref().map(unpack).transpose()?;
+    let state = stored.state.or(unpacked.as_deref());
     let model = Model {
-        detector: FittedDetector::from_json(name, stored.state)?,
+        detector: FittedDetector::from_json(name, state.ok_or(BadModel::OutOfRange)?)?,
         points: stored.points,
         rate: OptionalRate::new(rate),
         sides: stored.direction,
@@ -249,6 +290,43 @@ mod tests {
         );
     }
 
+    /// A model of `auto` of format 2, and what it said when it was written: of each point alone, and
+    /// after all those before.
+    #[test]
+    fn format_2_keeps_loading_and_judging() {
+        let read = |bytes: &[u8]| {
+            let mut text = String::new();
+            let mut gz = flate2::read::GzDecoder::new(bytes);
+            gz.read_to_string(&mut text).unwrap();
+            text
+        };
+        let model = read(include_bytes!("fixtures/format_2_auto.json.gz"));
+        let model = Model::from_json(model.trim_end()).unwrap();
+        assert_eq!(
+            (model.detector(), model.period()),
+            (DetectorName::Auto, Some(24))
+        );
+        let plain = JudgeOptions::default();
+        let verdicts = read(include_bytes!("fixtures/format_2_auto.verdicts.gz"));
+        let mut before: Vec<Point> = Vec::new();
+        for (i, line) in verdicts.lines().enumerate() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let point = Point {
+                timestamp: line["timestamp"].as_i64().unwrap(),
+                value: line["value"].as_f64().unwrap(),
+            };
+            let alone = serde_json::to_value(model.score(&[], point, &plain).to_reply());
+            assert_eq!(alone.unwrap(), line["alone"]);
+            // The first rows had a context of training points, which are not here.
+            if i >= 50 {
+                let row = serde_json::to_value(model.score(&before, point, &plain).to_reply());
+                assert_eq!(row.unwrap(), line["row"], "{i}");
+            }
+            before.push(point);
+        }
+        assert_eq!(Model::from_json(&model.to_json()).unwrap(), model);
+    }
+
     fn refused(json: &str, from: &str, to: &str) -> BadModel {
         let changed = json.replacen(from, to, 1);
         assert_ne!(changed, json, "{from} is not in it");
@@ -288,7 +366,7 @@ mod tests {
         ));
         assert!(matches!(
             refused(FIRST, "\"format\":1", "\"format\":2"),
-            BadModel::Unreadable(_)
+            BadModel::ChecksumMismatch
         ));
         for text in ["", "[]", "null", "{}", "{\"format\":-1}", "{\"format\":2}"] {
             assert!(Model::from_json(text).is_err(), "{text}");

@@ -4,7 +4,11 @@ use contract::{Point, Sides};
 use serde::{Deserialize, Serialize};
 
 use super::{Episodic, Online, Step, episode::EpisodeGate, row_verdict};
-use crate::{detector::Detector, forecast::Forecast, verdict::ScoringRule};
+use crate::{
+    detector::{Detector, Forecasting},
+    forecast::Forecast,
+    verdict::ScoringRule,
+};
 
 /// A detector, its state, and its alarms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,7 +37,7 @@ impl<D: Detector> ForecastMonitor<D, D::State> {
 
 impl<D> Online for ForecastMonitor<D, D::State>
 where
-    D: Detector,
+    D: Forecasting,
     D::State: PartialEq + Serialize + serde::de::DeserializeOwned,
 {
     fn update(&mut self, point: Point, rule: &ScoringRule) -> Step {

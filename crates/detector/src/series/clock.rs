@@ -3,6 +3,7 @@
 //! Timestamps are whole numbers of an unknown unit, so the grid is in whole numbers too. A float
 //! could not hold nanoseconds.
 
+use contract::TimeUnit;
 use serde::{Deserialize, Serialize};
 
 /// The grid of a series. Without a grid, each point counts as one slot.
@@ -32,6 +33,20 @@ pub(crate) fn is_regular(near: usize, all: usize) -> bool {
 /// A day in seconds.
 const DAY: i64 = 86_400;
 
+/// Steps of irregular points, in seconds: shares of a day.
+const SHARES_OF_DAY: [i64; 14] = [
+    60, 120, 300, 600, 900, 1_200, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600, 43_200, 86_400,
+];
+
+/// The day of a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Day {
+    /// The length of a day in slots.
+    pub(crate) slots: usize,
+    /// The slot of the week, from Thursday 00:00, at which slot 0 lies.
+    pub(crate) week_start: i64,
+}
+
 impl Clock {
     /// Learns from the timestamps of the prefix, in the order of the points; at least two.
     pub(crate) fn fit(timestamps: &[i64]) -> Self {
@@ -47,6 +62,69 @@ impl Clock {
             start: timestamps[0],
             twice_step: i64::try_from(twice).ok().filter(|_| usable),
         }
+    }
+
+    /// Learns from timestamps in ascending order, at least one. Points that share a timestamp count
+    /// once, and a missing point makes a clock no less regular. Points that come unevenly have a
+    /// grid too where their unit is known: one of the shares of a day that is about as long as the
+    /// usual time between them.
+    pub(crate) fn of_calendar(timestamps: &[i64]) -> Self {
+        let none = Self {
+            start: timestamps[0],
+            twice_step: None,
+        };
+        let pairs = timestamps.windows(2);
+        let differences = pairs.map(|pair| i128::from(pair[1]) - i128::from(pair[0]));
+        let differences: Vec<i128> = differences.filter(|difference| *difference > 0).collect();
+        if differences.is_empty() {
+            return none;
+        }
+        let twice = twice_median(&mut differences.clone());
+        let step = twice as f64 / 2.0;
+        let on_grid = |difference: &&i128| {
+            let steps = **difference as f64 / step;
+            (steps - steps.round().max(1.0)).abs() < NEAR
+        };
+        let near = differences.iter().filter(on_grid).count();
+        if is_regular(near, differences.len()) {
+            return Self {
+                twice_step: i64::try_from(twice).ok(),
+                ..none
+            };
+        }
+        let second = TimeUnit::guess(timestamps[timestamps.len() - 1])
+            .map(|unit| 1_000_000_000 / unit.nanoseconds());
+        let usual = second.map(|second| step / second as f64);
+        let share = usual.and_then(|usual| {
+            let fits = |share: &&i64| **share as f64 <= usual * (1.0 + NEAR);
+            SHARES_OF_DAY.iter().rev().find(fits)
+        });
+        Self {
+            twice_step: share.zip(second).map(|(share, second)| 2 * share * second),
+            ..none
+        }
+    }
+
+    /// The day of the clock, if it is a whole number of slots. Timestamps whose unit cannot be told
+    /// from their size, as from `last`, count in the unit in which a day has at most 2,048 slots.
+    pub(crate) fn day(&self, last: i64) -> Option<Day> {
+        let twice = self.twice_step?;
+        let units = match TimeUnit::guess(last) {
+            Some(unit) => vec![1_000_000_000 / unit.nanoseconds()],
+            None => vec![1, 1_000, 1_000_000, 1_000_000_000],
+        };
+        let day = |second: &i64| {
+            let span = 2 * DAY * second;
+            let slots = (span % twice == 0).then(|| span / twice)?;
+            (4..=2_048).contains(&slots).then_some((slots, *second))
+        };
+        let (slots, second) = units.iter().find_map(day)?;
+        let start = self.start.div_euclid(second);
+        let of_day = start.rem_euclid(DAY) * slots / DAY;
+        Some(Day {
+            slots: slots as usize,
+            week_start: start.div_euclid(DAY).rem_euclid(7) * slots + of_day,
+        })
     }
 
     /// The slot of `timestamp`, or the one after `last` if points are not on a grid. It saturates.

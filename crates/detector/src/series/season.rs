@@ -152,6 +152,51 @@ impl RunningProfile {
     }
 }
 
+/// The usual value at each place of a period, as a distance from some fixed value, and how often
+/// the place was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Profile {
+    #[serde(with = "bytes::vec")]
+    usual: Vec<f32>,
+    seen: Seen,
+}
+
+impl Profile {
+    /// A profile of `period` places, none of them seen; 0 for no season.
+    pub(crate) fn new(period: usize) -> Self {
+        Self {
+            usual: vec![0.0; period],
+            seen: Seen::of(&vec![0; period]),
+        }
+    }
+
+    /// The usual value at a place; `None` if it was never seen.
+    pub(crate) fn usual(&self, place: usize) -> Option<f64> {
+        (self.seen.at(place) > 0).then(|| f64::from(self.usual[place]))
+    }
+
+    /// Moves the usual value at a place towards `value`: to the mean at first, then at `pace`,
+    /// which is a fifteenth or more.
+    pub(crate) fn learn(&mut self, place: usize, value: f64, pace: f64) {
+        let seen = self.seen.at(place);
+        let usual = f64::from(self.usual[place]);
+        self.usual[place] = (usual + step(value - usual, seen.into(), pace, f64::INFINITY)) as f32;
+        self.seen.count(place);
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        size_of_val(&self.usual[..]) + size_of_val(&self.seen.pairs[..])
+    }
+
+    pub(crate) fn is_sound(&self, period: usize) -> bool {
+        self.usual.len() == period
+            && self.seen.len == period
+            && self.usual.iter().all(|usual| usual.is_finite())
+    }
+}
+
 /// The median at each place of the period, and the number of points that it is of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,8 +5,9 @@ use contract::{DetectorName, Params, Point, Sides};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Band, Verdict,
     calibration::Calibration,
-    detector::Detector,
+    detector::{Detector, Forecasting, scores_by_forecast},
     detectors::robust::Robust,
     forecast::Forecast,
     online::ForecastMonitor,
@@ -45,6 +46,22 @@ impl Detector for Last {
         }
     }
 
+    scores_by_forecast!();
+
+    fn online(&self, _: &ScoringRule) -> Self::Online {
+        ForecastMonitor::new(self.clone(), Some(self.end), self.points as f64)
+    }
+
+    fn params(&self) -> Params {
+        Params::new()
+    }
+
+    fn is_sound(&self) -> bool {
+        self.steps.is_sound() && self.level.is_sound() && self.end.is_finite()
+    }
+}
+
+impl Forecasting for Last {
     fn forecast(&self, before: &Option<f64>, timestamp: i64) -> Forecast<'_> {
         let Some(expected) = *before else {
             return self.level.forecast(&(), timestamp);
@@ -64,18 +81,6 @@ impl Detector for Last {
 
     fn learn(&mut self, before: &mut Option<f64>, point: Point, limit: f64) {
         self.advance(before, point, limit);
-    }
-
-    fn online(&self, _: &ScoringRule) -> Self::Online {
-        ForecastMonitor::new(self.clone(), Some(self.end), self.points as f64)
-    }
-
-    fn params(&self) -> Params {
-        Params::new()
-    }
-
-    fn is_sound(&self) -> bool {
-        self.steps.is_sound() && self.level.is_sound() && self.end.is_finite()
     }
 }
 

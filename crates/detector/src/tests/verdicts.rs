@@ -54,7 +54,7 @@ fn a_known_season_is_all_that_auto_and_seasonal_need_to_judge_a_point_alone() {
 }
 
 #[test]
-fn auto_sees_an_odd_shape_in_a_context_though_each_value_is_usual() {
+fn auto_sees_values_that_do_not_follow_the_course_though_each_is_usual() {
     let mut points = daily(3_000);
     let model = Model::fit(&points[..2_000], &FitOptions::default(), DetectorName::Auto);
     let model = model.unwrap().model;
@@ -69,13 +69,8 @@ fn auto_sees_an_odd_shape_in_a_context_though_each_value_is_usual() {
         .collect();
     let before = verdicts[..100].iter().filter(|v| v.anomaly).count();
     assert!(before <= 2, "{before}");
-    assert!(verdicts[100..].iter().any(|v| v.anomaly));
-    let pattern = verdicts.iter().find(|v| v.direction == Direction::Pattern);
-    let reason = pattern.expect("a shape").reason.to_string();
-    assert!(
-        reason.starts_with("the last 48 points look like nothing seen in "),
-        "{reason}"
-    );
+    let silent = verdicts[100..].iter().filter(|v| v.anomaly).count();
+    assert!(silent >= 30, "{silent}");
     // The same as with that context at once.
     let context = &points[2_000..2_539];
     assert_eq!(model.score(context, points[2_539], &PLAIN), verdicts[139]);

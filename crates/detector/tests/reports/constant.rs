@@ -10,7 +10,6 @@ fn constant(n: usize, value: f64) -> Vec<Point> {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn online_the_same_value_is_normal() {
     for value in [1.0, 0.0, -3.5, 1e9] {
         let points = constant(1_000, value);
@@ -22,7 +21,6 @@ fn online_the_same_value_is_normal() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn online_another_value_is_one_episode() {
     for (usual, other, at) in [
         (0.0, 10.0, 4_900),
@@ -44,7 +42,6 @@ fn online_another_value_is_one_episode() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn ten_equal_points_are_enough_to_go_by() {
     let mut points = constant(40, 7.0);
     points[30].value = 9.0;
@@ -55,7 +52,6 @@ fn ten_equal_points_are_enough_to_go_by() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn noise_of_one_around_a_billion_is_not_constant() {
     for level in [1e9, 1.7e9] {
         let mut points = crate::support::white(MINUTE, 2_000, level, 1.0, 3);

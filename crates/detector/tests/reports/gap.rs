@@ -20,7 +20,6 @@ fn with_gap(step: i64, hours: i64, seed: u64) -> (Vec<Point>, usize) {
 const CASES: [(i64, i64); 3] = [(15 * MINUTE, 6), (15 * MINUTE, 30), (HOUR, 9)];
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn a_batch_calls_nothing_odd_for_a_gap() {
     for (step, hours) in CASES {
         let day = (DAY / step) as usize;
@@ -39,7 +38,6 @@ fn a_batch_calls_nothing_odd_for_a_gap() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn a_context_across_a_gap_is_no_reason_for_an_anomaly() {
     for seed in SEEDS {
         let (points, after) = with_gap(15 * MINUTE, 6, seed);

@@ -25,7 +25,6 @@ fn with_bad_day(slope: f64, seed: u64) -> Vec<Point> {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn alone_growth_is_normal_and_a_fall_is_not_unless_the_fit_warns_of_a_trend() {
     for slope in [15.0, -3.0] {
         for seed in SEEDS {
@@ -48,7 +47,6 @@ fn alone_growth_is_normal_and_a_fall_is_not_unless_the_fit_warns_of_a_trend() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn a_batch_finds_the_bad_day_and_not_the_days_after_it() {
     for seed in SEEDS {
         let points = with_bad_day(15.0, seed);
@@ -91,7 +89,6 @@ fn online_eleven_points_far_below_a_ramp_are_found() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn a_batch_of_a_ramp_that_goes_on_is_normal() {
     for seed in SEEDS {
         let points = ramp(seed);

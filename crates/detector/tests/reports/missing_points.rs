@@ -62,7 +62,6 @@ fn the_day_is_known(name: &str, points: &[Point]) {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn with_a_few_points_missing_a_day_is_a_day() {
     for seed in SEEDS {
         for share in [0.01, 0.03, 0.1] {
@@ -75,7 +74,6 @@ fn with_a_few_points_missing_a_day_is_a_day() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn with_points_that_come_twice_a_day_is_a_day() {
     for seed in SEEDS {
         for share in [0.03, 0.1] {

@@ -56,7 +56,6 @@ fn there_is_one_change_point_at_the_change() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn the_new_level_is_soon_what_is_expected() {
     for (by, spread) in [(120.0, 8.0), (-120.0, 8.0), (30.0, 8.0)] {
         for seed in 0..8 {

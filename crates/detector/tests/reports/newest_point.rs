@@ -22,13 +22,11 @@ fn at_the_end_of_400_points_it_is() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn at_the_end_of_2_000_points_it_is() {
     assert_eq!(found(2_000, 8), 8);
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn at_the_end_of_5_000_points_it_is() {
     assert_eq!(found(5_000, 8), 8);
 }

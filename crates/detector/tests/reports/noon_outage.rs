@@ -67,19 +67,16 @@ fn after_an_outage_all_is_normal(step: i64) {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn a_batch_calls_the_outage_an_anomaly_and_not_what_follows() {
     after_an_outage_all_is_normal(5 * MINUTE);
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn so_it_is_with_points_of_ten_minutes() {
     after_an_outage_all_is_normal(10 * MINUTE);
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn three_hours_later_a_point_with_context_is_normal() {
     for seed in SEEDS {
         let (points, first, _) = with_outage(5 * MINUTE, seed);

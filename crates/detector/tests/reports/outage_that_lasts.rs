@@ -31,7 +31,6 @@ fn with_outage(points: usize, seed: u64) -> (Vec<Point>, usize) {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn each_point_of_it_is_an_anomaly_alone_and_with_context() {
     for seed in SEEDS {
         let (points, first) = with_outage(36, seed);
@@ -57,7 +56,6 @@ fn each_point_of_it_is_an_anomaly_alone_and_with_context() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn a_batch_says_so_for_as_long_as_it_lasts() {
     for seed in SEEDS {
         let (points, first) = with_outage(36, seed);

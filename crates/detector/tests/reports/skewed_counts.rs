@@ -35,7 +35,6 @@ fn an_empty_load_is_an_anomaly() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn the_lower_limit_of_what_was_never_negative_is_not_negative() {
     for seed in SEEDS {
         let model = fit(&rows_a_day(0.65, seed)[..300]);

@@ -55,7 +55,6 @@ fn usual_counts_are_no_anomalies_and_a_burst_is_one() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn counts_of_any_mean_are_flagged_at_the_rate_that_is_asked_for() {
     for mean in [0.1, 0.5, 1.0, 2.5, 4.5, 30.0] {
         let flagged: usize = (0..6).map(|s| flagged_rows(&poisson(mean, s)).len()).sum();

@@ -22,7 +22,6 @@ fn uneven(least: i64, spread: i64, seed: u64) -> Vec<Point> {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn the_time_of_day_is_known_from_the_timestamps() {
     for seed in SEEDS {
         for (least, spread) in [(5, 20), (10, 40)] {

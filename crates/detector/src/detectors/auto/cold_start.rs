@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::ENOUGH;
 use crate::{
-    detector::Detector, detectors::sigma::Sigma, forecast::Forecast, params::Settings,
+    detector::{Detector, Forecasting},
+    detectors::sigma::Sigma,
+    forecast::Forecast,
+    params::Settings,
     warning::Warnings,
 };
 

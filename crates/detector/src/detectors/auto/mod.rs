@@ -9,21 +9,22 @@ mod cold_start;
 mod judged_point;
 mod level;
 mod online;
-mod scorer;
+mod recorded;
 pub mod streaming;
+mod values;
 
 use cold_start::ColdStart;
 use contract::{DetectorName, Params, Point};
 use level::EvidenceQuantile;
 pub(crate) use online::AutoOnline;
-use scorer::{ContextWindow, PointScorer};
 use serde::{Deserialize, Serialize};
 use streaming::Stream;
+use values::{Values, Window};
 
 use crate::{
     Band, Verdict,
     detector::Detector,
-    forecast::Forecast,
+    forecaster::Forecaster,
     params::{Param, Settings},
     verdict::ScoringRule,
     warning::{WarningKind, Warnings},
@@ -46,7 +47,7 @@ pub(crate) enum Auto {
 pub(crate) struct FittedStream {
     stream: Stream,
     #[serde(rename = "pure")]
-    scorer: PointScorer,
+    values: Values,
     level: EvidenceQuantile,
     /// The timestamp of the first training point.
     first: i64,
@@ -64,15 +65,15 @@ const ENOUGH: usize = streaming::MIN_POINTS;
 
 impl Detector for Auto {
     /// The last points, once one has passed.
-    type State = Option<ContextWindow>;
+    type State = Option<Window>;
     type Online = AutoOnline;
     const NAME: DetectorName = DetectorName::Auto;
     const PARAMS: &'static [Param] = &[PERIOD];
     const KNOWS_TIMEZONES: bool = true;
 
-    fn fit(points: &[Point], _: &Settings, warnings: &mut Warnings) -> Self {
+    fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self {
         let n = points.len() as u64;
-        match FittedStream::fit(points) {
+        match FittedStream::fit(points, settings) {
             Some(fitted) => {
                 fitted.warn(n, warnings);
                 Self::Fitted(Box::new(fitted))
@@ -85,26 +86,43 @@ impl Detector for Auto {
         }
     }
 
-    fn forecast(&self, state: &Self::State, timestamp: i64) -> Forecast<'_> {
+    fn score(&self, state: &mut Self::State, point: Point, rule: &ScoringRule) -> Verdict {
         match self {
-            Self::ColdStart(cold) => cold.forecast(timestamp),
-            Self::Fitted(fitted) => fitted.scorer.forecast(&fitted.stream, state, timestamp),
+            Self::ColdStart(cold) => cold
+                .forecast(point.timestamp)
+                .score(point, rule, Self::NAME),
+            Self::Fitted(fitted) => {
+                let FittedStream { stream, values, .. } = &**fitted;
+                let verdict = values.score(stream, state.as_ref(), point, rule);
+                values.advance(stream, state, point);
+                verdict
+            }
         }
     }
 
-    fn advance(&self, state: &mut Self::State, point: Point, _: f64) {
-        if let Self::Fitted(fitted) = self {
-            ContextWindow::advance(state, &fitted.stream, &fitted.scorer, point);
+    fn score_alone(&self, point: Point, rule: &ScoringRule) -> Verdict {
+        match self {
+            Self::ColdStart(cold) => cold
+                .forecast(point.timestamp)
+                .score(point, rule, Self::NAME),
+            Self::Fitted(fitted) => fitted.values.score(&fitted.stream, None, point, rule),
         }
-    }
-
-    /// Single calls learn nothing, and sessions use [`AutoOnline`].
-    fn learn(&mut self, state: &mut Self::State, point: Point, limit: f64) {
-        self.advance(state, point, limit);
     }
 
     fn take_context(&self, state: &mut Self::State, point: Point, _: &ScoringRule) {
-        self.advance(state, point, 0.0);
+        if let Self::Fitted(fitted) = self {
+            fitted.values.advance(&fitted.stream, state, point);
+        }
+    }
+
+    fn band(&self, timestamp: i64, rule: &ScoringRule) -> Band {
+        match self {
+            Self::ColdStart(cold) => {
+                let forecast = cold.forecast(timestamp);
+                forecast.band(forecast.limit(rule), rule)
+            }
+            Self::Fitted(fitted) => fitted.values.band(&fitted.stream, timestamp, rule),
+        }
     }
 
     fn online(&self, _: &ScoringRule) -> AutoOnline {
@@ -114,37 +132,25 @@ impl Detector for Auto {
         }
     }
 
-    fn score(&self, state: &mut Self::State, point: Point, rule: &ScoringRule) -> Verdict {
-        let forecast = self.forecast(state, point.timestamp);
-        let Self::Fitted(fitted) = self else {
-            return forecast.score(point, rule, Self::NAME);
-        };
-        let nonconformity =
-            ContextWindow::nonconformity_after(state, &fitted.stream, &fitted.scorer, point);
-        fitted.scorer.score(&forecast, nonconformity, point, rule)
-    }
-
-    fn band(&self, timestamp: i64, rule: &ScoringRule) -> Band {
-        let forecast = self.forecast(&None, timestamp);
-        forecast.band(forecast.limit(rule), rule)
-    }
-
     fn params(&self) -> Params {
         Params::new()
     }
 
     fn period(&self) -> Option<u64> {
-        let Self::Fitted(fitted) = self else {
-            return None;
-        };
-        fitted.stream.params().season().map(|period| period as u64)
+        match self {
+            Self::ColdStart(_) => None,
+            Self::Fitted(fitted) => fitted
+                .values
+                .period(&fitted.stream)
+                .map(|period| period as u64),
+        }
     }
 
     fn period_time(&self) -> Option<i64> {
-        let Self::Fitted(fitted) = self else {
-            return None;
-        };
-        Some((self.period()? as f64 * fitted.stream.params().clock().step()?) as i64)
+        match self {
+            Self::ColdStart(_) => None,
+            Self::Fitted(fitted) => fitted.values.period_time(&fitted.stream),
+        }
     }
 
     fn heap_bytes(&self) -> usize {
@@ -153,7 +159,7 @@ impl Detector for Auto {
             Self::Fitted(fitted) => {
                 let own = size_of::<FittedStream>() - size_of::<Stream>();
                 own + fitted.stream.memory_bytes()
-                    + fitted.scorer.heap_bytes()
+                    + fitted.values.heap_bytes()
                     + EvidenceQuantile::HEAP_BYTES
             }
         }
@@ -162,19 +168,20 @@ impl Detector for Auto {
     fn is_sound(&self) -> bool {
         match self {
             Self::ColdStart(cold) => cold.is_sound(),
-            Self::Fitted(fitted) => fitted.scorer.is_sound() && fitted.level.is_sound(),
+            Self::Fitted(fitted) => fitted.values.is_sound() && fitted.level.is_sound(),
         }
     }
 }
 
 impl FittedStream {
-    /// Fits the streaming detector; `None` for too few points.
-    pub(super) fn fit(points: &[Point]) -> Option<Self> {
-        let (stream, replay, scorer) = Stream::fit_beside(points, |params, errors| {
-            PointScorer::fit(points, params, errors)
-        })?;
+    /// Fits the forecaster and the streaming detector; `None` for too few points.
+    pub(super) fn fit(points: &[Point], settings: &Settings) -> Option<Self> {
+        let period = settings.get(PERIOD.name).map(|period| period as usize);
+        let zone = settings.timezone();
+        let (stream, replay, forecaster) =
+            Stream::fit_beside(points, || Forecaster::fit(points, period, zone))?;
         Some(Self {
-            scorer,
+            values: Values::Forecaster(Box::new(forecaster)),
             level: EvidenceQuantile::fit(&replay.ratio),
             first: points[0].timestamp,
             stream,
@@ -182,8 +189,9 @@ impl FittedStream {
     }
 
     fn warn(&self, points: u64, warnings: &mut Warnings) {
-        let params = self.stream.params();
-        if let (Some(period), None) = (params.period(), params.season()) {
+        if let Some(period) = self.stream.params().period()
+            && self.values.period(&self.stream).is_none()
+        {
             let period = period as u64;
             if period * 3 > points {
                 warnings.add(WarningKind::ShortForSeason { points, period });

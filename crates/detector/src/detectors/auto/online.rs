@@ -14,9 +14,9 @@ use super::{
     streaming::{self, BLOCK_CELLS, Observation, constants::FATIGUE},
 };
 use crate::{
-    Verdict,
     detectors::sigma::Sigma,
     online::{EpisodeGate, Episodic, ForecastMonitor, Online, Step, row_verdict},
+    params::Settings,
     reason::ReasonKind,
     text::Span,
     verdict::{LARGEST_SCORE, ScoringRule},
@@ -75,7 +75,7 @@ impl Online for AutoOnline {
         step.verdict.detector = DetectorName::Auto;
         cold.points.push(point);
         if cold.points.len() >= ENOUGH
-            && let Some(fitted) = FittedStream::fit(&cold.points)
+            && let Some(fitted) = FittedStream::fit(&cold.points, &Settings::default())
         {
             *self = Self::fitted(fitted);
         }
@@ -90,6 +90,7 @@ impl Online for AutoOnline {
                 let peaks = fitted.peaks.capacity() * size_of::<JudgedPoint>();
                 size_of::<StreamOnline>() + stream.memory_bytes() - size_of_val(stream)
                     + peaks
+                    + fitted.fitted.values.heap_bytes()
                     + EvidenceQuantile::HEAP_BYTES
             }
         }
@@ -123,10 +124,7 @@ impl AutoOnline {
             cell_ended: true,
             since: 0,
             points: params.prefix(),
-            fitted: FittedStream {
-                scorer: fitted.scorer.without_shapes(),
-                ..fitted
-            },
+            fitted,
         }))
     }
 }
@@ -136,7 +134,10 @@ impl StreamOnline {
         let (params, memory, state) = self.fitted.stream.parts();
         let seen = streaming::observe(params, memory, state, point);
         streaming::learn(memory, &seen);
-        let of_value = self.value_verdict(&seen, point, rule);
+        let FittedStream { stream, values, .. } = &mut self.fitted;
+        // The range, the p-value, and whether the value lies outside. Blocks and shapes have no part
+        // in it.
+        let of_value = values.update(stream, &seen.predictions, point, rule);
         let peak = self.peak(JudgedPoint::new(point, self.points, &of_value));
         self.points += 1;
         self.cell_ended = seen.ends_cell();
@@ -170,14 +171,6 @@ impl StreamOnline {
             season: seen.predictions.season.unwrap_or(0.0)
                 * self.fitted.stream.params().scaling().scale(),
         }
-    }
-
-    /// The verdict on the value alone: its range, its p-value, and whether it lies outside. Blocks
-    /// and shapes have no part in it.
-    fn value_verdict(&self, seen: &Observation, point: Point, rule: &ScoringRule) -> Verdict {
-        let scorer = &self.fitted.scorer;
-        let forecast = scorer.best(&self.fitted.stream, &seen.predictions);
-        scorer.score(&forecast, None, point, rule)
     }
 
     /// The oddest point of the last block, which `last` is part of; the first of equally odd ones.
@@ -275,7 +268,7 @@ impl StreamOnline {
     }
 
     fn is_sound(&self) -> bool {
-        self.fitted.scorer.is_sound()
+        self.fitted.values.is_sound()
             && self.fitted.level.is_sound()
             && self.gate.is_sound()
             && self.peaks.len() <= BLOCK_CELLS

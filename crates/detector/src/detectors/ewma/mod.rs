@@ -13,8 +13,9 @@ use holt::{HoltParams, HoltState};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Band, Verdict,
     calibration::Calibration,
-    detector::Detector,
+    detector::{Detector, Forecasting, scores_by_forecast},
     detectors::robust::Robust,
     forecast::Forecast,
     online::ForecastMonitor,
@@ -94,26 +95,7 @@ impl Detector for Ewma {
         }
     }
 
-    fn forecast(&self, state: &HoltState, timestamp: i64) -> Forecast<'_> {
-        if state.seen() < KNOWN {
-            return self.level.forecast(&(), timestamp);
-        }
-        Forecast {
-            expected: state.next(&self.holt),
-            calibration: &self.calibration,
-            sees: Sides::Both,
-            own_limit: None,
-            of_alarms: false,
-        }
-    }
-
-    fn advance(&self, state: &mut HoltState, point: Point, limit: f64) {
-        state.follow(&self.holt, point.value, limit);
-    }
-
-    fn learn(&mut self, state: &mut HoltState, point: Point, limit: f64) {
-        self.advance(state, point, limit);
-    }
+    scores_by_forecast!();
 
     fn online(&self, _: &ScoringRule) -> Self::Online {
         let mut start = self.end;
@@ -148,6 +130,29 @@ impl Detector for Ewma {
             && self.end.is_sound()
             && self.calibration.is_sound()
             && self.level.is_sound()
+    }
+}
+
+impl Forecasting for Ewma {
+    fn forecast(&self, state: &HoltState, timestamp: i64) -> Forecast<'_> {
+        if state.seen() < KNOWN {
+            return self.level.forecast(&(), timestamp);
+        }
+        Forecast {
+            expected: state.next(&self.holt),
+            calibration: &self.calibration,
+            sees: Sides::Both,
+            own_limit: None,
+            of_alarms: false,
+        }
+    }
+
+    fn advance(&self, state: &mut HoltState, point: Point, limit: f64) {
+        state.follow(&self.holt, point.value, limit);
+    }
+
+    fn learn(&mut self, state: &mut HoltState, point: Point, limit: f64) {
+        self.advance(state, point, limit);
     }
 }
 

@@ -2,7 +2,7 @@
 //! outliers weigh little.
 
 use super::constants::ORDER;
-use crate::series::{quantile::select_median, scale::winsorized};
+use crate::series::{linear::solve, quantile::select_median, scale::winsorized};
 
 /// Rounds of reweighting.
 const ROUNDS: usize = 3;
@@ -65,27 +65,6 @@ fn normal_equations(values: &[f64], order: usize, weights: &[f64]) -> (Normal, [
         row[i] += LAMBDA;
     }
     (matrix, right)
-}
-
-/// Solves by elimination. The matrix is symmetric and at least `LAMBDA` everywhere, so no pivoting
-/// is needed.
-fn solve(mut matrix: Normal, mut right: [f64; ORDER], order: usize) -> Vec<f64> {
-    for column in 0..order {
-        let pivot = matrix[column];
-        for row in column + 1..order {
-            let factor = matrix[row][column] / pivot[column];
-            for (element, above) in matrix[row].iter_mut().zip(pivot) {
-                *element -= factor * above;
-            }
-            right[row] -= factor * right[column];
-        }
-    }
-    let mut solution = vec![0.0; order];
-    for row in (0..order).rev() {
-        let known = dot(&matrix[row][row + 1..order], &solution[row + 1..]);
-        solution[row] = (right[row] - known) / matrix[row][row];
-    }
-    solution
 }
 
 #[cfg(test)]

@@ -6,11 +6,8 @@ use contract::Point;
 use super::{
     Predictions, StreamMemory, StreamParams,
     constants::{SHAPES, VALUE_LIMIT},
-    fit::of_each,
-    shape::Shape,
     window::Window,
 };
-use crate::series::{scale::winsorized, season::RunningProfile};
 
 /// The last points.
 #[derive(Clone, Debug)]
@@ -59,11 +56,7 @@ impl ContextView {
     /// The joint, calibrated non-conformity of the shapes of the last points; `None` until all
     /// windows are full.
     pub(crate) fn nonconformity(&self, params: &StreamParams) -> Option<f64> {
-        self.nonconformity_to(params, &params.points.shapes)
-    }
-
-    /// As [`Self::nonconformity`], to other shapes of the same lengths.
-    pub(crate) fn nonconformity_to(&self, params: &StreamParams, shapes: &[Shape]) -> Option<f64> {
+        let shapes = &params.points.shapes;
         if shapes.is_empty() {
             return None;
         }
@@ -76,62 +69,12 @@ impl ContextView {
 }
 
 impl StreamParams {
-    /// [`ContextView::nonconformity`] at each of `points` where it is known, for a view that begins
-    /// with the first; see [`ContextView::new`] for `clip`.
-    pub(crate) fn nonconformity(&self, points: &[Point], clip: f64) -> Vec<f64> {
-        let standard = points.iter().map(|p| self.standard(*p).clamp(-clip, clip));
-        let standard: Vec<f64> = standard.collect();
-        let (Some(distances), Some(longest)) =
-            (self.points.distances(&standard), self.windows().max())
-        else {
-            return Vec::new();
-        };
-        let at = |i: usize| std::array::from_fn(|shape| distances[shape][i]);
-        (longest - 1..points.len())
-            .map(|i| self.join_shapes(&at(i)))
-            .collect()
-    }
-
     /// The root mean square of the calibrated distances of the shapes.
     pub(crate) fn join_shapes(&self, distances: &[f64; SHAPES]) -> f64 {
         let calibrated = distances.iter().zip(&self.points.calibrations);
         let squares =
             calibrated.map(|(distance, calibration)| calibration.apply(*distance).powi(2));
         (squares.sum::<f64>() / SHAPES as f64).sqrt()
-    }
-
-    /// The errors of the last third of `points` against a season that the others taught, in the
-    /// unit of the values: what may be expected of a season that no longer learns. Empty without a
-    /// season.
-    pub(crate) fn out_of_sample_season_errors(&self, points: &[Point]) -> Vec<f64> {
-        let taught = points.len() - points.len() / 3;
-        let mut season = RunningProfile::new(self.points.season as usize);
-        let mut slot = -1;
-        let mut errors = Vec::new();
-        for (i, point) in points.iter().enumerate() {
-            slot = self.clock.slot(point.timestamp, slot);
-            let z = winsorized(self.standard(*point));
-            if i >= taught {
-                let error = season.usual(slot).map(|usual| (z - usual).abs());
-                errors.extend(error.map(|error| error * self.scaling.scale()));
-            } else if let Some(update) = season.update(slot, z) {
-                season.learn(update);
-            }
-        }
-        errors
-    }
-
-    /// Shapes of the same lengths, learned from `points`; `None` without shapes or for too few
-    /// points.
-    pub(crate) fn relearned(&self, points: &[Point]) -> Option<Vec<Shape>> {
-        let longest = self.windows().max()?;
-        if points.len() < 2 * longest {
-            return None;
-        }
-        let values: Vec<f64> = points.iter().map(|p| self.standard(*p)).collect();
-        let shapes = <&[Shape; SHAPES]>::try_from(&self.points.shapes[..]).ok()?;
-        let windows = shapes.each_ref().map(Shape::window);
-        Some(of_each(points.len(), windows, |window| Shape::fit(&values, window)).into())
     }
 
     /// A value in scales from the median.

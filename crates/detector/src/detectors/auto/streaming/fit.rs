@@ -61,15 +61,14 @@ impl Stream {
     /// Learns from `points`, which are in the order of time. Values that are not finite are left
     /// out. `None` for fewer than [`MIN_POINTS`] finite ones.
     pub fn fit(points: &[Point]) -> Option<(Self, Replay)> {
-        let (stream, replay, ()) = Self::fit_beside(points, |_, _| ())?;
+        let (stream, replay, ()) = Self::fit_beside(points, || ())?;
         Some((stream, replay))
     }
 
-    /// As [`Self::fit`]. During the replay, which takes half of the time, it also runs `beside` on
-    /// the fixed part and the [errors](Replay::errors).
+    /// As [`Self::fit`]. During the replay, which takes half of the time, it also runs `beside`.
     pub(crate) fn fit_beside<T: Send>(
         points: &[Point],
-        beside: impl FnOnce(&StreamParams, &PredictorErrors) -> T + Send,
+        beside: impl FnOnce() -> T + Send,
     ) -> Option<(Self, Replay, T)> {
         let finite = points.iter().filter(|point| point.value.is_finite());
         let (values, stamps): (Vec<f64>, Vec<i64>) = finite
@@ -113,11 +112,7 @@ impl Stream {
             )
         };
         // Two parts of about the same size.
-        let ((points, made), blocks) = join(
-            values.len(),
-            || (points(), beside(params, &replay.errors)),
-            blocks,
-        );
+        let ((points, made), blocks) = join(values.len(), || (points(), beside()), blocks);
         replay.bring_together(points, blocks);
         stream.state.episode = AlarmState::new();
         Some((stream, replay, made))

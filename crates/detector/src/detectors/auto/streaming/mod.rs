@@ -46,7 +46,6 @@ use serde::{Deserialize, Serialize};
 pub use constants::{MIN_POINTS, SCALES, SHAPES, SLOTS};
 pub(crate) use context_view::ContextView;
 pub use delayed::delayed;
-pub(crate) use fit::PredictorErrors;
 pub use fit::Replay;
 pub use observe::{Observation, learn, observe};
 pub use points::{Predictions, Predictor, SlotCalibration};

@@ -1,17 +1,15 @@
-//! Scoring without learning: predictions and the shape of the last points, each calibrated by its
-//! own errors in training (docs/design/auto.md, 10).
+//! Scoring by the models of formats 1 and 2, which have no forecaster: predictions and the shape of
+//! the last points, each calibrated by its own errors in training. No fit makes them any more.
 
 use contract::{DetectorName, Direction, Point, Sides};
 use serde::{Deserialize, Serialize};
 
-use super::streaming::{ContextView, Predictions, PredictorErrors, Stream, StreamParams};
+use super::streaming::{ContextView, Predictions, Stream};
 use crate::{
     Reason, Verdict,
     calibration::Calibration,
     forecast::Forecast,
-    parallel::join,
     reason::ReasonKind,
-    series::quantile,
     text::Span,
     verdict::{DEFAULT_RATE, ScoringRule, at_least_above, readable, score, severity},
 };
@@ -49,73 +47,17 @@ pub(crate) struct ContextWindow(ContextView);
 const OF_DISTANCE: f64 = 0.75;
 const OF_SHAPE: f64 = 1.0 - OF_DISTANCE;
 
-/// The smallest number of errors that can be calibrated.
-const LEAST: usize = 10;
 /// The number of points that must be known before their median counts.
 const LOCAL: usize = 21;
 /// The rate at whose limit predictors are compared.
 const CHOICE: f64 = 0.01;
 
 impl PointScorer {
-    /// Calibrates on the training `points`, on the `params` of their stream and the `errors` of its
-    /// predictors.
-    pub(super) fn fit(points: &[Point], params: &StreamParams, errors: &PredictorErrors) -> Self {
-        let scale = params.scaling().scale();
-        let median = params.scaling().median();
-        let calibrate =
-            |scores: Vec<f64>| (scores.len() >= LEAST).then(|| Calibration::fit(&scores, scale));
-        let calibrated = |slot: usize, factor: f64| {
-            let known = errors[slot].iter().filter(|e| !e.is_nan());
-            calibrate(known.map(|e| e.abs() * scale * factor).collect())
-        };
-        let level = || {
-            let distance = |p: &Point| (p.value - median).abs().min(f64::MAX);
-            let level: Vec<f64> = points.iter().map(distance).collect();
-            Calibration::fit(&level, scale)
-        };
-        let season = || calibrate(params.out_of_sample_season_errors(points));
-        let order = params.order() as f64;
-        let autoregression = || {
-            let n = points.len() as f64;
-            // The weights were chosen to make these errors small: they have n − order degrees of
-            // freedom, and later ones n + order.
-            (order > 0.0)
-                .then(|| calibrated(0, ((n + order) / (n - order)).sqrt()))
-                .flatten()
-        };
-        let local = || calibrated(2, 1.0);
-        let window = params.windows().max().unwrap_or(1);
-        let shapes = || {
-            let clip = clip_limit(points, params);
-            let odd = nonconformity(points, params, clip);
-            let calibration = (odd.len() >= LEAST)
-                .then(|| Box::new(Calibration::fit_overlapping(&odd, 1.0, window)));
-            (clip, calibration)
-        };
-        // Two parts of about the same size.
-        let (((clip, shapes), season), (level, (autoregression, local))) = join(
-            points.len(),
-            || (shapes(), season()),
-            || (level(), (autoregression(), local())),
-        );
-        Self {
-            level,
-            season,
-            autoregression,
-            local,
-            shapes,
-            clip,
-            span: (points[0].timestamp, points[points.len() - 1].timestamp),
-            points: points.len() as u64,
-            window: window as u64,
-        }
-    }
-
     /// The best forecast for `timestamp` after the points of `window`.
     pub(super) fn forecast(
         &self,
         stream: &Stream,
-        window: &Option<ContextWindow>,
+        window: Option<&ContextWindow>,
         timestamp: i64,
     ) -> Forecast<'_> {
         let (params, memory) = (stream.params(), stream.memory());
@@ -219,14 +161,6 @@ impl PointScorer {
         }
     }
 
-    /// The scorer for a session, where the stream judges shapes itself.
-    pub(super) fn without_shapes(self) -> Self {
-        Self {
-            shapes: None,
-            ..self
-        }
-    }
-
     /// The size of the heap memory in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         self.shapes.as_deref().map_or(0, size_of_val)
@@ -247,83 +181,21 @@ impl PointScorer {
 }
 
 impl ContextWindow {
+    /// A window without points.
+    pub(super) fn new(stream: &Stream, scorer: &PointScorer) -> Self {
+        Self(ContextView::new(stream.params(), scorer.clip))
+    }
+
     /// Takes `point` into the window.
-    pub(super) fn advance(
-        window: &mut Option<Self>,
-        stream: &Stream,
-        scorer: &PointScorer,
-        point: Point,
-    ) {
-        let params = stream.params();
-        let window = window.get_or_insert_with(|| Self(ContextView::new(params, scorer.clip)));
-        window.0.advance(params, point);
+    pub(super) fn advance(&mut self, stream: &Stream, point: Point) {
+        self.0.advance(stream.params(), point);
     }
 
-    /// Takes `point` into the window. Returns the non-conformity of the shapes that end with it;
-    /// `None` until all windows are full.
-    pub(super) fn nonconformity_after(
-        window: &mut Option<Self>,
-        stream: &Stream,
-        scorer: &PointScorer,
-        point: Point,
-    ) -> Option<f64> {
-        Self::advance(window, stream, scorer, point);
-        window.as_ref()?.0.nonconformity(stream.params())
+    /// The non-conformity of the shapes that would end with `point`; `None` unless all windows would
+    /// be full.
+    pub(super) fn nonconformity_with(&self, stream: &Stream, point: Point) -> Option<f64> {
+        let mut after = self.clone();
+        after.advance(stream, point);
+        after.0.nonconformity(stream.params())
     }
-}
-
-/// The number of last points on which the non-conformity of shapes is calibrated.
-const SHAPE_POINTS: usize = 16_384;
-
-/// The number of training points below which shapes fit them so closely that later ones will be
-/// odder.
-const CLOSE: usize = 4_000;
-
-/// The non-conformity of the shapes of the last of `points`.
-fn nonconformity(points: &[Point], params: &StreamParams, clip: f64) -> Vec<f64> {
-    let tail = &points[points.len().saturating_sub(SHAPE_POINTS)..];
-    let mut odd = params.nonconformity(tail, clip);
-    if points.len() < CLOSE {
-        let more = out_of_sample_inflation(points, params, clip);
-        odd.iter_mut().for_each(|odd| *odd *= more);
-    }
-    odd
-}
-
-/// The factor by which the non-conformity of shapes grows that were not learned from. The last
-/// third of the points is compared with shapes learned from the other two thirds, and with those
-/// learned from all.
-fn out_of_sample_inflation(points: &[Point], params: &StreamParams, clip: f64) -> f64 {
-    let taught = points.len() - points.len() / 3;
-    let Some(shapes) = params.relearned(&points[..taught]) else {
-        return 1.0;
-    };
-    let mut view = ContextView::new(params, clip);
-    let (mut known, mut strange) = (0.0, 0.0);
-    for (i, point) in points.iter().enumerate() {
-        view.advance(params, *point);
-        if i >= taught {
-            known += view.nonconformity(params).unwrap_or(0.0);
-            strange += view.nonconformity_to(params, &shapes).unwrap_or(0.0);
-        }
-    }
-    let more: f64 = strange / known;
-    if more.is_finite() {
-        more.clamp(1.0, 10.0)
-    } else {
-        1.0
-    }
-}
-
-/// The fraction of the training values that keep their size in shapes, and the smallest clip in
-/// scales.
-const WHOLE: f64 = 0.995;
-const LEAST_CLIP: f64 = 3.0;
-
-/// The number of scales within which nearly all training values lie.
-fn clip_limit(points: &[Point], params: &StreamParams) -> f64 {
-    let tail = &points[points.len().saturating_sub(SHAPE_POINTS)..];
-    let mut sizes: Vec<f64> = tail.iter().map(|p| params.standard(*p).abs()).collect();
-    sizes.sort_unstable_by(f64::total_cmp);
-    quantile::quantile(&sizes, WHOLE).max(LEAST_CLIP)
 }

@@ -1,0 +1,510 @@
+//! Fitting: resolution, seasons, the kind of scale, the autoregressions, and the replay of the
+//! training points.
+
+use contract::{Point, TimeZone};
+
+use super::{
+    Forecaster, Training, VALUE_LIMIT,
+    frozen::{Frozen, ORIGINS, Origin},
+    outlook::{Frame, Outlook, ROUNDING, Spreads},
+    ranks::{FAR, RankCounter, Runs, TrainingRanks},
+    recursion::{Fast, Fixed, ORDER, Slow, Spread, WARM, Weights},
+    seasons::{LINES, Periods},
+    tracker::Tracker,
+};
+use crate::{
+    parallel::join,
+    series::{
+        clock::Clock,
+        linear::solve,
+        quantile::{select_median, select_quantile},
+        scale::power_of_two_near,
+        seasonality::{CYCLES, Gridded, LONGEST, SHORTEST},
+    },
+};
+
+/// Only this many last points are learned from.
+const FIT_POINTS: usize = 1 << 17;
+/// Seasons are looked for in this many last points.
+const SEASON_POINTS: usize = 1 << 14;
+/// The kind of scale and the autoregressions are found on this many last points.
+const CHOICE_POINTS: usize = 1 << 12;
+
+/// Training values count as at most this many scales from their median.
+const FARTHEST: f64 = 1_000.0;
+/// Values farther than this many scales from the median count as there where seasons are looked
+/// for.
+const TAMED: f64 = 6.0;
+
+/// The exponents of the fast volatility that are tried.
+const QUICKNESS: [f64; 2] = [0.1, 0.5];
+/// A scale that grows with the level must be better by this factor.
+const LEVEL_MARGIN: f64 = 1.03;
+/// The rates at which kinds of scales are compared.
+const CHOICE_RATES: [f64; 2] = [0.05, 0.01];
+
+/// A period this near to the day, or a share of it, is the day.
+const NEAR_DAY: (f64, f64) = (2.0, 0.03);
+
+/// Finds the location, and the scale without regard to up to one outlier in a hundred on each side.
+pub(super) fn location_and_scale(values: &[f64]) -> (f64, f64) {
+    let mut scratch = values.to_vec();
+    let median = select_median(&mut scratch);
+    let range = select_quantile(&mut scratch, 0.98) - select_quantile(&mut scratch, 0.02);
+    scratch.iter_mut().for_each(|v| *v = (*v - median).abs());
+    let deviation = 1.4826 * select_median(&mut scratch);
+    (median, deviation.max(range / 6.0))
+}
+
+/// What a fit found out before it replays the training points.
+struct Found {
+    periods: Periods,
+    location: f64,
+    resolution: f64,
+    /// The level at which a spread that grows with the level has doubled; `None` if values are
+    /// negative or constant.
+    doubling: Option<f64>,
+}
+
+/// The replay of training points.
+struct Replay<'a> {
+    fixed: &'a Fixed,
+    slow: Slow,
+    fast: Fast,
+}
+
+/// A point in a replay: the forecast and what it was made of.
+struct Replayed {
+    /// The lines; NaN where not known.
+    lines: [f64; LINES],
+    /// The levels before the point.
+    levels: [f64; LINES],
+    /// The error in scales.
+    error: f64,
+    /// The size at which the tail begins on the side of the error.
+    far: f64,
+    /// The cost of the range: its width and what lies outside.
+    cost: f64,
+}
+
+impl<'a> Replay<'a> {
+    fn new(fixed: &'a Fixed, values: &[f64]) -> Self {
+        Self {
+            slow: Slow::new(&fixed.periods),
+            fast: Fast::new(&fixed.periods, first_scale(values, fixed.spread.resolution)),
+            fixed,
+        }
+    }
+
+    fn step(&mut self, slot: i64, value: f64, ranks: &TrainingRanks, is_costed: bool) -> Replayed {
+        let prediction = self.fixed.predict(&self.slow, &self.fast, slot);
+        let mean = prediction.mean.unwrap_or(value);
+        let scaled = self.fixed.scaled(&self.fast, &prediction, mean);
+        let tails = self.slow.errors.tails();
+        let cost = if is_costed {
+            let spreads = Spreads {
+                errors: &self.slow.errors,
+                tails,
+                ranks,
+            };
+            let frame = Frame {
+                unit: 1.0,
+                resolution: self.fixed.spread.resolution,
+                never_negative: false,
+                constant: None,
+            };
+            interval_cost(&spreads.around(&scaled, frame), value)
+        } else {
+            0.0
+        };
+        let levels = std::array::from_fn(|line| self.fast.level(line));
+        let index = self.slow.index;
+        let followed = self
+            .fast
+            .follow(self.fixed, &prediction, &scaled, value, index);
+        self.slow
+            .learn(self.fixed, &prediction, &scaled, &followed, &tails);
+        let error = (followed.dithered - mean) / scaled.scale;
+        Replayed {
+            lines: prediction.lines.map(|line| line.unwrap_or(f64::NAN)),
+            levels,
+            error,
+            far: tails[usize::from(error < 0.0)].begins(),
+            cost,
+        }
+    }
+}
+
+/// The volatility to begin with: that of the first values.
+fn first_scale(values: &[f64], resolution: f64) -> f64 {
+    let first = &values[..values.len().min(50)];
+    let median = select_median(&mut first.to_vec());
+    let sum: f64 = first.iter().map(|v| (v - median).abs()).sum();
+    (sum / first.len() as f64).max(0.3 * resolution)
+}
+
+/// The cost of the ranges of an outlook where `value` came (Gneiting and Raftery, "Strictly proper
+/// scoring rules", 2007).
+fn interval_cost(outlook: &Outlook<'_>, value: f64) -> f64 {
+    let cost = |rate: f64| {
+        let (lower, upper) = outlook.range(rate);
+        rate * (upper - lower) + 2.0 * ((lower - value).max(0.0) + (value - upper).max(0.0))
+    };
+    CHOICE_RATES.into_iter().map(cost).sum()
+}
+
+impl Forecaster {
+    /// Learns from `points`, sorted, all finite, at least one. `period` is a season in slots that
+    /// is known to be there. Seasons follow the clocks of `zone`, or else those of UTC.
+    pub(crate) fn fit(points: &[Point], period: Option<usize>, zone: Option<&TimeZone>) -> Self {
+        let points = &points[points.len().saturating_sub(FIT_POINTS)..];
+        let stamp = |p: &Point| match zone {
+            Some(zone) => zone.local_timestamp(p.timestamp),
+            None => p.timestamp,
+        };
+        let stamps: Vec<i64> = points.iter().map(stamp).collect();
+        let clock = Clock::of_calendar(&stamps);
+        let mut last = -1;
+        let slot = |stamp: &i64| {
+            last = clock.slot(*stamp, last);
+            last
+        };
+        let slots: Vec<i64> = stamps.iter().map(slot).collect();
+        let values = points
+            .iter()
+            .map(|p| p.value.clamp(-VALUE_LIMIT, VALUE_LIMIT));
+        let mut values: Vec<f64> = values.collect();
+        let (median, scale) = location_and_scale(&values);
+        if scale > 0.0 {
+            let farthest = FARTHEST * scale;
+            values
+                .iter_mut()
+                .for_each(|v| *v = v.clamp(median - farthest, median + farthest));
+        }
+        let largest = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let unit = power_of_two_near(largest);
+        values.iter_mut().for_each(|v| *v /= unit);
+        let training = Training {
+            values: &values,
+            slots: &slots,
+        };
+        let found = Found::of(
+            &training,
+            &clock,
+            &stamps,
+            median / unit,
+            scale / unit,
+            period,
+        );
+        let fixed = found.choose(&training);
+        let fitted = Self::replay(&training, fixed, clock, unit);
+        Self {
+            zone: zone.cloned(),
+            ..fitted
+        }
+    }
+
+    /// Replays the training points, and learns from 16 places in them what a frozen forecast is
+    /// worth.
+    fn replay(training: &Training<'_>, fixed: Fixed, clock: Clock, unit: f64) -> Self {
+        let n = training.values.len();
+        let none = RankCounter::new(1.0).into_ranks();
+        let (mut counter, mut runs) = (RankCounter::new(1.0), Runs::default());
+        let mut replay = Replay::new(&fixed, training.values);
+        let mut origins = Vec::with_capacity(ORIGINS);
+        let mut next = 0;
+        for (i, (slot, value)) in training.slots.iter().zip(training.values).enumerate() {
+            while next < ORIGINS && n * (next + 1) / (ORIGINS + 1) == i {
+                origins.push(Origin::new(training, &fixed, &replay.slow, &replay.fast, i));
+                next += 1;
+            }
+            let replayed = replay.step(*slot, *value, &none, false);
+            if i >= n / 3 {
+                counter.count();
+                let counting = runs.next(replayed.error, FAR * replayed.far);
+                counting.for_each(|error| counter.add(error));
+            }
+        }
+        runs.end().into_iter().for_each(|error| counter.add(error));
+        let Replay { slow, fast, .. } = replay;
+        let end = Origin::new(training, &fixed, &slow, &fast, n);
+        let frozen = Frozen::fit(training, &fixed, origins, end);
+        Self {
+            frame: Frame {
+                unit,
+                resolution: fixed.spread.resolution,
+                never_negative: training.values.iter().all(|v| *v >= 0.0),
+                constant: only_value(training.values),
+            },
+            clock,
+            zone: None,
+            tails: slow.errors.tails(),
+            ranks: counter.into_ranks(),
+            fixed,
+            slow,
+            tracker: Tracker::new(fast, training.slots[n - 1]),
+            frozen,
+        }
+    }
+}
+
+impl Found {
+    fn of(
+        training: &Training<'_>,
+        clock: &Clock,
+        stamps: &[i64],
+        median: f64,
+        scale: f64,
+        period: Option<usize>,
+    ) -> Self {
+        let values = training.values;
+        let resolution = resolution(values);
+        let usual = if median > 0.0 {
+            median
+        } else {
+            values.iter().sum::<f64>() / values.len() as f64
+        };
+        let is_positive = values.iter().all(|v| *v >= 0.0);
+        let is_constant = only_value(values).is_some();
+        Self {
+            periods: periods(training, clock, stamps, (median, scale), period),
+            location: median,
+            resolution,
+            doubling: (is_positive && !is_constant).then(|| (0.1 * usual).max(resolution)),
+        }
+    }
+
+    /// Chooses the kind of scale, and fits the autoregressions.
+    fn choose(self, training: &Training<'_>) -> Fixed {
+        let n = training.values.len();
+        let from = n.saturating_sub(CHOICE_POINTS);
+        let (values, slots) = (&training.values[from..], &training.slots[from..]);
+        let kinds = |doubling: Option<f64>| {
+            let fixed = |quickness: f64| Fixed {
+                location: self.location,
+                spread: Spread {
+                    resolution: self.resolution,
+                    doubling,
+                    quickness,
+                },
+                periods: self.periods,
+                autoregression: Default::default(),
+                warm: WARM.min((n / 4) as f64),
+            };
+            QUICKNESS.map(|quickness| tried(fixed(quickness), values, slots))
+        };
+        let level = self.doubling.map(Some);
+        let (plain, growing) = join(n, || kinds(None), || level.map(kinds));
+        let mut best: Option<(f64, Fixed, Vec<Replayed>)> = None;
+        for (cost, fixed, replayed) in plain.into_iter().chain(growing.into_iter().flatten()) {
+            let margin = if fixed.spread.doubling.is_some() {
+                LEVEL_MARGIN
+            } else {
+                1.0
+            };
+            if best
+                .as_ref()
+                .is_none_or(|(least, ..)| cost * margin < *least)
+            {
+                best = Some((cost * margin, fixed, replayed));
+            }
+        }
+        let (_, mut fixed, replayed) = best.expect("two kinds are always tried");
+        for (line, weights) in fixed.autoregression.iter_mut().enumerate() {
+            if self.periods.has(line) {
+                *weights = autoregression(line, values, &replayed);
+            }
+        }
+        fixed
+    }
+}
+
+/// The cost of the ranges of a kind of scale, and its replay.
+fn tried(fixed: Fixed, values: &[f64], slots: &[i64]) -> (f64, Fixed, Vec<Replayed>) {
+    let none = RankCounter::new(1.0).into_ranks();
+    let from = values.len() / 3;
+    let replayed: Vec<Replayed> = {
+        let mut replay = Replay::new(&fixed, values);
+        let points = values.iter().zip(slots).enumerate();
+        points
+            .map(|(i, (value, slot))| replay.step(*slot, *value, &none, i >= from))
+            .collect()
+    };
+    let cost = replayed.iter().map(|r| r.cost).sum();
+    (cost, fixed, replayed)
+}
+
+/// The value that all of `values` are, but for rounding.
+fn only_value(values: &[f64]) -> Option<f64> {
+    let first = values[0];
+    let is_same = |v: &f64| (v - first).abs() <= ROUNDING * first.abs();
+    values.iter().all(is_same).then_some(first)
+}
+
+/// The rounds of reweighting, the fewest points of an autoregression in orders, and the size that
+/// deviations are clipped to, in scales.
+const ROUNDS: usize = 3;
+const FEWEST: usize = 4;
+const CLIP: f64 = 8.0;
+
+/// The weights of the last deviations of a line from its level: a ridge regression, reweighted so
+/// that outliers weigh little; none from too few points.
+fn autoregression(line: usize, values: &[f64], replayed: &[Replayed]) -> Weights {
+    let x: Vec<f64> = values
+        .iter()
+        .zip(replayed)
+        .map(|(v, r)| v - r.lines[line])
+        .collect();
+    let mut rows: Vec<([f64; ORDER], f64)> = Vec::with_capacity(x.len());
+    for t in (WARM as usize).max(ORDER)..x.len() {
+        let level = replayed[t].levels[line];
+        let past = std::array::from_fn(|i| x[t - 1 - i] - level);
+        let now = x[t] - level;
+        if now.is_finite() && past.iter().all(|p| p.is_finite()) {
+            rows.push((past, now));
+        }
+    }
+    if rows.len() < FEWEST * ORDER {
+        return Weights::default();
+    }
+    let mut sizes: Vec<f64> = rows.iter().map(|(_, now)| now.abs()).collect();
+    let largest = sizes.iter().copied().fold(0.0, f64::max);
+    let scale = 1.4826 * select_median(&mut sizes) + 1e-9 * largest;
+    if scale <= 0.0 {
+        return Weights::default();
+    }
+    // In scales, so that no square overflows or vanishes.
+    let clip = |x: f64| (x / scale).clamp(-CLIP, CLIP);
+    for (past, now) in &mut rows {
+        *past = past.map(clip);
+        *now = clip(*now);
+    }
+    Weights(reweighted(&rows))
+}
+
+fn reweighted(rows: &[([f64; ORDER], f64)]) -> Vec<f64> {
+    let mut trust = vec![1.0; rows.len()];
+    let mut weights = Vec::new();
+    for _ in 0..ROUNDS {
+        let (mut matrix, mut right) = ([[0.0; ORDER]; ORDER], [0.0; ORDER]);
+        for ((past, now), trust) in rows.iter().zip(&trust) {
+            for i in 0..ORDER {
+                let weighted = trust * past[i];
+                for (sum, value) in matrix[i].iter_mut().zip(past) {
+                    *sum += weighted * value;
+                }
+                right[i] += weighted * now;
+            }
+        }
+        for (i, row) in matrix.iter_mut().enumerate() {
+            row[i] += RIDGE;
+        }
+        weights = solve(matrix, right, ORDER);
+        let error = |(past, now): &([f64; ORDER], f64)| {
+            now - past.iter().zip(&weights).map(|(p, w)| p * w).sum::<f64>()
+        };
+        let errors: Vec<f64> = rows.iter().map(error).collect();
+        let mut sizes: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
+        let usual = 3.0 * (1.4826 * select_median(&mut sizes) + 1e-12);
+        for (trust, error) in trust.iter_mut().zip(errors) {
+            *trust = 1.0 / (1.0 + (error / usual).powi(2));
+        }
+    }
+    weights
+}
+
+/// Added to the diagonal of the normal equations, in squared scales.
+const RIDGE: f64 = 2.0;
+
+/// The smallest difference of two values. Values that differ in the tenth digit only are equal.
+fn resolution(values: &[f64]) -> f64 {
+    let largest = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    if largest == 0.0 {
+        return 1.0;
+    }
+    let rounded = |v: &f64| (v / largest * 1e9).round_ties_even();
+    let mut distinct: Vec<f64> = values.iter().map(rounded).collect();
+    distinct.sort_unstable_by(f64::total_cmp);
+    let gaps = distinct.windows(2).map(|pair| pair[1] - pair[0]);
+    let least = gaps.filter(|gap| *gap > 0.0).fold(f64::INFINITY, f64::min);
+    if least.is_finite() {
+        least * 1e-9 * largest
+    } else {
+        0.01 * values[0].abs()
+    }
+}
+
+/// The seasons of a series, or the one that is `known`.
+fn periods(
+    training: &Training<'_>,
+    clock: &Clock,
+    stamps: &[i64],
+    (median, scale): (f64, f64),
+    known: Option<usize>,
+) -> Periods {
+    let n = training.values.len();
+    let from = n.saturating_sub(SEASON_POINTS);
+    let (values, slots) = (&training.values[from..], &training.slots[from..]);
+    let day = clock
+        .day(stamps[0])
+        .filter(|day| (SHORTEST..=LONGEST).contains(&day.slots));
+    let found: Vec<(usize, f64)> = match known {
+        Some(period) => vec![(period, 1.0)],
+        None => {
+            let grid = Gridded::new(slots, values, median, TAMED * scale);
+            let mut candidates = grid.candidates();
+            if let Some(day) = day.filter(|day| CYCLES * day.slots <= grid.span()) {
+                let (least, share) = NEAR_DAY;
+                let near = least.max(share * day.slots as f64);
+                candidates.retain(|p| p.abs_diff(day.slots) as f64 > near);
+                candidates.insert(0, day.slots);
+            }
+            let tested = candidates
+                .into_iter()
+                .map(|period| (period, grid.test(period)));
+            let accepted = tested.filter(|(_, test)| test.accepts());
+            accepted
+                .map(|(period, test)| (period, test.explained))
+                .collect()
+        }
+    };
+    let first = found.first().map_or(0, |(period, _)| *period);
+    let [short, long, day_of_week] = match day {
+        Some(day) => {
+            let shorter = found.iter().map(|(p, _)| *p).find(|p| *p < day.slots);
+            [shorter.unwrap_or(0), day.slots, day.slots]
+        }
+        None => {
+            let longer = found
+                .iter()
+                .map(|(p, _)| *p)
+                .find(|p| *p as f64 > 1.5 * first as f64);
+            let longer = longer.unwrap_or(0);
+            let has_week = first > 0 && longer == 0 && n >= 2 * 7 * first;
+            [first, longer, if has_week { first } else { 0 }]
+        }
+    };
+    Periods {
+        short: short as u32,
+        long: long as u32,
+        day_of_week: day_of_week as u32,
+        day: day.map_or(0, |day| day.slots as u32),
+        week_start: day.map_or(0, |day| day.week_start),
+        found: reported(&found) as u32,
+    }
+}
+
+/// The part of what a season explains that a shorter one, of which it is a multiple, must explain
+/// to be the season that is reported.
+const AS_WELL: f64 = 0.95;
+
+/// The season to report of those that were `found`, each with what it explains; 0 for none.
+fn reported(found: &[(usize, f64)]) -> usize {
+    let Some((first, explained)) = found.first() else {
+        return 0;
+    };
+    let shorter = found.iter().find(|(period, shorter)| {
+        period < first && first % period == 0 && *shorter >= AS_WELL * explained
+    });
+    shorter.map_or(*first, |(period, _)| *period)
+}

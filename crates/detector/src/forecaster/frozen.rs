@@ -1,0 +1,442 @@
+//! Forecasts without any point since the fit: a line and a level as the training points left them,
+//! and a scale that grows with the distance from them as the series itself did.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Training,
+    distribution::{ErrorDistribution, LogTail, Side, tails_are_sound},
+    outlook::{Frame, Outlook, Spreads},
+    ranks::{FAR, RankCounter, Runs, TrainingRanks},
+    recursion::{Fast, Fixed, Slow},
+    seasons::{LEVEL, LINES},
+};
+use crate::{bytes, series::quantile::select_quantile};
+
+/// The number of places of the training points at which the replay is stopped.
+pub(super) const ORIGINS: usize = 16;
+/// A line other than the level must be better by this factor if no period was found, and so must a
+/// level other than the median.
+const MARGIN: f64 = 1.3;
+/// The least share of points at which a line must be known.
+const KNOWN: f64 = 0.3;
+/// The number of points worth which a bin's scale is drawn to the others'.
+const SHRINKAGE: f64 = 30.0;
+/// A point is judged from several origins; each error counts as this part of one.
+const WORTH: f64 = 1.0 / 8.0;
+/// The future is less like the past than parts of the past are like each other.
+const WIDER: f64 = 1.15;
+/// The largest number of octaves of distances.
+const OCTAVES: usize = 24;
+/// The size that errors are cut to for scales, as a quantile of them.
+const CUT: f64 = 0.99;
+/// The largest number of points that are judged from an origin, and of those whose median is a
+/// level.
+const ROWS: usize = 2_048;
+const MEDIAN_OF: usize = 8_192;
+
+/// The kinds of levels: the median of all points, of the last cycle, and the level that follows.
+const LEVELS: usize = 3;
+
+/// A frozen forecaster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Frozen {
+    line: usize,
+    /// The level on the line, and the level where the place of the line was never seen.
+    level: f64,
+    level_alone: f64,
+    /// The slot of the last training point.
+    last: i64,
+    /// The scales of the bins of the day, relative to each other; empty without a day.
+    #[serde(with = "bytes::vec")]
+    bins: Vec<f32>,
+    /// The logarithms of the scale at distances of 2^(g + ½) slots.
+    #[serde(with = "bytes::vec")]
+    octaves: Vec<f64>,
+    /// The growth of the logarithm of the scale beyond, an octave.
+    slope: f64,
+    errors: ErrorDistribution,
+    tails: [LogTail; 2],
+    ranks: TrainingRanks,
+}
+
+/// The points after an origin, as the forecaster knew them there.
+pub(super) struct Origin {
+    /// The levels of each line: that kind of level, that line.
+    levels: [[f64; LINES]; LEVELS],
+    /// The indices of the points.
+    rows: Vec<usize>,
+    /// The lines at each of them; NaN where not known.
+    lines: Vec<[f64; LINES]>,
+    /// The slot of the last point before.
+    slot: i64,
+}
+
+/// An error of a frozen forecast in training.
+struct Row {
+    slot: i64,
+    mean: f64,
+    error: f64,
+    distance: i64,
+    /// The index of the point.
+    index: usize,
+}
+
+impl Origin {
+    /// What is known before point number `at`.
+    pub(super) fn new(
+        training: &Training<'_>,
+        fixed: &Fixed,
+        slow: &Slow,
+        fast: &Fast,
+        at: usize,
+    ) -> Self {
+        let lines_at = |i: usize| {
+            let lines = slow.seasons.lines(&fixed.periods.place(training.slots[i]));
+            let mut known = [f64::NAN; LINES];
+            for (line, known) in known.iter_mut().enumerate() {
+                let offset = if line == LEVEL { 0.0 } else { fixed.location };
+                *known = lines[line].map_or(f64::NAN, |center| center + offset);
+            }
+            known
+        };
+        let stride = at.div_ceil(MEDIAN_OF).max(1);
+        let before: Vec<usize> = (0..at).rev().step_by(stride).collect();
+        let lines_before: Vec<[f64; LINES]> = before.iter().map(|i| lines_at(*i)).collect();
+        let mut levels = [[0.0; LINES]; LEVELS];
+        let cycle = fixed.periods.cycle().min(at);
+        let mut rest = Vec::new();
+        for line in (0..LINES).filter(|line| fixed.periods.has(*line)) {
+            rest.clear();
+            let known = before.iter().zip(&lines_before);
+            rest.extend(
+                known.filter_map(|(i, lines)| known_rest(training.values[*i], lines[line])),
+            );
+            if rest.is_empty() {
+                continue;
+            }
+            levels[0][line] = select_quantile(&mut rest, 0.5);
+            let whole = |i: usize| known_rest(training.values[i], lines_at(i)[line]);
+            if cycle < at || stride > 1 {
+                let mut last: Vec<f64> = last_known(at, whole).take(cycle).collect();
+                levels[1][line] = select_quantile(&mut last, 0.5);
+            } else {
+                levels[1][line] = levels[0][line];
+            }
+            levels[2][line] = fast.level(line);
+        }
+        let end = (2 * at).min(training.values.len());
+        let stride = (end - at).div_ceil(ROWS).max(1);
+        let rows: Vec<usize> = (at..end).step_by(stride).collect();
+        Self {
+            levels,
+            lines: rows.iter().map(|i| lines_at(*i)).collect(),
+            rows,
+            slot: training.slots[at.saturating_sub(1)],
+        }
+    }
+
+    fn forecast(&self, row: usize, choice: (usize, usize)) -> f64 {
+        let (line, level) = choice;
+        let center = self.lines[row][line];
+        if center.is_nan() {
+            self.levels[level][LEVEL]
+        } else {
+            center + self.levels[level][line]
+        }
+    }
+}
+
+fn known_rest(value: f64, center: f64) -> Option<f64> {
+    (!center.is_nan()).then_some(value - center)
+}
+
+/// The known ones of the points before `at`, the newest first.
+fn last_known(at: usize, known: impl Fn(usize) -> Option<f64>) -> impl Iterator<Item = f64> {
+    (0..at).rev().filter_map(known)
+}
+
+impl Frozen {
+    /// Fits to what was known at the origins; the last one is the end of the training points.
+    pub(super) fn fit(
+        training: &Training<'_>,
+        fixed: &Fixed,
+        mut origins: Vec<Origin>,
+        end: Origin,
+    ) -> Self {
+        origins.retain(|origin| !origin.rows.is_empty());
+        let choice = choose(training, fixed, &origins);
+        let rows = rows(training, &origins, choice);
+        let (line, level) = choice;
+        let mut frozen = Self {
+            line,
+            level: end.levels[level][line],
+            level_alone: end.levels[level][LEVEL],
+            last: training.slots[training.slots.len() - 1],
+            bins: Vec::new(),
+            octaves: Vec::new(),
+            slope: 0.0,
+            errors: ErrorDistribution::believed(),
+            tails: ErrorDistribution::believed().tails(),
+            ranks: RankCounter::new(WORTH).into_ranks(),
+        };
+        frozen.scale_by_distance(fixed, &rows);
+        frozen.calibrate(fixed, &rows, &origins);
+        frozen
+    }
+
+    /// Learns the scale at each octave of distances, and at each bin of the day.
+    fn scale_by_distance(&mut self, fixed: &Fixed, rows: &[Row]) {
+        let (mut scales, mut counts) = self.octave_means(fixed, rows);
+        if fixed.periods.day > 0 {
+            let bins = fixed.periods.bins();
+            let mut sums = vec![(0.0, 0.0); bins];
+            for row in rows {
+                let relative = row.error.abs() / self.factor(fixed, row.slot, row.mean);
+                let typical = scales[octave(row.distance)].max(f64::MIN_POSITIVE);
+                let bin = fixed.periods.place(row.slot).bin.unwrap_or(0);
+                sums[bin].0 += (relative / typical).min(4.0);
+                sums[bin].1 += 1.0;
+            }
+            let origins = ORIGINS as f64;
+            let scale = |(sum, count): (f64, f64)| {
+                ((sum / origins + SHRINKAGE) / (count / origins + SHRINKAGE)).sqrt() as f32
+            };
+            self.bins = sums.into_iter().map(scale).collect();
+            (scales, counts) = self.octave_means(fixed, rows);
+        }
+        let least = 0.3 * fixed.spread.resolution;
+        self.octaves = pooled(&scales, &counts)
+            .into_iter()
+            .map(|s| s.max(least).ln())
+            .collect();
+        let top = self.octaves.len() - 1;
+        let before = top.saturating_sub(3);
+        let octaves = (top - before).max(1) as f64;
+        self.slope = ((self.octaves[top] - self.octaves[before]) / octaves)
+            .min(0.5 * std::f64::consts::LN_2);
+    }
+
+    /// The mean size of the errors at each octave of distances, and their number.
+    fn octave_means(&self, fixed: &Fixed, rows: &[Row]) -> (Vec<f64>, Vec<f64>) {
+        let relative = |row: &Row| row.error.abs() / self.factor(fixed, row.slot, row.mean);
+        let sizes: Vec<f64> = rows.iter().map(relative).collect();
+        let cut = match sizes.is_empty() {
+            true => 0.0,
+            false => select_quantile(&mut sizes.clone(), CUT),
+        };
+        let most = rows
+            .iter()
+            .map(|row| octave(row.distance))
+            .max()
+            .unwrap_or(0);
+        let (mut sums, mut counts) = (vec![0.0; most + 1], vec![0.0; most + 1]);
+        for (row, size) in rows.iter().zip(&sizes) {
+            let octave = octave(row.distance);
+            sums[octave] += size.min(cut);
+            counts[octave] += 1.0;
+        }
+        for (sum, count) in sums.iter_mut().zip(&counts) {
+            *sum /= f64::max(*count, 1.0);
+        }
+        (sums, counts)
+    }
+
+    /// Learns the distribution of errors and the ranks of the training points.
+    fn calibrate(&mut self, fixed: &Fixed, rows: &[Row], origins: &[Origin]) {
+        let scaled = |(number, row): (usize, &Row)| {
+            let scale = self.factor(fixed, row.slot, row.mean) * self.scale(row.distance);
+            fixed.spread.dithered(row.error, number as u64 + 1) / scale
+        };
+        let errors: Vec<f64> = rows.iter().enumerate().map(scaled).collect();
+        let mut all = ErrorDistribution::believed();
+        errors.iter().for_each(|error| all.add(*error, WORTH));
+        let far = all.tails().map(|tail| FAR * tail.begins());
+        let (mut counter, mut runs) = (RankCounter::new(WORTH), Runs::default());
+        let mut add = |error: f64| {
+            self.errors.add(error, WORTH);
+            counter.add(error);
+        };
+        for (row, error) in rows.iter().zip(&errors) {
+            if origins.iter().any(|origin| origin.rows[0] == row.index) {
+                runs.end().into_iter().for_each(&mut add);
+            }
+            let far = far[Side::of(*error) as usize];
+            runs.next(*error, far).for_each(&mut add);
+        }
+        runs.end().into_iter().for_each(&mut add);
+        errors.iter().for_each(|_| counter.count());
+        self.tails = self.errors.tails();
+        self.ranks = counter.into_ranks();
+    }
+
+    /// The factor of the level and of the hour in the scale.
+    fn factor(&self, fixed: &Fixed, slot: i64, mean: f64) -> f64 {
+        let of_hour = match self.bins.is_empty() {
+            true => 1.0,
+            false => {
+                let bin = fixed.periods.place(slot).bin.unwrap_or(0);
+                f64::from(self.bins[bin])
+            }
+        };
+        of_hour * fixed.spread.of_level(mean)
+    }
+
+    /// The scale at a distance in slots.
+    fn scale(&self, distance: i64) -> f64 {
+        let top = self.octaves.len() - 1;
+        let place = (distance.unsigned_abs().max(1) as f64).log2() - 0.5;
+        let log = if place >= top as f64 {
+            self.octaves[top] + self.slope * (place - top as f64)
+        } else {
+            let place = place.max(0.0);
+            let (below, part) = (place as usize, place.fract());
+            self.octaves[below] * (1.0 - part) + self.octaves[(below + 1).min(top)] * part
+        };
+        log.exp()
+    }
+
+    /// How much larger errors are after a gap of so many slots than without one.
+    pub(super) fn growth(&self, gap: i64) -> f64 {
+        (self.scale(gap) / self.scale(1)).max(1.0)
+    }
+
+    /// What is expected at `slot`. Without a regular clock it is not known where that is.
+    pub(super) fn outlook<'a>(
+        &'a self,
+        fixed: &Fixed,
+        slow: &Slow,
+        frame: Frame,
+        slot: Option<i64>,
+    ) -> Outlook<'a> {
+        let center = slot.filter(|_| self.line != LEVEL).and_then(|slot| {
+            let lines = slow.seasons.lines(&fixed.periods.place(slot));
+            lines[self.line].map(|center| center + fixed.location)
+        });
+        let mean = center.map_or(self.level_alone, |center| center + self.level);
+        // Without a clock a point may be as far away as the series is long.
+        let far = slot.map_or(self.last, |slot| slot.saturating_sub(self.last));
+        let at = slot.unwrap_or(self.last);
+        Outlook {
+            mean,
+            scale: WIDER * self.factor(fixed, at, mean) * self.scale(far),
+            frame,
+            spreads: Spreads {
+                errors: &self.errors,
+                tails: self.tails,
+                ranks: &self.ranks,
+            },
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn forget_ranks(&mut self) {
+        self.ranks = RankCounter::new(1.0).into_ranks();
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of_val(&self.bins[..])
+            + size_of_val(&self.octaves[..])
+            + ErrorDistribution::HEAP_BYTES
+            + TrainingRanks::HEAP_BYTES
+    }
+
+    pub(super) fn is_sound(&self, fixed: &Fixed) -> bool {
+        let positive = |n: &f32| *n > 0.0 && n.is_finite();
+        let bins = if fixed.periods.day > 0 {
+            fixed.periods.bins()
+        } else {
+            0
+        };
+        self.line < LINES
+            && fixed.periods.has(self.line)
+            && [self.level, self.level_alone, self.slope]
+                .iter()
+                .all(|n| n.is_finite())
+            && self.bins.len() == bins
+            && self.bins.iter().all(positive)
+            && (1..=OCTAVES).contains(&self.octaves.len())
+            && self.octaves.iter().all(|n| n.abs() < 800.0)
+            && self.errors.is_sound()
+            && tails_are_sound(&self.tails)
+            && self.ranks.is_sound()
+    }
+}
+
+/// The octave of a distance.
+fn octave(distance: i64) -> usize {
+    (distance.max(1).ilog2() as usize).min(OCTAVES - 1)
+}
+
+/// The line and the level whose forecasts had the smallest mean error.
+fn choose(training: &Training<'_>, fixed: &Fixed, origins: &[Origin]) -> (usize, usize) {
+    let rows: usize = origins.iter().map(|origin| origin.rows.len()).sum();
+    let mut best = (f64::INFINITY, (LEVEL, 0));
+    for line in (0..LINES).filter(|line| fixed.periods.has(*line)) {
+        let known = origins.iter().flat_map(|origin| &origin.lines);
+        let known = known.filter(|lines| !lines[line].is_nan()).count();
+        if line != LEVEL && (known as f64) < KNOWN * rows as f64 {
+            continue;
+        }
+        for level in 0..LEVELS {
+            let errors = origins.iter().flat_map(|origin| {
+                let error = move |(row, i): (usize, &usize)| {
+                    (training.values[*i] - origin.forecast(row, (line, level))).abs()
+                };
+                origin.rows.iter().enumerate().map(error)
+            });
+            let of_level = if level > 0 { MARGIN } else { 1.0 };
+            let unfounded = line != LEVEL && fixed.periods.found == 0;
+            let of_line = if unfounded { MARGIN } else { 1.0 };
+            let cost = errors.sum::<f64>() / rows as f64 * of_level * of_line;
+            if cost < best.0 {
+                best = (cost, (line, level));
+            }
+        }
+    }
+    best.1
+}
+
+/// The errors of the chosen forecasts, where the place of the line was seen.
+fn rows(training: &Training<'_>, origins: &[Origin], choice: (usize, usize)) -> Vec<Row> {
+    let mut all = Vec::new();
+    for origin in origins {
+        for (row, i) in origin.rows.iter().enumerate() {
+            if origin.lines[row][choice.0].is_nan() {
+                continue;
+            }
+            let mean = origin.forecast(row, choice);
+            all.push(Row {
+                slot: training.slots[*i],
+                mean,
+                error: training.values[*i] - mean,
+                distance: training.slots[*i].saturating_sub(origin.slot),
+                index: *i,
+            });
+        }
+    }
+    all
+}
+
+/// Scales that never fall, each pooled with its neighbours where it would (isotonic regression;
+/// Ayer et al., 1955).
+fn pooled(scales: &[f64], counts: &[f64]) -> Vec<f64> {
+    let mut blocks: Vec<(f64, f64, usize)> = Vec::new();
+    for (scale, count) in scales.iter().zip(counts) {
+        blocks.push((*scale, *count, 1));
+        while let [.., (a, weight_a, n), (b, weight_b, m)] = blocks[..] {
+            if a < b {
+                break;
+            }
+            let weight = weight_a + weight_b;
+            let mean = (a * weight_a + b * weight_b) / weight.max(1.0);
+            blocks.truncate(blocks.len() - 2);
+            blocks.push((mean, weight, n + m));
+        }
+    }
+    let each = blocks
+        .into_iter()
+        .flat_map(|(scale, _, n)| std::iter::repeat_n(scale, n));
+    each.collect()
+}

@@ -1,0 +1,239 @@
+//! What is expected of a point: a value, the normal range at any rate, and the p-value of any value.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    VALUE_LIMIT,
+    distribution::{ErrorDistribution, LogTail, Side},
+    ranks::TrainingRanks,
+    recursion::Scaled,
+};
+
+/// How scaled errors are distributed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spreads<'a> {
+    pub(super) errors: &'a ErrorDistribution,
+    pub(super) tails: [LogTail; 2],
+    pub(super) ranks: &'a TrainingRanks,
+}
+
+/// How values are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Frame {
+    /// A power of two near the largest training value, in which everything inside is.
+    pub(super) unit: f64,
+    /// The smallest difference of values that means something.
+    pub(super) resolution: f64,
+    /// Whether no value was ever negative.
+    pub(super) never_negative: bool,
+    /// The value that all values had, if they had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) constant: Option<f64>,
+}
+
+/// The forecast of a point. All methods take and give values as the series has them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outlook<'a> {
+    pub(super) mean: f64,
+    pub(super) scale: f64,
+    pub(super) frame: Frame,
+    pub(super) spreads: Spreads<'a>,
+}
+
+/// The largest p-value of a negative value where there never was one, and of another value where
+/// there was only one.
+const NEVER_SEEN: f64 = 1e-9;
+/// Values that differ by this part are equal but for rounding.
+pub(super) const ROUNDING: f64 = 1e-9;
+
+impl Frame {
+    /// Whether `value` is of a kind that never came: negative, or other than the one value.
+    fn is_new(&self, value: f64) -> bool {
+        self.never_negative && value < 0.0
+            || self
+                .constant
+                .is_some_and(|only| (value - only).abs() > ROUNDING * only.abs())
+    }
+
+    /// Takes note that `value` came.
+    pub(super) fn note(&mut self, value: f64) {
+        self.never_negative &= value >= 0.0;
+        self.constant = self.constant.filter(|_| !self.is_new(value));
+    }
+}
+
+impl<'a> Spreads<'a> {
+    /// The probability of an error of this size or more on this side, doubled, since there are two
+    /// sides; at least what the ranks say.
+    fn p_value(&self, side: Side, size: f64) -> f64 {
+        let share = self.errors.share_from(&self.tails, side, size);
+        (2.0 * share).max(self.ranks.p_value(side, size))
+    }
+
+    /// The size of an error whose p-value is `rate`.
+    fn size_at(&self, side: Side, rate: f64) -> f64 {
+        let size = self.errors.size_at(&self.tails, side, rate / 2.0);
+        size.max(self.ranks.size_at(side, rate))
+    }
+
+    /// What is expected with this mean and scale.
+    pub(super) fn around(self, scaled: &Scaled, frame: Frame) -> Outlook<'a> {
+        Outlook {
+            mean: scaled.mean,
+            scale: scaled.scale,
+            frame,
+            spreads: self,
+        }
+    }
+}
+
+impl Outlook<'_> {
+    /// The expected value.
+    pub(crate) fn expected(&self) -> f64 {
+        let mean = match self.frame.never_negative {
+            true => self.mean.max(0.0),
+            false => self.mean,
+        };
+        self.valued(self.frame.constant.unwrap_or(mean))
+    }
+
+    /// The probability that a normal value is at least as far out as `value`, in (0, 1]. A value
+    /// stands for all that round to it.
+    pub(crate) fn p_value(&self, value: f64) -> f64 {
+        self.p_value_within(value.clamp(-VALUE_LIMIT, VALUE_LIMIT) / self.frame.unit)
+    }
+
+    /// [`Self::p_value`] of a value in the unit of the forecaster.
+    pub(super) fn p_value_within(&self, value: f64) -> f64 {
+        let half = self.frame.resolution / 2.0;
+        let low = (value - half - self.mean) / self.scale;
+        let high = (value + half - self.mean) / self.scale;
+        let p = if low > 0.0 {
+            self.spreads.p_value(Side::Above, low)
+        } else if high < 0.0 {
+            self.spreads.p_value(Side::Below, -high)
+        } else {
+            1.0
+        };
+        let most = if self.frame.is_new(value) {
+            NEVER_SEEN
+        } else {
+            1.0
+        };
+        p.clamp(f64::MIN_POSITIVE, most)
+    }
+
+    /// The smallest and the largest value whose p-value is `rate` or more; infinite beyond the
+    /// largest number.
+    pub(crate) fn range(&self, rate: f64) -> (f64, f64) {
+        if let Some(only) = self.frame.constant {
+            let only = only * self.frame.unit;
+            return (only - ROUNDING * only.abs(), only + ROUNDING * only.abs());
+        }
+        let half = self.frame.resolution / 2.0;
+        let reach = |side| self.scale * self.spreads.size_at(side, rate) + half;
+        let lower = self.mean - reach(Side::Below);
+        let lower = match self.frame.never_negative {
+            true => lower.max(0.0),
+            false => lower,
+        };
+        let upper = self.mean + reach(Side::Above);
+        (lower * self.frame.unit, upper * self.frame.unit)
+    }
+
+    #[cfg(test)]
+    pub(super) fn scale(&self) -> f64 {
+        self.valued(self.scale)
+    }
+
+    fn valued(&self, number: f64) -> f64 {
+        (number * self.frame.unit).clamp(-f64::MAX, f64::MAX)
+    }
+}
+
+/// The shares of the rate of the forecast by the last points, and of the frozen one.
+const OF_NEAR: f64 = 0.75;
+pub(super) const OF_FROZEN: f64 = 1.0 - OF_NEAR;
+
+/// What several forecasts let expect together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joined<'a> {
+    /// The forecast by the last points.
+    pub(super) near: Outlook<'a>,
+    /// The forecast by the points before an odd one. What lies between both is normal.
+    pub(super) held: Option<Outlook<'a>>,
+    /// The forecast that knows no points since the fit. What is odd to it is odd.
+    pub(super) frozen: Option<Outlook<'a>>,
+    /// Whether the near one is what is expected, though there is a held one.
+    pub(super) is_new_level: bool,
+}
+
+impl<'a> Joined<'a> {
+    /// One forecast alone.
+    pub(crate) fn of(outlook: Outlook<'a>) -> Self {
+        Self {
+            near: outlook,
+            held: None,
+            frozen: None,
+            is_new_level: false,
+        }
+    }
+
+    /// The same with a frozen forecast.
+    pub(super) fn with_frozen(self, frozen: Outlook<'a>) -> Self {
+        Self {
+            frozen: Some(frozen),
+            ..self
+        }
+    }
+
+    /// The expected value.
+    pub(crate) fn expected(&self) -> f64 {
+        match &self.held {
+            Some(held) if !self.is_new_level => held.expected(),
+            _ => self.near.expected(),
+        }
+    }
+
+    /// The p-value of `value`.
+    pub(crate) fn p_value(&self, value: f64) -> f64 {
+        let moving = self.p_value_moving(value);
+        match &self.frozen {
+            None => moving,
+            Some(frozen) => (moving / OF_NEAR)
+                .min(frozen.p_value(value) / OF_FROZEN)
+                .min(1.0),
+        }
+    }
+
+    fn p_value_moving(&self, value: f64) -> f64 {
+        let near = self.near.p_value(value);
+        let Some(held) = &self.held else { return near };
+        let (a, b) = (self.near.expected(), held.expected());
+        if (a.min(b)..=a.max(b)).contains(&value) {
+            1.0
+        } else {
+            near.max(held.p_value(value))
+        }
+    }
+
+    /// The smallest and the largest value whose p-value is `rate` or more.
+    pub(crate) fn range(&self, rate: f64) -> (f64, f64) {
+        let of_near = if self.frozen.is_some() {
+            rate * OF_NEAR
+        } else {
+            rate
+        };
+        let (mut lower, mut upper) = self.near.range(of_near);
+        if let Some(held) = &self.held {
+            let (below, above) = held.range(of_near);
+            (lower, upper) = (lower.min(below), upper.max(above));
+        }
+        if let Some(frozen) = &self.frozen {
+            let (below, above) = frozen.range(rate * OF_FROZEN);
+            (lower, upper) = (lower.max(below), upper.min(above));
+        }
+        (lower, upper)
+    }
+}
