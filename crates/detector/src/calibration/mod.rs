@@ -9,6 +9,8 @@
 mod extremal_index;
 pub(crate) mod tail;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use tail::{Tail, TailStart};
 
@@ -42,6 +44,9 @@ const SHARES: [f64; 15] = [
 const TAIL_PART: f64 = 0.05;
 const TAIL_LEAST: usize = 25;
 const TAIL_MOST: usize = 500;
+
+/// An excess of the tail this many times as large as the median one is an absurd reading.
+const ABSURD: f64 = 100.0;
 
 /// The fraction of the series' scale below which differences are taken for rounding.
 const RESOLUTION: f64 = 0.01;
@@ -79,6 +84,7 @@ impl Calibration {
     /// As [`Self::fit`] for the scores of windows that overlap: only one score in `overlap` is
     /// independent of those before.
     pub(crate) fn fit_overlapping(scores: &[f64], scale: f64, overlap: usize) -> Self {
+        let scores = &without_absurd(scores, scale * RESOLUTION)[..];
         let largest = scores.iter().fold(0.0_f64, |max, s| max.max(s.abs()));
         let unit = scale::power_of_two_near(largest.max(scale * RESOLUTION));
         let mut sorted: Vec<f64> = scores.iter().map(|score| score / unit).collect();
@@ -184,6 +190,27 @@ impl Calibration {
     }
 }
 
+/// The scores, of which absurd ones count as no larger than a million times the usual size, so that
+/// the others keep their digits beside them. `least` is the smallest size that means something.
+fn without_absurd(scores: &[f64], least: f64) -> Cow<'_, [f64]> {
+    let mut sizes: Vec<f64> = scores.iter().map(|score| score.abs()).collect();
+    let middle = sizes.len() / 2;
+    let usual = sizes
+        .select_nth_unstable_by(middle, f64::total_cmp)
+        .1
+        .max(least);
+    let most = 1e6 * usual;
+    if scores.iter().all(|score| score.abs() <= most) {
+        return Cow::Borrowed(scores);
+    }
+    Cow::Owned(
+        scores
+            .iter()
+            .map(|score| score.clamp(-most, most))
+            .collect(),
+    )
+}
+
 /// The score between two knots that a fraction `rate` of the points reaches, or more extreme.
 fn between(left: Knot, right: Knot, rate: f64) -> f64 {
     let gap = right.0 - left.0;
@@ -235,7 +262,10 @@ fn tail_of(sorted: &[f64], k: usize, first: f64, floor: f64) -> Tail {
         return Tail::fit(start, &[sorted[0].max(0.0)], 1.0, floor);
     }
     let threshold = sorted[n - k - 1];
-    let excesses: Vec<f64> = sorted[n - k..].iter().map(|s| s - threshold).collect();
+    let mut excesses: Vec<f64> = sorted[n - k..].iter().map(|s| s - threshold).collect();
+    // An absurd reading says nothing of the others.
+    let farthest = ABSURD * excesses[k / 2].max(floor);
+    excesses.retain(|excess| *excess <= farthest);
     let start = TailStart {
         threshold,
         exceedance_rate: (k + 1) as f64 / (n + 1) as f64,

@@ -82,7 +82,7 @@ impl Context {
         let wrong = f64::from(u8::from(frozen.p_value(value) <= ODD));
         self.doubt += PACE * (wrong - self.doubt);
         self.is_trusted = self.doubt < if self.is_trusted { DOUBTED } else { TRUSTED };
-        let value = forecaster.scaled_value(value);
+        let value = forecaster.frame.inner(forecaster.frame.in_units(value));
         let forecasts = self.forecasts(forecaster, timestamp);
         let joined = forecasts.joined(forecaster, forecaster.tails);
         self.tracker

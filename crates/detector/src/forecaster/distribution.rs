@@ -29,12 +29,6 @@ const TAIL_LEAST: f64 = 20.0;
 const SHAPES: RangeInclusive<f64> = -0.5..=0.25;
 const LEAST_SCALE: f64 = 1e-3;
 
-/// A cluster has this many errors at least, and between it and the others are so many bins that hold
-/// hardly anything: this part of what the cluster holds.
-const CLUSTER: f64 = 3.0;
-const APART: usize = 12;
-const NOTHING: f64 = 0.05;
-
 /// The number of errors that are remembered.
 const MEMORY: f64 = 3_000.0;
 /// The weight of a new error at which all counts are scaled down.
@@ -139,9 +133,6 @@ impl Histogram {
     fn tail(&self, total: f64) -> LogTail {
         let wanted = (TAIL_SHARE * total).max(TAIL_LEAST).min(0.5 * self.sum);
         let width = 1.0 / PER_OCTAVE;
-        let wanted = self
-            .cluster(total)
-            .map_or(wanted, |cluster| cluster.min(wanted));
         // Above the bin: the count, and the sums of the logarithms and of their squares.
         let (mut above, mut sum, mut squares) = (0.0, 0.0, 0.0);
         for bin in (0..self.end).rev() {
@@ -172,31 +163,6 @@ impl Histogram {
             share: self.sum / total,
             pareto: Pareto::of_moments(1.0, 2.0, 1.0),
         }
-    }
-
-    /// The count of the largest errors that lie apart from all others, if some do: a job that runs
-    /// each night. They are a tail of their own, since the way to them says nothing of what lies
-    /// beyond them.
-    fn cluster(&self, total: f64) -> Option<f64> {
-        let (mut above, mut apart) = (0.0, 0.0);
-        let mut empty = 0;
-        for bin in (0..self.end).rev() {
-            let count = f64::from(self.counts[bin]);
-            apart += count;
-            if apart > NOTHING * above {
-                above += apart;
-                (apart, empty) = (0.0, 0);
-            } else {
-                empty += 1;
-            }
-            if above > TAIL_SHARE * total {
-                return None;
-            }
-            if empty >= APART && above >= CLUSTER {
-                return Some(above);
-            }
-        }
-        None
     }
 
     /// The count of errors of this size or larger, if the bins hold them evenly.

@@ -56,14 +56,69 @@ pub(super) fn location_and_scale(values: &[f64]) -> (f64, f64) {
     (median, deviation.max(range / 6.0))
 }
 
+/// Brings values near enough to their median that no square overflows, and divides them by a power
+/// of two, which is returned.
+fn into_units(values: &mut [f64]) -> f64 {
+    let (median, scale) = location_and_scale(values);
+    if scale > 0.0 {
+        let (low, high) = (median - FARTHEST * scale, median + FARTHEST * scale);
+        values.iter_mut().for_each(|v| *v = v.clamp(low, high));
+    }
+    let largest = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    let unit = power_of_two_near(largest);
+    values.iter_mut().for_each(|v| *v /= unit);
+    unit
+}
+
 /// What a fit found out before it replays the training points.
 struct Found {
+    frame: Frame,
     periods: Periods,
     location: f64,
-    resolution: f64,
     /// The level at which a spread that grows with the level has doubled; `None` if values are
-    /// negative or constant.
+    /// negative or constant, or logarithms.
     doubling: Option<f64>,
+}
+
+/// The kind of scale that a fit has chosen.
+struct Chosen {
+    frame: Frame,
+    fixed: Fixed,
+    cost: f64,
+    /// How much longer the upper side of the errors is than the lower one, from -1 to 1.
+    skewness: f64,
+}
+
+/// Logarithms are tried where errors are at least so skewed, and taken where theirs are less than
+/// half as skewed and their ranges cost little more: the gain lies beyond the errors seen so far.
+const SKEWED: f64 = 0.2;
+const LOGARITHM_MARGIN: f64 = 1.15;
+/// The smallest value that may have a logarithm, in resolutions: counts of a few have none.
+const WHOLE_NUMBERS: f64 = 20.0;
+/// The part of the smallest training value that smaller values count as.
+const SMALLEST: f64 = 1e-3;
+
+impl Chosen {
+    /// The smallest value that counts if logarithms are forecast in place of these `values`; `None`
+    /// if they should not be.
+    fn smallest_of_logarithms(&self, values: &[f64]) -> Option<f64> {
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let possible = least > WHOLE_NUMBERS * self.frame.resolution;
+        (possible && self.skewness >= SKEWED).then_some(SMALLEST * least)
+    }
+
+    fn is_less_skewed(&self, plain: &Self) -> bool {
+        self.skewness.abs() < plain.skewness / 2.0 && self.cost < LOGARITHM_MARGIN * plain.cost
+    }
+}
+
+/// The skewness of errors by their 5 %, 50 % and 95 % quantiles (after Bowley, 1901).
+fn skewness(replayed: &[Replayed]) -> f64 {
+    let from = replayed.len() / 3;
+    let mut errors: Vec<f64> = replayed[from..].iter().map(|r| r.error).collect();
+    let [low, middle, high] = [0.05, 0.5, 0.95].map(|q| select_quantile(&mut errors, q));
+    let skewness = (high + low - 2.0 * middle) / (high - low);
+    if skewness.is_finite() { skewness } else { 0.0 }
 }
 
 /// The replay of training points.
@@ -96,24 +151,24 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn step(&mut self, slot: i64, value: f64, ranks: &TrainingRanks, is_costed: bool) -> Replayed {
+    fn step(
+        &mut self,
+        slot: i64,
+        value: f64,
+        ranks: &TrainingRanks,
+        costed: Option<&Frame>,
+    ) -> Replayed {
         let prediction = self.fixed.predict(&self.slow, &self.fast, slot);
         let mean = prediction.mean.unwrap_or(value);
         let scaled = self.fixed.scaled(&self.fast, &prediction, mean);
         let tails = self.slow.errors.tails();
-        let cost = if is_costed {
+        let cost = if let Some(frame) = costed {
             let spreads = Spreads {
                 errors: &self.slow.errors,
                 tails,
                 ranks,
             };
-            let frame = Frame {
-                unit: 1.0,
-                resolution: self.fixed.spread.resolution,
-                never_negative: false,
-                constant: None,
-            };
-            interval_cost(&spreads.around(&scaled, frame), value)
+            interval_cost(&spreads.around(&scaled, *frame), frame.outer(value))
         } else {
             0.0
         };
@@ -157,6 +212,16 @@ impl Forecaster {
     /// Learns from `points`, sorted, all finite, at least one. `period` is a season in slots that
     /// is known to be there. Seasons follow the clocks of `zone`, or else those of UTC.
     pub(crate) fn fit(points: &[Point], period: Option<usize>, zone: Option<&TimeZone>) -> Self {
+        Self::fit_to(points, period, zone, true)
+    }
+
+    /// As [`Self::fit`], with logarithms only if they may be taken.
+    pub(super) fn fit_to(
+        points: &[Point],
+        period: Option<usize>,
+        zone: Option<&TimeZone>,
+        may_take_logarithms: bool,
+    ) -> Self {
         let points = &points[points.len().saturating_sub(FIT_POINTS)..];
         let stamp = |p: &Point| match zone {
             Some(zone) => zone.local_timestamp(p.timestamp),
@@ -174,30 +239,43 @@ impl Forecaster {
             .iter()
             .map(|p| p.value.clamp(-VALUE_LIMIT, VALUE_LIMIT));
         let mut values: Vec<f64> = values.collect();
-        let (median, scale) = location_and_scale(&values);
-        if scale > 0.0 {
-            let farthest = FARTHEST * scale;
-            values
-                .iter_mut()
-                .for_each(|v| *v = v.clamp(median - farthest, median + farthest));
-        }
-        let largest = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let unit = power_of_two_near(largest);
-        values.iter_mut().for_each(|v| *v /= unit);
+        let unit = into_units(&mut values);
+        let frame = Frame {
+            unit,
+            smallest: None,
+            resolution: resolution(&values),
+            never_negative: values.iter().all(|v| *v >= 0.0),
+            constant: only_value(&values),
+        };
         let training = Training {
             values: &values,
             slots: &slots,
         };
-        let found = Found::of(
-            &training,
-            &clock,
-            &stamps,
-            median / unit,
-            scale / unit,
-            period,
-        );
-        let fixed = found.choose(&training);
-        let fitted = Self::replay(&training, fixed, clock, unit);
+        let plain = Found::of(&training, frame, &clock, &stamps, period).choose(&training);
+        let logarithms: Vec<f64> = values.iter().map(|v| v.ln()).collect();
+        let of_logarithms = |smallest: f64| {
+            let training = Training {
+                values: &logarithms,
+                slots: &slots,
+            };
+            let frame = Frame {
+                smallest: Some(smallest),
+                resolution: resolution(&logarithms),
+                ..frame
+            };
+            Found::of(&training, frame, &clock, &stamps, period).choose(&training)
+        };
+        let smallest = plain.smallest_of_logarithms(&values);
+        let growing = smallest.filter(|_| may_take_logarithms).map(of_logarithms);
+        let (chosen, values) = match growing.filter(|growing| growing.is_less_skewed(&plain)) {
+            Some(growing) => (growing, &logarithms),
+            None => (plain, &values),
+        };
+        let training = Training {
+            values,
+            slots: &slots,
+        };
+        let fitted = Self::replay(&training, chosen.fixed, clock, chosen.frame);
         Self {
             zone: zone.cloned(),
             ..fitted
@@ -206,7 +284,7 @@ impl Forecaster {
 
     /// Replays the training points, and learns from 16 places in them what a frozen forecast is
     /// worth.
-    fn replay(training: &Training<'_>, fixed: Fixed, clock: Clock, unit: f64) -> Self {
+    fn replay(training: &Training<'_>, fixed: Fixed, clock: Clock, frame: Frame) -> Self {
         let n = training.values.len();
         let none = RankCounter::new(1.0).into_ranks();
         let (mut counter, mut runs) = (RankCounter::new(1.0), Runs::default());
@@ -218,24 +296,19 @@ impl Forecaster {
                 origins.push(Origin::new(training, &fixed, &replay.slow, &replay.fast, i));
                 next += 1;
             }
-            let replayed = replay.step(*slot, *value, &none, false);
+            let replayed = replay.step(*slot, *value, &none, None);
             if i >= n / 3 {
                 counter.count();
                 let counting = runs.next(replayed.error, FAR * replayed.far);
-                counting.for_each(|error| counter.add(error));
+                counting.for_each(|run| counter.add(run));
             }
         }
-        runs.end().into_iter().for_each(|error| counter.add(error));
+        runs.end().into_iter().for_each(|run| counter.add(run));
         let Replay { slow, fast, .. } = replay;
         let end = Origin::new(training, &fixed, &slow, &fast, n);
-        let frozen = Frozen::fit(training, &fixed, origins, end);
+        let frozen = Frozen::fit(training, &fixed, origins, end, &slow);
         Self {
-            frame: Frame {
-                unit,
-                resolution: fixed.spread.resolution,
-                never_negative: training.values.iter().all(|v| *v >= 0.0),
-                constant: only_value(training.values),
-            },
+            frame,
             clock,
             zone: None,
             tails: slow.errors.tails(),
@@ -251,31 +324,29 @@ impl Forecaster {
 impl Found {
     fn of(
         training: &Training<'_>,
+        frame: Frame,
         clock: &Clock,
         stamps: &[i64],
-        median: f64,
-        scale: f64,
         period: Option<usize>,
     ) -> Self {
         let values = training.values;
-        let resolution = resolution(values);
+        let (median, scale) = location_and_scale(values);
         let usual = if median > 0.0 {
             median
         } else {
             values.iter().sum::<f64>() / values.len() as f64
         };
-        let is_positive = values.iter().all(|v| *v >= 0.0);
-        let is_constant = only_value(values).is_some();
+        let grows = frame.never_negative && frame.constant.is_none() && frame.smallest.is_none();
         Self {
             periods: periods(training, clock, stamps, (median, scale), period),
             location: median,
-            resolution,
-            doubling: (is_positive && !is_constant).then(|| (0.1 * usual).max(resolution)),
+            doubling: grows.then(|| (0.1 * usual).max(frame.resolution)),
+            frame,
         }
     }
 
     /// Chooses the kind of scale, and fits the autoregressions.
-    fn choose(self, training: &Training<'_>) -> Fixed {
+    fn choose(self, training: &Training<'_>) -> Chosen {
         let n = training.values.len();
         let from = n.saturating_sub(CHOICE_POINTS);
         let (values, slots) = (&training.values[from..], &training.slots[from..]);
@@ -283,7 +354,7 @@ impl Found {
             let fixed = |quickness: f64| Fixed {
                 location: self.location,
                 spread: Spread {
-                    resolution: self.resolution,
+                    resolution: self.frame.resolution,
                     doubling,
                     quickness,
                 },
@@ -291,7 +362,7 @@ impl Found {
                 autoregression: Default::default(),
                 warm: WARM.min((n / 4) as f64),
             };
-            QUICKNESS.map(|quickness| tried(fixed(quickness), values, slots))
+            QUICKNESS.map(|quickness| tried(fixed(quickness), self.frame, values, slots))
         };
         let level = self.doubling.map(Some);
         let (plain, growing) = join(n, || kinds(None), || level.map(kinds));
@@ -309,25 +380,32 @@ impl Found {
                 best = Some((cost * margin, fixed, replayed));
             }
         }
-        let (_, mut fixed, replayed) = best.expect("two kinds are always tried");
+        let (cost, mut fixed, replayed) = best.expect("two kinds are always tried");
         for (line, weights) in fixed.autoregression.iter_mut().enumerate() {
             if self.periods.has(line) {
                 *weights = autoregression(line, values, &replayed);
             }
         }
-        fixed
+        Chosen {
+            frame: self.frame,
+            fixed,
+            cost,
+            skewness: skewness(&replayed),
+        }
     }
 }
 
 /// The cost of the ranges of a kind of scale, and its replay.
-fn tried(fixed: Fixed, values: &[f64], slots: &[i64]) -> (f64, Fixed, Vec<Replayed>) {
+fn tried(fixed: Fixed, frame: Frame, values: &[f64], slots: &[i64]) -> (f64, Fixed, Vec<Replayed>) {
     let none = RankCounter::new(1.0).into_ranks();
     let from = values.len() / 3;
     let replayed: Vec<Replayed> = {
         let mut replay = Replay::new(&fixed, values);
         let points = values.iter().zip(slots).enumerate();
         points
-            .map(|(i, (value, slot))| replay.step(*slot, *value, &none, i >= from))
+            .map(|(i, (value, slot))| {
+                replay.step(*slot, *value, &none, (i >= from).then_some(&frame))
+            })
             .collect()
     };
     let cost = replayed.iter().map(|r| r.cost).sum();

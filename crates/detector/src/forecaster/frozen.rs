@@ -7,7 +7,7 @@ use super::{
     Training,
     distribution::{ErrorDistribution, LogTail, Side, tails_are_sound},
     outlook::{Frame, Outlook, Spreads},
-    ranks::{FAR, RankCounter, Runs, TrainingRanks},
+    ranks::{FAR, RankCounter, Run, Runs, TrainingRanks},
     recursion::{Fast, Fixed, Slow},
     seasons::{LEVEL, LINES},
 };
@@ -164,6 +164,7 @@ impl Frozen {
         fixed: &Fixed,
         mut origins: Vec<Origin>,
         end: Origin,
+        slow: &Slow,
     ) -> Self {
         origins.retain(|origin| !origin.rows.is_empty());
         let choice = choose(training, fixed, &origins);
@@ -179,10 +180,11 @@ impl Frozen {
             slope: 0.0,
             errors: ErrorDistribution::believed(),
             tails: ErrorDistribution::believed().tails(),
-            ranks: RankCounter::new(WORTH).into_ranks(),
+            ranks: RankCounter::new(1.0).into_ranks(),
         };
         frozen.scale_by_distance(fixed, &rows);
         frozen.calibrate(fixed, &rows, &origins);
+        frozen.rank(training, fixed, slow);
         frozen
     }
 
@@ -243,7 +245,7 @@ impl Frozen {
         (sums, counts)
     }
 
-    /// Learns the distribution of errors and the ranks of the training points.
+    /// Learns the distribution of errors.
     fn calibrate(&mut self, fixed: &Fixed, rows: &[Row], origins: &[Origin]) {
         let scaled = |(number, row): (usize, &Row)| {
             let scale = self.factor(fixed, row.slot, row.mean) * self.scale(row.distance);
@@ -253,10 +255,12 @@ impl Frozen {
         let mut all = ErrorDistribution::believed();
         errors.iter().for_each(|error| all.add(*error, WORTH));
         let far = all.tails().map(|tail| FAR * tail.begins());
-        let (mut counter, mut runs) = (RankCounter::new(WORTH), Runs::default());
-        let mut add = |error: f64| {
-            self.errors.add(error, WORTH);
-            counter.add(error);
+        let mut runs = Runs::default();
+        // Events that lasted have ranks, below; how often they came says nothing of a tail.
+        let mut add = |run: Run| {
+            if run.length == 1 {
+                self.errors.add(run.largest, WORTH);
+            }
         };
         for (row, error) in rows.iter().zip(&errors) {
             if origins.iter().any(|origin| origin.rows[0] == row.index) {
@@ -266,9 +270,33 @@ impl Frozen {
             runs.next(*error, far).for_each(&mut add);
         }
         runs.end().into_iter().for_each(&mut add);
-        errors.iter().for_each(|_| counter.count());
         self.tails = self.errors.tails();
+    }
+
+    /// Ranks the training points by their errors, as the frozen forecast with all that is known at
+    /// the end would have it a slot later.
+    fn rank(&mut self, training: &Training<'_>, fixed: &Fixed, slow: &Slow) {
+        let far = self.tails.map(|tail| FAR * tail.begins());
+        let (mut counter, mut runs) = (RankCounter::new(1.0), Runs::default());
+        let scale = WIDER * self.scale(1);
+        for (slot, value) in training.slots.iter().zip(training.values) {
+            let mean = self.mean(fixed, slow, Some(*slot));
+            let error = (value - mean) / (self.factor(fixed, *slot, mean) * scale);
+            counter.count();
+            let far = far[Side::of(error) as usize];
+            runs.next(error, far).for_each(|run| counter.add(run));
+        }
+        runs.end().into_iter().for_each(|run| counter.add(run));
         self.ranks = counter.into_ranks();
+    }
+
+    /// The expected value at `slot`.
+    fn mean(&self, fixed: &Fixed, slow: &Slow, slot: Option<i64>) -> f64 {
+        let center = slot.filter(|_| self.line != LEVEL).and_then(|slot| {
+            let lines = slow.seasons.lines(&fixed.periods.place(slot));
+            lines[self.line].map(|center| center + fixed.location)
+        });
+        center.map_or(self.level_alone, |center| center + self.level)
     }
 
     /// The factor of the level and of the hour in the scale.
@@ -310,11 +338,7 @@ impl Frozen {
         frame: Frame,
         slot: Option<i64>,
     ) -> Outlook<'a> {
-        let center = slot.filter(|_| self.line != LEVEL).and_then(|slot| {
-            let lines = slow.seasons.lines(&fixed.periods.place(slot));
-            lines[self.line].map(|center| center + fixed.location)
-        });
-        let mean = center.map_or(self.level_alone, |center| center + self.level);
+        let mean = self.mean(fixed, slow, slot);
         // Without a clock a point may be as far away as the series is long.
         let far = slot.map_or(self.last, |slot| slot.saturating_sub(self.last));
         let at = slot.unwrap_or(self.last);

@@ -100,11 +100,12 @@ impl Forecaster {
 
     /// Learns that `value` came.
     pub(crate) fn learn(&mut self, next: &Next, value: f64) {
-        let value = self.scaled_value(value);
+        let value = self.frame.in_units(value);
+        let number = self.frame.inner(value);
         let mut tracker = self.tracker.clone();
         let joined = self.outlook(next);
         let index = self.slow.index;
-        let agreed = tracker.follow(self, &next.forecasts, &joined, value, index);
+        let agreed = tracker.follow(self, &next.forecasts, &joined, number, index);
         self.tracker = tracker;
         let Agreed {
             prediction,
@@ -130,10 +131,6 @@ impl Forecaster {
             tails,
             ranks: &self.ranks,
         }
-    }
-
-    fn scaled_value(&self, value: f64) -> f64 {
-        value.clamp(-VALUE_LIMIT, VALUE_LIMIT) / self.frame.unit
     }
 
     /// The length of the season in slots, if there is one.

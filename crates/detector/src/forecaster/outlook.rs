@@ -23,6 +23,10 @@ pub(super) struct Spreads<'a> {
 pub(super) struct Frame {
     /// A power of two near the largest training value, in which everything inside is.
     pub(super) unit: f64,
+    /// Where the logarithm of values is forecast: the smallest value that has one. Smaller values
+    /// count as if they were there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) smallest: Option<f64>,
     /// The smallest difference of values that means something.
     pub(super) resolution: f64,
     /// Whether no value was ever negative.
@@ -48,6 +52,28 @@ const NEVER_SEEN: f64 = 1e-9;
 pub(super) const ROUNDING: f64 = 1e-9;
 
 impl Frame {
+    /// A value of the series in the unit of the forecaster.
+    pub(super) fn in_units(&self, value: f64) -> f64 {
+        value.clamp(-VALUE_LIMIT, VALUE_LIMIT) / self.unit
+    }
+
+    /// The number that is forecast in place of a value in units.
+    pub(super) fn inner(&self, value: f64) -> f64 {
+        match self.smallest {
+            Some(smallest) => value.max(smallest).ln(),
+            None => value,
+        }
+    }
+
+    /// The value of the series that a forecast number stands for.
+    pub(super) fn outer(&self, number: f64) -> f64 {
+        let value = match self.smallest {
+            Some(_) => number.exp(),
+            None => number,
+        };
+        value * self.unit
+    }
+
     /// Whether `value` is of a kind that never came: negative, or other than the one value.
     fn is_new(&self, value: f64) -> bool {
         self.never_negative && value < 0.0
@@ -65,16 +91,18 @@ impl Frame {
 
 impl<'a> Spreads<'a> {
     /// The probability of an error of this size or more on this side, doubled, since there are two
-    /// sides; at least what the ranks say.
+    /// sides; within what the ranks say.
     fn p_value(&self, side: Side, size: f64) -> f64 {
         let share = self.errors.share_from(&self.tails, side, size);
-        (2.0 * share).max(self.ranks.p_value(side, size))
+        let most = self.ranks.most(side, size);
+        (2.0 * share).min(most).max(self.ranks.p_value(side, size))
     }
 
     /// The size of an error whose p-value is `rate`.
     fn size_at(&self, side: Side, rate: f64) -> f64 {
         let size = self.errors.size_at(&self.tails, side, rate / 2.0);
-        size.max(self.ranks.size_at(side, rate))
+        let most = self.ranks.size_at_most(side, rate);
+        size.min(most).max(self.ranks.size_at(side, rate))
     }
 
     /// What is expected with this mean and scale.
@@ -91,20 +119,30 @@ impl<'a> Spreads<'a> {
 impl Outlook<'_> {
     /// The expected value.
     pub(crate) fn expected(&self) -> f64 {
-        let mean = match self.frame.never_negative {
-            true => self.mean.max(0.0),
-            false => self.mean,
-        };
-        self.valued(self.frame.constant.unwrap_or(mean))
+        if let Some(only) = self.frame.constant {
+            return only * self.frame.unit;
+        }
+        let mean = self.frame.outer(self.mean).clamp(-f64::MAX, f64::MAX);
+        match self.frame.never_negative {
+            true => mean.max(0.0),
+            false => mean,
+        }
     }
 
     /// The probability that a normal value is at least as far out as `value`, in (0, 1]. A value
     /// stands for all that round to it.
     pub(crate) fn p_value(&self, value: f64) -> f64 {
-        self.p_value_within(value.clamp(-VALUE_LIMIT, VALUE_LIMIT) / self.frame.unit)
+        let value = self.frame.in_units(value);
+        let most = if self.frame.is_new(value) {
+            NEVER_SEEN
+        } else {
+            1.0
+        };
+        let p = self.p_value_within(self.frame.inner(value));
+        p.clamp(f64::MIN_POSITIVE, most)
     }
 
-    /// [`Self::p_value`] of a value in the unit of the forecaster.
+    /// The p-value of a forecast number.
     pub(super) fn p_value_within(&self, value: f64) -> f64 {
         let half = self.frame.resolution / 2.0;
         let low = (value - half - self.mean) / self.scale;
@@ -133,22 +171,17 @@ impl Outlook<'_> {
         }
         let half = self.frame.resolution / 2.0;
         let reach = |side| self.scale * self.spreads.size_at(side, rate) + half;
-        let lower = self.mean - reach(Side::Below);
-        let lower = match self.frame.never_negative {
-            true => lower.max(0.0),
-            false => lower,
-        };
-        let upper = self.mean + reach(Side::Above);
-        (lower * self.frame.unit, upper * self.frame.unit)
+        let lower = self.frame.outer(self.mean - reach(Side::Below));
+        let upper = self.frame.outer(self.mean + reach(Side::Above));
+        match self.frame.never_negative {
+            true => (lower.max(0.0), upper),
+            false => (lower, upper),
+        }
     }
 
     #[cfg(test)]
     pub(super) fn scale(&self) -> f64 {
-        self.valued(self.scale)
-    }
-
-    fn valued(&self, number: f64) -> f64 {
-        (number * self.frame.unit).clamp(-f64::MAX, f64::MAX)
+        self.scale * self.frame.unit
     }
 }
 

@@ -25,14 +25,24 @@ pub(super) struct TrainingRanks {
 /// Only the last bins have ranks, those of errors of two scales and more.
 const RANKED: usize = 96;
 const FIRST: usize = BINS - RANKED;
+/// The exponent of the power law beyond the largest error: that of Student's t with three degrees
+/// of freedom, heavier than most.
+const EXPONENT: i32 = 3;
 /// The number of bins by which errors may differ and count as equal.
 const EQUAL: usize = 3;
 
 /// Tells the runs of far errors apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Runs {
-    /// The largest error of the run that is going on.
-    run: Option<f64>,
+    run: Option<Run>,
+}
+
+/// An error that counts once: a near one, or the largest of a run of far ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Run {
+    pub(super) largest: f64,
+    /// The number of errors.
+    pub(super) length: u32,
 }
 
 impl TrainingRanks {
@@ -56,6 +66,31 @@ impl TrainingRanks {
     pub(super) fn p_value(&self, side: Side, size: f64) -> f64 {
         let rank = bin_of(size).saturating_sub(EQUAL).checked_sub(FIRST);
         rank.map_or(0.0, |rank| f64::from(self.runs(side)[rank]) / self.all)
+    }
+
+    /// The largest p-value of an error of this size: where it lies beyond the largest error of n
+    /// training points, it is exceeded less often than once in n, and the less the farther out it
+    /// is, as by a power law of this exponent.
+    pub(super) fn most(&self, side: Side, size: f64) -> f64 {
+        match self.largest(side) {
+            Some(largest) if size > largest => 2.0 / self.all * (largest / size).powi(EXPONENT),
+            _ => 1.0,
+        }
+    }
+
+    /// The smallest size whose largest p-value is `rate`; infinite if there is none.
+    pub(super) fn size_at_most(&self, side: Side, rate: f64) -> f64 {
+        let often = 2.0 / (self.all * rate);
+        match self.largest(side) {
+            Some(largest) => largest * often.max(1.0).powf(1.0 / f64::from(EXPONENT)),
+            None => f64::INFINITY,
+        }
+    }
+
+    /// The size that counts as equal to the largest error of a side; `None` if none has a rank.
+    fn largest(&self, side: Side) -> Option<f64> {
+        let ranked = self.runs(side).partition_point(|runs| *runs > 0.0);
+        (ranked > 0).then(|| edge(FIRST + EQUAL + ranked))
     }
 
     /// The largest size whose least p-value is `rate` or more; 0 if there is none.
@@ -84,23 +119,28 @@ pub(super) const FAR: f64 = 3.0;
 impl Runs {
     /// The errors that count once the next one, `error`, is known. It is far if its size is over
     /// `far`.
-    pub(super) fn next(&mut self, error: f64, far: f64) -> impl Iterator<Item = f64> {
+    pub(super) fn next(&mut self, error: f64, far: f64) -> impl Iterator<Item = Run> {
         let is_far = error.abs() > far;
+        let alone = Run {
+            largest: error,
+            length: 1,
+        };
         let ended = match &mut self.run {
-            Some(largest) if is_far && Side::of(*largest) == Side::of(error) => {
-                if error.abs() > largest.abs() {
-                    *largest = error;
+            Some(run) if is_far && Side::of(run.largest) == Side::of(error) => {
+                run.length += 1;
+                if error.abs() > run.largest.abs() {
+                    run.largest = error;
                 }
                 return None.into_iter().chain(None);
             }
             run => run.take(),
         };
-        self.run = is_far.then_some(error);
-        ended.into_iter().chain((!is_far).then_some(error))
+        self.run = is_far.then_some(alone);
+        ended.into_iter().chain((!is_far).then_some(alone))
     }
 
-    /// The error that counts for the run that is going on, which ends.
-    pub(super) fn end(&mut self) -> Option<f64> {
+    /// The run that is going on, which ends.
+    pub(super) fn end(&mut self) -> Option<Run> {
         self.run.take()
     }
 }
@@ -126,8 +166,9 @@ impl RankCounter {
         self.ranks.all += self.worth;
     }
 
-    /// Counts an error, one for each run.
-    pub(super) fn add(&mut self, error: f64) {
+    /// Counts a run once.
+    pub(super) fn add(&mut self, run: Run) {
+        let error = run.largest;
         let bin = bin_of(error.abs());
         if (FIRST..BINS - 1).contains(&bin) {
             let counts = match Side::of(error) {
@@ -159,9 +200,9 @@ mod tests {
         let (mut counter, mut runs) = (RankCounter::new(1.0), Runs::default());
         for error in errors {
             counter.count();
-            runs.next(error, 3.0).for_each(|error| counter.add(error));
+            runs.next(error, 3.0).for_each(|run| counter.add(run));
         }
-        runs.end().into_iter().for_each(|error| counter.add(error));
+        runs.end().into_iter().for_each(|run| counter.add(run));
         counter.into_ranks()
     }
 
@@ -175,6 +216,9 @@ mod tests {
         assert!((p(&recurring, 20.0) - 10.0 / 1_001.0).abs() < 1e-9);
         assert!(p(&recurring, 22.0) > 0.009);
         assert_eq!(p(&recurring, 25.0), 0.0);
+        assert!(recurring.most(Side::Above, 20.0) == 1.0);
+        assert!(recurring.most(Side::Above, 46.0) < 1e-3);
+        assert!((recurring.size_at_most(Side::Above, 1e-4) / 62.0 - 1.0).abs() < 0.1);
         assert_eq!(recurring.p_value(Side::Below, 0.1), 0.0);
         assert!(recurring.size_at(Side::Above, 0.001) > 20.0);
         assert!(recurring.size_at(Side::Above, 0.011) < 1.0);

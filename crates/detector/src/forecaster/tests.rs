@@ -63,7 +63,8 @@ impl Differences {
 fn compare(bytes: &[u8]) -> Differences {
     let Recorded { head, points, rows } = recorded(bytes);
     let train = head["train"].as_u64().unwrap() as usize;
-    let mut forecaster = Forecaster::fit(&points[..train], None, None);
+    // Nor does it take logarithms.
+    let mut forecaster = Forecaster::fit_to(&points[..train], None, None, false);
     // The reference knows no ranks, and takes a constant for nearly constant.
     forecaster.frame.constant = None;
     forecaster.ranks = ranks::RankCounter::new(1.0).into_ranks();

@@ -33,6 +33,9 @@ pub(crate) fn is_regular(near: usize, all: usize) -> bool {
 /// A day in seconds.
 const DAY: i64 = 86_400;
 
+/// The part by which the usual time between points that come early or late is off, at most.
+const LATE: f64 = 0.02;
+
 /// Steps of irregular points, in seconds: shares of a day.
 const SHARES_OF_DAY: [i64; 14] = [
     60, 120, 300, 600, 900, 1_200, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600, 43_200, 86_400,
@@ -86,15 +89,25 @@ impl Clock {
             (steps - steps.round().max(1.0)).abs() < NEAR
         };
         let near = differences.iter().filter(on_grid).count();
-        if is_regular(near, differences.len()) {
-            return Self {
-                twice_step: i64::try_from(twice).ok(),
-                ..none
-            };
-        }
         let second = TimeUnit::guess(timestamps[timestamps.len() - 1])
             .map(|unit| 1_000_000_000 / unit.nanoseconds());
         let usual = second.map(|second| step / second as f64);
+        if is_regular(near, differences.len()) {
+            // Where points come a little early or late, the clock is the one that is meant.
+            let exact = differences.iter().filter(|d| 2 * **d == twice).count();
+            let meant = second.zip(usual).and_then(|(second, usual)| {
+                let near = |share: &&i64| (usual / **share as f64 - 1.0).abs() < LATE;
+                SHARES_OF_DAY
+                    .iter()
+                    .find(near)
+                    .map(|share| 2 * share * second)
+            });
+            let meant = meant.filter(|_| 2 * exact < differences.len());
+            return Self {
+                twice_step: meant.or_else(|| i64::try_from(twice).ok()),
+                ..none
+            };
+        }
         let share = usual.and_then(|usual| {
             let fits = |share: &&i64| **share as f64 <= usual * (1.0 + NEAR);
             SHARES_OF_DAY.iter().rev().find(fits)

@@ -28,6 +28,9 @@ const LOWEST: f64 = 0.05;
 /// The share of the period by which a peak may be off.
 const OFF: f64 = 0.02;
 
+/// The peak of a period of so many slots may be off by one at least.
+const BLURRED: usize = 10;
+
 /// The outcome of a test.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SeasonTest {
@@ -324,7 +327,7 @@ const WIDEST: usize = 8;
 
 /// The period near `peak` whose multiples agree best.
 fn made_exact(correlation: &[f64], peak: usize) -> usize {
-    let near = (OFF * peak as f64) as usize;
+    let near = ((OFF * peak as f64) as usize).max(usize::from(peak >= BLURRED));
     let times = (correlation.len() - 1) / (peak + near.max(1));
     if times < 2 || near == 0 {
         return peak;

@@ -42,7 +42,6 @@ fn auto_is_not_deaf_after_an_absurd_reading() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn robust_is_not_deaf_after_an_absurd_reading() {
     for absurd in ABSURD {
         forty_is_found(DetectorName::Robust, absurd);
@@ -50,7 +49,6 @@ fn robust_is_not_deaf_after_an_absurd_reading() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn seasonal_is_not_deaf_after_an_absurd_reading() {
     for absurd in ABSURD {
         forty_is_found(DetectorName::Seasonal, absurd);
@@ -58,7 +56,6 @@ fn seasonal_is_not_deaf_after_an_absurd_reading() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn ewma_is_not_deaf_after_an_absurd_reading() {
     for absurd in ABSURD {
         forty_is_found(DetectorName::Ewma, absurd);

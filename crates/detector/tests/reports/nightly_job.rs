@@ -57,7 +57,6 @@ fn so_is_a_longer_job_in_quarters_of_an_hour() {
 }
 
 #[test]
-#[ignore = "not mended yet"]
 fn a_value_beyond_the_job_is_an_anomaly() {
     for seed in SEEDS {
         let model = fit(&nightly(5 * MINUTE, 7, 1, 3, seed));

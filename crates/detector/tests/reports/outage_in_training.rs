@@ -51,7 +51,6 @@ fn after_a_clean_training_the_day_is_known() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn an_outage_in_training_changes_nothing() {
     for seed in SEEDS {
         for day in [3, 16, 23] {

@@ -13,7 +13,6 @@ fn rows_a_day(spread: f64, seed: u64) -> Vec<Point> {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn an_empty_load_is_an_anomaly() {
     for spread in [0.4, 0.65] {
         for seed in SEEDS {
