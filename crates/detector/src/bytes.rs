@@ -65,18 +65,6 @@ pub(crate) mod vec {
     }
 }
 
-/// For `#[serde(with)]` on a boxed slice.
-pub(crate) mod boxed {
-    use super::*;
-    pub(crate) use vec::serialize;
-
-    pub(crate) fn deserialize<'de, T: Number, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Box<[T]>, D::Error> {
-        super::vec::deserialize(deserializer).map(Vec::into_boxed_slice)
-    }
-}
-
 /// For `#[serde(with)]` on a boxed array: its length is part of the format.
 pub(crate) mod fixed {
     use super::*;

@@ -174,7 +174,7 @@ impl Blocks {
     /// An empty memory.
     pub(super) fn new() -> Self {
         let scale = |i: usize| ScaleMemory {
-            blocks: BlockMemory::new(CAPACITY[i / PHASES], SCALES[i / PHASES]),
+            blocks: BlockMemory::new(SCALES[i / PHASES]),
             distances: Distances::empty(),
         };
         Self {
@@ -253,7 +253,9 @@ impl Blocks {
             }
             if found.is_new {
                 let window = (PHASES * SCALES[i]) as u16;
-                scale.blocks.insert(&found.features, now, window);
+                scale
+                    .blocks
+                    .insert(&found.features, now, window, CAPACITY[i]);
             }
         }
         self.next = self.next.max(novelty.cell + 1);

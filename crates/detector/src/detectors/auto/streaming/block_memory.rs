@@ -20,22 +20,67 @@ use crate::bytes;
 /// Blocks, feature by feature, so that all are compared at once. Cell numbers are relative to a
 /// base that all memories share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "StoredMemory", into = "StoredMemory")]
 pub(super) struct BlockMemory {
     /// The upper 16 bits of each feature.
-    #[serde(with = "bytes::boxed")]
-    upper: Box<[i16]>,
+    upper: [Vec<i16>; FEATURES],
     /// The lower 4 bits of the features of a block.
-    #[serde(with = "bytes::boxed")]
-    lower: Box<[u16]>,
+    lower: Vec<u16>,
     /// The last cell whose block was nearest to this one, or the one that ended it.
-    #[serde(with = "bytes::boxed")]
-    used: Box<[u16]>,
-    len: u16,
+    used: Vec<u16>,
     /// The binary logarithm of the unit.
     exponent: i8,
     /// The place and the ending cell of the newest blocks, the oldest first.
     newest: Vec<(u16, u16)>,
+}
+
+/// The stored form. The numbers of places are the same in `lower`, `used` and for each feature in
+/// `upper`; the first `len` are in use, in earlier versions not all.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredMemory {
+    #[serde(with = "bytes::vec")]
+    upper: Vec<i16>,
+    #[serde(with = "bytes::vec")]
+    lower: Vec<u16>,
+    #[serde(with = "bytes::vec")]
+    used: Vec<u16>,
+    len: u16,
+    exponent: i8,
+    newest: Vec<(u16, u16)>,
+}
+
+impl From<BlockMemory> for StoredMemory {
+    fn from(memory: BlockMemory) -> Self {
+        Self {
+            upper: memory.upper.concat(),
+            len: memory.used.len() as u16,
+            lower: memory.lower,
+            used: memory.used,
+            exponent: memory.exponent,
+            newest: memory.newest,
+        }
+    }
+}
+
+impl TryFrom<StoredMemory> for BlockMemory {
+    type Error = &'static str;
+
+    fn try_from(mut stored: StoredMemory) -> Result<Self, Self::Error> {
+        let (places, len) = (stored.used.len(), usize::from(stored.len));
+        if stored.upper.len() != places * FEATURES || stored.lower.len() != places || len > places {
+            return Err("library is not what a fit gives");
+        }
+        stored.lower.truncate(len);
+        stored.used.truncate(len);
+        Ok(Self {
+            upper: std::array::from_fn(|i| stored.upper[i * places..][..len].to_vec()),
+            lower: stored.lower,
+            used: stored.used,
+            exponent: stored.exponent,
+            newest: stored.newest,
+        })
+    }
 }
 
 const LOWER_BITS: u32 = 4;
@@ -47,15 +92,16 @@ const FINEST: i8 = -20;
 const COARSEST: i8 = -16;
 /// The largest number of blocks of a memory.
 const LARGEST: usize = CAPACITY[0];
+/// The number of places by which a memory grows.
+const CHUNK: usize = 32;
 
 impl BlockMemory {
-    /// An empty memory for `capacity` blocks. As many as `overlapping` overlap with the next one.
-    pub(super) fn new(capacity: usize, overlapping: usize) -> Self {
+    /// An empty memory. As many blocks as `overlapping` overlap with the next one.
+    pub(super) fn new(overlapping: usize) -> Self {
         Self {
-            upper: vec![0; capacity * FEATURES].into(),
-            lower: vec![0; capacity].into(),
-            used: vec![0; capacity].into(),
-            len: 0,
+            upper: Default::default(),
+            lower: Vec::new(),
+            used: Vec::new(),
             exponent: FINEST,
             newest: Vec::with_capacity(overlapping),
         }
@@ -63,7 +109,7 @@ impl BlockMemory {
 
     /// The number of blocks.
     pub(super) fn len(&self) -> usize {
-        usize::from(self.len)
+        self.used.len()
     }
 
     /// The nearest block that ended at `latest` or before (the first one on a tie), and its
@@ -87,8 +133,8 @@ impl BlockMemory {
 
     /// Squared distances of all blocks from `block`, in units.
     fn squares(&self, block: &Features, squares: &mut [f32]) {
-        let (n, capacity) = (squares.len(), self.used.len());
-        let column = |i: usize| &self.upper[i * capacity..][..n];
+        let n = squares.len();
+        let column = |i: usize| &self.upper[i][..n];
         let (a, b, c, d) = (column(0), column(1), column(2), column(3));
         let lower = &self.lower[..n];
         for i in 0..n {
@@ -110,10 +156,11 @@ impl BlockMemory {
         self.used[usize::from(place)] = now;
     }
 
-    /// Keeps `block`, which ends at cell `now`; its window is as long as `window` cells.
-    pub(super) fn insert(&mut self, block: &Features, now: u16, window: u16) {
-        let place = if self.len() < self.used.len() {
-            self.len += 1;
+    /// Keeps `block`, which ends at cell `now`; its window is as long as `window` cells. If there are
+    /// `capacity` blocks or more, it replaces the least recently useful one.
+    pub(super) fn insert(&mut self, block: &Features, now: u16, window: u16, capacity: usize) {
+        let place = if self.len() < capacity {
+            self.grow(capacity);
             self.len() - 1
         } else {
             first_smallest(&self.used)
@@ -133,6 +180,22 @@ impl BlockMemory {
         self.newest.push((place as u16, now));
     }
 
+    /// Adds a place.
+    fn grow(&mut self, capacity: usize) {
+        // A little at a time: a short series needs few places, and there are many models.
+        if self.used.len() == self.used.capacity() {
+            let more = CHUNK.min(capacity - self.len());
+            self.upper
+                .iter_mut()
+                .for_each(|upper| upper.reserve_exact(more));
+            self.lower.reserve_exact(more);
+            self.used.reserve_exact(more);
+        }
+        self.upper.iter_mut().for_each(|upper| upper.push(0));
+        self.lower.push(0);
+        self.used.push(0);
+    }
+
     /// Doubles the unit.
     fn coarsen(&mut self) {
         self.exponent += 1;
@@ -144,17 +207,13 @@ impl BlockMemory {
 
     fn read(&self, place: usize) -> [i32; FEATURES] {
         let low = i32::from(self.lower[place]);
-        std::array::from_fn(|i| {
-            let upper = self.upper[i * self.used.len() + place];
-            joined(upper, low >> (i as u32 * LOWER_BITS))
-        })
+        std::array::from_fn(|i| joined(self.upper[i][place], low >> (i as u32 * LOWER_BITS)))
     }
 
     fn write(&mut self, place: usize, units: [i32; FEATURES]) {
-        let capacity = self.used.len();
         let mut lower = 0;
         for (i, units) in units.into_iter().enumerate() {
-            self.upper[i * capacity + place] = (units >> LOWER_BITS) as i16;
+            self.upper[i][place] = (units >> LOWER_BITS) as i16;
             lower |= ((units & 15) as u16) << (i as u32 * LOWER_BITS);
         }
         self.lower[place] = lower;
@@ -169,24 +228,21 @@ impl BlockMemory {
     }
 
     pub(super) fn check(&self, capacity: usize, now: u16) -> Result<(), &'static str> {
-        let sound = self.upper.len() == capacity * FEATURES
-            && self.lower.len() == capacity
-            && self.used.len() == capacity
-            && self.len() <= capacity
+        let sound = self.len() <= capacity
             && (FINEST..=COARSEST).contains(&self.exponent)
             && self.newest.len() <= capacity
             && self.newest.is_sorted_by_key(|&(_, cell)| cell)
             && self
                 .newest
                 .iter()
-                .all(|&(place, cell)| place < self.len && cell <= now);
+                .all(|&(place, cell)| usize::from(place) < self.len() && cell <= now);
         sound.then_some(()).ok_or("library")
     }
 
     /// Bytes on the heap.
     pub(super) fn memory_bytes(&self) -> usize {
-        let numbers = self.upper.len() + self.lower.len() + self.used.len();
-        numbers * size_of::<u16>() + self.newest.capacity() * size_of::<(u16, u16)>()
+        (FEATURES + 2) * self.used.capacity() * size_of::<u16>()
+            + self.newest.capacity() * size_of::<(u16, u16)>()
     }
 }
 
@@ -249,16 +305,16 @@ mod tests {
 
     #[test]
     fn the_nearest_is_the_first_of_the_nearest_that_is_old_enough() {
-        let mut memory = BlockMemory::new(20, 1);
+        let mut memory = BlockMemory::new(1);
         assert_eq!(nearest(&memory, [0.0; 4], 100), None);
         for i in 0..20_u16 {
-            memory.insert(&[f32::from(i / 2) * 0.1, 0.0, 0.0, 0.0], i, 20);
+            memory.insert(&[f32::from(i / 2) * 0.1, 0.0, 0.0, 0.0], i, 20, 20);
         }
         let block = [0.31, 0.0, 0.0, 0.0];
         assert_eq!(nearest(&memory, block, 100), Some((6, 0.01)));
         assert_eq!(nearest(&memory, block, 5), Some((4, 0.11)));
         assert_eq!(nearest(&memory, [0.0, 0.3, 0.0, 0.4], 0), Some((0, 0.5)));
-        memory.insert(&[5.0; 4], 30, 3);
+        memory.insert(&[5.0; 4], 30, 3, 20);
         assert_eq!(nearest(&memory, block, 6), Some((6, 0.01)));
     }
 
@@ -278,12 +334,12 @@ mod tests {
 
     #[test]
     fn a_full_library_loses_what_was_not_useful_longest() {
-        let mut memory = BlockMemory::new(3, 1);
+        let mut memory = BlockMemory::new(1);
         for i in 0..3_u16 {
-            memory.insert(&[f32::from(i) * 0.1; 4], i, 1);
+            memory.insert(&[f32::from(i) * 0.1; 4], i, 1, 3);
         }
         memory.touch(0, 5);
-        memory.insert(&[0.4; 4], 6, 1);
+        memory.insert(&[0.4; 4], 6, 1, 3);
         assert_eq!(memory.len(), 3);
         assert_eq!(nearest(&memory, [0.09; 4], 9), Some((0, 0.18)));
         assert_eq!(nearest(&memory, [0.4; 4], 9), Some((1, 0.0)));
@@ -291,10 +347,10 @@ mod tests {
 
     #[test]
     fn far_blocks_fit_and_near_ones_stay_what_they_were() {
-        let mut memory = BlockMemory::new(9, 1);
+        let mut memory = BlockMemory::new(1);
         let blocks = [0.123_456, -0.4, 0.6, -0.9, 1.9, -7.25, 3.0, 0.01, -0.5];
         for (i, block) in (0..).zip(blocks) {
-            memory.insert(&[block, 0.1, -0.2, 0.3], i, 1);
+            memory.insert(&[block, 0.1, -0.2, 0.3], i, 1, 9);
             for (j, earlier) in (0..=i).zip(blocks) {
                 let units = memory.read(usize::from(j));
                 let unit = f64::from(memory.exponent).exp2();
@@ -303,18 +359,18 @@ mod tests {
             }
         }
         assert_eq!((memory.exponent, memory.check(9, 9)), (COARSEST, Ok(())));
-        memory.insert(&[1e9, -1e9, 0.0, 0.0], 9, 1);
+        memory.insert(&[1e9, -1e9, 0.0, 0.0], 9, 1, 9);
         assert_eq!(memory.read(0)[..2], [LIMIT - 1, -LIMIT]);
     }
 
     #[test]
     fn rebasing_keeps_the_order_of_what_is_young() {
-        let mut memory = BlockMemory::new(2, 1);
-        memory.insert(&[0.0; 4], 10, 3);
-        memory.insert(&[0.0; 4], 40_000, 3);
+        let mut memory = BlockMemory::new(1);
+        memory.insert(&[0.0; 4], 10, 3, 2);
+        memory.insert(&[0.0; 4], 40_000, 3, 2);
         memory.rebase(32_768);
         assert_eq!(memory.used[..], [0, 40_000 - 32_768]);
         assert_eq!(memory.check(2, 50_000), Ok(()));
-        assert!(memory.check(3, 50_000).is_err() && memory.check(2, 7000).is_err());
+        assert!(memory.check(1, 50_000).is_err() && memory.check(2, 7000).is_err());
     }
 }

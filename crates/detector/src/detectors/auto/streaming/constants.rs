@@ -15,7 +15,7 @@ pub(crate) const PHASES: usize = 3;
 /// Window lengths, in blocks.
 pub const SCALES: [usize; 4] = [1, 3, 9, 27];
 /// Summaries kept for each phase of each scale.
-pub(super) const CAPACITY: [usize; 4] = [400, 300, 150, 75];
+pub(super) const CAPACITY: [usize; 4] = [600, 450, 225, 112];
 /// Numbers that sum up a block: mean, maximum, minimum, mean absolute difference.
 pub(super) const FEATURES: usize = 4;
 /// Cells of the longest window.

@@ -101,6 +101,6 @@ fn alarms_and_scores_are_those_of_the_specification() {
         assert!(near(score(i), expected), "{i}: {}", score(i));
     }
     assert!(near(stream.recent_alarms(), 3.782_510));
-    let kept = [[142, 139, 127], [133, 130, 145], [150; 3], [75; 3]];
+    let kept = [[142, 139, 127], [133, 130, 145], [176, 169, 172], [112; 3]];
     assert_eq!(stream.memory().kept(), kept);
 }
