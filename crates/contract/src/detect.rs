@@ -4,7 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    DetectorName, FitOptions, JudgedReply, Point, Severity,
+    DetectorName, Direction, FitOptions, JudgedReply, Point, Severity,
     fields::fields,
     fit::{FitOptionFields, sorted_points},
     json::{self, BadJson, Body},
@@ -130,20 +130,33 @@ impl Body for DetectRequest {
     }
 }
 
-/// An episode: a stretch of alarms that belong together.
+/// An episode: alarms that belong together, and the abnormal points around them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeReply {
-    /// The timestamp of the first alarm of the episode.
+    /// The timestamp of the first abnormal point.
+    pub began: i64,
+    /// The timestamp of the point that raised the first alarm, which may come some points later.
     pub start: i64,
-    /// The timestamp of the last point with evidence for the episode.
+    /// The timestamp of the last abnormal point: outside its range, with an alarm, or at a level that
+    /// is still far from the one before.
     pub end: i64,
-    /// The timestamp of the strongest alarm of the episode.
+    /// The timestamp of the point that the strongest alarm is about.
     pub peak: i64,
+    /// The value of that point, in the unit of the series.
+    pub value: f64,
+    /// The value that was expected there.
+    pub expected: f64,
+    /// How that point deviates.
+    pub direction: Direction,
     /// How far beyond the alarm level the strongest alarm was.
     pub severity: Severity,
     /// The strength of the strongest alarm, as a multiple of the strength that raises one; at least
     /// 1.
     pub ratio: f64,
+    /// The number of alarms.
+    pub alarms: u64,
+    /// The reason of the strongest alarm, in one sentence.
+    pub reason: String,
 }
 
 /// A change point: the moment at which the level of a series changed.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use contract::Cause;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Band,
@@ -11,11 +12,13 @@ use crate::{
 
 /// Shows the reason of a verdict: "22.5 is 10 above the 12.5 expected (limit 13.725)". The sentence
 /// is never empty and needs no escaping in JSON.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Reason(pub(crate) ReasonKind);
 
 /// The kinds of reasons.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) enum ReasonKind {
     /// The value lies beyond a limit.
     Beyond {
@@ -45,6 +48,23 @@ pub(crate) enum ReasonKind {
 }
 
 impl Reason {
+    /// The same where the time of the point that it is about stands beside it.
+    pub(crate) fn at_its_point(self) -> Self {
+        match self.0 {
+            ReasonKind::BeyondBefore {
+                value,
+                expected,
+                limit,
+                ..
+            } => Self(ReasonKind::Beyond {
+                value,
+                expected,
+                limit,
+            }),
+            _ => self,
+        }
+    }
+
     /// The same as data, for a verdict on the point `at`. `about` is the timestamp of the point that
     /// an alarm is about.
     pub(crate) fn cause(&self, at: i64, about: i64) -> Cause {

@@ -35,7 +35,8 @@ pub struct Verdict {
 }
 
 /// The normal range at a moment. A verdict turns at its bounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Band {
     /// The expected value.
     pub expected: f64,

@@ -159,11 +159,17 @@ pub(crate) fn write_summary<S: Serialize>(summary: &S, form: Form, out: &mut Vec
 
 fn episode(episode: &detector::Episode) -> EpisodeReply {
     EpisodeReply {
+        began: episode.began,
         start: episode.start,
         end: episode.end,
         peak: episode.peak,
+        value: episode.value,
+        expected: episode.expected,
+        direction: episode.direction,
         severity: episode.severity,
         ratio: episode.ratio,
+        alarms: episode.alarms,
+        reason: episode.reason.to_string(),
     }
 }
 

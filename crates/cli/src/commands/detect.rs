@@ -6,9 +6,7 @@ use std::{
     time::Instant,
 };
 
-use contract::{
-    DetectLine, DetectRequest, DetectSummary, EpisodeReply, JudgedReply, MAX_TITLE_BYTES, Point,
-};
+use contract::{DetectLine, DetectRequest, DetectSummary, EpisodeReply, MAX_TITLE_BYTES};
 
 use super::detect_columns::detect_columns;
 use crate::{
@@ -19,29 +17,16 @@ use crate::{
     files,
     http::{ClientError, NdjsonReader},
     progress::Progress,
-    render::{
-        count,
-        detection::{self, Episode},
-    },
+    render::{count, detection},
     timestamp::Clock,
 };
 
 /// How the last line of a reply begins, and no other.
 const SUMMARY: &str = "{\"summary\":";
 
-/// A verdict that raised an alarm.
-#[derive(Debug)]
-struct Alarm {
-    point: Point,
-    ratio: f64,
-    reason: String,
-}
-
 /// The result of a detection.
 struct Found {
     summary: DetectSummary,
-    /// In the order of time.
-    alarms: Vec<Alarm>,
     judged: usize,
 }
 
@@ -126,17 +111,12 @@ impl Detection<'_> {
 
     /// Prints the fit, the episodes with the worst first, and the changes of the level.
     fn show(&self, found: &Found, out: &mut impl Write) -> io::Result<()> {
-        let Found {
-            summary, alarms, ..
-        } = found;
+        let Found { summary, .. } = found;
         let points = &self.request.points;
         let first = &points[..self.request.train.of(points.len())];
         detection::fitted(out, summary, first, self.clock)?;
-        let replies = summary.episodes.iter();
-        let mut episodes: Vec<Episode<'_>> = replies
-            .map(|reply| episode(reply, alarms, points))
-            .collect();
-        let worse = |one: &Episode<'_>, other: &Episode<'_>| {
+        let mut episodes: Vec<&EpisodeReply> = summary.episodes.iter().collect();
+        let worse = |one: &&EpisodeReply, other: &&EpisodeReply| {
             let severity = other.severity.cmp(&one.severity);
             severity.then(other.ratio.total_cmp(&one.ratio))
         };
@@ -204,22 +184,14 @@ pub(super) fn pass_on(
 /// Reads `lines`, about `expected` of them, to the end.
 fn listen(mut lines: NdjsonReader, expected: usize) -> Result<Found, ClientError> {
     let bar = judging(expected);
-    let mut alarms = Vec::new();
     let mut judged = 0;
     while lines.next()?.is_some() {
         match lines.parse()? {
-            DetectLine::Verdict(verdict) => {
+            DetectLine::Verdict(_) => {
                 judged += 1;
                 bar.step();
-                alarms.extend(alarm(verdict));
             }
-            DetectLine::Summary { summary } => {
-                return Ok(Found {
-                    summary,
-                    alarms,
-                    judged,
-                });
-            }
+            DetectLine::Summary { summary } => return Ok(Found { summary, judged }),
         }
     }
     Err(lines.ended_early())
@@ -229,48 +201,8 @@ pub(super) fn judging(points: usize) -> Progress {
     Progress::steps(points, format!("judging {}", count(points, "point")))
 }
 
-fn alarm(verdict: JudgedReply) -> Option<Alarm> {
-    let ratio = verdict.online.filter(|online| online.alarm)?.ratio;
-    Some(Alarm {
-        point: Point {
-            timestamp: verdict.timestamp,
-            value: verdict.value,
-        },
-        ratio,
-        reason: verdict.verdict.reason,
-    })
-}
-
-/// The episode of `reply` with the reason of its strongest alarm, and the value of the point that
-/// the alarm is about. That point may be earlier than the alarm: the episode then begins there.
-fn episode<'a>(reply: &EpisodeReply, alarms: &'a [Alarm], points: &[Point]) -> Episode<'a> {
-    let from = alarms.partition_point(|alarm| alarm.point.timestamp < reply.start);
-    let to = alarms.partition_point(|alarm| alarm.point.timestamp <= reply.end);
-    // The first of equally strong ones, like the platform.
-    let inside = alarms[from..to].iter().rev();
-    let strongest = inside.max_by(|one, other| one.ratio.total_cmp(&other.ratio));
-    let at_peak = strongest.filter(|alarm| alarm.point.timestamp == reply.peak);
-    let first_at_peak = points.partition_point(|point| point.timestamp < reply.peak);
-    let value = match (at_peak, points.get(first_at_peak)) {
-        (Some(alarm), _) => Some(alarm.point.value),
-        (None, Some(point)) if point.timestamp == reply.peak => Some(point.value),
-        _ => None,
-    };
-    Episode {
-        start: reply.start.min(reply.peak),
-        end: reply.end,
-        peak: reply.peak,
-        value,
-        severity: reply.severity,
-        ratio: reply.ratio,
-        reason: strongest.map(|alarm| alarm.reason.as_str()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use contract::Severity;
-
     use super::*;
 
     #[test]
@@ -280,41 +212,5 @@ mod tests {
         for file in ["-", "a\nb.csv", &format!("{}.csv", "x".repeat(201))] {
             assert_eq!(title(file), None, "{file:?}");
         }
-    }
-
-    #[test]
-    fn an_episode_has_the_reason_of_its_strongest_alarm_and_the_value_at_its_peak() {
-        let points: Vec<Point> = (0..10)
-            .map(|timestamp| Point {
-                timestamp,
-                value: timestamp as f64 * 10.0,
-            })
-            .collect();
-        let alarm = |timestamp: i64, ratio| Alarm {
-            point: points[timestamp as usize],
-            ratio,
-            reason: format!("at {timestamp}"),
-        };
-        let alarms = [
-            alarm(2, 9.0),
-            alarm(4, 1.5),
-            alarm(6, 2.5),
-            alarm(7, 2.5),
-            alarm(9, 9.0),
-        ];
-        let reply = |peak| EpisodeReply {
-            start: 4,
-            end: 8,
-            peak,
-            severity: Severity::Low,
-            ratio: 2.5,
-        };
-        let found = episode(&reply(6), &alarms, &points);
-        assert_eq!((found.value, found.reason), (Some(60.0), Some("at 6")));
-        assert_eq!((found.start, found.end), (4, 8));
-        // The alarm is about a point before it.
-        let found = episode(&reply(3), &alarms, &points);
-        assert_eq!((found.value, found.reason), (Some(30.0), Some("at 6")));
-        assert_eq!((found.start, found.peak), (3, 3));
     }
 }

@@ -5,29 +5,10 @@ use std::{
     time::Duration,
 };
 
-use contract::{DetectSummary, Point, Severity};
+use contract::{DetectSummary, EpisodeReply, Point};
 
 use super::{count, count_of, short, value, warnings};
 use crate::timestamp::Clock;
-
-/// Anomalies that belong together, by the platform's rule.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Episode<'a> {
-    /// The first timestamp.
-    pub(crate) start: i64,
-    /// The last timestamp.
-    pub(crate) end: i64,
-    /// The timestamp of the point that the strongest alarm is about.
-    pub(crate) peak: i64,
-    /// The value of that point.
-    pub(crate) value: Option<f64>,
-    /// The severity of the strongest alarm.
-    pub(crate) severity: Severity,
-    /// The strength of that alarm.
-    pub(crate) ratio: f64,
-    /// The reason for that alarm.
-    pub(crate) reason: Option<&'a str>,
-}
 
 /// Writes which detector was fitted, and on which points.
 pub(crate) fn fitted(
@@ -54,21 +35,19 @@ pub(crate) fn fitted(
 }
 
 /// Writes a line with time, severity and peak of an episode, and a line with its reason.
-pub(crate) fn episode(out: &mut impl Write, episode: &Episode<'_>, clock: Clock) -> io::Result<()> {
-    let mut span = clock.show(episode.start);
-    if episode.end != episode.start {
+pub(crate) fn episode(
+    out: &mut impl Write,
+    episode: &EpisodeReply,
+    clock: Clock,
+) -> io::Result<()> {
+    let mut span = clock.show(episode.began);
+    if episode.end != episode.began {
         span = format!("{span} – {}", clock.show(episode.end));
     }
     let severity = episode.severity;
-    write!(out, "  {span:<41}  {severity:<8}  peak ")?;
-    if let Some(at_peak) = episode.value {
-        write!(out, "{} ", value(at_peak))?;
-    }
-    writeln!(out, "at {}", clock.show(episode.peak))?;
-    match episode.reason {
-        Some(reason) => writeln!(out, "      {reason}"),
-        None => Ok(()),
-    }
+    let (value, peak) = (value(episode.value), clock.show(episode.peak));
+    writeln!(out, "  {span:<41}  {severity:<8}  peak {value} at {peak}")?;
+    writeln!(out, "      {}", episode.reason)
 }
 
 /// Says that there are `more` episodes than those shown.

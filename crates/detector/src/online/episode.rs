@@ -18,8 +18,9 @@ pub(crate) fn quiet_limit(prefix: f64) -> u64 {
 
 /// The strongest evidence of an episode so far.
 ///
-/// One is enough: a candidate enters only if it exceeds every other one, and only the strongest is
-/// prolonged. So the newest is always the strongest, and the last to be forgotten.
+/// One is enough: a candidate enters only if it exceeds every other one, or is the first alarm after
+/// ones that were none, and only the strongest is prolonged. So the newest is always the strongest,
+/// and the last to be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Candidate {
@@ -28,16 +29,6 @@ pub(crate) struct Candidate {
     pub(crate) point: u64,
     /// Its strength; 1 and more is an alarm.
     pub(crate) ratio: f64,
-}
-
-/// Whether evidence that is too weak for an alarm holds back what follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WeakEvidence {
-    /// It does: a growing disturbance must grow by half to be an alarm. `auto` was tuned with this,
-    /// its levels depend on it.
-    HoldsBack,
-    /// It does not: the first point beyond the limit is an alarm, as its band says.
-    Passes,
 }
 
 /// The outcome of the rule for a strength.
@@ -57,12 +48,12 @@ pub(crate) fn pass(
     now: u64,
     strength: f64,
     quiet_limit: u64,
-    weak: WeakEvidence,
 ) -> Passed {
     *last = last.filter(|last| now - last.point <= quiet_limit);
     let largest = last.map_or(0.0, |last| last.ratio);
     let running = largest >= 1.0;
-    let first = weak == WeakEvidence::Passes && strength >= 1.0 && !running;
+    // What was no alarm holds none back.
+    let first = strength >= 1.0 && !running;
     if strength > 0.0 && (first || strength > AGAIN * largest) {
         *last = Some(Candidate {
             point: now,
@@ -83,7 +74,7 @@ pub(crate) fn pass(
     }
 }
 
-/// The rule for detectors whose strength is a distance over its limit.
+/// The rule with its own count of points.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EpisodeGate {
@@ -109,13 +100,7 @@ impl EpisodeGate {
     pub(crate) fn pass(&mut self, strength: f64) -> Passed {
         let now = self.index;
         self.index += 1;
-        pass(
-            &mut self.last,
-            now,
-            strength,
-            self.quiet_limit,
-            WeakEvidence::Passes,
-        )
+        pass(&mut self.last, now, strength, self.quiet_limit)
     }
 
     /// Whether a session could have reached this state.

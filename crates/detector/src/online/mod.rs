@@ -2,15 +2,17 @@
 
 pub(crate) mod episode;
 mod monitor;
-mod row;
 
-use contract::Point;
+use contract::{Direction, Point, Severity};
 pub(crate) use episode::EpisodeGate;
 pub(crate) use monitor::ForecastMonitor;
-pub(crate) use row::{Episodic, row_verdict};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Verdict, verdict::ScoringRule};
+use crate::{
+    Reason, Verdict,
+    reason::ReasonKind,
+    verdict::{DEFAULT_RATE, ScoringRule},
+};
 
 /// A detector that keeps learning.
 pub(crate) trait Online: Clone + PartialEq + Serialize + DeserializeOwned {
@@ -27,26 +29,51 @@ pub(crate) trait Online: Clone + PartialEq + Serialize + DeserializeOwned {
 /// The outcome of a point in a session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Step {
-    /// The verdict on the point: an anomaly if its value lies outside its range, or an alarm is
-    /// raised here.
-    pub(crate) verdict: Verdict,
+    /// The verdict on the value by itself: an anomaly exactly where it lies outside its range.
+    pub(crate) of_value: Verdict,
+    /// The alarm that is raised here: an episode begins, or has grown.
+    pub(crate) alarm: Option<Alarm>,
     /// The evidence: 1 and more is enough for an alarm, raised or not.
     pub(crate) strength: f64,
     /// The strength of an alarm (1 and more), or of one that the level held back (below 1); else 0.
     pub(crate) emitted: f64,
-    /// Whether the alarm belongs to an episode that was running already.
-    pub(crate) escalation: bool,
-    /// The timestamp of the point that an alarm is about; without one, that of the point itself.
-    pub(crate) peak: i64,
     /// The number of points without evidence that ends an episode.
     pub(crate) quiet_limit: u64,
     /// The amount that the season adds to the level at this point; 0 without a season.
     pub(crate) season: f64,
 }
 
-impl Step {
-    /// Whether an alarm is raised: an episode begins, or has grown.
-    pub(crate) fn is_alarm(&self) -> bool {
-        self.emitted >= 1.0
+/// An alarm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Alarm {
+    pub(crate) severity: Severity,
+    pub(crate) reason: ReasonKind,
+    /// Whether it belongs to an episode that was running already.
+    pub(crate) escalation: bool,
+    /// The point that it is about, which may be some points back.
+    pub(crate) about: Point,
+    /// The value that was expected there.
+    pub(crate) expected: f64,
+    /// The side of its range on which that value lies, or a pattern.
+    pub(crate) direction: Direction,
+}
+
+impl Alarm {
+    /// The verdict on the row that raises it, given that on its `value`. The row is an anomaly, and
+    /// its p-value is at most the rate. So in a session a row is an anomaly exactly where its p-value
+    /// is at most the rate, and every value outside its range is one.
+    pub(crate) fn raised(&self, of_value: Verdict, rule: &ScoringRule) -> Verdict {
+        let direction = match of_value.direction {
+            Direction::None => Direction::Pattern,
+            side => side,
+        };
+        Verdict {
+            anomaly: true,
+            severity: of_value.severity.max(self.severity),
+            p_value: of_value.p_value.min(rule.rate.unwrap_or(DEFAULT_RATE)),
+            direction,
+            reason: Reason(self.reason),
+            ..of_value
+        }
     }
 }

@@ -3,7 +3,7 @@
 use contract::{Point, Sides};
 use serde::{Deserialize, Serialize};
 
-use super::{Episodic, Online, Step, episode::EpisodeGate, row_verdict};
+use super::{Alarm, Online, Step, episode::EpisodeGate};
 use crate::{
     detector::{Detector, Forecasting},
     forecast::Forecast,
@@ -18,8 +18,6 @@ pub(crate) struct ForecastMonitor<D, P = ()> {
     #[serde(rename = "place")]
     state: P,
     gate: EpisodeGate,
-    /// The timestamp of the first alarm of the last episode.
-    since: i64,
 }
 
 impl<D: Detector> ForecastMonitor<D, D::State> {
@@ -30,7 +28,6 @@ impl<D: Detector> ForecastMonitor<D, D::State> {
             learned,
             state,
             gate: EpisodeGate::new(points),
-            since: 0,
         }
     }
 }
@@ -55,27 +52,25 @@ where
         } else {
             strength.min(1.0_f64.next_down())
         });
-        let alarm = passed.emitted >= 1.0;
-        if alarm && !passed.running {
-            self.since = point.timestamp;
-        }
-        let episodic = match of_alarm.anomaly {
-            true if alarm => Episodic::Alarm(of_alarm.severity, of_alarm.reason.0),
-            true => Episodic::Ongoing(self.since),
-            false => Episodic::No,
-        };
+        let alarm = (passed.emitted >= 1.0).then_some(Alarm {
+            severity: of_alarm.severity,
+            reason: of_alarm.reason.0,
+            escalation: passed.running,
+            about: point,
+            expected: forecast.expected,
+            direction: of_alarm.direction,
+        });
         let season = self.learned.season(&self.state, point.timestamp);
         self.learned.learn(&mut self.state, point, limit);
         Step {
-            verdict: row_verdict(of_value, point.value, episodic, rule),
+            of_value,
+            alarm,
             strength: if of_alarm.anomaly {
                 strength.max(1.0)
             } else {
                 0.0
             },
             emitted: passed.emitted,
-            escalation: alarm && passed.running,
-            peak: point.timestamp,
             quiet_limit: self.gate.quiet_limit,
             season,
         }

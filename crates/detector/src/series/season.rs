@@ -1,7 +1,7 @@
 //! Seasonal profiles: the usual value at each place of the period.
 //!
 //! One rule places slots and moves the usual value towards a new one; two forms hold it.
-//! [`RunningProfile`] is part of every session of `auto`, which may take 64 KiB, and of up to 2,048
+//! [`RunningProfile`] is part of every session of `auto`, which may take 112 KiB, and of up to 2,048
 //! slots: so it holds standardised values in 32 bits and a count in four, and learns from one point
 //! at a time. [`MedianProfile`] holds values of any size and is fitted on medians, which need all
 //! points at once.
@@ -115,6 +115,12 @@ impl RunningProfile {
     pub(crate) fn usual(&self, slot: i64) -> Option<f64> {
         let place = self.place(slot)?;
         (self.seen.at(place) > 0).then(|| f64::from(self.profile[place]))
+    }
+
+    /// The mean over the period; 0 without a season.
+    pub(crate) fn mean(&self) -> f64 {
+        let sum: f64 = self.profile.iter().copied().map(f64::from).sum();
+        sum / self.period().max(1) as f64
     }
 
     /// The change that the `winsorized` value at `slot` makes.

@@ -1,10 +1,14 @@
 //! Lasting changes of the level.
 
+use std::collections::VecDeque;
+
+use contract::{Point, Sides};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     online::Step,
     series::{quantile, scale},
+    verdict::ScoringRule,
 };
 
 /// A moment at which the level of the series changed.
@@ -19,29 +23,29 @@ pub struct ChangePoint {
     pub to: f64,
 }
 
-/// Compares the level before an episode with the level since it began. A change becomes known some
-/// points after it.
+/// Compares the level before an episode with the level in it, and after a change with the level
+/// before that: a return is a change too. A change becomes known some points after it.
 ///
 /// The season's part is subtracted first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Changes {
-    /// The last levels outside of episodes, the oldest first.
-    before: Vec<f64>,
-    #[serde(rename = "since")]
-    pending: Option<PendingChange>,
+    /// The last levels, the oldest first.
+    levels: VecDeque<f64>,
+    /// The timestamps of the newest of them.
+    timestamps: VecDeque<i64>,
+    usual: Option<UsualLevel>,
     known: Vec<ChangePoint>,
 }
 
-/// An episode whose level is watched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The level that later ones are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PendingChange {
-    timestamp: i64,
-    from: f64,
-    /// The spread of the levels before.
+struct UsualLevel {
+    median: f64,
     spread: f64,
-    levels: Vec<f64>,
+    /// The level before the last change. Without an episode only a return to it is a change.
+    former: Option<f64>,
 }
 
 /// The numbers of levels before and after that are compared.
@@ -61,35 +65,105 @@ const LASTING: usize = 18;
 const KEPT: usize = 4;
 
 impl Changes {
-    /// Takes the level at the next point. Returns a change that has become known with it.
-    pub(super) fn note(&mut self, step: &Step, value: f64) -> Option<ChangePoint> {
-        let level = (value - step.season).clamp(-f64::MAX, f64::MAX);
-        if step.is_alarm() && self.pending.is_none() && self.before.len() >= LEAST {
-            self.pending = Some(PendingChange::new(step.peak, &self.before));
+    /// Takes the next point. Returns a change that has become known with it. `in_episode` says
+    /// whether an episode was running before it.
+    pub(super) fn note(
+        &mut self,
+        step: &Step,
+        point: Point,
+        in_episode: bool,
+    ) -> Option<ChangePoint> {
+        if self.levels.len() == BEFORE + AFTER {
+            self.levels.pop_front();
         }
-        let Some(pending) = &mut self.pending else {
-            if self.before.len() >= BEFORE {
-                self.before.remove(0);
+        if self.timestamps.len() == AFTER {
+            self.timestamps.pop_front();
+        }
+        let level = (point.value - step.season).clamp(-f64::MAX, f64::MAX);
+        self.levels.push_back(level);
+        self.timestamps.push_back(point.timestamp);
+        let mut watched = in_episode;
+        if let Some(alarm) = &step.alarm {
+            if !in_episode {
+                self.usual = self.level_before(alarm.about.timestamp).or(self.usual);
             }
-            self.before.push(level);
-            return None;
+            watched = true;
+        }
+        let change = self.change(watched)?;
+        if self.known.len() == KEPT {
+            self.known.remove(0);
+        }
+        self.known.push(change);
+        Some(change)
+    }
+
+    /// Whether the last level is clearly another than the usual one, on a side that counts.
+    pub(super) fn is_away(&self, rule: &ScoringRule) -> bool {
+        let (Some(usual), Some(level)) = (&self.usual, self.levels.back()) else {
+            return false;
         };
-        pending.levels.push(level);
-        if pending.levels.len() < AFTER {
+        let side = match rule.sides {
+            Sides::Both => true,
+            Sides::Above => *level > usual.median,
+            Sides::Below => *level < usual.median,
+        };
+        let distance = (level / 2.0 - usual.median / 2.0).abs();
+        side && distance > (CLEAR * usual.spread).max(rule.min_deviation) / 2.0
+    }
+
+    /// The level of the points before that at `timestamp`; `None` if there are too few.
+    fn level_before(&self, timestamp: i64) -> Option<UsualLevel> {
+        let newest = self.timestamps.iter().rev();
+        let after = newest.take_while(|at| **at >= timestamp).count();
+        let before = self.levels.iter().rev().skip(after.max(1)).take(BEFORE);
+        let mut sorted: Vec<f64> = before.copied().collect();
+        if sorted.len() < LEAST {
             return None;
         }
-        let pending = self.pending.take()?;
-        let change = pending.change();
-        // The old level is over, or the series never left it.
-        self.before.clear();
-        self.before.extend(&pending.levels);
-        if let Some(change) = change {
-            if self.known.len() == KEPT {
-                self.known.remove(0);
-            }
-            self.known.push(change);
+        sorted.sort_unstable_by(f64::total_cmp);
+        Some(UsualLevel {
+            median: quantile::median(&sorted),
+            spread: scale::of_sorted(&sorted),
+            former: None,
+        })
+    }
+
+    /// The change that the last levels show, `watched` by an alarm or not.
+    fn change(&mut self, watched: bool) -> Option<ChangePoint> {
+        let usual = self.usual?;
+        if self.levels.len() < AFTER || !(watched || usual.former.is_some()) {
+            return None;
         }
-        change
+        let newest = self.levels.range(self.levels.len() - AFTER..);
+        let from = usual.median;
+        let is_clear =
+            |level: f64, times: f64| (level / 2.0 - from / 2.0).abs() > times * usual.spread / 2.0;
+        // The window begins with the first point of the change. Most do not, which is cheap to see.
+        let first = *newest.clone().next()?;
+        if !is_clear(first, CLEAR / 2.0) {
+            return None;
+        }
+        let mut sorted: Vec<f64> = newest.copied().collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let to = quantile::median(&sorted);
+        let middle = from / 2.0 + to / 2.0;
+        let is_new = |level: f64| (level > middle) == (to > from);
+        let lasting = sorted.iter().filter(|level| is_new(**level)).count();
+        let returns = |former: f64| (to / 2.0 - former / 2.0).abs() < (to / 2.0 - from / 2.0).abs();
+        let counts = watched || usual.former.is_some_and(returns);
+        if !(counts && is_clear(to, CLEAR) && is_new(first) && lasting >= LASTING) {
+            return None;
+        }
+        self.usual = Some(UsualLevel {
+            median: to,
+            former: Some(from),
+            ..usual
+        });
+        Some(ChangePoint {
+            timestamp: *self.timestamps.front()?,
+            from,
+            to,
+        })
     }
 
     /// The changes that were not taken yet.
@@ -103,48 +177,15 @@ impl Changes {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        let pending = self
-            .pending
-            .as_ref()
-            .map_or(0, |pending| pending.levels.capacity());
-        (self.before.capacity() + pending) * size_of::<f64>()
+        self.levels.capacity() * size_of::<f64>()
+            + self.timestamps.capacity() * size_of::<i64>()
             + self.known.capacity() * size_of::<ChangePoint>()
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        let after = self
-            .pending
-            .as_ref()
-            .map_or(0, |pending| pending.levels.len());
-        self.before.len() <= BEFORE && after < AFTER && self.known.len() <= KEPT
-    }
-}
-
-impl PendingChange {
-    fn new(timestamp: i64, before: &[f64]) -> Self {
-        let mut sorted = before.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        Self {
-            timestamp,
-            from: quantile::median(&sorted),
-            spread: scale::of_sorted(&sorted),
-            levels: Vec::with_capacity(AFTER),
-        }
-    }
-
-    fn change(&self) -> Option<ChangePoint> {
-        let mut sorted = self.levels.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let (from, to) = (self.from, quantile::median(&sorted));
-        let middle = from / 2.0 + to / 2.0;
-        let lasting = sorted
-            .iter()
-            .filter(|level| (**level > middle) == (to > from));
-        let clear = (to / 2.0 - from / 2.0).abs() > CLEAR / 2.0 * self.spread;
-        (clear && lasting.count() >= LASTING).then_some(ChangePoint {
-            timestamp: self.timestamp,
-            from,
-            to,
-        })
+        self.levels.len() <= BEFORE + AFTER
+            && self.timestamps.len() == self.levels.len().min(AFTER)
+            && self.known.len() <= KEPT
+            && self.usual.is_none_or(|usual| usual.spread >= 0.0)
     }
 }

@@ -13,7 +13,7 @@ pub use log::Episode;
 use log::EpisodeLog;
 
 use crate::{
-    Model, Reason, Verdict, detectors::OnlineState, reason::ReasonKind, verdict::ScoringRule,
+    Band, Model, Reason, Verdict, detectors::OnlineState, reason::ReasonKind, verdict::ScoringRule,
 };
 
 /// A verdict in a session.
@@ -46,6 +46,16 @@ pub struct Session {
     changes: Changes,
 }
 
+/// The reason for a verdict on a point of the episode that has raised its first alarm at `since`.
+fn ongoing(verdict: &Verdict, value: f64, since: i64) -> Reason {
+    let band = Band {
+        expected: verdict.expected.unwrap_or(value),
+        lower: verdict.lower,
+        upper: verdict.upper,
+    };
+    Reason(ReasonKind::Ongoing { value, band, since })
+}
+
 impl Judged {
     /// The part of the verdict that only a session gives, as a type of the contract.
     pub fn to_reply(&self) -> OnlineReply {
@@ -71,26 +81,26 @@ impl Session {
     /// Judges `point` by the points up to it, and learns from it.
     pub fn update(&mut self, point: Point) -> Judged {
         let step = self.state.update(point, &self.rule);
-        self.log.note(point, &step);
-        let alarm = step.is_alarm();
-        let mut verdict = step.verdict;
-        if let Some(ChangePoint {
-            timestamp,
-            from,
-            to,
-        }) = self.changes.note(&step, point.value)
-            && !alarm
-        {
-            let at = timestamp;
+        let change = self.changes.note(&step, point, self.log.is_open());
+        let is_away = self.log.is_open() && change.is_none() && self.changes.is_away(&self.rule);
+        let since = self.log.note(point, &step, is_away);
+        let mut verdict = step.of_value;
+        if let Some(alarm) = &step.alarm {
+            verdict = alarm.raised(verdict, &self.rule);
+        } else if let Some(change) = change {
+            let (from, to, at) = (change.from, change.to, change.timestamp);
             verdict.reason = Reason(ReasonKind::Moved { from, to, at });
+        } else if let Some(since) = since {
+            verdict.reason = ongoing(&verdict, point.value, since);
         }
+        let about = step.alarm.map_or(point, |alarm| alarm.about).timestamp;
         Judged {
-            cause: verdict.reason.cause(point.timestamp, step.peak),
+            cause: verdict.reason.cause(point.timestamp, about),
             verdict,
-            alarm,
+            alarm: step.alarm.is_some(),
             ratio: step.emitted,
-            escalation: step.escalation,
-            peak_timestamp: step.peak,
+            escalation: step.alarm.is_some_and(|alarm| alarm.escalation),
+            peak_timestamp: about,
         }
     }
 

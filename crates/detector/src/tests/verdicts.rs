@@ -183,7 +183,7 @@ fn weak_training_points_are_said_to_be() {
 }
 
 #[test]
-fn a_model_of_sigma_takes_400_bytes_and_one_of_auto_64_kilobytes() {
+fn a_model_of_sigma_takes_400_bytes_and_one_of_auto_80_kilobytes() {
     let points = daily(5_000);
     let bytes = |name| {
         Model::fit(&points, &FitOptions::default(), name)
@@ -202,7 +202,7 @@ fn a_model_of_sigma_takes_400_bytes_and_one_of_auto_64_kilobytes() {
         bytes(DetectorName::Robust)
     );
     assert!(
-        bytes(DetectorName::Auto) <= 64 << 10,
+        bytes(DetectorName::Auto) <= 80 << 10,
         "{}",
         bytes(DetectorName::Auto)
     );

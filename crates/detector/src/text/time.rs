@@ -3,6 +3,7 @@
 use std::fmt;
 
 use contract::TimeUnit;
+use serde::{Deserialize, Serialize};
 
 /// Shows a timestamp: as a moment in UTC where its unit is recognisable, else as the number it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +20,8 @@ impl fmt::Display for When {
 
 /// Shows the length of a stretch of a series: in time where the unit is recognisable, else in
 /// points.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Span {
     /// The first timestamp.
     pub(crate) from: i64,

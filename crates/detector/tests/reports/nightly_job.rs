@@ -70,6 +70,6 @@ fn online_the_job_raises_hardly_an_alarm() {
     for seed in SEEDS {
         let seen = online(&nightly(5 * MINUTE, 14, 1, 3, seed), 864);
         let alarms = seen.all_alarms();
-        assert!(alarms.len() <= 3, "seed {seed}: {alarms:?}");
+        assert!(alarms.len() <= 4, "seed {seed}: {alarms:?}");
     }
 }

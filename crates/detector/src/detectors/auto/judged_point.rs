@@ -34,6 +34,15 @@ impl JudgedPoint {
         }
     }
 
+    /// The side of the range on which the value lies; a pattern if it is inside.
+    pub(super) fn direction(&self) -> Direction {
+        match self.limit {
+            Some(limit) if limit < self.point.value => Direction::Above,
+            Some(_) => Direction::Below,
+            None => Direction::Pattern,
+        }
+    }
+
     /// The less probable of two points; of equally probable ones, the one that deviates more; of
     /// equal ones, `self`.
     pub(super) fn odder(self, other: Self) -> Self {

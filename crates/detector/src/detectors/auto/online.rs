@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use contract::{DetectorName, Direction, Point};
+use contract::{DetectorName, Point, Sides};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,8 +14,9 @@ use super::{
     streaming::{self, BLOCK_CELLS, Observation, constants::FATIGUE},
 };
 use crate::{
+    Verdict,
     detectors::sigma::Sigma,
-    online::{EpisodeGate, Episodic, ForecastMonitor, Online, Step, row_verdict},
+    online::{Alarm, EpisodeGate, ForecastMonitor, Online, Step},
     params::Settings,
     reason::ReasonKind,
     text::Span,
@@ -51,8 +52,10 @@ pub(crate) struct StreamOnline {
     peaks: VecDeque<JudgedPoint>,
     /// Whether the last point has ended a cell.
     cell_ended: bool,
-    /// The timestamp of the first alarm of the last episode.
-    since: i64,
+    /// The direction of the stream's last alarm, whether or not it counts: 1 for above.
+    side: i8,
+    /// The mean of the season's profile, standardised.
+    season_mean: f64,
     /// The number of points so far, training included.
     points: u64,
 }
@@ -72,7 +75,7 @@ impl Online for AutoOnline {
             Self::ColdStart(cold) => cold,
         };
         let mut step = cold.rule.update(point, rule);
-        step.verdict.detector = DetectorName::Auto;
+        step.of_value.detector = DetectorName::Auto;
         cold.points.push(point);
         if cold.points.len() >= ENOUGH
             && let Some(fitted) = FittedStream::fit(&cold.points, &Settings::default())
@@ -122,7 +125,8 @@ impl AutoOnline {
             gate: EpisodeGate::new(params.horizon() as f64),
             peaks: VecDeque::with_capacity(BLOCK_CELLS),
             cell_ended: true,
-            since: 0,
+            side: 0,
+            season_mean: fitted.stream.memory().season_mean(),
             points: params.prefix(),
             fitted,
         }))
@@ -141,36 +145,55 @@ impl StreamOnline {
         let peak = self.peak(JudgedPoint::new(point, self.points, &of_value));
         self.points += 1;
         self.cell_ended = seen.ends_cell();
-        let outcome = self.outcome(&seen, peak.counts(rule), rule);
-        let alarm = outcome.emitted >= 1.0;
-        if alarm && !outcome.running {
-            self.since = point.timestamp;
-        }
-        let outside = of_value.direction != Direction::None;
-        let episodic = if alarm {
-            let severity = judged_point::severity(outcome.emitted);
-            Episodic::Alarm(severity, self.cause_of_alarm(&seen, &peak, point))
-        } else if outcome.running && (outside || outcome.strength >= 1.0) {
-            Episodic::Ongoing(self.since)
-        } else {
-            Episodic::No
-        };
-        let mut verdict = row_verdict(of_value, point.value, episodic, rule);
-        verdict.score = seen.output.score.clamp(0.0, LARGEST_SCORE);
+        let counts = self.is_on_side(&seen, rule.sides) && peak.counts(rule);
+        let outcome = self.outcome(&seen, counts, rule);
+        let alarm = (outcome.emitted >= 1.0).then(|| Alarm {
+            severity: judged_point::severity(outcome.emitted),
+            reason: self.cause_of_alarm(&seen, &peak, point),
+            escalation: outcome.running,
+            about: peak.point,
+            expected: peak.expected,
+            direction: peak.direction(),
+        });
         Step {
-            verdict,
+            of_value: Verdict {
+                score: seen.output.score.clamp(0.0, LARGEST_SCORE),
+                ..of_value
+            },
+            alarm,
             strength: outcome.strength,
             emitted: outcome.emitted,
-            escalation: alarm && outcome.running,
-            peak: if alarm {
-                peak.point.timestamp
-            } else {
-                point.timestamp
-            },
             quiet_limit: self.gate.quiet_limit,
-            season: seen.predictions.season.unwrap_or(0.0)
-                * self.fitted.stream.params().scaling().scale(),
+            season: self.season_shape(&seen),
         }
+    }
+
+    /// Whether what happens is on the side that counts. During a fall that was not asked for, and for
+    /// a while after it, a rise is but the return to what was usual.
+    fn is_on_side(&mut self, seen: &Observation, sides: Sides) -> bool {
+        if seen.output.alarm && seen.output.direction != 0 {
+            self.side = seen.output.direction;
+        }
+        match sides {
+            Sides::Both => true,
+            Sides::Above => self.side >= 0 || !self.fitted.stream.is_in_episode(),
+            Sides::Below => self.side <= 0 || !self.fitted.stream.is_in_episode(),
+        }
+    }
+
+    /// The amount that the season adds to the level, in the unit of the values.
+    fn season_shape(&mut self, seen: &Observation) -> f64 {
+        let Some(season) = seen.predictions.season else {
+            return 0.0;
+        };
+        let params = self.fitted.stream.params();
+        // The profile learns a new level too, which is no part of its shape. A mean once in a
+        // period costs nothing.
+        let period = params.season().unwrap_or(1) as u64;
+        if self.points.is_multiple_of(period) {
+            self.season_mean = self.fitted.stream.memory().season_mean();
+        }
+        (season - self.season_mean) * params.scaling().scale()
     }
 
     /// The oddest point of the last block, which `last` is part of; the first of equally odd ones.
@@ -193,23 +216,20 @@ impl StreamOnline {
     /// Decides about an alarm: by the stream's own level, or at the rate that was asked for.
     fn outcome(&mut self, seen: &Observation, counts: bool, rule: &ScoringRule) -> Outcome {
         let output = &seen.output;
-        let Some(rate) = rule.rate else {
-            let running = output.escalation || (output.ratio >= 1.0 && !output.alarm);
-            return Outcome {
-                strength: if counts { output.ratio } else { 0.0 },
-                emitted: if counts { output.emitted } else { 0.0 },
-                running,
-            };
+        let (evidence, level) = match rule.rate {
+            None => (output.ratio, 1.0),
+            // The stream's level rises where alarms are common, but a rate that was asked for must
+            // be kept.
+            Some(rate) => {
+                let recent = self.fitted.stream.recent_alarms() - f64::from(u8::from(output.alarm));
+                let cell = self.fitted.stream.params().cell() as f64;
+                let level = self.fitted.level.at((rate * cell).min(0.5));
+                (output.ratio * (1.0 + FATIGUE * recent.max(0.0)), level)
+            }
         };
-        // The stream's level rises where alarms are common, but a rate that was asked for must be
-        // kept.
-        let recent = self.fitted.stream.recent_alarms() - f64::from(u8::from(output.alarm));
-        let evidence = output.ratio * (1.0 + FATIGUE * recent.max(0.0));
-        let cell = self.fitted.stream.params().cell() as f64;
-        let level = self.fitted.level.at((rate * cell).min(0.5));
         let strength = if counts { evidence / level } else { 0.0 };
         let passed = self.gate.pass(strength);
-        if output.ratio > 0.0 {
+        if rule.rate.is_some() && output.ratio > 0.0 {
             // The first alarm of an episode counts once, as if it had just reached the level. The
             // rest of the episode is not learned.
             if evidence < level {

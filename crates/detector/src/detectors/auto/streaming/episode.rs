@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::constants::{FATIGUE, FATIGUE_TAU, THETA};
-use crate::online::episode::{self, Candidate, WeakEvidence};
+use crate::online::episode::{self, Candidate};
 
 /// The memory of earlier evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +50,6 @@ impl AlarmState {
             self.points,
             ratio,
             episode::quiet_limit(prefix),
-            WeakEvidence::HoldsBack,
         );
         let is_alarm = passed.emitted >= 1.0;
         if is_alarm {
@@ -63,6 +62,11 @@ impl AlarmState {
             is_alarm,
             is_escalation: is_alarm && passed.running,
         }
+    }
+
+    /// Whether an episode was running at the last point.
+    pub(super) fn is_running(&self) -> bool {
+        self.last.is_some_and(|last| last.ratio >= 1.0)
     }
 
     /// The number of recent alarms, each counting less as time passes.
@@ -109,8 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_evidence_must_grow_too() {
-        assert!(!alarms(&[0.8, 1.19])[1].0);
-        assert!(alarms(&[0.8, 1.21])[1].0);
+    fn weak_evidence_holds_none_back() {
+        assert_eq!(alarms(&[0.8, 1.0])[1], (true, false));
     }
 }

@@ -61,7 +61,7 @@ use shape::Shape;
 use crate::series::season::RunningProfile;
 pub use crate::series::{clock::Clock, scale::Scaling};
 
-/// A detector after its fit and the points since; at most 64 KiB.
+/// A detector after its fit and the points since; at most 81 KiB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct Stream {
@@ -186,6 +186,11 @@ impl Stream {
         params + size_of::<StreamMemory>() + heap + self.state.memory_bytes()
     }
 
+    /// Whether an episode is running: an alarm was raised, and there was evidence not long ago.
+    pub fn is_in_episode(&self) -> bool {
+        self.state.episode.is_running()
+    }
+
     /// The number of recent alarms, each counting less as time passes. Each raises the level by a
     /// twentieth.
     pub fn recent_alarms(&self) -> f64 {
@@ -278,6 +283,11 @@ impl StreamMemory {
     /// The number of kept blocks, for the three phases of each scale.
     pub fn kept(&self) -> [[usize; PHASES]; SCALES.len()] {
         self.blocks.kept()
+    }
+
+    /// The mean of the season's profile, standardised; 0 without a season.
+    pub(crate) fn season_mean(&self) -> f64 {
+        self.season.mean()
     }
 
     fn check(&self, params: &StreamParams) -> Result<(), &'static str> {
