@@ -107,8 +107,11 @@ fn score(
     if form == Form::Json {
         output.buffer().extend_from_slice(b"{\"verdicts\":[");
     }
-    for point in points {
-        let scored = detection.update(*point);
+    for (i, point) in points.iter().enumerate() {
+        let scored = match i + 1 == points.len() {
+            true => detection.update_last(*point),
+            false => detection.update(*point),
+        };
         if form == Form::Json && count.points > 0 {
             output.buffer().push(b',');
         }

@@ -161,6 +161,12 @@ macro_rules! detectors {
                 }
             }
 
+            pub(crate) fn update_last(&mut self, point: Point, rule: &ScoringRule) -> Step {
+                match self {
+                    $(Self::$name(learner) => learner.update_last(point, rule),)+
+                }
+            }
+
             pub(crate) fn heap_bytes(&self) -> usize {
                 match self {
                     $(Self::$name(learner) => size_of_val(&**learner) + learner.heap_bytes(),)+

@@ -19,6 +19,11 @@ pub(crate) trait Online: Clone + PartialEq + Serialize + DeserializeOwned {
     /// Scores `point`, then learns from it.
     fn update(&mut self, point: Point, rule: &ScoringRule) -> Step;
 
+    /// As [`Self::update`], for the last point of a series: no evidence waits for a later one.
+    fn update_last(&mut self, point: Point, rule: &ScoringRule) -> Step {
+        self.update(point, rule)
+    }
+
     /// The size of the heap memory in bytes.
     fn heap_bytes(&self) -> usize;
 

@@ -59,9 +59,22 @@ impl Detection {
     /// Judges the next point.
     pub fn update(&mut self, point: Point) -> Judged {
         let judged = self.session.update(point);
+        self.collect();
+        judged
+    }
+
+    /// Judges the last point of the series. An alarm comes at the end of a few points, so the last one
+    /// would often be too early for one: here it ends them. Neither this nor the session is to be
+    /// used for further points.
+    pub fn update_last(&mut self, point: Point) -> Judged {
+        let judged = self.session.update_last(point);
+        self.collect();
+        judged
+    }
+
+    fn collect(&mut self) {
         self.episodes.extend(self.session.take_closed());
         self.changes.extend(self.session.take_changes());
-        judged
     }
 
     /// All episodes so far, in order; the last one may still be running.

@@ -13,7 +13,8 @@ pub use log::Episode;
 use log::EpisodeLog;
 
 use crate::{
-    Band, Model, Reason, Verdict, detectors::OnlineState, reason::ReasonKind, verdict::ScoringRule,
+    Band, Model, Reason, Verdict, detectors::OnlineState, online::Step, reason::ReasonKind,
+    verdict::ScoringRule,
 };
 
 /// A verdict in a session.
@@ -81,6 +82,18 @@ impl Session {
     /// Judges `point` by the points up to it, and learns from it.
     pub fn update(&mut self, point: Point) -> Judged {
         let step = self.state.update(point, &self.rule);
+        self.judge(point, step)
+    }
+
+    /// As [`Self::update`], for the last point of a series, whose evidence waits for no later point.
+    /// The session is not to go on after it.
+    pub(crate) fn update_last(&mut self, point: Point) -> Judged {
+        let step = self.state.update_last(point, &self.rule);
+        self.judge(point, step)
+    }
+
+    /// Joins the outcome of `point` with its part in an episode and in a change of the level.
+    fn judge(&mut self, point: Point, step: Step) -> Judged {
         let change = self.changes.note(&step, point, self.log.is_open());
         let is_away = self.log.is_open() && change.is_none() && self.changes.is_away(&self.rule);
         let since = self.log.note(point, &step, is_away);

@@ -91,6 +91,35 @@ fn a_level_that_moves_and_stays_is_a_change() {
 }
 
 #[test]
+fn the_last_point_of_a_series_has_its_alarm_at_once() {
+    // Cells have four points here: one in four ends one anyway.
+    for n in 1_500..1_504 {
+        let mut points = daily(n);
+        points[n - 1].value += 30.0;
+        let options = FitOptions::default();
+        let train = Train::Points(800);
+        let detection = detect(&points, train, &options, DetectorName::Auto, None);
+        let mut detection = detection.unwrap();
+        for point in &points[800..n - 1] {
+            detection.update(*point);
+        }
+        let mut goes_on = detection.clone();
+        let last = points[n - 1];
+        let judged = detection.update_last(last);
+        assert!(judged.alarm && judged.verdict.direction == Direction::Above);
+        assert_eq!(judged.peak_timestamp, last.timestamp);
+        assert_eq!(detection.episodes().last().unwrap().peak, last.timestamp);
+        // The same row as in a series that goes on, but for the alarm.
+        let row = goes_on.update(last).verdict;
+        assert!(row.anomaly && row.expected == judged.verdict.expected);
+        assert_eq!(
+            (row.lower, row.upper),
+            (judged.verdict.lower, judged.verdict.upper)
+        );
+    }
+}
+
+#[test]
 fn an_alarm_is_a_ratio_of_one_and_more() {
     for name in DetectorName::ALL {
         let (_, judged) = judge(&shifted(2_000), *name, Some(0.01));

@@ -75,8 +75,12 @@ fn series(
     let fitted = train.of(points.len());
     let mut normal = vec![Normal::UNKNOWN; fitted];
     let mut marks = Vec::new();
-    for point in &points[fitted..] {
-        let verdict = detection.update(*point).verdict;
+    for (i, point) in points.iter().enumerate().skip(fitted) {
+        let judged = match i + 1 == points.len() {
+            true => detection.update_last(*point),
+            false => detection.update(*point),
+        };
+        let verdict = judged.verdict;
         normal.push(normal_of(&verdict));
         marks.extend(mark_of(*point, &verdict));
     }

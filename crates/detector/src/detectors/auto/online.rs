@@ -85,6 +85,17 @@ impl Online for AutoOnline {
         step
     }
 
+    fn update_last(&mut self, point: Point, rule: &ScoringRule) -> Step {
+        match self {
+            Self::Fitted(stream) => {
+                let (params, memory, state) = stream.fitted.stream.parts();
+                let seen = streaming::observe_last(params, memory, state, point);
+                stream.judge(&seen, point, rule)
+            }
+            Self::ColdStart(_) => self.update(point, rule),
+        }
+    }
+
     fn heap_bytes(&self) -> usize {
         match self {
             Self::ColdStart(cold) => size_of::<ColdStartOnline>() + size_of_val(&cold.points[..]),
@@ -138,6 +149,11 @@ impl StreamOnline {
         let (params, memory, state) = self.fitted.stream.parts();
         let seen = streaming::observe(params, memory, state, point);
         streaming::learn(memory, &seen);
+        self.judge(&seen, point, rule)
+    }
+
+    /// The outcome of `point`, which the stream has `seen`.
+    fn judge(&mut self, seen: &Observation, point: Point, rule: &ScoringRule) -> Step {
         let FittedStream { stream, values, .. } = &mut self.fitted;
         // The range, the p-value, and whether the value lies outside. Blocks and shapes have no part
         // in it.
@@ -145,11 +161,11 @@ impl StreamOnline {
         let peak = self.peak(JudgedPoint::new(point, self.points, &of_value));
         self.points += 1;
         self.cell_ended = seen.ends_cell();
-        let counts = self.is_on_side(&seen, rule.sides) && peak.counts(rule);
-        let outcome = self.outcome(&seen, counts, rule);
+        let counts = self.is_on_side(seen, rule.sides) && peak.counts(rule);
+        let outcome = self.outcome(seen, counts, rule);
         let alarm = (outcome.emitted >= 1.0).then(|| Alarm {
             severity: judged_point::severity(outcome.emitted),
-            reason: self.cause_of_alarm(&seen, &peak, point),
+            reason: self.cause_of_alarm(seen, &peak, point),
             escalation: outcome.running,
             about: peak.point,
             expected: peak.expected,
@@ -164,7 +180,7 @@ impl StreamOnline {
             strength: outcome.strength,
             emitted: outcome.emitted,
             quiet_limit: self.gate.quiet_limit,
-            season: self.season_shape(&seen),
+            season: self.season_shape(seen),
         }
     }
 

@@ -55,7 +55,7 @@ impl Cells {
     }
 
     /// Takes a value, in ranges of the prefix. Returns the number of the cell that it ends, if it
-    /// ends one. `length` is that of a cell.
+    /// ends one: with its `length`th value or a later one.
     pub(super) fn push(&mut self, x: f64, length: u32) -> Option<u64> {
         let cell = &mut self.filling;
         cell.points += 1;
@@ -67,7 +67,7 @@ impl Cells {
         if cell.points < length {
             return None;
         }
-        let points = f64::from(length);
+        let points = f64::from(cell.points);
         let summary = [cell.sum / points, cell.max, cell.min, cell.changes / points];
         let place = (self.number % LONGEST as u64) as usize * FEATURES;
         self.ring[place..place + FEATURES].copy_from_slice(&summary.map(|x| x as f32));

@@ -302,7 +302,8 @@ fn follow_blocks(
     values: &[f64],
 ) -> PathReplay {
     let steps = values.iter().map(|&value| {
-        let step = block_step(block_scale, blocks, cells, novelty, value);
+        let ended = cells.push(block_scale.place(value), block_scale.cell());
+        let step = block_step(block_scale, blocks, cells, novelty, ended);
         let Some((seen, evidence)) = step.seen else {
             return (step.held, 0.0);
         };

@@ -47,6 +47,7 @@ pub use constants::{MIN_POINTS, SCALES, SHAPES, SLOTS};
 pub(crate) use context_view::ContextView;
 pub use delayed::delayed;
 pub use fit::Replay;
+pub(crate) use observe::observe_last;
 pub use observe::{Observation, learn, observe};
 pub use points::{Predictions, Predictor, SlotCalibration};
 pub use state::StreamState;

@@ -98,6 +98,28 @@ pub fn observe(
     state: &mut StreamState,
     point: Point,
 ) -> Observation {
+    observe_within(params, memory, state, point, params.block_scale.cell())
+}
+
+/// As [`observe`], for the last point of a series: its cell ends with it, however short it is, so that
+/// the evidence in it counts.
+pub(crate) fn observe_last(
+    params: &StreamParams,
+    memory: &StreamMemory,
+    state: &mut StreamState,
+    point: Point,
+) -> Observation {
+    observe_within(params, memory, state, point, 1)
+}
+
+/// As [`observe`], where a cell ends with `cell` points.
+fn observe_within(
+    params: &StreamParams,
+    memory: &StreamMemory,
+    state: &mut StreamState,
+    point: Point,
+    cell: u32,
+) -> Observation {
     let slot = params.clock.slot(point.timestamp, state.slot);
     if !point.value.is_finite() {
         return missing(params, memory, state, slot);
@@ -110,7 +132,7 @@ pub fn observe(
     let raw = evidence.raw();
     let calibrated = points.calibrate(&raw);
     let joint = points.join(&calibrated, &mut state.held);
-    let step = step(params, memory, state, value, joint);
+    let step = step(params, memory, state, value, joint, cell);
     let alarm = state
         .episode
         .update(step.strength(), params.block_scale.prefix());
@@ -151,10 +173,12 @@ fn step(
     state: &mut StreamState,
     value: f64,
     joint: f64,
+    cell: u32,
 ) -> PathEvidence {
     let block_scale = &params.block_scale;
     let StreamState { cells, novelty, .. } = state;
-    let block = block_step(block_scale, &memory.blocks, cells, novelty, value);
+    let ended = cells.push(block_scale.place(value), cell);
+    let block = block_step(block_scale, &memory.blocks, cells, novelty, ended);
     let ended = block.seen.map(|(seen, _)| seen.cell());
     let point = point_step(
         block_scale,
@@ -174,15 +198,15 @@ fn step(
     }
 }
 
-/// The block path. It needs nothing of the point path, so a fit follows both in parallel.
+/// The block path, after a point that has `ended` this cell. It needs nothing of the point path, so a
+/// fit follows both in parallel.
 pub(super) fn block_step(
     block_scale: &BlockScale,
     blocks: &Blocks,
-    cells: &mut Cells,
+    cells: &Cells,
     novelty: &mut NoveltyState,
-    value: f64,
+    ended: Option<u64>,
 ) -> BlockStep {
-    let ended = cells.push(block_scale.place(value), block_scale.cell());
     let seen = ended.map(|q| {
         let seen = blocks.observe(block_scale, cells, q);
         (seen, novelty.record(seen.phase(), seen.ratio()))
