@@ -54,7 +54,6 @@ fn a_context_across_a_gap_is_no_reason_for_an_anomaly() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn online_a_gap_raises_no_alarm() {
     for (step, hours) in CASES {
         let day = (DAY / step) as usize;

@@ -38,7 +38,6 @@ fn stale(seen: &Online) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn no_reason_names_an_episode_that_does_not_run() {
     let (mut rows, mut example) = (0, None);
     for seed in 0..40 {

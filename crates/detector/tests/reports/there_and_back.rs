@@ -28,7 +28,6 @@ fn the_rise_is_one_episode_with_few_alarms() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn a_rise_that_is_told_as_a_change_is_followed_by_the_return() {
     for long in [90, 180, 400] {
         for seed in 0..6 {

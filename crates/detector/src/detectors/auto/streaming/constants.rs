@@ -62,6 +62,8 @@ pub(super) const LLOYD: usize = 4;
 pub(super) const ORDER: usize = 8;
 /// Length of the running median.
 pub(super) const MEDIAN: usize = 21;
+/// A gap of up to this many slots tears nothing.
+pub(super) const GAP: i64 = 8;
 /// The fraction of a held residual that is left after one point.
 pub(super) const HOLD: f64 = 0.9;
 /// Shortest period that is used.

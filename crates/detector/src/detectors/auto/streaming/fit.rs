@@ -8,7 +8,7 @@ use super::{
     block::{BlockScale, Blocks},
     cells::Cells,
     constants::{
-        FIT_POINTS, MAX_PERIOD, MAX_SEASON, MIN_PERIOD, MIN_POINTS, NO_PERIOD, ORDER, SHAPES,
+        FIT_POINTS, GAP, MAX_PERIOD, MAX_SEASON, MIN_PERIOD, MIN_POINTS, NO_PERIOD, ORDER, SHAPES,
         SHAPES_FROM, SLOTS, THETA, VALUE_LIMIT,
     },
     episode::AlarmState,
@@ -132,6 +132,7 @@ impl Stream {
             block_scale: BlockScale::fit(values, scaling),
             scaling,
             clock,
+            usual_gap: usual_gap(&clock, stamps),
             points,
         };
         Self {
@@ -143,6 +144,15 @@ impl Stream {
 }
 
 /// Learns shapes, period and autoregression from standardised values; calibration comes later.
+/// The longest gap between two of the points, in slots; at least [`GAP`].
+fn usual_gap(clock: &Clock, stamps: &[i64]) -> i64 {
+    let slot = |stamp: &i64| clock.slot(*stamp, 0);
+    let gaps = stamps
+        .windows(2)
+        .map(|pair| slot(&pair[1]).saturating_sub(slot(&pair[0])));
+    gaps.fold(GAP, i64::max)
+}
+
 fn point_model(standard: &[f64], clock: &Clock) -> PointModel {
     let n = standard.len();
     let tail = &standard[n.saturating_sub(FIT_POINTS)..];

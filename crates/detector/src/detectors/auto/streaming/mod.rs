@@ -82,9 +82,17 @@ pub struct StreamParams {
     prefix: u64,
     scaling: Scaling,
     clock: Clock,
+    /// The number of slots from one point to the next that is not unusual. Models of earlier versions
+    /// have none.
+    #[serde(default = "no_limit")]
+    usual_gap: i64,
     #[serde(rename = "grid")]
     block_scale: BlockScale,
     points: PointModel,
+}
+
+fn no_limit() -> i64 {
+    i64::MAX
 }
 
 /// The part that learns from every point.

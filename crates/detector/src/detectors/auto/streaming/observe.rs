@@ -124,6 +124,9 @@ fn observe_within(
     if !point.value.is_finite() {
         return missing(params, memory, state, slot);
     }
+    if slot.saturating_sub(state.slot) > params.usual_gap {
+        state.restart(params);
+    }
     state.slot = slot;
     let value = point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);
     let z = params.scaling.standard(value);

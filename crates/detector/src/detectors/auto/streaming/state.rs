@@ -48,6 +48,16 @@ impl StreamState {
         }
     }
 
+    /// Forgets the last points after a gap: what it tore into two would look like nothing before. The
+    /// episode goes on.
+    pub(super) fn restart(&mut self, params: &StreamParams) {
+        *self = Self {
+            slot: self.slot,
+            episode: self.episode,
+            ..Self::starting_at(params, self.cells.number())
+        };
+    }
+
     /// The number of last points that are known, at most as many as any part looks back.
     pub fn known(&self) -> usize {
         self.window.len()
