@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the tables of the documents that are generated, each between two marks.
 
-docs/benchmarks.md has all tables of results/, README.md the first, docs/settings.md the settings of
-.env.example. static/locust.svg is drawn as well. Run by run.sh; run it again after editing a mark or
+docs/benchmarks.md has all tables of results/, README.md the first of speed and some key figures of
+quality, docs/settings.md the settings of .env.example. static/locust.svg is drawn as well. Run by run.sh; run it again after editing a mark or
 .env.example: benchmark/tables.py [results folder]
 """
 
@@ -186,6 +186,42 @@ def chart(results):
     )
 
 
+# The key figures that the README shows, and what it calls them.
+SHOWN = {
+    "NAB: alarms of /v1/detect": "Numenta Anomaly Benchmark, alarms online",
+    "NAB by rows, batch: first after 24": "the same, a frozen model in a batch",
+    "incidents, mean of the sources without TODS": "incidents in KPI and shape series",
+    "interval score at 0.01 over the best simple forecast, mean: NAB": "width and misses of the normal range, over the best simple forecast: NAB",
+    "interval score at 0.01 over the best simple forecast, mean: tuning": "the same: KPI and shape series",
+    "range holds a new level within 30 points, % of series": "the range holds a new level within 30 points, % of series",
+    "period reported in noise, % of series": "a period is reported in noise, % of series",
+    "true periods found, % of series": "a true period is found, % of series",
+    "normal points flagged at 0.001, ‰: continuous kinds, most": "normal points flagged where 1 ‰ is asked for, ‰, the worst kind",
+    "rows that contradict themselves, of a million: labelled series, online": "rows that contradict themselves, of a million",
+}
+
+
+def number(value):
+    """A number with about three digits."""
+    if value is None:
+        return "–"
+    size = abs(value)
+    decimals = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:.{decimals}f}"
+
+
+def figures_table(report, names=None):
+    """Key figures with their goals: all, or those of `names` by the names there."""
+    rows = report["tables"][0]["rows"]
+    lines = ["| figure | before | now | goal | met |", "|---|---|---|---|---|"]
+    found = {row["figure"]: row for row in rows}
+    for what, shown in (names or {what: what for what in found}).items():
+        row = found[what]
+        before, now = number(row["before"]), number(row["now"])
+        lines.append(f"| {shown} | {before} | {now} | {row['goal']} | {row['met']} |")
+    return lines
+
+
 def settings_tables():
     """A heading and a table for each section of .env.example.
 
@@ -241,6 +277,9 @@ def main():
     benchmarks = ROOT / "docs" / "benchmarks.md"
     replace_between(ROOT / "README.md", "requests", short_table(report))
     replace_between(benchmarks, "requests", requests)
+    quality = json.loads((results / "quality" / "figures.json").read_text())
+    replace_between(ROOT / "README.md", "figures", figures_table(quality, SHOWN))
+    replace_between(benchmarks, "figures", figures_table(quality))
     replace_between(benchmarks, "fits", fit_table(report))
     replace_between(benchmarks, "bulk", bulk_table(report))
     replace_between(benchmarks, "locust", locust_table(results))

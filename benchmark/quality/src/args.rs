@@ -72,13 +72,19 @@ pub(crate) enum Command {
     Vus(RunArgs),
     /// The benchmark's series with points dropped, resampled, or with noise
     Altered(RunArgs),
+    /// The benchmark's series changed at random, fourteen times: how far a score depends on luck
+    Random(RunArgs),
     /// tuning/ and extra/ as incidents, scored as the Numenta Anomaly Benchmark does
     Incidents(RunArgs),
+    /// Ranges, p-values and frozen calls of `auto` on the labelled series, row by row
+    Verdicts(RunArgs),
     /// False alarms on generated series in which nothing is wrong
     Calibrate(CalibrateArgs),
     /// Periods, new levels, false alarms and events on generated series, for one detector
     Behaviour(BehaviourArgs),
-    /// Everything above
+    /// The key figures of `auto` with their goals, from everything above but calibrate
+    Figures(RunArgs),
+    /// Everything above, for all detectors
     All(RunArgs),
 }
 
@@ -135,6 +141,15 @@ impl DetectorArgs {
             ..FitOptions::default()
         };
         names.iter().map(|name| (*name, options(name))).collect()
+    }
+
+    /// The default detector, as it is.
+    pub(crate) fn auto() -> Self {
+        Self {
+            names: vec![DetectorName::Auto],
+            params: Vec::new(),
+            rate: None,
+        }
     }
 
     /// Whether it is all detectors, as they are.

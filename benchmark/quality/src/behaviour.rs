@@ -1,5 +1,6 @@
 //! How a detector behaves on generated series whose truth is known.
 
+pub(crate) mod cost;
 pub(crate) mod events;
 pub(crate) mod levels;
 pub(crate) mod periods;

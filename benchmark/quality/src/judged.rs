@@ -24,6 +24,17 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
+    /// What raises these alarms, all of one strength.
+    pub(crate) fn of_alarms(alarm: Vec<bool>) -> Self {
+        let strength: Vec<f64> = alarm.iter().map(|a| f64::from(u8::from(*a))).collect();
+        Self {
+            score: strength.clone(),
+            ratio: strength,
+            alarm,
+            delayed: Vec::new(),
+        }
+    }
+
     /// Adds a point.
     pub(crate) fn push(&mut self, score: f64, ratio: f64, alarm: bool) {
         self.score.push(score);

@@ -4,9 +4,10 @@
 use std::{fmt, fs, path::Path, process::Command};
 
 use anyhow::{Context, Result};
+use contract::DetectorName;
 use serde_json::{Map, Value, json};
 
-use crate::figure::Figure;
+use crate::figure::{Figure, Goal};
 
 /// One cell of a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -181,6 +182,16 @@ pub(crate) struct Report {
     pub(crate) figures: Vec<(String, String)>,
     /// The numbers that have a goal.
     pub(crate) goals: Vec<Figure>,
+}
+
+impl Report {
+    /// Adds a figure if it is one of `auto`: goals are for the default detector.
+    pub(crate) fn goal_of(&mut self, detector: &str, what: &str, value: Option<f64>, goal: Goal) {
+        if detector == DetectorName::Auto.as_str() {
+            let value = value.unwrap_or(f64::NAN);
+            self.goals.push(Figure::new(what, value, goal));
+        }
+    }
 }
 
 /// Writes `folder/NAME.md` and `folder/NAME.json`.

@@ -6,6 +6,8 @@ mod calibrate;
 mod check;
 mod incidents;
 mod nab;
+mod random;
+mod verdicts;
 mod vus;
 
 use std::path::Path;
@@ -13,9 +15,10 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use crate::{
-    args::{BehaviourArgs, CalibrateArgs, Cli, Command, OutputArgs, RunArgs},
+    args::{BehaviourArgs, CalibrateArgs, Cli, Command, DetectorArgs, OutputArgs, RunArgs},
     data::Series,
-    figure, log,
+    figure::{self, Figure},
+    log,
     report::{self, Origin, Report},
 };
 
@@ -32,46 +35,76 @@ pub(crate) fn run(cli: &Cli) -> Result<()> {
         Command::Nab(args) => Keeper::of(args, &origin).finish(&nab::run(args)?),
         Command::Vus(args) => Keeper::of(args, &origin).finish(&vus::run(args)?),
         Command::Altered(args) => Keeper::of(args, &origin).finish(&altered::run(args)?),
+        Command::Random(args) => Keeper::of(args, &origin).finish(&random::run(args)?),
         Command::Incidents(args) => Keeper::of(args, &origin).finish(&incidents::run(args)?),
+        Command::Verdicts(args) => Keeper::of(args, &origin).finish(&verdicts::run(args)?),
         Command::Calibrate(args) => {
-            let keeper = Keeper {
-                output: &args.output,
-                origin: &origin,
-                log: true,
-                files: args.output.out.is_some() || args.is_whole(),
-            };
-            keeper.finish(&calibrate::run(args)?)
+            Keeper::generated(&args.output, &origin, args.is_whole()).finish(&calibrate::run(args)?)
         }
         Command::Behaviour(args) => {
-            let keeper = Keeper {
-                output: &args.output,
-                origin: &origin,
-                log: true,
-                files: args.output.out.is_some() || args.is_whole(),
-            };
-            keeper.finish(&behaviour::run(args)?)
+            Keeper::generated(&args.output, &origin, args.is_whole()).finish(&behaviour::run(args)?)
         }
+        Command::Figures(args) => key_figures(args, &origin),
         Command::All(args) => all(args, &Keeper::of(args, &origin)),
     }
 }
 
-fn all(args: &RunArgs, keeper: &Keeper<'_>) -> Result<()> {
+/// Measures `auto` only, and prints the key figures. Of the other tables it writes those that are
+/// about `auto` alone in any run.
+fn key_figures(args: &RunArgs, origin: &Origin) -> Result<()> {
+    let args = RunArgs {
+        detectors: DetectorArgs::auto(),
+        ..args.clone()
+    };
+    let keeper = Keeper {
+        log: false,
+        files: args.only.is_none(),
+        ..Keeper::of(&args, origin)
+    };
     let mut goals = Vec::new();
-    let mut finish = |report: Report| {
+    for report in with_goals(&args) {
+        let report = report?;
+        if keeper.files && [behaviour::NAME, verdicts::NAME].contains(&report.name) {
+            report::write(keeper.folder(), &report, keeper.origin)?;
+        }
+        goals.extend(report.goals);
+    }
+    keeper.finish(&figures(goals))
+}
+
+fn all(args: &RunArgs, keeper: &Keeper<'_>) -> Result<()> {
+    keeper.finish(&check::run(args)?)?;
+    let mut goals = Vec::new();
+    for report in with_goals(args) {
+        let report = report?;
         keeper.finish(&report)?;
         goals.extend(report.goals);
-        anyhow::Ok(())
-    };
-    finish(behaviour::run(&BehaviourArgs::of(args))?)?;
-    for command in [check::run, nab::run, vus::run, altered::run, incidents::run] {
-        finish(command(args)?)?;
     }
-    finish(calibrate::run(&CalibrateArgs::of(args))?)?;
-    keeper.finish(&Report {
+    keeper.finish(&random::run(args)?)?;
+    keeper.finish(&calibrate::run(&CalibrateArgs::of(args))?)?;
+    keeper.finish(&figures(goals))
+}
+
+/// The reports that have key figures, each measured when it is asked for.
+fn with_goals(args: &RunArgs) -> impl Iterator<Item = Result<Report>> {
+    let commands = [
+        nab::run,
+        vus::run,
+        altered::run,
+        incidents::run,
+        verdicts::run,
+    ];
+    let behaviour = std::iter::once_with(|| behaviour::run(&BehaviourArgs::of(args)));
+    behaviour.chain(commands.into_iter().map(|command| command(args)))
+}
+
+/// The key figures alone.
+fn figures(goals: Vec<Figure>) -> Report {
+    Report {
         name: "figures",
         goals,
         ..Report::default()
-    })
+    }
 }
 
 /// Keeps results, where the command line wants them kept.
@@ -95,6 +128,21 @@ impl<'a> Keeper<'a> {
         }
     }
 
+    /// Of a run on generated series: `whole` if its results are the ones to keep.
+    fn generated(output: &'a OutputArgs, origin: &'a Origin, whole: bool) -> Self {
+        Self {
+            output,
+            origin,
+            log: true,
+            files: output.out.is_some() || whole,
+        }
+    }
+
+    /// Where results go.
+    fn folder(&self) -> &Path {
+        self.output.out.as_deref().unwrap_or(Path::new(RESULTS))
+    }
+
     /// Prints a report, and keeps it.
     fn finish(&self, report: &Report) -> Result<()> {
         let mut report = report.clone();
@@ -106,7 +154,7 @@ impl<'a> Keeper<'a> {
         for table in &report.summary {
             println!("{}", table.markdown());
         }
-        let folder = self.output.out.as_deref().unwrap_or(Path::new(RESULTS));
+        let folder = self.folder();
         if self.files {
             report::write(folder, &report, self.origin)?;
         }

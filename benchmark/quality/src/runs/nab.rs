@@ -11,6 +11,7 @@ use crate::{
     contender::Contender,
     data::{self, Series},
     evaluation::{ByProfile, Evaluation, chosen_elsewhere, groups},
+    figure::Goal,
     judged::Judged,
     nab::{PROFILES, STANDARD},
     report::{Cell, Report, Table},
@@ -54,6 +55,13 @@ pub(super) fn run(args: &RunArgs) -> Result<Report> {
         let evaluation = Evaluation::new(&series, &entry.judged);
         let (row, figures) = scores_row(entry, &evaluation);
         scores.row(row);
+        let verdict = evaluation.verdicts()[0].score();
+        report.goal_of(
+            &entry.name,
+            "NAB: alarms of /v1/detect",
+            verdict,
+            Goal::AtLeast(74.0),
+        );
         report.figures.push((entry.name.clone(), figures));
         report.details.push(file_table(entry, &series, &evaluation));
     }

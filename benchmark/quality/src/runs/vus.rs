@@ -10,6 +10,7 @@ use crate::{
     contender::Contender,
     data::{self, Series},
     evaluation::groups,
+    figure::Goal,
     judged::Judged,
     period::dominant_period,
     report::{Cell, Report, Table},
@@ -83,6 +84,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Report> {
         report
             .figures
             .push((contender.name.clone(), figures(&parts, &row)));
+        let causal = match row[1] {
+            Cell::Number(causal, _) => Some(causal),
+            _ => None,
+        };
+        let what = "VUS-PR, causal: tuning and a quarter of extra";
+        report.goal_of(&contender.name, what, causal, Goal::AtLeast(0.605));
         row.push(Cell::Number(seconds, 1));
         means.row(row);
         let mut row = means_row(&contender.name, &sources, &volumes);
