@@ -1,14 +1,11 @@
 //! What a verdict, an update, a fit and a stored model cost.
 
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Instant};
 
 use anyhow::Result;
 use contract::{JudgeOptions, Point};
 
-use super::{Part, Subject};
+use super::{Part, Subject, quantile};
 use crate::{
     chance::Chance,
     figure::{Figure, Goal},
@@ -19,8 +16,11 @@ use crate::{
 /// Points that are fitted on, and that verdicts are asked about.
 const TRAIN: usize = 10_000;
 const POINTS: usize = 5_000;
-/// The least of so many runs counts: others are slower only because something else ran too.
-const RUNS: usize = 9;
+/// Points that are timed together. The median of their times counts: where something else ran too,
+/// a few of them are longer.
+const CHUNK: usize = 100;
+/// Fits, of which the fastest counts.
+const FITS: usize = 15;
 
 fn series(n: usize) -> Vec<Point> {
     let mut chance = Chance::of("cost");
@@ -28,28 +28,24 @@ fn series(n: usize) -> Vec<Point> {
     every(300, (0..n).map(value))
 }
 
-/// Times of one thread, and sizes of stored models.
+/// Times, and sizes of stored models.
 pub(crate) fn measure(subject: &Subject) -> Result<Part> {
     let points = series(TRAIN + POINTS);
     let (train, rest) = points.split_at(TRAIN);
     let model = subject.fit(train)?;
     let judge = JudgeOptions::default();
-    let each = |time: Duration| time.as_secs_f64() * 1e6 / POINTS as f64;
-    let update = each(least(|| {
-        let mut session = model.session(&judge);
-        for point in rest {
-            black_box(session.update(*point));
-        }
-    }));
-    let alone = each(least(|| {
-        for point in rest {
-            black_box(model.score(&[], *point, &judge));
-        }
-    }));
-    let fit = 1e3 * least(|| drop(black_box(subject.fit(train)))).as_secs_f64();
+    let mut session = model.session(&judge);
+    let update = each(rest, |point| {
+        black_box(session.update(point));
+    });
+    let alone = each(rest, |point| {
+        black_box(model.score(&[], point, &judge));
+    });
+    let fits = (0..FITS).map(|_| time(|| drop(black_box(subject.fit(train)))));
+    let fit = 1e3 * fits.fold(f64::INFINITY, f64::min);
     let mut table = Table::new(
         "Cost",
-        format!("The least of {RUNS} runs on one thread."),
+        "Updates and verdicts on one thread, a fit on all.",
         ["what", "cost"],
     );
     let mut figures = Vec::new();
@@ -74,11 +70,16 @@ pub(crate) fn measure(subject: &Subject) -> Result<Part> {
     })
 }
 
-fn least(mut run: impl FnMut()) -> Duration {
-    let time = |_| {
-        let started = Instant::now();
-        run();
-        started.elapsed()
-    };
-    (0..RUNS).map(time).min().unwrap_or_default()
+/// Seconds that `work` takes.
+fn time(work: impl FnOnce()) -> f64 {
+    let started = Instant::now();
+    work();
+    started.elapsed().as_secs_f64()
+}
+
+/// Microseconds that `work` takes on each of `points`.
+fn each(points: &[Point], mut work: impl FnMut(Point)) -> f64 {
+    let of_chunk = |chunk: &[Point]| time(|| chunk.iter().for_each(|p| work(*p)));
+    let mut times: Vec<f64> = points.chunks_exact(CHUNK).map(of_chunk).collect();
+    1e6 * quantile(&mut times, 0.5) / CHUNK as f64
 }
