@@ -18,8 +18,8 @@ use crate::metrics;
 const ENTRY_BYTES: usize = 112;
 
 /// A shard of a cache, which has its own lock, holds at least this many bytes, so that a model of
-/// any size finds room there.
-const MIN_SHARD_BYTES: u64 = 4 << 20;
+/// any size finds room there: 64 columns of up to 64 KiB take half of it.
+const MIN_SHARD_BYTES: u64 = 8 << 20;
 
 /// The most shards of a cache for each core.
 const SHARDS_PER_CORE: usize = 4;
