@@ -5,12 +5,16 @@
 //! back (the symmetric inverse root of the correlation matrix) gives each column its own part of
 //! the evidence.
 
+use contract::Direction;
 use linfa_linalg::eigh::{EigSort, EighInto};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::normal;
-use crate::calibration::{Calibration, PValue};
+use crate::{
+    Verdict,
+    calibration::{Calibration, PValue},
+};
 
 /// The correlations of the columns' normal scores, and the distribution of the joint score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -243,14 +247,30 @@ fn principal_axes(matrix: &Array2<f64>) -> (Vec<f64>, Vec<Vec<f64>>) {
     (values.iter().map(|value| value.max(least)).collect(), axes)
 }
 
-/// The signed normal score of a value with two-sided p-value `p`.
-pub(super) fn normal_score(value: f64, expected: Option<f64>, p: f64) -> f64 {
-    let size = normal::score(p);
-    if expected.is_some_and(|expected| value < expected) {
-        -size
+/// The signed normal score of a value by its verdict.
+///
+/// An alarm of a session about the shape of a column makes an anomaly of a value inside its range,
+/// whose p-value then says nothing of the value. Its place in the range does, the ends of which have
+/// the p-value `rate`.
+pub(super) fn normal_score(value: f64, verdict: &Verdict, rate: f64) -> f64 {
+    let expected = verdict.expected.unwrap_or(value);
+    let size = if verdict.direction == Direction::Pattern {
+        let end = if value < expected {
+            verdict.lower
+        } else {
+            verdict.upper
+        };
+        let place = end.map_or(0.0, |end| (value - expected) / (end - expected));
+        normal::score(rate)
+            * if place.is_finite() {
+                place.clamp(0.0, 1.0)
+            } else {
+                0.0
+            }
     } else {
-        size
-    }
+        normal::score(verdict.p_value)
+    };
+    if value < expected { -size } else { size }
 }
 
 #[cfg(test)]

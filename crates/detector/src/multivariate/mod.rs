@@ -236,7 +236,7 @@ impl MultivariateModel {
     ) -> JointVerdict {
         let scores = row.values.iter().zip(&columns);
         let scores: Vec<f64> = scores
-            .map(|(value, verdict)| normal_score(*value, verdict.expected, verdict.p_value))
+            .map(|(value, verdict)| normal_score(*value, verdict, self.rate(rate)))
             .collect();
         let names: Vec<&str> = self.columns().collect();
         JointVerdict::new(&names, row, columns, joint.score(&scores), self.rate(rate))
@@ -322,7 +322,7 @@ fn residuals(columns: &[Column], models: &[ColumnModel]) -> (Vec<Vec<f64>>, Vec<
         let before = first.saturating_sub(contract::MAX_CONTEXT);
         let mut scorer = model.fixed_scorer(&points[before..first]);
         for (i, point) in points[first..].iter().enumerate() {
-            let score = |v: Verdict| normal_score(point.value, v.expected, v.p_value);
+            let score = |v: Verdict| normal_score(point.value, &v, DEFAULT_RATE);
             alone[i].push(score(model.score(&[], *point, &judge)));
             following[i].push(score(scorer.score(*point, &judge)));
         }

@@ -1,6 +1,6 @@
 //! A whole table: a fit on its beginning, and sessions of all columns over the rest.
 
-use contract::{DetectorName, FitOptions, JudgeOptions, Point, Severity, Train};
+use contract::{DetectorName, FitOptions, Point, Severity, Train};
 
 use super::{Column, JointVerdict, JointlyFitted, MultivariateModel, Row};
 use crate::{Session, Unfit, Verdict, Warning, online::episode::quiet_limit};
@@ -66,7 +66,7 @@ pub fn detect_columns(
         ..options.clone()
     };
     let JointlyFitted { model, warnings } = MultivariateModel::fit(&first, &options, default)?;
-    let judge = JudgeOptions::default();
+    let judge = model.judge(None);
     Ok(JointDetection {
         sessions: model.models().map(|model| model.session(&judge)).collect(),
         quiet_limit: quiet_limit(model.points() as f64),

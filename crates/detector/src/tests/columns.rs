@@ -195,6 +195,29 @@ fn a_session_finds_the_broken_relation_and_little_else() {
 }
 
 #[test]
+fn a_session_of_columns_that_hardly_differ_raises_few_false_alarms() {
+    let (mut anomalies, mut judged) = (0, 0);
+    for seed in 0..5 {
+        let part = |i: usize| noise(2_500 * (i + 1)).skip(2_500 * i);
+        let load: Vec<f64> = part(10 * seed).collect();
+        let column = |c: usize| {
+            let own = part(10 * seed + c + 1);
+            load.iter().zip(own).map(|(l, e)| 20.0 * l + e).collect()
+        };
+        let values: Vec<Vec<f64>> = (0..3).map(column).collect();
+        let (table, options) = (columns(&values), FitOptions::default());
+        let mut detection =
+            detect_columns(&table, Train::Points(500), &options, DetectorName::Auto).unwrap();
+        for at in 500..2_500 {
+            judged += 1;
+            anomalies += usize::from(detection.update(&row(&values, at)).verdict.anomaly);
+        }
+    }
+    println!("{anomalies} of {judged}");
+    assert!(anomalies <= 25, "{anomalies} of {judged}");
+}
+
+#[test]
 fn sixty_four_columns_are_fitted_in_seconds_and_a_constant_one_does_no_harm() {
     let mut values = correlated(64, 1_000, 0.5, 20);
     values[5] = vec![7.0; 1_000];
