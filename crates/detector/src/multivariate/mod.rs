@@ -20,7 +20,7 @@ pub use self::{
     verdict::JointVerdict,
 };
 use crate::{
-    FixedScorer, MIN_CONSTANT_POINTS, Model, Unfit, Verdict, Warning, WrongUnit,
+    FixedScorer, MIN_CONSTANT_POINTS, Model, Session, Unfit, Verdict, Warning, WrongUnit,
     model::OptionalRate,
     parallel,
     verdict::{DEFAULT_RATE, is_rate},
@@ -217,6 +217,12 @@ impl MultivariateModel {
             .or(self.rate.get())
             .filter(is_rate)
             .unwrap_or(DEFAULT_RATE)
+    }
+
+    /// A session of each column, which follows the training rows.
+    fn sessions(&self) -> Vec<Session> {
+        let judge = self.judge(None);
+        self.models().map(|model| model.session(&judge)).collect()
     }
 
     fn judge(&self, asked: Option<f64>) -> JudgeOptions {

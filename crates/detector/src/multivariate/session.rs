@@ -2,8 +2,14 @@
 
 use contract::{DetectorName, FitOptions, Point, Severity, Train};
 
-use super::{Column, JointVerdict, JointlyFitted, MultivariateModel, Row};
+use super::{
+    Column, JointVerdict, JointlyFitted, MultivariateModel, Row,
+    joint::{Joint, normal_score},
+};
 use crate::{Session, Unfit, Verdict, Warning, online::episode::quiet_limit};
+
+/// The smallest number of rows whose scores in sessions are compared with each other.
+const MIN_REPLAYED: usize = 50;
 
 /// A stretch of abnormal rows that belong together.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +43,8 @@ pub struct JointDetection {
     /// Warnings about the training rows, each with the name of its column.
     pub warnings: Vec<(String, Warning)>,
     sessions: Vec<Session>,
+    /// Of rows that sessions judge.
+    joint: Joint,
     episodes: Vec<JointEpisode>,
     /// The number of rows since the last abnormal one.
     quiet: u64,
@@ -66,9 +74,10 @@ pub fn detect_columns(
         ..options.clone()
     };
     let JointlyFitted { model, warnings } = MultivariateModel::fit(&first, &options, default)?;
-    let judge = model.judge(None);
+    let joint = replayed(&first, &options, default)?;
     Ok(JointDetection {
-        sessions: model.models().map(|model| model.session(&judge)).collect(),
+        sessions: model.sessions(),
+        joint: joint.unwrap_or_else(|| model.following.clone()),
         quiet_limit: quiet_limit(model.points() as f64),
         warnings: warnings
             .into_iter()
@@ -80,6 +89,36 @@ pub fn detect_columns(
     })
 }
 
+/// The joint distribution of the scores that sessions give: those of the second half of the rows,
+/// after a fit to the first. Sessions go along with their columns, so their scores go together in
+/// another way than those of models that stay as they are. `None` for too few rows.
+fn replayed(
+    columns: &[Column],
+    options: &FitOptions,
+    default: DetectorName,
+) -> Result<Option<Joint>, Unfit> {
+    let rows = columns[0].points.len();
+    let half = rows / 2;
+    if half < MIN_REPLAYED {
+        return Ok(None);
+    }
+    let first = |column: &Column| Column {
+        name: column.name.clone(),
+        points: column.points[..half].to_vec(),
+    };
+    let first: Vec<Column> = columns.iter().map(first).collect();
+    let model = MultivariateModel::fit(&first, options, default)?.model;
+    let mut sessions = model.sessions();
+    let mut scores = vec![Vec::with_capacity(columns.len()); rows - half];
+    for (session, column) in sessions.iter_mut().zip(columns) {
+        for (row, point) in scores.iter_mut().zip(&column.points[half..]) {
+            let verdict = session.update(*point).verdict;
+            row.push(normal_score(point.value, &verdict, model.rate(None)));
+        }
+    }
+    Ok(Some(Joint::fit(&scores)))
+}
+
 impl JointDetection {
     /// Judges the next row, and learns from it.
     pub fn update(&mut self, row: &Row) -> JointJudged {
@@ -89,7 +128,7 @@ impl JointDetection {
             .zip(row.points())
             .map(|(session, point): (&mut Session, Point)| session.update(point).verdict)
             .collect();
-        let verdict = self.model.join(&self.model.following, row, verdicts, None);
+        let verdict = self.model.join(&self.joint, row, verdicts, None);
         self.quiet += 1;
         let alarm = verdict.anomaly && (self.episodes.is_empty() || self.quiet > self.quiet_limit);
         if alarm {

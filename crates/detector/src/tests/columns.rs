@@ -198,7 +198,7 @@ fn a_session_finds_the_broken_relation_and_little_else() {
 fn a_session_of_columns_that_hardly_differ_raises_few_false_alarms() {
     let (mut anomalies, mut judged) = (0, 0);
     for seed in 0..5 {
-        let part = |i: usize| noise(2_500 * (i + 1)).skip(2_500 * i);
+        let part = |i: usize| noise(3_000 * (i + 1)).skip(3_000 * i);
         let load: Vec<f64> = part(10 * seed).collect();
         let column = |c: usize| {
             let own = part(10 * seed + c + 1);
@@ -207,14 +207,14 @@ fn a_session_of_columns_that_hardly_differ_raises_few_false_alarms() {
         let values: Vec<Vec<f64>> = (0..3).map(column).collect();
         let (table, options) = (columns(&values), FitOptions::default());
         let mut detection =
-            detect_columns(&table, Train::Points(500), &options, DetectorName::Auto).unwrap();
-        for at in 500..2_500 {
+            detect_columns(&table, Train::Points(1_000), &options, DetectorName::Auto).unwrap();
+        for at in 1_000..3_000 {
             judged += 1;
             anomalies += usize::from(detection.update(&row(&values, at)).verdict.anomaly);
         }
     }
     println!("{anomalies} of {judged}");
-    assert!(anomalies <= 25, "{anomalies} of {judged}");
+    assert!(anomalies <= 30, "{anomalies} of {judged}");
 }
 
 #[test]
@@ -232,13 +232,14 @@ fn sixty_four_columns_are_fitted_in_seconds_and_a_constant_one_does_no_harm() {
     let mut usual = row(&values, 500);
     usual.timestamp = 1_000;
     let verdict = model.score(&[], &usual, None);
-    assert!(!verdict.anomaly, "{verdict:?}");
+    assert!(!verdict.anomaly, "{}", verdict.reason);
     usual.values[5] = 8.0;
     let verdict = model.score(&[], &usual, None);
     let largest = verdict.contributions.iter().copied().fold(0.0, f64::max);
     assert!(
         verdict.anomaly && verdict.contributions[5] == largest,
-        "{verdict:?}"
+        "{:?}",
+        verdict.contributions
     );
 }
 
