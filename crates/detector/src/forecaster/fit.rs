@@ -124,6 +124,7 @@ fn skewness(replayed: &[Replayed]) -> f64 {
 /// The replay of training points.
 struct Replay<'a> {
     fixed: &'a Fixed,
+    form: Form,
     slow: Slow,
     fast: Fast,
 }
@@ -143,11 +144,12 @@ struct Replayed {
 }
 
 impl<'a> Replay<'a> {
-    fn new(fixed: &'a Fixed, values: &[f64]) -> Self {
+    fn new(fixed: &'a Fixed, values: &[f64], form: Form) -> Self {
         Self {
             slow: Slow::new(&fixed.periods),
             fast: Fast::new(&fixed.periods, first_scale(values, fixed.spread.resolution)),
             fixed,
+            form,
         }
     }
 
@@ -166,7 +168,7 @@ impl<'a> Replay<'a> {
             let spreads = Spreads {
                 errors: &self.slow.errors,
                 tails,
-                ranks,
+                ranks: ranks.at(Some(slot)),
             };
             interval_cost(&spreads.around(&scaled, *frame), frame.outer(value))
         } else {
@@ -177,6 +179,12 @@ impl<'a> Replay<'a> {
         let followed = self
             .fast
             .follow(self.fixed, &prediction, &scaled, value, index);
+        // An outage in training must not stay in the season.
+        let followed = match self.form {
+            Form::Robust => followed.redescended(&scaled),
+            #[cfg(test)]
+            Form::Plain => followed,
+        };
         self.slow
             .learn(self.fixed, &prediction, &scaled, &followed, &tails);
         let error = (followed.dithered - mean) / scaled.scale;
@@ -208,19 +216,29 @@ fn interval_cost(outlook: &Outlook<'_>, value: f64) -> f64 {
     CHOICE_RATES.into_iter().map(cost).sum()
 }
 
+/// The form of a forecaster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// With logarithms, and far training values that move no season.
+    Robust,
+    /// Without: recorded outputs are of this one.
+    #[cfg(test)]
+    Plain,
+}
+
 impl Forecaster {
     /// Learns from `points`, sorted, all finite, at least one. `period` is a season in slots that
     /// is known to be there. Seasons follow the clocks of `zone`, or else those of UTC.
     pub(crate) fn fit(points: &[Point], period: Option<usize>, zone: Option<&TimeZone>) -> Self {
-        Self::fit_to(points, period, zone, true)
+        Self::fit_as(points, period, zone, Form::Robust)
     }
 
-    /// As [`Self::fit`], with logarithms only if they may be taken.
-    pub(super) fn fit_to(
+    /// As [`Self::fit`], in either form.
+    pub(super) fn fit_as(
         points: &[Point],
         period: Option<usize>,
         zone: Option<&TimeZone>,
-        may_take_logarithms: bool,
+        form: Form,
     ) -> Self {
         let points = &points[points.len().saturating_sub(FIT_POINTS)..];
         let stamp = |p: &Point| match zone {
@@ -251,7 +269,7 @@ impl Forecaster {
             values: &values,
             slots: &slots,
         };
-        let plain = Found::of(&training, frame, &clock, &stamps, period).choose(&training);
+        let plain = Found::of(&training, frame, &clock, &stamps, period).choose(&training, form);
         let logarithms: Vec<f64> = values.iter().map(|v| v.ln()).collect();
         let of_logarithms = |smallest: f64| {
             let training = Training {
@@ -263,10 +281,10 @@ impl Forecaster {
                 resolution: resolution(&logarithms),
                 ..frame
             };
-            Found::of(&training, frame, &clock, &stamps, period).choose(&training)
+            Found::of(&training, frame, &clock, &stamps, period).choose(&training, form)
         };
         let smallest = plain.smallest_of_logarithms(&values);
-        let growing = smallest.filter(|_| may_take_logarithms).map(of_logarithms);
+        let growing = smallest.filter(|_| form == Form::Robust).map(of_logarithms);
         let (chosen, values) = match growing.filter(|growing| growing.is_less_skewed(&plain)) {
             Some(growing) => (growing, &logarithms),
             None => (plain, &values),
@@ -275,7 +293,7 @@ impl Forecaster {
             values,
             slots: &slots,
         };
-        let fitted = Self::replay(&training, chosen.fixed, clock, chosen.frame);
+        let fitted = Self::replay(&training, chosen, clock, form);
         Self {
             zone: zone.cloned(),
             ..fitted
@@ -284,11 +302,12 @@ impl Forecaster {
 
     /// Replays the training points, and learns from 16 places in them what a frozen forecast is
     /// worth.
-    fn replay(training: &Training<'_>, fixed: Fixed, clock: Clock, frame: Frame) -> Self {
+    fn replay(training: &Training<'_>, chosen: Chosen, clock: Clock, form: Form) -> Self {
+        let Chosen { frame, fixed, .. } = chosen;
         let n = training.values.len();
-        let none = RankCounter::new(1.0).into_ranks();
-        let (mut counter, mut runs) = (RankCounter::new(1.0), Runs::default());
-        let mut replay = Replay::new(&fixed, training.values);
+        let none = TrainingRanks::none();
+        let (mut counter, mut runs) = (RankCounter::default(), Runs::default());
+        let mut replay = Replay::new(&fixed, training.values, form);
         let mut origins = Vec::with_capacity(ORIGINS);
         let mut next = 0;
         for (i, (slot, value)) in training.slots.iter().zip(training.values).enumerate() {
@@ -299,7 +318,7 @@ impl Forecaster {
             let replayed = replay.step(*slot, *value, &none, None);
             if i >= n / 3 {
                 counter.count();
-                let counting = runs.next(replayed.error, FAR * replayed.far);
+                let counting = runs.next(replayed.error, FAR * replayed.far, *slot);
                 counting.for_each(|run| counter.add(run));
             }
         }
@@ -312,7 +331,7 @@ impl Forecaster {
             clock,
             zone: None,
             tails: slow.errors.tails(),
-            ranks: counter.into_ranks(),
+            ranks: counter.into_ranks(&fixed.periods),
             fixed,
             slow,
             tracker: Tracker::new(fast, training.slots[n - 1]),
@@ -346,7 +365,7 @@ impl Found {
     }
 
     /// Chooses the kind of scale, and fits the autoregressions.
-    fn choose(self, training: &Training<'_>) -> Chosen {
+    fn choose(self, training: &Training<'_>, form: Form) -> Chosen {
         let n = training.values.len();
         let from = n.saturating_sub(CHOICE_POINTS);
         let (values, slots) = (&training.values[from..], &training.slots[from..]);
@@ -362,7 +381,7 @@ impl Found {
                 autoregression: Default::default(),
                 warm: WARM.min((n / 4) as f64),
             };
-            QUICKNESS.map(|quickness| tried(fixed(quickness), self.frame, values, slots))
+            QUICKNESS.map(|quickness| tried(fixed(quickness), self.frame, (values, slots), form))
         };
         let level = self.doubling.map(Some);
         let (plain, growing) = join(n, || kinds(None), || level.map(kinds));
@@ -396,11 +415,16 @@ impl Found {
 }
 
 /// The cost of the ranges of a kind of scale, and its replay.
-fn tried(fixed: Fixed, frame: Frame, values: &[f64], slots: &[i64]) -> (f64, Fixed, Vec<Replayed>) {
-    let none = RankCounter::new(1.0).into_ranks();
+fn tried(
+    fixed: Fixed,
+    frame: Frame,
+    (values, slots): (&[f64], &[i64]),
+    form: Form,
+) -> (f64, Fixed, Vec<Replayed>) {
+    let none = TrainingRanks::none();
     let from = values.len() / 3;
     let replayed: Vec<Replayed> = {
-        let mut replay = Replay::new(&fixed, values);
+        let mut replay = Replay::new(&fixed, values, form);
         let points = values.iter().zip(slots).enumerate();
         points
             .map(|(i, (value, slot))| {

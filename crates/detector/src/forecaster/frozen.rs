@@ -48,7 +48,7 @@ pub(super) struct Frozen {
     level_alone: f64,
     /// The slot of the last training point.
     last: i64,
-    /// The scales of the bins of the day, relative to each other; empty without a day.
+    /// The scales of the bins of the season, relative to each other; empty without one.
     #[serde(with = "bytes::vec")]
     bins: Vec<f32>,
     /// The logarithms of the scale at distances of 2^(g + ½) slots.
@@ -180,7 +180,7 @@ impl Frozen {
             slope: 0.0,
             errors: ErrorDistribution::believed(),
             tails: ErrorDistribution::believed().tails(),
-            ranks: RankCounter::new(1.0).into_ranks(),
+            ranks: TrainingRanks::none(),
         };
         frozen.scale_by_distance(fixed, &rows);
         frozen.calibrate(fixed, &rows, &origins);
@@ -188,11 +188,11 @@ impl Frozen {
         frozen
     }
 
-    /// Learns the scale at each octave of distances, and at each bin of the day.
+    /// Learns the scale at each octave of distances, and at each bin of the season.
     fn scale_by_distance(&mut self, fixed: &Fixed, rows: &[Row]) {
         let (mut scales, mut counts) = self.octave_means(fixed, rows);
-        if fixed.periods.day > 0 {
-            let bins = fixed.periods.bins();
+        let bins = fixed.periods.bins();
+        if bins > 0 {
             let mut sums = vec![(0.0, 0.0); bins];
             for row in rows {
                 let relative = row.error.abs() / self.factor(fixed, row.slot, row.mean);
@@ -267,7 +267,7 @@ impl Frozen {
                 runs.end().into_iter().for_each(&mut add);
             }
             let far = far[Side::of(*error) as usize];
-            runs.next(*error, far).for_each(&mut add);
+            runs.next(*error, far, row.slot).for_each(&mut add);
         }
         runs.end().into_iter().for_each(&mut add);
         self.tails = self.errors.tails();
@@ -277,17 +277,18 @@ impl Frozen {
     /// the end would have it a slot later.
     fn rank(&mut self, training: &Training<'_>, fixed: &Fixed, slow: &Slow) {
         let far = self.tails.map(|tail| FAR * tail.begins());
-        let (mut counter, mut runs) = (RankCounter::new(1.0), Runs::default());
+        let (mut counter, mut runs) = (RankCounter::default(), Runs::default());
         let scale = WIDER * self.scale(1);
         for (slot, value) in training.slots.iter().zip(training.values) {
             let mean = self.mean(fixed, slow, Some(*slot));
             let error = (value - mean) / (self.factor(fixed, *slot, mean) * scale);
             counter.count();
             let far = far[Side::of(error) as usize];
-            runs.next(error, far).for_each(|run| counter.add(run));
+            runs.next(error, far, *slot)
+                .for_each(|run| counter.add(run));
         }
         runs.end().into_iter().for_each(|run| counter.add(run));
-        self.ranks = counter.into_ranks();
+        self.ranks = counter.into_ranks(&fixed.periods);
     }
 
     /// The expected value at `slot`.
@@ -299,16 +300,16 @@ impl Frozen {
         center.map_or(self.level_alone, |center| center + self.level)
     }
 
-    /// The factor of the level and of the hour in the scale.
+    /// The factor of the level and of the season in the scale.
     fn factor(&self, fixed: &Fixed, slot: i64, mean: f64) -> f64 {
-        let of_hour = match self.bins.is_empty() {
+        let of_season = match self.bins.is_empty() {
             true => 1.0,
             false => {
                 let bin = fixed.periods.place(slot).bin.unwrap_or(0);
                 f64::from(self.bins[bin])
             }
         };
-        of_hour * fixed.spread.of_level(mean)
+        of_season * fixed.spread.of_level(mean)
     }
 
     /// The scale at a distance in slots.
@@ -349,14 +350,14 @@ impl Frozen {
             spreads: Spreads {
                 errors: &self.errors,
                 tails: self.tails,
-                ranks: &self.ranks,
+                ranks: self.ranks.at(slot),
             },
         }
     }
 
     #[cfg(test)]
     pub(super) fn forget_ranks(&mut self) {
-        self.ranks = RankCounter::new(1.0).into_ranks();
+        self.ranks = TrainingRanks::none();
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -368,11 +369,7 @@ impl Frozen {
 
     pub(super) fn is_sound(&self, fixed: &Fixed) -> bool {
         let positive = |n: &f32| *n > 0.0 && n.is_finite();
-        let bins = if fixed.periods.day > 0 {
-            fixed.periods.bins()
-        } else {
-            0
-        };
+        let bins = fixed.periods.bins();
         self.line < LINES
             && fixed.periods.has(self.line)
             && [self.level, self.level_alone, self.slope]

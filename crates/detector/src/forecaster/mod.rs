@@ -125,11 +125,11 @@ impl Forecaster {
             .outlook(&self.fixed, &self.slow, self.frame, slot)
     }
 
-    fn spreads(&self, tails: [LogTail; 2]) -> Spreads<'_> {
+    fn spreads(&self, tails: [LogTail; 2], slot: i64) -> Spreads<'_> {
         Spreads {
             errors: &self.slow.errors,
             tails,
-            ranks: &self.ranks,
+            ranks: self.ranks.at(Some(slot)),
         }
     }
 

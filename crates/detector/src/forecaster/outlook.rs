@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     VALUE_LIMIT,
     distribution::{ErrorDistribution, LogTail, Side},
-    ranks::TrainingRanks,
+    ranks::RanksHere,
     recursion::Scaled,
 };
 
@@ -14,7 +14,7 @@ use super::{
 pub(super) struct Spreads<'a> {
     pub(super) errors: &'a ErrorDistribution,
     pub(super) tails: [LogTail; 2],
-    pub(super) ranks: &'a TrainingRanks,
+    pub(super) ranks: RanksHere<'a>,
 }
 
 /// How values are measured.

@@ -7,7 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::distribution::{BINS, Side, bin_of, edge};
+use super::{
+    distribution::{BINS, Side, bin_of, edge},
+    seasons::Periods,
+};
 use crate::bytes;
 
 /// For each side, the number of runs whose largest error lies in a bin or beyond.
@@ -20,6 +23,30 @@ pub(super) struct TrainingRanks {
     below: Box<[f32; RANKED]>,
     /// One more than the number of training points.
     all: f64,
+    /// The only places at which far errors came, above and below, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    only_above: Option<Only>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    only_below: Option<Only>,
+    /// The size from which on errors are far.
+    far: f64,
+}
+
+/// A place of a season, and the places next to it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Only {
+    period: i64,
+    place: i64,
+    width: i64,
+}
+
+/// The ranks as they count at a slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RanksHere<'a> {
+    ranks: &'a TrainingRanks,
+    /// Whether far errors of a side may have come here.
+    may_be_far: [bool; 2],
 }
 
 /// Only the last bins have ranks, those of errors of two scales and more.
@@ -41,16 +68,40 @@ pub(super) struct Runs {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Run {
     pub(super) largest: f64,
+    /// The slot where it began.
+    slot: i64,
+    is_far: bool,
     /// The number of errors.
     pub(super) length: u32,
 }
 
-impl TrainingRanks {
-    fn empty() -> Self {
+impl Default for TrainingRanks {
+    fn default() -> Self {
         Self {
             above: Box::new([0.0; RANKED]),
             below: Box::new([0.0; RANKED]),
             all: 1.0,
+            only_above: None,
+            only_below: None,
+            far: f64::MAX,
+        }
+    }
+}
+
+impl TrainingRanks {
+    /// Ranks without any error.
+    pub(super) fn none() -> Self {
+        Self::default()
+    }
+
+    /// The ranks as they count in `slot`. Where far errors came at one place of the week or of the
+    /// season only, they excuse none at another.
+    pub(super) fn at(&self, slot: Option<i64>) -> RanksHere<'_> {
+        let may_be =
+            |only: Option<Only>| only.zip(slot).is_none_or(|(only, slot)| only.is_near(slot));
+        RanksHere {
+            ranks: self,
+            may_be_far: [may_be(self.only_above), may_be(self.only_below)],
         }
     }
 
@@ -61,11 +112,43 @@ impl TrainingRanks {
         }
     }
 
+    pub(super) fn is_sound(&self) -> bool {
+        let falls = |runs: &[f32; RANKED]| {
+            runs.is_sorted_by(|a, b| a >= b) && runs[RANKED - 1] >= 0.0 && runs[0].is_finite()
+        };
+        let only = [self.only_above, self.only_below];
+        falls(&self.above)
+            && falls(&self.below)
+            && self.all >= 1.0
+            && self.all.is_finite()
+            && self.far > 0.0
+            && only.iter().flatten().all(Only::is_sound)
+    }
+
+    pub(super) const HEAP_BYTES: usize = 2 * RANKED * size_of::<f32>();
+}
+
+impl RanksHere<'_> {
+    /// The number of runs of this rank or beyond that count here.
+    fn runs_from(&self, side: Side, rank: usize) -> f64 {
+        let runs = self.ranks.runs(side);
+        let here = f64::from(runs[rank]);
+        if self.may_be_far[side as usize] {
+            return here;
+        }
+        let far = bin_of(self.ranks.far).saturating_sub(FIRST).min(RANKED - 1);
+        if rank >= far {
+            0.0
+        } else {
+            here - f64::from(runs[far])
+        }
+    }
+
     /// The least p-value of an error of this size. Errors that are smaller by a seventh count as
     /// equal, so that the next of a kind is not odd for being the largest so far.
     pub(super) fn p_value(&self, side: Side, size: f64) -> f64 {
         let rank = bin_of(size).saturating_sub(EQUAL).checked_sub(FIRST);
-        rank.map_or(0.0, |rank| f64::from(self.runs(side)[rank]) / self.all)
+        rank.map_or(0.0, |rank| self.runs_from(side, rank) / self.ranks.all)
     }
 
     /// The largest p-value of an error of this size: where it lies beyond the largest error of n
@@ -73,14 +156,16 @@ impl TrainingRanks {
     /// is, as by a power law of this exponent.
     pub(super) fn most(&self, side: Side, size: f64) -> f64 {
         match self.largest(side) {
-            Some(largest) if size > largest => 2.0 / self.all * (largest / size).powi(EXPONENT),
+            Some(largest) if size > largest => {
+                2.0 / self.ranks.all * (largest / size).powi(EXPONENT)
+            }
             _ => 1.0,
         }
     }
 
     /// The smallest size whose largest p-value is `rate`; infinite if there is none.
     pub(super) fn size_at_most(&self, side: Side, rate: f64) -> f64 {
-        let often = 2.0 / (self.all * rate);
+        let often = 2.0 / (self.ranks.all * rate);
         match self.largest(side) {
             Some(largest) => largest * often.max(1.0).powf(1.0 / f64::from(EXPONENT)),
             None => f64::INFINITY,
@@ -89,40 +174,48 @@ impl TrainingRanks {
 
     /// The size that counts as equal to the largest error of a side; `None` if none has a rank.
     fn largest(&self, side: Side) -> Option<f64> {
-        let ranked = self.runs(side).partition_point(|runs| *runs > 0.0);
-        (ranked > 0).then(|| edge(FIRST + EQUAL + ranked))
+        match self.first_rank(|rank| self.runs_from(side, rank) > 0.0) {
+            0 => None,
+            ranked => Some(edge(FIRST + EQUAL + ranked)),
+        }
     }
 
     /// The largest size whose least p-value is `rate` or more; 0 if there is none.
     pub(super) fn size_at(&self, side: Side, rate: f64) -> f64 {
-        let runs = self.runs(side);
-        let least = rate * self.all;
-        match runs.partition_point(|runs| f64::from(*runs) >= least) {
+        let least = rate * self.ranks.all;
+        match self.first_rank(|rank| self.runs_from(side, rank) >= least) {
             0 => 0.0,
             rank => edge(FIRST + EQUAL + rank),
         }
     }
 
-    pub(super) fn is_sound(&self) -> bool {
-        let falls = |runs: &[f32; RANKED]| {
-            runs.is_sorted_by(|a, b| a >= b) && runs[RANKED - 1] >= 0.0 && runs[0].is_finite()
-        };
-        falls(&self.above) && falls(&self.below) && self.all >= 1.0 && self.all.is_finite()
+    /// The first rank for which `holds` no longer does; it does for none after that.
+    fn first_rank(&self, holds: impl Fn(usize) -> bool) -> usize {
+        let (mut low, mut high) = (0, RANKED);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if holds(middle) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
-
-    pub(super) const HEAP_BYTES: usize = 2 * RANKED * size_of::<f32>();
 }
 
 /// An error counts as far from this many times the size on where the tail begins.
 pub(super) const FAR: f64 = 3.0;
 
 impl Runs {
-    /// The errors that count once the next one, `error`, is known. It is far if its size is over
-    /// `far`.
-    pub(super) fn next(&mut self, error: f64, far: f64) -> impl Iterator<Item = Run> {
+    /// The errors that count once the next one, `error` in `slot`, is known. It is far if its size
+    /// is over `far`.
+    pub(super) fn next(&mut self, error: f64, far: f64, slot: i64) -> impl Iterator<Item = Run> {
         let is_far = error.abs() > far;
         let alone = Run {
             largest: error,
+            slot,
+            is_far,
             length: 1,
         };
         let ended = match &mut self.run {
@@ -146,41 +239,42 @@ impl Runs {
 }
 
 /// Errors on their way into ranks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RankCounter {
     ranks: TrainingRanks,
-    worth: f64,
+    /// The slots of far runs, above and below.
+    far: [Vec<i64>; 2],
+    least: Option<f64>,
 }
 
-impl RankCounter {
-    /// Counts errors that are each worth this many points.
-    pub(super) fn new(worth: f64) -> Self {
-        Self {
-            ranks: TrainingRanks::empty(),
-            worth,
-        }
-    }
+/// The number of far runs that show where they come, at least.
+const SHOWN: usize = 3;
 
+impl RankCounter {
     /// Counts a point.
     pub(super) fn count(&mut self) {
-        self.ranks.all += self.worth;
+        self.ranks.all += 1.0;
     }
 
     /// Counts a run once.
     pub(super) fn add(&mut self, run: Run) {
-        let error = run.largest;
-        let bin = bin_of(error.abs());
+        let (side, size) = (Side::of(run.largest), run.largest.abs());
+        let bin = bin_of(size);
+        if run.is_far {
+            self.far[side as usize].push(run.slot);
+            self.least = Some(self.least.map_or(size, |least| least.min(size)));
+        }
         if (FIRST..BINS - 1).contains(&bin) {
-            let counts = match Side::of(error) {
+            let counts = match side {
                 Side::Above => &mut self.ranks.above,
                 Side::Below => &mut self.ranks.below,
             };
-            counts[bin - FIRST] += self.worth as f32;
+            counts[bin - FIRST] += 1.0;
         }
     }
 
     /// The ranks of all that was counted.
-    pub(super) fn into_ranks(mut self) -> TrainingRanks {
+    pub(super) fn into_ranks(mut self, periods: &Periods) -> TrainingRanks {
         for counts in [&mut self.ranks.above, &mut self.ranks.below] {
             let mut beyond = 0.0;
             for count in counts.iter_mut().rev() {
@@ -188,7 +282,43 @@ impl RankCounter {
                 *count = beyond;
             }
         }
+        let [above, below] = &self.far;
+        self.ranks.only_above = Only::of(above, periods);
+        self.ranks.only_below = Only::of(below, periods);
+        self.ranks.far = self.least.unwrap_or(f64::MAX);
         self.ranks
+    }
+}
+
+impl Only {
+    /// The one place of a week or a season at which all of `slots` lie, if there is one.
+    fn of(slots: &[i64], periods: &Periods) -> Option<Self> {
+        if slots.len() < SHOWN {
+            return None;
+        }
+        let day = i64::from(periods.day_of_week);
+        let season = i64::from(periods.long.max(periods.short));
+        [7 * day, season].into_iter().find_map(|period| {
+            // A twelfth of a day, or of the season.
+            let width = if day > 0 { day } else { period } / 24;
+            let place = slots[0].rem_euclid(period.max(1));
+            let only = Self {
+                period,
+                place,
+                width: width.max(1),
+            };
+            let season_is_whole = period > 0 && 4 * only.width < period;
+            (season_is_whole && slots.iter().all(|slot| only.is_near(*slot))).then_some(only)
+        })
+    }
+
+    fn is_near(&self, slot: i64) -> bool {
+        let after = slot.saturating_sub(self.place).rem_euclid(self.period);
+        after.min(self.period - after) <= self.width
+    }
+
+    fn is_sound(&self) -> bool {
+        self.period > 0 && (0..self.period).contains(&self.place) && self.width > 0
     }
 }
 
@@ -197,13 +327,13 @@ mod tests {
     use super::*;
 
     fn ranks(errors: impl IntoIterator<Item = f64>) -> TrainingRanks {
-        let (mut counter, mut runs) = (RankCounter::new(1.0), Runs::default());
-        for error in errors {
+        let (mut counter, mut runs) = (RankCounter::default(), Runs::default());
+        for (slot, error) in (0..).zip(errors) {
             counter.count();
-            runs.next(error, 3.0).for_each(|run| counter.add(run));
+            runs.next(error, 3.0, slot).for_each(|run| counter.add(run));
         }
         runs.end().into_iter().for_each(|run| counter.add(run));
-        counter.into_ranks()
+        counter.into_ranks(&Periods::default())
     }
 
     #[test]
@@ -211,22 +341,40 @@ mod tests {
         // Ten points at 20 in a row, or one after each hundred.
         let lasting = ranks((0..1_000).map(|i| if (500..510).contains(&i) { 20.0 } else { 0.5 }));
         let recurring = ranks((0..1_000).map(|i| if i % 100 == 99 { 20.0 } else { 0.5 }));
-        let p = |ranks: &TrainingRanks, size| ranks.p_value(Side::Above, size);
+        let p = |ranks: &TrainingRanks, size| ranks.at(None).p_value(Side::Above, size);
         assert!((p(&lasting, 20.0) - 1.0 / 1_001.0).abs() < 1e-9);
         assert!((p(&recurring, 20.0) - 10.0 / 1_001.0).abs() < 1e-9);
         assert!(p(&recurring, 22.0) > 0.009);
         assert_eq!(p(&recurring, 25.0), 0.0);
-        assert!(recurring.most(Side::Above, 20.0) == 1.0);
-        assert!(recurring.most(Side::Above, 46.0) < 1e-3);
-        assert!((recurring.size_at_most(Side::Above, 1e-4) / 62.0 - 1.0).abs() < 0.1);
-        assert_eq!(recurring.p_value(Side::Below, 0.1), 0.0);
-        assert!(recurring.size_at(Side::Above, 0.001) > 20.0);
-        assert!(recurring.size_at(Side::Above, 0.011) < 1.0);
+        assert!(recurring.at(None).most(Side::Above, 20.0) == 1.0);
+        assert!(recurring.at(None).most(Side::Above, 46.0) < 1e-3);
+        assert!((recurring.at(None).size_at_most(Side::Above, 1e-4) / 62.0 - 1.0).abs() < 0.1);
+        assert_eq!(recurring.at(None).p_value(Side::Below, 0.1), 0.0);
+        assert!(recurring.at(None).size_at(Side::Above, 0.001) > 20.0);
+        assert!(recurring.at(None).size_at(Side::Above, 0.011) < 1.0);
     }
 
     #[test]
     fn absurd_readings_excuse_nothing() {
         let ranks = ranks((0..1_000).map(|i| if i % 100 == 99 { 1e9 } else { 0.5 }));
-        assert_eq!(ranks.p_value(Side::Above, 20.0), 0.0);
+        assert_eq!(ranks.at(None).p_value(Side::Above, 20.0), 0.0);
+    }
+
+    #[test]
+    fn what_came_at_one_hour_only_excuses_nothing_at_another() {
+        let periods = Periods {
+            long: 96,
+            day_of_week: 96,
+            ..Periods::default()
+        };
+        let (mut counter, mut runs) = (RankCounter::default(), Runs::default());
+        for slot in 0..1_920 {
+            counter.count();
+            let error = if slot % 96 == 24 { 20.0 } else { 0.5 };
+            runs.next(error, 3.0, slot).for_each(|run| counter.add(run));
+        }
+        let ranks = counter.into_ranks(&periods);
+        let p = |slot| ranks.at(Some(slot)).p_value(Side::Above, 20.0);
+        assert!(p(96 * 30 + 25) > 0.01 && p(96 * 30 + 60) == 0.0);
     }
 }

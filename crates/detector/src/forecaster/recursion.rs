@@ -460,6 +460,22 @@ pub(super) struct Followed {
     points: f64,
 }
 
+impl Followed {
+    /// The same, with a far value that moves a profile the less the farther it is (a redescending
+    /// influence; Hampel, 1974).
+    pub(super) fn redescended(self, scaled: &Scaled) -> Self {
+        let error = self.value - scaled.mean;
+        let limit = WINSOR * scaled.scale;
+        if error.abs() <= limit {
+            return self;
+        }
+        Self {
+            tamed: scaled.mean + limit * (limit / error),
+            ..self
+        }
+    }
+}
+
 impl Slow {
     /// Learns from a point that `fast` has followed. `tails` are those of the errors so far.
     pub(super) fn learn(

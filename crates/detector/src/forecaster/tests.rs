@@ -5,7 +5,7 @@ use std::io::Read as _;
 use contract::Point;
 use flate2::read::GzDecoder;
 
-use super::*;
+use super::{fit::Form, *};
 
 struct Recorded {
     head: serde_json::Value,
@@ -63,11 +63,10 @@ impl Differences {
 fn compare(bytes: &[u8]) -> Differences {
     let Recorded { head, points, rows } = recorded(bytes);
     let train = head["train"].as_u64().unwrap() as usize;
-    // Nor does it take logarithms.
-    let mut forecaster = Forecaster::fit_to(&points[..train], None, None, false);
+    let mut forecaster = Forecaster::fit_as(&points[..train], None, None, Form::Plain);
     // The reference knows no ranks, and takes a constant for nearly constant.
     forecaster.frame.constant = None;
-    forecaster.ranks = ranks::RankCounter::new(1.0).into_ranks();
+    forecaster.ranks = ranks::TrainingRanks::none();
     forecaster.frozen.forget_ranks();
     let fitted = forecaster.clone();
     let mut differences = Differences::default();

@@ -150,7 +150,9 @@ impl Forecasts {
         tails: [super::distribution::LogTail; 2],
     ) -> Joined<'a> {
         let outlook = |(_, scaled): &(Prediction, Scaled)| {
-            forecaster.spreads(tails).around(scaled, forecaster.frame)
+            forecaster
+                .spreads(tails, self.slot)
+                .around(scaled, forecaster.frame)
         };
         Joined {
             near: outlook(&self.near),

@@ -38,7 +38,6 @@ fn online_a_weekly_backup_is_never_reported() {
 }
 
 #[test]
-#[ignore = "not mended yet"]
 fn a_weekly_backup_is_normal_on_its_day_and_not_on_another() {
     for seed in 0..3 {
         let points = with_backup(seed);

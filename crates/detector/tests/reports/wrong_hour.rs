@@ -49,7 +49,6 @@ fn with_wrong_job(seed: u64) -> (Vec<Point>, usize) {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn in_a_batch_the_job_at_half_past_twelve_is_odder_than_the_usual_ones() {
     for seed in SEEDS {
         let (points, wrong) = with_wrong_job(seed);
