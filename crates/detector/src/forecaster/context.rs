@@ -15,11 +15,15 @@ use super::{
 /// The number of points of a context below which it is not used.
 const FEWEST: usize = ORDER;
 
-/// The pace of doubt in the frozen forecast, the doubt from which on it does not count, and the
-/// doubt below which it counts again. 36 points in a row that it is wrong about make it not count.
-const PACE: f64 = 1.0 / 342.0;
+/// The doubt in the frozen forecast from which on it does not count, and the doubt below which it
+/// counts again.
 const DOUBTED: f64 = 0.1;
 const TRUSTED: f64 = 0.05;
+/// The pace of doubt: 36 points in a row that the forecast is wrong about make it not count.
+const PACE: f64 = 1.0 / 342.0;
+/// Its pace where the series has no season and moves, so that a level is all the forecast knows:
+/// 12 points in a row are enough.
+const PACE_OF_LEVEL: f64 = 1.0 / 114.0;
 
 /// The last points.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ pub(crate) struct Context {
     /// The share of the last points that the frozen forecast was wrong about.
     doubt: f64,
     is_trusted: bool,
+    /// The last value.
+    value: Option<f64>,
 }
 
 impl Context {
@@ -44,6 +50,7 @@ impl Context {
             points: 0,
             doubt: 0.0,
             is_trusted: true,
+            value: None,
         }
     }
 
@@ -80,7 +87,10 @@ impl Context {
     pub(crate) fn advance(&mut self, forecaster: &Forecaster, timestamp: i64, value: f64) {
         let frozen = forecaster.outlook_alone(timestamp);
         let wrong = f64::from(u8::from(frozen.p_value(value) <= ODD));
-        self.doubt += PACE * (wrong - self.doubt);
+        let is_stuck = self.value.replace(value) == Some(value);
+        let knows_more = forecaster.period().is_some() || is_stuck;
+        let pace = if knows_more { PACE } else { PACE_OF_LEVEL };
+        self.doubt += pace * (wrong - self.doubt);
         self.is_trusted = self.doubt < if self.is_trusted { DOUBTED } else { TRUSTED };
         let value = forecaster.frame.inner(forecaster.frame.in_units(value));
         let forecasts = self.forecasts(forecaster, timestamp);

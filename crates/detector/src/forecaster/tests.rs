@@ -67,7 +67,7 @@ fn compare(bytes: &[u8]) -> Differences {
     // The reference knows no ranks, and takes a constant for nearly constant.
     forecaster.frame.constant = None;
     forecaster.ranks = ranks::TrainingRanks::none();
-    forecaster.frozen.forget_ranks();
+    forecaster.frozen.make_plain();
     let fitted = forecaster.clone();
     let mut differences = Differences::default();
     for (i, (point, row)) in points.iter().zip(&rows).enumerate().skip(train) {

@@ -69,7 +69,6 @@ fn in_a_batch_the_job_at_half_past_twelve_is_odder_than_the_usual_ones() {
 }
 
 #[test]
-#[ignore = "fails until the forecaster lands"]
 fn online_the_job_at_half_past_twelve_is_found() {
     let found = |seed: &u64| {
         let (points, wrong) = with_wrong_job(*seed);
