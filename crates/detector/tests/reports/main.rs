@@ -2,7 +2,7 @@
 //! right in it. Every module names the reports; the series are our own. A test asks in the ways
 //! that users have: a point alone, with context, a batch, and online.
 //!
-//! `support` makes the series. A test that fails today says so, and says until when.
+//! `support` makes the series. A test that fails today is ignored, and says why it fails.
 
 mod support;
 

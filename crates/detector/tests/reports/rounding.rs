@@ -39,7 +39,7 @@ fn a_difference_of_a_third_of_a_per_cent_is_something() {
 }
 
 #[test]
-#[ignore = "not mended yet"]
+#[ignore = "fails: a value that training had once raises an alarm"]
 fn a_three_among_twos_was_there_before_and_two_hundred_is_critical() {
     let mut points = every(MINUTE, std::iter::repeat_n(2.0, 500));
     points[50].value = 3.0;
