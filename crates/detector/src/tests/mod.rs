@@ -1,5 +1,6 @@
 //! Tests that hold for every detector.
 
+mod agreement;
 mod columns;
 mod constants;
 mod last;
