@@ -46,7 +46,7 @@ fn the_lower_limit_of_what_was_never_negative_is_not_negative() {
 }
 
 #[test]
-#[ignore = "fails in one of four series: the range reaches down to 0"]
+#[ignore = "fails: the range reaches down to 0"]
 fn online_the_empty_load_is_found() {
     for seed in SEEDS {
         let mut points = rows_a_day(0.65, seed);
