@@ -179,11 +179,13 @@ impl<'a> Replay<'a> {
         let followed = self
             .fast
             .follow(self.fixed, &prediction, &scaled, value, index);
-        // An outage in training must not stay in the season.
+        // An outage in training must not stay in the season. A season of a few places has too few
+        // cycles to tell.
         let followed = match self.form {
-            Form::Robust => followed.redescended(&scaled),
-            #[cfg(test)]
-            Form::Plain => followed,
+            Form::Robust if self.fixed.periods.day > 0 => {
+                followed.redescended(&scaled, &prediction.lines, &levels)
+            }
+            _ => followed,
         };
         self.slow
             .learn(self.fixed, &prediction, &scaled, &followed, &tails);
@@ -471,7 +473,7 @@ fn autoregression(line: usize, values: &[f64], replayed: &[Replayed]) -> Weights
     }
     let mut sizes: Vec<f64> = rows.iter().map(|(_, now)| now.abs()).collect();
     let largest = sizes.iter().copied().fold(0.0, f64::max);
-    let scale = 1.4826 * select_median(&mut sizes) + 1e-9 * largest;
+    let scale = 1.4826 * select_median(&mut sizes) + 1e-12 * largest;
     if scale <= 0.0 {
         return Weights::default();
     }
@@ -518,19 +520,19 @@ fn reweighted(rows: &[([f64; ORDER], f64)]) -> Vec<f64> {
 /// Added to the diagonal of the normal equations, in squared scales.
 const RIDGE: f64 = 2.0;
 
-/// The smallest difference of two values. Values that differ in the tenth digit only are equal.
+/// The smallest difference of two values. Values that differ in the thirteenth digit only are equal.
 fn resolution(values: &[f64]) -> f64 {
     let largest = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     if largest == 0.0 {
         return 1.0;
     }
-    let rounded = |v: &f64| (v / largest * 1e9).round_ties_even();
+    let rounded = |v: &f64| (v / largest * 1e12).round_ties_even();
     let mut distinct: Vec<f64> = values.iter().map(rounded).collect();
     distinct.sort_unstable_by(f64::total_cmp);
     let gaps = distinct.windows(2).map(|pair| pair[1] - pair[0]);
     let least = gaps.filter(|gap| *gap > 0.0).fold(f64::INFINITY, f64::min);
     if least.is_finite() {
-        least * 1e-9 * largest
+        least * 1e-12 * largest
     } else {
         0.01 * values[0].abs()
     }

@@ -49,7 +49,7 @@ pub(super) struct Frozen {
     level_alone: f64,
     /// The slot of the last training point.
     last: i64,
-    /// The scales of the bins of the season, relative to each other; empty without one.
+    /// The scales of the bins of the day, relative to each other; empty without a day.
     #[serde(with = "bytes::vec")]
     bins: Vec<f32>,
     /// The logarithms of the scale at distances of 2^(g + ½) slots.
@@ -192,11 +192,11 @@ impl Frozen {
         frozen
     }
 
-    /// Learns the scale at each octave of distances, and at each bin of the season.
+    /// Learns the scale at each octave of distances, and at each bin of the day.
     fn scale_by_distance(&mut self, fixed: &Fixed, rows: &[Row]) {
         let (mut scales, mut counts) = self.octave_means(fixed, rows);
-        let bins = fixed.periods.bins();
-        if bins > 0 {
+        if fixed.periods.day > 0 {
+            let bins = fixed.periods.bins();
             let mut sums = vec![(0.0, 0.0); bins];
             for row in rows {
                 let relative = row.error.abs() / self.factor(fixed, row.slot, row.mean);
@@ -306,16 +306,16 @@ impl Frozen {
         center.map_or(self.level_alone, |center| center + self.level)
     }
 
-    /// The factor of the level and of the season in the scale.
+    /// The factor of the level and of the hour in the scale.
     fn factor(&self, fixed: &Fixed, slot: i64, mean: f64) -> f64 {
-        let of_season = match self.bins.is_empty() {
+        let of_hour = match self.bins.is_empty() {
             true => 1.0,
             false => {
                 let bin = fixed.periods.place(slot).bin.unwrap_or(0);
                 f64::from(self.bins[bin])
             }
         };
-        of_season * fixed.spread.of_level(mean)
+        of_hour * fixed.spread.of_level(mean)
     }
 
     /// The scale at a distance in slots.
@@ -377,7 +377,11 @@ impl Frozen {
 
     pub(super) fn is_sound(&self, fixed: &Fixed) -> bool {
         let positive = |n: &f32| *n > 0.0 && n.is_finite();
-        let bins = fixed.periods.bins();
+        let bins = if fixed.periods.day > 0 {
+            fixed.periods.bins()
+        } else {
+            0
+        };
         self.line < LINES
             && fixed.periods.has(self.line)
             && [self.level, self.level_alone, self.slope, self.wider]

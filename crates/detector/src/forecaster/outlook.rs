@@ -49,7 +49,7 @@ pub(crate) struct Outlook<'a> {
 /// there was only one.
 const NEVER_SEEN: f64 = 1e-9;
 /// Values that differ by this part are equal but for rounding.
-pub(super) const ROUNDING: f64 = 1e-9;
+pub(super) const ROUNDING: f64 = 1e-12;
 
 impl Frame {
     /// A value of the series in the unit of the forecaster.

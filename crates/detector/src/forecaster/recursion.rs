@@ -461,18 +461,25 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// The same, with a far value that moves a profile the less the farther it is (a redescending
-    /// influence; Hampel, 1974).
-    pub(super) fn redescended(self, scaled: &Scaled) -> Self {
-        let error = self.value - scaled.mean;
+    /// The same, with a value that moves a profile the less the farther it is from all of them, each
+    /// with its level before the point (a redescending influence; Hampel, 1974). That the forecast
+    /// has followed an outage makes it no part of the season.
+    pub(super) fn redescended(self, scaled: &Scaled, lines: &Lines, levels: &[f64; LINES]) -> Self {
         let limit = WINSOR * scaled.scale;
-        if error.abs() <= limit {
-            return self;
-        }
-        Self {
-            tamed: scaled.mean + limit * (limit / error),
-            ..self
-        }
+        let known = lines.iter().zip(levels).skip(LEVEL + 1);
+        let centers = known.filter_map(|(line, level)| line.map(|line| line + level));
+        let nearest = centers.min_by(|a, b| {
+            let distance = |center: &f64| (self.value - center).abs();
+            distance(a).total_cmp(&distance(b))
+        });
+        let Some(center) = nearest else { return self };
+        let distance = self.value - center;
+        let tamed = if distance.abs() <= limit {
+            self.value
+        } else {
+            center + limit * (limit / distance)
+        };
+        Self { tamed, ..self }
     }
 }
 
