@@ -24,9 +24,8 @@ const KNOWN: f64 = 0.3;
 const SHRINKAGE: f64 = 30.0;
 /// A point is judged from several origins; each error counts as this part of one.
 const WORTH: f64 = 1.0 / 8.0;
-/// Where errors grow with the distance, the future is less like the past than parts of the past are
-/// like each other: the scale is wider by up to this part.
-const WIDER: f64 = 0.15;
+/// The future is less like the past than parts of the past are like each other.
+const WIDER: f64 = 1.15;
 /// The largest number of octaves of distances.
 const OCTAVES: usize = 24;
 /// The size that errors are cut to for scales, as a quantile of them.
@@ -57,8 +56,6 @@ pub(super) struct Frozen {
     octaves: Vec<f64>,
     /// The growth of the logarithm of the scale beyond, an octave.
     slope: f64,
-    /// The factor by which the future is wider.
-    wider: f64,
     errors: ErrorDistribution,
     tails: [LogTail; 2],
     ranks: TrainingRanks,
@@ -181,7 +178,6 @@ impl Frozen {
             bins: Vec::new(),
             octaves: Vec::new(),
             slope: 0.0,
-            wider: 1.0,
             errors: ErrorDistribution::believed(),
             tails: ErrorDistribution::believed().tails(),
             ranks: TrainingRanks::none(),
@@ -222,8 +218,6 @@ impl Frozen {
         let octaves = (top - before).max(1) as f64;
         self.slope = ((self.octaves[top] - self.octaves[before]) / octaves)
             .min(0.5 * std::f64::consts::LN_2);
-        let growth = (self.octaves[top] - self.octaves[0]) / std::f64::consts::LN_2;
-        self.wider = 1.0 + WIDER * growth.clamp(0.0, 1.0);
     }
 
     /// The mean size of the errors at each octave of distances, and their number.
@@ -284,7 +278,7 @@ impl Frozen {
     fn rank(&mut self, training: &Training<'_>, fixed: &Fixed, slow: &Slow) {
         let far = self.tails.map(|tail| FAR * tail.begins());
         let (mut counter, mut runs) = (RankCounter::default(), Runs::default());
-        let scale = self.wider * self.scale(1);
+        let scale = WIDER * self.scale(1);
         for (slot, value) in training.slots.iter().zip(training.values) {
             let mean = self.mean(fixed, slow, Some(*slot));
             let error = (value - mean) / (self.factor(fixed, *slot, mean) * scale);
@@ -351,7 +345,7 @@ impl Frozen {
         let at = slot.unwrap_or(self.last);
         Outlook {
             mean,
-            scale: self.wider * self.factor(fixed, at, mean) * self.scale(far),
+            scale: WIDER * self.factor(fixed, at, mean) * self.scale(far),
             frame,
             spreads: Spreads {
                 errors: &self.errors,
@@ -364,7 +358,6 @@ impl Frozen {
     /// As the specification of the plain forecaster has it.
     #[cfg(test)]
     pub(super) fn make_plain(&mut self) {
-        self.wider = 1.0 + WIDER;
         self.ranks = TrainingRanks::none();
     }
 
@@ -384,7 +377,7 @@ impl Frozen {
         };
         self.line < LINES
             && fixed.periods.has(self.line)
-            && [self.level, self.level_alone, self.slope, self.wider]
+            && [self.level, self.level_alone, self.slope]
                 .iter()
                 .all(|n| n.is_finite())
             && self.bins.len() == bins
