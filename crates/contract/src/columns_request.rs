@@ -47,7 +47,7 @@ pub struct ColumnsPredictRequest {
     /// The version to score by; `None`: the one that serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionRef>,
-    /// The rows just before, oldest first, at most [`MAX_CONTEXT`]; `None` if they are not known.
+    /// The rows just before, oldest first, at most [`MAX_CONTEXT`](crate::MAX_CONTEXT); `None` if they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<Table>,
 }
@@ -64,7 +64,7 @@ pub struct ColumnsBatchRequest {
     /// The version to score by; `None`: the one that serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionRef>,
-    /// The rows just before the first one, oldest first, at most [`MAX_CONTEXT`].
+    /// The rows just before the first one, oldest first, at most [`MAX_CONTEXT`](crate::MAX_CONTEXT).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<Table>,
 }
