@@ -323,7 +323,7 @@ seasonal_series() {
 # The peak of each episode of the summary in $compact, one per line. The alarm may come some points
 # later.
 peaks() {
-    printf '%s' "$compact" | tr '{' '\n' | sed -n 's/^"start":.*"peak":\([0-9]*\),.*/\1/p'
+    printf '%s' "$compact" | tr '{' '\n' | sed -n 's/^"began":.*"peak":\([0-9]*\),.*/\1/p'
 }
 
 # expect_episode NAME ROW: one episode has its peak at this row.
