@@ -154,12 +154,7 @@ impl Outlook<'_> {
         } else {
             1.0
         };
-        let most = if self.frame.is_new(value) {
-            NEVER_SEEN
-        } else {
-            1.0
-        };
-        p.clamp(f64::MIN_POSITIVE, most)
+        p.min(1.0)
     }
 
     /// The smallest and the largest value whose p-value is `rate` or more; infinite beyond the

@@ -144,3 +144,26 @@ fn the_fit_finds_what_the_reference_finds() {
         (0, 24, 24)
     );
 }
+
+#[test]
+fn usual_values_of_a_skewed_series_have_ordinary_p_values() {
+    let mut state = 7_u32;
+    let mut uniform = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state >> 8) / f64::from(1 << 24)
+    };
+    // The sum of twelve is close to normal.
+    let mut normal = || (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
+    let value = |i: i64| Point {
+        timestamp: 1_700_000_000 + 86_400 * i,
+        value: (2_000.0 * (0.5 * normal()).exp()).round(),
+    };
+    let points: Vec<Point> = (0..300).map(value).collect();
+    let forecaster = Forecaster::fit(&points, None, None);
+    assert!(forecaster.frame.smallest.is_some(), "logarithms");
+    let outlook = forecaster.outlook_alone(1_700_000_000 + 86_400 * 300);
+    for (value, least, most) in [(2_000.0, 0.5, 1.0), (900.0, 0.02, 0.4), (0.0, 0.0, 1e-3)] {
+        let p = outlook.p_value(value);
+        assert!(p > least && p <= most, "{value}: {p}");
+    }
+}
