@@ -7,6 +7,7 @@
 //! below 1/n have a meaning too.
 
 mod extremal_index;
+pub(crate) mod log_bins;
 pub(crate) mod tail;
 
 use std::borrow::Cow;

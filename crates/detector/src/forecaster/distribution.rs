@@ -8,13 +8,23 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{bytes, calibration::tail::Pareto};
+use crate::{
+    bytes,
+    calibration::{
+        log_bins::{self, LogBins},
+        tail::Pareto,
+    },
+};
 
 /// The number of bins of a side: 16 an octave, from 2^-5 to 2^7. The end bins hold what lies
 /// beyond.
 pub(super) const BINS: usize = 192;
 const LOWEST: f64 = -5.0;
 const PER_OCTAVE: f64 = 16.0;
+const LOG_BINS: LogBins = LogBins {
+    first: LOWEST,
+    width: 1.0 / PER_OCTAVE,
+};
 
 /// The belief before any error is known, on each side, worth this many errors: P(|u| ≥ x) =
 /// exp(−0.85·x^1.3).
@@ -132,37 +142,25 @@ impl Histogram {
     /// The tail, where both sides together hold `total`.
     fn tail(&self, total: f64) -> LogTail {
         let wanted = (TAIL_SHARE * total).max(TAIL_LEAST).min(0.5 * self.sum);
-        let width = 1.0 / PER_OCTAVE;
-        // Above the bin: the count, and the sums of the logarithms and of their squares.
-        let (mut above, mut sum, mut squares) = (0.0, 0.0, 0.0);
-        for bin in (0..self.end).rev() {
-            let count = f64::from(self.counts[bin]);
-            let edge = LOWEST + bin as f64 * width;
-            if count > 0.0 && above + count >= wanted {
-                // The tail begins at the upper end of this bin, or within it.
-                let rest = wanted - above;
-                let part = rest / count * width;
-                let start = edge + width - part;
-                let mean = (sum - above * start + rest * part / 2.0) / wanted;
-                let square = squares - 2.0 * start * sum + above * start * start;
-                let square = (square + rest * part * part / 3.0) / wanted;
-                return LogTail {
-                    start,
-                    share: wanted / total,
-                    pareto: Pareto::of_moments_within(mean, square, wanted, SHAPES)
-                        .with_scale_of(LEAST_SCALE),
-                };
-            }
-            let middle = edge + width / 2.0;
-            above += count;
-            sum += count * middle;
-            squares += count * (middle * middle + width * width / 12.0);
-        }
+        let Some(top) = LOG_BINS.top(self.counts(), wanted) else {
+            return LogTail {
+                start: LOWEST,
+                share: self.sum / total,
+                pareto: Pareto::of_moments(1.0, 2.0, 1.0),
+            };
+        };
+        let pareto = Pareto::of_moments_within(top.mean, top.square, wanted, SHAPES);
         LogTail {
-            start: LOWEST,
-            share: self.sum / total,
-            pareto: Pareto::of_moments(1.0, 2.0, 1.0),
+            start: top.start,
+            share: wanted / total,
+            pareto: pareto.with_scale_of(LEAST_SCALE),
         }
+    }
+
+    fn counts(&self) -> impl DoubleEndedIterator<Item = f64> + ExactSizeIterator {
+        self.counts[..self.end]
+            .iter()
+            .map(|count| f64::from(*count))
     }
 
     /// The count of errors of this size or larger, if the bins hold them evenly.
@@ -180,19 +178,12 @@ impl Histogram {
 
     /// The size that this count of errors reaches; 0 if there are fewer.
     fn reached_by(&self, wanted: f64) -> f64 {
-        let mut above = 0.0;
-        for bin in (0..self.end).rev() {
-            let count = f64::from(self.counts[bin]);
-            if count > 0.0 && above + count >= wanted {
-                let part = (wanted - above) / count;
-                return match bin {
-                    0 => edge(1) * (1.0 - part),
-                    _ => (LOWEST + (bin as f64 + 1.0 - part) / PER_OCTAVE).exp2(),
-                };
-            }
-            above += count;
+        match log_bins::place_of(self.counts(), wanted) {
+            // The first bin goes down to 0.
+            Some(place) if place < 1.0 => edge(1) * place,
+            Some(place) => (LOWEST + place / PER_OCTAVE).exp2(),
+            None => 0.0,
         }
-        0.0
     }
 
     fn is_sound(&self) -> bool {

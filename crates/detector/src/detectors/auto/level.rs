@@ -3,7 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{bytes, calibration::tail::Pareto};
+use crate::{
+    bytes,
+    calibration::{
+        log_bins::{self, LogBins},
+        tail::Pareto,
+    },
+};
 
 /// A histogram of the logarithm of evidence, where 1 is the stream's own level. A generalised
 /// Pareto tail of that logarithm continues it beyond the largest few per cent.
@@ -19,6 +25,10 @@ const PER_OCTAVE: f64 = 16.0;
 /// The first bin begins at 2^-3, the last one ends at 2^3.
 const BINS: usize = 96;
 const FIRST: f64 = -3.0;
+const LOG_BINS: LogBins = LogBins {
+    first: FIRST,
+    width: 1.0 / PER_OCTAVE,
+};
 
 /// The fraction of the evidence that makes the tail, and the smallest number of it.
 const TAIL_PART: f64 = 0.05;
@@ -89,45 +99,18 @@ impl EvidenceQuantile {
     /// The threshold that the `wanted` largest exceed, as a logarithm, and the distribution of
     /// their excesses.
     fn tail(&self, wanted: f64) -> Option<(f64, Pareto)> {
-        // Above the bin: the count, and the sums of the logarithms and of their squares.
-        let (mut above, mut sum, mut squares) = (0.0, 0.0, 0.0);
-        let width = 1.0 / PER_OCTAVE;
-        for bin in (0..BINS).rev() {
-            let count = f64::from(self.counts[bin]);
-            let edge = FIRST + bin as f64 * width;
-            if above + count >= wanted {
-                // The tail begins at the upper end of this bin, or within it.
-                let rest = wanted - above;
-                let part = rest / count * width;
-                let start = edge + width - part;
-                let mean = (sum - above * start + rest * part / 2.0) / wanted;
-                let square = squares - 2.0 * start * sum + above * start * start;
-                let square = (square + rest * part * part / 3.0) / wanted;
-                return Some((
-                    start,
-                    Pareto::of_moments(mean, square, wanted / DEPENDENT_CELLS),
-                ));
-            }
-            let middle = edge + width / 2.0;
-            above += count;
-            sum += count * middle;
-            squares += count * (middle * middle + width * width / 12.0);
-        }
-        None
+        let top = LOG_BINS.top(self.counts(), wanted)?;
+        let tail = Pareto::of_moments(top.mean, top.square, wanted / DEPENDENT_CELLS);
+        Some((top.start, tail))
     }
 
     fn quantile(&self, share: f64) -> Option<f64> {
-        let wanted = share * f64::from(self.total);
-        let mut above = 0.0;
-        for bin in (0..BINS).rev() {
-            let count = f64::from(self.counts[bin]);
-            if count > 0.0 && above + count >= wanted {
-                let part = (wanted - above) / count;
-                return Some((FIRST + (bin as f64 + 1.0 - part) / PER_OCTAVE).exp2());
-            }
-            above += count;
-        }
-        None
+        let place = log_bins::place_of(self.counts(), share * f64::from(self.total))?;
+        Some((FIRST + place / PER_OCTAVE).exp2())
+    }
+
+    fn counts(&self) -> impl DoubleEndedIterator<Item = f64> + ExactSizeIterator {
+        self.counts.iter().map(|count| f64::from(*count))
     }
 
     pub(crate) fn is_sound(&self) -> bool {
