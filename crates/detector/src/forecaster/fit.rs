@@ -1,14 +1,16 @@
-//! Fitting: resolution, seasons, the kind of scale, the autoregressions, and the replay of the
-//! training points.
+//! Fitting: units, resolution, the kind of scale, and the replay of the training points.
 
 use contract::{Point, TimeZone};
 
 use super::{
     Forecaster, Training, VALUE_LIMIT,
+    autoregression::autoregression,
+    distribution::Side,
     frozen::{Frozen, ORIGINS, Origin},
     outlook::{Frame, Outlook, ROUNDING, Spreads},
+    periods::periods,
     ranks::{FAR, RankCounter, Runs, TrainingRanks},
-    recursion::{Fast, Fixed, ORDER, Slow, Spread, WARM, Weights},
+    recursion::{Fast, Fixed, Slow, Spread, WARM},
     seasons::{LINES, Periods},
     tracker::Tracker,
 };
@@ -16,25 +18,18 @@ use crate::{
     parallel::join,
     series::{
         clock::Clock,
-        linear::solve,
         quantile::{select_median, select_quantile},
         scale::power_of_two_near,
-        seasonality::{CYCLES, Gridded, LONGEST, SHORTEST},
     },
 };
 
 /// Only this many last points are learned from.
 const FIT_POINTS: usize = 1 << 17;
-/// Seasons are looked for in this many last points.
-const SEASON_POINTS: usize = 1 << 14;
 /// The kind of scale and the autoregressions are found on this many last points.
 const CHOICE_POINTS: usize = 1 << 12;
 
 /// Training values count as at most this many scales from their median.
 const FARTHEST: f64 = 1_000.0;
-/// Values farther than this many scales from the median count as there where seasons are looked
-/// for.
-const TAMED: f64 = 6.0;
 
 /// The exponents of the fast volatility that are tried.
 const QUICKNESS: [f64; 2] = [0.1, 0.5];
@@ -42,9 +37,6 @@ const QUICKNESS: [f64; 2] = [0.1, 0.5];
 const LEVEL_MARGIN: f64 = 1.03;
 /// The rates at which kinds of scales are compared.
 const CHOICE_RATES: [f64; 2] = [0.05, 0.01];
-
-/// A period this near to the day, or a share of it, is the day.
-const NEAR_DAY: (f64, f64) = (2.0, 0.03);
 
 /// Finds the location, and the scale without regard to up to one outlier in a hundred on each side.
 pub(super) fn location_and_scale(values: &[f64]) -> (f64, f64) {
@@ -54,6 +46,23 @@ pub(super) fn location_and_scale(values: &[f64]) -> (f64, f64) {
     scratch.iter_mut().for_each(|v| *v = (*v - median).abs());
     let deviation = 1.4826 * select_median(&mut scratch);
     (median, deviation.max(range / 6.0))
+}
+
+/// The clock of the points, their timestamps by the clock on the wall, and their slots.
+fn clocked(points: &[Point], zone: Option<&TimeZone>) -> (Clock, Vec<i64>, Vec<i64>) {
+    let stamp = |p: &Point| match zone {
+        Some(zone) => zone.local_timestamp(p.timestamp),
+        None => p.timestamp,
+    };
+    let stamps: Vec<i64> = points.iter().map(stamp).collect();
+    let clock = Clock::of_calendar(&stamps);
+    let mut last = -1;
+    let slot = |stamp: &i64| {
+        last = clock.slot(*stamp, last);
+        last
+    };
+    let slots = stamps.iter().map(slot).collect();
+    (clock, stamps, slots)
 }
 
 /// Brings values near enough to their median that no square overflows, and divides them by a power
@@ -127,14 +136,16 @@ struct Replay<'a> {
     form: Form,
     slow: Slow,
     fast: Fast,
+    /// No point has a rank before all have been replayed.
+    ranks: TrainingRanks,
 }
 
 /// A point in a replay: the forecast and what it was made of.
-struct Replayed {
+pub(super) struct Replayed {
     /// The lines; NaN where not known.
-    lines: [f64; LINES],
+    pub(super) lines: [f64; LINES],
     /// The levels before the point.
-    levels: [f64; LINES],
+    pub(super) levels: [f64; LINES],
     /// The error in scales.
     error: f64,
     /// The size at which the tail begins on the side of the error.
@@ -148,18 +159,13 @@ impl<'a> Replay<'a> {
         Self {
             slow: Slow::new(&fixed.periods),
             fast: Fast::new(&fixed.periods, first_scale(values, fixed.spread.resolution)),
+            ranks: TrainingRanks::none(),
             fixed,
             form,
         }
     }
 
-    fn step(
-        &mut self,
-        slot: i64,
-        value: f64,
-        ranks: &TrainingRanks,
-        costed: Option<&Frame>,
-    ) -> Replayed {
+    fn step(&mut self, slot: i64, value: f64, costed: Option<&Frame>) -> Replayed {
         let prediction = self.fixed.predict(&self.slow, &self.fast, slot);
         let mean = prediction.mean.unwrap_or(value);
         let scaled = self.fixed.scaled(&self.fast, &prediction, mean);
@@ -168,7 +174,7 @@ impl<'a> Replay<'a> {
             let spreads = Spreads {
                 errors: &self.slow.errors,
                 tails,
-                ranks: ranks.at(Some(slot)),
+                ranks: self.ranks.at(Some(slot)),
             };
             interval_cost(&spreads.around(&scaled, *frame), frame.outer(value))
         } else {
@@ -194,7 +200,7 @@ impl<'a> Replay<'a> {
             lines: prediction.lines.map(|line| line.unwrap_or(f64::NAN)),
             levels,
             error,
-            far: tails[usize::from(error < 0.0)].begins(),
+            far: tails[Side::of(error) as usize].begins(),
             cost,
         }
     }
@@ -243,18 +249,7 @@ impl Forecaster {
         form: Form,
     ) -> Self {
         let points = &points[points.len().saturating_sub(FIT_POINTS)..];
-        let stamp = |p: &Point| match zone {
-            Some(zone) => zone.local_timestamp(p.timestamp),
-            None => p.timestamp,
-        };
-        let stamps: Vec<i64> = points.iter().map(stamp).collect();
-        let clock = Clock::of_calendar(&stamps);
-        let mut last = -1;
-        let slot = |stamp: &i64| {
-            last = clock.slot(*stamp, last);
-            last
-        };
-        let slots: Vec<i64> = stamps.iter().map(slot).collect();
+        let (clock, stamps, slots) = clocked(points, zone);
         let values = points
             .iter()
             .map(|p| p.value.clamp(-VALUE_LIMIT, VALUE_LIMIT));
@@ -272,7 +267,12 @@ impl Forecaster {
             slots: &slots,
         };
         let plain = Found::of(&training, frame, &clock, &stamps, period).choose(&training, form);
-        let logarithms: Vec<f64> = values.iter().map(|v| v.ln()).collect();
+        let smallest = plain.smallest_of_logarithms(&values);
+        let smallest = smallest.filter(|_| form == Form::Robust);
+        let logarithms: Vec<f64> = match smallest {
+            Some(_) => values.iter().map(|v| v.ln()).collect(),
+            None => Vec::new(),
+        };
         let of_logarithms = |smallest: f64| {
             let training = Training {
                 values: &logarithms,
@@ -285,8 +285,7 @@ impl Forecaster {
             };
             Found::of(&training, frame, &clock, &stamps, period).choose(&training, form)
         };
-        let smallest = plain.smallest_of_logarithms(&values);
-        let growing = smallest.filter(|_| form == Form::Robust).map(of_logarithms);
+        let growing = smallest.map(of_logarithms);
         let (chosen, values) = match growing.filter(|growing| growing.is_less_skewed(&plain)) {
             Some(growing) => (growing, &logarithms),
             None => (plain, &values),
@@ -307,7 +306,6 @@ impl Forecaster {
     fn replay(training: &Training<'_>, chosen: Chosen, clock: Clock, form: Form) -> Self {
         let Chosen { frame, fixed, .. } = chosen;
         let n = training.values.len();
-        let none = TrainingRanks::none();
         let (mut counter, mut runs) = (RankCounter::default(), Runs::default());
         let mut replay = Replay::new(&fixed, training.values, form);
         let mut origins = Vec::with_capacity(ORIGINS);
@@ -317,7 +315,7 @@ impl Forecaster {
                 origins.push(Origin::new(training, &fixed, &replay.slow, &replay.fast, i));
                 next += 1;
             }
-            let replayed = replay.step(*slot, *value, &none, None);
+            let replayed = replay.step(*slot, *value, None);
             if i >= n / 3 {
                 counter.count();
                 let counting = runs.next(replayed.error, FAR * replayed.far, *slot);
@@ -423,15 +421,12 @@ fn tried(
     (values, slots): (&[f64], &[i64]),
     form: Form,
 ) -> (f64, Fixed, Vec<Replayed>) {
-    let none = TrainingRanks::none();
     let from = values.len() / 3;
     let replayed: Vec<Replayed> = {
         let mut replay = Replay::new(&fixed, values, form);
         let points = values.iter().zip(slots).enumerate();
         points
-            .map(|(i, (value, slot))| {
-                replay.step(*slot, *value, &none, (i >= from).then_some(&frame))
-            })
+            .map(|(i, (value, slot))| replay.step(*slot, *value, (i >= from).then_some(&frame)))
             .collect()
     };
     let cost = replayed.iter().map(|r| r.cost).sum();
@@ -444,81 +439,6 @@ fn only_value(values: &[f64]) -> Option<f64> {
     let is_same = |v: &f64| (v - first).abs() <= ROUNDING * first.abs();
     values.iter().all(is_same).then_some(first)
 }
-
-/// The rounds of reweighting, the fewest points of an autoregression in orders, and the size that
-/// deviations are clipped to, in scales.
-const ROUNDS: usize = 3;
-const FEWEST: usize = 4;
-const CLIP: f64 = 8.0;
-
-/// The weights of the last deviations of a line from its level: a ridge regression, reweighted so
-/// that outliers weigh little; none from too few points.
-fn autoregression(line: usize, values: &[f64], replayed: &[Replayed]) -> Weights {
-    let x: Vec<f64> = values
-        .iter()
-        .zip(replayed)
-        .map(|(v, r)| v - r.lines[line])
-        .collect();
-    let mut rows: Vec<([f64; ORDER], f64)> = Vec::with_capacity(x.len());
-    for t in (WARM as usize).max(ORDER)..x.len() {
-        let level = replayed[t].levels[line];
-        let past = std::array::from_fn(|i| x[t - 1 - i] - level);
-        let now = x[t] - level;
-        if now.is_finite() && past.iter().all(|p| p.is_finite()) {
-            rows.push((past, now));
-        }
-    }
-    if rows.len() < FEWEST * ORDER {
-        return Weights::default();
-    }
-    let mut sizes: Vec<f64> = rows.iter().map(|(_, now)| now.abs()).collect();
-    let largest = sizes.iter().copied().fold(0.0, f64::max);
-    let scale = 1.4826 * select_median(&mut sizes) + 1e-12 * largest;
-    if scale <= 0.0 {
-        return Weights::default();
-    }
-    // In scales, so that no square overflows or vanishes.
-    let clip = |x: f64| (x / scale).clamp(-CLIP, CLIP);
-    for (past, now) in &mut rows {
-        *past = past.map(clip);
-        *now = clip(*now);
-    }
-    Weights(reweighted(&rows))
-}
-
-fn reweighted(rows: &[([f64; ORDER], f64)]) -> Vec<f64> {
-    let mut trust = vec![1.0; rows.len()];
-    let mut weights = Vec::new();
-    for _ in 0..ROUNDS {
-        let (mut matrix, mut right) = ([[0.0; ORDER]; ORDER], [0.0; ORDER]);
-        for ((past, now), trust) in rows.iter().zip(&trust) {
-            for i in 0..ORDER {
-                let weighted = trust * past[i];
-                for (sum, value) in matrix[i].iter_mut().zip(past) {
-                    *sum += weighted * value;
-                }
-                right[i] += weighted * now;
-            }
-        }
-        for (i, row) in matrix.iter_mut().enumerate() {
-            row[i] += RIDGE;
-        }
-        weights = solve(matrix, right, ORDER);
-        let error = |(past, now): &([f64; ORDER], f64)| {
-            now - past.iter().zip(&weights).map(|(p, w)| p * w).sum::<f64>()
-        };
-        let errors: Vec<f64> = rows.iter().map(error).collect();
-        let mut sizes: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
-        let usual = 3.0 * (1.4826 * select_median(&mut sizes) + 1e-12);
-        for (trust, error) in trust.iter_mut().zip(errors) {
-            *trust = 1.0 / (1.0 + (error / usual).powi(2));
-        }
-    }
-    weights
-}
-
-/// Added to the diagonal of the normal equations, in squared scales.
-const RIDGE: f64 = 2.0;
 
 /// The smallest difference of two values. Values that differ in the thirteenth digit only are equal.
 fn resolution(values: &[f64]) -> f64 {
@@ -536,79 +456,4 @@ fn resolution(values: &[f64]) -> f64 {
     } else {
         0.01 * values[0].abs()
     }
-}
-
-/// The seasons of a series, or the one that is `known`.
-fn periods(
-    training: &Training<'_>,
-    clock: &Clock,
-    stamps: &[i64],
-    (median, scale): (f64, f64),
-    known: Option<usize>,
-) -> Periods {
-    let n = training.values.len();
-    let from = n.saturating_sub(SEASON_POINTS);
-    let (values, slots) = (&training.values[from..], &training.slots[from..]);
-    let day = clock
-        .day(stamps[0])
-        .filter(|day| (SHORTEST..=LONGEST).contains(&day.slots));
-    let found: Vec<(usize, f64)> = match known {
-        Some(period) => vec![(period, 1.0)],
-        None => {
-            let grid = Gridded::new(slots, values, median, TAMED * scale);
-            let mut candidates = grid.candidates();
-            if let Some(day) = day.filter(|day| CYCLES * day.slots <= grid.span()) {
-                let (least, share) = NEAR_DAY;
-                let near = least.max(share * day.slots as f64);
-                candidates.retain(|p| p.abs_diff(day.slots) as f64 > near);
-                candidates.insert(0, day.slots);
-            }
-            let tested = candidates
-                .into_iter()
-                .map(|period| (period, grid.test(period)));
-            let accepted = tested.filter(|(_, test)| test.accepts());
-            accepted
-                .map(|(period, test)| (period, test.explained))
-                .collect()
-        }
-    };
-    let first = found.first().map_or(0, |(period, _)| *period);
-    let [short, long, day_of_week] = match day {
-        Some(day) => {
-            let shorter = found.iter().map(|(p, _)| *p).find(|p| *p < day.slots);
-            [shorter.unwrap_or(0), day.slots, day.slots]
-        }
-        None => {
-            let longer = found
-                .iter()
-                .map(|(p, _)| *p)
-                .find(|p| *p as f64 > 1.5 * first as f64);
-            let longer = longer.unwrap_or(0);
-            let has_week = first > 0 && longer == 0 && n >= 2 * 7 * first;
-            [first, longer, if has_week { first } else { 0 }]
-        }
-    };
-    Periods {
-        short: short as u32,
-        long: long as u32,
-        day_of_week: day_of_week as u32,
-        day: day.map_or(0, |day| day.slots as u32),
-        week_start: day.map_or(0, |day| day.week_start),
-        found: reported(&found) as u32,
-    }
-}
-
-/// The part of what a season explains that a shorter one, of which it is a multiple, must explain
-/// to be the season that is reported.
-const AS_WELL: f64 = 0.95;
-
-/// The season to report of those that were `found`, each with what it explains; 0 for none.
-fn reported(found: &[(usize, f64)]) -> usize {
-    let Some((first, explained)) = found.first() else {
-        return 0;
-    };
-    let shorter = found.iter().find(|(period, shorter)| {
-        period < first && first % period == 0 && *shorter >= AS_WELL * explained
-    });
-    shorter.map_or(*first, |(period, _)| *period)
 }

@@ -1,11 +1,13 @@
 //! The forecaster under `auto`: what is expected of the next point, its normal range at any rate,
 //! and the p-value of any value (docs/design/auto.md).
 
+mod autoregression;
 mod context;
 mod distribution;
 mod fit;
 mod frozen;
 mod outlook;
+mod periods;
 mod ranks;
 mod recursion;
 mod seasons;
