@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::report::{Cell, Table};
 
-/// What a figure should be.
+/// The goal of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Goal {
@@ -39,7 +39,7 @@ impl fmt::Display for Goal {
 /// A number with its goal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figure {
-    /// What it is, with its unit. Names the figure from one run to the next.
+    /// The quantity and its unit. Names the figure from one run to the next.
     pub(crate) what: String,
     /// `None` where it could not be measured.
     pub(crate) value: Option<f64>,

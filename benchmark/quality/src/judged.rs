@@ -24,7 +24,7 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    /// What raises these alarms, all of one strength.
+    /// The cause of these alarms, all of one strength.
     pub(crate) fn of_alarms(alarm: Vec<bool>) -> Self {
         let strength: Vec<f64> = alarm.iter().map(|a| f64::from(u8::from(*a))).collect();
         Self {

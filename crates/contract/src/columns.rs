@@ -127,7 +127,7 @@ impl Table {
     }
 }
 
-/// What one column has: a number, or one for each row.
+/// The content of one column: a number, or one for each row.
 trait Content: Sized {
     /// Reads the content of the column `name`; errors name it, and the place in it from 0.
     fn read<'de, D: Deserializer<'de>>(name: &str, deserializer: D) -> Result<Self, D::Error>;

@@ -24,11 +24,11 @@ pub struct ColumnsVerdictReply {
     pub detector: DetectorName,
     /// The share of each column in the evidence; they sum to 1.
     pub contributions: Columns<f64>,
-    /// What is normal for each column by itself.
+    /// The normal range of each column by itself.
     pub columns: Columns<ColumnReply>,
 }
 
-/// What is normal for one column by itself.
+/// The normal range of one column by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnReply {
     /// The expected value, in the unit of the column; `null` if the model does not expect any.

@@ -187,7 +187,7 @@ pub struct JudgedReply {
     /// The verdict on the point.
     #[serde(flatten)]
     pub verdict: VerdictReply,
-    /// What a session adds; absent for a point that was scored by itself.
+    /// The fields that a session adds; absent for a point that was scored by itself.
     #[serde(flatten)]
     pub online: Option<OnlineReply>,
 }

@@ -1,4 +1,4 @@
-//! What a verdict, an update, a fit and a stored model cost.
+//! The cost of a verdict, an update, a fit and a stored model.
 
 use std::{hint::black_box, time::Instant};
 

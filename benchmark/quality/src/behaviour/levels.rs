@@ -22,7 +22,7 @@ const AFTER: usize = 500;
 /// A level is held where this many points in a row lie in their range.
 const IN_A_ROW: usize = 8;
 const RATE: f64 = 0.01;
-/// What is soon, in points.
+/// The number of points that is soon.
 const SOON: f64 = 30.0;
 
 /// The points until the range of an online session holds the new level.

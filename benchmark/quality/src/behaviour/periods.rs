@@ -238,7 +238,7 @@ fn true_ones(subject: &Subject) -> Result<(Table, f64)> {
     Ok((table, 100.0 * hits as f64 / all))
 }
 
-/// What was found most often among periods that are wrong.
+/// The wrong period that was found most often.
 fn most_often(wrong: &[Option<u64>]) -> Cell {
     let count = |period: &Option<u64>| wrong.iter().filter(|w| *w == period).count();
     match wrong.iter().max_by_key(|period| count(period)) {

@@ -95,7 +95,7 @@ pub(crate) fn measure(subject: &Subject) -> Result<Part> {
     })
 }
 
-/// What is counted in each way of asking.
+/// The counts of each way of asking.
 fn count(model: &Model, points: &[Point]) -> [Count; WAYS.len()] {
     let judge = JudgeOptions::default();
     let mut counts = [Count::default(); WAYS.len()];

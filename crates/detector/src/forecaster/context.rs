@@ -54,7 +54,7 @@ impl Context {
         }
     }
 
-    /// What is expected of a point at `timestamp`, for verdicts at `rate`.
+    /// The joined forecast of a point at `timestamp`, for verdicts at `rate`.
     pub(crate) fn outlook<'a>(
         &self,
         forecaster: &'a Forecaster,
@@ -77,7 +77,7 @@ impl Context {
         }
     }
 
-    /// What the points of the context alone let expect.
+    /// The forecast by the points of the context alone.
     pub(super) fn near<'a>(&self, forecaster: &'a Forecaster, timestamp: i64) -> Joined<'a> {
         let forecasts = self.forecasts(forecaster, timestamp);
         forecasts.joined(forecaster, forecaster.tails)

@@ -79,7 +79,7 @@ fn into_units(values: &mut [f64]) -> f64 {
     unit
 }
 
-/// What a fit found out before it replays the training points.
+/// The findings of a fit before it replays the training points.
 struct Found {
     frame: Frame,
     periods: Periods,

@@ -84,7 +84,7 @@ struct Row {
 }
 
 impl Origin {
-    /// What is known before point number `at`.
+    /// The state of knowledge before point number `at`.
     pub(super) fn new(
         training: &Training<'_>,
         fixed: &Fixed,
@@ -331,7 +331,7 @@ impl Frozen {
         (self.scale(gap) / self.scale(1)).max(1.0)
     }
 
-    /// What is expected at `slot`. Without a regular clock it is not known where that is.
+    /// The forecast at `slot`; `None` without a regular clock, as its place is not known then.
     pub(super) fn outlook<'a>(
         &'a self,
         fixed: &Fixed,

@@ -1,4 +1,4 @@
-//! What is expected of a point: a value, the normal range at any rate, and the p-value of any value.
+//! The forecast of a point: expected value, normal range at any rate, p-value of any value.
 
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +105,7 @@ impl<'a> Spreads<'a> {
         size.min(most).max(self.ranks.size_at(side, rate))
     }
 
-    /// What is expected with this mean and scale.
+    /// The forecast with this mean and scale.
     pub(super) fn around(self, scaled: &Scaled, frame: Frame) -> Outlook<'a> {
         Outlook {
             mean: scaled.mean,
@@ -184,7 +184,7 @@ impl Outlook<'_> {
 const OF_NEAR: f64 = 0.75;
 pub(super) const OF_FROZEN: f64 = 1.0 - OF_NEAR;
 
-/// What several forecasts let expect together.
+/// Several forecasts joined to one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Joined<'a> {
     /// The forecast by the last points.

@@ -163,7 +163,7 @@ impl RanksHere<'_> {
         }
     }
 
-    /// The smallest size whose largest p-value is `rate`; infinite if there is none.
+    /// The smallest size whose largest p-value is `rate`; infinite without such a size.
     pub(super) fn size_at_most(&self, side: Side, rate: f64) -> f64 {
         let often = 2.0 / (self.ranks.all * rate);
         match self.largest(side) {
@@ -180,7 +180,7 @@ impl RanksHere<'_> {
         }
     }
 
-    /// The largest size whose least p-value is `rate` or more; 0 if there is none.
+    /// The largest size whose least p-value is `rate` or more; 0 without such a size.
     pub(super) fn size_at(&self, side: Side, rate: f64) -> f64 {
         let least = rate * self.ranks.all;
         match self.first_rank(|rank| self.runs_from(side, rank) >= least) {

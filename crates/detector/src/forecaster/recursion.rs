@@ -53,7 +53,7 @@ const CLIP: f64 = 2e-4;
 
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
-/// What the scale is made of.
+/// The parts of the scale.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Spread {
@@ -65,7 +65,7 @@ pub(super) struct Spread {
     pub(super) quickness: f64,
 }
 
-/// What never changes after the fit.
+/// The part that never changes after the fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fixed {
@@ -84,7 +84,7 @@ pub(super) struct Fixed {
 #[serde(transparent)]
 pub(super) struct Weights(#[serde(with = "bytes::vec")] pub(super) Vec<f64>);
 
-/// What is learned slowly, and never from a context.
+/// The part that is learned slowly, and never from a context.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Slow {
@@ -99,7 +99,7 @@ pub(super) struct Slow {
     pub(super) index: u64,
 }
 
-/// What follows the last points.
+/// The part that follows the last points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fast {

@@ -1,4 +1,4 @@
-//! What follows the last points, with the memory of where the series was before an odd one.
+//! The part that follows the last points, and the memory of where the series was before an odd one.
 //!
 //! A point that is odd may be the first of a new level, or a spike after which the series goes on as
 //! before. Both are expected until one of them is seen: what was known before the odd point is held
@@ -29,7 +29,7 @@ pub(super) struct Tracker {
     pub(super) fast: Fast,
     /// The slot of the last point.
     pub(super) last: i64,
-    /// What was known before the last odd point.
+    /// The state before the last odd point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) held: Option<Box<Held>>,
 }
@@ -143,7 +143,7 @@ impl Tracker {
 }
 
 impl Forecasts {
-    /// What the forecasts let expect.
+    /// The forecasts joined to one.
     pub(super) fn joined<'a>(
         &self,
         forecaster: &'a Forecaster,

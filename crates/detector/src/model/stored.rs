@@ -22,7 +22,7 @@ pub enum StoredModel {
     Multivariate(Box<MultivariateModel>),
 }
 
-/// What tells the kinds apart.
+/// The field by which kinds of models are told apart.
 #[derive(Deserialize)]
 struct Kind {
     #[serde(default)]

@@ -52,7 +52,7 @@ pub(crate) fn pass(
     *last = last.filter(|last| now - last.point <= quiet_limit);
     let largest = last.map_or(0.0, |last| last.ratio);
     let running = largest >= 1.0;
-    // What was no alarm holds none back.
+    // Evidence below the level holds no alarm back.
     let first = strength >= 1.0 && !running;
     if strength > 0.0 && (first || strength > AGAIN * largest) {
         *last = Some(Candidate {

@@ -28,7 +28,7 @@ const LOWEST: f64 = 0.05;
 /// The share of the period by which a peak may be off.
 const OFF: f64 = 0.02;
 
-/// The peak of a period of so many slots may be off by one at least.
+/// From this period on, in slots, a peak may be off by one at least.
 const BLURRED: usize = 10;
 
 /// The outcome of a test.
