@@ -140,6 +140,17 @@ pub enum Cause {
         /// The number of these points.
         points: u64,
     },
+    /// The last points are equal, more of them in a row than ever before.
+    Stuck {
+        /// The timestamp of the last of these points.
+        at: i64,
+        /// The value that they have, in the unit of the series.
+        value: f64,
+        /// The number of these points.
+        points: u64,
+        /// The number of points of the longest such run before.
+        longest: u64,
+    },
     /// The level of the series has changed.
     Moved {
         /// The timestamp of the first point at the new level.

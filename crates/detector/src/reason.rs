@@ -36,6 +36,12 @@ pub(crate) enum ReasonKind {
     Ongoing { value: f64, band: Band, since: i64 },
     /// The last points look like no earlier ones.
     Unseen { points: u64, history: Span },
+    /// The last points are all this value, and no more than `longest` points in a row were equal.
+    Stuck {
+        value: f64,
+        points: u64,
+        longest: u64,
+    },
     /// The level of the series changed.
     Moved { from: f64, to: f64, at: i64 },
     /// A value a few points ago lay beyond a limit.
@@ -89,6 +95,16 @@ impl Reason {
             ReasonKind::Within { .. } => Cause::Within,
             ReasonKind::Ongoing { since, .. } => Cause::Ongoing { since },
             ReasonKind::Unseen { points, .. } => Cause::Unseen { at, points },
+            ReasonKind::Stuck {
+                value,
+                points,
+                longest,
+            } => Cause::Stuck {
+                at,
+                value,
+                points,
+                longest,
+            },
             ReasonKind::Moved { from, to, at } => Cause::Moved { at, from, to },
         }
     }
@@ -116,6 +132,22 @@ impl fmt::Display for Reason {
                     "the last {points} points look like nothing seen in {history}"
                 )
             }
+            ReasonKind::Stuck {
+                value,
+                points,
+                longest,
+            } => match longest {
+                1 => write!(
+                    f,
+                    "the last {points} values are all {}, and no two in a row were equal before",
+                    Short(value)
+                ),
+                _ => write!(
+                    f,
+                    "the last {points} values are all {}, and no more than {longest} in a row were equal before",
+                    Short(value)
+                ),
+            },
             ReasonKind::Moved { from, to, at } => {
                 write!(
                     f,
@@ -283,6 +315,22 @@ mod tests {
             (
                 ReasonKind::Unseen { points, history },
                 "the last 14 points look like nothing seen in 3 days",
+            ),
+            (
+                ReasonKind::Stuck {
+                    value: 42.0,
+                    points: 10,
+                    longest: 3,
+                },
+                "the last 10 values are all 42, and no more than 3 in a row were equal before",
+            ),
+            (
+                ReasonKind::Stuck {
+                    value: 41.5,
+                    points: 6,
+                    longest: 1,
+                },
+                "the last 6 values are all 41.5, and no two in a row were equal before",
             ),
             (
                 moved,

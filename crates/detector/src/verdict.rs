@@ -47,6 +47,15 @@ pub struct Band {
 }
 
 impl Verdict {
+    /// The bound of the range beyond which the value lies, if it lies outside.
+    pub(crate) fn limit(&self) -> Option<f64> {
+        match self.direction {
+            Direction::Above => self.upper,
+            Direction::Below => self.lower,
+            _ => None,
+        }
+    }
+
     /// Appends the JSON members of a [`VerdictReply`], without braces: byte for byte what serde
     /// writes of [`Self::to_reply`].
     pub fn write_fields(&self, out: &mut Vec<u8>) {

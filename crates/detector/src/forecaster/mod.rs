@@ -26,6 +26,7 @@ use frozen::Frozen;
 use outlook::{Frame, Spreads};
 use ranks::TrainingRanks;
 use recursion::{Fast, Fixed, Prediction, Scaled, Slow};
+use seasons::Periods;
 use tracker::{Agreed, Forecasts, Tracker};
 
 /// A fitted forecaster.
@@ -55,6 +56,13 @@ const VALUE_LIMIT: f64 = 1e150;
 struct Training<'a> {
     values: &'a [f64],
     slots: &'a [i64],
+}
+
+/// The slot of a point, and the seasons in slots; 0 for none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) slot: i64,
+    pub(crate) periods: [i64; 3],
 }
 
 /// A forecast by a forecaster that learns.
@@ -138,6 +146,17 @@ impl Forecaster {
     /// The length of the season in slots, if there is one.
     pub(crate) fn period(&self) -> Option<usize> {
         Some(self.fixed.periods.found as usize).filter(|period| *period > 0)
+    }
+
+    /// The slot of the last point, and the periods that are known.
+    pub(crate) fn last_moment(&self) -> Moment {
+        let Periods {
+            long, short, day, ..
+        } = self.fixed.periods;
+        Moment {
+            slot: self.tracker.last,
+            periods: [long, short, day].map(i64::from),
+        }
     }
 
     /// The grid of timestamps.

@@ -103,6 +103,13 @@ impl EpisodeGate {
         pass(&mut self.last, now, strength, self.quiet_limit)
     }
 
+    /// Whether an episode is running before the next point.
+    pub(crate) fn is_running(&self) -> bool {
+        let ends = |last: Candidate| self.index - last.point > self.quiet_limit;
+        self.last
+            .is_some_and(|last| last.ratio >= 1.0 && !ends(last))
+    }
+
     /// Whether a session could have reached this state.
     pub(crate) fn is_sound(&self) -> bool {
         self.last

@@ -25,11 +25,7 @@ impl JudgedPoint {
             point,
             index,
             expected: verdict.expected.unwrap_or(point.value),
-            limit: match verdict.direction {
-                Direction::Above => verdict.upper,
-                Direction::Below => verdict.lower,
-                _ => None,
-            },
+            limit: verdict.limit(),
             p_value: verdict.p_value,
         }
     }

@@ -1,5 +1,5 @@
 //! The level that evidence reaches at a given rate, learned from the evidence at the ends of
-//! earlier cells (docs/design/auto.md, 12).
+//! earlier cells (docs/design/auto.md, 13).
 
 use serde::{Deserialize, Serialize};
 

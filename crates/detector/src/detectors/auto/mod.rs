@@ -11,6 +11,8 @@ mod level;
 mod online;
 mod recorded;
 pub mod streaming;
+mod stuck;
+mod value_evidence;
 mod values;
 
 use cold_start::ColdStart;
@@ -51,6 +53,9 @@ pub(crate) struct FittedStream {
     level: EvidenceQuantile,
     /// The timestamp of the first training point.
     first: i64,
+    /// The length of the longest run of equal training values, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    longest_run: Option<u64>,
 }
 
 /// The length of the season in points of a regular clock.
@@ -184,6 +189,7 @@ impl FittedStream {
             values: Values::Forecaster(Box::new(forecaster)),
             level: EvidenceQuantile::fit(&replay.ratio),
             first: points[0].timestamp,
+            longest_run: stuck::longest_run(points.iter().map(|point| point.value)),
             stream,
         })
     }

@@ -12,6 +12,8 @@ use super::{
     judged_point::{self, JudgedPoint},
     level::EvidenceQuantile,
     streaming::{self, BLOCK_CELLS, Observation, constants::FATIGUE},
+    stuck::{EqualValues, Stuck},
+    value_evidence::ValueEvidence,
 };
 use crate::{
     Verdict,
@@ -47,6 +49,8 @@ pub(crate) struct StreamOnline {
     #[serde(rename = "enough")]
     fitted: FittedStream,
     gate: EpisodeGate,
+    value_evidence: ValueEvidence,
+    equal_values: EqualValues,
     /// The oddest points of the last cells of a block, and of the one that has not ended, the oldest
     /// first.
     peaks: VecDeque<JudgedPoint>,
@@ -60,12 +64,19 @@ pub(crate) struct StreamOnline {
     points: u64,
 }
 
+/// The factor by which values may raise the evidence of the stream. Where nothing of a series looks
+/// new, a value far out is most often of its kind; more than twice loses on published series, and
+/// less misses spikes on a random walk.
+const RAISED: f64 = 2.0;
+
 /// The outcome of the evidence at a point.
 #[derive(Clone, Copy, Debug)]
 struct Outcome {
     strength: f64,
     emitted: f64,
     running: bool,
+    /// The run of equal values that is the evidence, if one is.
+    stuck: Option<Stuck>,
 }
 
 impl Online for AutoOnline {
@@ -104,6 +115,7 @@ impl Online for AutoOnline {
                 let peaks = fitted.peaks.capacity() * size_of::<JudgedPoint>();
                 size_of::<StreamOnline>() + stream.memory_bytes() - size_of_val(stream)
                     + peaks
+                    + fitted.value_evidence.heap_bytes()
                     + fitted.fitted.values.heap_bytes()
                     + EvidenceQuantile::HEAP_BYTES
             }
@@ -134,6 +146,8 @@ impl AutoOnline {
         let params = fitted.stream.params();
         Self::Fitted(Box::new(StreamOnline {
             gate: EpisodeGate::new(params.horizon() as f64),
+            value_evidence: ValueEvidence::new(),
+            equal_values: EqualValues::after(fitted.longest_run),
             peaks: VecDeque::with_capacity(BLOCK_CELLS),
             cell_ended: true,
             side: 0,
@@ -158,18 +172,42 @@ impl StreamOnline {
         // The range, the p-value, and whether the value lies outside. Blocks and shapes have no part
         // in it.
         let of_value = values.update(stream, &seen.predictions, point, rule);
-        let peak = self.peak(JudgedPoint::new(point, self.points, &of_value));
+        let moment = values.last_moment();
+        self.value_evidence.note(
+            point.value,
+            &of_value,
+            moment,
+            stream.params().scaling().scale(),
+            rule,
+        );
+        // A filter asks for values on one side, or for large deviations.
+        let filters = rule.sides != Sides::Both || rule.min_deviation > 0.0;
+        let stuck = self.equal_values.note(point.value).filter(|_| !filters);
+        let last = JudgedPoint::new(point, self.points, &of_value);
+        let peak = self.peak(last);
         self.points += 1;
         self.cell_ended = seen.ends_cell();
         let counts = self.is_on_side(seen, rule.sides) && peak.counts(rule);
-        let outcome = self.outcome(seen, counts, rule);
+        let outcome = self.outcome(seen, counts, stuck, rule);
+        let (about, reason) = match outcome.stuck {
+            Some(Stuck { points, longest }) => {
+                let value = point.value;
+                let reason = ReasonKind::Stuck {
+                    value,
+                    points,
+                    longest,
+                };
+                (last, reason)
+            }
+            None => (peak, self.cause_of_alarm(seen, &peak, point)),
+        };
         let alarm = (outcome.emitted >= 1.0).then(|| Alarm {
             severity: judged_point::severity(outcome.emitted),
-            reason: self.cause_of_alarm(seen, &peak, point),
+            reason,
             escalation: outcome.running,
-            about: peak.point,
-            expected: peak.expected,
-            direction: peak.direction(),
+            about: about.point,
+            expected: about.expected,
+            direction: about.direction(),
         });
         Step {
             of_value: Verdict {
@@ -230,20 +268,31 @@ impl StreamOnline {
     }
 
     /// Decides about an alarm: by the stream's own level, or at the rate that was asked for.
-    fn outcome(&mut self, seen: &Observation, counts: bool, rule: &ScoringRule) -> Outcome {
+    fn outcome(
+        &mut self,
+        seen: &Observation,
+        counts: bool,
+        stuck: Option<Stuck>,
+        rule: &ScoringRule,
+    ) -> Outcome {
         let output = &seen.output;
+        // The stream's level rises where alarms are common. Clear values, and a rate that was asked
+        // for, are held to the level where none are.
+        let recent = self.fitted.stream.recent_alarms() - f64::from(u8::from(output.alarm));
+        let rested = output.ratio * (1.0 + FATIGUE * recent.max(0.0));
+        let raised = self.raised(seen, rested);
         let (evidence, level) = match rule.rate {
-            None => (output.ratio, 1.0),
-            // The stream's level rises where alarms are common, but a rate that was asked for must
-            // be kept.
+            None => (output.ratio.max(raised), 1.0),
             Some(rate) => {
-                let recent = self.fitted.stream.recent_alarms() - f64::from(u8::from(output.alarm));
                 let cell = self.fitted.stream.params().cell() as f64;
                 let level = self.fitted.level.at((rate * cell).min(0.5));
-                (output.ratio * (1.0 + FATIGUE * recent.max(0.0)), level)
+                (rested.max(raised), level)
             }
         };
-        let strength = if counts { evidence / level } else { 0.0 };
+        let of_evidence = if counts { evidence / level } else { 0.0 };
+        let stuck = stuck.filter(|_| of_evidence < 1.0);
+        // Enough for an alarm, and not for a second one.
+        let strength = if stuck.is_some() { 1.0 } else { of_evidence };
         let passed = self.gate.pass(strength);
         if rule.rate.is_some() && output.ratio > 0.0 {
             // The first alarm of an episode counts once, as if it had just reached the level. The
@@ -258,6 +307,20 @@ impl StreamOnline {
             strength,
             emitted: passed.emitted,
             running: passed.running,
+            stuck,
+        }
+    }
+
+    /// The stream's evidence where values raise it; 0 inside a cell. In an episode they prolong it but
+    /// do not make it grow.
+    fn raised(&mut self, seen: &Observation, evidence: f64) -> f64 {
+        if !seen.ends_cell() {
+            return 0.0;
+        }
+        let raised = self.value_evidence.end_cell().min(RAISED * evidence);
+        match self.gate.is_running() {
+            true => raised.min(1.0),
+            false => raised,
         }
     }
 
@@ -307,6 +370,8 @@ impl StreamOnline {
         self.fitted.values.is_sound()
             && self.fitted.level.is_sound()
             && self.gate.is_sound()
+            && self.value_evidence.is_sound()
+            && self.equal_values.is_sound()
             && self.peaks.len() <= BLOCK_CELLS
             && self
                 .peaks

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Band, Verdict,
-    forecaster::{Context, Forecaster, Joined},
+    forecaster::{Context, Forecaster, Joined, Moment},
     verdict::{DEFAULT_RATE, ScoringRule, at_least_above, readable, score, severity},
 };
 
@@ -127,6 +127,15 @@ impl Values {
         Some((self.period(stream)? as f64 * clock.step()?) as i64)
     }
 
+    /// The moment of the last point of a session; `None` for models of formats 1 and 2, whose values
+    /// give no evidence of their own.
+    pub(super) fn last_moment(&self) -> Option<Moment> {
+        match self {
+            Self::Forecaster(forecaster) => Some(forecaster.last_moment()),
+            Self::Recorded(_) => None,
+        }
+    }
+
     pub(super) fn heap_bytes(&self) -> usize {
         match self {
             Self::Forecaster(forecaster) => size_of::<Forecaster>() + forecaster.heap_bytes(),
@@ -175,7 +184,10 @@ fn band_within(expected: f64, (lower, upper): (f64, f64), rule: &ScoringRule) ->
 pub(super) fn verdict(outlook: &Joined<'_>, point: Point, rule: &ScoringRule) -> Verdict {
     let rate = rule.rate.unwrap_or(DEFAULT_RATE);
     let (lower, upper) = outlook.range(rate);
-    let band = band_within(outlook.expected(), (lower, upper), rule);
+    let expected = outlook.expected();
+    // Where the range has no width, rounding must not put what is expected outside.
+    let (lower, upper) = (lower.min(expected), upper.max(expected));
+    let band = band_within(expected, (lower, upper), rule);
     let p = outlook.p_value(point.value);
     let is_outside = point.value < lower || point.value > upper;
     let side = band.side(point.value);
