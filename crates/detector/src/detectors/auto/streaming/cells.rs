@@ -22,6 +22,13 @@ pub(super) struct Cells {
     first: u64,
     filling: Filling,
     last: Option<f64>,
+    /// The number of points that the filling cell lacks since it began in a gap.
+    #[serde(default, skip_serializing_if = "is_none")]
+    lacking: u32,
+}
+
+fn is_none(points: &u32) -> bool {
+    *points == 0
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +58,18 @@ impl Cells {
             first: number,
             filling: NOTHING,
             last: None,
+            lacking: 0,
+        }
+    }
+
+    /// An empty ring after `missing` points that never came, its cells of `length` points and its
+    /// phases on the grid of this one.
+    pub(super) fn after_gap(&self, missing: u64, length: u32) -> Self {
+        let begun = missing + u64::from(self.filling.points + self.lacking);
+        let cells = begun / u64::from(length);
+        Self {
+            lacking: (begun % u64::from(length)) as u32,
+            ..Self::starting_at(self.number + cells % PHASES as u64)
         }
     }
 
@@ -64,9 +83,10 @@ impl Cells {
         cell.min = cell.min.min(x);
         cell.changes += self.last.map_or(0.0, |last| (x - last).abs());
         self.last = Some(x);
-        if cell.points < length {
+        if cell.points + self.lacking < length {
             return None;
         }
+        self.lacking = 0;
         let points = f64::from(cell.points);
         let summary = [cell.sum / points, cell.max, cell.min, cell.changes / points];
         let place = (self.number % LONGEST as u64) as usize * FEATURES;
@@ -126,7 +146,7 @@ impl Cells {
             .all(|&x| f64::from(x.abs()) <= 2.0 * BLOCK_LIMIT)
             && self.first <= self.number
             && self.number < 1 << 53
-            && cell.points < length
+            && cell.points.saturating_add(self.lacking) < length
             && cell.sum.abs() <= bound
             && (0.0..=bound).contains(&cell.changes)
             && in_range(cell.max)
@@ -174,6 +194,29 @@ mod tests {
         push_all(&mut cells, (0..200).map(f64::from));
         let minima = cells.blocks().map(|block| block.unwrap()[2]);
         assert_eq!(minima, [197.0, 191.0, 173.0, 119.0].map(squash));
+    }
+
+    #[test]
+    fn a_gap_moves_neither_cells_nor_phases() {
+        // The ends of cells of 4 points, and their phases, with and without points 13 to 34.
+        let ends = |missing: std::ops::Range<u64>| {
+            let mut cells = Cells::starting_at(0);
+            let mut ends = Vec::new();
+            for i in 0..60 {
+                if i == missing.end && !missing.is_empty() {
+                    cells = cells.after_gap(missing.end - missing.start, 4);
+                }
+                if !missing.contains(&i)
+                    && let Some(cell) = cells.push(0.0, 4)
+                {
+                    ends.push((i, cell % PHASES as u64));
+                }
+            }
+            ends
+        };
+        let (whole, torn) = (ends(0..0), ends(13..35));
+        let after = whole.iter().position(|(i, _)| *i > 34).unwrap();
+        assert_eq!(torn[3..], whole[after..]);
     }
 
     #[test]

@@ -124,8 +124,9 @@ fn observe_within(
     if !point.value.is_finite() {
         return missing(params, memory, state, slot);
     }
-    if slot.saturating_sub(state.slot) > params.usual_gap {
-        state.restart(params);
+    let missing = slot.saturating_sub(state.slot).saturating_sub(1);
+    if missing >= params.usual_gap {
+        state.restart(params, missing.unsigned_abs());
     }
     state.slot = slot;
     let value = point.value.clamp(-VALUE_LIMIT, VALUE_LIMIT);

@@ -48,14 +48,16 @@ impl StreamState {
         }
     }
 
-    /// Forgets the last points after a gap: what it tore into two would look like nothing before. The
-    /// episode goes on.
-    pub(super) fn restart(&mut self, params: &StreamParams) {
+    /// Forgets the last points before a gap of this many points: what it tore into two would look
+    /// like nothing before. The episode goes on.
+    pub(super) fn restart(&mut self, params: &StreamParams, missing: u64) {
+        let cells = self.cells.after_gap(missing, params.block_scale.cell());
         *self = Self {
             slot: self.slot,
             episode: self.episode,
-            ..Self::starting_at(params, self.cells.number())
+            ..Self::starting_at(params, cells.number())
         };
+        self.cells = cells;
     }
 
     /// The number of last points that are known, at most as many as any part looks back.
