@@ -103,6 +103,14 @@ impl EpisodeGate {
         pass(&mut self.last, now, strength, self.quiet_limit)
     }
 
+    /// A strength of at most 1 that raises no alarm: below 1 unless an episode is running.
+    pub(crate) fn prolonging(&self, strength: f64) -> f64 {
+        match self.is_running() {
+            true => strength,
+            false => strength.min(1.0_f64.next_down()),
+        }
+    }
+
     /// Whether an episode is running before the next point.
     pub(crate) fn is_running(&self) -> bool {
         let ends = |last: Candidate| self.index - last.point > self.quiet_limit;

@@ -17,7 +17,12 @@ fn with_gap(step: i64, hours: i64, seed: u64) -> (Vec<Point>, usize) {
     (points, after)
 }
 
-const CASES: [(i64, i64); 3] = [(15 * MINUTE, 6), (15 * MINUTE, 30), (HOUR, 9)];
+const CASES: [(i64, i64); 4] = [
+    (15 * MINUTE, 6),
+    (15 * MINUTE, 7),
+    (15 * MINUTE, 30),
+    (HOUR, 9),
+];
 
 #[test]
 fn a_batch_calls_nothing_odd_for_a_gap() {

@@ -9,6 +9,7 @@ mod support;
 mod absurd_reading;
 mod bounded_and_leaking;
 mod constant;
+mod drift;
 mod gap;
 mod growth;
 mod held_back;

@@ -60,6 +60,8 @@ pub(crate) struct StreamOnline {
     side: i8,
     /// The mean of the season's profile, standardised.
     season_mean: f64,
+    /// The number of points when the last alarm was raised.
+    last_alarm: Option<u64>,
     /// The number of points so far, training included.
     points: u64,
 }
@@ -153,6 +155,7 @@ impl AutoOnline {
             side: 0,
             season_mean: fitted.stream.memory().season_mean(),
             points: params.prefix(),
+            last_alarm: None,
             fitted,
         }))
     }
@@ -188,7 +191,7 @@ impl StreamOnline {
         self.points += 1;
         self.cell_ended = seen.ends_cell();
         let counts = self.is_on_side(seen, rule.sides) && peak.counts(rule);
-        let outcome = self.outcome(seen, counts, stuck, rule);
+        let outcome = self.outcome(seen, counts, &peak, stuck, rule);
         let (about, reason) = match outcome.stuck {
             Some(Stuck { points, longest }) => {
                 let value = point.value;
@@ -272,6 +275,7 @@ impl StreamOnline {
         &mut self,
         seen: &Observation,
         counts: bool,
+        peak: &JudgedPoint,
         stuck: Option<Stuck>,
         rule: &ScoringRule,
     ) -> Outcome {
@@ -289,11 +293,19 @@ impl StreamOnline {
                 (rested.max(raised), level)
             }
         };
-        let of_evidence = if counts { evidence / level } else { 0.0 };
+        let of_evidence = match counts {
+            // It prolongs an episode, and raises no alarm.
+            true if self.is_echo(seen, peak) => self.gate.prolonging((evidence / level).min(1.0)),
+            true => evidence / level,
+            false => 0.0,
+        };
         let stuck = stuck.filter(|_| of_evidence < 1.0);
         // Enough for an alarm, and not for a second one.
         let strength = if stuck.is_some() { 1.0 } else { of_evidence };
         let passed = self.gate.pass(strength);
+        if passed.emitted >= 1.0 {
+            self.last_alarm = Some(self.points);
+        }
         if rule.rate.is_some() && output.ratio > 0.0 {
             // The first alarm of an episode counts once, as if it had just reached the level. The
             // rest of the episode is not learned.
@@ -309,6 +321,20 @@ impl StreamOnline {
             running: passed.running,
             stuck,
         }
+    }
+
+    /// Whether the evidence is that of an alarm that was raised: no value of the last block lies
+    /// outside its range, and the blocks that look new still hold the change, or are the first ones
+    /// without what was before it.
+    fn is_echo(&self, seen: &Observation, peak: &JudgedPoint) -> bool {
+        let (Some(last), streaming::Cause::Novelty { scale }) =
+            (self.last_alarm, seen.output.cause)
+        else {
+            return false;
+        };
+        let blocks = scale + scale / 2 + 1;
+        let window = blocks * BLOCK_CELLS * self.fitted.stream.params().cell();
+        peak.limit.is_none() && self.points - last <= window as u64
     }
 
     /// The stream's evidence where values raise it; 0 inside a cell. In an episode they prolong it but

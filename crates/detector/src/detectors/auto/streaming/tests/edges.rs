@@ -146,7 +146,7 @@ fn duplicates_and_steps_back_are_taken_in_order_and_a_gap_keeps_the_season_only(
         (now.expected, now.direction),
         (later.expected, later.direction)
     );
-    assert_eq!((later.ratio, later.emitted), (0.0, 0.0));
+    assert!(later.ratio < 1.0 && later.emitted == 0.0, "{later:?}");
     let (back, other) = (at(stamp(800) - 48), at(stamp(800) + 7));
     assert_eq!(now, back);
     assert!(other.expected != now.expected && other.rank != now.rank);
