@@ -219,7 +219,9 @@ mod tests {
         let slots = (0..50).map(|i| i * 150 + (i * i) % 31);
         let last: Vec<f64> = slots
             .map(|slot| {
-                (0..39).for_each(|_| drop(evidence.end_cell()));
+                for _ in 0..39 {
+                    evidence.end_cell();
+                }
                 noted(&mut evidence, slot)
             })
             .collect();
