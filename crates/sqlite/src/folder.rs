@@ -4,6 +4,7 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// The data folder of a standalone process, locked for as long as this value lives.
@@ -59,6 +60,30 @@ impl DataDir {
     pub fn file(&self, file: &str) -> PathBuf {
         self.path.join(file)
     }
+}
+
+/// Moves the database at `path` out of the way, with the files that SQLite keeps beside it. Returns
+/// where it lies now. Nothing may have it open.
+///
+/// # Errors
+/// When it cannot be moved.
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    let with = |path: &Path, end: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let aside = with(path, &format!(".damaged-{seconds}"));
+    std::fs::rename(path, &aside)?;
+    for end in ["-wal", "-shm"] {
+        match std::fs::rename(with(path, end), with(&aside, end)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(aside)
 }
 
 /// Writes our process id into the lock file, for the error message of a second process.

@@ -4,20 +4,24 @@
 //! `bus`, `store` and `stats` have one database file each, so that a writer of one never waits for
 //! a writer of another.
 
+mod database;
+mod fault;
 mod folder;
 mod migrations;
 
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Connection, SqliteConnection,
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
         SqliteSynchronous,
     },
 };
 
-pub use folder::{DataDir, DataDirError};
+pub use database::{Database, Write};
+pub use fault::Fault;
+pub use folder::{DataDir, DataDirError, set_aside};
 pub use migrations::migrator;
 
 /// How much a commit survives.
@@ -41,12 +45,11 @@ const IDLE: Duration = Duration::from_secs(60);
 /// other.
 const CONNECTIONS: u32 = 4;
 
-/// Opens the database at `path` in WAL mode, and creates it if it does not exist. Start every
-/// transaction that writes with [`begin`].
+/// Opens the database at `path` in WAL mode, and creates it if it does not exist.
 ///
 /// # Errors
 /// When the file cannot be opened or is not a database.
-pub async fn open(path: &Path, durability: Durability) -> Result<SqlitePool, sqlx::Error> {
+pub async fn open(path: &Path, durability: Durability) -> Result<Database, sqlx::Error> {
     let synchronous = match durability {
         Durability::Full => SqliteSynchronous::Full,
         Durability::Normal => SqliteSynchronous::Normal,
@@ -73,42 +76,27 @@ pub async fn open(path: &Path, durability: Durability) -> Result<SqlitePool, sql
         .max_lifetime(None)
         // There is no network that could have cut the connection.
         .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(is_usable(connection)))
         .connect_with(first)
         .await?;
     // `auto_vacuum` takes the lock of a writer even if it changes nothing. A reader that needs a
     // further connection would wait for a writer.
     pool.set_connect_options(options);
-    Ok(pool)
+    Ok(Database::new(pool))
 }
 
-/// Begins a transaction that will write, and waits here until no other one does. A transaction that
-/// begins by reading cannot wait when it writes later: it fails with `SQLITE_BUSY` at once. Cancel
-/// safe.
-///
-/// # Errors
-/// When no connection is free in time, or another writer takes too long.
-pub async fn begin(pool: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-    let pool = pool.clone();
-    // sqlx 0.8.6 begins in two steps. A future that is dropped between them leaves a transaction
-    // open, and nobody else can write any more. A task runs to its end.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "its end is awaited here, and a panic goes on here"
-    )]
-    let begun = tokio::spawn(async move { pool.begin_with("BEGIN IMMEDIATE").await });
-    match begun.await {
-        Ok(begun) => begun,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down.
-            Err(_) => Err(sqlx::Error::WorkerCrashed),
-        },
-    }
+/// Whether `connection` may be used again. A full disk, an I/O error or a lack of memory makes
+/// SQLite roll back by itself. sqlx 0.8.6 then fails to roll back, and would refuse to begin another
+/// transaction on this connection for ever.
+async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The rollback of a dropped transaction comes before it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row;
+    use sqlx::{Row, SqlitePool};
 
     use super::*;
 
@@ -129,11 +117,12 @@ mod tests {
             ("full.db", Durability::Full, "2"),
             ("normal.db", Durability::Normal, "1"),
         ] {
-            let pool = open(&folder.path().join(file), durability).await?;
-            assert_eq!(pragma(&pool, "journal_mode").await?, "wal");
-            assert_eq!(pragma(&pool, "synchronous").await?, synchronous);
-            assert_eq!(pragma(&pool, "foreign_keys").await?, "1");
-            assert_eq!(pragma(&pool, "auto_vacuum").await?, "2");
+            let database = open(&folder.path().join(file), durability).await?;
+            let pool = database.pool();
+            assert_eq!(pragma(pool, "journal_mode").await?, "wal");
+            assert_eq!(pragma(pool, "synchronous").await?, synchronous);
+            assert_eq!(pragma(pool, "foreign_keys").await?, "1");
+            assert_eq!(pragma(pool, "auto_vacuum").await?, "2");
         }
         Ok(())
     }
@@ -153,18 +142,18 @@ mod tests {
     #[tokio::test]
     async fn writers_wait_for_each_other_and_lose_nothing() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
-        let pool = open(&folder.path().join("x.db"), Durability::Normal).await?;
+        let database = open(&folder.path().join("x.db"), Durability::Normal).await?;
         sqlx::query("CREATE TABLE counter (n INTEGER NOT NULL)")
-            .execute(&pool)
+            .execute(database.pool())
             .await?;
         sqlx::query("INSERT INTO counter VALUES (0)")
-            .execute(&pool)
+            .execute(database.pool())
             .await?;
         let mut writers = tokio::task::JoinSet::new();
         for _ in 0..50 {
-            let pool = pool.clone();
+            let database = database.clone();
             writers.spawn(async move {
-                let mut transaction = begin(&pool).await?;
+                let mut transaction = database.begin().await?;
                 let n: i64 = sqlx::query_scalar("SELECT n FROM counter")
                     .fetch_one(&mut *transaction)
                     .await?;
@@ -179,19 +168,86 @@ mod tests {
             written?;
         }
         let n: i64 = sqlx::query_scalar("SELECT n FROM counter")
-            .fetch_one(&pool)
+            .fetch_one(database.pool())
             .await?;
         assert_eq!(n, 50);
         Ok(())
     }
 
     #[tokio::test]
+    async fn a_full_disk_spoils_no_connection() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let database = open(&folder.path().join("x.db"), Durability::Full).await?;
+        sqlx::query("CREATE TABLE kept (bytes BLOB NOT NULL)")
+            .execute(database.pool())
+            .await?;
+        for _ in 0..2 * CONNECTIONS {
+            let mut transaction = database.begin().await?;
+            // As full as a disk can be, for this connection.
+            sqlx::query("PRAGMA max_page_count = 1")
+                .execute(&mut *transaction)
+                .await?;
+            let full = sqlx::query("INSERT INTO kept VALUES (zeroblob(100000))")
+                .execute(&mut *transaction)
+                .await
+                .unwrap_err();
+            let code = full.as_database_error().and_then(|error| error.code());
+            assert_eq!(code.as_deref(), Some("13"), "{full}");
+            drop(transaction);
+            // There is space again.
+            let mut transaction = database.begin().await?;
+            sqlx::query("INSERT INTO kept VALUES (zeroblob(100000))")
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_is_remembered_until_writing_works() -> anyhow::Result<()> {
+        const READ: &str = "SELECT 1 FROM kept LIMIT 1";
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("x.db");
+        let database = open(&path, Durability::Full).await?;
+        assert!(database.check(READ).await.is_err());
+        sqlx::query("CREATE TABLE kept (bytes BLOB NOT NULL)")
+            .execute(database.pool())
+            .await?;
+        database.check(READ).await?;
+        assert_eq!(tables(&database).await?, 1);
+
+        // A table that refuses the probe stands for a disk that takes nothing.
+        let mut write = database.begin().await?;
+        sqlx::query("CREATE TABLE write_probe (bytes BLOB NOT NULL CHECK (false))")
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        database.check(READ).await?;
+        drop(database.begin().await?);
+        assert!(database.check(READ).await.is_err());
+        assert!(database.check(READ).await.is_err());
+        // Space again, and the probe leaves nothing behind.
+        sqlx::query("DROP TABLE write_probe")
+            .execute(database.pool())
+            .await?;
+        database.check(READ).await?;
+        assert_eq!(tables(&database).await?, 1);
+        Ok(())
+    }
+
+    async fn tables(database: &Database) -> anyhow::Result<i64> {
+        let count = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema");
+        Ok(count.fetch_one(database.pool()).await?)
+    }
+
+    #[tokio::test]
     async fn a_reader_gets_a_connection_while_another_writes() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
-        let pool = open(&folder.path().join("x.db"), Durability::Normal).await?;
-        let writer = begin(&pool).await?;
+        let database = open(&folder.path().join("x.db"), Durability::Normal).await?;
+        let writer = database.begin().await?;
         let before = std::time::Instant::now();
-        sqlx::query("SELECT 1").execute(&pool).await?;
+        sqlx::query("SELECT 1").execute(database.pool()).await?;
         assert!(before.elapsed() < BUSY / 2);
         Ok(writer.rollback().await?)
     }
@@ -199,11 +255,11 @@ mod tests {
     #[tokio::test]
     async fn a_writer_who_gives_up_waiting_stops_nobody() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
-        let pool = open(&folder.path().join("x.db"), Durability::Normal).await?;
+        let database = open(&folder.path().join("x.db"), Durability::Normal).await?;
         for micros in 0..400 {
             // Cut off in every stage of beginning.
-            let _ = tokio::time::timeout(Duration::from_micros(micros), begin(&pool)).await;
-            begin(&pool).await?.commit().await?;
+            let _ = tokio::time::timeout(Duration::from_micros(micros), database.begin()).await;
+            database.begin().await?.commit().await?;
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ pub struct Standalone {
     metrics_consumer: MetricsConsumer,
     training_data_consumer: TrainingDataConsumer,
     store: Store,
+    stats: Stats,
     /// Locked for as long as anything here uses the files in it.
     data_dir: DataDir,
 }
@@ -108,7 +109,7 @@ impl Standalone {
                 metrics_consumer::Settings::default(),
                 metrics_consumer::Backends {
                     bus: bus.clone(),
-                    stats,
+                    stats: stats.clone(),
                 },
             ),
             training_data_consumer: TrainingDataConsumer::new(
@@ -119,6 +120,7 @@ impl Standalone {
                 },
             ),
             store,
+            stats,
             data_dir,
         })
     }
@@ -175,6 +177,7 @@ impl Standalone {
             outcome = outcome.and(all_ends(stage).await);
         }
         self.store.close().await;
+        self.stats.close().await;
         drop(self.data_dir);
         outcome
     }

@@ -60,6 +60,9 @@ pub enum StatsError {
     /// Redis refused the command, or the connection failed.
     #[error("redis failed")]
     Redis(#[from] RedisError),
+    /// Redis answers, but the last batches could not be written: it may be full, or a replica.
+    #[error("redis answers, but does not take writes")]
+    NotWritten,
     /// Redis has lost offsets that it had confirmed, because it was restarted from an older state.
     /// To count on would leave a gap, so nothing was counted: the topic has to be read again from
     /// [`Stats::offsets`]. Reported once, not at the next call.
@@ -68,6 +71,12 @@ pub enum StatsError {
     /// The database failed.
     #[error("figures cannot be read or written")]
     Database(#[from] sqlx::Error),
+    /// The file is damaged.
+    #[error("figures are damaged")]
+    Damaged,
+    /// The file is damaged, and cannot be moved out of the way either.
+    #[error("damaged figures cannot be set aside")]
+    NotSetAside(#[source] std::io::Error),
     /// The database cannot be brought to the present schema.
     #[error("figures cannot be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -84,7 +93,8 @@ impl Stats {
         Ok(Self(Backend::Redis(Arc::new(redis))))
     }
 
-    /// Figures of one process, in the SQLite database at `path`.
+    /// Figures of one process, in the SQLite database at `path`. A damaged one is set aside beside
+    /// it, and the figures begin anew.
     ///
     /// # Errors
     /// When the database cannot be opened or migrated.
@@ -202,6 +212,14 @@ impl Stats {
             }
         }
         .boxed()
+    }
+
+    /// Closes the file. Calls after this one fail. Redis needs none.
+    pub async fn close(&self) {
+        match &self.0 {
+            Backend::Redis(_) => {}
+            Backend::Sqlite(sqlite) => sqlite.close().await,
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use contract::{Delivery, Figures, LoadFigures, MetricsEvent};
 use serde::Serialize;
-use sqlite::Durability;
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlite::{Database, Durability, Fault};
+use sqlx::SqliteConnection;
 
 use crate::{
     KEPT_SERIES, NEWCOMERS, REPORTED_SERIES, StatsError,
@@ -41,17 +41,45 @@ const DROP_LEAST_USED: &str = "DELETE FROM model_usage WHERE series_id IN
 
 /// Figures in SQLite.
 #[derive(Clone)]
-pub(crate) struct SqliteStats(SqlitePool);
+pub(crate) struct SqliteStats(Database);
 
 impl SqliteStats {
+    /// Opens the database at `path`. A damaged one is set aside, and a new one takes its place:
+    /// nothing depends on the figures.
     pub(crate) async fn open(path: &Path) -> Result<Self, StatsError> {
-        let pool = sqlite::open(path, Durability::Normal).await?;
+        let opened = Self::open_whole(path).await;
+        if !opened.as_ref().is_err_and(is_damage) {
+            return opened;
+        }
+        let aside = sqlite::set_aside(path).map_err(StatsError::NotSetAside)?;
+        tracing::error!(
+            "{} is damaged and was moved to {}; the figures begin anew",
+            path.display(),
+            aside.display()
+        );
+        Self::open_whole(path).await
+    }
+
+    async fn open_whole(path: &Path) -> Result<Self, StatsError> {
+        let database = sqlite::open(path, Durability::Normal).await?;
         let migrations = sqlite::migrator(&[(
             "0001_figures.sql",
             include_str!("../migrations/0001_figures.sql"),
         )]);
-        migrations.run(&pool).await?;
-        Ok(Self(pool))
+        let opened = async {
+            match database.is_whole().await? {
+                true => Ok(migrations.run(database.pool()).await?),
+                false => Err(StatsError::Damaged),
+            }
+        };
+        match opened.await {
+            Ok(()) => Ok(Self(database)),
+            Err(error) => {
+                // The file may be moved now.
+                database.pool().close().await;
+                Err(error)
+            }
+        }
     }
 
     pub(crate) async fn apply(
@@ -61,7 +89,7 @@ impl SqliteStats {
         topic: &str,
         batch: &[Delivery<'_, MetricsEvent>],
     ) -> Result<(), StatsError> {
-        let mut transaction = sqlite::begin(&self.0).await?;
+        let mut transaction = self.0.begin().await?;
         let stored = read_offsets(&mut transaction, group, topic).await?;
         let delta = Delta::of(batch, &stored, now_ms);
         add_latencies(&mut transaction, &delta).await?;
@@ -86,13 +114,13 @@ impl SqliteStats {
         group: &str,
         topic: &str,
     ) -> Result<BTreeMap<i32, i64>, StatsError> {
-        let mut connection = self.0.acquire().await?;
+        let mut connection = self.0.pool().acquire().await?;
         Ok(read_offsets(&mut connection, group, topic).await?)
     }
 
     pub(crate) async fn figures(&self, now_ms: i64) -> Result<Figures, StatsError> {
         // All figures are of one moment.
-        let mut transaction = self.0.begin().await?;
+        let mut transaction = self.0.pool().begin().await?;
         let series_trained: i64 = sqlx::query_scalar("SELECT count(*) FROM series_trained")
             .fetch_one(&mut *transaction)
             .await?;
@@ -113,9 +141,20 @@ impl SqliteStats {
         })
     }
 
+    pub(crate) async fn close(&self) {
+        self.0.pool().close().await;
+    }
+
     pub(crate) async fn ping(&self) -> Result<(), StatsError> {
-        sqlx::query("SELECT 1").execute(&self.0).await?;
-        Ok(())
+        Ok(self.0.check("SELECT 1 FROM offsets LIMIT 1").await?)
+    }
+}
+
+fn is_damage(error: &StatsError) -> bool {
+    match error {
+        StatsError::Damaged => true,
+        StatsError::Database(error) => Fault::of(error) == Some(Fault::Damaged),
+        _ => false,
     }
 }
 

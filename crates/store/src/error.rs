@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use contract::{AliasName, Revision, SeriesId, Version};
 use detector::BadModel;
+use sqlite::Fault;
 use sqlx::{
     error::{DatabaseError, ErrorKind},
     migrate::MigrateError,
@@ -113,6 +114,38 @@ impl StoreError {
             | Self::Migration(_)
             | Self::Swept { .. }
             | Self::Corrupt { .. } => false,
+        }
+    }
+}
+
+/// Whether a call failed for reasons of the database, not of the call.
+pub(crate) trait Failure {
+    fn is_outage(&self) -> bool;
+}
+
+impl Failure for StoreError {
+    fn is_outage(&self) -> bool {
+        self.is_transient()
+    }
+}
+
+impl Failure for RegistryError {
+    fn is_outage(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
+}
+
+impl StoreError {
+    /// Whether a part of the database is damaged. Others may be whole.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Unreadable(_) => true,
+            Self::Unavailable(error) => {
+                let code = error.as_database_error().and_then(DatabaseError::code);
+                // Postgres' data_corrupted.
+                Fault::of(error) == Some(Fault::Damaged) || code.as_deref() == Some("XX001")
+            }
+            _ => false,
         }
     }
 }

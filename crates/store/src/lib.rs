@@ -122,11 +122,17 @@ impl Store {
         model: Option<&'a VersionRef>,
     ) -> BoxFuture<'a, Result<TrainingPoints, StoreError>> {
         async move {
-            let row = self.ready_model(series, model).await?;
-            let Some(row) = row.filter(ModelRow::has_points) else {
+            let read = match self.model_with_points(series, model).await {
+                Err(error) if model.is_none() && error.is_damage() => {
+                    let whole = self.serving(series).await?.model;
+                    let whole = whole.map(|model| VersionRef::Version(model.version));
+                    self.model_with_points(series, whole.as_ref()).await
+                }
+                read => read,
+            };
+            let Some(model) = read? else {
                 return Ok(TrainingPoints::NoModel);
             };
-            let model = row.read(series)?;
             let expected = usize::try_from(model.model.stored_points()).unwrap_or(usize::MAX);
             let points = match &self.0 {
                 Backend::Postgres(store) => store.points(series, model.version, expected).await?,
@@ -138,6 +144,17 @@ impl Store {
             })
         }
         .boxed()
+    }
+
+    /// A ready model that was fitted here.
+    async fn model_with_points(
+        &self,
+        series: &SeriesId,
+        model: Option<&VersionRef>,
+    ) -> Result<Option<VersionedModel>, StoreError> {
+        let row = self.ready_model(series, model).await?;
+        let row = row.filter(ModelRow::has_points);
+        row.map(|row| row.read(series)).transpose()
     }
 
     /// Stores the points of `batch` and moves the offsets of `group` with them. A message below the

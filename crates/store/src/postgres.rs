@@ -4,7 +4,13 @@
 mod copy;
 mod points;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use contract::{SeriesId, Version};
 use sqlx::{
@@ -15,6 +21,7 @@ use sqlx::{
 use crate::{
     Changed, NewModel, PostgresConfig, Precondition, Ready, RegistryError, StoreError,
     columns::version,
+    error::Failure,
     registry::{
         apply::{apply, finish, mark_ready},
         change::Change,
@@ -47,6 +54,8 @@ const MANY_POINTS: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresStore {
     pool: PgPool,
+    /// Whether the last write failed, so that the health check tries another.
+    failed: Arc<AtomicBool>,
 }
 
 impl PostgresStore {
@@ -55,7 +64,10 @@ impl PostgresStore {
             .max_connections(config.postgres_max_connections)
             .acquire_timeout(ACQUIRE)
             .connect_lazy_with(config.connect_options()?);
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            failed: Arc::default(),
+        })
     }
 
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
@@ -90,7 +102,7 @@ impl PostgresStore {
             RETURNING version";
         let columns = Columns::of(new.model);
         let number = self
-            .within(ONE_MODEL, async |connection| {
+            .write(ONE_MODEL, async |connection| {
                 sqlx::query_scalar(INSERT)
                     .bind(series.as_str())
                     .bind(columns.detector)
@@ -119,7 +131,7 @@ impl PostgresStore {
         version: Version,
         when: &Precondition,
     ) -> Result<Option<Ready>, RegistryError> {
-        self.within(ONE_MODEL, async |connection| {
+        self.write(ONE_MODEL, async |connection| {
             let mut transaction = connection.begin().await?;
             let mut connection = Connection::Postgres(&mut transaction);
             let ready = mark_ready(&mut connection, series, version, when).await;
@@ -135,7 +147,7 @@ impl PostgresStore {
         change: Change<'_>,
         when: &Precondition,
     ) -> Result<Changed, RegistryError> {
-        self.within(MANY_POINTS, async |connection| {
+        self.write(MANY_POINTS, async |connection| {
             let mut transaction = connection.begin().await?;
             let mut connection = Connection::Postgres(&mut transaction);
             let changed = apply(&mut connection, series, change, when).await;
@@ -173,14 +185,35 @@ impl PostgresStore {
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         self.within(ONE_MODEL, async |connection| {
-            sqlx::query("SELECT 1").execute(connection).await?;
-            Ok(())
+            sqlx::query("SELECT 1 FROM series LIMIT 1")
+                .execute(connection)
+                .await?;
+            Ok::<(), StoreError>(())
         })
-        .await
+        .await?;
+        match self.failed.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => self.write(ONE_MODEL, probe).await,
+        }
     }
 
     pub(crate) async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// As [`Self::within`], and remembers whether the database was written.
+    async fn write<T, E: From<StoreError> + Failure>(
+        &self,
+        limit: Duration,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let done = self.within(limit, work).await;
+        match &done {
+            Ok(_) => self.failed.store(false, Ordering::Relaxed),
+            Err(error) if error.is_outage() => self.failed.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
+        done
     }
 
     /// Does `work` on a connection, within `limit` once it has one.
@@ -199,6 +232,18 @@ impl PostgresStore {
             Err(_) => Err(StoreError::TimedOut(limit).into()),
         }
     }
+}
+
+/// Writes a row and removes it.
+async fn probe(connection: &mut PgConnection) -> Result<(), StoreError> {
+    const INSERT: &str = r#"
+        INSERT INTO consumer_offsets ("group", topic, partition, next_offset) VALUES ('', '', 0, 0)
+        ON CONFLICT DO NOTHING"#;
+    const DELETE: &str = r#"DELETE FROM consumer_offsets WHERE "group" = ''"#;
+    for statement in [INSERT, DELETE] {
+        sqlx::query(statement).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// A connection in the middle of a call. If the call is given up, by us or by our caller, the

@@ -7,6 +7,7 @@
 pub(crate) mod apply;
 pub(crate) mod change;
 pub(crate) mod connection;
+mod document;
 mod prefix;
 mod reads;
 pub(crate) mod rows;

@@ -5,8 +5,8 @@ mod points;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use contract::{SeriesId, Version};
-use sqlite::Durability;
-use sqlx::{Sqlite, SqlitePool, Transaction, migrate::Migrator};
+use sqlite::{Database, Durability, Write};
+use sqlx::migrate::Migrator;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
@@ -35,7 +35,7 @@ fn migrator() -> Migrator {
 
 #[derive(Clone, Debug)]
 pub(crate) struct SqliteStore {
-    pool: SqlitePool,
+    database: Database,
     /// Held while writing. SQLite lets writers retry until one of them happens to succeed, and the
     /// unlucky wait for seconds. Here they queue, so that a fit waits for one transaction of a
     /// consumer at most.
@@ -45,7 +45,7 @@ pub(crate) struct SqliteStore {
 impl SqliteStore {
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
         let store = Self {
-            pool: sqlite::open(path, Durability::Full).await?,
+            database: sqlite::open(path, Durability::Full).await?,
             turn: Arc::default(),
         };
         store.migrate().await?;
@@ -133,7 +133,7 @@ impl SqliteStore {
         statement: &str,
         values: &[Value<'_>],
     ) -> Result<Vec<R>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.database.pool().acquire().await?;
         let mut connection = Connection::Sqlite(&mut connection);
         Ok(connection.run(statement, values).await?)
     }
@@ -163,21 +163,18 @@ impl SqliteStore {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+        Ok(self.database.check("SELECT 1 FROM models LIMIT 1").await?)
     }
 
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        self.database.pool().close().await;
     }
 
     /// Waits for the turn to write, and begins a transaction. The turn ends when the guard is
     /// dropped, after the transaction.
-    async fn begin(
-        &self,
-    ) -> Result<(MutexGuard<'_, ()>, Transaction<'static, Sqlite>), StoreError> {
+    async fn begin(&self) -> Result<(MutexGuard<'_, ()>, Write), StoreError> {
         let turn = self.turn.lock().await;
-        Ok((turn, sqlite::begin(&self.pool).await?))
+        Ok((turn, self.database.begin().await?))
     }
 }
 

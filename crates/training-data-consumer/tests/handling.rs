@@ -127,9 +127,9 @@ impl Fixture {
 
     async fn execute(&self, sql: &str) -> anyhow::Result<()> {
         let path = self.dir.path().join("store.db");
-        let pool = sqlite::open(&path, Durability::Normal).await?;
-        sqlx::query(sql).execute(&pool).await?;
-        pool.close().await;
+        let database = sqlite::open(&path, Durability::Normal).await?;
+        sqlx::query(sql).execute(database.pool()).await?;
+        database.pool().close().await;
         Ok(())
     }
 

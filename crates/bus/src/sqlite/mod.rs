@@ -17,8 +17,8 @@ use std::{
 };
 
 use contract::Topic;
-use sqlite::Durability;
-use sqlx::{SqlitePool, migrate::Migrator};
+use sqlite::{Database, Durability};
+use sqlx::migrate::Migrator;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -47,7 +47,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct SqliteLog(Arc<Inner>);
 
 struct Inner {
-    pool: SqlitePool,
+    database: Database,
     budget: Arc<Budget>,
     requests: mpsc::UnboundedSender<Request>,
     shared: Arc<Shared>,
@@ -98,10 +98,11 @@ fn migrator() -> Migrator {
 
 impl SqliteLog {
     pub(crate) async fn open(path: &Path) -> Result<Self, BusError> {
-        let pool = sqlite::open(path, Durability::Full).await?;
-        migrator().run(&pool).await.map_err(BusError::Migrate)?;
+        let database = sqlite::open(path, Durability::Full).await?;
+        let migrated = migrator().run(database.pool()).await;
+        migrated.map_err(BusError::Migrate)?;
         let state = State {
-            ends: writer::ends(&pool).await?,
+            ends: writer::ends(database.pool()).await?,
             groups: Groups::default(),
         };
         let shared = Arc::new(Shared {
@@ -110,9 +111,9 @@ impl SqliteLog {
         });
         let (requests, incoming) = mpsc::unbounded_channel();
         let budget = Arc::new(Budget::default());
-        Writer::start(pool.clone(), shared.clone(), budget.clone(), incoming);
+        Writer::start(database.clone(), shared.clone(), budget.clone(), incoming);
         Ok(Self(Arc::new(Inner {
-            pool,
+            database,
             budget,
             requests,
             shared,
@@ -194,9 +195,9 @@ impl SqliteLog {
     }
 
     pub(crate) async fn ping(&self, limit: Duration) -> Result<(), BusError> {
-        let answer = sqlx::query("SELECT 1").execute(&self.0.pool);
+        let answer = self.0.database.check("SELECT 1 FROM partitions LIMIT 1");
         match timeout(limit, answer).await {
-            Ok(answer) => Ok(answer.map(drop)?),
+            Ok(answer) => Ok(answer?),
             Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
         }
     }

@@ -175,7 +175,7 @@ impl LogSubscription {
             .bind(cursor)
             .bind(end)
             .bind(i64::try_from(max - batch.len()).unwrap_or(i64::MAX))
-            .fetch(&self.log.pool);
+            .fetch(self.log.database.pool());
             let mut next = None;
             while batch.len() < max
                 && bytes < BATCH_BYTES

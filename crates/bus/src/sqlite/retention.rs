@@ -103,7 +103,8 @@ mod tests {
 
     async fn log() -> anyhow::Result<(tempfile::TempDir, SqlitePool)> {
         let folder = tempfile::tempdir()?;
-        let pool = sqlite::open(&folder.path().join("log.db"), Durability::Normal).await?;
+        let database = sqlite::open(&folder.path().join("log.db"), Durability::Normal).await?;
+        let pool = database.pool().clone();
         crate::sqlite::migrator().run(&pool).await?;
         Ok((folder, pool))
     }

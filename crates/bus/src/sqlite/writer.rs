@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use sqlite::Database;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -44,7 +45,7 @@ impl Request {
 }
 
 pub(super) struct Writer {
-    pool: SqlitePool,
+    database: Database,
     shared: Arc<Shared>,
     budget: Arc<Budget>,
     /// Chooses the partition of the next event without a key.
@@ -60,13 +61,13 @@ impl Writer {
         reason = "its end is noticed: whoever waits for a request is told, and later ones are refused"
     )]
     pub(super) fn start(
-        pool: SqlitePool,
+        database: Database,
         shared: Arc<Shared>,
         budget: Arc<Budget>,
         requests: mpsc::UnboundedReceiver<Request>,
     ) {
         let writer = Self {
-            pool,
+            database,
             shared,
             budget,
             turn: 0,
@@ -91,7 +92,7 @@ impl Writer {
             }
         }
         self.tidy().await;
-        self.pool.close().await;
+        self.database.pool().close().await;
     }
 
     /// Writes `batch` in one transaction, then reports the outcome to those who wait.
@@ -122,7 +123,7 @@ impl Writer {
     async fn append(&mut self, batch: &[Request]) -> Result<Ends, sqlx::Error> {
         let timestamp_ms = now_ms();
         let mut ends = Ends::new();
-        let mut transaction = sqlite::begin(&self.pool).await?;
+        let mut transaction = self.database.begin().await?;
         for record in batch.iter().flat_map(|request| &request.records) {
             let topic = record.topic.name;
             let partition = self.partition_of(record);
@@ -171,7 +172,7 @@ impl Writer {
             }
             return false;
         }
-        retention::run(&self.pool, now_ms())
+        retention::run(self.database.pool(), now_ms())
             .await
             .unwrap_or_else(|error| {
                 self.complain(&error);
@@ -186,7 +187,7 @@ impl Writer {
         if commits.is_empty() {
             return Ok(());
         }
-        let mut transaction = sqlite::begin(&self.pool).await?;
+        let mut transaction = self.database.begin().await?;
         for (((group, topic), partition), next) in commits {
             sqlx::query(
                 "INSERT INTO group_offsets (group_name, topic, partition, next_offset)

@@ -10,7 +10,6 @@ use anyhow::Context;
 use bus::{Bus, KafkaConfig};
 use contract::{DeadLetters, Event, MetricsEvent, ModelEvent, TrainingData};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
-use sqlx::SqlitePool;
 
 /// A backend with nothing in it.
 pub(crate) struct Fixture {
@@ -101,14 +100,14 @@ impl Fixture {
 
 /// Keeps the log from being written, as a hanging disk would.
 pub(crate) struct Jam {
-    _transaction: sqlx::Transaction<'static, sqlx::Sqlite>,
+    _transaction: sqlite::Write,
 }
 
 impl Jam {
     async fn new(path: PathBuf) -> anyhow::Result<Self> {
-        let pool: SqlitePool = sqlite::open(&path, sqlite::Durability::Normal).await?;
+        let database = sqlite::open(&path, sqlite::Durability::Normal).await?;
         Ok(Self {
-            _transaction: sqlite::begin(&pool).await?,
+            _transaction: database.begin().await?,
         })
     }
 }

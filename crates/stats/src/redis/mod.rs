@@ -18,7 +18,10 @@ mod address;
 mod confirmed;
 mod connection;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 pub(crate) use address::is_address;
 use contract::{Delivery, Figures, MetricsEvent};
@@ -38,6 +41,9 @@ use connection::{Connection, bounded, ping};
 /// differ.
 const SLOT_LIFE_S: i64 = 360;
 
+/// The number of batches in a row that must fail before Redis counts as not writable.
+const FAILURES: u32 = 3;
+
 /// The fields of a slot that are not histogram buckets.
 const COUNT: &str = "count";
 const SUM_MS: &str = "sum_ms";
@@ -51,6 +57,8 @@ pub(crate) struct RedisStats {
     writer: Connection,
     reader: Connection,
     confirmed: Confirmed,
+    /// Batches that failed since the last one that was written. The consumer tries on by itself.
+    failed: AtomicU32,
 }
 
 impl RedisStats {
@@ -61,6 +69,7 @@ impl RedisStats {
             writer: Connection::new(client.clone()),
             reader: Connection::new(client),
             confirmed: Confirmed::default(),
+            failed: AtomicU32::new(0),
         })
     }
 
@@ -72,7 +81,7 @@ impl RedisStats {
         batch: &[Delivery<'_, MetricsEvent>],
     ) -> Result<(), StatsError> {
         let offsets_key = self.offsets_key(group, topic);
-        bounded(async {
+        let applied = bounded(async {
             let mut lease = self.writer.lease().await?;
             let connection = &mut lease.connection;
             loop {
@@ -98,7 +107,13 @@ impl RedisStats {
             lease.give_back();
             Ok(())
         })
-        .await
+        .await;
+        match &applied {
+            Ok(()) => self.failed.store(0, Ordering::Relaxed),
+            Err(StatsError::WentBack) => {}
+            Err(_) => drop(self.failed.fetch_add(1, Ordering::Relaxed)),
+        }
+        applied
     }
 
     pub(crate) async fn offsets(
@@ -131,7 +146,10 @@ impl RedisStats {
             let mut lease = self.reader.lease().await?;
             ping(&mut lease.connection).await?;
             lease.give_back();
-            Ok(())
+            match self.failed.load(Ordering::Relaxed) {
+                0..FAILURES => Ok(()),
+                _ => Err(StatsError::NotWritten),
+            }
         })
         .await
     }

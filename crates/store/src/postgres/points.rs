@@ -61,13 +61,13 @@ impl PostgresStore {
         deliveries: &[&Delivery<'_, TrainingData>],
     ) -> Result<u64, StoreError> {
         let first = self
-            .within(MANY_POINTS, async |connection| {
+            .write(MANY_POINTS, async |connection| {
                 apply(connection, group, topic, deliveries, Existing::Fail).await
             })
             .await;
         match first {
             Err(StoreError::Refused(error)) if is_duplicate(&error) => {
-                self.within(MANY_POINTS, async |connection| {
+                self.write(MANY_POINTS, async |connection| {
                     apply(connection, group, topic, deliveries, Existing::Keep).await
                 })
                 .await

@@ -4,7 +4,8 @@
 //! who takes several of these locks keeps to that order, so there are no deadlocks.
 
 use contract::{AliasInfo, AliasName, Revision, SeriesId, Version};
-use sqlx::{Database, Transaction};
+use sqlite::Write;
+use sqlx::{Postgres, Transaction};
 
 use super::{
     Changed, Precondition, Ready,
@@ -65,9 +66,37 @@ pub(crate) async fn apply(
     Ok(changed)
 }
 
+/// A transaction of either database.
+pub(crate) trait Finish {
+    /// Keeps all of it.
+    async fn commit(self) -> Result<(), sqlx::Error>;
+    /// Keeps nothing of it.
+    async fn rollback(self) -> Result<(), sqlx::Error>;
+}
+
+impl Finish for Transaction<'_, Postgres> {
+    async fn commit(self) -> Result<(), sqlx::Error> {
+        Transaction::commit(self).await
+    }
+
+    async fn rollback(self) -> Result<(), sqlx::Error> {
+        Transaction::rollback(self).await
+    }
+}
+
+impl Finish for Write {
+    async fn commit(self) -> Result<(), sqlx::Error> {
+        Write::commit(self).await
+    }
+
+    async fn rollback(self) -> Result<(), sqlx::Error> {
+        Write::rollback(self).await
+    }
+}
+
 /// Commits `transaction` if its work is `done`, or else rolls it back.
-pub(crate) async fn finish<T, DB: Database>(
-    transaction: Transaction<'_, DB>,
+pub(crate) async fn finish<T>(
+    transaction: impl Finish,
     done: Result<T, RegistryError>,
 ) -> Result<T, RegistryError> {
     match done {

@@ -16,28 +16,80 @@ use super::{
 };
 use crate::{Backend, RegistryError, Store, StoreError, VersionedModel, columns::number};
 
+/// The number of models that are tried in place of a damaged one.
+const MOST_DAMAGED: usize = 20;
+
 /// The longest time that a database is asked to look back: a thousand years.
 const LONGEST: Duration = Duration::from_secs(31_557_600_000);
 
 impl Store {
     /// The version that serves predictions of `series`: the champion, or else the newest ready
-    /// model.
+    /// model. If that one is damaged, the newest whole one before it serves, and the log says so.
     ///
     /// # Errors
-    /// When the database does not answer, or the stored model cannot be read.
+    /// When the database does not answer, or no stored model can be read.
     pub fn serving<'a>(
         &'a self,
         series: &'a SeriesId,
     ) -> BoxFuture<'a, Result<Serving, StoreError>> {
         async move {
-            let rows: Vec<ServingRow> =
-                self.select(sql::SERVING, &[series.as_str().into()]).await?;
-            match rows.into_iter().next() {
-                Some(row) => row.read(series),
-                None => Ok(Serving::default()),
+            match self.serving_as_stored(series).await {
+                Err(error) if error.is_damage() => self.serving_before(series, error).await,
+                read => read,
             }
         }
         .boxed()
+    }
+
+    async fn serving_as_stored(&self, series: &SeriesId) -> Result<Serving, StoreError> {
+        let rows: Vec<ServingRow> = self.select(sql::SERVING, &[series.as_str().into()]).await?;
+        match rows.into_iter().next() {
+            Some(row) => row.read(series),
+            None => Ok(Serving::default()),
+        }
+    }
+
+    /// The newest model of `series` that can be read, older than the one that serves and is
+    /// `damaged`.
+    async fn serving_before(
+        &self,
+        series: &SeriesId,
+        damaged: StoreError,
+    ) -> Result<Serving, StoreError> {
+        let key = [series.as_str().into()];
+        let rows: Vec<ServingRow> = self.select(sql::SERVING_VERSION, &key).await?;
+        let Some((serving, Some(version))) = rows
+            .into_iter()
+            .next()
+            .map(ServingRow::version)
+            .transpose()?
+        else {
+            return Err(damaged);
+        };
+        let ready: Vec<(i64, i64)> = self.select(sql::READY, &key).await?;
+        let older = ready
+            .into_iter()
+            .rev()
+            .map(|(number, _)| number)
+            .filter(|older| *older < number(version));
+        for older in older.take(MOST_DAMAGED) {
+            let whole = match self.model(series, crate::columns::version(older)?).await {
+                Ok(Some(whole)) => whole,
+                Ok(None) => continue,
+                Err(error) if error.is_damage() => continue,
+                Err(error) => return Err(error),
+            };
+            tracing::error!(
+                error = &damaged as &dyn std::error::Error,
+                %series,
+                "model {version} is damaged; {} serves in its place", whole.version
+            );
+            return Ok(Serving {
+                model: Some(whole),
+                ..serving
+            });
+        }
+        Err(damaged)
     }
 
     /// The ready model `version` of `series`.

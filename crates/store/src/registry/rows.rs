@@ -4,7 +4,7 @@ use std::{fmt::Display, str::FromStr};
 
 use contract::{
     AliasInfo, DetectorName, ModelInfo, Params, Revision, SeriesDetail, SeriesId, SeriesSummary,
-    Source, VersionRef,
+    Source, Version, VersionRef,
 };
 use detector::StoredModel;
 use sqlx::{FromRow, Row, postgres::PgRow, sqlite::SqliteRow};
@@ -13,6 +13,7 @@ use super::{
     Ready, Serving,
     change::{Alias, State},
     connection::Value,
+    document::Document,
     time::Time,
 };
 use crate::{
@@ -56,15 +57,23 @@ row! {
     ServingRow {
         revision: i64,
         version: Option<i64>,
-        model: Option<String>,
+        model: Option<Document>,
         aliases: Option<String>,
     }
 }
 
 impl ServingRow {
-    pub(crate) fn read(self, series: &SeriesId) -> Result<Serving, StoreError> {
-        let model = self.version.zip(self.model);
-        let model = model.map(|(number, document)| stored_model(series, number, &document));
+    pub(crate) fn read(mut self, series: &SeriesId) -> Result<Serving, StoreError> {
+        let model = self.version.zip(self.model.take());
+        let model = model.map(|(number, document)| stored_model(series, number, &document.0));
+        Ok(Serving {
+            model: model.transpose()?,
+            ..self.version()?.0
+        })
+    }
+
+    /// All but the model, and the version of that.
+    pub(crate) fn version(self) -> Result<(Serving, Option<Version>), StoreError> {
         let mut words = self
             .aliases
             .as_deref()
@@ -74,11 +83,12 @@ impl ServingRow {
         while let Some((name, number)) = words.next().zip(words.next()) {
             aliases.push((parse(name)?, version(parse(number)?)?));
         }
-        Ok(Serving {
+        let serving = Serving {
             revision: revision(self.revision)?,
-            model: model.transpose()?,
+            model: None,
             aliases,
-        })
+        };
+        Ok((serving, self.version.map(version).transpose()?))
     }
 }
 
@@ -111,14 +121,14 @@ row! {
     /// A row of `MODEL`.
     ModelRow {
         version: i64,
-        model: String,
+        model: Document,
         source: String,
     }
 }
 
 impl ModelRow {
     pub(crate) fn read(self, series: &SeriesId) -> Result<VersionedModel, StoreError> {
-        stored_model(series, self.version, &self.model)
+        stored_model(series, self.version, &self.model.0)
     }
 
     /// Whether its training points are stored here, or on their way.
@@ -256,7 +266,7 @@ impl InfoRow {
 row! {
     /// A row of `DOCUMENT`.
     DocumentRow {
-        model: String,
+        model: Document,
     } with {
         info: InfoRow,
     }
@@ -265,9 +275,9 @@ row! {
 impl DocumentRow {
     pub(crate) fn read(self, series: &SeriesId) -> Result<(ModelInfo, String), StoreError> {
         // A damaged document must not be exported as if it were intact.
-        stored_model(series, self.info.version, &self.model)?;
+        stored_model(series, self.info.version, &self.model.0)?;
         let (_, info) = self.info.read()?;
-        Ok((info, self.model))
+        Ok((info, self.model.0))
     }
 }
 

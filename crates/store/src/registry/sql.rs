@@ -68,6 +68,15 @@ pub(crate) const SERVING: &str = concat!(
     " WHERE s.series_id = $1",
 );
 
+/// The same without the model, which may be damaged.
+pub(crate) const SERVING_VERSION: &str = concat!(
+    "SELECT s.revision, ",
+    serving!("$1"),
+    " AS version, CAST(NULL AS text) AS model, ",
+    "(SELECT string_agg(name || ' ' || version, ' ' ORDER BY name) FROM aliases WHERE series_id = $1) AS aliases ",
+    "FROM series s WHERE s.series_id = $1",
+);
+
 /// A ready model.
 pub(crate) const MODEL: &str = concat!(
     "SELECT version, model, source FROM models WHERE series_id = $1 AND status = 'ready' AND version = ",

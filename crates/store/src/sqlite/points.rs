@@ -36,7 +36,7 @@ impl SqliteStore {
         let mut blocks = sqlx::query(SELECT)
             .bind(series.as_str())
             .bind(version.number())
-            .fetch(&self.pool);
+            .fetch(self.database.pool());
         let mut points = Vec::new();
         while points.len() < expected {
             let Some(block) = blocks.try_next().await? else {
@@ -75,7 +75,7 @@ impl SqliteStore {
         group: &str,
         topic: &str,
     ) -> Result<Vec<TopicOffset>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.database.pool().acquire().await?;
         let rows = next_offsets(&mut connection, group, topic).await?;
         Ok(offsets(rows))
     }

@@ -35,6 +35,7 @@ macro_rules! run_suite {
             ids_that_look_alike_have_nothing_in_common
             a_model_is_stored_letter_for_letter
             a_model_that_was_changed_is_refused
+            a_damaged_model_gives_way_to_the_whole_one_before_it
             a_batch_that_is_delivered_again_changes_nothing
             points_that_were_published_twice_are_stored_once
             overlapping_and_unordered_batches_store_every_point_once

@@ -21,7 +21,7 @@ use http_body_util::BodyExt;
 use http_server::with_context;
 use serde_json::Value;
 use sqlite::Durability;
-use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
+use sqlx::{Sqlite, pool::PoolConnection};
 use stats::Stats;
 use store::Store;
 use tempfile::TempDir;
@@ -220,8 +220,8 @@ impl Fixture {
 
     /// Holds up everything that is published until it is dropped.
     pub(crate) async fn hold_bus(&self) -> anyhow::Result<Held> {
-        let pool = sqlite::open(&self.file("bus.db"), Durability::Normal).await?;
-        let mut connection = pool.acquire().await?;
+        let database = sqlite::open(&self.file("bus.db"), Durability::Normal).await?;
+        let mut connection = database.pool().acquire().await?;
         sqlx::query("BEGIN IMMEDIATE")
             .execute(&mut *connection)
             .await?;
@@ -230,11 +230,11 @@ impl Fixture {
 
     /// How many models are stored, ready or not.
     pub(crate) async fn models(&self) -> anyhow::Result<i64> {
-        let pool = sqlite::open(&self.file("store.db"), Durability::Normal).await?;
+        let database = sqlite::open(&self.file("store.db"), Durability::Normal).await?;
         let count = sqlx::query_scalar("SELECT count(*) FROM models")
-            .fetch_one(&pool)
+            .fetch_one(database.pool())
             .await?;
-        pool.close().await;
+        database.pool().close().await;
         Ok(count)
     }
 
@@ -304,9 +304,9 @@ pub(crate) async fn eventually<T>(
 }
 
 async fn execute(path: &Path, sql: &str) -> anyhow::Result<()> {
-    let pool: SqlitePool = sqlite::open(path, Durability::Normal).await?;
-    sqlx::query(sql).execute(&pool).await?;
-    pool.close().await;
+    let database = sqlite::open(path, Durability::Normal).await?;
+    sqlx::query(sql).execute(database.pool()).await?;
+    database.pool().close().await;
     Ok(())
 }
 

@@ -258,6 +258,34 @@ pub(crate) async fn a_model_that_was_changed_is_refused(backend: &impl Backend) 
     Ok(())
 }
 
+pub(crate) async fn a_damaged_model_gives_way_to_the_whole_one_before_it(
+    backend: &impl Backend,
+) -> Result<()> {
+    let (store, s) = (backend.open().await?, series("s"));
+    for seed in 1..=4 {
+        fit(&store, &s, &points(seed, 3)).await?;
+    }
+    let whole = store.model(&s, v(2)).await?;
+    backend
+        .execute("UPDATE models SET model = replace(model, '1', '2') WHERE version > 2")
+        .await?;
+    let served = store.serving(&s).await?;
+    assert_eq!(
+        (served.model.clone(), served.revision),
+        (whole, Revision(4))
+    );
+    let plotted = store.training_points(&s, None).await?;
+    assert_eq!(plotted, TrainingPoints::Incomplete);
+    assert!(store.model(&s, v(4)).await.is_err());
+    // A champion that is damaged as well, and nothing before it.
+    backend
+        .execute("UPDATE models SET model = '' WHERE version <= 2")
+        .await?;
+    let damaged = error_of(serving(&store, &s).await)?;
+    assert!(matches!(damaged, StoreError::Corrupt { version, .. } if version == v(4)));
+    Ok(())
+}
+
 pub(crate) async fn migrations_may_run_at_once_and_again(backend: &impl Backend) -> Result<()> {
     let tables = [
         "training_data",
