@@ -41,12 +41,14 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     units * size / f64::from(FACE.units_per_em())
 }
 
-/// `text` with a box for every character that the font does not have, and with spaces that SVG does
+/// `text` with a box for every character that the font or XML does not have, and with spaces that SVG does
 /// not fold into one. This way measuring and drawing agree.
 pub(super) fn legible(text: &str) -> String {
     let mut before = ' ';
     let shown = |c| match (mem::replace(&mut before, c), c) {
         (' ', ' ') => LASTING_SPACE,
+        // The last entry of a font's table, and no characters of XML.
+        (_, '\u{fffe}' | '\u{ffff}') => BOX,
         _ if FACE.glyph_index(c).is_some() => c,
         _ => BOX,
     };
@@ -93,6 +95,7 @@ mod tests {
     fn what_cannot_be_shown_is_replaced_by_what_can() {
         assert_eq!(legible("Ünïté µσ – ЖΩ"), "Ünïté µσ – ЖΩ");
         assert_eq!(legible("a温度🔥\u{202e}"), "a□□□□");
+        assert_eq!(legible("a\u{fffe}\u{ffff}"), "a□□");
         assert_eq!(legible(" a b  c"), "\u{a0}a b \u{a0}c");
         assert!(width("温", 10.0) == 0.0 && width(&legible("温"), 10.0) > 5.0);
     }

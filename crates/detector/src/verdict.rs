@@ -128,10 +128,12 @@ pub(crate) struct ScoringRule {
 }
 
 impl ScoringRule {
-    /// The options of a request; where it has none, those of the model.
+    /// The options of a request; where it has none, those of the model. A rate below the smallest
+    /// p-value means the same as that: what is computed from it would have no digits left.
     pub(crate) fn new(rate: Option<f64>, sides: Option<Sides>, judge: &JudgeOptions) -> Self {
+        let rate = judge.false_alarm_rate.or(rate).filter(is_rate);
         Self {
-            rate: judge.false_alarm_rate.or(rate).filter(is_rate),
+            rate: rate.map(|rate| rate.max(f64::MIN_POSITIVE)),
             sides: judge.direction.or(sides).unwrap_or(Sides::Both),
             min_deviation: judge.min_deviation.unwrap_or(0.0).clamp(0.0, f64::MAX),
         }

@@ -65,6 +65,34 @@ proptest! {
 }
 
 #[test]
+fn the_smallest_rates_judge_as_the_smallest_p_value_does() {
+    // Alternating values after a daily course: of an odd shape.
+    let series = daily(600);
+    let last = series[series.len() - 1].timestamp;
+    let odd: Vec<Point> = (1..60)
+        .map(|i| Point {
+            timestamp: last + i * 3_600,
+            value: if i % 2 == 0 { 0.0 } else { 40.0 },
+        })
+        .collect();
+    for name in DetectorName::ALL {
+        let options = FitOptions {
+            false_alarm_rate: Some(5e-324),
+            ..FitOptions::default()
+        };
+        let model = Model::fit(&series, &options, *name).unwrap().model;
+        for rate in [5e-324, 1e-310] {
+            for (at, point) in odd.iter().enumerate() {
+                let judged = model.score(&odd[..at], *point, &at_rate(rate));
+                let smallest = model.score(&odd[..at], *point, &at_rate(f64::MIN_POSITIVE));
+                assert_eq!(judged, smallest, "{name} at {rate}");
+                assert_eq!(judged, model.score(&odd[..at], *point, &PLAIN));
+            }
+        }
+    }
+}
+
+#[test]
 fn timestamps_of_another_unit_are_told_from_those_of_the_fit() {
     let model = |points: &[Point]| {
         let fitted = Model::fit(points, &FitOptions::default(), DetectorName::Auto);
