@@ -19,6 +19,7 @@ mod subscription;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use ::sqlite::Fault;
 use contract::{DeadLetters, Event, MetricsEvent, ModelEvent, Topic, TrainingData};
 
 use crate::{
@@ -75,6 +76,13 @@ pub enum BusError {
     /// The bus is closing.
     #[error("bus is closed")]
     Closed,
+}
+
+impl BusError {
+    /// Whether the disk of the log has no more space.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Log(error) if Fault::of(error) == Some(Fault::Full))
+    }
 }
 
 impl From<KafkaError> for BusError {

@@ -128,6 +128,10 @@ problem_codes! {
     UpstreamUnavailable = "upstream_unavailable", 503;
     /// The model is not in memory, and the request has `cache-control: only-if-cached`.
     NotCached = "not_cached", 504;
+    /// The disk of the platform is full, or nearly so; `detail` says how much is left.
+    InsufficientStorage = "insufficient_storage", 507;
+    /// As much is stored as may be; `detail` names the setting that limits it.
+    QuotaExceeded = "quota_exceeded", 507;
 }
 
 impl ProblemCode {
@@ -146,6 +150,7 @@ impl ProblemCode {
             502 => "Bad Gateway",
             503 => "Service Unavailable",
             504 => "Gateway Timeout",
+            507 => "Insufficient Storage",
             _ => "Internal Server Error",
         }
     }
@@ -207,7 +212,9 @@ mod tests {
         503 unavailable
         503 upstream_timeout
         503 upstream_unavailable
-        504 not_cached";
+        504 not_cached
+        507 insufficient_storage
+        507 quota_exceeded";
 
     #[test]
     fn published_codes_keep_their_spelling_and_status() {

@@ -15,7 +15,7 @@ use bus::{Bus, Message, OffsetSource, Subscription};
 use contract::{Delivery, Event, MetricsEvent};
 use service::{
     admin::Admin,
-    health::{Health, Need},
+    health::{Health, Need, chain},
     retry::retry_forever,
 };
 use stats::{Stats, StatsError};
@@ -101,11 +101,11 @@ impl MetricsConsumer {
         Health::new(shutdown.clone())
             .with(bus.name(), Need::Required, ANSWER_WITHIN, move || {
                 let bus = bus.clone();
-                async move { bus.ping(ANSWER_WITHIN).await }
+                async move { bus.ping(ANSWER_WITHIN).await.map_err(chain) }
             })
             .with(stats.name(), Need::Required, ANSWER_WITHIN, move || {
                 let stats = stats.clone();
-                async move { stats.ping().await }
+                async move { stats.ping().await.map_err(chain) }
             })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use contract::{PredictorHealth, ServiceRate};
 use service::{
     figures::{FigureReader, Snapshot},
-    health::{Health, Need},
+    health::{Health, Need, chain},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -40,14 +40,14 @@ pub(crate) fn readiness(backends: &Backends, shutdown: &CancellationToken) -> He
     Health::new(shutdown.clone())
         .with(bus.name(), Need::Optional, ANSWER_WITHIN, move || {
             let bus = bus.clone();
-            async move { bus.ping(ANSWER_WITHIN).await }
+            async move { bus.ping(ANSWER_WITHIN).await.map_err(chain) }
         })
         .with(store.name(), Need::Optional, ANSWER_WITHIN, move || {
             let store = store.clone();
-            async move { store.ping().await }
+            async move { store.ping().await.map_err(chain) }
         })
         .with(stats.name(), Need::Optional, ANSWER_WITHIN, move || {
             let stats = stats.clone();
-            async move { stats.ping().await }
+            async move { stats.ping().await.map_err(chain) }
         })
 }

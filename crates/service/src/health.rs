@@ -114,6 +114,21 @@ impl Health {
     }
 }
 
+/// What `error` says, and what its sources add to that: for a check.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+pub fn chain(error: impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = error.source();
+    }
+    text
+}
+
 async fn readyz(
     State((health, errors)): State<(Health, Errors)>,
     RawQuery(query): RawQuery,

@@ -1,8 +1,9 @@
 //! The data folder of a standalone process, which no second process may use.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io::{self, Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -13,7 +14,8 @@ use std::{
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    /// `None`: the disk cannot be written, by nobody.
+    _lock: Option<File>,
 }
 
 /// Why a data folder cannot be used.
@@ -28,20 +30,37 @@ pub enum DataDirError {
 }
 
 impl DataDir {
-    /// Creates the folder if necessary, and locks it.
+    /// Creates the folder if necessary, for its owner only, and locks it. A folder that exists is
+    /// taken from others only if nothing but our files is in it.
     ///
     /// # Errors
     /// [`DataDirError::InUse`] if another process uses it.
     pub fn lock(path: &Path) -> Result<Self, DataDirError> {
         let unusable = |error| DataDirError::Unusable(path.to_owned(), error);
-        std::fs::create_dir_all(path).map_err(unusable)?;
-        let mut file = OpenOptions::new()
+        if path.is_dir() {
+            make_private(path);
+        } else {
+            let mut folder = DirBuilder::new();
+            folder.recursive(true).mode(0o700);
+            folder.create(path).map_err(unusable)?;
+        }
+        let opened = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path.join("lock"))
-            .map_err(unusable)?;
+            .mode(0o600)
+            .open(path.join("lock"));
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(error) if cannot_be_written(&error) => {
+                return Ok(Self {
+                    path: path.to_owned(),
+                    _lock: None,
+                });
+            }
+            Err(error) => return Err(unusable(error)),
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -49,10 +68,11 @@ impl DataDir {
             }
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        sign(&mut file).map_err(unusable)?;
+        // On a full disk a second process learns only that there is a first.
+        let _ = sign(&mut file);
         Ok(Self {
             path: path.to_owned(),
-            _lock: file,
+            _lock: Some(file),
         })
     }
 
@@ -60,6 +80,54 @@ impl DataDir {
     pub fn file(&self, file: &str) -> PathBuf {
         self.path.join(file)
     }
+}
+
+/// Whether the disk is full or may not be written.
+fn cannot_be_written(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(
+        error.kind(),
+        StorageFull | ReadOnlyFilesystem | QuotaExceeded
+    )
+}
+
+/// Keeps others out of `path`, if all of its files are ours. If this fails, the folder belongs to
+/// somebody else.
+fn make_private(path: &Path) {
+    let is_ours = |file: io::Result<fs::DirEntry>| {
+        file.is_ok_and(|file| {
+            let name = file.file_name();
+            let name = name.to_string_lossy();
+            name == "lock"
+                || ["store.db", "events.db", "stats.db"]
+                    .iter()
+                    .any(|db| name.starts_with(db))
+        })
+    };
+    if fs::read_dir(path).is_ok_and(|mut files| files.all(is_ours)) {
+        let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
+    }
+}
+
+/// Space on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that we may still use.
+    pub free_bytes: u64,
+    /// Bytes of the whole file system.
+    pub total_bytes: u64,
+}
+
+/// The space on the disk of `path`.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn space(path: &Path) -> io::Result<Space> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(Space {
+        free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+        total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+    })
 }
 
 /// Moves the database at `path` out of the way, with the files that SQLite keeps beside it. Returns
@@ -76,9 +144,9 @@ pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
         PathBuf::from(name)
     };
     let aside = with(path, &format!(".damaged-{seconds}"));
-    std::fs::rename(path, &aside)?;
+    fs::rename(path, &aside)?;
     for end in ["-wal", "-shm"] {
-        match std::fs::rename(with(path, end), with(&aside, end)) {
+        match fs::rename(with(path, end), with(&aside, end)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -121,10 +189,37 @@ mod tests {
     }
 
     #[test]
+    fn only_its_owner_sees_into_a_folder_that_is_ours() {
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        drop(DataDir::lock(&path).unwrap());
+        assert_eq!((mode(&path), mode(&path.join("lock"))), (0o700, 0o600));
+
+        let wide = Permissions::from_mode(0o755);
+        fs::set_permissions(&path, wide.clone()).unwrap();
+        drop(DataDir::lock(&path).unwrap());
+        assert_eq!(mode(&path), 0o700);
+
+        // A folder with files of others stays as it is.
+        fs::write(path.join("notes.txt"), "").unwrap();
+        fs::set_permissions(&path, wide).unwrap();
+        drop(DataDir::lock(&path).unwrap());
+        assert_eq!(mode(&path), 0o755);
+    }
+
+    #[test]
+    fn the_space_of_a_disk_is_told() {
+        let space = space(Path::new("/")).unwrap();
+        assert!(space.free_bytes <= space.total_bytes && space.total_bytes > 0);
+        assert!(super::space(Path::new("/no such folder")).is_err());
+    }
+
+    #[test]
     fn a_folder_that_cannot_be_made_is_named() {
         let parent = tempfile::tempdir().unwrap();
         let file = parent.path().join("file");
-        std::fs::write(&file, "").unwrap();
+        fs::write(&file, "").unwrap();
         let refused = DataDir::lock(&file.join("folder")).unwrap_err();
         assert!(matches!(refused, DataDirError::Unusable(..)), "{refused}");
     }

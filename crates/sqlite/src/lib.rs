@@ -8,21 +8,13 @@ mod database;
 mod fault;
 mod folder;
 mod migrations;
+mod open;
 
-use std::{path::Path, time::Duration};
-
-use sqlx::{
-    Connection, SqliteConnection,
-    sqlite::{
-        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
-        SqliteSynchronous,
-    },
-};
-
-pub use database::{Database, Write};
+pub use database::{Database, Size, Write};
 pub use fault::Fault;
-pub use folder::{DataDir, DataDirError, set_aside};
+pub use folder::{DataDir, DataDirError, Space, set_aside, space};
 pub use migrations::migrator;
+pub use open::open;
 
 /// How much a commit survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,71 +26,16 @@ pub enum Durability {
     Normal,
 }
 
-/// How long one writer waits for another before it fails.
-const BUSY: Duration = Duration::from_secs(5);
-/// How long a caller waits for a free connection before it fails.
-const ACQUIRE: Duration = Duration::from_secs(10);
-/// Connections beyond the first are closed when they were unused for this long: each has a thread
-/// and a page cache.
-const IDLE: Duration = Duration::from_secs(60);
-/// The number of connections: one writes while others read, and more would only wait for each
-/// other.
-const CONNECTIONS: u32 = 4;
-
-/// Opens the database at `path` in WAL mode, and creates it if it does not exist.
-///
-/// # Errors
-/// When the file cannot be opened or is not a database.
-pub async fn open(path: &Path, durability: Durability) -> Result<Database, sqlx::Error> {
-    let synchronous = match durability {
-        Durability::Full => SqliteSynchronous::Full,
-        Durability::Normal => SqliteSynchronous::Normal,
-    };
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
-        .foreign_keys(true)
-        .busy_timeout(BUSY)
-        // Without it the WAL file keeps its largest size for ever.
-        .pragma("journal_size_limit", "4194304")
-        // In KiB. Half of SQLite's default, for up to a dozen connections in one small process.
-        .pragma("cache_size", "-1024");
-    // Takes effect in a new file only. Pages that deletes have freed can then be given back bit by
-    // bit.
-    let first = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
-    let pool = SqlitePoolOptions::new()
-        .min_connections(1)
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(ACQUIRE)
-        .idle_timeout(IDLE)
-        .max_lifetime(None)
-        // There is no network that could have cut the connection.
-        .test_before_acquire(false)
-        .after_release(|connection, _| Box::pin(is_usable(connection)))
-        .connect_with(first)
-        .await?;
-    // `auto_vacuum` takes the lock of a writer even if it changes nothing. A reader that needs a
-    // further connection would wait for a writer.
-    pool.set_connect_options(options);
-    Ok(Database::new(pool))
-}
-
-/// Whether `connection` may be used again. A full disk, an I/O error or a lack of memory makes
-/// SQLite roll back by itself. sqlx 0.8.6 then fails to roll back, and would refuse to begin another
-/// transaction on this connection for ever.
-async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // The rollback of a dropped transaction comes before it.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use sqlx::{Row, SqlitePool};
 
-    use super::*;
+    use super::{
+        open::{BUSY, CONNECTIONS},
+        *,
+    };
 
     async fn pragma(pool: &SqlitePool, name: &str) -> anyhow::Result<String> {
         let row = sqlx::query(&format!(
@@ -233,6 +170,99 @@ mod tests {
             .await?;
         database.check(READ).await?;
         assert_eq!(tables(&database).await?, 1);
+        Ok(())
+    }
+
+    /// What keeps a database from being written keeps its log from being indexed on disk.
+    #[tokio::test]
+    async fn what_cannot_be_written_is_read_until_it_can_be_again() -> anyhow::Result<()> {
+        const READ: &str = "SELECT count(*) FROM kept";
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("x.db");
+        let first = open(&folder.path().join("first.db"), Durability::Full).await?;
+        sqlx::query("CREATE TABLE kept (n INTEGER NOT NULL)")
+            .execute(first.pool())
+            .await?;
+        // As after a kill: some of it lies only in the log of writes.
+        for end in ["", "-wal"] {
+            let name = |file: &str| folder.path().join(format!("{file}{end}"));
+            std::fs::copy(name("first.db"), name("x.db"))?;
+        }
+        let in_the_way = folder.path().join("x.db-shm");
+        std::fs::create_dir(&in_the_way)?;
+
+        let database = open(&path, Durability::Full).await?;
+        let count = async || {
+            sqlx::query_scalar::<_, i64>(READ)
+                .fetch_one(database.pool())
+                .await
+        };
+        assert_eq!(count().await?, 0);
+        assert!(database.check(READ).await.is_err());
+        let insert = async || {
+            let mut write = database.begin().await?;
+            sqlx::query("INSERT INTO kept VALUES (1)")
+                .execute(&mut *write)
+                .await?;
+            write.commit().await
+        };
+        let refused = insert().await.unwrap_err();
+        assert_eq!(Fault::of(&refused), Some(Fault::ReadOnly), "{refused}");
+
+        std::fs::remove_dir(&in_the_way)?;
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while insert().await.is_err() {
+            assert!(std::time::Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        database.check(READ).await?;
+        assert_eq!(count().await?, 1);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn free_pages_go_back_to_the_disk() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let database = open(&folder.path().join("x.db"), Durability::Normal).await?;
+        let run = async |sql: &'static str| {
+            let mut write = database.begin().await?;
+            sqlx::query(sql).execute(&mut *write).await?;
+            write.commit().await
+        };
+        run("CREATE TABLE kept (bytes BLOB NOT NULL)").await?;
+        run("INSERT INTO kept VALUES (zeroblob(9000000))").await?;
+        let full = database.size().await?;
+        assert!(
+            full.used_bytes > 9_000_000 && full.free_bytes < 10_000,
+            "{full:?}"
+        );
+        run("DELETE FROM kept").await?;
+        assert!(database.size().await?.free_bytes > 8_900_000);
+        while database.shrink(100).await? {}
+        let left = database.size().await?;
+        assert!(
+            left.free_bytes <= 100 * 4_096 && left.used_bytes < 50_000,
+            "{left:?}"
+        );
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn its_files_are_for_their_owner_only() -> anyhow::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("x.db");
+        std::fs::write(&path, "")?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))?;
+        let database = open(&path, Durability::Full).await?;
+        sqlx::query("CREATE TABLE kept (n INTEGER)")
+            .execute(database.pool())
+            .await?;
+        for file in std::fs::read_dir(folder.path())? {
+            let file = file?;
+            let mode = file.metadata()?.permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", file.path());
+        }
         Ok(())
     }
 

@@ -59,6 +59,24 @@ pub struct Settings {
     /// deleted. 0 keeps all.
     #[arg(long, env = "KEEP_VERSIONS", default_value_t = trainer::Settings::default().keep_versions)]
     pub keep_versions: u32,
+    /// How much may be stored.
+    #[command(flatten)]
+    pub quotas: store::Quotas,
+    /// Bytes that fits and imports leave free on the disk of the data folder; while there are fewer,
+    /// they are refused with 507. By default 67108864, or a twentieth of a smaller disk.
+    // An empty value stands for the default.
+    #[arg(long, env = "MIN_FREE_BYTES", value_parser = min_free_bytes)]
+    pub min_free_bytes: Option<FreeBytes>,
+}
+
+/// A number of bytes; `None` if the setting is empty.
+pub type FreeBytes = Option<u64>;
+
+fn min_free_bytes(text: &str) -> Result<FreeBytes, std::num::ParseIntError> {
+    match text {
+        "" => Ok(None),
+        number => number.parse().map(Some),
+    }
 }
 
 impl Settings {
@@ -81,6 +99,8 @@ impl Settings {
             max_inflight_fit_bytes: self.max_inflight_fit_bytes,
             default_detector: self.default_detector,
             keep_versions: self.keep_versions,
+            quotas: self.quotas.clone(),
+            min_free_bytes: self.min_free_bytes.flatten(),
         }
     }
 

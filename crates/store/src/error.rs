@@ -136,6 +136,16 @@ impl Failure for RegistryError {
 }
 
 impl StoreError {
+    /// Whether the disk of the database has no more space.
+    pub fn is_full(&self) -> bool {
+        let Self::Unavailable(error) = self else {
+            return false;
+        };
+        let code = error.as_database_error().and_then(DatabaseError::code);
+        // Postgres' disk_full.
+        Fault::of(error) == Some(Fault::Full) || code.as_deref() == Some("53100")
+    }
+
     /// Whether a part of the database is damaged. Others may be whole.
     pub(crate) fn is_damage(&self) -> bool {
         match self {

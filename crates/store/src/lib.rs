@@ -15,6 +15,7 @@ mod config;
 mod error;
 mod postgres;
 mod registry;
+mod room;
 mod sqlite;
 
 use std::{path::Path, time::Duration};
@@ -28,6 +29,7 @@ pub use error::{Refusal, RegistryError, StoreError};
 use postgres::PostgresStore;
 use registry::rows::ModelRow;
 pub use registry::{Changed, NewModel, Precondition, Ready, Serving};
+pub use room::{NoRoom, Quotas, StoreSize};
 use sqlite::SqliteStore;
 
 /// Keeps models and training points. Cheap to clone.

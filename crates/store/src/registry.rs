@@ -273,6 +273,9 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+        if !done.deleted.is_empty() {
+            self.give_back().await;
+        }
         Ok(done)
     }
 

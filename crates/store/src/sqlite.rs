@@ -5,7 +5,7 @@ mod points;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use contract::{SeriesId, Version};
-use sqlite::{Database, Durability, Write};
+use sqlite::{Database, Durability, Size, Write};
 use sqlx::migrate::Migrator;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -32,6 +32,9 @@ fn migrator() -> Migrator {
         ),
     ])
 }
+
+/// Free pages that are kept for later models: 4 MB.
+const FREE_PAGES: i64 = 1_000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct SqliteStore {
@@ -164,6 +167,24 @@ impl SqliteStore {
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.database.check("SELECT 1 FROM models LIMIT 1").await?)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.database.path()
+    }
+
+    pub(crate) async fn size(&self) -> Result<Size, StoreError> {
+        Ok(self.database.size().await?)
+    }
+
+    /// Gives most of the free pages back to the disk, step by step.
+    pub(crate) async fn shrink(&self) -> Result<(), StoreError> {
+        loop {
+            let _turn = self.turn.lock().await;
+            if !self.database.shrink(FREE_PAGES).await? {
+                return Ok(());
+            }
+        }
     }
 
     pub(crate) async fn close(&self) {

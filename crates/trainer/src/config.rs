@@ -5,7 +5,7 @@ use contract::DetectorName;
 use http_server::ServerConfig;
 use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 use stats::RedisConfig;
-use store::PostgresConfig;
+use store::{PostgresConfig, Quotas};
 
 /// All settings of `trainer`.
 #[derive(Clone, Debug, clap::Parser)]
@@ -53,8 +53,15 @@ pub struct Settings {
     pub default_detector: DetectorName,
     /// Versions of a series that are kept, besides those that an alias names; older ones are
     /// deleted. 0 keeps all.
-    #[arg(long, env = "KEEP_VERSIONS", default_value_t = 0)]
+    #[arg(long, env = "KEEP_VERSIONS", default_value_t = DEFAULT_KEEP_VERSIONS)]
     pub keep_versions: u32,
+    /// How much may be stored.
+    #[command(flatten)]
+    pub quotas: Quotas,
+    /// Bytes that a fit or an import leaves free on the disk of the store, if that is ours. `None`:
+    /// 64 MiB, or a twentieth of a smaller disk.
+    #[arg(skip)]
+    pub min_free_bytes: Option<u64>,
 }
 
 impl Default for Settings {
@@ -63,12 +70,15 @@ impl Default for Settings {
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             max_inflight_fit_bytes: DEFAULT_MAX_INFLIGHT_FIT_BYTES,
             default_detector: DetectorName::Auto,
-            keep_versions: 0,
+            keep_versions: DEFAULT_KEEP_VERSIONS,
+            quotas: Quotas::default(),
+            min_free_bytes: None,
         }
     }
 }
 
 const DEFAULT_MAX_BODY_BYTES: usize = 64 << 20;
+const DEFAULT_KEEP_VERSIONS: u32 = 10;
 const DEFAULT_MAX_INFLIGHT_FIT_BYTES: usize = 256 << 20;
 
 #[cfg(test)]

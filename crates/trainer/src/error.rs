@@ -8,7 +8,7 @@ use contract::{AliasName, BadJson, ProblemCode};
 use detector::Unfit;
 use http_server::{BadParameter, ProblemReply, RequestContext};
 use service::telemetry::with_sources;
-use store::{Refusal, RegistryError, StoreError};
+use store::{NoRoom, Refusal, RegistryError, StoreError};
 
 use chart::DrawError;
 
@@ -27,6 +27,9 @@ pub(crate) enum Error {
     /// The points cannot be fitted, or not with the options of the request.
     #[error(transparent)]
     Unfit(#[from] Unfit),
+    /// There is no room for a further model.
+    #[error("{0}")]
+    NoRoom(NoRoom),
     /// The model could not be stored, or not made visible.
     #[error("model was not stored")]
     NotStored(#[source] StoreError),
@@ -82,16 +85,32 @@ impl Error {
     /// to the client.
     pub(crate) fn reply(self, context: Option<&RequestContext>) -> ProblemReply {
         let problem = self.problem();
-        if matches!(
-            problem.code,
-            ProblemCode::NotDurable | ProblemCode::BackendUnavailable | ProblemCode::InternalError
-        ) {
+        let is_ours = !matches!(self, Self::NoRoom(_));
+        if is_ours
+            && matches!(
+                problem.code,
+                ProblemCode::NotDurable
+                    | ProblemCode::BackendUnavailable
+                    | ProblemCode::InternalError
+                    | ProblemCode::InsufficientStorage
+            )
+        {
             let request_id = context.and_then(|c| c.request_id.to_str().ok());
             tracing::error!(error = with_sources(&self), request_id, "request failed");
         }
         match problem.status {
             StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(RETRY_AFTER),
             _ => problem,
+        }
+    }
+
+    /// Whether a fit or an import failed because as much is stored as can be or may be.
+    pub(crate) fn is_lack_of_room(&self) -> bool {
+        match self {
+            Self::NoRoom(_) => true,
+            Self::NotStored(error) | Self::Unanswered(error) => error.is_full(),
+            Self::NotPublished(error) => error.is_full(),
+            _ => false,
         }
     }
 
@@ -126,6 +145,16 @@ impl Error {
             Self::TrainingDataPending => (
                 Code::TrainingDataPending,
                 "The training data is still being stored",
+            ),
+            Self::NoRoom(lack @ NoRoom::Disk { .. }) => {
+                return ProblemReply::new(Code::InsufficientStorage, lack.to_string());
+            }
+            Self::NoRoom(lack) => {
+                return ProblemReply::new(Code::QuotaExceeded, lack.to_string());
+            }
+            full if full.is_lack_of_room() => (
+                Code::InsufficientStorage,
+                "The disk is full: nothing more can be stored",
             ),
             Self::NotStored(_) | Self::NotPublished(_) => {
                 (Code::NotDurable, "The model could not be made durable")

@@ -15,11 +15,12 @@ use detector::{Column, Fitted, JointlyFitted, Model, MultivariateModel, StoredMo
 use service::work::CorePool;
 use store::{NewModel, Precondition};
 
-use crate::{context::ChangeContext, error::Error, metrics, publish::Publisher};
+use crate::{context::ChangeContext, error::Error, metrics, publish::Publisher, room::Room};
 
 /// Fits series. A fit that has begun is finished, whether or not the client waits for it.
 pub(crate) struct Fitter {
     publisher: Arc<Publisher>,
+    room: Arc<Room>,
     bus: Bus,
     /// The detector of a request that names none.
     default: DetectorName,
@@ -46,9 +47,15 @@ struct Learned {
 }
 
 impl Fitter {
-    pub(crate) fn new(publisher: Arc<Publisher>, bus: Bus, default: DetectorName) -> Self {
+    pub(crate) fn new(
+        publisher: Arc<Publisher>,
+        room: Arc<Room>,
+        bus: Bus,
+        default: DetectorName,
+    ) -> Self {
         Self {
             publisher,
+            room,
             bus,
             default,
             cores: CorePool::new(),
@@ -85,6 +92,7 @@ impl Fitter {
         body: Bytes,
         trace: TraceParent,
     ) -> Result<DurableFit, Error> {
+        self.room.check(series).await?;
         let Learned {
             model,
             took,
@@ -182,6 +190,7 @@ fn learn_columns(request: ColumnsFitRequest, default: DetectorName) -> Result<Le
 fn outcome(fitted: &Result<DurableFit, Error>) -> &'static str {
     match fitted {
         Ok(_) => "fitted",
+        Err(error) if error.is_lack_of_room() => "no_room",
         Err(Error::NotStored(_) | Error::NotPublished(_)) => "not_durable",
         Err(_) => "refused",
     }

@@ -15,6 +15,7 @@ mod plot;
 mod publish;
 mod registry;
 mod reply;
+mod room;
 mod routes;
 mod sweep;
 
@@ -33,7 +34,7 @@ use store::Store;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{fit::Fitter, plot::Plotter, publish::Publisher, registry::Registry};
+use crate::{fit::Fitter, plot::Plotter, publish::Publisher, registry::Registry, room::Room};
 
 /// How long fits without a client may take when the service stops, and then the delivery of
 /// metrics.
@@ -62,6 +63,7 @@ struct App {
     max_body_bytes: usize,
     admission: Admission,
     publisher: Arc<Publisher>,
+    room: Arc<Room>,
     fitter: Fitter,
     registry: Registry,
     /// Fits and changes in progress.
@@ -119,15 +121,22 @@ impl Trainer {
         let keep = settings.keep_versions;
         let publisher = Publisher::new(store.clone(), bus.clone(), keep, in_flight.clone());
         let publisher = Arc::new(publisher);
+        let room = Arc::new(Room {
+            store: store.clone(),
+            quotas: settings.quotas,
+            min_free_bytes: settings.min_free_bytes,
+        });
         let app = App {
             max_body_bytes: settings.max_body_bytes,
             admission: Admission::new(settings.max_inflight_fit_bytes, settings.max_body_bytes),
             fitter: Fitter::new(
                 Arc::clone(&publisher),
+                Arc::clone(&room),
                 bus.clone(),
                 settings.default_detector,
             ),
             publisher,
+            room,
             registry: Registry::new(store.clone(), bus),
             in_flight,
             plotter: Plotter::new(store, settings.default_detector),
@@ -172,6 +181,7 @@ impl Trainer {
         let mut background = JoinSet::new();
         let sweeping = sweep::run(self.backends.store.clone(), shutdown.clone());
         background.spawn(sweeping);
+        background.spawn(room::measure(self.backends.store.clone(), shutdown.clone()));
         let served = self.serve_http(shutdown).await;
         while let Some(ended) = background.join_next().await {
             ended.context("background work panicked")?;

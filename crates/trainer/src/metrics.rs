@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    Histogram, IntCounter, IntCounterVec, register_histogram, register_int_counter,
-    register_int_counter_vec,
+    Histogram, IntCounter, IntCounterVec, IntGauge, register_histogram, register_int_counter,
+    register_int_counter_vec, register_int_gauge,
 };
 
 /// Upper bounds in seconds: a small fit waits for two commits and two acknowledgements, a large one
@@ -16,7 +16,7 @@ const DURATION_BOUNDS: [f64; 11] = [
 pub(crate) static FITS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     outcomes(
         "anomaly_trainer_fits_total",
-        "Fits by outcome: fitted, refused, overloaded, not_durable.",
+        "Fits by outcome: fitted, refused, overloaded, no_room, not_durable.",
     )
 });
 pub(crate) static FIT_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
@@ -53,6 +53,19 @@ pub(crate) static EVENTS_DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
     counter(
         "anomaly_trainer_events_dropped_total",
         "Metrics events that could not be sent and were dropped.",
+    )
+});
+
+pub(crate) static STORE_BYTES: LazyLock<IntGauge> = LazyLock::new(|| {
+    gauge(
+        "anomaly_store_bytes",
+        "Bytes that models and training points take in the database.",
+    )
+});
+pub(crate) static STORE_FREE_BYTES: LazyLock<IntGauge> = LazyLock::new(|| {
+    gauge(
+        "anomaly_store_free_bytes",
+        "Free bytes on the disk of the data folder; -1 if the database is elsewhere.",
     )
 });
 
@@ -112,6 +125,10 @@ fn counter(name: &str, help: &str) -> IntCounter {
     register_int_counter!(name, help).expect("the name is valid and used once")
 }
 
+fn gauge(name: &str, help: &str) -> IntGauge {
+    register_int_gauge!(name, help).expect("the name is valid and used once")
+}
+
 fn outcomes(name: &str, help: &str) -> IntCounterVec {
     register_int_counter_vec!(name, help, &["outcome"]).expect("the name is valid and used once")
 }
@@ -123,7 +140,7 @@ fn duration(name: &str, help: &str) -> Histogram {
 
 /// Registers every metric, so that it is visible before it first changes.
 pub(crate) fn register() {
-    for outcome in ["fitted", "refused", "overloaded", "not_durable"] {
+    for outcome in ["fitted", "refused", "overloaded", "no_room", "not_durable"] {
         FITS.with_label_values(&[outcome]);
     }
     for outcome in ["drawn", "missing", "pending", "overloaded", "failed"] {
@@ -135,6 +152,8 @@ pub(crate) fn register() {
     for counter in [&POINTS_FITTED, &VERSIONS_SWEPT, &EVENTS_DROPPED] {
         LazyLock::force(counter);
     }
+    STORE_FREE_BYTES.set(-1);
+    LazyLock::force(&STORE_BYTES);
     for histogram in [&FIT_DURATION, &PLOT_DURATION] {
         LazyLock::force(histogram);
     }

@@ -16,7 +16,7 @@ pub use config::{Config, Settings};
 use contract::TrainingData;
 use service::{
     admin::Admin,
-    health::{Health, Need},
+    health::{Health, Need, chain},
 };
 use store::Store;
 use tokio::time::{sleep, timeout};
@@ -89,11 +89,11 @@ impl TrainingDataConsumer {
         Health::new(shutdown.clone())
             .with(bus.name(), Need::Required, ANSWER_WITHIN, move || {
                 let bus = bus.clone();
-                async move { bus.ping(ANSWER_WITHIN).await }
+                async move { bus.ping(ANSWER_WITHIN).await.map_err(chain) }
             })
             .with(store.name(), Need::Required, ANSWER_WITHIN, move || {
                 let store = store.clone();
-                async move { store.ping().await }
+                async move { store.ping().await.map_err(chain) }
             })
     }
 

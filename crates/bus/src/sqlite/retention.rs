@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use contract::{DeadLetters, Topic};
-use sqlx::SqlitePool;
+use sqlite::Database;
+use sqlx::SqliteConnection;
 
 use crate::TOPICS;
 
@@ -14,38 +15,24 @@ const GRACE: Duration = Duration::from_secs(60);
 const KEPT: i64 = 1_000;
 /// How many events one transaction deletes at most, so that publishers do not wait for it.
 const AT_ONCE: u32 = 100;
-/// Free pages that are kept for later events; the rest goes back to the file system,
-/// `PAGES_AT_ONCE` (4 MB) at a time.
+/// Free pages that are kept for later events; the rest goes back to the file system.
 const FREE_PAGES: i64 = 2_000;
-const PAGES_AT_ONCE: i64 = 1_000;
 
 /// Deletes some of the events that may be deleted at `now_ms`. Returns whether there may be more.
-pub(super) async fn run(pool: &SqlitePool, now_ms: i64) -> Result<bool, sqlx::Error> {
+pub(super) async fn run(database: &Database, now_ms: i64) -> Result<bool, sqlx::Error> {
     let grace = i64::try_from(GRACE.as_millis()).unwrap_or(i64::MAX);
-    let mut deleted = delete_applied(pool, now_ms - grace).await?;
+    let mut write = database.begin().await?;
+    let mut deleted = delete_applied(&mut write, now_ms - grace).await?;
     for topic in TOPICS.into_iter().filter(is_capped) {
         for partition in 0..topic.partitions {
-            deleted += delete_beyond_cap(pool, topic.name, partition).await?;
+            deleted += delete_beyond_cap(&mut write, topic.name, partition).await?;
         }
     }
+    write.commit().await?;
     if deleted > 0 {
         tracing::debug!(deleted, "deleted events that nobody needs");
     }
-    Ok(shrink(pool).await? || deleted >= u64::from(AT_ONCE))
-}
-
-/// Gives some free pages back to the file system. Returns whether there are more.
-async fn shrink(pool: &SqlitePool) -> Result<bool, sqlx::Error> {
-    let free: i64 = sqlx::query_scalar("PRAGMA freelist_count")
-        .fetch_one(pool)
-        .await?;
-    let pages = (free - FREE_PAGES).clamp(0, PAGES_AT_ONCE);
-    if pages > 0 {
-        sqlx::query(&format!("PRAGMA incremental_vacuum({pages})"))
-            .execute(pool)
-            .await?;
-    }
-    Ok(pages == PAGES_AT_ONCE)
+    Ok(database.shrink(FREE_PAGES).await? || deleted >= u64::from(AT_ONCE))
 }
 
 /// Whether no group reads `topic`: people do, or listeners that take what is new.
@@ -53,7 +40,10 @@ fn is_capped(topic: &Topic) -> bool {
     topic.compacted || *topic == DeadLetters::TOPIC
 }
 
-async fn delete_applied(pool: &SqlitePool, before_ms: i64) -> Result<u64, sqlx::Error> {
+async fn delete_applied(
+    connection: &mut SqliteConnection,
+    before_ms: i64,
+) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query(
         "DELETE FROM events WHERE rowid IN (
              SELECT events.rowid
@@ -67,13 +57,13 @@ async fn delete_applied(pool: &SqlitePool, before_ms: i64) -> Result<u64, sqlx::
     )
     .bind(before_ms)
     .bind(AT_ONCE)
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(deleted.rows_affected())
 }
 
 async fn delete_beyond_cap(
-    pool: &SqlitePool,
+    connection: &mut SqliteConnection,
     topic: &str,
     partition: i32,
 ) -> Result<u64, sqlx::Error> {
@@ -88,7 +78,7 @@ async fn delete_beyond_cap(
     .bind(partition)
     .bind(-KEPT)
     .bind(AT_ONCE)
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(deleted.rows_affected())
 }
@@ -101,17 +91,16 @@ mod tests {
 
     const LATER: i64 = 10_000_000;
 
-    async fn log() -> anyhow::Result<(tempfile::TempDir, SqlitePool)> {
+    async fn log() -> anyhow::Result<(tempfile::TempDir, Database)> {
         let folder = tempfile::tempdir()?;
         let database = sqlite::open(&folder.path().join("log.db"), Durability::Normal).await?;
-        let pool = database.pool().clone();
-        crate::sqlite::migrator().run(&pool).await?;
-        Ok((folder, pool))
+        crate::sqlite::migrator().run(database.pool()).await?;
+        Ok((folder, database))
     }
 
     /// Puts `count` events of `bytes` bytes into partition 0 of `topic`, the first at offset 0 and
     /// time 0, one each millisecond.
-    async fn fill(pool: &SqlitePool, topic: &str, count: i64, bytes: i64) -> anyhow::Result<()> {
+    async fn fill(database: &Database, topic: &str, count: i64, bytes: i64) -> anyhow::Result<()> {
         sqlx::query(
             "WITH RECURSIVE numbers(n) AS (
                  SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?3 - 1)
@@ -121,76 +110,76 @@ mod tests {
         .bind(topic)
         .bind(bytes)
         .bind(count)
-        .execute(pool)
+        .execute(database.pool())
         .await?;
         sqlx::query("INSERT INTO partitions VALUES (?, 0, ?)")
             .bind(topic)
             .bind(count)
-            .execute(pool)
+            .execute(database.pool())
             .await?;
         Ok(())
     }
 
-    async fn commit(pool: &SqlitePool, group: &str, next: i64) -> anyhow::Result<()> {
+    async fn commit(database: &Database, group: &str, next: i64) -> anyhow::Result<()> {
         sqlx::query("INSERT OR REPLACE INTO group_offsets VALUES (?, 'metrics', 0, ?)")
             .bind(group)
             .bind(next)
-            .execute(pool)
+            .execute(database.pool())
             .await?;
         Ok(())
     }
 
     /// Tidies until nothing is left to do. Returns the first offset and the number of events that
     /// are left.
-    async fn tidied(pool: &SqlitePool, topic: &str, now_ms: i64) -> anyhow::Result<(i64, i64)> {
-        while run(pool, now_ms).await? {}
+    async fn tidied(database: &Database, topic: &str, now_ms: i64) -> anyhow::Result<(i64, i64)> {
+        while run(database, now_ms).await? {}
         let left = sqlx::query_as(
             "SELECT coalesce(min(\"offset\"), -1), count(*) FROM events WHERE topic = ?",
         );
-        Ok(left.bind(topic).fetch_one(pool).await?)
+        Ok(left.bind(topic).fetch_one(database.pool()).await?)
     }
 
     #[tokio::test]
     async fn what_the_slowest_group_has_not_applied_is_kept() -> anyhow::Result<()> {
-        let (_folder, pool) = log().await?;
-        fill(&pool, "metrics", 500, 10).await?;
-        assert_eq!(tidied(&pool, "metrics", LATER).await?, (0, 500));
-        commit(&pool, "fast", 500).await?;
-        commit(&pool, "slow", 0).await?;
-        assert_eq!(tidied(&pool, "metrics", LATER).await?, (0, 500));
-        commit(&pool, "slow", 450).await?;
-        assert_eq!(tidied(&pool, "metrics", LATER).await?, (450, 50));
+        let (_folder, database) = log().await?;
+        fill(&database, "metrics", 500, 10).await?;
+        assert_eq!(tidied(&database, "metrics", LATER).await?, (0, 500));
+        commit(&database, "fast", 500).await?;
+        commit(&database, "slow", 0).await?;
+        assert_eq!(tidied(&database, "metrics", LATER).await?, (0, 500));
+        commit(&database, "slow", 450).await?;
+        assert_eq!(tidied(&database, "metrics", LATER).await?, (450, 50));
         Ok(())
     }
 
     #[tokio::test]
     async fn what_was_applied_just_now_is_kept_for_a_minute() -> anyhow::Result<()> {
-        let (_folder, pool) = log().await?;
-        fill(&pool, "metrics", 500, 10).await?;
-        commit(&pool, "group", 500).await?;
-        assert_eq!(tidied(&pool, "metrics", 60_000).await?, (0, 500));
-        assert_eq!(tidied(&pool, "metrics", 60_200).await?, (200, 300));
+        let (_folder, database) = log().await?;
+        fill(&database, "metrics", 500, 10).await?;
+        commit(&database, "group", 500).await?;
+        assert_eq!(tidied(&database, "metrics", 60_000).await?, (0, 500));
+        assert_eq!(tidied(&database, "metrics", 60_200).await?, (200, 300));
         Ok(())
     }
 
     #[tokio::test]
     async fn topics_without_groups_keep_their_newest() -> anyhow::Result<()> {
-        let (_folder, pool) = log().await?;
+        let (_folder, database) = log().await?;
         for topic in ["models", "dead-letters"] {
-            fill(&pool, topic, 1_500, 10).await?;
-            assert_eq!(tidied(&pool, topic, 0).await?, (500, 1_000), "{topic}");
+            fill(&database, topic, 1_500, 10).await?;
+            assert_eq!(tidied(&database, topic, 0).await?, (500, 1_000), "{topic}");
         }
         Ok(())
     }
 
     #[tokio::test]
     async fn the_file_gives_back_what_was_deleted() -> anyhow::Result<()> {
-        let (_folder, pool) = log().await?;
-        fill(&pool, "metrics", 300, 200_000).await?;
-        commit(&pool, "group", 300).await?;
-        assert_eq!(tidied(&pool, "metrics", LATER).await?, (-1, 0));
+        let (_folder, database) = log().await?;
+        fill(&database, "metrics", 300, 200_000).await?;
+        commit(&database, "group", 300).await?;
+        assert_eq!(tidied(&database, "metrics", LATER).await?, (-1, 0));
         let pages: i64 = sqlx::query_scalar("PRAGMA page_count")
-            .fetch_one(&pool)
+            .fetch_one(database.pool())
             .await?;
         assert!(pages < FREE_PAGES + 500, "{pages}");
         Ok(())

@@ -172,7 +172,7 @@ impl Writer {
             }
             return false;
         }
-        retention::run(self.database.pool(), now_ms())
+        retention::run(&self.database, now_ms())
             .await
             .unwrap_or_else(|error| {
                 self.complain(&error);

@@ -266,7 +266,7 @@ impl Store {
         Ok(rows.pop().ok_or(sqlx::Error::RowNotFound)?)
     }
 
-    async fn select<R: Row>(
+    pub(crate) async fn select<R: Row>(
         &self,
         statement: &str,
         values: &[Value<'_>],

@@ -135,6 +135,17 @@ pub(crate) const EXISTENCE: &str = "
     SELECT EXISTS (SELECT 1 FROM models WHERE series_id = $1 AND status = 'ready') AS series,
            EXISTS (SELECT 1 FROM aliases WHERE series_id = $1 AND name = $2) AS alias";
 
+/// The number of series with a ready model; 0 if `$1` is one of them, which needs no further place.
+pub(crate) const SERIES_BUT: &str = "
+    SELECT CASE WHEN EXISTS (SELECT 1 FROM models WHERE series_id = $1 AND status = 'ready') THEN 0
+    ELSE (SELECT count(*) FROM (SELECT DISTINCT series_id FROM models WHERE status = 'ready') known) END";
+
+/// The number of ready models.
+pub(crate) const VERSIONS: &str = "SELECT count(*) FROM models WHERE status = 'ready'";
+
+/// The size of a Postgres database.
+pub(crate) const DATABASE_SIZE: &str = "SELECT pg_database_size(current_database())";
+
 /// The alias `$2`.
 pub(crate) const ALIAS: &str = "
     SELECT a.name, a.version, p.version AS previous, a.changed_at AS set_at FROM aliases a

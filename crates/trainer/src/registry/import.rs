@@ -44,6 +44,7 @@ pub(crate) async fn import(
         let context = request.changes()?;
         let imported = blocking(move || file::read(&body)).await?;
         let new = imported.as_new();
+        app.room.check(&series).await?;
         let published = app
             .publisher
             .publish(&series, &new, Vec::new(), context)

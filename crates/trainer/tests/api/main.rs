@@ -10,6 +10,7 @@ mod plot;
 mod refusals;
 mod registry;
 mod retention;
+mod room;
 mod serving;
 mod socket;
 mod transfer;

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use anyhow::ensure;
 use contract::{Revision, Version};
 use serde_json::json;
+use trainer::Settings;
 
-use crate::fixture::{Fixture, Reply};
+use crate::fixture::{Fixture, Reply, THREE};
 
 /// Points and a detector that give no warnings of their own.
 const BODY: &str = r#"{"timestamps":[1693459200,1693459260,1693459320],"values":[10.0,10.5,11.0],"detector":"sigma"}"#;
@@ -112,7 +113,13 @@ async fn pins(fixture: &Fixture, times: usize) -> anyhow::Result<Vec<(Revision, 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_version_that_serves_is_that_of_the_revision_in_the_reply() -> anyhow::Result<()> {
-    let fixture = Fixture::fitted(1).await?;
+    // No version goes in between.
+    let fixture = Fixture::with(Settings {
+        keep_versions: 0,
+        ..Settings::default()
+    })
+    .await?;
+    fixture.fit("s", THREE).await?;
     let (one, two, three, pinned) = tokio::try_join!(
         fits(&fixture, 40),
         fits(&fixture, 40),
