@@ -7,6 +7,7 @@
 
 mod budget;
 mod config;
+mod cuts;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(not(feature = "kafka"))]
@@ -64,6 +65,12 @@ pub enum BusError {
     /// The log was written by a version of this program whose form this one cannot read.
     #[error("event log cannot be migrated")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A topic does not exist.
+    #[error("topic {0} does not exist: run init, or check KAFKA_TOPIC_PREFIX")]
+    NoTopic(String),
+    /// A part of the log is gone. The text says of what.
+    #[error("{0}")]
+    Cut(String),
     /// Too many bytes wait to be acknowledged; the event was not published.
     #[error("events published earlier are still waiting to be acknowledged")]
     Busy,
@@ -82,6 +89,15 @@ impl BusError {
     /// Whether the disk of the log has no more space.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Log(error) if Fault::of(error) == Some(Fault::Full))
+    }
+
+    /// Whether the same call can never succeed, because the bus refuses the message or the caller.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Kafka(error) => kafka::is_permanent(error),
+            Self::Unwritable(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -226,14 +242,29 @@ impl Bus {
         }
     }
 
-    /// Checks that the bus answers within `timeout`.
+    /// The number of topics and groups of which a part of the log is gone. Each group starts over
+    /// after ten seconds.
+    pub fn cut_logs(&self) -> usize {
+        match &self.0 {
+            Backend::Kafka(bus) => bus.cuts().len(),
+            Backend::Sqlite(log) => log.cuts().len(),
+        }
+    }
+
+    /// Checks that the bus answers within `timeout`, that all topics exist, and that no part of a
+    /// log is gone that a group of this process was to read.
     ///
     /// # Errors
-    /// When it does not.
+    /// When it is not so.
     pub async fn ping(&self, timeout: Duration) -> Result<(), BusError> {
-        match &self.0 {
-            Backend::Kafka(bus) => bus.ping(timeout).await,
-            Backend::Sqlite(log) => log.ping(timeout).await,
+        let (answer, cut) = match &self.0 {
+            Backend::Kafka(bus) => (bus.ping(timeout).await, bus.cuts().first()),
+            Backend::Sqlite(log) => (log.ping(timeout).await, log.cuts().first()),
+        };
+        answer?;
+        match cut {
+            Some(what) => Err(BusError::Cut(what)),
+            None => Ok(()),
         }
     }
 

@@ -2,16 +2,18 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use contract::{DeadLetters, Delivery, Event, Topic, TopicOffset};
+use contract::{DeadLetters, Delivery, Event, Topic, TopicLog, TopicOffset};
+use sha2::{Digest, Sha256};
 
 use crate::BusError;
 
 /// The W3C `traceparent` of the request that caused an event. It travels in a header.
 pub type TraceParent = Option<String>;
 
-/// Tells where a group continues in the topic of this name. It asks the database that holds the
-/// effects of the group's messages.
-pub type OffsetSource = Arc<dyn Fn(&str) -> OffsetsFuture + Send + Sync>;
+/// Tells where a group continues in a log. It asks the database that holds the effects of the
+/// group's messages, which keeps offsets by [`TopicLog::key`], and forgets those of a log that was
+/// cut.
+pub type OffsetSource = Arc<dyn Fn(&TopicLog) -> OffsetsFuture + Send + Sync>;
 
 /// The answer of an [`OffsetSource`]: one offset for each partition of which a message was applied.
 /// An error means that the database does not answer; it is asked again.
@@ -26,6 +28,8 @@ pub type OffsetsError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Message<E> {
     /// The name of its topic on the bus.
     pub topic: String,
+    /// The log that it comes from: the [`TopicLog::key`] by which its offset is kept.
+    pub log: String,
     /// The number of its partition.
     pub partition: i32,
     /// Its offset in the partition.
@@ -62,6 +66,15 @@ const TRACE: &str = "traceparent";
 /// The longest reason of a dead letter, in characters; longer ones are cut.
 const MAX_REASON: usize = 1_000;
 
+/// The longest trace that a dead letter takes along, in bytes; a `traceparent` has 55.
+const MAX_TRACE: usize = 512;
+/// The most bytes of key and payload that a dead letter keeps whole. Headers come on top.
+const MAX_LETTER: usize = 1_100_000;
+/// What it keeps of a longer one, in bytes.
+const KEPT_OF_A_LARGE_LETTER: usize = 64 << 10;
+/// What it keeps of the key of a longer one, in bytes.
+const MAX_KEY: usize = 1 << 10;
+
 /// A message on its way to the bus.
 pub(crate) struct Record {
     pub(crate) topic: Topic,
@@ -84,7 +97,8 @@ impl Record {
         })
     }
 
-    /// The record that keeps `message` for people to look at.
+    /// The record that keeps `message` for people to look at. Of what no broker would take it keeps
+    /// the beginning, with length and SHA-256 of the whole in headers.
     pub(crate) fn dead_letter<E>(message: &Message<E>, reason: &str) -> Self {
         let mut headers = vec![
             ("topic".to_owned(), message.topic.clone()),
@@ -95,13 +109,28 @@ impl Record {
                 reason.chars().take(MAX_REASON).collect(),
             ),
         ];
-        headers.extend(trace_header(message.trace.as_deref()));
-        Self {
+        let trace = message.trace.as_deref();
+        headers.extend(trace_header(trace.filter(|trace| trace.len() <= MAX_TRACE)));
+        let key = message.key.as_deref().unwrap_or_default();
+        let mut letter = Self {
             topic: DeadLetters::TOPIC,
             key: message.key.clone(),
             payload: message.payload.clone(),
             headers,
+        };
+        if key.len() + message.payload.len() > MAX_LETTER {
+            let digest = Sha256::digest(&message.payload);
+            let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            letter.headers.extend([
+                ("length".to_owned(), message.payload.len().to_string()),
+                ("sha256".to_owned(), digest),
+            ]);
+            letter.payload.truncate(KEPT_OF_A_LARGE_LETTER);
+            if let Some(key) = &mut letter.key {
+                key.truncate(MAX_KEY);
+            }
         }
+        letter
     }
 
     /// The bytes that it is charged while in flight.
@@ -120,6 +149,8 @@ fn trace_header(trace: Option<&str>) -> Vec<(String, String)> {
 
 /// A message from the bus, not parsed yet.
 pub(crate) struct Incoming {
+    /// The log that it comes from.
+    pub(crate) log: Arc<str>,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) timestamp_ms: i64,
@@ -139,6 +170,7 @@ impl Incoming {
             .map(|(_, value)| value.clone());
         Message {
             topic: topic.to_owned(),
+            log: self.log.to_string(),
             partition: self.partition,
             offset: self.offset,
             timestamp_ms: self.timestamp_ms,
@@ -148,5 +180,56 @@ impl Incoming {
             trace,
             headers: self.headers,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::TrainingData;
+
+    use super::*;
+
+    fn message(payload: usize, key: usize, trace: usize) -> Message<TrainingData> {
+        let incoming = Incoming {
+            log: "training-data".into(),
+            partition: 0,
+            offset: 7,
+            timestamp_ms: 0,
+            key: Some(vec![b'k'; key]),
+            payload: vec![b'x'; payload],
+            headers: vec![(TRACE.to_owned(), "t".repeat(trace))],
+        };
+        incoming.read("training-data")
+    }
+
+    #[test]
+    fn a_dead_letter_is_never_too_large_to_be_kept() {
+        for (payload, key, trace) in [(3 << 20, 9, 55), (10, 3 << 20, 55), (10, 9, 2 << 20)] {
+            let letter = Record::dead_letter(&message(payload, key, trace), &"r".repeat(5 << 20));
+            assert!(letter.size() < 1_150_000, "{payload} {key} {trace}");
+        }
+        let whole = Record::dead_letter(&message(1_050_000, 9, 55), "why");
+        assert_eq!((whole.payload.len(), whole.headers.len()), (1_050_000, 5));
+    }
+
+    #[test]
+    fn of_a_large_one_it_keeps_the_beginning_and_what_identifies_it() {
+        let letter = Record::dead_letter(&message(2_000_000, 9, 55), "why");
+        let header = |name: &str| {
+            letter
+                .headers
+                .iter()
+                .find(|(n, _)| n == name)
+                .map(|(_, v)| &**v)
+        };
+        assert_eq!(letter.payload, [b'x'; 65_536]);
+        assert_eq!(header("length"), Some("2000000"));
+        let digest = Sha256::digest(vec![b'x'; 2_000_000]);
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(header("sha256"), Some(&*digest));
+        assert_eq!(
+            (header("reason"), header("offset")),
+            (Some("why"), Some("7"))
+        );
     }
 }

@@ -55,7 +55,7 @@ pub use histogram::LatencyHistogram;
 pub use id::{InvalidSeriesId, InvalidVersion, Point, SeriesId, Version};
 pub use json::{BadJson, Parsed};
 pub use judge::{FitOptions, JudgeOptions, MAX_CONTEXT, Params};
-pub use offset::{Delivery, TopicOffset};
+pub use offset::{Delivery, TopicLog, TopicOffset};
 pub use predict::{BatchReply, BatchRequest, MAX_BATCH, PredictReply, PredictRequest};
 pub use problem::{Fault, Problem};
 pub use reference::{

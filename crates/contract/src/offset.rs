@@ -12,6 +12,29 @@ pub struct TopicOffset {
     pub next_offset: i64,
 }
 
+/// The log that holds the messages of a topic. Another log has other messages at the same offsets,
+/// so offsets are kept by log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicLog {
+    /// The name of the topic.
+    pub topic: String,
+    /// The id of the log. `None`: it is not known.
+    pub id: Option<String>,
+    /// The log ends before the offsets that were kept of it: a part of it is gone, and they mean
+    /// nothing any more.
+    pub is_cut: bool,
+}
+
+impl TopicLog {
+    /// The name by which offsets in this log are kept.
+    pub fn key(&self) -> String {
+        match &self.id {
+            Some(id) => format!("{}@{id}", self.topic),
+            None => self.topic.clone(),
+        }
+    }
+}
+
 /// A message of a topic of `E`, for the database that applies it.
 #[derive(Debug)]
 pub struct Delivery<'a, E> {

@@ -107,12 +107,13 @@ impl Gateway {
         routes::handler(Arc::clone(&self.proxy), health)
     }
 
-    /// Ready while both services answer and `shutdown` is not cancelled.
+    /// Ready while the predictor answers and `shutdown` is not cancelled. Without the trainer only
+    /// fits, plots and changes fail, and they say so.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         let (trainer, predictor) = (&self.proxy.trainer, &self.proxy.predictor);
         let health = Health::new(shutdown.clone());
-        let health = reachable(health, "trainer", trainer.clone());
-        reachable(health, "predictor", predictor.clone())
+        let health = reachable(health, "trainer", Need::Optional, trainer.clone());
+        reachable(health, "predictor", Need::Required, predictor.clone())
     }
 
     /// Serves until `shutdown` is cancelled, then ends what is in flight.
@@ -139,8 +140,8 @@ impl Gateway {
     }
 }
 
-fn reachable(health: Health, name: &'static str, upstream: Upstream) -> Health {
-    health.with(name, Need::Required, PROBE_TIMEOUT, move || {
+fn reachable(health: Health, name: &'static str, need: Need, upstream: Upstream) -> Health {
+    health.with(name, need, PROBE_TIMEOUT, move || {
         let upstream = upstream.clone();
         async move { upstream.reach(PROBE_TIMEOUT).await }
     })

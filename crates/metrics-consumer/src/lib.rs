@@ -12,18 +12,20 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bus::{Bus, Message, OffsetSource, Subscription};
-use contract::{Delivery, Event, MetricsEvent};
+use contract::{Delivery, MetricsEvent};
 use service::{
     admin::Admin,
     health::{Health, Need, chain},
     retry::retry_forever,
+    telemetry::with_sources,
 };
 use stats::{Stats, StatsError};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, Settings};
 
-use crate::metrics::{APPLIED, DEAD_LETTERS, LAG, STATS_ERRORS};
+use crate::metrics::{APPLIED, CUT_LOGS, DEAD_LETTERS, DEAD_LETTERS_LOST, LAG, STATS_ERRORS};
 
 /// The group that the consumers share the topic in.
 pub const GROUP: &str = "metrics-consumer";
@@ -134,10 +136,10 @@ impl MetricsConsumer {
     async fn consume(&self, events: &mut Subscription<MetricsEvent>) -> anyhow::Result<Ended> {
         let max = self.settings.metrics_batch_messages.get();
         loop {
-            let batch = events
-                .next_batch(max, MAX_WAIT)
-                .await
-                .context("no more metrics")?;
+            let next = timeout(LAG_EVERY, events.next_batch(max, MAX_WAIT)).await;
+            CUT_LOGS.set(i64::try_from(self.backends.bus.cut_logs()).unwrap_or(i64::MAX));
+            let Ok(batch) = next else { continue };
+            let batch = batch.context("no more metrics")?;
             match with_lag(events, batch.len(), self.handle(&batch)).await {
                 Handled::WentBack => return Ok(Ended::Rejoin),
                 // For tools that show lag. What counts is the offset beside the figures.
@@ -160,12 +162,33 @@ impl MetricsConsumer {
             };
             deliveries.push(message.delivery(event));
         }
-        self.apply(&deliveries).await
+        match batch.first() {
+            Some(first) => self.apply(&first.log, &deliveries).await,
+            None => Handled::Applied,
+        }
     }
 
     async fn dead_letter(&self, message: &Message<MetricsEvent>, reason: &str) {
         let bus = &self.backends.bus;
-        retry_forever("keeping a dead letter", || bus.dead_letter(message, reason)).await;
+        let kept = retry_forever("keeping a dead letter", || async {
+            match bus.dead_letter(message, reason).await {
+                Err(error) if error.is_permanent() => Ok(Err(error)),
+                kept => kept.map(Ok),
+            }
+        });
+        if let Err(error) = kept.await {
+            // Nothing is gained by standing still: it stays where it is until Kafka deletes it.
+            DEAD_LETTERS_LOST.inc();
+            tracing::error!(
+                error = with_sources(&error),
+                topic = message.topic,
+                partition = message.partition,
+                offset = message.offset,
+                reason,
+                "a message cannot be counted, nor kept as a dead letter, and is passed over"
+            );
+            return;
+        }
         DEAD_LETTERS.inc();
         tracing::warn!(
             partition = message.partition,
@@ -175,11 +198,11 @@ impl MetricsConsumer {
         );
     }
 
-    async fn apply(&self, deliveries: &[Delivery<'_, MetricsEvent>]) -> Handled {
-        let Backends { bus, stats } = &self.backends;
-        let topic = bus.name_of(MetricsEvent::TOPIC);
+    /// Counts `deliveries` of `log`.
+    async fn apply(&self, log: &str, deliveries: &[Delivery<'_, MetricsEvent>]) -> Handled {
+        let stats = &self.backends.stats;
         let handled = retry_forever("counting metrics", || async {
-            match stats.apply(GROUP, topic, deliveries).await {
+            match stats.apply(GROUP, log, deliveries).await {
                 Ok(()) => Ok(Handled::Applied),
                 Err(StatsError::WentBack) => Ok(Handled::WentBack),
                 Err(error) => {
@@ -208,9 +231,9 @@ fn usable(message: &Message<MetricsEvent>) -> Result<&MetricsEvent, String> {
 
 /// The group goes on at the offsets beside the figures.
 fn stored_offsets(stats: Stats) -> OffsetSource {
-    Arc::new(move |topic| {
-        let (stats, topic) = (stats.clone(), topic.to_owned());
-        Box::pin(async move { Ok(stats.offsets(GROUP, &topic).await?) })
+    Arc::new(move |log| {
+        let (stats, log) = (stats.clone(), log.clone());
+        Box::pin(async move { Ok(stats.start_offsets(GROUP, &log).await?) })
     })
 }
 

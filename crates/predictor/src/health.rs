@@ -1,6 +1,12 @@
 //! The predictor's part of `/healthcheck`, and what its readiness depends on.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use contract::{PredictorHealth, ServiceRate};
 use service::{
@@ -33,11 +39,22 @@ pub(crate) async fn report(figures: &FigureReader) -> PredictorHealth {
     }
 }
 
-/// Ready as long as it runs: with all three away it still scores points of the series that it
-/// holds.
+/// Ready once it has met its store, and from then on as long as it runs: with all three away it
+/// still scores points of the series that it holds.
 pub(crate) fn readiness(backends: &Backends, shutdown: &CancellationToken) -> Health {
     let Backends { bus, store, stats } = backends.clone();
+    let (first, met) = (store.clone(), Arc::new(AtomicBool::new(false)));
     Health::new(shutdown.clone())
+        .with("models", Need::Required, ANSWER_WITHIN, move || {
+            let (store, met) = (first.clone(), Arc::clone(&met));
+            async move {
+                if !met.load(Ordering::Relaxed) {
+                    store.ping().await.map_err(chain)?;
+                    met.store(true, Ordering::Relaxed);
+                }
+                Ok::<_, String>(())
+            }
+        })
         .with(bus.name(), Need::Optional, ANSWER_WITHIN, move || {
             let bus = bus.clone();
             async move { bus.ping(ANSWER_WITHIN).await.map_err(chain) }

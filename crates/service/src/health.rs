@@ -115,7 +115,6 @@ impl Health {
 }
 
 /// What `error` says, and what its sources add to that: for a check.
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub fn chain(error: impl std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -70,7 +70,7 @@ pub struct Settings {
 }
 
 /// A number of bytes; `None` if the setting is empty.
-pub type FreeBytes = Option<u64>;
+type FreeBytes = Option<u64>;
 
 fn min_free_bytes(text: &str) -> Result<FreeBytes, std::num::ParseIntError> {
     match text {

@@ -23,7 +23,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use contract::{Delivery, Figures, MetricsEvent, TopicOffset};
+use contract::{Delivery, Figures, MetricsEvent, TopicLog, TopicOffset};
 use futures_util::{FutureExt, future::BoxFuture};
 
 pub use config::RedisConfig;
@@ -164,6 +164,27 @@ impl Stats {
                     next_offset,
                 });
             Ok(offsets.collect())
+        }
+        .boxed()
+    }
+
+    /// The offsets at which `group` continues in `log`, by rising partition. The first log of a topic
+    /// whose offsets are asked for takes over those that were kept without a log. Those of a log that
+    /// was cut are forgotten.
+    ///
+    /// # Errors
+    /// When Redis or the database does not answer.
+    pub fn start_offsets<'a>(
+        &'a self,
+        group: &'a str,
+        log: &'a TopicLog,
+    ) -> BoxFuture<'a, Result<Vec<TopicOffset>, StatsError>> {
+        async move {
+            match &self.0 {
+                Backend::Redis(redis) => redis.prepare(group, log).await?,
+                Backend::Sqlite(sqlite) => sqlite.prepare(group, log).await?,
+            }
+            self.offsets(group, &log.key()).await
         }
         .boxed()
     }

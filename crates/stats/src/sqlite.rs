@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use contract::{Delivery, Figures, LoadFigures, MetricsEvent};
+use contract::{Delivery, Figures, LoadFigures, MetricsEvent, TopicLog};
 use serde::Serialize;
 use sqlite::{Database, Durability, Fault};
 use sqlx::SqliteConnection;
@@ -106,6 +106,31 @@ impl SqliteStats {
                 .await?;
         }
         forget_old(&mut transaction, now_ms).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Adopts the offsets that were kept without a log, or forgets those of a log that was cut.
+    pub(crate) async fn prepare(&self, group: &str, log: &TopicLog) -> Result<(), StatsError> {
+        let key = log.key();
+        let mut transaction = self.0.begin().await?;
+        if log.is_cut {
+            sqlx::query("DELETE FROM offsets WHERE consumer_group = ? AND topic = ?")
+                .bind(group)
+                .bind(&key)
+                .execute(&mut *transaction)
+                .await?;
+        } else if key != log.topic
+            && read_offsets(&mut transaction, group, &key)
+                .await?
+                .is_empty()
+        {
+            sqlx::query("UPDATE offsets SET topic = ? WHERE consumer_group = ? AND topic = ?")
+                .bind(&key)
+                .bind(group)
+                .bind(&log.topic)
+                .execute(&mut *transaction)
+                .await?;
+        }
         Ok(transaction.commit().await?)
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::{Delivery, Figures, MetricsEvent};
+use contract::{Delivery, Figures, MetricsEvent, TopicLog};
 
 use crate::{RedisConfig, StatsError};
 
@@ -29,6 +29,10 @@ impl RedisStats {
         _: &str,
         _: &[Delivery<'_, MetricsEvent>],
     ) -> Result<(), StatsError> {
+        match *self {}
+    }
+
+    pub(crate) async fn prepare(&self, _: &str, _: &TopicLog) -> Result<(), StatsError> {
         match *self {}
     }
 

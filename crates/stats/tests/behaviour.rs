@@ -9,7 +9,7 @@ use ::redis::AsyncCommands;
 use anyhow::Context;
 use contract::{
     Delivery, Figures, InferenceBatch, LatencyHistogram, LoadFigures, MetricsEvent, SeriesId,
-    TopicOffset,
+    TopicLog, TopicOffset,
 };
 use stats::{RedisConfig, Stats, StatsError};
 use tokio::task::JoinSet;
@@ -142,6 +142,37 @@ async fn redelivered_and_overlapping_messages_count_once(
     assert_eq!(stats.offsets(GROUP, TOPIC).await?, offsets);
     assert_eq!(stats.offsets(GROUP, "other").await?, []);
     assert_eq!(stats.offsets("other", TOPIC).await?, []);
+    Ok(())
+}
+
+async fn offsets_are_kept_by_log(open: impl AsyncFn() -> Stats) -> anyhow::Result<()> {
+    let stats = open().await;
+    let log = |id: &str, is_cut| TopicLog {
+        topic: TOPIC.to_owned(),
+        id: Some(id.to_owned()),
+        is_cut,
+    };
+    let next = async |log: &TopicLog| -> anyhow::Result<Vec<i64>> {
+        let offsets = stats.start_offsets(GROUP, log).await?;
+        Ok(offsets.iter().map(|offset| offset.next_offset).collect())
+    };
+    let events = vec![inference(1.0); 40];
+    // From before logs had ids: taken over by the first.
+    apply(&stats, &messages(0, 100, &events)).await?;
+    assert_eq!(next(&log("one", false)).await?, [140]);
+    assert_eq!(next(&log("one", false)).await?, [140]);
+    // Another log begins anew, and the first is not forgotten.
+    let two = log("two", false);
+    assert_eq!(next(&two).await?, [0_i64; 0]);
+    let batch = messages(0, 0, &events[..9]);
+    stats.apply_at(NOW, GROUP, &two.key(), &batch).await?;
+    assert_eq!(next(&two).await?, [9]);
+    assert_eq!(next(&log("one", false)).await?, [140]);
+    // One that was cut begins anew, too.
+    assert_eq!(next(&log("two", true)).await?, [0_i64; 0]);
+    stats.apply_at(NOW, GROUP, &two.key(), &batch).await?;
+    assert_eq!(next(&two).await?, [9]);
+    assert_eq!(counted(&stats).await?, 58.0);
     Ok(())
 }
 
@@ -414,6 +445,7 @@ suite! {
     an_empty_platform_has_zeros,
     what_is_measured_is_reported,
     redelivered_and_overlapping_messages_count_once,
+    offsets_are_kept_by_log,
     what_was_applied_survives_a_kill,
     a_call_that_was_cut_off_can_be_made_again,
     racing_consumers_count_each_message_once,

@@ -17,10 +17,13 @@ mod postgres;
 mod registry;
 mod room;
 mod sqlite;
+mod start;
 
 use std::{path::Path, time::Duration};
 
-use contract::{Delivery, Point, SeriesId, TopicOffset, TrainingData, Version, VersionRef};
+use contract::{
+    Delivery, Point, SeriesId, TopicLog, TopicOffset, TrainingData, Version, VersionRef,
+};
 use detector::StoredModel;
 use futures_util::{FutureExt, future::BoxFuture};
 
@@ -197,6 +200,26 @@ impl Store {
             match &self.0 {
                 Backend::Postgres(store) => store.offsets(group, topic).await,
                 Backend::Sqlite(store) => store.offsets(group, topic).await,
+            }
+        }
+        .boxed()
+    }
+
+    /// The offsets at which `group` continues in `log`, by rising partition. The first log of a topic
+    /// whose offsets are asked for takes over those that were kept without a log. Those of a log that
+    /// was cut are forgotten.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub fn start_offsets<'a>(
+        &'a self,
+        group: &'a str,
+        log: &'a TopicLog,
+    ) -> BoxFuture<'a, Result<Vec<TopicOffset>, StoreError>> {
+        async move {
+            match &self.0 {
+                Backend::Postgres(store) => store.start_offsets(group, log).await,
+                Backend::Sqlite(store) => store.start_offsets(group, log).await,
             }
         }
         .boxed()

@@ -146,6 +146,8 @@ impl Distributed {
             ("KAFKA_BROKERS", self.servers.kafka_brokers.clone()),
             ("KAFKA_TOPIC_PREFIX", format!("{}.", self.name)),
             ("KAFKA_REPLICATION", "1".to_owned()),
+            // Tests look at all versions.
+            ("KEEP_VERSIONS", "0".to_owned()),
             ("KAFKA_SESSION_TIMEOUT_MS", "6000".to_owned()),
             ("DATABASE_URL", format!("{server}/{}", self.name)),
             ("POSTGRES_MAX_CONNECTIONS", "5".to_owned()),

@@ -2,7 +2,7 @@
 
 use bus::{Bus, Message};
 use contract::{Delivery, MAX_POINTS_PER_PART, TrainingData};
-use service::retry::retry_forever;
+use service::{retry::retry_forever, telemetry::with_sources};
 use store::{Store, StoreError};
 
 use crate::metrics;
@@ -62,20 +62,20 @@ impl Handler {
 
     async fn store(&self, chunk: &[Checked<'_>]) {
         let Some(first) = chunk.first() else { return };
-        let topic = &first.message.topic;
+        let log = &first.message.log;
         let deliveries: Vec<Delivery<'_, TrainingData>> =
             chunk.iter().map(Checked::delivery).collect();
-        if self.apply(topic, &deliveries).await.is_ok() {
+        if self.apply(log, &deliveries).await.is_ok() {
             return;
         }
         // The store refuses one of them. It is found by giving each a separate transaction.
         for (checked, mut delivery) in chunk.iter().zip(deliveries) {
-            let applied = self.apply(topic, std::slice::from_ref(&delivery)).await;
+            let applied = self.apply(log, std::slice::from_ref(&delivery)).await;
             if let Err(refusal) = applied {
                 self.dead_letter(checked.message, &refusal.to_string())
                     .await;
                 delivery.event = None;
-                self.skip(topic, &delivery).await;
+                self.skip(log, &delivery).await;
             }
         }
     }
@@ -87,11 +87,11 @@ impl Handler {
     /// deliveries with their offsets.
     async fn apply(
         &self,
-        topic: &str,
+        log: &str,
         deliveries: &[Delivery<'_, TrainingData>],
     ) -> Result<(), StoreError> {
         let apply = || async {
-            let applied = self.store.apply_training_data(GROUP, topic, deliveries);
+            let applied = self.store.apply_training_data(GROUP, log, deliveries);
             match applied.await {
                 Err(error) if error.is_transient() => {
                     metrics::RETRIES.inc();
@@ -107,9 +107,9 @@ impl Handler {
 
     /// Moves the offset past a message without points. The store has no reason to refuse that for
     /// good.
-    async fn skip(&self, topic: &str, delivery: &Delivery<'_, TrainingData>) {
+    async fn skip(&self, log: &str, delivery: &Delivery<'_, TrainingData>) {
         let only = std::slice::from_ref(delivery);
-        retry_forever("moving an offset", || self.apply(topic, only)).await;
+        retry_forever("moving an offset", || self.apply(log, only)).await;
     }
 
     /// Keeps `message` as a dead letter, and waits for a bus that is down.
@@ -121,11 +121,26 @@ impl Handler {
             ..
         } = message;
         tracing::warn!(%topic, partition, offset, reason, "message cannot be used");
-        retry_forever("keeping a dead letter", || {
-            self.bus.dead_letter(message, reason)
-        })
-        .await;
-        metrics::DEAD_LETTERS.inc();
+        let kept = retry_forever("keeping a dead letter", || async {
+            match self.bus.dead_letter(message, reason).await {
+                Err(error) if error.is_permanent() => Ok(Err(error)),
+                kept => kept.map(Ok),
+            }
+        });
+        match kept.await {
+            Ok(()) => metrics::DEAD_LETTERS.inc(),
+            // Nothing is gained by standing still: it stays where it is until Kafka deletes it.
+            Err(error) => {
+                metrics::DEAD_LETTERS_LOST.inc();
+                tracing::error!(
+                    error = with_sources(&error),
+                    %topic,
+                    partition,
+                    offset,
+                    "message cannot be kept as a dead letter either, and is passed over"
+                );
+            }
+        }
     }
 }
 

@@ -131,6 +131,7 @@ impl TrainingDataConsumer {
                 return Ok(());
             };
             metrics::LAG.set(events.lag());
+            metrics::CUT_LOGS.set(i64::try_from(self.0.bus.cut_logs()).unwrap_or(i64::MAX));
             let Ok(batch) = next else { continue };
             let batch = batch?;
             tokio::select! {
@@ -161,8 +162,8 @@ async fn long_after(shutdown: &CancellationToken) {
 
 /// The group goes on at the offsets beside the points.
 fn stored_offsets(store: Store) -> OffsetSource {
-    Arc::new(move |topic| {
-        let (store, topic) = (store.clone(), topic.to_owned());
-        Box::pin(async move { Ok(store.offsets(GROUP, &topic).await?) })
+    Arc::new(move |log| {
+        let (store, log) = (store.clone(), log.clone());
+        Box::pin(async move { Ok(store.start_offsets(GROUP, &log).await?) })
     })
 }

@@ -22,6 +22,19 @@ pub(crate) static DEAD_LETTERS: LazyLock<IntCounter> = LazyLock::new(|| {
         "Messages that could not be used and were kept as dead letters.",
     )
 });
+pub(crate) static DEAD_LETTERS_LOST: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "anomaly_training_data_consumer_dead_letters_lost_total",
+        "Messages that could not be used, and not be kept as dead letters either.",
+    )
+});
+pub(crate) static CUT_LOGS: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "anomaly_training_data_consumer_cut_logs",
+        "Topics that end before the offsets of their group: a part of the log is gone."
+    )
+    .expect("the name is valid and used once")
+});
 pub(crate) static RETRIES: LazyLock<IntCounter> = LazyLock::new(|| {
     counter(
         "anomaly_training_data_consumer_retries_total",
@@ -42,8 +55,15 @@ fn counter(name: &str, help: &str) -> IntCounter {
 
 /// Registers every metric, so that it is visible before it first changes.
 pub(crate) fn register() {
-    for counter in [&ROWS_STORED, &BATCHES, &DEAD_LETTERS, &RETRIES] {
+    for counter in [
+        &ROWS_STORED,
+        &BATCHES,
+        &DEAD_LETTERS,
+        &DEAD_LETTERS_LOST,
+        &RETRIES,
+    ] {
         LazyLock::force(counter);
     }
     LazyLock::force(&LAG);
+    LazyLock::force(&CUT_LOGS);
 }

@@ -84,8 +84,9 @@ impl Fixture {
 
     /// The payload and the reason of each dead letter, once there are `count`.
     async fn dead_letters(&self, count: usize) -> anyhow::Result<Vec<(String, String)>> {
-        let positions =
-            Arc::new(|_: &str| -> bus::OffsetsFuture { Box::pin(async { Ok(vec![]) }) });
+        let positions = Arc::new(|_: &contract::TopicLog| -> bus::OffsetsFuture {
+            Box::pin(async { Ok(vec![]) })
+        });
         let mut letters = self
             .backends
             .bus
@@ -178,6 +179,7 @@ fn message(offset: i64, event: Result<TrainingData, String>) -> Message<Training
     });
     Message {
         topic: "training-data".to_owned(),
+        log: "training-data".to_owned(),
         partition: 1,
         offset,
         timestamp_ms: 0,

@@ -2,18 +2,24 @@
 //! takes to answer.
 
 use std::{
-    sync::mpsc::{self, TryRecvError},
+    sync::{
+        Arc,
+        mpsc::{self, TryRecvError},
+    },
     time::{Duration, Instant},
 };
 
-use contract::TopicOffset;
+use contract::{TopicLog, TopicOffset};
 use rdkafka::{
     Offset,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
 };
 use tokio::runtime::Handle;
 
-use crate::OffsetSource;
+use crate::{
+    OffsetSource,
+    cuts::{Cut, Cuts},
+};
 
 /// How long the database, or Kafka, may take to answer once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -27,8 +33,10 @@ pub(super) type StartOffsets = Vec<(i32, Offset)>;
 pub(super) enum Mode {
     /// As a member of a group, which shares the partitions; `offsets` runs on `runtime`.
     Group {
+        name: String,
         offsets: OffsetSource,
         runtime: Handle,
+        cuts: Arc<Cuts>,
     },
     /// From now on, all partitions of it.
     Tail,
@@ -49,9 +57,12 @@ enum State {
     Settled,
     /// The offsets of these partitions are to be asked for, not before this time.
     Due(Vec<i32>, Instant),
-    /// The offsets of these partitions were asked for.
-    Asked(Vec<i32>, mpsc::Receiver<Result<Vec<TopicOffset>, String>>),
+    /// The offsets of these partitions of the log were asked for.
+    Asked(Vec<i32>, TopicLog, Answer),
 }
+
+/// The answer of the database, once it is there.
+type Answer = mpsc::Receiver<Result<Vec<TopicOffset>, String>>;
 
 impl Assignment {
     pub(super) fn new(mode: Mode) -> Self {
@@ -85,12 +96,12 @@ impl Assignment {
         matches!(self.state, State::Asked(..))
     }
 
-    /// Where reading begins: given once, when it has become known.
+    /// Where reading begins, and in which log: given once, when it has become known.
     pub(super) fn poll<C: ConsumerContext>(
         &mut self,
         consumer: &BaseConsumer<C>,
         topic: &str,
-    ) -> Option<StartOffsets> {
+    ) -> Option<(TopicLog, StartOffsets)> {
         match std::mem::replace(&mut self.state, State::Settled) {
             State::Settled => None,
             State::Due(partitions, at) if at > Instant::now() => {
@@ -98,22 +109,32 @@ impl Assignment {
                 None
             }
             State::Due(partitions, _) => match &self.mode {
-                Mode::Group { offsets, runtime } => {
-                    let answer = ask(offsets, runtime, topic);
-                    self.state = State::Asked(partitions, answer);
-                    None
+                Mode::Group {
+                    offsets, runtime, ..
+                } => match identify(consumer, topic) {
+                    Ok(log) => {
+                        let answer = ask(offsets, runtime, &log);
+                        self.state = State::Asked(partitions, log, answer);
+                        None
+                    }
+                    Err(error) => self.settle(partitions, Err(error)),
+                },
+                Mode::Tail => {
+                    let log = TopicLog {
+                        topic: topic.to_owned(),
+                        id: None,
+                        is_cut: false,
+                    };
+                    let ends = end_offsets(consumer, topic);
+                    self.settle(Vec::new(), ends.map(|ends| (log, ends)))
                 }
-                Mode::Tail => self.settle(Vec::new(), end_offsets(consumer, topic)),
             },
-            State::Asked(partitions, answer) => match answer.try_recv() {
+            State::Asked(partitions, log, answer) => match answer.try_recv() {
                 Err(TryRecvError::Empty) => {
-                    self.state = State::Asked(partitions, answer);
+                    self.state = State::Asked(partitions, log, answer);
                     None
                 }
-                Ok(Ok(stored)) => {
-                    let starts = start_offsets(&partitions, &stored);
-                    self.settle(partitions, Ok(starts))
-                }
+                Ok(Ok(stored)) => self.answered(consumer, partitions, log, &stored),
                 Ok(Err(error)) => self.settle(partitions, Err(error)),
                 // The task panicked, or its runtime is gone.
                 Err(TryRecvError::Disconnected) => {
@@ -123,11 +144,51 @@ impl Assignment {
         }
     }
 
-    fn settle(
+    /// Begins at the `stored` offsets, unless they lie beyond the end of the log. If that lasts, the
+    /// group starts over.
+    fn answered<C: ConsumerContext>(
         &mut self,
+        consumer: &BaseConsumer<C>,
         partitions: Vec<i32>,
-        starts: Result<StartOffsets, String>,
-    ) -> Option<StartOffsets> {
+        mut log: TopicLog,
+        stored: &[TopicOffset],
+    ) -> Option<(TopicLog, StartOffsets)> {
+        let Mode::Group {
+            name,
+            offsets,
+            runtime,
+            cuts,
+        } = &self.mode
+        else {
+            return None;
+        };
+        let starts = start_offsets(&partitions, stored);
+        match beyond_end(consumer, &log.topic, &starts) {
+            Err(error) => self.settle(partitions, Err(error)),
+            Ok(None) => {
+                cuts.clear(&log.topic, name);
+                self.settle(partitions, Ok((log, starts)))
+            }
+            Ok(Some((partition, offset, end))) => {
+                let cut = Cut {
+                    group: name,
+                    topic: &log.topic,
+                    partition,
+                    offset,
+                    end,
+                };
+                if cuts.note(&cut) {
+                    log.is_cut = true;
+                    let answer = ask(offsets, runtime, &log);
+                    self.state = State::Asked(partitions, log, answer);
+                    return None;
+                }
+                self.settle(partitions, Err("the log is shorter than it was".to_owned()))
+            }
+        }
+    }
+
+    fn settle<T>(&mut self, partitions: Vec<i32>, starts: Result<T, String>) -> Option<T> {
         match starts {
             Ok(starts) => {
                 self.failing = false;
@@ -146,16 +207,12 @@ impl Assignment {
     }
 }
 
-fn ask(
-    offsets: &OffsetSource,
-    runtime: &Handle,
-    topic: &str,
-) -> mpsc::Receiver<Result<Vec<TopicOffset>, String>> {
+fn ask(offsets: &OffsetSource, runtime: &Handle, log: &TopicLog) -> Answer {
     let (answers, answer) = mpsc::channel();
     let question = {
         // What it makes before its first await may need the runtime, too.
         let _entered = runtime.enter();
-        offsets(topic)
+        offsets(log)
     };
     runtime.spawn(async move {
         let stored = match tokio::time::timeout(ANSWER_WITHIN, question).await {
@@ -175,6 +232,42 @@ fn start_offsets(partitions: &[i32], stored: &[TopicOffset]) -> StartOffsets {
         (partition, start)
     };
     partitions.iter().map(start).collect()
+}
+
+/// The log that holds `topic` now. Asks Kafka, which may have been replaced.
+fn identify<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+) -> Result<TopicLog, String> {
+    consumer
+        .fetch_metadata(Some(topic), ANSWER_WITHIN)
+        .map_err(|error| error.to_string())?;
+    Ok(TopicLog {
+        topic: topic.to_owned(),
+        id: consumer.client().fetch_cluster_id(ANSWER_WITHIN),
+        is_cut: false,
+    })
+}
+
+/// The first of `starts` that lies beyond the end of its partition: the partition, the offset and
+/// the end.
+fn beyond_end<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    starts: &StartOffsets,
+) -> Result<Option<(i32, i64, i64)>, String> {
+    for (partition, start) in starts {
+        let Offset::Offset(offset) = *start else {
+            continue;
+        };
+        let (_, end) = consumer
+            .fetch_watermarks(topic, *partition, ANSWER_WITHIN)
+            .map_err(|error| error.to_string())?;
+        if offset > end {
+            return Ok(Some((*partition, offset, end)));
+        }
+    }
+    Ok(None)
 }
 
 /// The ends of all partitions of `topic`.

@@ -80,6 +80,8 @@ pub(super) struct Reader {
     consumer: BaseConsumer<Context>,
     prefetch: Arc<Prefetch>,
     topic: String,
+    /// The name by which offsets of the topic are kept.
+    log: Arc<str>,
     assignment: Assignment,
     paused: bool,
     committed: Instant,
@@ -113,6 +115,7 @@ impl Reader {
             consumer,
             prefetch: prefetch.clone(),
             topic: topic.to_owned(),
+            log: topic.into(),
             assignment: Assignment::new(mode),
             paused: false,
             committed: Instant::now(),
@@ -140,7 +143,10 @@ impl Reader {
             match self.consumer.poll(tick) {
                 Some(Ok(message)) => {
                     self.consumer.context().connectivity.works();
-                    self.prefetch.push(incoming(&message));
+                    let message = incoming(&self.log, &message);
+                    if let Some(partitions) = self.prefetch.push(message) {
+                        self.went_back(partitions);
+                    }
                 }
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                     let error = KafkaError::MessageConsumptionFatal(code);
@@ -168,9 +174,10 @@ impl Reader {
             }
             None => {}
         }
-        let Some(starts) = self.assignment.poll(&self.consumer, &self.topic) else {
+        let Some((log, starts)) = self.assignment.poll(&self.consumer, &self.topic) else {
             return;
         };
+        self.log = log.key().into();
         let mut list = TopicPartitionList::with_capacity(starts.len());
         for (partition, offset) in &starts {
             // Fails only for an offset that Kafka cannot have.
@@ -187,6 +194,19 @@ impl Reader {
             Ok(()) => tracing::info!(topic = self.topic, ?starts, "reading"),
             Err(error) => tracing::error!(topic = self.topic, %error, "cannot read"),
         }
+    }
+
+    /// Offsets of the topic began anew while it was read: asks again where to continue.
+    fn went_back(&mut self, partitions: Vec<i32>) {
+        tracing::error!(
+            topic = self.topic,
+            "offsets went back: the log is another one, or was cut"
+        );
+        if let Err(error) = self.consumer.assign(&TopicPartitionList::new()) {
+            tracing::warn!(%error, "kafka consumer cannot stop reading");
+        }
+        self.paused = false;
+        self.assignment.assigned(partitions);
     }
 
     /// Waits while the queue is full. If it stays full, the partitions are paused: polling
@@ -261,7 +281,7 @@ fn known(offset: Offset) -> Option<i64> {
     }
 }
 
-fn incoming(message: &BorrowedMessage<'_>) -> Incoming {
+fn incoming(log: &Arc<str>, message: &BorrowedMessage<'_>) -> Incoming {
     let headers = message.headers().map(|headers| {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let pairs = headers.iter();
@@ -275,6 +295,7 @@ fn incoming(message: &BorrowedMessage<'_>) -> Incoming {
             .collect()
     });
     Incoming {
+        log: Arc::clone(log),
         partition: message.partition(),
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),

@@ -15,12 +15,31 @@ use std::{sync::Arc, time::Duration};
 use contract::{Event, MetricsEvent, Topic};
 use rdkafka::ClientConfig;
 
-use crate::{BusError, KafkaConfig, OffsetSource, TOPICS, budget::Budget, message::Record};
+use crate::{
+    BusError, KafkaConfig, OffsetSource, TOPICS, budget::Budget, cuts::Cuts, message::Record,
+};
 
 use self::{assignment::Mode, consumer::Reader, producer::Producer};
 
 pub(crate) use self::consumer::KafkaSubscription;
 pub(crate) use rdkafka::error::KafkaError;
+
+/// Whether Kafka refuses the message or the caller, and will do so again.
+pub(crate) fn is_permanent(error: &KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::MessageSizeTooLarge
+                | Code::InvalidMessage
+                | Code::InvalidMessageSize
+                | Code::InvalidRecord
+                | Code::MessageBatchTooLarge
+                | Code::TopicAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+        )
+    )
+}
 
 /// Publishes to Kafka and subscribes there. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +49,7 @@ struct Inner {
     config: KafkaConfig,
     names: Vec<(Topic, String)>,
     producer: Producer,
+    cuts: Arc<Cuts>,
 }
 
 impl KafkaBus {
@@ -41,6 +61,7 @@ impl KafkaBus {
             config: config.clone(),
             names,
             producer,
+            cuts: Arc::default(),
         })))
     }
 
@@ -78,6 +99,7 @@ impl KafkaBus {
         offsets: OffsetSource,
     ) -> Result<KafkaSubscription, BusError> {
         let config = &self.0.config;
+        let name = group.to_owned();
         let group = format!("{}{group}", config.kafka_topic_prefix);
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|error| BusError::Unusable(error.to_string()))?;
@@ -87,7 +109,13 @@ impl KafkaBus {
             .set("group.id", group)
             .set("session.timeout.ms", session.to_string())
             .set("heartbeat.interval.ms", (session / 4).max(1).to_string());
-        Reader::start(client, topic, Mode::Group { offsets, runtime })
+        let mode = Mode::Group {
+            name,
+            offsets,
+            runtime,
+            cuts: Arc::clone(&self.0.cuts),
+        };
+        Reader::start(client, topic, mode)
     }
 
     pub(crate) fn tail(&self, topic: &str) -> Result<KafkaSubscription, BusError> {
@@ -101,8 +129,12 @@ impl KafkaBus {
     }
 
     pub(crate) async fn ping(&self, timeout: Duration) -> Result<(), BusError> {
-        let topic = self.name_of(MetricsEvent::TOPIC).to_owned();
-        self.0.producer.ping(topic, timeout).await
+        let names = self.0.names.iter().map(|(_, name)| name.clone());
+        self.0.producer.ping(names.collect(), timeout).await
+    }
+
+    pub(crate) fn cuts(&self) -> &Cuts {
+        &self.0.cuts
     }
 
     pub(crate) fn budget(&self) -> &Budget {

@@ -41,7 +41,9 @@ struct State {
 struct Progress {
     /// The offset at which reading began; 0 where that is not known.
     start: i64,
-    /// The offset after the last one that was read, if known.
+    /// The offset after the last one that was read, or at which reading began.
+    read: i64,
+    /// The same, and where Kafka says that reading continues if nothing was read yet, if known.
     next: Option<i64>,
     /// The offset that the next published message gets, if known.
     high: Option<i64>,
@@ -55,6 +57,7 @@ impl Prefetch {
     pub(super) fn assign(&self, partitions: impl Iterator<Item = (i32, Option<i64>)>) {
         let progress = |next: Option<i64>| Progress {
             start: next.unwrap_or(0),
+            read: next.unwrap_or(0),
             next,
             ..Progress::default()
         };
@@ -63,22 +66,26 @@ impl Prefetch {
 
     /// All partitions were revoked. Messages that still wait are left to the next owner.
     pub(super) fn revoke(&self) {
-        let mut state = self.state();
-        state.partitions.clear();
-        state.queue.clear();
-        state.bytes = 0;
+        self.state().clear();
     }
 
-    pub(super) fn push(&self, message: Incoming) {
+    /// Takes a message that was read. If its offset lies below one that was read before, the log is
+    /// not the same any more: then nothing waits any more, and the partitions are returned.
+    pub(super) fn push(&self, message: Incoming) -> Option<Vec<i32>> {
         let mut state = self.state();
-        let Some(progress) = state.partitions.get_mut(&message.partition) else {
-            return;
-        };
-        progress.next = Some(message.offset + 1);
+        let progress = state.partitions.get_mut(&message.partition)?;
+        if message.offset < progress.read {
+            let partitions = state.partitions.keys().copied().collect();
+            state.clear();
+            return Some(partitions);
+        }
+        progress.read = message.offset + 1;
+        progress.next = Some(progress.read);
         state.bytes += size(&message);
         state.queue.push_back(message);
         drop(state);
         self.arrived.notify_one();
+        None
     }
 
     /// Waits until there is room for a message, for at most `limit`, and returns whether there is.
@@ -191,6 +198,12 @@ impl Prefetch {
 }
 
 impl State {
+    fn clear(&mut self) {
+        self.partitions.clear();
+        self.queue.clear();
+        self.bytes = 0;
+    }
+
     fn is_full(&self) -> bool {
         self.queue.len() >= FULL_MESSAGES || self.bytes >= FULL_BYTES
     }
@@ -223,6 +236,7 @@ mod tests {
 
     fn message(partition: i32, offset: i64, bytes: usize) -> Incoming {
         Incoming {
+            log: "topic".into(),
             partition,
             offset,
             timestamp_ms: 0,
@@ -306,6 +320,20 @@ mod tests {
         prefetch.commit(0, 51);
         assert_eq!(prefetch.take_commits(), [(0, 51)]);
         assert_eq!(prefetch.take_commits(), []);
+    }
+
+    #[test]
+    fn a_log_that_goes_back_is_noticed() {
+        let prefetch = Prefetch::default();
+        prefetch.assign([(0, Some(10)), (1, None)].into_iter());
+        assert_eq!(prefetch.push(message(0, 10, 1)), None);
+        assert_eq!(prefetch.push(message(0, 15, 1)), None);
+        assert_eq!(prefetch.push(message(1, 3, 1)), None);
+        let mut lost = prefetch.push(message(1, 2, 1)).unwrap();
+        lost.sort_unstable();
+        assert_eq!((lost, prefetch.lag()), (vec![0, 1], 0));
+        assert_eq!(prefetch.push(message(0, 16, 1)), None);
+        assert_eq!(prefetch.lag(), 0);
     }
 
     #[test]

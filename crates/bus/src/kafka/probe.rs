@@ -8,7 +8,7 @@ use std::{
 };
 
 use rdkafka::{
-    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    error::{KafkaError, RDKafkaErrorCode},
     producer::Producer as _,
 };
 use tokio::sync::watch;
@@ -20,7 +20,14 @@ use crate::BusError;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The outcome of a request; `None` while it is in flight.
-type Outcome = Option<KafkaResult<()>>;
+type Outcome = Option<Result<(), Failure>>;
+
+/// Why a request failed.
+#[derive(Clone, Debug)]
+enum Failure {
+    Kafka(KafkaError),
+    NoTopic(String),
+}
 
 /// The request in flight, if there is one: all who ask meanwhile wait for its outcome.
 #[derive(Default)]
@@ -29,17 +36,22 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Asks for the metadata of `topic`, or joins a request that does, and waits for at most
+    /// Asks for the metadata of `topics`, or joins a request that does, and waits for at most
     /// `timeout`.
     pub(super) async fn ping(
         &self,
         client: Arc<Client>,
-        topic: String,
+        topics: Vec<String>,
         timeout: Duration,
     ) -> Result<(), BusError> {
-        let mut outcome = self.ask(client, topic)?;
+        let mut outcome = self.ask(client, topics)?;
         match tokio::time::timeout(timeout, outcome.wait_for(Option::is_some)).await {
-            Ok(Ok(outcome)) => Ok(outcome.clone().unwrap_or(Err(KafkaError::Canceled))?),
+            Ok(Ok(outcome)) => match outcome.clone() {
+                Some(Ok(())) => Ok(()),
+                Some(Err(Failure::Kafka(error))) => Err(error.into()),
+                Some(Err(Failure::NoTopic(topic))) => Err(BusError::NoTopic(topic)),
+                None => Err(KafkaError::Canceled.into()),
+            },
             Ok(Err(_)) => Err(BusError::Closed),
             Err(_) => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut).into()),
         }
@@ -48,7 +60,7 @@ impl Probe {
     fn ask(
         &self,
         client: Arc<Client>,
-        topic: String,
+        topics: Vec<String>,
     ) -> Result<watch::Receiver<Outcome>, BusError> {
         let mut in_flight = self
             .in_flight
@@ -66,10 +78,29 @@ impl Probe {
         std::thread::Builder::new()
             .name("kafka-ping".to_owned())
             .spawn(move || {
-                let metadata = client.client().fetch_metadata(Some(&topic), ANSWER_WITHIN);
-                report.send_replace(Some(metadata.map(drop)));
+                let mut topics = topics.iter();
+                let checked = topics.try_for_each(|topic| find(&client, topic, ANSWER_WITHIN));
+                report.send_replace(Some(checked));
             })
             .map_err(|error| BusError::Unusable(error.to_string()))?;
         Ok(in_flight.insert(outcome).clone())
+    }
+}
+
+/// Checks that Kafka answers within `timeout` and has `topic`. Blocks.
+pub(super) fn check_topic(client: &Client, topic: &str, timeout: Duration) -> Result<(), BusError> {
+    find(client, topic, timeout).map_err(|failure| match failure {
+        Failure::Kafka(error) => error.into(),
+        Failure::NoTopic(topic) => BusError::NoTopic(topic),
+    })
+}
+
+fn find(client: &Client, topic: &str, timeout: Duration) -> Result<(), Failure> {
+    let metadata = client.client().fetch_metadata(Some(topic), timeout);
+    let metadata = metadata.map_err(Failure::Kafka)?;
+    let known = metadata.topics().iter().find(|known| known.name() == topic);
+    match known {
+        Some(known) if !known.partitions().is_empty() => Ok(()),
+        _ => Err(Failure::NoTopic(topic.to_owned())),
     }
 }

@@ -11,14 +11,14 @@ use rdkafka::{
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{BaseRecord, Producer as _},
+    producer::BaseRecord,
 };
 use tokio::sync::oneshot;
 
 use super::{
     connectivity::Connectivity,
     delivery::{Client, Context, Parcel},
-    probe::Probe,
+    probe::{Probe, check_topic},
 };
 use crate::{
     BusError,
@@ -49,6 +49,8 @@ impl Producer {
             .set("linger.ms", "0")
             .set("message.timeout.ms", "15000")
             .set("request.timeout.ms", "5000")
+            // A topic that is not there is not waited for: init creates them before we start.
+            .set("topic.metadata.propagation.max.ms", "1000")
             .set("message.max.bytes", MAX_MESSAGE_BYTES)
             // More than the budget, so that the budget is the limit.
             .set("queue.buffering.max.kbytes", "65536");
@@ -69,9 +71,14 @@ impl Producer {
         let client = self.current();
         let work = move || {
             for topic in topics {
-                if let Err(error) = client.client().fetch_metadata(Some(&topic), WARM_UP) {
-                    tracing::warn!(%error, "kafka does not answer yet");
-                    return;
+                match check_topic(&client, &topic, WARM_UP) {
+                    Ok(()) => {}
+                    Err(error @ BusError::NoTopic(_)) => tracing::error!("{error}"),
+                    Err(error) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::warn!(error, "kafka does not answer yet");
+                        return;
+                    }
                 }
             }
         };
@@ -100,8 +107,9 @@ impl Producer {
                 }
             };
             let (report, reported) = oneshot::channel();
-            self.send(topic, &record, Some(report), permit)?;
-            reports.push(reported);
+            self.send(topic, &record, Some(report), permit)
+                .map_err(|error| failed(topic, error))?;
+            reports.push(async move { (topic, reported.await) });
         }
         while let Some(report) = reports.next().await {
             acknowledged(report)?;
@@ -121,8 +129,13 @@ impl Producer {
         sent.is_ok()
     }
 
-    pub(super) async fn ping(&self, topic: String, timeout: Duration) -> Result<(), BusError> {
-        self.probe.ping(self.current(), topic, timeout).await
+    /// Checks that Kafka answers and has `topics`.
+    pub(super) async fn ping(
+        &self,
+        topics: Vec<String>,
+        timeout: Duration,
+    ) -> Result<(), BusError> {
+        self.probe.ping(self.current(), topics, timeout).await
     }
 
     pub(super) fn budget(&self) -> &Budget {
@@ -200,11 +213,25 @@ fn outgoing<'a>(
     }
 }
 
+fn failed(topic: &str, error: KafkaError) -> BusError {
+    match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownPartition,
+        ) => BusError::NoTopic(topic.to_owned()),
+        _ => error.into(),
+    }
+}
+
 fn acknowledged(
-    report: Result<Result<(), KafkaError>, oneshot::error::RecvError>,
+    (topic, report): (
+        &str,
+        Result<Result<(), KafkaError>, oneshot::error::RecvError>,
+    ),
 ) -> Result<(), BusError> {
     match report {
-        Ok(report) => Ok(report?),
+        Ok(report) => report.map_err(|error| failed(topic, error)),
         // The client was dropped before it could report.
         Err(_) => Err(BusError::Closed),
     }

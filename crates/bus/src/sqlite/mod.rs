@@ -31,6 +31,7 @@ use self::{
 use crate::{
     BusError, OffsetSource,
     budget::{Budget, Permit},
+    cuts::Cuts,
     message::Record,
 };
 
@@ -51,6 +52,9 @@ struct Inner {
     budget: Arc<Budget>,
     requests: mpsc::UnboundedSender<Request>,
     shared: Arc<Shared>,
+    /// The id of the log.
+    id: String,
+    cuts: Cuts,
 }
 
 /// State that readers and the writer share without asking the database.
@@ -90,10 +94,16 @@ impl State {
 }
 
 fn migrator() -> Migrator {
-    sqlite::migrator(&[(
-        "0001_log.sql",
-        include_str!("../../migrations/0001_log.sql"),
-    )])
+    sqlite::migrator(&[
+        (
+            "0001_log.sql",
+            include_str!("../../migrations/0001_log.sql"),
+        ),
+        (
+            "0002_identity.sql",
+            include_str!("../../migrations/0002_identity.sql"),
+        ),
+    ])
 }
 
 impl SqliteLog {
@@ -101,6 +111,9 @@ impl SqliteLog {
         let database = sqlite::open(path, Durability::Full).await?;
         let migrated = migrator().run(database.pool()).await;
         migrated.map_err(BusError::Migrate)?;
+        let id = sqlx::query_scalar("SELECT id FROM log")
+            .fetch_one(database.pool())
+            .await?;
         let state = State {
             ends: writer::ends(database.pool()).await?,
             groups: Groups::default(),
@@ -117,6 +130,8 @@ impl SqliteLog {
             budget,
             requests,
             shared,
+            id,
+            cuts: Cuts::default(),
         })))
     }
 
@@ -204,5 +219,9 @@ impl SqliteLog {
 
     pub(crate) fn budget(&self) -> &Budget {
         &self.0.budget
+    }
+
+    pub(crate) fn cuts(&self) -> &Cuts {
+        &self.0.cuts
     }
 }

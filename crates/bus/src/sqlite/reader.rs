@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use contract::Topic;
+use contract::{Topic, TopicLog, TopicOffset};
 use futures_util::TryStreamExt;
 use sqlx::{Row, sqlite::SqliteRow};
 use tokio::{
@@ -11,7 +11,9 @@ use tokio::{
 };
 
 use super::{Inner, groups::GroupKey};
-use crate::{BusError, OffsetSource, OffsetsError, limits::BATCH_BYTES, message::Incoming};
+use crate::{
+    BusError, OffsetSource, OffsetsError, cuts::Cut, limits::BATCH_BYTES, message::Incoming,
+};
 
 /// The first and the longest pause after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -25,6 +27,8 @@ pub(crate) struct LogSubscription {
     cursors: BTreeMap<i32, i64>,
     changes: watch::Receiver<u64>,
     retry: Duration,
+    /// The name by which offsets of the topic are kept.
+    key: Arc<str>,
 }
 
 /// Our membership of a group.
@@ -78,6 +82,7 @@ impl LogSubscription {
             member,
             cursors,
             retry: RETRY.0,
+            key: topic.name.into(),
         }
     }
 
@@ -126,7 +131,22 @@ impl LogSubscription {
         }
         self.cursors.clear();
         member.generation = None;
-        let offsets = (member.offsets)(self.topic.name).await?;
+        let (group, topic) = (&member.group.0, self.topic.name);
+        let mut log = TopicLog {
+            topic: topic.to_owned(),
+            id: Some(self.log.id.clone()),
+            is_cut: false,
+        };
+        let mut offsets = (member.offsets)(&log).await?;
+        if let Some(cut) = cut(&self.log, group, topic, &offsets) {
+            if !self.log.cuts.note(&cut) {
+                return Err("the log is shorter than it was".into());
+            }
+            log.is_cut = true;
+            offsets = (member.offsets)(&log).await?;
+        }
+        self.log.cuts.clear(topic, group);
+        self.key = log.key().into();
         let start = |partition: i32| {
             let known = offsets.iter().find(|o| o.partition == partition);
             (partition, known.map_or(0, |o| o.next_offset))
@@ -181,7 +201,7 @@ impl LogSubscription {
                 && bytes < BATCH_BYTES
                 && let Some(row) = rows.try_next().await?
             {
-                let message = incoming(partition, &row)?;
+                let message = incoming(&self.key, partition, &row)?;
                 bytes += message.payload.len();
                 next = Some(message.offset + 1);
                 batch.push(message);
@@ -230,9 +250,28 @@ impl Drop for LogSubscription {
     }
 }
 
-fn incoming(partition: i32, row: &SqliteRow) -> Result<Incoming, sqlx::Error> {
+/// The first of `offsets` that lies beyond the end of its partition.
+fn cut<'a>(
+    log: &Inner,
+    group: &'a str,
+    topic: &'a str,
+    offsets: &[TopicOffset],
+) -> Option<Cut<'a>> {
+    let state = log.shared.state();
+    let mut cuts = offsets.iter().map(|known| Cut {
+        group,
+        topic,
+        partition: known.partition,
+        offset: known.next_offset,
+        end: state.end(topic, known.partition),
+    });
+    cuts.find(|cut| cut.offset > cut.end)
+}
+
+fn incoming(log: &Arc<str>, partition: i32, row: &SqliteRow) -> Result<Incoming, sqlx::Error> {
     let headers: &str = row.try_get("headers")?;
     Ok(Incoming {
+        log: Arc::clone(log),
         partition,
         offset: row.try_get("offset")?,
         timestamp_ms: row.try_get("timestamp_ms")?,

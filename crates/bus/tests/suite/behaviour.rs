@@ -207,6 +207,7 @@ pub(crate) async fn keeps_dead_letters_byte_for_byte_with_their_origin(
     let bytes: Vec<u8> = (0..=255).cycle().take(1_000_000).collect();
     let message = Message::<TrainingData> {
         topic: "training-data".to_owned(),
+        log: "training-data".to_owned(),
         partition: 3,
         offset: 41,
         timestamp_ms: 0,
@@ -399,6 +400,37 @@ pub(crate) async fn spreads_events_without_a_key(fixture: Fixture) -> anyhow::Re
     let partitions: BTreeSet<_> = messages.iter().map(|m| m.partition).collect();
     assert_eq!(partitions, BTreeSet::from([0, 1]));
     assert!(messages.iter().all(|message| message.key.is_none()));
+    Ok(())
+}
+
+pub(crate) async fn tells_of_a_log_that_is_shorter_than_it_was(
+    fixture: Fixture,
+) -> anyhow::Result<()> {
+    let database = Database::default();
+    publish(&fixture.bus, &["a"], 1..=3).await?;
+    for partition in 0..4 {
+        database.set_position(partition, 1_000);
+    }
+    let mut subscription = join(&fixture.bus, &database)?;
+    // Nothing is handed out, and whoever asks is told why.
+    let told = timeout(PATIENCE, async {
+        loop {
+            let batch = subscription.next_batch(9, Duration::ZERO);
+            assert!(timeout(Duration::from_millis(50), batch).await.is_err());
+            if let Err(error) = fixture.bus.ping(PATIENCE).await {
+                return error.to_string();
+            }
+        }
+    });
+    let told = told.await?;
+    assert!(told.contains("before the offset 1000 of group"), "{told}");
+    assert_eq!(fixture.bus.cut_logs(), 1);
+    for partition in 0..4 {
+        database.set_position(partition, 0);
+    }
+    assert_eq!(numbers(&read(&mut subscription, 3).await?), [1, 2, 3]);
+    fixture.bus.ping(PATIENCE).await?;
+    assert_eq!(fixture.bus.cut_logs(), 0);
     Ok(())
 }
 

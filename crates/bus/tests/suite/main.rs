@@ -53,5 +53,6 @@ suite! {
     knows_how_far_a_reader_is_behind,
     drops_and_counts_rather_than_waits_when_it_is_stuck,
     spreads_events_without_a_key,
+    tells_of_a_log_that_is_shorter_than_it_was,
     answers_a_ping,
 }

@@ -84,7 +84,7 @@ async fn the_health_check_fails_when_either_part_does() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_gateway_is_ready_while_both_services_can_be_reached() -> anyhow::Result<()> {
+async fn the_gateway_is_ready_while_the_predictor_can_be_reached() -> anyhow::Result<()> {
     let fake = Fake::answering("ok").await?;
     let door = Door::to(&fake).await?;
     assert_eq!(door.get("/livez").await?.status, 200);
@@ -101,6 +101,12 @@ async fn the_gateway_is_ready_while_both_services_can_be_reached() -> anyhow::Re
     };
     assert_eq!(found(0), (Some("trainer"), Some(true)));
     assert_eq!(found(1), (Some("predictor"), Some(false)));
+
+    // Predictions go on without the trainer.
+    let door = Door::open(NOBODY, &fake.url(), &[]).await?;
+    assert_eq!(door.get("/readyz").await?.status, 200);
+    let verbose = door.get("/readyz?verbose").await?.json();
+    assert_eq!(verbose["dependencies"][0]["ok"], false);
     Ok(())
 }
 

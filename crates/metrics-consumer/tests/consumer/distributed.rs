@@ -139,13 +139,6 @@ async fn two_consumers_count_every_event_once_while_one_is_killed_again_and_agai
     .await?;
     older.stop().await?;
     assert_eq!(used(&stats.figures().await?), sum);
-    let topic = format!("{}metrics", servers.kafka.kafka_topic_prefix);
-    let applied = stats.offsets("metrics-consumer", &topic).await?;
-    // The senseless ones included.
-    assert_eq!(
-        applied.iter().map(|offset| offset.next_offset).sum::<i64>(),
-        5 * 301
-    );
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use axum::http::{StatusCode, header};
 use contract::{DetectorName, FitOptions, JudgeOptions, Point};
 use detector::Model;
-use predictor::{Predictor, Settings};
+use predictor::{Backends, Predictor, Settings};
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -269,6 +269,29 @@ async fn a_context_that_makes_no_sense_is_refused() -> anyhow::Result<()> {
         assert_eq!(reply.refusal().1, "invalid_payload");
         assert!(reply.fault().contains(fault), "{}", reply.fault());
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_is_ready_once_it_has_met_its_store() -> anyhow::Result<()> {
+    let (_dir, backends) = backends().await?;
+    let ready = async |backends: &Backends| {
+        let config = nowhere()?;
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (server, settings) = (config.server, Settings::default());
+        let predictor = Predictor::bind(any_port, server, settings, backends.clone()).await?;
+        let (addr, stop) = (predictor.addr(), CancellationToken::new());
+        let served = service::task::spawn("predictor", predictor.serve(stop.clone()));
+        let ready = exchange(addr, "GET", "/readyz", "").await?;
+        stop.cancel();
+        served.await?.context("predictor panicked")??;
+        anyhow::Ok(ready)
+    };
+    let before = ready(&backends).await?;
+    assert!(before.starts_with("HTTP/1.1 200"), "{before}");
+    backends.store.close().await;
+    let never = ready(&backends).await?;
+    assert!(never.starts_with("HTTP/1.1 503"), "{never}");
     Ok(())
 }
 

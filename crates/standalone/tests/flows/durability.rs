@@ -54,6 +54,41 @@ async fn a_kill_at_the_very_moment_of_the_acknowledgement_loses_nothing() -> any
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_lost_keeps_no_later_point_from_being_stored() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let points = series::three(1.0);
+    let fit = async |client: Client| {
+        let fitted = client.fit("s", &points).await?;
+        client.plot("s", fitted.version).await
+    };
+    let program = Program::start(folder.path()).await?;
+    for _ in 0..20 {
+        fit(program.client).await?;
+    }
+    assert!(program.process.terminate().await?.success());
+    for file in std::fs::read_dir(folder.path())? {
+        let file = file?;
+        if file.file_name().to_string_lossy().starts_with("events.db") {
+            std::fs::remove_file(file.path())?;
+        }
+    }
+    let program = Program::start(folder.path()).await?;
+    fit(program.client).await?;
+    program.client.predict("s", 1.0).await?;
+    eventually("the prediction to be counted", || async {
+        let usage = program.client.health().await?.model_usage;
+        ensure!(
+            usage.get("s").is_some_and(|count| count == "1"),
+            "{usage:?}"
+        );
+        Ok(())
+    })
+    .await?;
+    assert!(program.process.terminate().await?.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fit_that_was_killed_half_way_leaves_nothing_that_can_be_seen() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let program = Program::start(folder.path()).await?;

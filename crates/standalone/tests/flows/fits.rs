@@ -22,7 +22,7 @@ async fn fit(client: Client, series: String, points: usize) -> anyhow::Result<Fi
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_fits_at_once_of_one_series_get_each_version_once() -> anyhow::Result<()> {
     const FITS: u32 = 48;
-    let platform = Platform::start().await?;
+    let platform = Platform::start_with(&["--keep-versions=0"]).await?;
     let client = platform.client();
     let mut fits = JoinSet::new();
     for n in 1..=FITS {

@@ -49,6 +49,8 @@ pub(crate) fn spawn(folder: &Path, port: u16, env: &[(&str, &str)]) -> anyhow::R
         ("DATA_DIR", folder),
         ("APP_PORT", &port),
         ("ADMIN_PORT", &admin_port),
+        // Tests look at all versions.
+        ("KEEP_VERSIONS", "0"),
     ];
     Process::start("standalone", &[&own[..], env].concat())
 }

@@ -41,6 +41,11 @@ impl Confirmed {
         }
     }
 
+    /// What is stored under `key` was removed.
+    pub(super) fn forget(&self, key: &str) {
+        self.lock().remove(key);
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, BTreeMap<i32, i64>>> {
         // Nothing that holds this lock can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -24,7 +24,7 @@ use std::{
 };
 
 pub(crate) use address::is_address;
-use contract::{Delivery, Figures, MetricsEvent};
+use contract::{Delivery, Figures, MetricsEvent, TopicLog};
 pub(crate) use redis::RedisError;
 use redis::{Client, Pipeline, aio::MultiplexedConnection};
 
@@ -114,6 +114,32 @@ impl RedisStats {
             Err(_) => drop(self.failed.fetch_add(1, Ordering::Relaxed)),
         }
         applied
+    }
+
+    /// Adopts the offsets that were kept without a log, or forgets those of a log that was cut.
+    pub(crate) async fn prepare(&self, group: &str, log: &TopicLog) -> Result<(), StatsError> {
+        let (without, of_log) = (
+            self.offsets_key(group, &log.topic),
+            self.offsets_key(group, &log.key()),
+        );
+        bounded(async {
+            let mut lease = self.writer.lease().await?;
+            let connection = &mut lease.connection;
+            if log.is_cut {
+                let forget = redis::Cmd::del(&of_log);
+                forget.exec_async(connection).await?;
+                self.confirmed.forget(&of_log);
+            } else if without != of_log {
+                let exists: bool = redis::Cmd::exists(&without).query_async(connection).await?;
+                if exists {
+                    let adopt = redis::Cmd::rename_nx(&without, &of_log);
+                    adopt.exec_async(connection).await?;
+                }
+            }
+            lease.give_back();
+            Ok(())
+        })
+        .await
     }
 
     pub(crate) async fn offsets(

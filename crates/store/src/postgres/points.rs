@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use contract::{Delivery, Point, SeriesId, TopicOffset, TrainingData, Version};
+use contract::{Delivery, Point, SeriesId, TopicLog, TopicOffset, TrainingData, Version};
 use sqlx::{Acquire, PgConnection};
 
 use super::{MANY_POINTS, ONE_MODEL, PostgresStore, copy};
@@ -10,6 +10,8 @@ use crate::{
     StoreError,
     batch::{self, NextOffsets, TxBudget},
     columns::{offsets, position},
+    registry::connection::Connection,
+    start::start_offsets,
 };
 
 /// Points that one statement reads: enough to make its fixed cost small, few enough to keep it
@@ -74,6 +76,22 @@ impl PostgresStore {
             }
             done => done,
         }
+    }
+
+    /// See [`start_offsets`].
+    pub(crate) async fn start_offsets(
+        &self,
+        group: &str,
+        log: &TopicLog,
+    ) -> Result<Vec<TopicOffset>, StoreError> {
+        self.write(ONE_MODEL, async |connection| {
+            let mut transaction = connection.begin().await?;
+            let mut connection = Connection::Postgres(&mut transaction);
+            let offsets = start_offsets(&mut connection, group, log).await?;
+            transaction.commit().await?;
+            Ok::<_, StoreError>(offsets)
+        })
+        .await
     }
 
     pub(crate) async fn offsets(

@@ -1,7 +1,7 @@
 //! Training points in SQLite, up to 10,000 in a row, and the offsets of the groups that deliver
 //! them.
 
-use contract::{Delivery, Point, SeriesId, TopicOffset, TrainingData, Version};
+use contract::{Delivery, Point, SeriesId, TopicLog, TopicOffset, TrainingData, Version};
 use futures_util::TryStreamExt;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -10,6 +10,8 @@ use crate::{
     StoreError,
     batch::{self, NextOffsets, TxBudget},
     columns::{offsets, position, unreadable},
+    registry::connection::Connection,
+    start::start_offsets,
 };
 
 /// The most points in a row of the table: as many as the largest event carries.
@@ -68,6 +70,19 @@ impl SqliteStore {
             rest = others;
         }
         Ok(inserted)
+    }
+
+    /// See [`start_offsets`].
+    pub(crate) async fn start_offsets(
+        &self,
+        group: &str,
+        log: &TopicLog,
+    ) -> Result<Vec<TopicOffset>, StoreError> {
+        let (_turn, mut transaction) = self.begin().await?;
+        let mut connection = Connection::Sqlite(&mut transaction);
+        let offsets = start_offsets(&mut connection, group, log).await?;
+        transaction.commit().await?;
+        Ok(offsets)
     }
 
     pub(crate) async fn offsets(

@@ -41,6 +41,7 @@ macro_rules! run_suite {
             overlapping_and_unordered_batches_store_every_point_once
             racing_consumers_store_every_point_once
             a_zombie_moves_no_offset_back
+            offsets_are_kept_by_log
             a_buried_message_moves_the_offset
             groups_topics_and_partitions_are_counted_apart
             when_the_offset_cannot_move_no_point_is_stored

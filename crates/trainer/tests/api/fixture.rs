@@ -311,5 +311,5 @@ async fn execute(path: &Path, sql: &str) -> anyhow::Result<()> {
 }
 
 fn from_start() -> OffsetSource {
-    Arc::new(|_: &str| Box::pin(async { Ok(Vec::new()) }))
+    Arc::new(|_| Box::pin(async { Ok(Vec::new()) }))
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use contract::{
-    Delivery, DetectorName, FitOptions, MAX_POINTS_PER_PART, Point, TrainingData, VersionRef,
+    Delivery, DetectorName, FitOptions, MAX_POINTS_PER_PART, Point, TopicLog, TrainingData,
+    VersionRef,
 };
 use detector::{Column, MultivariateModel, StoredModel};
 use store::{Store, StoreError, TrainingPoints, VersionedModel};
@@ -141,6 +142,49 @@ pub(crate) async fn racing_consumers_store_every_point_once(backend: &impl Backe
     assert_eq!(stored.iter().sum::<u64>(), 120);
     assert_eq!(store.offsets(GROUP, TOPIC).await?, [at(0, 20), at(1, 20)]);
     all_are_complete(&store, &events).await
+}
+
+pub(crate) async fn offsets_are_kept_by_log(backend: &impl Backend) -> Result<()> {
+    let (store, s) = (backend.open().await?, series("s"));
+    let log = |id: &str, is_cut| TopicLog {
+        topic: TOPIC.to_owned(),
+        id: Some(id.to_owned()),
+        is_cut,
+    };
+    fit(&store, &s, &points(1, 3)).await?;
+    let event = whole(&s, v(1), &points(1, 3));
+    let batch = [Delivery {
+        partition: 2,
+        offset: 6,
+        timestamp_ms: 0,
+        event: Some(&event),
+    }];
+    // From before logs had ids: taken over by the first.
+    assert_eq!(store.apply_training_data(GROUP, TOPIC, &batch).await?, 3);
+    assert_eq!(
+        store.start_offsets(GROUP, &log("one", false)).await?,
+        [at(2, 7)]
+    );
+    assert_eq!(
+        store.start_offsets(GROUP, &log("one", false)).await?,
+        [at(2, 7)]
+    );
+    // Another log begins anew, and points are stored once all the same.
+    let two = log("two", false);
+    assert_eq!(store.start_offsets(GROUP, &two).await?, []);
+    assert_eq!(
+        store.apply_training_data(GROUP, &two.key(), &batch).await?,
+        0
+    );
+    assert_eq!(store.start_offsets(GROUP, &two).await?, [at(2, 7)]);
+    // One that was cut begins anew, too.
+    assert_eq!(store.start_offsets(GROUP, &log("two", true)).await?, []);
+    assert_eq!(store.start_offsets(GROUP, &two).await?, []);
+    assert_eq!(
+        store.start_offsets(GROUP, &log("one", false)).await?,
+        [at(2, 7)]
+    );
+    Ok(())
 }
 
 pub(crate) async fn a_zombie_moves_no_offset_back(backend: &impl Backend) -> Result<()> {
