@@ -1,8 +1,14 @@
-//! Arrays of numbers as text: base64 of their little-endian bytes. Exact, and a fifth of the size
-//! of digits.
+//! Arrays of numbers, exact. In text formats base64 of their little-endian bytes, a fifth of the
+//! size of digits. In binary formats their first bytes, then their second ones, and so on: bytes
+//! that mean the same are alike, and compress.
+
+use std::{fmt, marker::PhantomData};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Deserializer, Serializer, de::Error};
+use serde::{
+    Deserializer, Serializer,
+    de::{Error, Visitor},
+};
 
 /// A number with a fixed number of bytes.
 pub(crate) trait Number: Copy {
@@ -27,23 +33,65 @@ macro_rules! numbers {
 
 numbers!(u8, i16, u16, u32, f32, f64);
 
-fn encode<T: Number>(numbers: &[T]) -> String {
+fn to_bytes<T: Number>(numbers: &[T]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(size_of_val(numbers));
     for &number in numbers {
         number.write(&mut bytes);
     }
-    STANDARD.encode(bytes)
+    bytes
 }
 
-fn decode<T: Number>(text: &str) -> Result<Vec<T>, &'static str> {
-    let bytes = STANDARD
-        .decode(text)
-        .map_err(|_| "an array is not base64")?;
+fn from_bytes<T: Number>(bytes: &[u8]) -> Result<Vec<T>, &'static str> {
     let numbers = bytes.chunks_exact(size_of::<T>());
     if !numbers.remainder().is_empty() {
         return Err("an array ends inside a number");
     }
     Ok(numbers.map(T::read).collect())
+}
+
+fn encode<T: Number>(numbers: &[T]) -> String {
+    STANDARD.encode(to_bytes(numbers))
+}
+
+fn decode<T: Number>(text: &str) -> Result<Vec<T>, &'static str> {
+    from_bytes(
+        &STANDARD
+            .decode(text)
+            .map_err(|_| "an array is not base64")?,
+    )
+}
+
+/// `bytes`, of which each `row` in a row belong together, column by column.
+fn transposed(bytes: &[u8], row: usize) -> Vec<u8> {
+    let column = |first| bytes.iter().skip(first).step_by(row);
+    (0..row).flat_map(column).copied().collect()
+}
+
+fn from_columns<T: Number>(columns: &[u8]) -> Result<Vec<T>, &'static str> {
+    let numbers = columns.len() / size_of::<T>();
+    if numbers * size_of::<T>() != columns.len() {
+        return Err("an array ends inside a number");
+    }
+    from_bytes(&transposed(columns, numbers.max(1)))
+}
+
+/// Reads an array from text or from bytes, whichever comes.
+struct ArrayVisitor<T>(PhantomData<T>);
+
+impl<T: Number> Visitor<'_> for ArrayVisitor<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of numbers in base64 or in bytes")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Vec<T>, E> {
+        decode(text).map_err(E::custom)
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<T>, E> {
+        from_columns(bytes).map_err(E::custom)
+    }
 }
 
 /// For `#[serde(with)]` on a `Vec`.
@@ -54,14 +102,18 @@ pub(crate) mod vec {
         numbers: &[T],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&encode(numbers))
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&encode(numbers))
+        } else {
+            serializer.serialize_bytes(&transposed(&to_bytes(numbers), size_of::<T>()))
+        }
     }
 
     pub(crate) fn deserialize<'de, T: Number, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<T>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        decode(&text).map_err(D::Error::custom)
+        // A buffer of serde's, as between the forms of an enum, does not say which format it is of.
+        deserializer.deserialize_any(ArrayVisitor(PhantomData))
     }
 }
 
@@ -73,7 +125,7 @@ pub(crate) mod fixed {
         numbers: &[T; N],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&encode(numbers))
+        super::vec::serialize(numbers, serializer)
     }
 
     pub(crate) fn deserialize<'de, T: Number, D: Deserializer<'de>, const N: usize>(
@@ -94,6 +146,14 @@ mod tests {
         let again: Vec<f64> = decode(&encode(&numbers)).unwrap();
         assert_eq!(again.map_bits(), numbers.to_vec().map_bits());
         assert!(decode::<f64>("AAAA").is_err() && decode::<u8>("not base64").is_err());
+        let columns = transposed(&to_bytes(&numbers), 8);
+        let again: Vec<f64> = from_columns(&columns).unwrap();
+        assert_eq!(again.map_bits(), numbers.to_vec().map_bits());
+        assert_eq!(
+            from_columns::<u16>(&[1, 2, 3, 4]).unwrap(),
+            [0x0301, 0x0402]
+        );
+        assert!(from_columns::<u16>(&[1, 2, 3]).is_err() && from_columns::<u16>(&[]).is_ok());
     }
 
     trait Bits {

@@ -97,9 +97,38 @@ pub(super) struct ErrorDistribution {
     weight: f64,
 }
 
+/// The counts above each bin, for both sides.
+#[derive(Clone, Debug)]
+pub(super) struct CountsAbove([Box<[f32; BINS]>; 2]);
+
+impl CountsAbove {
+    pub(super) const HEAP_BYTES: usize = 2 * BINS * size_of::<f32>();
+}
+
+/// The size of an error, over 0, and its binary logarithm.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    pub(super) value: f64,
+    log: f64,
+}
+
+impl Size {
+    pub(super) fn of(value: f64) -> Self {
+        Self {
+            value,
+            log: value.log2(),
+        }
+    }
+
+    /// The bin of errors of this size.
+    pub(super) fn bin(self) -> usize {
+        (((self.log - LOWEST) * PER_OCTAVE) as usize).min(BINS - 1)
+    }
+}
+
 /// The bin of an error of this size.
 pub(super) fn bin_of(size: f64) -> usize {
-    (((size.log2() - LOWEST) * PER_OCTAVE) as usize).min(BINS - 1)
+    Size::of(size).bin()
 }
 
 /// The size at which a bin begins.
@@ -164,16 +193,20 @@ impl Histogram {
     }
 
     /// The count of errors of this size or larger, if the bins hold them evenly.
-    fn count_from(&self, size: f64) -> f64 {
-        let place = (size.log2() - LOWEST) * PER_OCTAVE;
+    fn count_from(&self, size: Size, above: impl Fn(usize) -> f32) -> f64 {
+        let place = (size.log - LOWEST) * PER_OCTAVE;
         let (bin, part) = if place <= 1.0 {
-            (0, (size / edge(1)).min(1.0))
+            (0, (size.value / edge(1)).min(1.0))
         } else {
             let bin = (place as usize).min(BINS - 1);
             (bin, place - bin as f64)
         };
-        let above: f32 = self.counts[bin + 1..].iter().sum();
-        f64::from(self.counts[bin]) * (1.0 - part) + f64::from(above)
+        f64::from(self.counts[bin]) * (1.0 - part) + f64::from(above(bin))
+    }
+
+    /// The counts of all bins above one.
+    fn above(&self, bin: usize) -> f32 {
+        self.counts[bin + 1..].iter().sum()
     }
 
     /// The size that this count of errors reaches; 0 if there are fewer.
@@ -257,15 +290,30 @@ impl ErrorDistribution {
         [self.sides[0].tail(total), self.sides[1].tail(total)]
     }
 
-    /// The share of all errors that lie on this side at `size`, over 0, or beyond.
-    pub(super) fn share_from(&self, tails: &[LogTail; 2], side: Side, size: f64) -> f64 {
-        let tail = &tails[side as usize];
-        let log = size.log2();
-        if log >= tail.start {
-            tail.share_from(log)
-        } else {
-            self.sides[side as usize].count_from(size) / self.total()
+    /// The share of all errors that lie on this side at `size` or beyond. `above` are the counts
+    /// above each bin, where they are known beforehand.
+    pub(super) fn share_from(
+        &self,
+        tails: &[LogTail; 2],
+        above: Option<&CountsAbove>,
+        side: Side,
+        size: Size,
+    ) -> f64 {
+        let (tail, counts) = (&tails[side as usize], &self.sides[side as usize]);
+        if size.log >= tail.start {
+            return tail.share_from(size.log);
         }
+        let count = match above {
+            Some(above) => counts.count_from(size, |bin| above.0[side as usize][bin]),
+            None => counts.count_from(size, |bin| counts.above(bin)),
+        };
+        count / self.total()
+    }
+
+    /// The counts above each bin, as they are now.
+    pub(super) fn counts_above(&self) -> CountsAbove {
+        let above = |side: &Histogram| Box::new(std::array::from_fn(|bin| side.above(bin)));
+        CountsAbove(self.sides.each_ref().map(above))
     }
 
     /// The inverse of [`Self::share_from`]; 0 if the side has less than `share` of all.

@@ -175,6 +175,7 @@ impl<'a> Replay<'a> {
                 errors: &self.slow.errors,
                 tails,
                 ranks: self.ranks.at(Some(slot)),
+                known: None,
             };
             interval_cost(&spreads.around(&scaled, *frame), frame.outer(value))
         } else {

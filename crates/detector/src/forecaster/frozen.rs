@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Training,
+    cached::Cached,
     distribution::{ErrorDistribution, LogTail, Side, tails_are_sound},
-    outlook::{Frame, Outlook, Spreads},
+    outlook::{Frame, Known, Outlook, Spreads},
     ranks::{FAR, RankCounter, Run, Runs, TrainingRanks},
-    recursion::{Fast, Fixed, Slow},
-    seasons::{LEVEL, LINES},
+    recursion::{Fast, Fixed, MOST_OF_BIN, Slow},
+    seasons::{LEVEL, LINES, Place},
 };
 use crate::{bytes, series::quantile::select_quantile};
 
@@ -59,6 +60,8 @@ pub(super) struct Frozen {
     errors: ErrorDistribution,
     tails: [LogTail; 2],
     ranks: TrainingRanks,
+    #[serde(skip)]
+    known: Cached<Known>,
 }
 
 /// The points after an origin, as the forecaster knew them there.
@@ -181,6 +184,7 @@ impl Frozen {
             errors: ErrorDistribution::believed(),
             tails: ErrorDistribution::believed().tails(),
             ranks: TrainingRanks::none(),
+            known: Cached::default(),
         };
         frozen.scale_by_distance(fixed, &rows);
         frozen.calibrate(fixed, &rows, &origins);
@@ -195,10 +199,10 @@ impl Frozen {
             let bins = fixed.periods.bins();
             let mut sums = vec![(0.0, 0.0); bins];
             for row in rows {
-                let relative = row.error.abs() / self.factor(fixed, row.slot, row.mean);
+                let relative = self.relative(fixed, row);
                 let typical = scales[octave(row.distance)].max(f64::MIN_POSITIVE);
                 let bin = fixed.periods.place(row.slot).bin.unwrap_or(0);
-                sums[bin].0 += (relative / typical).min(4.0);
+                sums[bin].0 += (relative / typical).min(MOST_OF_BIN);
                 sums[bin].1 += 1.0;
             }
             let origins = ORIGINS as f64;
@@ -220,10 +224,14 @@ impl Frozen {
             .min(0.5 * std::f64::consts::LN_2);
     }
 
+    /// The size of an error, in the level and the hour's share of the scale.
+    fn relative(&self, fixed: &Fixed, row: &Row) -> f64 {
+        row.error.abs() / self.factor(fixed, &fixed.periods.place(row.slot), row.mean)
+    }
+
     /// The mean size of the errors at each octave of distances, and their number.
     fn octave_means(&self, fixed: &Fixed, rows: &[Row]) -> (Vec<f64>, Vec<f64>) {
-        let relative = |row: &Row| row.error.abs() / self.factor(fixed, row.slot, row.mean);
-        let sizes: Vec<f64> = rows.iter().map(relative).collect();
+        let sizes: Vec<f64> = rows.iter().map(|row| self.relative(fixed, row)).collect();
         let cut = match sizes.is_empty() {
             true => 0.0,
             false => select_quantile(&mut sizes.clone(), CUT),
@@ -248,7 +256,8 @@ impl Frozen {
     /// Learns the distribution of errors.
     fn calibrate(&mut self, fixed: &Fixed, rows: &[Row], origins: &[Origin]) {
         let scaled = |(number, row): (usize, &Row)| {
-            let scale = self.factor(fixed, row.slot, row.mean) * self.scale(row.distance);
+            let place = fixed.periods.place(row.slot);
+            let scale = self.factor(fixed, &place, row.mean) * self.scale(row.distance);
             fixed.spread.dithered(row.error, number as u64 + 1) / scale
         };
         let errors: Vec<f64> = rows.iter().enumerate().map(scaled).collect();
@@ -280,8 +289,9 @@ impl Frozen {
         let (mut counter, mut runs) = (RankCounter::default(), Runs::default());
         let scale = WIDER * self.scale(1);
         for (slot, value) in training.slots.iter().zip(training.values) {
-            let mean = self.mean(fixed, slow, Some(*slot));
-            let error = (value - mean) / (self.factor(fixed, *slot, mean) * scale);
+            let place = fixed.periods.place(*slot);
+            let mean = self.mean(fixed, slow, Some(&place));
+            let error = (value - mean) / (self.factor(fixed, &place, mean) * scale);
             counter.count();
             let far = far[Side::of(error) as usize];
             runs.next(error, far, *slot)
@@ -291,23 +301,20 @@ impl Frozen {
         self.ranks = counter.into_ranks(&fixed.periods);
     }
 
-    /// The expected value at `slot`.
-    fn mean(&self, fixed: &Fixed, slow: &Slow, slot: Option<i64>) -> f64 {
-        let center = slot.filter(|_| self.line != LEVEL).and_then(|slot| {
-            let lines = slow.seasons.lines(&fixed.periods.place(slot));
+    /// The expected value at a place; `None` where it is not known.
+    fn mean(&self, fixed: &Fixed, slow: &Slow, place: Option<&Place>) -> f64 {
+        let center = place.filter(|_| self.line != LEVEL).and_then(|place| {
+            let lines = slow.seasons.lines(place);
             lines[self.line].map(|center| center + fixed.location)
         });
         center.map_or(self.level_alone, |center| center + self.level)
     }
 
     /// The factor of the level and of the hour in the scale.
-    fn factor(&self, fixed: &Fixed, slot: i64, mean: f64) -> f64 {
+    fn factor(&self, fixed: &Fixed, place: &Place, mean: f64) -> f64 {
         let of_hour = match self.bins.is_empty() {
             true => 1.0,
-            false => {
-                let bin = fixed.periods.place(slot).bin.unwrap_or(0);
-                f64::from(self.bins[bin])
-            }
+            false => f64::from(self.bins[place.bin.unwrap_or(0)]),
         };
         of_hour * fixed.spread.of_level(mean)
     }
@@ -339,18 +346,21 @@ impl Frozen {
         frame: Frame,
         slot: Option<i64>,
     ) -> Outlook<'a> {
-        let mean = self.mean(fixed, slow, slot);
+        let place = fixed.periods.place(slot.unwrap_or(self.last));
+        let mean = self.mean(fixed, slow, slot.map(|_| &place));
         // Without a clock a point may be as far away as the series is long.
         let far = slot.map_or(self.last, |slot| slot.saturating_sub(self.last));
-        let at = slot.unwrap_or(self.last);
+        let new = || Known::new(&self.errors, self.tails, &self.ranks);
+        let known = self.known.get(new);
         Outlook {
             mean,
-            scale: WIDER * self.factor(fixed, at, mean) * self.scale(far),
+            scale: WIDER * self.factor(fixed, &place, mean) * self.scale(far),
             frame,
             spreads: Spreads {
                 errors: &self.errors,
                 tails: self.tails,
                 ranks: self.ranks.at(slot),
+                known: Some(known),
             },
         }
     }
@@ -359,6 +369,7 @@ impl Frozen {
     #[cfg(test)]
     pub(super) fn make_plain(&mut self) {
         self.ranks = TrainingRanks::none();
+        self.known = Cached::default();
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -366,10 +377,11 @@ impl Frozen {
             + size_of_val(&self.octaves[..])
             + ErrorDistribution::HEAP_BYTES
             + TrainingRanks::HEAP_BYTES
+            + Known::HEAP_BYTES
     }
 
     pub(super) fn is_sound(&self, fixed: &Fixed) -> bool {
-        let positive = |n: &f32| *n > 0.0 && n.is_finite();
+        let positive = |n: &f32| *n > 0.0 && *n <= MOST_OF_BIN as f32;
         let bins = if fixed.periods.day > 0 {
             fixed.periods.bins()
         } else {

@@ -2,6 +2,7 @@
 //! and the p-value of any value (docs/design/auto.md).
 
 mod autoregression;
+mod cached;
 mod context;
 mod distribution;
 mod fit;
@@ -140,6 +141,7 @@ impl Forecaster {
             errors: &self.slow.errors,
             tails,
             ranks: self.ranks.at(Some(slot)),
+            known: None,
         }
     }
 

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     VALUE_LIMIT,
-    distribution::{ErrorDistribution, LogTail, Side},
-    ranks::RanksHere,
+    distribution::{CountsAbove, ErrorDistribution, LogTail, Side, Size},
+    ranks::{RanksHere, TrainingRanks},
     recursion::Scaled,
 };
+use crate::verdict::DEFAULT_RATE;
 
 /// How scaled errors are distributed.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,55 @@ pub(super) struct Spreads<'a> {
     pub(super) errors: &'a ErrorDistribution,
     pub(super) tails: [LogTail; 2],
     pub(super) ranks: RanksHere<'a>,
+    /// What follows from all that, if it stays as it is.
+    pub(super) known: Option<&'a Known>,
+}
+
+/// What is worked out once for a distribution that learns no more.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    counts_above: CountsAbove,
+    /// By side, and by whether far errors may have come here.
+    sides: [[KnownSide; 2]; 2],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KnownSide {
+    /// The largest training error.
+    largest: Option<f64>,
+    /// The size whose p-value is [`DEFAULT_RATE`].
+    at_default_rate: f64,
+}
+
+impl Known {
+    pub(super) fn new(
+        errors: &ErrorDistribution,
+        tails: [LogTail; 2],
+        ranks: &TrainingRanks,
+    ) -> Self {
+        let known = |side, may_be_far| {
+            let spreads = Spreads {
+                errors,
+                tails,
+                ranks: ranks.where_far(may_be_far),
+                known: None,
+            };
+            KnownSide {
+                largest: spreads.ranks.largest(side),
+                at_default_rate: spreads.size_at(side, DEFAULT_RATE),
+            }
+        };
+        Self {
+            counts_above: errors.counts_above(),
+            sides: Side::BOTH.map(|side| [false, true].map(|may_be_far| known(side, may_be_far))),
+        }
+    }
+
+    fn side(&self, side: Side, ranks: &RanksHere<'_>) -> &KnownSide {
+        &self.sides[side as usize][usize::from(ranks.may_be_far[side as usize])]
+    }
+
+    pub(super) const HEAP_BYTES: usize = CountsAbove::HEAP_BYTES;
 }
 
 /// How values are measured.
@@ -93,13 +143,23 @@ impl<'a> Spreads<'a> {
     /// The probability of an error of this size or more on this side, doubled, since there are two
     /// sides; within what the ranks say.
     fn p_value(&self, side: Side, size: f64) -> f64 {
-        let share = self.errors.share_from(&self.tails, side, size);
-        let most = self.ranks.most(side, size);
+        let size = Size::of(size);
+        let known = self.known;
+        let above = known.map(|known| &known.counts_above);
+        let share = self.errors.share_from(&self.tails, above, side, size);
+        let largest = match known {
+            Some(known) => known.side(side, &self.ranks).largest,
+            None => self.ranks.largest(side),
+        };
+        let most = self.ranks.most(largest, size.value);
         (2.0 * share).min(most).max(self.ranks.p_value(side, size))
     }
 
     /// The size of an error whose p-value is `rate`.
     fn size_at(&self, side: Side, rate: f64) -> f64 {
+        if let Some(known) = self.known.filter(|_| rate == DEFAULT_RATE) {
+            return known.side(side, &self.ranks).at_default_rate;
+        }
         let size = self.errors.size_at(&self.tails, side, rate / 2.0);
         let most = self.ranks.size_at_most(side, rate);
         size.min(most).max(self.ranks.size_at(side, rate))

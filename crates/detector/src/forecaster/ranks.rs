@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    distribution::{BINS, Side, bin_of, edge},
+    distribution::{BINS, Side, Size, bin_of, edge},
     seasons::Periods,
 };
 use crate::bytes;
@@ -46,7 +46,7 @@ struct Only {
 pub(super) struct RanksHere<'a> {
     ranks: &'a TrainingRanks,
     /// Whether far errors of a side may have come here.
-    may_be_far: [bool; 2],
+    pub(super) may_be_far: [bool; 2],
 }
 
 /// Only the last bins have ranks, those of errors of two scales and more.
@@ -105,6 +105,14 @@ impl TrainingRanks {
         }
     }
 
+    /// The ranks where far errors may have come, or where they may not, on both sides.
+    pub(super) fn where_far(&self, may_be_far: bool) -> RanksHere<'_> {
+        RanksHere {
+            ranks: self,
+            may_be_far: [may_be_far; 2],
+        }
+    }
+
     fn runs(&self, side: Side) -> &[f32; RANKED] {
         match side {
             Side::Above => &self.above,
@@ -146,16 +154,16 @@ impl RanksHere<'_> {
 
     /// The least p-value of an error of this size. Errors that are smaller by a seventh count as
     /// equal, so that the next of a kind is not odd for being the largest so far.
-    pub(super) fn p_value(&self, side: Side, size: f64) -> f64 {
-        let rank = bin_of(size).saturating_sub(EQUAL).checked_sub(FIRST);
+    pub(super) fn p_value(&self, side: Side, size: Size) -> f64 {
+        let rank = size.bin().saturating_sub(EQUAL).checked_sub(FIRST);
         rank.map_or(0.0, |rank| self.runs_from(side, rank) / self.ranks.all)
     }
 
     /// The largest p-value of an error of this size: where it lies beyond the largest error of n
     /// training points, it is exceeded less often than once in n, and the less the farther out it
-    /// is, as by a power law of this exponent.
-    pub(super) fn most(&self, side: Side, size: f64) -> f64 {
-        match self.largest(side) {
+    /// is, as by a power law of this exponent. `largest` is [`Self::largest`].
+    pub(super) fn most(&self, largest: Option<f64>, size: f64) -> f64 {
+        match largest {
             Some(largest) if size > largest => {
                 2.0 / self.ranks.all * (largest / size).powi(EXPONENT)
             }
@@ -173,7 +181,7 @@ impl RanksHere<'_> {
     }
 
     /// The size that counts as equal to the largest error of a side; `None` if none has a rank.
-    fn largest(&self, side: Side) -> Option<f64> {
+    pub(super) fn largest(&self, side: Side) -> Option<f64> {
         match self.first_rank(|rank| self.runs_from(side, rank) > 0.0) {
             0 => None,
             ranked => Some(edge(FIRST + EQUAL + ranked)),
@@ -341,15 +349,19 @@ mod tests {
         // Ten points at 20 in a row, or one after each hundred.
         let lasting = ranks((0..1_000).map(|i| if (500..510).contains(&i) { 20.0 } else { 0.5 }));
         let recurring = ranks((0..1_000).map(|i| if i % 100 == 99 { 20.0 } else { 0.5 }));
-        let p = |ranks: &TrainingRanks, size| ranks.at(None).p_value(Side::Above, size);
+        let p = |ranks: &TrainingRanks, size| ranks.at(None).p_value(Side::Above, Size::of(size));
+        let most = |ranks: &TrainingRanks, size| {
+            let ranks = ranks.at(None);
+            ranks.most(ranks.largest(Side::Above), size)
+        };
         assert!((p(&lasting, 20.0) - 1.0 / 1_001.0).abs() < 1e-9);
         assert!((p(&recurring, 20.0) - 10.0 / 1_001.0).abs() < 1e-9);
         assert!(p(&recurring, 22.0) > 0.009);
         assert_eq!(p(&recurring, 25.0), 0.0);
-        assert!(recurring.at(None).most(Side::Above, 20.0) == 1.0);
-        assert!(recurring.at(None).most(Side::Above, 46.0) < 1e-3);
+        assert!(most(&recurring, 20.0) == 1.0 && most(&recurring, 46.0) < 1e-3);
         assert!((recurring.at(None).size_at_most(Side::Above, 1e-4) / 62.0 - 1.0).abs() < 0.1);
-        assert_eq!(recurring.at(None).p_value(Side::Below, 0.1), 0.0);
+        let below = recurring.at(None).p_value(Side::Below, Size::of(0.1));
+        assert_eq!(below, 0.0);
         assert!(recurring.at(None).size_at(Side::Above, 0.001) > 20.0);
         assert!(recurring.at(None).size_at(Side::Above, 0.011) < 1.0);
     }
@@ -357,7 +369,8 @@ mod tests {
     #[test]
     fn absurd_readings_excuse_nothing() {
         let ranks = ranks((0..1_000).map(|i| if i % 100 == 99 { 1e9 } else { 0.5 }));
-        assert_eq!(ranks.at(None).p_value(Side::Above, 20.0), 0.0);
+        let p = ranks.at(None).p_value(Side::Above, Size::of(20.0));
+        assert_eq!(p, 0.0);
     }
 
     #[test]
@@ -374,7 +387,7 @@ mod tests {
             runs.next(error, 3.0, slot).for_each(|run| counter.add(run));
         }
         let ranks = counter.into_ranks(&periods);
-        let p = |slot| ranks.at(Some(slot)).p_value(Side::Above, 20.0);
+        let p = |slot| ranks.at(Some(slot)).p_value(Side::Above, Size::of(20.0));
         assert!(p(96 * 30 + 25) > 0.01 && p(96 * 30 + 60) == 0.0);
     }
 }

@@ -45,6 +45,8 @@ const SETTLED: f64 = 5.0;
 /// The pace of a bin's scale, and the number of points worth which it is drawn to 1.
 const BIN_PACE: f64 = 0.02;
 const BIN_SHRINKAGE: f64 = 20.0;
+/// The scale of a bin that a single error counts as, at most.
+pub(super) const MOST_OF_BIN: f64 = 4.0;
 /// The number of points before a bin learns.
 pub(super) const WARM: f64 = 20.0;
 
@@ -190,12 +192,12 @@ impl Slow {
     }
 
     pub(super) fn is_sound(&self, periods: &Periods) -> bool {
-        let positive = |numbers: &[f32]| numbers.iter().all(|n| *n >= 0.0 && n.is_finite());
+        let within = |numbers: &[f32], most| numbers.iter().all(|n| (0.0..=most).contains(n));
         self.seasons.is_sound(periods)
             && self.bins.len() == periods.bins()
             && self.seen.len() == self.bins.len()
-            && positive(&self.bins)
-            && positive(&self.seen)
+            && within(&self.bins, MOST_OF_BIN as f32)
+            && within(&self.seen, SEEN_MOST as f32)
             && self.errors.is_sound()
     }
 }
@@ -363,12 +365,12 @@ impl Fast {
         let Scaled { mean, scale, .. } = *scaled;
         let settled = self.points > SETTLED;
         let value = if settled {
-            value.clamp(mean - FARTHEST * scale, mean + FARTHEST * scale)
+            within(value, mean, FARTHEST * scale)
         } else {
             value
         };
         let tamed = if settled {
-            value.clamp(mean - WINSOR * scale, mean + WINSOR * scale)
+            within(value, mean, WINSOR * scale)
         } else {
             value
         };
@@ -450,6 +452,11 @@ impl Fast {
     }
 }
 
+/// `value`, at most so far from `mean`. Unlike a clamp, it takes any numbers.
+fn within(value: f64, mean: f64, distance: f64) -> f64 {
+    value.max(mean - distance).min(mean + distance)
+}
+
 /// A value as the parts of the forecaster take it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Followed {
@@ -500,7 +507,8 @@ impl Slow {
         );
         self.seasons.learn(&fixed.periods, place, value, tamed);
         if let Some(bin) = place.bin.filter(|_| followed.points > WARM) {
-            let relative = (followed.size * prediction.season_factor / scaled.scale).min(4.0);
+            let relative = followed.size * prediction.season_factor / scaled.scale;
+            let relative = relative.min(MOST_OF_BIN);
             let seen = f64::from(self.seen[bin]);
             let pace = BIN_PACE.max(1.0 / (seen + 1.0));
             let scale = f64::from(self.bins[bin]);

@@ -1,12 +1,13 @@
 //! Models as text: one JSON object with a format number, the detector's name, the fitted state, and
 //! a checksum.
 //!
-//! Format 3:
-//! `{"format":3,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
+//! Format 4:
+//! `{"format":4,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
 //! `"unit":"seconds","points":4,"state":{…},"checksum":"<sha-256, hex>"}`, where rate, direction and
-//! unit may be missing. In place of `state` there may be `packed`: the JSON of the state, compressed
-//! (zlib, RFC 1950), in base64. It is written for
-//! long states.
+//! unit may be missing. In place of `state` there may be `packed`: the CBOR (RFC 8949) of the state,
+//! compressed (zlib, RFC 1950), in Z85 (ZeroMQ RFC 32). It is written for long states.
+//!
+//! In format 3 `packed` is the JSON of the state, compressed, in base64.
 //!
 //! Format 2 is the same without a unit and never packed. Its models of `auto` have predictors where
 //! later ones have a forecaster, and judge single points as they always did.
@@ -34,7 +35,7 @@ use crate::{
 };
 
 /// The format number that is written.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Why a text is not a stored model or session.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +88,7 @@ struct MeanAndDeviation {
     std: f64,
 }
 
-/// Formats 2 and 3.
+/// Formats 2 to 4.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Third<'a> {
@@ -114,21 +115,25 @@ const LONG_STATE: usize = 4_096;
 /// The largest state that is unpacked, in bytes.
 const LARGEST_STATE: u64 = 16 << 20;
 
-fn pack(state: &RawValue) -> String {
+fn pack(state: &[u8]) -> String {
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
-    let written = packed.write_all(state.get().as_bytes());
+    let written = packed.write_all(state);
     let bytes = written.and_then(|()| packed.finish());
-    STANDARD.encode(bytes.expect("memory takes what is written to it"))
+    z85::encode(bytes.expect("memory takes what is written to it"))
 }
 
-fn unpack(packed: &str) -> Result<Box<RawValue>, BadModel> {
-    let bytes = STANDARD.decode(packed).map_err(|_| BadModel::NotPacked)?;
-    let mut json = String::new();
+fn unpack(packed: &str, format: u32) -> Result<Vec<u8>, BadModel> {
+    let bytes = match format {
+        ..=3 => STANDARD.decode(packed).ok(),
+        _ => z85::decode(packed).ok(),
+    };
+    let bytes = bytes.ok_or(BadModel::NotPacked)?;
+    let mut state = Vec::new();
     ZlibDecoder::new(&bytes[..])
         .take(LARGEST_STATE)
-        .read_to_string(&mut json)
+        .read_to_end(&mut state)
         .map_err(|_| BadModel::NotPacked)?;
-    Ok(RawValue::from_string(json)?)
+    Ok(state)
 }
 
 impl Model {
@@ -146,7 +151,7 @@ impl Model {
     }
 
     fn stored<'a>(&self, state: &'a RawValue) -> Third<'a> {
-        let packed = (state.get().len() > LONG_STATE).then(|| pack(state));
+        let packed = (state.get().len() > LONG_STATE).then(|| pack(&self.detector.to_cbor()));
         Third {
             format: FORMAT,
             detector: self.detector().as_str().to_owned(),
@@ -168,7 +173,7 @@ impl Model {
     pub fn from_json(json: &str) -> Result<Self, BadModel> {
         match serde_json::from_str(json)? {
             Head { format: 1 } => first(json),
-            Head { format: 2 | 3 } => third(json),
+            Head { format: 2..=4 } => third(json),
             Head { format } => Err(BadModel::UnknownFormat(format)),
         }
     }
@@ -200,10 +205,16 @@ fn third(json: &str) -> Result<Model, BadModel> {
         return Err(BadModel::UnknownDetector(stored.detector));
     };
     let rate = stored.false_alarm_rate;
-    let unpacked = stored.packed.as_deref().map(unpack).transpose()?;
-    let state = stored.state.or(unpacked.as_deref());
+    let packed = stored.packed.as_deref();
+    let unpacked = packed.map(|packed| unpack(packed, stored.format));
+    let detector = match (stored.state, unpacked.transpose()?) {
+        (Some(state), _) => FittedDetector::from_json(name, state.get().as_bytes())?,
+        (None, Some(state)) if stored.format < 4 => FittedDetector::from_json(name, &state)?,
+        (None, Some(state)) => FittedDetector::from_cbor(name, &state)?,
+        (None, None) => return Err(BadModel::OutOfRange),
+    };
     let model = Model {
-        detector: FittedDetector::from_json(name, state.ok_or(BadModel::OutOfRange)?)?,
+        detector,
         points: stored.points,
         rate: OptionalRate::new(rate),
         sides: stored.direction,
@@ -248,6 +259,7 @@ pub(crate) fn to_json(stored: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ciborium::Value;
     use contract::{FitOptions, JudgeOptions, Point};
 
     use super::*;
@@ -290,24 +302,23 @@ mod tests {
         );
     }
 
-    /// A model of `auto` of format 2, and what it said when it was written: of each point alone, and
-    /// after all those before.
-    #[test]
-    fn format_2_keeps_loading_and_judging() {
+    /// Checks a stored model of `auto` and what it said when it was written: of each point alone, and
+    /// after all those before, of which the first `skipped` had others before.
+    fn keeps_loading_and_judging(model: &[u8], verdicts: &[u8], skipped: usize) {
         let read = |bytes: &[u8]| {
             let mut text = String::new();
             let mut gz = flate2::read::GzDecoder::new(bytes);
             gz.read_to_string(&mut text).unwrap();
             text
         };
-        let model = read(include_bytes!("fixtures/format_2_auto.json.gz"));
+        let model = read(model);
         let model = Model::from_json(model.trim_end()).unwrap();
         assert_eq!(
             (model.detector(), model.period()),
             (DetectorName::Auto, Some(24))
         );
         let plain = JudgeOptions::default();
-        let verdicts = read(include_bytes!("fixtures/format_2_auto.verdicts.gz"));
+        let verdicts = read(verdicts);
         let mut before: Vec<Point> = Vec::new();
         for (i, line) in verdicts.lines().enumerate() {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -316,15 +327,122 @@ mod tests {
                 value: line["value"].as_f64().unwrap(),
             };
             let alone = serde_json::to_value(model.score(&[], point, &plain).to_reply());
-            assert_eq!(alone.unwrap(), line["alone"]);
-            // The first rows had a context of training points, which are not here.
-            if i >= 50 {
+            assert_eq!(alone.unwrap(), line["alone"], "{i}");
+            if i >= skipped {
                 let row = serde_json::to_value(model.score(&before, point, &plain).to_reply());
                 assert_eq!(row.unwrap(), line["row"], "{i}");
             }
             before.push(point);
         }
         assert_eq!(Model::from_json(&model.to_json()).unwrap(), model);
+    }
+
+    #[test]
+    fn format_2_keeps_loading_and_judging() {
+        let model = include_bytes!("fixtures/format_2_auto.json.gz");
+        let verdicts = include_bytes!("fixtures/format_2_auto.verdicts.gz");
+        keeps_loading_and_judging(model, verdicts, 50);
+    }
+
+    #[test]
+    fn format_3_keeps_loading_and_judging() {
+        let model = include_bytes!("fixtures/format_3_auto.json.gz");
+        let verdicts = include_bytes!("fixtures/format_3_auto.verdicts.gz");
+        keeps_loading_and_judging(model, verdicts, 0);
+    }
+
+    /// All numbers and arrays in `value`, by the way to them.
+    fn leaves(value: &Value, way: &mut Vec<usize>, out: &mut Vec<Vec<usize>>) {
+        let inner: Vec<&Value> = match value {
+            Value::Map(map) => map.iter().map(|(_, value)| value).collect(),
+            Value::Array(list) => list.iter().collect(),
+            Value::Float(_) | Value::Integer(_) | Value::Bytes(_) => {
+                out.push(way.clone());
+                return;
+            }
+            _ => return,
+        };
+        for (i, value) in inner.into_iter().enumerate() {
+            way.push(i);
+            leaves(value, way, out);
+            way.pop();
+        }
+    }
+
+    fn leaf<'a>(value: &'a mut Value, way: &[usize]) -> &'a mut Value {
+        way.iter().fold(value, |value, i| match value {
+            Value::Map(map) => &mut map[*i].1,
+            Value::Array(list) => &mut list[*i],
+            _ => unreachable!("the way leads on"),
+        })
+    }
+
+    /// The names on a way.
+    fn name(value: &Value, way: &[usize]) -> String {
+        let mut value = value;
+        let names = way.iter().map(|i| match value {
+            Value::Map(map) => {
+                value = &map[*i].1;
+                format!("/{}", map[*i].0.as_text().unwrap_or("?"))
+            }
+            Value::Array(list) => {
+                value = &list[*i];
+                format!("/{i}")
+            }
+            _ => String::new(),
+        });
+        names.collect()
+    }
+
+    #[test]
+    fn packed_numbers_that_no_fit_gives_are_refused_or_do_no_harm() {
+        let point = |i: i64| Point {
+            timestamp: 3_600 * i,
+            value: 50.0 + 20.0 * (i as f64 * std::f64::consts::TAU / 24.0).sin() + (i % 7) as f64,
+        };
+        let points: Vec<Point> = (0..400).map(point).collect();
+        let options = FitOptions::default();
+        let model = Model::fit(&points[..320], &options, DetectorName::Auto).unwrap();
+        let state = model.model.detector.to_cbor();
+        let state: Value = ciborium::from_reader(&state[..]).unwrap();
+        let mut ways = Vec::new();
+        leaves(&state, &mut Vec::new(), &mut ways);
+        assert!(ways.len() > 100);
+        let (mut refused, mut taken, mut harmful) = (0, 0, Vec::new());
+        for way in &ways {
+            for other in [f64::NAN, f64::INFINITY, -1e300] {
+                let mut changed = state.clone();
+                match leaf(&mut changed, way) {
+                    Value::Bytes(bytes) => bytes.fill(if other.is_nan() { 255 } else { 127 }),
+                    number => *number = Value::Float(other),
+                }
+                let mut cbor = Vec::new();
+                ciborium::into_writer(&changed, &mut cbor).unwrap();
+                let Ok(detector) = FittedDetector::from_cbor(DetectorName::Auto, &cbor) else {
+                    refused += 1;
+                    continue;
+                };
+                taken += 1;
+                let changed = Model {
+                    detector,
+                    ..model.model.clone()
+                };
+                let judged = std::panic::catch_unwind(|| {
+                    let plain = JudgeOptions::default();
+                    let mut session = changed.session(&plain);
+                    for (i, point) in points.iter().enumerate().skip(320) {
+                        let verdict = changed.score(&points[i - 20..i], *point, &plain);
+                        assert!(verdict.p_value > 0.0 && verdict.p_value <= 1.0);
+                        session.update(*point);
+                    }
+                });
+                if judged.is_err() {
+                    harmful.push((name(&state, way), other));
+                }
+            }
+        }
+        assert!(harmful.is_empty(), "{harmful:?}");
+        assert!(refused > 4 * taken, "{refused} of {taken}");
     }
 
     fn refused(json: &str, from: &str, to: &str) -> BadModel {
@@ -361,8 +479,8 @@ mod tests {
             ));
         }
         assert!(matches!(
-            refused(FIRST, "\"format\":1", "\"format\":4"),
-            BadModel::UnknownFormat(4)
+            refused(FIRST, "\"format\":1", "\"format\":5"),
+            BadModel::UnknownFormat(5)
         ));
         assert!(matches!(
             refused(FIRST, "\"format\":1", "\"format\":2"),

@@ -1,5 +1,5 @@
 //! Models of columns as text, like models of series:
-//! `{"format":3,"kind":"multivariate","params":{},"points":500,"columns":[{"name":"cpu","model":{…}},…],`
+//! `{"format":4,"kind":"multivariate","params":{},"points":500,"columns":[{"name":"cpu","model":{…}},…],`
 //! `"alone":{…},"following":{…},"checksum":"…"}`, with a `false_alarm_rate` if there is one.
 
 use contract::{Columns, Params};
@@ -94,7 +94,8 @@ impl MultivariateModel {
             && stored.alone.is_sound(n)
             && stored.following.is_sound(n)
             && stored.false_alarm_rate.as_ref().is_none_or(is_rate);
-        if stored.kind != KIND || stored.format != FORMAT || !sound {
+        // Format 3 is the same, with other models in it.
+        if stored.kind != KIND || !(3..=FORMAT).contains(&stored.format) || !sound {
             return Err(BadModel::OutOfRange);
         }
         Ok(Self {

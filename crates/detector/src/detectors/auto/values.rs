@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Band, Verdict,
-    forecaster::{Context, Forecaster, Joined, Moment},
+    forecaster::{Context, Forecaster, Joined, Moment, Outlook},
     verdict::{DEFAULT_RATE, ScoringRule, at_least_above, readable, score, severity},
 };
 
@@ -40,11 +40,14 @@ impl Values {
         rule: &ScoringRule,
     ) -> Verdict {
         match self {
-            Self::Forecaster(forecaster) => verdict(
-                &joined(forecaster, window, point.timestamp, rule),
-                point,
-                rule,
-            ),
+            Self::Forecaster(forecaster) => match window {
+                Some(Window::Forecaster(context)) => {
+                    let rate = rule.rate.unwrap_or(DEFAULT_RATE);
+                    let outlook = context.outlook(forecaster, point.timestamp, rate);
+                    verdict(&outlook, point, rule)
+                }
+                _ => verdict_alone(&forecaster.outlook_alone(point.timestamp), point, rule),
+            },
             Self::Recorded(scorer) => {
                 let before = match window {
                     Some(Window::Recorded(window)) => Some(&**window),
@@ -83,7 +86,11 @@ impl Values {
     /// The normal range at `timestamp` without knowledge of the points before it.
     pub(super) fn band(&self, stream: &Stream, timestamp: i64, rule: &ScoringRule) -> Band {
         match self {
-            Self::Forecaster(forecaster) => band(&joined(forecaster, None, timestamp, rule), rule),
+            Self::Forecaster(forecaster) => {
+                let outlook = forecaster.outlook_alone(timestamp);
+                let range = outlook.range(rule.rate.unwrap_or(DEFAULT_RATE));
+                band_within(outlook.expected(), range, rule)
+            }
             Self::Recorded(scorer) => {
                 let forecast = scorer.forecast(stream, None, timestamp);
                 forecast.band(forecast.limit(rule), rule)
@@ -151,26 +158,7 @@ impl Values {
     }
 }
 
-fn joined<'a>(
-    forecaster: &'a Forecaster,
-    window: Option<&Window>,
-    timestamp: i64,
-    rule: &ScoringRule,
-) -> Joined<'a> {
-    match window {
-        Some(Window::Forecaster(context)) => {
-            context.outlook(forecaster, timestamp, rule.rate.unwrap_or(DEFAULT_RATE))
-        }
-        _ => Joined::of(forecaster.outlook_alone(timestamp)),
-    }
-}
-
 /// The normal range on the sides that are asked for, at least `min_deviation` wide on each.
-fn band(outlook: &Joined<'_>, rule: &ScoringRule) -> Band {
-    let (lower, upper) = outlook.range(rule.rate.unwrap_or(DEFAULT_RATE));
-    band_within(outlook.expected(), (lower, upper), rule)
-}
-
 fn band_within(expected: f64, (lower, upper): (f64, f64), rule: &ScoringRule) -> Band {
     let bound = |bound: f64, not: Sides| (bound.is_finite() && rule.sides != not).then_some(bound);
     Band {
@@ -182,13 +170,30 @@ fn band_within(expected: f64, (lower, upper): (f64, f64), rule: &ScoringRule) ->
 
 /// The verdict on a value by an outlook.
 pub(super) fn verdict(outlook: &Joined<'_>, point: Point, rule: &ScoringRule) -> Verdict {
-    let rate = rule.rate.unwrap_or(DEFAULT_RATE);
-    let (lower, upper) = outlook.range(rate);
-    let expected = outlook.expected();
+    let range = outlook.range(rule.rate.unwrap_or(DEFAULT_RATE));
+    let p = outlook.p_value(point.value);
+    verdict_within(outlook.expected(), range, p, point, rule)
+}
+
+/// The same by a single forecast, which costs less.
+fn verdict_alone(outlook: &Outlook<'_>, point: Point, rule: &ScoringRule) -> Verdict {
+    let range = outlook.range(rule.rate.unwrap_or(DEFAULT_RATE));
+    let p = outlook.p_value(point.value);
+    verdict_within(outlook.expected(), range, p, point, rule)
+}
+
+/// The verdict on a value whose p-value is `p`.
+fn verdict_within(
+    expected: f64,
+    (lower, upper): (f64, f64),
+    p: f64,
+    point: Point,
+    rule: &ScoringRule,
+) -> Verdict {
     // Where the range has no width, rounding must not put what is expected outside.
     let (lower, upper) = (lower.min(expected), upper.max(expected));
     let band = band_within(expected, (lower, upper), rule);
-    let p = outlook.p_value(point.value);
+    let rate = rule.rate.unwrap_or(DEFAULT_RATE);
     let is_outside = point.value < lower || point.value > upper;
     let side = band.side(point.value);
     Verdict {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cells::Features,
-    constants::{CAPACITY, FEATURES},
+    constants::{CAPACITY, FEATURES, PHASES},
 };
 use crate::bytes;
 
@@ -43,8 +43,14 @@ struct StoredMemory {
     upper: Vec<i16>,
     #[serde(with = "bytes::vec")]
     lower: Vec<u16>,
+    /// How long before `latest` each block was used, in steps: the cells of a phase are steps
+    /// apart, and small numbers compress. In earlier versions the cells themselves.
     #[serde(with = "bytes::vec")]
     used: Vec<u16>,
+    #[serde(default)]
+    latest: u16,
+    #[serde(default)]
+    step: u16,
     len: u16,
     exponent: i8,
     newest: Vec<(u16, u16)>,
@@ -52,11 +58,18 @@ struct StoredMemory {
 
 impl From<BlockMemory> for StoredMemory {
     fn from(memory: BlockMemory) -> Self {
+        let latest = memory.used.iter().copied().max().unwrap_or(0);
+        let phase = PHASES as u16;
+        let is_of_phase = memory.used.iter().all(|used| (latest - used) % phase == 0);
+        let step = if is_of_phase { phase } else { 1 };
+        let ago = memory.used.iter().map(|used| (latest - used) / step);
         Self {
             upper: memory.upper.concat(),
             len: memory.used.len() as u16,
+            used: ago.collect(),
+            latest,
+            step,
             lower: memory.lower,
-            used: memory.used,
             exponent: memory.exponent,
             newest: memory.newest,
         }
@@ -73,6 +86,13 @@ impl TryFrom<StoredMemory> for BlockMemory {
         }
         stored.lower.truncate(len);
         stored.used.truncate(len);
+        if stored.step > 0 {
+            for used in &mut stored.used {
+                let cells = used.checked_mul(stored.step);
+                let cell = cells.and_then(|cells| stored.latest.checked_sub(cells));
+                *used = cell.ok_or("library is not what a fit gives")?;
+            }
+        }
         Ok(Self {
             upper: std::array::from_fn(|i| stored.upper[i * places..][..len].to_vec()),
             lower: stored.lower,
