@@ -3,7 +3,7 @@
 //! Two forecasts are joined. The near one follows the context and expects more of the same. The
 //! frozen one knows nothing of the context, so it still says that an outage is one while it lasts,
 //! and that what comes after it is normal. The frozen one counts until it has been wrong for so
-//! long that the series must have moved.
+//! long that the series must have moved. Where it was a poor forecast in training it never does.
 
 use super::{
     Forecaster,
@@ -25,6 +25,9 @@ const PACE: f64 = 1.0 / 342.0;
 /// 12 points in a row are enough.
 const PACE_OF_LEVEL: f64 = 1.0 / 114.0;
 
+/// The pace at which it is seen whether values move.
+const PACE_OF_MOVES: f64 = 1.0 / 8.0;
+
 /// The last points.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
@@ -38,6 +41,8 @@ pub(crate) struct Context {
     is_trusted: bool,
     /// The last value.
     value: Option<f64>,
+    /// The share of the last points that differ from the one before.
+    moving: f64,
 }
 
 impl Context {
@@ -51,6 +56,7 @@ impl Context {
             doubt: 0.0,
             is_trusted: true,
             value: None,
+            moving: 0.5,
         }
     }
 
@@ -66,12 +72,16 @@ impl Context {
             return Joined::of(frozen);
         }
         let near = self.near(forecaster, timestamp);
-        if !self.is_trusted {
+        let is_moving = self.moving > 0.5;
+        if !self.is_trusted || forecaster.frozen.yields(is_moving) {
             return near;
         }
         let (lower, upper) = frozen.range(rate * OF_FROZEN);
         match (lower..=upper).contains(&near.expected()) {
-            true => near.with_frozen(frozen),
+            true => Joined {
+                home: forecaster.frozen.is_home().then_some(frozen),
+                ..near.with_frozen(frozen)
+            },
             // The near one has followed the series to where it does not belong.
             false => Joined::of(frozen),
         }
@@ -88,6 +98,7 @@ impl Context {
         let frozen = forecaster.outlook_alone(timestamp);
         let wrong = f64::from(u8::from(frozen.p_value(value) <= ODD));
         let is_stuck = self.value.replace(value) == Some(value);
+        self.moving += PACE_OF_MOVES * (f64::from(u8::from(!is_stuck)) - self.moving);
         let knows_more = forecaster.period().is_some() || is_stuck;
         let pace = if knows_more { PACE } else { PACE_OF_LEVEL };
         self.doubt += pace * (wrong - self.doubt);

@@ -8,9 +8,10 @@ use super::{
     cached::Cached,
     distribution::{ErrorDistribution, LogTail, Side, tails_are_sound},
     outlook::{Frame, Known, Outlook, Spreads},
-    ranks::{FAR, RankCounter, Run, Runs, TrainingRanks},
+    ranks::{FAR, Law, RankCounter, Run, Runs, TrainingRanks},
     recursion::{Fast, Fixed, MOST_OF_BIN, Slow},
     seasons::{LEVEL, LINES, Place},
+    tracker::ODD,
 };
 use crate::{bytes, series::quantile::select_quantile};
 
@@ -36,6 +37,12 @@ const CUT: f64 = 0.99;
 const ROWS: usize = 2_048;
 const MEDIAN_OF: usize = 8_192;
 
+/// The share of odd points in training from which on a frozen forecast has no say beside one by the
+/// last points, and the ratio of their errors. Series whose season goes out of step have ratios of 6
+/// and more.
+const OFTEN_WRONG: f64 = 0.01;
+const MUCH_LARGER: f64 = 6.0;
+
 /// The kinds of levels: the median of all points, of the last cycle, and the level that follows.
 const LEVELS: usize = 3;
 
@@ -60,8 +67,21 @@ pub(super) struct Frozen {
     errors: ErrorDistribution,
     tails: [LogTail; 2],
     ranks: TrainingRanks,
+    /// How it compares with a forecast by the last points. Models of format 3 do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    comparison: Option<Comparison>,
     #[serde(skip)]
     known: Cached<Known>,
+}
+
+/// A frozen forecast beside one by the last points, in training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Comparison {
+    /// The share of the points after the origins that were odd to it.
+    wrong: f64,
+    /// How many times larger its errors were, far from the origin.
+    ratio: f64,
 }
 
 /// The points after an origin, as the forecaster knew them there.
@@ -74,6 +94,8 @@ pub(super) struct Origin {
     lines: Vec<[f64; LINES]>,
     /// The slot of the last point before.
     slot: i64,
+    /// The slow volatility of the forecast by the last points.
+    volatility: f64,
 }
 
 /// An error of a frozen forecast in training.
@@ -137,6 +159,7 @@ impl Origin {
             lines: rows.iter().map(|i| lines_at(*i)).collect(),
             rows,
             slot: training.slots[at.saturating_sub(1)],
+            volatility: fast.volatility(),
         }
     }
 
@@ -184,11 +207,17 @@ impl Frozen {
             errors: ErrorDistribution::believed(),
             tails: ErrorDistribution::believed().tails(),
             ranks: TrainingRanks::none(),
+            comparison: None,
             known: Cached::default(),
         };
         frozen.scale_by_distance(fixed, &rows);
         frozen.calibrate(fixed, &rows, &origins);
         frozen.rank(training, fixed, slow);
+        let last = frozen.octaves[frozen.octaves.len() - 1];
+        frozen.comparison = Some(Comparison {
+            wrong: frozen.share_of_odd(fixed, &rows),
+            ratio: last.exp() / end.volatility,
+        });
         frozen
     }
 
@@ -265,12 +294,8 @@ impl Frozen {
         errors.iter().for_each(|error| all.add(*error, WORTH));
         let far = all.tails().map(|tail| FAR * tail.begins());
         let mut runs = Runs::default();
-        // Events that lasted have ranks, below; how often they came says nothing of a tail.
-        let mut add = |run: Run| {
-            if run.length == 1 {
-                self.errors.add(run.largest, WORTH);
-            }
-        };
+        // An event that lasted happened once.
+        let mut add = |run: Run| self.errors.add(run.largest, WORTH);
         for (row, error) in rows.iter().zip(&errors) {
             if origins.iter().any(|origin| origin.rows[0] == row.index) {
                 runs.end().into_iter().for_each(&mut add);
@@ -298,16 +323,47 @@ impl Frozen {
                 .for_each(|run| counter.add(run));
         }
         runs.end().into_iter().for_each(|run| counter.add(run));
-        self.ranks = counter.into_ranks(&fixed.periods);
+        self.ranks = counter.into_ranks(&fixed.periods, Law::Light);
+    }
+
+    /// The share of the points after the origins that are odd to the forecast.
+    fn share_of_odd(&self, fixed: &Fixed, rows: &[Row]) -> f64 {
+        let is_odd = |row: &&Row| {
+            let place = fixed.periods.place(row.slot);
+            let scale = self.factor(fixed, &place, row.mean) * self.scale(row.distance);
+            let size = (row.error.abs() - fixed.spread.resolution / 2.0) / (WIDER * scale);
+            let spreads = Spreads {
+                errors: &self.errors,
+                tails: self.tails,
+                ranks: self.ranks.at(Some(row.slot)),
+                known: None,
+            };
+            size > 0.0 && spreads.p_value(Side::of(row.error), size) <= ODD
+        };
+        rows.iter().filter(is_odd).count() as f64 / rows.len().max(1) as f64
+    }
+
+    /// Whether a forecast by the last points is better by so much that this one has no say beside
+    /// it: it was often wrong in training already, or the series goes its way smoothly, so that its
+    /// season will be out of step sooner than it can be told from an event. The latter only where
+    /// the last values moved: a value that stands still is one that the season knows more of.
+    pub(super) fn yields(&self, is_moving: bool) -> bool {
+        self.comparison.is_some_and(|comparison| {
+            comparison.wrong > OFTEN_WRONG || is_moving && comparison.ratio > MUCH_LARGER
+        })
+    }
+
+    /// Whether a return to this forecast is normal, as it knows a season.
+    pub(super) fn is_home(&self) -> bool {
+        self.comparison.is_some() && self.line != LEVEL
     }
 
     /// The expected value at a place; `None` where it is not known.
     fn mean(&self, fixed: &Fixed, slow: &Slow, place: Option<&Place>) -> f64 {
-        let center = place.filter(|_| self.line != LEVEL).and_then(|place| {
-            let lines = slow.seasons.lines(place);
-            lines[self.line].map(|center| center + fixed.location)
-        });
-        center.map_or(self.level_alone, |center| center + self.level)
+        let center = place.and_then(|place| slow.seasons.line(self.line, place));
+        center.map_or(self.level_alone, |center| {
+            center + fixed.location + self.level
+        })
     }
 
     /// The factor of the level and of the hour in the scale.
@@ -399,6 +455,9 @@ impl Frozen {
             && self.errors.is_sound()
             && tails_are_sound(&self.tails)
             && self.ranks.is_sound()
+            && self
+                .comparison
+                .is_none_or(|c| c.wrong.is_finite() && c.ratio.is_finite())
     }
 }
 

@@ -142,7 +142,7 @@ impl Frame {
 impl<'a> Spreads<'a> {
     /// The probability of an error of this size or more on this side, doubled, since there are two
     /// sides; within what the ranks say.
-    fn p_value(&self, side: Side, size: f64) -> f64 {
+    pub(super) fn p_value(&self, side: Side, size: f64) -> f64 {
         let size = Size::of(size);
         let known = self.known;
         let above = known.map(|known| &known.counts_above);
@@ -244,6 +244,9 @@ impl Outlook<'_> {
 const OF_NEAR: f64 = 0.75;
 pub(super) const OF_FROZEN: f64 = 1.0 - OF_NEAR;
 
+/// The p-value from which on a value is likely.
+const LIKELY: f64 = 0.2;
+
 /// Several forecasts joined to one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Joined<'a> {
@@ -253,6 +256,9 @@ pub(crate) struct Joined<'a> {
     pub(super) held: Option<Outlook<'a>>,
     /// The forecast that knows no points since the fit. What is odd to it is odd.
     pub(super) frozen: Option<Outlook<'a>>,
+    /// The frozen one where a return to it is normal: whatever is likely to it, and what lies on the
+    /// way from the near one.
+    pub(super) home: Option<Outlook<'a>>,
     /// Whether the near one is what is expected, though there is a held one.
     pub(super) is_new_level: bool,
 }
@@ -264,6 +270,7 @@ impl<'a> Joined<'a> {
             near: outlook,
             held: None,
             frozen: None,
+            home: None,
             is_new_level: false,
         }
     }
@@ -297,12 +304,18 @@ impl<'a> Joined<'a> {
 
     fn p_value_moving(&self, value: f64) -> f64 {
         let near = self.near.p_value(value);
-        let Some(held) = &self.held else { return near };
-        let (a, b) = (self.near.expected(), held.expected());
-        if (a.min(b)..=a.max(b)).contains(&value) {
-            1.0
-        } else {
-            near.max(held.p_value(value))
+        let is_on_the_way = |to: &Outlook<'_>| {
+            let (a, b) = (self.near.expected(), to.expected());
+            (a.min(b)..=a.max(b)).contains(&value)
+        };
+        let is_home = |home: &Outlook<'_>| is_on_the_way(home) || home.p_value(value) >= LIKELY;
+        if self.home.as_ref().is_some_and(is_home) {
+            return 1.0;
+        }
+        match &self.held {
+            Some(held) if is_on_the_way(held) => 1.0,
+            Some(held) => near.max(held.p_value(value)),
+            None => near,
         }
     }
 
@@ -316,6 +329,10 @@ impl<'a> Joined<'a> {
         let (mut lower, mut upper) = self.near.range(of_near);
         if let Some(held) = &self.held {
             let (below, above) = held.range(of_near);
+            (lower, upper) = (lower.min(below), upper.max(above));
+        }
+        if let Some(home) = &self.home {
+            let (below, above) = home.range(LIKELY);
             (lower, upper) = (lower.min(below), upper.max(above));
         }
         if let Some(frozen) = &self.frozen {

@@ -246,6 +246,11 @@ impl Fast {
         self.points
     }
 
+    /// The slow volatility.
+    pub(super) fn volatility(&self) -> f64 {
+        self.slow
+    }
+
     /// The level of the middle pace of a line.
     pub(super) fn level(&self, line: usize) -> f64 {
         self.levels[line][MIDDLE]

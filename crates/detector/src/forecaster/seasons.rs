@@ -169,6 +169,16 @@ impl Seasons {
         [Some(0.0), short, long, week]
     }
 
+    /// One of the lines; `None` for the level, which is everywhere.
+    pub(super) fn line(&self, line: usize, place: &Place) -> Option<f64> {
+        match line {
+            LEVEL => None,
+            SHORT => place.short.and_then(|at| self.short.usual(at)),
+            LONG => place.long.and_then(|at| self.long.usual(at)),
+            _ => self.lines(place)[line],
+        }
+    }
+
     /// Learns the `value` at a place, whose winsorized form is `tamed`. Both are distances from the
     /// location.
     pub(super) fn learn(&mut self, periods: &Periods, place: &Place, value: f64, tamed: f64) {

@@ -158,6 +158,7 @@ impl Forecasts {
             near: outlook(&self.near),
             held: self.held.as_ref().map(outlook),
             frozen: None,
+            home: None,
             is_new_level: self.is_new_level,
         }
     }

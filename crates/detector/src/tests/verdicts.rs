@@ -283,8 +283,10 @@ proptest! {
         // Of an even number of points two are equally far from the median, or not, as rounding has
         // it. So the ranks of the nearest points are not certain.
         let is_near = plain.p_value > 1.0 - 3.0 / (n + 1) as f64;
+        // The first negative value is a new kind of value.
+        let is_new = probe + shift < 0.0 && shifted.iter().all(|v| *v >= 0.0);
         let differ = (plain.score - moved.score).abs();
-        prop_assert!(differ < 1e-3 || is_near, "{:?} {:?}", plain, moved);
+        prop_assert!(differ < 1e-3 || is_near || is_new, "{:?} {:?}", plain, moved);
         prop_assert!((plain.expected.unwrap() + shift - moved.expected.unwrap()).abs() < 1e-3);
     }
 }

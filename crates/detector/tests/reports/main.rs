@@ -24,6 +24,7 @@ mod outage_in_training;
 mod outage_that_lasts;
 mod recurring_events;
 mod rounding;
+mod season_and_context;
 mod shapes;
 mod skewed_counts;
 mod sparse_counts;

@@ -49,6 +49,31 @@ fn a_value_of_another_day_of_the_week_is_an_anomaly_alone() {
 }
 
 #[test]
+fn eight_weeks_are_enough_for_most_values_of_another_day() {
+    for weeks in [8, 12, 16, 20] {
+        let days = 7 * weeks;
+        let mut found = [0; 2];
+        for seed in 0..20 {
+            let mut noise = Noise::new(seed);
+            let value = |day| match day % 7 {
+                5 | 6 => 260.0 + 22.0 * noise.normal(),
+                _ => 100.0 + 4.0 * noise.normal(),
+            };
+            let model = fit(&every(DAY, (0..days).map(value)));
+            // The second Thursday and the second Saturday after.
+            for (found, (day, value)) in found.iter_mut().zip([(10, 260.0), (12, 100.0)]) {
+                let at = MONDAY + (days as i64 + day) * DAY;
+                *found += usize::from(alone(&model, at, value).anomaly);
+            }
+        }
+        assert!(
+            found.iter().all(|found| *found >= 17),
+            "{weeks} weeks, of 20: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn a_batch_finds_it_and_has_no_echo_a_week_later() {
     let mut found = [0; 3];
     for seed in SEEDS {
