@@ -19,4 +19,6 @@ COPY --from=build /out/${SERVICE} /usr/local/bin/service
 # For health checks: `anomaly ready`.
 COPY --from=build /out/anomaly /usr/local/bin/anomaly
 ENV APP_HOST=0.0.0.0
+# Load balancers and proxies go on sending requests for a moment after SIGTERM.
+ENV SHUTDOWN_DELAY_SECONDS=5
 ENTRYPOINT ["/usr/local/bin/service"]

@@ -68,7 +68,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         predictor = %config.predictor_url,
         "listening"
     );
-    tokio::try_join!(gateway.serve(shutdown.clone()), admin.serve(shutdown))?;
+    admin.serve_beside(gateway.serve(shutdown)).await?;
     Ok(())
 }
 

@@ -38,7 +38,8 @@ pub(super) enum Reuse {
 }
 
 impl Reuse {
-    /// How long a connection may have been idle. Our services close theirs after 30 s.
+    /// How long a connection may have been idle. Our services close theirs after 75 s
+    /// (`KEEP_ALIVE_SECONDS`).
     fn idle_for_at_most(self) -> Option<Duration> {
         match self {
             Self::Any => Some(Duration::from_secs(15)),

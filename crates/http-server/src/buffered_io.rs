@@ -44,6 +44,7 @@ const MAX_KEPT: usize = 8 * 1024;
 pub(super) struct BufferedIo {
     io: TokioIo<OwnedReadHalf>,
     write_buffer: WriteBuffer,
+    status: Arc<Status>,
     /// Bytes that were received earlier and are read first.
     received: Bytes,
     /// Bytes that were received after those. While they are kept back, hyper reads nothing more.
@@ -73,12 +74,14 @@ impl BufferedIo {
     pub(super) fn new(
         read: OwnedReadHalf,
         write_buffer: WriteBuffer,
+        status: Arc<Status>,
         received: Bytes,
         kept_back: Option<Bytes>,
     ) -> Self {
         Self {
             io: TokioIo::new(read),
             write_buffer,
+            status,
             received,
             kept_back,
         }
@@ -212,13 +215,16 @@ impl Read for BufferedIo {
         if !self.received.is_empty() {
             let length = self.received.len().min(buf.remaining());
             buf.put_slice(&self.received.split_to(length));
+            self.status.receives();
             return Poll::Ready(Ok(()));
         }
         if self.kept_back.is_some() {
             // No waker: the connection's task drops hyper once it has answered.
             return Poll::Pending;
         }
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        self.status.receives();
+        Poll::Ready(Ok(()))
     }
 }
 

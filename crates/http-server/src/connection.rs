@@ -4,13 +4,13 @@ use std::{
     convert::Infallible,
     future::{Future, poll_fn},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
 };
 
 use axum::response::IntoResponse;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::CONNECTION};
 use hyper::{
     body::Incoming,
     server::conn::http1::{Builder, Connection},
@@ -28,7 +28,8 @@ use crate::{
     handler::Handler,
     limits::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES, STOP_LINGER},
     protocol_error,
-    read_timeout::ReadTimeout,
+    read_timeout::{ReadTimeout, Timeouts},
+    server::Stopping,
     status::{Answering, ReplyBody, Status},
 };
 
@@ -43,31 +44,30 @@ const ROUND: usize = 16;
 /// How all connections speak HTTP.
 pub(super) struct Protocol {
     http: Builder,
-    timeout: Duration,
+    timeouts: Timeouts,
 }
 
 impl Protocol {
-    /// `timeout` is how long a client may be silent when it has to send something.
-    pub(super) fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeouts: Timeouts) -> Self {
         let mut http = Builder::new();
         // A client may end its side after the last request and still wants the reply.
         http.half_close(true)
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_HEAD_BYTES)
             .max_buf_size(READ_BUFFER_BYTES);
-        Self { http, timeout }
+        Self { http, timeouts }
     }
 
-    /// Serves `stream` until the client ends it or breaks the protocol, or `stop` is cancelled and
-    /// it is idle.
+    /// Serves `stream` until the client ends it or breaks the protocol, or the server stops and it is
+    /// idle. While the server is draining, the next reply is the last.
     ///
     /// If `app` has a fast path, that serves the connection first. hyper answers the requests that
     /// fall through, and gives the connection back.
-    pub(super) async fn serve(&self, stream: TcpStream, app: Handler, stop: CancellationToken) {
+    pub(super) async fn serve(&self, stream: TcpStream, app: Handler, stopping: Stopping) {
         let status = Arc::new(Status::new());
         let (mut read, write) = stream.into_split();
-        let write_buffer = WriteBuffer::new(write, Arc::clone(&status), self.timeout);
-        let mut read_timeout = ReadTimeout::new(self.timeout);
+        let write_buffer = WriteBuffer::new(write, Arc::clone(&status), self.timeouts.silence);
+        let mut read_timeout = ReadTimeout::new(self.timeouts);
         // Only hyper's side writes the access log.
         let is_logged = tracing::enabled!(tracing::Level::DEBUG);
         let fast_path = app.fast_path().filter(|_| !is_logged);
@@ -83,7 +83,7 @@ impl Protocol {
                     read_timeout: &mut read_timeout,
                     input,
                 };
-                match serving.run(&stop).await {
+                match serving.run(&stopping).await {
                     Outcome::Fallthrough(rest) => fallthrough = rest,
                     Outcome::Ended(Ok(())) => break (End::Done(Ok(())), Vec::new()),
                     Outcome::Ended(Err(error)) => break (End::Broken(error), Vec::new()),
@@ -95,7 +95,7 @@ impl Protocol {
                 status: &status,
                 read_timeout: &mut read_timeout,
                 app: &app,
-                stop: &stop,
+                stopping: &stopping,
             };
             let end;
             (end, read, input) = self
@@ -110,7 +110,7 @@ impl Protocol {
         if let Some(reply) = final_response(&end, &status, &unparsed)
             && let Some(stream) = stream
         {
-            send_and_linger(stream, &reply, &stop).await;
+            send_and_linger(stream, &reply, &stopping.stop).await;
         }
     }
 
@@ -128,7 +128,7 @@ impl Protocol {
             status,
             read_timeout,
             app,
-            stop,
+            stopping,
         } = client;
         let Fallthrough {
             mut input,
@@ -137,20 +137,37 @@ impl Protocol {
         } = fallthrough;
         status.begins_ordinary();
         let kept_back = length.map(|length| input.split_off(length).into());
-        let io = BufferedIo::new(read, write_buffer.clone(), input.into(), kept_back);
+        let received = input.into();
+        let io = BufferedIo::new(
+            read,
+            write_buffer.clone(),
+            Arc::clone(status),
+            received,
+            kept_back,
+        );
         let fallback = Mutex::new(fallback);
         let service = service_fn(|request| {
             let fallback = fallback
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
-            answer(
+            let answer = answer(
                 app.clone(),
                 request,
                 Arc::clone(status),
-                self.timeout,
+                self.timeouts.silence,
                 fallback,
-            )
+            );
+            async {
+                let mut response = answer.await?;
+                if stopping.draining.is_cancelled() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                    // The client may have sent further requests, and has to read this reply.
+                    status.unread.store(true, Relaxed);
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let mut ordinary = Ordinary {
             connection: self.http.serve_connection(io, service),
@@ -160,7 +177,7 @@ impl Protocol {
             read_timeout,
             returns,
         };
-        let end = ordinary.run(stop).await;
+        let end = ordinary.run(&stopping.stop).await;
         let rest = ordinary.connection.into_parts();
         let (read, unread) = rest.io.into_parts();
         let unread = [&rest.read_buf, &unread[0], &unread[1]].map(|part| &**part);
@@ -175,7 +192,7 @@ struct Client<'a> {
     status: &'a Arc<Status>,
     read_timeout: &'a mut ReadTimeout,
     app: &'a Handler,
-    stop: &'a CancellationToken,
+    stopping: &'a Stopping,
 }
 
 /// A connection that hyper serves.

@@ -11,19 +11,27 @@ use tokio::time::Sleep;
 
 use crate::status::Status;
 
+/// How long a client may be silent.
+#[derive(Clone, Copy)]
+pub(super) struct Timeouts {
+    /// When it has to send the rest of a head or of a body, or to read a reply.
+    pub(super) silence: Duration,
+    /// Between two requests.
+    pub(super) keep_alive: Duration,
+}
+
 /// Watches one client. The timer is not reset for each request: an occasional vain check is
 /// cheaper.
 pub(super) struct ReadTimeout {
-    timeout: Duration,
+    timeouts: Timeouts,
     timer: Pin<Box<Sleep>>,
 }
 
 impl ReadTimeout {
-    /// `timeout` is how long a client may be silent when it has to send something.
-    pub(super) fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeouts: Timeouts) -> Self {
         Self {
-            timeout,
-            timer: Box::pin(tokio::time::sleep(timeout)),
+            timeouts,
+            timer: Box::pin(tokio::time::sleep(timeouts.silence)),
         }
     }
 
@@ -32,14 +40,17 @@ impl ReadTimeout {
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
-            let late = match status.is_waiting() {
-                true => status.waiting_since() + self.timeout,
-                false => now + self.timeout,
+            let check = now + self.timeouts.silence;
+            let late = match (status.is_waiting(), status.head_since()) {
+                (true, Some(since)) => since + self.timeouts.silence,
+                (true, None) => status.replied_at() + self.timeouts.keep_alive,
+                (false, _) => check,
             };
             if late <= now {
                 return Poll::Ready(());
             }
-            self.timer.as_mut().reset(late.into());
+            // A head that begins after this check cannot be late before the next one.
+            self.timer.as_mut().reset(late.min(check).into());
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection::Protocol, handler::Handler};
+use crate::{connection::Protocol, handler::Handler, read_timeout::Timeouts};
 
 /// Connections that wait to be accepted. The standard library's 128 is too few for a load test,
 /// whose clients connect all at once: one that finds the queue full tries again only after a
@@ -40,10 +40,22 @@ pub struct ServerConfig {
     /// Connections held at once; further ones wait to be accepted.
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000, value_parser = number(1..=1_000_000))]
     pub max_connections: usize,
-    /// Seconds a client has to send the head of a request; also the longest pause in its body, in
-    /// reading the reply, and between two requests.
-    #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    /// Seconds a client has to send the head of a request; also the longest pause in its body and in
+    /// reading the reply.
+    #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30, value_parser = seconds(1..=3600))]
     pub header_timeout_seconds: u64,
+    /// Seconds that a connection may be idle between two requests. It must exceed the idle timeout of
+    /// a load balancer in front.
+    #[arg(long, env = "KEEP_ALIVE_SECONDS", default_value_t = 75, value_parser = seconds(1..=86_400))]
+    pub keep_alive_seconds: u64,
+    /// Seconds after a shutdown for which requests are still accepted and served, because load
+    /// balancers go on sending them.
+    #[arg(long, env = "SHUTDOWN_DELAY_SECONDS", default_value_t = 0, value_parser = seconds(0..=3600))]
+    pub shutdown_delay_seconds: u64,
+}
+
+fn seconds(range: RangeInclusive<u64>) -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(range)
 }
 
 fn number(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
@@ -93,7 +105,8 @@ impl Listener {
 }
 
 /// Serves `app` until `shutdown` is cancelled, then ends what is in flight (at most 15 s) and
-/// returns.
+/// returns. During the shutdown delay of `config` it goes on as before, except that each reply is
+/// the last on its connection and says so.
 ///
 /// Every request gets its context here (see [`with_context`](crate::with_context)). Connections are
 /// accepted here and dealt in turn to worker threads. Each worker has a current-thread runtime, so
@@ -107,17 +120,32 @@ pub async fn serve(
     config: ServerConfig,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let delay = Duration::from_secs(config.shutdown_delay_seconds);
+    let stop = CancellationToken::new();
+    let draining = match delay.is_zero() {
+        true => stop.clone(),
+        false => shutdown.clone(),
+    };
     // Dropping this future ends the connections too.
-    let stop = shutdown.child_token();
     let _stop_on_drop = stop.clone().drop_guard();
     let app = app.into();
     let workers = (0..config.workers())
-        .map(|n| Worker::start(n, app.clone(), &config, stop.child_token()))
+        .map(|n| {
+            let stopping = Stopping {
+                draining: draining.child_token(),
+                stop: stop.child_token(),
+            };
+            Worker::start(n, app.clone(), &config, stopping)
+        })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let socket = tokio::net::TcpListener::from_std(listener.socket)?;
     let slots = Arc::new(Semaphore::new(config.max_connections));
+    let told_to_stop = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(delay).await;
+    };
     tokio::select! {
-        () = stop.cancelled() => {}
+        () = told_to_stop => {}
         () = accept(&socket, &slots, &workers) => {}
     }
     drop(socket);
@@ -184,6 +212,15 @@ struct Accepted {
     _slot: OwnedSemaphorePermit,
 }
 
+/// The two stages of the end of a server.
+#[derive(Clone)]
+pub(crate) struct Stopping {
+    /// Requests are still served, and each reply is the last on its connection.
+    pub(crate) draining: CancellationToken,
+    /// Only what is in flight is ended.
+    pub(crate) stop: CancellationToken,
+}
+
 /// A thread that serves a share of the connections.
 struct Worker {
     connections: mpsc::UnboundedSender<Accepted>,
@@ -195,19 +232,21 @@ impl Worker {
         number: usize,
         app: Handler,
         config: &ServerConfig,
-        stop: CancellationToken,
+        stopping: Stopping,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("cannot start an HTTP worker")?;
-        let timeout = Duration::from_secs(config.header_timeout_seconds);
-        let protocol = Arc::new(Protocol::new(timeout));
+        let protocol = Arc::new(Protocol::new(Timeouts {
+            silence: Duration::from_secs(config.header_timeout_seconds),
+            keep_alive: Duration::from_secs(config.keep_alive_seconds),
+        }));
         // Bounded by the slots: an accepted connection holds one.
         let (connections, incoming) = mpsc::unbounded_channel();
         let thread = thread::Builder::new()
             .name(format!("http-{number}"))
-            .spawn(move || work(runtime, incoming, app, protocol, stop))
+            .spawn(move || work(runtime, incoming, app, protocol, stopping))
             .context("cannot start an HTTP worker")?;
         Ok(Self {
             connections,
@@ -227,7 +266,7 @@ fn work(
     mut incoming: mpsc::UnboundedReceiver<Accepted>,
     app: Handler,
     protocol: Arc<Protocol>,
-    stop: CancellationToken,
+    stopping: Stopping,
 ) {
     runtime.block_on(async {
         let mut open = JoinSet::new();
@@ -235,8 +274,8 @@ fn work(
             tokio::select! {
                 accepted = incoming.recv() => match accepted {
                     Some(accepted) => {
-                        let (app, protocol, stop) = (app.clone(), Arc::clone(&protocol), stop.clone());
-                        open.spawn(serve_accepted(accepted, app, protocol, stop));
+                        let (app, protocol) = (app.clone(), Arc::clone(&protocol));
+                        open.spawn(serve_accepted(accepted, app, protocol, stopping.clone()));
                     }
                     None => break,
                 },
@@ -256,10 +295,10 @@ async fn serve_accepted(
     accepted: Accepted,
     app: Handler,
     protocol: Arc<Protocol>,
-    stop: CancellationToken,
+    stopping: Stopping,
 ) {
     match tokio::net::TcpStream::from_std(accepted.stream) {
-        Ok(stream) => protocol.serve(stream, app, stop).await,
+        Ok(stream) => protocol.serve(stream, app, stopping).await,
         Err(error) => tracing::warn!(%error, "cannot serve a connection"),
     }
 }

@@ -30,9 +30,11 @@ pub(super) struct Status {
     pub(super) blocked: AtomicBool,
     /// When the last reply ended, in nanoseconds after [`START`].
     replied: AtomicU64,
+    /// When a head began to arrive, likewise. It counts if it is later than `replied`.
+    head_began: AtomicU64,
 }
 
-/// The origin of [`Status::replied`].
+/// The origin of the times in [`Status`].
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Status {
@@ -40,18 +42,41 @@ impl Status {
     pub(super) fn new() -> Self {
         let status = Self::default();
         status.ends_reply();
+        // The first head is due from the start.
+        status.begins_head();
         status
     }
 
     /// Notes that the client has its reply and may send the next request.
     pub(super) fn ends_reply(&self) {
-        let nanos = u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.replied.store(nanos, Relaxed);
+        self.replied.store(nanos_now(), Relaxed);
     }
 
-    /// The time since which the client has had to send something, if it [has to](Self::is_waiting).
-    pub(super) fn waiting_since(&self) -> Instant {
+    /// Notes that a part of a head has arrived. Its later parts change nothing.
+    pub(super) fn begins_head(&self) {
+        let replied = self.replied.load(Relaxed);
+        if self.head_began.load(Relaxed) <= replied {
+            self.head_began.store(nanos_now().max(replied + 1), Relaxed);
+        }
+    }
+
+    /// The time since which a head is arriving, if the client has begun one.
+    pub(super) fn head_since(&self) -> Option<Instant> {
+        let began = self.head_began.load(Relaxed);
+        (began > self.replied.load(Relaxed)).then(|| *START + Duration::from_nanos(began))
+    }
+
+    /// When the client had its last reply.
+    pub(super) fn replied_at(&self) -> Instant {
         *START + Duration::from_nanos(self.replied.load(Relaxed))
+    }
+
+    /// Notes that bytes were received for hyper. They belong to a head if no request is being
+    /// answered and no body has an unread rest.
+    pub(super) fn receives(&self) {
+        if !self.answering.load(Relaxed) && !self.unread.load(Relaxed) {
+            self.begins_head();
+        }
     }
 
     /// Notes that hyper takes over the connection, between two requests.
@@ -71,6 +96,10 @@ impl Status {
     pub(super) fn is_waiting(&self) -> bool {
         !self.answering.load(Relaxed) && !self.blocked.load(Relaxed)
     }
+}
+
+fn nanos_now() -> u64 {
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Marks a request as being answered for as long as it lives.

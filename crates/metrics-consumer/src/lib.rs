@@ -86,7 +86,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let consumer = MetricsConsumer::new(config.settings, backends);
     let admin = Admin::bind(addr, consumer.health(&shutdown)).await?;
     tracing::info!(admin = %admin.addr(), "listening");
-    tokio::try_join!(consumer.serve(shutdown.clone()), admin.serve(shutdown))?;
+    admin.serve_beside(consumer.serve(shutdown)).await?;
     Ok(())
 }
 

@@ -107,7 +107,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let admin = Admin::bind(admin_addr, predictor.health(&shutdown)).await?;
     tracing::info!(addr = %predictor.addr(), admin = %admin.addr(), "listening");
 
-    tokio::try_join!(predictor.serve(shutdown.clone()), admin.serve(shutdown))?;
+    admin.serve_beside(predictor.serve(shutdown)).await?;
     Ok(())
 }
 

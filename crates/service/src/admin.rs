@@ -25,6 +25,8 @@ const SERVER: ServerConfig = ServerConfig {
     worker_threads: 1,
     max_connections: 64,
     header_timeout_seconds: 30,
+    keep_alive_seconds: 75,
+    shutdown_delay_seconds: 0,
 };
 
 /// The admin server of one process: the default Prometheus registry and `health`.
@@ -46,6 +48,25 @@ impl Admin {
     /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.listener.addr()
+    }
+
+    /// Serves until `service` has ended, and returns its result.
+    ///
+    /// # Errors
+    /// When either fails; the other one is dropped then.
+    pub async fn serve_beside<T>(
+        self,
+        service: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let stop = CancellationToken::new();
+        let admin = self.serve(stop.clone());
+        let service = async {
+            let served = service.await;
+            stop.cancel();
+            served
+        };
+        let (served, ()) = tokio::try_join!(service, admin)?;
+        Ok(served)
     }
 
     /// Serves until `shutdown` is cancelled.

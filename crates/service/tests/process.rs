@@ -197,6 +197,8 @@ async fn descriptors_child() -> anyhow::Result<()> {
         worker_threads: 1,
         max_connections: 1000,
         header_timeout_seconds: 30,
+        keep_alive_seconds: 75,
+        shutdown_delay_seconds: 0,
     };
     let app = axum::Router::new().route("/", axum::routing::get(async || "ok"));
     let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;

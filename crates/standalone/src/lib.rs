@@ -54,7 +54,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         data = %config.data_dir.display(),
         "listening"
     );
-    tokio::try_join!(platform.serve(shutdown.clone()), admin.serve(shutdown))?;
+    admin.serve_beside(platform.serve(shutdown)).await?;
     Ok(())
 }
 

@@ -90,9 +90,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let admin = Admin::bind(admin_addr, trainer.health(&shutdown)).await?;
     tracing::info!(addr = %trainer.addr(), admin = %admin.addr(), "listening");
 
-    let served = tokio::try_join!(trainer.serve(shutdown.clone()), admin.serve(shutdown));
+    let served = admin.serve_beside(trainer.serve(shutdown)).await;
     store.close().await;
-    served.map(|_| ())
+    served
 }
 
 impl Trainer {

@@ -67,9 +67,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let admin = Admin::bind(addr, consumer.health(&shutdown)).await?;
     tracing::info!(admin = %admin.addr(), "listening");
 
-    let served = tokio::try_join!(consumer.serve(shutdown.clone()), admin.serve(shutdown));
+    let served = admin.serve_beside(consumer.serve(shutdown)).await;
     store.close().await;
-    served.map(|_| ())
+    served
 }
 
 impl TrainingDataConsumer {

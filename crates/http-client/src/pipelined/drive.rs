@@ -23,7 +23,8 @@ use super::{
 };
 use crate::{Error, response::BadReply};
 
-/// How long an idle connection stays open. Our services close theirs after 30 s.
+/// How long an idle connection stays open. Our services close theirs after 75 s
+/// (`KEEP_ALIVE_SECONDS`).
 const IDLE: Duration = Duration::from_secs(15);
 
 /// Bytes read at once: more than the replies to dozens of clients, so that one read empties the

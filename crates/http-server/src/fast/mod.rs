@@ -90,15 +90,15 @@ impl FastPath {
     /// This is the work of the server without its sockets, for measuring.
     pub fn answer_all(&self, input: &[u8], out: &mut Vec<u8>) -> usize {
         let (mut used, mut body) = (0, Vec::new());
-        while let Step::Answered(length) = self.step(&input[used..], false, &mut body, out) {
+        while let Step::Answered(length) = self.step(&input[used..], KeepAlive::Yes, &mut body, out) {
             used += length;
         }
         used
     }
 
     /// Answers the request at the start of `input`. The reply goes to `out`, and `body` is scratch
-    /// memory. With `closes`, the reply says that it is the last on its connection.
-    fn step(&self, input: &[u8], closes: bool, body: &mut Vec<u8>, out: &mut Vec<u8>) -> Step {
+    /// memory. `keep_alive` says whether the reply is the last on its connection.
+    fn step(&self, input: &[u8], keep_alive: KeepAlive, body: &mut Vec<u8>, out: &mut Vec<u8>) -> Step {
         let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let found = match parse(input, self.prefix, &mut storage) {
             Parsed::Whole(found) => found,
@@ -112,11 +112,34 @@ impl FastPath {
         let answer = AssertUnwindSafe(|| self.answer(&request, body));
         match catch_unwind(answer).unwrap_or(Fast::Fallthrough) {
             Fast::Replied => {
+                let closes = keep_alive.closes_after(length, input);
                 reply::write(id.as_bytes(), body, closes, out);
                 Step::Answered(length)
             }
             Fast::Later(reply) => Step::Later(Waiting { id, length, reply }),
             Fast::Fallthrough => Step::Fallthrough(Some(length)),
+        }
+    }
+}
+
+/// Whether a connection goes on after a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeepAlive {
+    /// It does.
+    Yes,
+    /// It does if the client has sent more than this request: that is answered, too.
+    IfMoreArrived,
+    /// It does not.
+    No,
+}
+
+impl KeepAlive {
+    /// Whether the reply to the request in the first `length` bytes of `input` is the last.
+    fn closes_after(self, length: usize, input: &[u8]) -> bool {
+        match self {
+            Self::Yes => false,
+            Self::IfMoreArrived => length == input.len(),
+            Self::No => true,
         }
     }
 }

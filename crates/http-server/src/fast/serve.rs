@@ -6,6 +6,7 @@ use std::{
     io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll, ready},
 };
 
@@ -13,12 +14,12 @@ use tokio::{
     io::{AsyncRead, ReadBuf},
     net::tcp::OwnedReadHalf,
 };
-use tokio_util::sync::CancellationToken;
 
-use super::{Fallback, FastPath, Later, RequestId, Step, Waiting, reply, request::MAX_BYTES};
+use super::{Fallback, FastPath, KeepAlive, Later, RequestId, Step, Waiting, reply, request::MAX_BYTES};
 use crate::{
     buffered_io::{WRITE_HIGH_WATER, WriteBuffer},
     read_timeout::ReadTimeout,
+    server::Stopping,
     status::Status,
 };
 
@@ -83,24 +84,31 @@ enum Next {
 }
 
 impl Serving<'_> {
-    /// Answers requests until one comes that is not for the fast path. Once `stop` is cancelled, a
-    /// reply that is being waited for is the last.
-    pub(crate) async fn run(mut self, stop: &CancellationToken) -> Outcome {
+    /// Answers requests until one comes that is not for the fast path. While the server is draining,
+    /// the connection ends once all that has arrived is answered. Once the server stops, only a
+    /// reply that is being waited for still comes.
+    pub(crate) async fn run(mut self, stopping: &Stopping) -> Outcome {
         let mut state = State {
             next: Next::Answer,
             body: Vec::new(),
             pieces: 0,
-            closes: false,
+            keep_alive: KeepAlive::Yes,
         };
         tokio::select! {
             biased;
-            () = stop.cancelled() => {}
+            () = stopping.draining.cancelled() => {}
+            outcome = poll_fn(|cx| self.poll(&mut state, cx)) => return outcome,
+        }
+        state.keep_alive = KeepAlive::IfMoreArrived;
+        tokio::select! {
+            biased;
+            () = stopping.stop.cancelled() => {}
             outcome = poll_fn(|cx| self.poll(&mut state, cx)) => return outcome,
         }
         if !matches!(state.next, Next::Wait(_)) {
             return self.fall_through(None, None);
         }
-        state.closes = true;
+        state.keep_alive = KeepAlive::No;
         poll_fn(|cx| self.poll(&mut state, cx)).await
     }
 
@@ -146,10 +154,11 @@ impl Serving<'_> {
                     let (id, length) = (waiting.id, waiting.length);
                     match reply {
                         Some(Later::Replied(body)) => {
-                            self.reply(id, &body, state.closes);
+                            let closes = state.keep_alive.closes_after(length, &self.input);
+                            self.reply(id, &body, closes);
                             self.forget(length);
-                            match state.closes {
-                                true => Next::End,
+                            match closes {
+                                true => self.last(),
                                 false => Next::Answer,
                             }
                         }
@@ -200,16 +209,24 @@ impl Serving<'_> {
             let rest = &input[used..];
             let step = self
                 .write_buffer
-                .append(|out| self.path.step(rest, state.closes, &mut state.body, out));
+                .append(|out| self.path.step(rest, state.keep_alive, &mut state.body, out));
             let next = match step {
                 Step::Answered(length) => {
                     used += length;
                     state.pieces = 0;
                     self.status.ends_reply();
+                    if state.keep_alive.closes_after(length, rest) {
+                        return (used, self.last());
+                    }
                     continue;
                 }
                 Step::Later(waiting) => Next::Wait(waiting),
-                Step::Incomplete if state.pieces < MAX_PIECES => return (used, Next::Receive),
+                Step::Incomplete if state.pieces < MAX_PIECES => {
+                    if !rest.is_empty() {
+                        self.status.begins_head();
+                    }
+                    return (used, Next::Receive);
+                }
                 Step::Incomplete => Next::FallThrough(None),
                 Step::Fallthrough(length) => Next::FallThrough(length),
             };
@@ -217,6 +234,13 @@ impl Serving<'_> {
             return (used, next);
         }
         (used, Next::Send)
+    }
+
+    /// The step after the last reply. The client may have sent further requests, so the end of the
+    /// connection has to wait until it has read that reply.
+    fn last(&self) -> Next {
+        self.status.unread.store(true, Relaxed);
+        Next::End
     }
 
     fn reply(&self, id: RequestId, body: &[u8], closes: bool) {
@@ -251,8 +275,8 @@ struct State {
     body: Vec<u8>,
     /// Reads since the last whole request.
     pieces: u32,
-    /// Whether the next reply is the last.
-    closes: bool,
+    /// Whether the connection goes on after the next reply.
+    keep_alive: KeepAlive,
 }
 
 impl Waiting {

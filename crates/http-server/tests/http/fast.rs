@@ -1,6 +1,6 @@
 //! The fast path: a client cannot tell it from the routes, whatever it sends and however that is cut.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -17,6 +17,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::Semaphore,
     task::JoinSet,
+    time::timeout,
 };
 
 use crate::support::{CONFIG, Server};
@@ -337,6 +338,7 @@ async fn a_stop_awaits_the_reply_that_comes_later_and_says_that_it_is_the_last()
 async fn whoever_is_silent_for_too_long_is_let_go() -> anyhow::Result<()> {
     let config = ServerConfig {
         header_timeout_seconds: 1,
+        keep_alive_seconds: 1,
         ..CONFIG
     };
     let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
@@ -351,6 +353,71 @@ async fn whoever_is_silent_for_too_long_is_let_go() -> anyhow::Result<()> {
     assert_eq!(slow.reply().await?.problem()?.code, "request_timeout");
     assert!(slow.is_closed().await?);
     server.stop().await
+}
+
+#[tokio::test]
+async fn a_connection_may_be_idle_for_longer_than_a_head_may_take() -> anyhow::Result<()> {
+    let config = ServerConfig {
+        header_timeout_seconds: 1,
+        keep_alive_seconds: 60,
+        ..CONFIG
+    };
+    let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+    let server = Server::start_with(handler(&gate), config);
+    let hello = "GET /hello HTTP/1.1\r\nhost: h\r\n\r\n".to_owned();
+    for again in [request("now", ""), hello] {
+        let mut client = server.connect().await;
+        client.send(&again).await?;
+        client.reply().await?;
+        let idle = timeout(Duration::from_millis(2500), client.is_closed()).await;
+        assert!(idle.is_err(), "{again}");
+        client.send(&again).await?;
+        assert_eq!(client.reply().await?.status, 200);
+        // A head that has begun is late after a second, and not after the sixty of an idle one.
+        client.send(&again[..30]).await?;
+        assert_eq!(client.reply().await?.problem()?.code, "request_timeout");
+        assert!(client.is_closed().await?);
+    }
+    server.stop().await
+}
+
+#[tokio::test]
+async fn until_the_delay_is_over_all_that_arrives_is_answered_and_told_to_go_elsewhere()
+-> anyhow::Result<()> {
+    let config = ServerConfig {
+        shutdown_delay_seconds: 2,
+        ..CONFIG
+    };
+    let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+    let server = Server::start_with(handler(&gate), config);
+    let (mut kept, mut idle) = (server.connect().await, server.connect().await);
+    for client in [&mut kept, &mut idle] {
+        client.send(request("now", "")).await?;
+        assert_eq!(client.reply().await?.header("connection"), "");
+    }
+    server.shutdown.cancel();
+    // Together: the first of them must not end the connection before the others are answered.
+    let three = request("now", "a") + &request("later", "b") + &request("now", "c");
+    kept.send(three).await?;
+    for (text, connection) in [("now a", ""), ("later b", ""), ("now c", "close")] {
+        let reply = kept.reply().await?;
+        assert_eq!(reply.text(), format!("fast {text}"));
+        assert_eq!(reply.header("connection"), connection, "{text}");
+    }
+    assert!(kept.is_closed().await?);
+    for new in [request("now", "d"), request("other", "d")] {
+        let mut client = server.connect().await;
+        client.send(new).await?;
+        let reply = client.reply().await?;
+        assert_eq!((reply.status, reply.header("connection")), (200, "close"));
+        assert!(client.is_closed().await?);
+    }
+    // In the end nobody gets in any more.
+    assert!(idle.is_closed().await?);
+    let addr = server.addr;
+    server.ended().await?;
+    assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+    Ok(())
 }
 
 #[tokio::test]

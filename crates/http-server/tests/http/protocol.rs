@@ -176,6 +176,7 @@ async fn a_client_that_never_ends_its_head_is_told_and_cut_off() -> anyhow::Resu
         app(),
         ServerConfig {
             header_timeout_seconds: 1,
+            keep_alive_seconds: 1,
             ..CONFIG
         },
     );

@@ -19,6 +19,8 @@ pub(crate) const CONFIG: ServerConfig = ServerConfig {
     worker_threads: 2,
     max_connections: 100,
     header_timeout_seconds: 10,
+    keep_alive_seconds: 75,
+    shutdown_delay_seconds: 0,
 };
 
 pub(crate) struct Server {
