@@ -5,11 +5,10 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
 use cli::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = settings::read::<Cli>().config;
     let mut out = io::stdout().lock();
     let done = cli::run(&cli, &mut out).and_then(|()| Ok(out.flush()?));
     match done {

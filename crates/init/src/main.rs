@@ -1,12 +1,10 @@
 //! Starts the init step.
 
-use clap::Parser;
-use service::{shutdown, task, telemetry};
+use init::Config;
+use service::{shutdown, start::start};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = init::Config::parse();
-    telemetry::init(&config.telemetry)?;
-    task::init_main();
+    let config = start(|config: &Config| &config.telemetry)?;
     init::run(config, shutdown::on_signal()?).await
 }

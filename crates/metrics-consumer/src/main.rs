@@ -1,13 +1,10 @@
 //! Counts what services measured into the running figures.
 
-use clap::Parser;
 use metrics_consumer::Config;
-use service::{shutdown, task, telemetry};
+use service::{shutdown, start::start};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::parse();
-    telemetry::init(&config.telemetry)?;
-    task::init_main();
+    let config = start(|config: &Config| &config.telemetry)?;
     metrics_consumer::run(config, shutdown::on_signal()?).await
 }

@@ -74,7 +74,7 @@ pub struct CacheSettings {
 #[group(skip)]
 pub struct DetectSettings {
     /// The detector of detections that do not name one.
-    #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = DetectorName::Auto)]
+    #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = DetectorName::Auto, value_parser = settings::in_any_case::<DetectorName>)]
     pub default_detector: DetectorName,
     /// The largest body of a batch or a detection, in bytes.
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = DEFAULT_MAX_BODY_BYTES)]
@@ -121,7 +121,7 @@ mod tests {
         for wrong in [
             ["predictor", "--model-cache-entries", "0"],
             ["predictor", "--model-cache-bytes", "4194303"],
-            ["predictor", "--default-detector", "Auto"],
+            ["predictor", "--default-detector", "magic"],
         ] {
             let refused = Config::try_parse_from(wrong).unwrap_err();
             assert_eq!(refused.exit_code(), 2, "{wrong:?}");

@@ -1,13 +1,10 @@
 //! Scores points by models in memory.
 
-use clap::Parser;
 use predictor::Config;
-use service::{shutdown, task, telemetry};
+use service::{shutdown, start::start};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::parse();
-    telemetry::init(&config.telemetry)?;
-    task::init_main();
+    let config = start(|config: &Config| &config.telemetry)?;
     predictor::run(config, shutdown::on_signal()?).await
 }

@@ -10,6 +10,7 @@ pub mod retry;
 pub mod routes;
 pub mod series;
 pub mod shutdown;
+pub mod start;
 pub mod system;
 pub mod task;
 pub mod telemetry;

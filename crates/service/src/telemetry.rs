@@ -5,23 +5,73 @@ use std::{
     error::Error,
     io::{IsTerminal, stderr},
     panic::PanicHookInfo,
+    str::FromStr,
 };
 
-use anyhow::Context as _;
 use tracing_subscriber::{
-    Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer,
+    filter::{LevelFilter, Targets},
+    fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
 /// How logs look. The same variables in every service.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TelemetryConfig {
     /// `text` for people, `json` for machines: one object per line.
-    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, env = "LOG_FORMAT", value_enum, ignore_case = true, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// The log level: `info`, or directives such as `info,gateway=debug`. At `debug` every request
-    /// is logged.
+    /// The log level: `off`, `error`, `warn`, `info`, `debug` or `trace`, and others by module:
+    /// `info,gateway=debug`. At `debug` every request is logged.
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
-    pub log_level: String,
+    pub log_level: LogLevel,
+}
+
+/// Which events are logged.
+#[derive(Clone, Debug)]
+pub struct LogLevel(Targets);
+
+/// Why a text is not a log level.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0:?} is neither off, error, warn, info, debug or trace, nor a module with one of them, such \
+     as gateway=debug"
+)]
+pub struct InvalidLogLevel(String);
+
+impl FromStr for LogLevel {
+    type Err = InvalidLogLevel;
+
+    /// `Targets` would take any word for a module, and then log nothing else.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // What is not named stays as it is.
+        let mut filter = Targets::new().with_default(LevelFilter::INFO);
+        for directive in text.split(',').map(str::trim) {
+            let invalid = || InvalidLogLevel(directive.to_owned());
+            let (module, word) = match directive.split_once('=') {
+                Some((module, word)) => (Some(module.trim()), word.trim()),
+                None => (None, directive),
+            };
+            let level = level(word).ok_or_else(invalid)?;
+            filter = match module {
+                None => filter.with_default(level),
+                Some("") => return Err(invalid()),
+                Some(module) => filter.with_target(module.replace('-', "_"), level),
+            };
+        }
+        Ok(Self(filter))
+    }
+}
+
+fn level(word: &str) -> Option<LevelFilter> {
+    Some(match &*word.to_ascii_lowercase() {
+        "off" | "none" => LevelFilter::OFF,
+        "error" => LevelFilter::ERROR,
+        "warn" | "warning" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => return None,
+    })
 }
 
 /// How a log line is written.
@@ -42,12 +92,8 @@ pub fn with_sources<E: Error + 'static>(error: &E) -> &(dyn Error + 'static) {
 /// read every line.
 ///
 /// # Errors
-/// When `log_level` is not understood, or logging was started before.
+/// When logging was started before.
 pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
-    let filter: Targets = config
-        .log_level
-        .parse()
-        .with_context(|| format!("LOG_LEVEL {:?} is not understood", config.log_level))?;
     let lines = fmt::layer().with_writer(stderr);
     let lines = match config.log_format {
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).boxed(),
@@ -55,7 +101,7 @@ pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
     };
     let started = tracing_subscriber::registry()
         .with(lines)
-        .with(filter)
+        .with(config.log_level.0.clone())
         .try_init();
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
     std::panic::set_hook(Box::new(log_panic));
@@ -77,4 +123,43 @@ fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(no message)")
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    fn logs(text: &str, module: &str, level: Level) -> bool {
+        let LogLevel(filter) = text.parse().unwrap();
+        filter.would_enable(module, &level)
+    }
+
+    #[test]
+    fn a_level_is_understood_in_any_case_and_under_the_names_of_other_languages() {
+        for warn in ["warn", "WARN", "Warning", "WARNING"] {
+            assert!(logs(warn, "gateway", Level::WARN), "{warn}");
+            assert!(!logs(warn, "gateway", Level::INFO), "{warn}");
+        }
+        assert!(!logs("off", "gateway", Level::ERROR));
+    }
+
+    #[test]
+    fn a_module_has_its_own_level_and_the_others_keep_theirs() {
+        let text = "http-server=DEBUG, gateway=off";
+        assert!(logs(text, "http_server::connection", Level::DEBUG));
+        assert!(!logs(text, "gateway", Level::ERROR));
+        assert!(logs(text, "trainer", Level::INFO));
+        assert!(!logs(text, "trainer", Level::DEBUG));
+        assert!(!logs("warn,gateway=debug", "trainer", Level::INFO));
+    }
+
+    #[test]
+    fn what_would_silence_the_log_by_mistake_is_refused_with_the_choices() {
+        for wrong in ["verbose", "gateway", "info,,debug", "gateway=loud", "=info", "3"] {
+            let refused = wrong.parse::<LogLevel>().unwrap_err().to_string();
+            assert!(refused.contains("error, warn, info"), "{wrong}: {refused}");
+        }
+    }
 }

@@ -56,7 +56,7 @@ fn wait_for(logs: &mut impl BufRead, text: &str) -> anyhow::Result<String> {
 fn start_logging(log_format: LogFormat) -> anyhow::Result<()> {
     telemetry::init(&TelemetryConfig {
         log_format,
-        log_level: "info".to_owned(),
+        log_level: "info".parse()?,
     })
 }
 

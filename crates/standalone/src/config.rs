@@ -53,7 +53,7 @@ pub struct Settings {
     )]
     pub max_inflight_fit_bytes: usize,
     /// The detector for requests that do not name one.
-    #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = trainer::Settings::default().default_detector)]
+    #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = trainer::Settings::default().default_detector, value_parser = settings::in_any_case::<DetectorName>)]
     pub default_detector: DetectorName,
     /// Versions of a series that are kept, besides those that an alias names; older ones are
     /// deleted. 0 keeps all.

@@ -1,12 +1,10 @@
 //! Starts the whole platform.
 
-use clap::Parser;
-use service::{shutdown, task, telemetry};
+use standalone::Config;
+use service::{shutdown, start::start};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = standalone::Config::parse();
-    telemetry::init(&config.telemetry)?;
-    task::init_main();
+    let config = start(|config: &Config| &config.telemetry)?;
     standalone::run(config, shutdown::on_signal()?).await
 }

@@ -49,7 +49,7 @@ pub struct Settings {
     #[arg(long, env = "MAX_INFLIGHT_FIT_BYTES", default_value_t = DEFAULT_MAX_INFLIGHT_FIT_BYTES)]
     pub max_inflight_fit_bytes: usize,
     /// The detector of a request that names none.
-    #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = DetectorName::Auto)]
+    #[arg(long, env = "DEFAULT_DETECTOR", default_value_t = DetectorName::Auto, value_parser = settings::in_any_case::<DetectorName>)]
     pub default_detector: DetectorName,
     /// Versions of a series that are kept, besides those that an alias names; older ones are
     /// deleted. 0 keeps all.
@@ -100,8 +100,10 @@ mod tests {
     #[test]
     fn a_detector_that_there_is_not_is_refused_with_those_that_there_are() {
         let parse = |name| Config::try_parse_from(["trainer", "--default-detector", name]);
-        let config = parse("robust").unwrap();
-        assert_eq!(config.settings.default_detector, DetectorName::Robust);
+        for robust in ["robust", "Robust", "ROBUST"] {
+            let config = parse(robust).unwrap();
+            assert_eq!(config.settings.default_detector, DetectorName::Robust);
+        }
         let refused = parse("magic").unwrap_err();
         assert_eq!(refused.exit_code(), 2);
         assert!(refused.to_string().contains("seasonal"), "{refused}");

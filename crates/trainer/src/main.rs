@@ -1,13 +1,10 @@
 //! Fits models, numbers versions, draws plots.
 
-use clap::Parser;
-use service::{shutdown, task, telemetry};
 use trainer::Config;
+use service::{shutdown, start::start};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::parse();
-    telemetry::init(&config.telemetry)?;
-    task::init_main();
+    let config = start(|config: &Config| &config.telemetry)?;
     trainer::run(config, shutdown::on_signal()?).await
 }

@@ -1,13 +1,10 @@
 //! Stores the points that models were fitted on.
 
-use clap::Parser;
-use service::{shutdown, task, telemetry};
 use training_data_consumer::Config;
+use service::{shutdown, start::start};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::parse();
-    telemetry::init(&config.telemetry)?;
-    task::init_main();
+    let config = start(|config: &Config| &config.telemetry)?;
     training_data_consumer::run(config, shutdown::on_signal()?).await
 }
