@@ -6,10 +6,12 @@ use axum::{
     Router,
     extract::{Request, State},
     response::{IntoResponse, Response},
-    routing::on,
+    routing::{get, on},
 };
 use contract::{ENDPOINTS, Endpoint, EndpointName};
-use http_server::{FastPath, FastRequest, Handler};
+use http::{Method, Uri};
+use http_server::{FastPath, FastRequest, Handler, json};
+use serde_json::json;
 use service::health::Health;
 
 use crate::{healthcheck::healthcheck, metrics::Measured, proxy::Proxy};
@@ -22,6 +24,7 @@ pub(crate) fn routes(proxy: Arc<Proxy>) -> Router {
         })
     };
     service::routes::router(ENDPOINTS, handler)
+        .route("/", get(about))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(proxy)
@@ -29,7 +32,9 @@ pub(crate) fn routes(proxy: Arc<Proxy>) -> Router {
 
 /// All routes, with a fast path for predictions.
 pub(crate) fn handler(proxy: Arc<Proxy>, health: &Health) -> Handler {
-    let routes = routes(Arc::clone(&proxy)).merge(health.routes());
+    let routes = routes(Arc::clone(&proxy))
+        .merge(health.routes())
+        .method_not_allowed_fallback(method_not_allowed);
     let answer = move |request: &FastRequest<'_>, body: &mut Vec<u8>| {
         Proxy::predict_fast(&proxy, request, body)
     };
@@ -50,18 +55,32 @@ async fn answer(proxy: Arc<Proxy>, endpoint: &'static Endpoint, request: Request
     response
 }
 
-async fn not_found() -> Response {
-    refused(http_server::not_found()).await
+/// What this is, and where to go on: load balancers and monitors ask for `/` by default.
+async fn about() -> Response {
+    json(&json!({
+        "name": "anomaly",
+        "version": env!("CARGO_PKG_VERSION"),
+        "links": {
+            "series": EndpointName::ListSeries.endpoint().path,
+            "health": EndpointName::Healthcheck.endpoint().path,
+            "ready": "/readyz",
+            "live": "/livez",
+        },
+    }))
 }
 
-async fn method_not_allowed() -> Response {
-    refused(http_server::method_not_allowed()).await
+async fn not_found(method: Method, uri: Uri) -> Response {
+    refused(http_server::not_found(method, uri)).await
 }
 
-/// Counts a request that no route answers.
-async fn refused(problem: impl Future<Output = impl IntoResponse>) -> Response {
+async fn method_not_allowed(method: Method) -> Response {
+    refused(http_server::method_not_allowed(method)).await
+}
+
+/// Counts a request that no call answers.
+async fn refused(response: impl Future<Output = Response>) -> Response {
     let measured = Measured::start_other();
-    let response = problem.await.into_response();
+    let response = response.await;
     measured.answered(response.status());
     response
 }

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contract::{BadJson, Fault, Problem, ProblemCode};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static(contract::header::RETRY_AFTER_MS);
 
@@ -152,14 +152,21 @@ impl IntoResponse for ProblemReply {
     }
 }
 
-/// For `Router::fallback`: 404 as a problem.
-pub async fn not_found() -> ProblemReply {
-    ProblemReply::of_status(StatusCode::NOT_FOUND)
+/// For `Router::fallback`: 404 as a problem. `OPTIONS *`, which asks about the server, gets 204.
+pub async fn not_found(method: Method, uri: Uri) -> Response {
+    match method == Method::OPTIONS && uri.path() == "*" {
+        true => StatusCode::NO_CONTENT.into_response(),
+        false => ProblemReply::of_status(StatusCode::NOT_FOUND).into_response(),
+    }
 }
 
-/// For `Router::method_not_allowed_fallback`: 405 as a problem. axum adds `Allow`.
-pub async fn method_not_allowed() -> ProblemReply {
-    ProblemReply::of_status(StatusCode::METHOD_NOT_ALLOWED)
+/// For `Router::method_not_allowed_fallback`: 204 for `OPTIONS`, 405 as a problem for others. axum
+/// adds `Allow`.
+pub async fn method_not_allowed(method: Method) -> Response {
+    match method {
+        Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
+        _ => ProblemReply::of_status(StatusCode::METHOD_NOT_ALLOWED).into_response(),
+    }
 }
 
 #[cfg(test)]

@@ -282,9 +282,13 @@ fn work(
                 Some(_) = open.join_next() => {}
             }
         }
-        let drained = tokio::time::timeout(DRAIN, async { while open.join_next().await.is_some() {} });
+        let drained =
+            tokio::time::timeout(DRAIN, async { while open.join_next().await.is_some() {} });
         if drained.await.is_err() {
-            tracing::warn!(connections = open.len(), "requests did not end in time and are dropped");
+            tracing::warn!(
+                connections = open.len(),
+                "requests did not end in time and are dropped"
+            );
         }
     });
     // Work on the blocking pool must not hold up the end of the process.

@@ -1,4 +1,5 @@
-//! Liveness and readiness: `/livez`, `/readyz` and `/readyz?verbose`.
+//! Liveness and readiness: `/livez`, `/readyz` and `/readyz?verbose`, also under the names that
+//! load balancers and model servers use.
 
 use std::{
     future::Future,
@@ -25,6 +26,11 @@ use crate::task;
 
 /// How long the result of a check is used again.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// The paths of liveness: ours, Google's, that of SageMaker, and that of the Open Inference Protocol.
+const LIVE: [&str; 4] = ["/livez", "/healthz", "/ping", "/v2/health/live"];
+/// The paths of readiness: ours, and that of the Open Inference Protocol.
+const READY: [&str; 2] = ["/readyz", "/v2/health/ready"];
 
 /// Whether a service can take requests. Cheap to clone.
 #[derive(Clone)]
@@ -91,7 +97,7 @@ impl Health {
         self
     }
 
-    /// `/livez` and `/readyz`. The errors of dependencies are for operators: here `?verbose` only
+    /// `/livez` and `/readyz` with their other names. The errors of dependencies are for operators: here `?verbose` only
     /// shows which ones failed.
     pub fn routes(&self) -> Router {
         self.routes_with(Errors::Hidden)
@@ -103,9 +109,13 @@ impl Health {
     }
 
     fn routes_with(&self, errors: Errors) -> Router {
-        Router::new()
-            .route("/livez", get(async || "ok\n"))
-            .route("/readyz", get(readyz))
+        let live = LIVE.map(|path| (path, get(async || "ok\n")));
+        let ready = READY.map(|path| (path, get(readyz)));
+        live.into_iter()
+            .chain(ready)
+            .fold(Router::new(), |router, (path, answer)| {
+                router.route(path, answer)
+            })
             .with_state((self.clone(), errors))
     }
 

@@ -21,7 +21,10 @@ fn host(text: &str) -> Result<IpAddr, AddrParseError> {
         // Takes IPv4 as well, where there is IPv6 at all.
         "*" if has_ipv6() => Ok(Ipv6Addr::UNSPECIFIED.into()),
         "*" => Ok(Ipv4Addr::UNSPECIFIED.into()),
-        _ => match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        _ => match text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'))
+        {
             Some(bare) => bare.parse::<Ipv6Addr>().map(IpAddr::V6),
             None => text.parse(),
         },

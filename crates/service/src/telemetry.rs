@@ -11,7 +11,9 @@ use std::{
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
-    fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 /// How logs look. The same variables in every service.
@@ -157,7 +159,14 @@ mod tests {
 
     #[test]
     fn what_would_silence_the_log_by_mistake_is_refused_with_the_choices() {
-        for wrong in ["verbose", "gateway", "info,,debug", "gateway=loud", "=info", "3"] {
+        for wrong in [
+            "verbose",
+            "gateway",
+            "info,,debug",
+            "gateway=loud",
+            "=info",
+            "3",
+        ] {
             let refused = wrong.parse::<LogLevel>().unwrap_err().to_string();
             assert!(refused.contains("error, warn, info"), "{wrong}: {refused}");
         }

@@ -64,7 +64,8 @@ fn with_environment(
                  enableServiceLinks: false in the pod's spec prevents that"
             ));
         }
-        let value = value.map(str::to_owned);
+        // A command line lives as long as its program.
+        let value = value.map(|value| &*value.to_owned().leak());
         // A default instead of the variable: the command line still overrides it.
         command = command.mut_arg(id, |arg| match value {
             Some(value) => arg
@@ -131,7 +132,13 @@ mod tests {
 
     #[test]
     fn quotes_blanks_and_carriage_returns_are_not_part_of_a_value() {
-        for level in [" debug", "debug\r", "\"debug\"", "'debug'\r\n", "\" debug \""] {
+        for level in [
+            " debug",
+            "debug\r",
+            "\"debug\"",
+            "'debug'\r\n",
+            "\" debug \"",
+        ] {
             let (config, warnings) = with(&[("TEST_LEVEL", level)], &[]).unwrap();
             assert_eq!(config.level, "debug", "{level:?}");
             assert!(warnings.is_empty());
@@ -159,11 +166,17 @@ mod tests {
         let [warning] = &warnings[..] else {
             panic!("{warnings:?}");
         };
-        assert!(warning.contains("TEST_REDIS_PORT=tcp://10.96.1.2:6379"), "{warning}");
+        assert!(
+            warning.contains("TEST_REDIS_PORT=tcp://10.96.1.2:6379"),
+            "{warning}"
+        );
         assert!(warning.contains("enableServiceLinks: false"), "{warning}");
         // Only of a port or a host: an address may well be meant.
         let (config, warnings) = with(&[("TEST_URL", "'tcp://x'")], &[]).unwrap();
-        assert_eq!((config.url.as_deref(), warnings.len()), (Some("tcp://x"), 0));
+        assert_eq!(
+            (config.url.as_deref(), warnings.len()),
+            (Some("tcp://x"), 0)
+        );
     }
 
     #[test]
@@ -173,6 +186,9 @@ mod tests {
         assert_eq!(config.port, 7);
         let refused = with(&variables, &[]).unwrap_err();
         assert_eq!(refused.exit_code(), 2);
-        assert!(refused.to_string().contains("'70000' for '--port"), "{refused}");
+        assert!(
+            refused.to_string().contains("'70000' for '--port"),
+            "{refused}"
+        );
     }
 }

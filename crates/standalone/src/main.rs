@@ -1,7 +1,7 @@
 //! Starts the whole platform.
 
-use standalone::Config;
 use service::{shutdown, start::start};
+use standalone::Config;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

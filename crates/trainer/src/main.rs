@@ -1,7 +1,7 @@
 //! Fits models, numbers versions, draws plots.
 
-use trainer::Config;
 use service::{shutdown, start::start};
+use trainer::Config;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! Stores the points that models were fitted on.
 
-use training_data_consumer::Config;
 use service::{shutdown, start::start};
+use training_data_consumer::Config;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

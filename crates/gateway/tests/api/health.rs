@@ -136,3 +136,60 @@ async fn a_stop_ends_what_is_in_flight_and_then_the_gateway() -> anyhow::Result<
     assert!(door.client().await.is_err());
     Ok(())
 }
+
+#[tokio::test]
+async fn the_default_checks_of_load_balancers_find_it_alive() -> anyhow::Result<()> {
+    let fake = Fake::answering("{}").await?;
+    let door = Door::to(&fake).await?;
+    let mut client = door.client().await?;
+    let about = client.get("/").await?;
+    assert_eq!(
+        (about.status, &about.json()["name"]),
+        (200, &json!("anomaly"))
+    );
+    for (_, link) in about.json()["links"].as_object().expect("an object") {
+        let path = link.as_str().expect("a path");
+        let options = client
+            .ask(&format!("OPTIONS {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
+            .await?;
+        assert_eq!(
+            (options.status, options.header("allow")),
+            (204, Some("GET,HEAD")),
+            "{path}"
+        );
+    }
+    for path in [
+        "/",
+        "/livez",
+        "/healthz",
+        "/ping",
+        "/readyz",
+        "/v2/health/live",
+        "/v2/health/ready",
+    ] {
+        assert_eq!(client.get(path).await?.status, 200, "{path}");
+        let head = client
+            .ask(&format!("HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
+            .await?;
+        assert_eq!(head.status, 200, "{path}");
+    }
+    for (request, status, allow) in [
+        ("OPTIONS / HTTP/1.0", 204, Some("GET,HEAD")),
+        ("OPTIONS * HTTP/1.1\r\nhost: x", 204, None),
+        ("OPTIONS /fit/s HTTP/1.1\r\nhost: x", 204, Some("POST")),
+        ("POST /readyz HTTP/1.1\r\nhost: x", 405, Some("GET,HEAD")),
+        ("OPTIONS /nothing HTTP/1.1\r\nhost: x", 404, None),
+    ] {
+        let reply = door
+            .client()
+            .await?
+            .ask(&format!("{request}\r\n\r\n"))
+            .await?;
+        assert_eq!(
+            (reply.status, reply.header("allow")),
+            (status, allow),
+            "{request}"
+        );
+    }
+    Ok(())
+}

@@ -90,7 +90,8 @@ impl FastPath {
     /// This is the work of the server without its sockets, for measuring.
     pub fn answer_all(&self, input: &[u8], out: &mut Vec<u8>) -> usize {
         let (mut used, mut body) = (0, Vec::new());
-        while let Step::Answered(length) = self.step(&input[used..], KeepAlive::Yes, &mut body, out) {
+        while let Step::Answered(length) = self.step(&input[used..], KeepAlive::Yes, &mut body, out)
+        {
             used += length;
         }
         used
@@ -98,7 +99,13 @@ impl FastPath {
 
     /// Answers the request at the start of `input`. The reply goes to `out`, and `body` is scratch
     /// memory. `keep_alive` says whether the reply is the last on its connection.
-    fn step(&self, input: &[u8], keep_alive: KeepAlive, body: &mut Vec<u8>, out: &mut Vec<u8>) -> Step {
+    fn step(
+        &self,
+        input: &[u8],
+        keep_alive: KeepAlive,
+        body: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Step {
         let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let found = match parse(input, self.prefix, &mut storage) {
             Parsed::Whole(found) => found,

@@ -15,7 +15,9 @@ use tokio::{
     net::tcp::OwnedReadHalf,
 };
 
-use super::{Fallback, FastPath, KeepAlive, Later, RequestId, Step, Waiting, reply, request::MAX_BYTES};
+use super::{
+    Fallback, FastPath, KeepAlive, Later, RequestId, Step, Waiting, reply, request::MAX_BYTES,
+};
 use crate::{
     buffered_io::{WRITE_HIGH_WATER, WriteBuffer},
     read_timeout::ReadTimeout,
