@@ -50,6 +50,8 @@ problem_codes! {
     InsufficientData = "insufficient_data", 400;
     /// The path names an alias that breaks the rules for aliases.
     InvalidAlias = "invalid_alias", 400;
+    /// The request body is said to be gzip, and is not.
+    InvalidEncoding = "invalid_encoding", 400;
     /// A header has a value that cannot be used; `detail` names it.
     InvalidHeader = "invalid_header", 400;
     /// The file to import is not an unchanged export of a model.
@@ -102,6 +104,8 @@ problem_codes! {
     BodyTooLarge = "body_too_large", 413;
     /// The request target is too long.
     UriTooLong = "uri_too_long", 414;
+    /// The request body is packed in a way that is not taken; `accept-encoding` says what is.
+    UnsupportedEncoding = "unsupported_encoding", 415;
     /// The request head is too long or has too many fields.
     HeadersTooLarge = "headers_too_large", 431;
     /// The platform failed in a way that it should not; trying again does not help.
@@ -146,6 +150,7 @@ impl ProblemCode {
             412 => "Precondition Failed",
             413 => "Payload Too Large",
             414 => "URI Too Long",
+            415 => "Unsupported Media Type",
             431 => "Request Header Fields Too Large",
             502 => "Bad Gateway",
             503 => "Service Unavailable",
@@ -174,6 +179,7 @@ mod tests {
         400 constant_data
         400 insufficient_data
         400 invalid_alias
+        400 invalid_encoding
         400 invalid_header
         400 invalid_model_file
         400 invalid_parameter
@@ -200,6 +206,7 @@ mod tests {
         412 revision_mismatch
         413 body_too_large
         414 uri_too_long
+        415 unsupported_encoding
         431 headers_too_large
         500 internal_error
         502 bad_gateway

@@ -44,8 +44,10 @@ const MAX_WARNINGS: usize = 10;
 ///
 /// # Errors
 /// Anything but one object with each field of `T` once, in valid UTF-8, with only white space
-/// around it.
+/// around it. A byte order mark before it is skipped.
 pub(crate) fn parse<T: Body>(body: &[u8]) -> Result<Parsed<T>, BadJson> {
+    // Windows PowerShell and some editors write one; RFC 8259 lets parsers skip it.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let text = std::str::from_utf8(body)
         .map_err(|e| BadJson(format!("body is not UTF-8 from byte {}", e.valid_up_to())))?;
     let mut json = serde_json::Deserializer::from_str(text);

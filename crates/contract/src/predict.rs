@@ -208,6 +208,18 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_skipped_once_and_only_at_the_start() {
+        let point = r#"{"timestamp":1,"value":2}"#;
+        let parsed = |before: &str, after: &str| {
+            PredictRequest::parse(format!("{before}{point}{after}").as_bytes())
+        };
+        assert_eq!(parsed("\u{feff}", "").unwrap(), parsed("", "").unwrap());
+        assert!(parsed("\u{feff}\u{feff}", "").is_err());
+        assert!(parsed(" \u{feff}", "").is_err());
+        assert!(parsed("", "\u{feff}").is_err());
+    }
+
+    #[test]
     fn what_is_no_number_is_refused() {
         for value in [
             "null", "\"x\"", "NaN", "Infinity", "1e400", "true", "[1]", "{}", "01", "+1", ".5",

@@ -7,6 +7,8 @@ use http_client::Origins;
 use http_server::ServerConfig;
 use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 
+use crate::AllowedOrigins;
+
 /// The public door of the anomaly detection platform.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "gateway", version)]
@@ -67,6 +69,10 @@ pub struct Settings {
     /// it may stall.
     #[arg(long, env = "DETECT_TIMEOUT_MS", default_value_t = Settings::default().detect_timeout_ms)]
     pub detect_timeout_ms: u64,
+    /// Origins whose web pages may call the API from a browser, such as `https://app.example`,
+    /// separated by commas; `*` allows all.
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", default_value = "")]
+    pub cors_allowed_origins: AllowedOrigins,
 }
 
 impl Default for Settings {
@@ -81,6 +87,7 @@ impl Default for Settings {
             fit_timeout_ms: 60_000,
             plot_timeout_ms: 60_000,
             detect_timeout_ms: 60_000,
+            cors_allowed_origins: AllowedOrigins::default(),
         }
     }
 }

@@ -2,6 +2,8 @@
 //! not parsed.
 
 mod config;
+mod cors;
+mod encoding;
 mod failure;
 mod healthcheck;
 mod limits;
@@ -21,6 +23,7 @@ use service::{
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, Settings};
+pub use cors::{AllowedOrigins, InvalidOrigin};
 pub use http_client::{InvalidOrigins, Origins, Upstream};
 use proxy::Proxy;
 

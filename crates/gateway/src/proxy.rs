@@ -20,7 +20,8 @@ use http_server::{Fallible, Fast, FastRequest, Later, read_body};
 use service::series::{decode_series, decode_series_text};
 
 use crate::{
-    Settings, failure::no_reply, limits::Limits, metrics::Measured, revisions::RevisionTracker,
+    AllowedOrigins, Settings, failure::no_reply, limits::Limits, metrics::Measured,
+    revisions::RevisionTracker,
 };
 
 /// The revision of a series after a change, in the trainer's replies.
@@ -174,6 +175,11 @@ impl Proxy {
         let body = read_body(body, MAX_BODY).await?;
         let head = RequestHead::of(parts).bare().with_min_revision(newest);
         Ok(Call::whole(head, body, self.timeout(PREDICT)))
+    }
+
+    /// The origins whose web pages may call the API.
+    pub(crate) fn allowed_origins(&self) -> &AllowedOrigins {
+        &self.settings.cors_allowed_origins
     }
 
     /// How long a service may take for a call to `endpoint`.

@@ -14,7 +14,7 @@ use http_server::{FastPath, FastRequest, Handler, json};
 use serde_json::json;
 use service::health::Health;
 
-use crate::{healthcheck::healthcheck, metrics::Measured, proxy::Proxy};
+use crate::{encoding, healthcheck::healthcheck, metrics::Measured, proxy::Proxy};
 
 /// All routes but those about the gateway's own health.
 pub(crate) fn routes(proxy: Arc<Proxy>) -> Router {
@@ -34,21 +34,29 @@ pub(crate) fn routes(proxy: Arc<Proxy>) -> Router {
 pub(crate) fn handler(proxy: Arc<Proxy>, health: &Health) -> Handler {
     let routes = routes(Arc::clone(&proxy))
         .merge(health.routes())
-        .method_not_allowed_fallback(method_not_allowed);
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(encoding::packing());
+    let routes = match proxy.allowed_origins().layer() {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
     let answer = move |request: &FastRequest<'_>, body: &mut Vec<u8>| {
         Proxy::predict_fast(&proxy, request, body)
     };
     let prefix = EndpointName::Predict.endpoint().prefix();
-    Handler::from(routes).with_fast_path(FastPath::new(prefix, answer))
+    Handler::from(routes)
+        .with_fast_path(FastPath::new(prefix, answer))
+        .public()
 }
 
 /// Answers a request for `endpoint`, counts it and times it.
 async fn answer(proxy: Arc<Proxy>, endpoint: &'static Endpoint, request: Request) -> Response {
     let measured = Measured::start(endpoint);
-    let reply = match endpoint.name {
-        EndpointName::Predict => proxy.predict(request).await,
-        EndpointName::Healthcheck => healthcheck(&proxy, endpoint, request).await,
-        _ => proxy.forward(endpoint, request).await,
+    let reply = match (endpoint.name, encoding::unpacked(request)) {
+        (_, Err(refused)) => Ok(refused),
+        (EndpointName::Predict, Ok(request)) => proxy.predict(request).await,
+        (EndpointName::Healthcheck, Ok(request)) => healthcheck(&proxy, endpoint, request).await,
+        (_, Ok(request)) => proxy.forward(endpoint, request).await,
     };
     let response = reply.unwrap_or_else(IntoResponse::into_response);
     measured.answered(response.status());

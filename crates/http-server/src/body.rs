@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     future::Future,
+    io,
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
@@ -68,16 +69,31 @@ pub async fn read_body(mut body: Body, limit: usize) -> Fallible<Bytes> {
 }
 
 /// The problem to answer with when reading or forwarding a request body failed with `error`: 408 if
-/// it stalled, else 400.
+/// it stalled, else 400: it broke off, or it was to be unpacked and cannot be.
 pub fn body_fault(error: &(dyn Error + 'static)) -> ProblemReply {
     let chain = std::iter::successors(Some(error), |error| (*error).source());
+    let mut packing = false;
     for cause in chain {
-        if let Some(BodyFault::Stalled) = cause.downcast_ref() {
-            return ProblemReply::new(
-                ProblemCode::BodyTimeout,
-                "Request body did not arrive in time",
-            );
+        match cause.downcast_ref() {
+            Some(BodyFault::Stalled) => {
+                return ProblemReply::new(
+                    ProblemCode::BodyTimeout,
+                    "Request body did not arrive in time",
+                );
+            }
+            Some(BodyFault::Broken(_)) => {
+                packing = false;
+                break;
+            }
+            // Sockets fail within a `BodyFault`, so this is from unpacking.
+            None => packing |= cause.is::<io::Error>(),
         }
+    }
+    if packing {
+        return ProblemReply::new(
+            ProblemCode::InvalidEncoding,
+            "Request body is not valid gzip",
+        );
     }
     ProblemReply::new(
         ProblemCode::BodyIncomplete,

@@ -10,7 +10,10 @@ use std::{
 };
 
 use axum::response::IntoResponse;
-use http::{HeaderValue, Request, Response, header::CONNECTION};
+use http::{
+    HeaderValue, Request, Response,
+    header::{CONNECTION, X_CONTENT_TYPE_OPTIONS},
+};
 use hyper::{
     body::Incoming,
     server::conn::http1::{Builder, Connection},
@@ -26,6 +29,7 @@ use crate::{
     fast::{self, Fallback, Fallthrough, Outcome, RequestId},
     final_response::{End, final_response, send_and_linger},
     handler::Handler,
+    host::has_valid_host,
     limits::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES, STOP_LINGER},
     protocol_error,
     read_timeout::{ReadTimeout, Timeouts},
@@ -35,6 +39,10 @@ use crate::{
 
 /// The most that hyper buffers of a request. Big bodies arrive in pieces of this size.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// Tells browsers to take a reply for nothing but what its type says.
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// How often hyper is polled again while pipelined requests are left.
 const MAX_ROUNDS: usize = 8;
@@ -161,8 +169,7 @@ impl Protocol {
             async {
                 let mut response = answer.await?;
                 if stopping.draining.is_cancelled() {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(CONNECTION, close);
+                    response.headers_mut().insert(CONNECTION, CLOSE);
                     // The client may have sent further requests, and has to read this reply.
                     status.unread.store(true, Relaxed);
                 }
@@ -292,7 +299,15 @@ async fn answer(
     let answering = Answering::begin(Arc::clone(&status));
     let request = request.map(|incoming| RequestBody::wrap(incoming, status, timeout));
     let target = request.uri().path_and_query();
-    let response = if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
+    let is_public = app.is_public();
+    let mut response = if !has_valid_host(&request) {
+        context::respond(request, None, async |_| {
+            let mut refusal = protocol_error::bad_host().into_response();
+            refusal.headers_mut().insert(CONNECTION, CLOSE);
+            refusal
+        })
+        .await
+    } else if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
         context::respond(request, None, async |_| {
             protocol_error::uri_too_long().into_response()
         })
@@ -302,5 +317,10 @@ async fn answer(
     } else {
         context::respond(request, None, async |request| app.answer(request).await).await
     };
+    if is_public {
+        response
+            .headers_mut()
+            .insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    }
     Ok(response.map(|body| answering.retain_until_sent(body)))
 }

@@ -10,6 +10,7 @@ use crate::FastPath;
 pub struct Handler {
     routes: Router,
     fast_path: Option<FastPath>,
+    is_public: bool,
 }
 
 impl From<Router> for Handler {
@@ -18,6 +19,7 @@ impl From<Router> for Handler {
             // State is put into the routes now, not once a request.
             routes: routes.with_state(()),
             fast_path: None,
+            is_public: false,
         }
     }
 }
@@ -31,6 +33,20 @@ impl Handler {
             fast_path: Some(fast_path),
             ..self
         }
+    }
+
+    /// Adds headers to all replies that protect browsers: for a server that users call.
+    #[must_use]
+    pub fn public(self) -> Self {
+        Self {
+            fast_path: self.fast_path.map(FastPath::public),
+            is_public: true,
+            ..self
+        }
+    }
+
+    pub(super) fn is_public(&self) -> bool {
+        self.is_public
     }
 
     /// The fast path, if there is one.

@@ -8,6 +8,7 @@ mod context;
 mod fast;
 mod final_response;
 mod handler;
+mod host;
 mod json;
 mod limits;
 mod problem;

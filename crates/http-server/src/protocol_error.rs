@@ -42,9 +42,15 @@ fn malformed(detail: String) -> ProblemReply {
     ProblemReply::new(ProblemCode::MalformedRequest, detail)
 }
 
-/// hyper only reports that the head is too large. If the request line does not end within its
-/// limit, the line is the reason.
+/// hyper only reports that the head is too large, or the length that it declares of the body. If the
+/// request line does not end within its limit, the line is the reason.
 fn too_large(unparsed: &[u8]) -> ProblemReply {
+    let lines = unparsed.iter().filter(|byte| **byte == b'\n').count();
+    if unparsed.len() < MAX_HEAD_BYTES && lines <= MAX_HEADERS {
+        // A head that is too large would be among these bytes, because it stays unparsed.
+        let detail = "Request body is declared to be longer than any may be";
+        return ProblemReply::new(ProblemCode::BodyTooLarge, detail);
+    }
     let line = unparsed.iter().position(|byte| *byte == b'\n');
     if line.is_none_or(|end| end > MAX_URI_BYTES) {
         return uri_too_long();
@@ -63,6 +69,11 @@ pub(super) fn uri_too_long() -> ProblemReply {
     )
 }
 
+/// 400: HTTP/1.1 asks for one valid `Host`.
+pub(super) fn bad_host() -> ProblemReply {
+    malformed("Request needs exactly one valid Host header".to_owned())
+}
+
 /// The whole reply, head and body, that reports `problem` and ends the connection.
 pub(super) fn render(problem: ProblemReply) -> Vec<u8> {
     let id = context::new_id();
@@ -72,6 +83,7 @@ pub(super) fn render(problem: ProblemReply) -> Vec<u8> {
     let head = [
         format!("HTTP/1.1 {} {}", problem.status, problem.title),
         format!("content-type: {}", Problem::CONTENT_TYPE),
+        "x-content-type-options: nosniff".to_owned(),
         format!("content-length: {}", body.len()),
         format!(
             "{}: {}",

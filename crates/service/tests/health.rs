@@ -75,7 +75,7 @@ fn healthy() -> Health {
 /// The reply of the server at `addr` to `GET path`.
 async fn ask(addr: SocketAddr, path: &str) -> anyhow::Result<Reply> {
     let mut stream = TcpStream::connect(addr).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;

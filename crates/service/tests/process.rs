@@ -196,7 +196,9 @@ async fn descriptors_child() -> anyhow::Result<()> {
     let stop = tokio_util::sync::CancellationToken::new();
     let serving = task::spawn("server", serve(listener, app, config, stop.clone()));
     let ask = async |client: &mut TcpStream| -> anyhow::Result<()> {
-        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await?;
+        client
+            .write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+            .await?;
         let mut reply = Vec::new();
         while !reply.ends_with(b"\r\n\r\nok") {
             ensure!(client.read_buf(&mut reply).await? > 0, "closed");

@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{
         HeaderName, HeaderValue,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
     },
     response::Response,
 };
@@ -14,6 +14,10 @@ use crate::plot::query::Format;
 
 /// Tells the revision of a series that was changed to the gateway, which reads no bodies.
 const SERIES_REVISION: HeaderName = HeaderName::from_static(contract::header::SERIES_REVISION);
+
+/// Keeps a browser that opens a picture by itself from running or loading anything.
+const NO_SCRIPTS: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; font-src data:");
 
 /// `response` with the revision that the gateway notes of the series.
 pub(crate) fn with_revision(mut response: Response, revision: Revision) -> Response {
@@ -29,6 +33,9 @@ pub(crate) fn picture(format: Format, drawn: Vec<u8>) -> Response {
     let headers = response.headers_mut();
     let content_type = HeaderValue::from_static(format.content_type());
     headers.insert(CONTENT_TYPE, content_type);
+    if format == Format::Svg {
+        headers.insert(CONTENT_SECURITY_POLICY, NO_SCRIPTS);
+    }
     // Without a version in the query, the next fit changes the picture.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response

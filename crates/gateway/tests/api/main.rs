@@ -3,6 +3,7 @@
 mod client;
 mod detections;
 mod door;
+mod encoding;
 mod fake;
 mod faults;
 mod fits;

@@ -61,6 +61,8 @@ pub type Fallback =
 pub struct FastPath {
     prefix: &'static str,
     answer: Arc<Answer>,
+    /// The first lines of a reply.
+    head: &'static [u8],
 }
 
 type Answer = dyn Fn(&FastRequest<'_>, &mut Vec<u8>) -> Fast + Send + Sync;
@@ -75,7 +77,19 @@ impl FastPath {
         F: Fn(&FastRequest<'_>, &mut Vec<u8>) -> Fast + Send + Sync + 'static,
     {
         let answer = Arc::new(answer);
-        Self { prefix, answer }
+        Self {
+            prefix,
+            answer,
+            head: reply::HEAD,
+        }
+    }
+
+    /// Adds headers to the replies that protect browsers.
+    pub(super) fn public(self) -> Self {
+        Self {
+            head: reply::PUBLIC_HEAD,
+            ..self
+        }
     }
 
     /// Answers `request`, which must be for this route; the body of the reply is appended to
@@ -120,7 +134,7 @@ impl FastPath {
         match catch_unwind(answer).unwrap_or(Fast::Fallthrough) {
             Fast::Replied => {
                 let closes = keep_alive.closes_after(length, input);
-                reply::write(id.as_bytes(), body, closes, out);
+                reply::write(self.head, id.as_bytes(), body, closes, out);
                 Step::Answered(length)
             }
             Fast::Later(reply) => Step::Later(Waiting { id, length, reply }),

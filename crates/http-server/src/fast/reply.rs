@@ -9,11 +9,18 @@ use std::{
 use contract::header::REQUEST_ID;
 use httpdate::HttpDate;
 
-/// Appends a reply with status 200 and the JSON `body`. With `closes`, it says that it is the last
-/// on its connection.
-pub(super) fn write(id: &[u8], body: &[u8], closes: bool, out: &mut Vec<u8>) {
+/// The first lines of a reply: status 200 and JSON.
+pub(super) const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+
+/// The same to a client that may be a browser.
+pub(super) const PUBLIC_HEAD: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n";
+
+/// Appends a reply that begins with `head` and has the JSON `body`. With `closes`, it says that it
+/// is the last on its connection.
+pub(super) fn write(head: &[u8], id: &[u8], body: &[u8], closes: bool, out: &mut Vec<u8>) {
     out.reserve(256 + id.len() + body.len());
-    out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n");
+    out.extend_from_slice(head);
     out.extend_from_slice(REQUEST_ID.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(id);
@@ -70,7 +77,7 @@ mod tests {
         for (closes, length) in [(false, 0), (true, 9), (false, 10), (true, 12_345)] {
             let body = vec![b'x'; length];
             let mut out = Vec::new();
-            write(b"id-1", &body, closes, &mut out);
+            write(PUBLIC_HEAD, b"id-1", &body, closes, &mut out);
             let mut headers = [httparse::EMPTY_HEADER; 8];
             let mut reply = httparse::Response::new(&mut headers);
             let head = reply.parse(&out).unwrap().unwrap();
@@ -80,6 +87,7 @@ mod tests {
                 found.map(|header| std::str::from_utf8(header.value).unwrap())
             };
             assert_eq!(value("content-type"), Some("application/json"));
+            assert_eq!(value("x-content-type-options"), Some("nosniff"));
             assert_eq!(value("x-request-id"), Some("id-1"));
             assert_eq!(value("connection"), closes.then_some("close"));
             assert_eq!(value("content-length"), Some(&*length.to_string()));

@@ -6,7 +6,7 @@ use contract::header;
 use httparse::{Header, Status};
 
 use crate::{
-    context,
+    context, host,
     limits::{MAX_HEADERS, MAX_URI_BYTES},
 };
 
@@ -147,10 +147,10 @@ fn begins_as(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes[..both] == wanted[..both]
 }
 
-/// The length of the body. `None` unless the headers declare it exactly once and ask for nothing
-/// special.
+/// The length of the body. `None` unless the headers declare it exactly once, name one usual host
+/// and ask for nothing special.
 fn body_length(headers: &[Header<'_>]) -> Option<usize> {
-    let mut length = None;
+    let (mut length, mut has_host) = (None, false);
     for Header { name, value } in headers {
         // The length of the name first: most headers match none of these.
         match name.len() {
@@ -169,13 +169,22 @@ fn body_length(headers: &[Header<'_>]) -> Option<usize> {
             {
                 return None;
             }
-            6 if name.eq_ignore_ascii_case("expect") => return None,
+            4 if name.eq_ignore_ascii_case("host") => {
+                if has_host || !host::is_plain(value) {
+                    return None;
+                }
+                has_host = true;
+            }
+            6 if name.eq_ignore_ascii_case("expect") || name.eq_ignore_ascii_case("origin") => {
+                return None;
+            }
             7 if name.eq_ignore_ascii_case("upgrade") => return None,
+            16 if name.eq_ignore_ascii_case("content-encoding") => return None,
             17 if name.eq_ignore_ascii_case("transfer-encoding") => return None,
             _ => {}
         }
     }
-    length
+    length.filter(|_| has_host)
 }
 
 /// Whether a byte may stand in a target unescaped. The routes may refuse the others.
@@ -257,6 +266,12 @@ mod tests {
             ("Host: h", "Connection: keep-alive, upgrade"),
             ("Host: h", "Expect: 100-continue"),
             ("Host: h", "Upgrade: h2c"),
+            ("Host: h", "Origin: https://a.example\r\nHost: h"),
+            ("Host: h", "Content-Encoding: gzip\r\nHost: h"),
+            ("Host: h", "a: b"),
+            ("Host: h", "Host: h\r\nhost: h"),
+            ("Host: h", "Host: a/b"),
+            ("Host: h", "Host: h:99999"),
             ("Host: h", "Host : h"),
             ("Host: h", "Host: \u{7f}"),
         ] {
@@ -264,7 +279,10 @@ mod tests {
             assert_ne!(request, SIMPLE);
             assert_eq!(seen(request.as_bytes()), "other", "{request}");
         }
-        let kept = SIMPLE.replace("Host: h", "CONNECTION: Keep-Alive\r\nExpected: 1");
+        let kept = SIMPLE.replace(
+            "Host: h",
+            "HOST: h:1\r\nCONNECTION: Keep-Alive\r\nExpected: 1",
+        );
         assert_ne!(seen(kept.as_bytes()), "other");
         let many = SIMPLE.replace("Host: h", "a: b\r\n".repeat(MAX_HEADERS).trim_end());
         assert_eq!(seen(many.as_bytes()), "other");

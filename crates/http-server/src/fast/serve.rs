@@ -247,7 +247,7 @@ impl Serving<'_> {
 
     fn reply(&self, id: RequestId, body: &[u8], closes: bool) {
         self.write_buffer
-            .append(|out| reply::write(id.as_bytes(), body, closes, out));
+            .append(|out| reply::write(self.path.head, id.as_bytes(), body, closes, out));
         self.status.ends_reply();
     }
 

@@ -30,7 +30,7 @@ fn app() -> Router {
 }
 
 fn request(path: &str, field: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\n{field}\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nhost: h\r\n{field}\r\n\r\n")
 }
 
 #[tokio::test]
@@ -96,16 +96,22 @@ async fn every_failure_is_a_problem_with_the_id_of_its_request() -> anyhow::Resu
     );
     assert_eq!(problem.request_id.as_deref(), Some("mine"));
 
-    let reply = server.ask("DELETE /utf8 HTTP/1.1\r\n\r\n").await?;
+    let reply = server
+        .ask("DELETE /utf8 HTTP/1.1\r\nhost: h\r\n\r\n")
+        .await?;
     assert_eq!(reply.problem()?.code, "method_not_allowed");
     assert_eq!(reply.header("allow"), "POST");
 
-    let reply = server.ask("OPTIONS * HTTP/1.1\r\n\r\n").await?;
+    let reply = server.ask("OPTIONS * HTTP/1.1\r\nhost: h\r\n\r\n").await?;
+    assert_eq!((reply.status, reply.text()), (204, ""));
+    let reply = server
+        .ask("OPTIONS /none HTTP/1.1\r\nhost: h\r\n\r\n")
+        .await?;
     assert_eq!(reply.problem()?.status, 404);
 
     // axum refuses this in plain text.
     let reply = server
-        .ask(b"POST /utf8 HTTP/1.1\r\ncontent-length: 1\r\n\r\n\xff")
+        .ask(b"POST /utf8 HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\n\xff")
         .await?;
     assert_eq!(reply.problem()?.status, 400);
     server.stop().await
@@ -141,7 +147,7 @@ async fn a_head_reply_to_a_failure_has_no_body() -> anyhow::Result<()> {
     let server = Server::start(app());
     let mut client = server.connect().await;
     client
-        .send("HEAD /none HTTP/1.1\r\n\r\nGET /fit/next HTTP/1.1\r\n\r\n")
+        .send("HEAD /none HTTP/1.1\r\nhost: h\r\n\r\nGET /fit/next HTTP/1.1\r\nhost: h\r\n\r\n")
         .await?;
     let mut stream = vec![0; 4096];
     let mut received = String::new();

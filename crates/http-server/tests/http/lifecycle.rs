@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 
 use crate::support::{CONFIG, Server};
 
-const HELLO: &str = "GET /hello HTTP/1.1\r\n\r\n";
-const WAIT: &str = "GET /wait HTTP/1.1\r\n\r\n";
+const HELLO: &str = "GET /hello HTTP/1.1\r\nhost: h\r\n\r\n";
+const WAIT: &str = "GET /wait HTTP/1.1\r\nhost: h\r\n\r\n";
 
 /// Requests to `/wait` that began, and permission for them to end.
 #[derive(Clone)]
@@ -57,7 +57,9 @@ async fn connections_are_dealt_to_all_workers() -> anyhow::Result<()> {
     let server = Server::start(app().0);
     let mut threads = HashSet::new();
     for _ in 0..4 {
-        let reply = server.ask("GET /thread HTTP/1.1\r\n\r\n").await?;
+        let reply = server
+            .ask("GET /thread HTTP/1.1\r\nhost: h\r\n\r\n")
+            .await?;
         threads.insert(reply.text().to_owned());
     }
     assert_eq!(
@@ -156,9 +158,9 @@ async fn a_client_that_takes_none_of_its_reply_is_cut_off() -> anyhow::Result<()
         },
     );
     let mut stuck = server.connect().await;
-    stuck.send("GET / HTTP/1.1\r\n\r\n").await?;
+    stuck.send("GET / HTTP/1.1\r\nhost: h\r\n\r\n").await?;
     // Its place is given to the next.
-    let reply = server.ask("GET /none HTTP/1.1\r\n\r\n").await?;
+    let reply = server.ask("GET /none HTTP/1.1\r\nhost: h\r\n\r\n").await?;
     assert_eq!(reply.status, 404);
     server.stop().await
 }
@@ -194,7 +196,7 @@ async fn a_reply_begun_before_a_stop_is_sent_to_its_end_however_slowly_it_is_rea
     );
     let server = Server::start(big);
     let mut client = server.connect().await;
-    client.send("GET / HTTP/1.1\r\n\r\n").await?;
+    client.send("GET / HTTP/1.1\r\nhost: h\r\n\r\n").await?;
     began.acquire().await?.forget();
     server.shutdown.cancel();
     // Longer than a stop waits for those who owe it half a request.

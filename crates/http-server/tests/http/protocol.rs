@@ -27,8 +27,10 @@ fn server() -> Server {
 
 /// Requests that a server must refuse, with the status and code that it gets instead.
 fn faults() -> Vec<(String, u16, &'static str)> {
-    let get = |target: &str, fields: &str| format!("GET {target} HTTP/1.1\r\n{fields}\r\n\r\n");
-    let post = |fields: &str| format!("POST /length HTTP/1.1\r\n{fields}\r\n\r\n");
+    let get = |target: &str, fields: &str| {
+        format!("GET {target} HTTP/1.1\r\nhost: h\r\n{fields}\r\n\r\n")
+    };
+    let post = |fields: &str| format!("POST /length HTTP/1.1\r\nhost: h\r\n{fields}\r\n\r\n");
     let malformed = [
         "hello\r\n\r\n".to_owned(),
         "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\r\n\r\n".to_owned(),
@@ -41,6 +43,10 @@ fn faults() -> Vec<(String, u16, &'static str)> {
         post("content-length: -1"),
         post("content-length: 1\r\ncontent-length: 2"),
         post("transfer-encoding: gzip"),
+        get("/", "host: h"),
+        get("/", "a: b").replace("host: h\r\n", ""),
+        get("/", "a: b").replace("host: h", "host: a/b"),
+        get("/", "a: b").replace("host: h", "host: h:99999"),
     ];
     let mut faults: Vec<_> = malformed
         .into_iter()
@@ -55,6 +61,10 @@ fn faults() -> Vec<(String, u16, &'static str)> {
     }
     let target = format!("/{}", "a".repeat(100_000));
     faults.push((get(&target, "a: b"), 414, "uri_too_long"));
+    let endless = post("content-length: 18446744073709551615");
+    for more in ["", "abc\n"] {
+        faults.push((format!("{endless}{more}"), 413, "body_too_large"));
+    }
     faults
 }
 
@@ -83,7 +93,7 @@ async fn a_body_that_stalls_or_trickles_is_given_up() -> anyhow::Result<()> {
             ..CONFIG
         },
     );
-    let head = "POST /length HTTP/1.1\r\ncontent-length: 900\r\n\r\n";
+    let head = "POST /length HTTP/1.1\r\nhost: h\r\ncontent-length: 900\r\n\r\n";
     let mut stalled = server.connect().await;
     stalled.send(format!("{head}abc")).await?;
     let reply = stalled.reply().await?;
@@ -120,7 +130,7 @@ async fn a_fault_is_named() -> anyhow::Result<()> {
         ("na me: x", "header"),
     ] {
         let reply = server
-            .ask(format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n"))
+            .ask(format!("POST / HTTP/1.1\r\nhost: h\r\n{fields}\r\n\r\n"))
             .await?;
         let detail = reply.problem()?.detail;
         assert!(detail.contains(named), "{fields}: {detail}");
@@ -133,23 +143,23 @@ async fn a_request_at_the_limits_is_answered() -> anyhow::Result<()> {
     let server = server();
     let fields = "a: b\r\n".repeat(100);
     let reply = server
-        .ask(format!("GET / HTTP/1.1\r\n{fields}\r\n"))
+        .ask(format!("GET / HTTP/1.1\r\nhost: h\r\n{fields}\r\n"))
         .await?;
     assert_eq!(reply.status, 200);
     let reply = server
         .ask(format!(
-            "GET / HTTP/1.1\r\na: {}\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost: h\r\na: {}\r\n\r\n",
             "b".repeat(16_000)
         ))
         .await?;
     assert_eq!(reply.status, 200);
     let query = "q".repeat(8 * 1024 - 2);
     let reply = server
-        .ask(format!("GET /?{query} HTTP/1.1\r\n\r\n"))
+        .ask(format!("GET /?{query} HTTP/1.1\r\nhost: h\r\n\r\n"))
         .await?;
     assert_eq!(reply.status, 200);
     let reply = server
-        .ask(format!("GET /?{query}q HTTP/1.1\r\n\r\n"))
+        .ask(format!("GET /?{query}q HTTP/1.1\r\nhost: h\r\n\r\n"))
         .await?;
     assert_eq!(reply.problem()?.code, "uri_too_long");
     server.stop().await
@@ -160,7 +170,7 @@ async fn a_fault_after_a_good_request_does_not_touch_its_reply() -> anyhow::Resu
     let server = server();
     let mut client = server.connect().await;
     client
-        .send("GET /?1 HTTP/1.1\r\n\r\nGET /none HTTP/1.1\r\n\r\nnonsense\r\n\r\n")
+        .send("GET /?1 HTTP/1.1\r\nhost: h\r\n\r\nGET /none HTTP/1.1\r\nhost: h\r\n\r\nnonsense\r\n\r\n")
         .await?;
     assert_eq!(client.reply().await?.text(), "/?1");
     // The 404 of a handler begins like what hyper says by itself; it must not be taken for that.
@@ -183,8 +193,8 @@ async fn a_client_that_never_ends_its_head_is_told_and_cut_off() -> anyhow::Resu
     let mut slow = server.connect().await;
     let mut silent = server.connect().await;
     let mut kept = server.connect().await;
-    slow.send("GET / HTTP/1.1\r\na: ").await?;
-    kept.send("GET / HTTP/1.1\r\n\r\n").await?;
+    slow.send("GET / HTTP/1.1\r\nhost: h\r\na: ").await?;
+    kept.send("GET / HTTP/1.1\r\nhost: h\r\n\r\n").await?;
     assert_eq!(kept.reply().await?.status, 200);
     let reply = slow.reply().await?;
     assert_eq!(
@@ -203,7 +213,7 @@ async fn pipelined_requests_are_answered_in_order() -> anyhow::Result<()> {
     let server = server();
     let mut client = server.connect().await;
     let requests: String = (0..50)
-        .map(|n| format!("GET /?{n} HTTP/1.1\r\n\r\n"))
+        .map(|n| format!("GET /?{n} HTTP/1.1\r\nhost: h\r\n\r\n"))
         .collect();
     client.send(&requests).await?;
     for n in 0..50 {
@@ -216,9 +226,11 @@ async fn pipelined_requests_are_answered_in_order() -> anyhow::Result<()> {
 async fn a_reply_does_not_wait_for_the_rest_of_the_next_request() -> anyhow::Result<()> {
     let server = server();
     let mut client = server.connect().await;
-    client.send("GET /?1 HTTP/1.1\r\n\r\nGET /?2 HT").await?;
+    client
+        .send("GET /?1 HTTP/1.1\r\nhost: h\r\n\r\nGET /?2 HT")
+        .await?;
     assert_eq!(client.reply().await?.text(), "/?1");
-    client.send("TP/1.1\r\n\r\n").await?;
+    client.send("TP/1.1\r\nhost: h\r\n\r\n").await?;
     assert_eq!(client.reply().await?.text(), "/?2");
     server.stop().await
 }
@@ -232,7 +244,7 @@ async fn old_clients_and_clients_that_end_their_side_are_answered() -> anyhow::R
     assert!(old.is_closed().await?);
 
     let mut half = server.connect().await;
-    half.send("POST /length HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc")
+    half.send("POST /length HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nabc")
         .await?;
     tokio::io::AsyncWriteExt::shutdown(&mut half.stream).await?;
     assert_eq!(half.reply().await?.text(), "3");
@@ -243,7 +255,7 @@ async fn old_clients_and_clients_that_end_their_side_are_answered() -> anyhow::R
 #[tokio::test]
 async fn a_body_is_asked_for_only_when_it_is_wanted() -> anyhow::Result<()> {
     let server = server();
-    let head = "POST /length HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length:";
+    let head = "POST /length HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length:";
     let mut client = server.connect().await;
     client.send(format!("{head} 3\r\n\r\n")).await?;
     assert_eq!(client.reply().await?.status, 100);
@@ -271,7 +283,9 @@ async fn who_sends_too_much_can_still_read_why_not() -> anyhow::Result<()> {
     ] {
         let mut client = server.connect().await;
         client
-            .send(format!("POST /length HTTP/1.1\r\n{field}\r\n\r\n{prefix}"))
+            .send(format!(
+                "POST /length HTTP/1.1\r\nhost: h\r\n{field}\r\n\r\n{prefix}"
+            ))
             .await?;
         client.send_what_goes(&megabytes).await;
         let reply = client.reply().await?;
@@ -294,15 +308,15 @@ async fn a_body_may_have_as_much_as_the_limit_however_it_comes() -> anyhow::Resu
     ] {
         let mut client = server.connect().await;
         client
-            .send(format!("POST /length HTTP/1.1\r\n{rest}"))
+            .send(format!("POST /length HTTP/1.1\r\nhost: h\r\n{rest}"))
             .await?;
         assert_eq!(client.reply().await?.text(), "1000");
-        client.send("GET / HTTP/1.1\r\n\r\n").await?;
+        client.send("GET / HTTP/1.1\r\nhost: h\r\n\r\n").await?;
         assert_eq!(client.reply().await?.text(), "/", "the connection goes on");
     }
     let rest = format!("transfer-encoding: chunked\r\n\r\n{chunks}1\r\nx\r\n0\r\n\r\n");
     let reply = server
-        .ask(format!("POST /length HTTP/1.1\r\n{rest}"))
+        .ask(format!("POST /length HTTP/1.1\r\nhost: h\r\n{rest}"))
         .await?;
     assert_eq!(reply.status, 413);
     server.stop().await
@@ -319,7 +333,7 @@ async fn a_body_that_breaks_off_is_the_clients_fault() -> anyhow::Result<()> {
     ] {
         let mut client = server.connect().await;
         client
-            .send(format!("POST /length HTTP/1.1\r\n{rest}"))
+            .send(format!("POST /length HTTP/1.1\r\nhost: h\r\n{rest}"))
             .await?;
         tokio::io::AsyncWriteExt::shutdown(&mut client.stream).await?;
         let reply = client.reply().await?;
