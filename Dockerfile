@@ -8,7 +8,7 @@ COPY . .
 RUN --mount=type=cache,id=anomaly-registry,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,id=anomaly-target,target=/src/target,sharing=locked \
     cargo build --profile dist --locked --bins \
-    && mkdir /out \
+    && mkdir /out /data \
     && for bin in gateway trainer predictor metrics-consumer training-data-consumer init standalone anomaly; do \
          cp "target/dist/$bin" /out/; \
        done
@@ -18,7 +18,10 @@ ARG SERVICE
 COPY --from=build /out/${SERVICE} /usr/local/bin/service
 # For health checks: `anomaly ready`.
 COPY --from=build /out/anomaly /usr/local/bin/anomaly
-ENV APP_HOST=0.0.0.0
+# The data of standalone. A named volume takes the owner of this folder, who is the user of the image.
+COPY --from=build --chown=65532:65532 /data /data
+ENV APP_HOST=0.0.0.0 DATA_DIR=/data
 # Load balancers and proxies go on sending requests for a moment after SIGTERM.
 ENV SHUTDOWN_DELAY_SECONDS=5
+VOLUME /data
 ENTRYPOINT ["/usr/local/bin/service"]

@@ -1,6 +1,7 @@
 //! The public entry: it routes requests, limits them, and sheds load. Bodies are passed through,
 //! not parsed.
 
+mod arrival;
 mod config;
 mod cors;
 mod encoding;

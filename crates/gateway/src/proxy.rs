@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     extract::Request,
     http::request::Parts,
     response::{IntoResponse, Response},
@@ -16,12 +16,12 @@ use contract::{
 };
 use http::{HeaderName, StatusCode};
 use http_client::{Call, FastOutcome, PipelinedOutcome, RequestHead, Upload, Upstream};
-use http_server::{Fallible, Fast, FastRequest, Later, read_body};
+use http_server::{Fallible, Fast, FastRequest, Later};
 use service::series::{decode_series, decode_series_text};
 
 use crate::{
-    AllowedOrigins, Settings, failure::no_reply, limits::Limits, metrics::Measured,
-    revisions::RevisionTracker,
+    AllowedOrigins, Settings, arrival::Arrivals, failure::no_reply, limits::Limits,
+    metrics::Measured, revisions::RevisionTracker,
 };
 
 /// The revision of a series after a change, in the trainer's replies.
@@ -34,6 +34,7 @@ pub(crate) struct Proxy {
     pub(crate) trainer: Upstream,
     pub(crate) predictor: Upstream,
     pub(crate) limits: Limits,
+    arrivals: Arrivals,
     settings: Settings,
     revisions: RevisionTracker,
 }
@@ -44,6 +45,7 @@ impl Proxy {
             trainer,
             predictor,
             limits: Limits::new(&settings),
+            arrivals: Arrivals::default(),
             settings,
             revisions: RevisionTracker::new(),
         }
@@ -60,10 +62,10 @@ impl Proxy {
         request: Request,
     ) -> Fallible<Response> {
         let (parts, body) = request.into_parts();
-        let permit = self.limits.acquire(endpoint)?;
         let series = endpoint.series_in(parts.uri.path());
         let series = series.map(decode_series).transpose()?;
         let call = self.call(endpoint, series.as_ref(), parts, body).await?;
+        let permit = self.limits.acquire(endpoint)?;
         let response = self.ask(endpoint.owner, call).await?;
         if let (RevisionRule::Note, Some(series)) = (endpoint.revision, series) {
             self.note(series, &response);
@@ -71,7 +73,7 @@ impl Proxy {
         Ok(permit.retain_until_sent(response))
     }
 
-    /// The call that a request for `endpoint` becomes.
+    /// The call that a request for `endpoint` becomes, once its body is there or has begun well.
     async fn call(
         &self,
         endpoint: &Endpoint,
@@ -88,11 +90,16 @@ impl Proxy {
         let call = match endpoint.body {
             endpoint::Body::Empty => Call::whole(head, Bytes::new(), timeout),
             endpoint::Body::Whole { max } => {
-                Call::whole(head, read_body(body, max).await?, timeout)
+                Call::whole(head, self.arrivals.whole(body, max).await?, timeout)
             }
             endpoint::Body::Streamed { max } => {
                 let limit = self.settings.max_body_bytes;
                 let max = max.map_or(limit, |max| limit.min(max as u64));
+                // One that declares too much is refused before any of it is asked for.
+                let body = match body.size_hint().lower() > max {
+                    true => body,
+                    false => self.arrivals.begun(body).await?,
+                };
                 Call::streamed(head, Upload::new(body, max)?, timeout)
             }
         };
@@ -105,8 +112,8 @@ impl Proxy {
     /// Passes a prediction on. It differs from other calls in that it shares a connection, and in
     /// that the predictor uses none of the client's headers.
     pub(crate) async fn predict(&self, request: Request) -> Fallible<Response> {
-        let _permit = self.limits.acquire(PREDICT)?;
         let call = self.prediction(request).await?.pipelined();
+        let _permit = self.limits.acquire(PREDICT)?;
         self.ask(Owner::Predictor, call).await
     }
 
@@ -172,7 +179,7 @@ impl Proxy {
         let (parts, body) = request.into_parts();
         let series = PREDICT.series_in(parts.uri.path()).unwrap_or_default();
         let newest = self.revisions.newest(&decode_series_text(series)?);
-        let body = read_body(body, MAX_BODY).await?;
+        let body = self.arrivals.whole(body, MAX_BODY).await?;
         let head = RequestHead::of(parts).bare().with_min_revision(newest);
         Ok(Call::whole(head, body, self.timeout(PREDICT)))
     }

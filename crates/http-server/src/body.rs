@@ -42,30 +42,66 @@ pub enum BodyFault {
 /// # Errors
 /// 413 as soon as it is certain to have more than `limit` bytes; 408 if the server gave up waiting
 /// for it (it stalled for 30 s, or came at less than about 16 KiB/s); 400 if it breaks off.
-pub async fn read_body(mut body: Body, limit: usize) -> Fallible<Bytes> {
-    let too_large = || ProblemReply::body_too_large(limit as u64);
+pub async fn read_body(body: Body, limit: usize) -> Fallible<Bytes> {
+    read_charged(body, limit, |_| Ok(())).await
+}
+
+/// Reads all of `body`, and gives each piece to `charge` as it arrives, unless it arrives as one.
+///
+/// # Errors
+/// As [`read_body`], and those of `charge`.
+pub async fn read_charged(
+    mut body: Body,
+    limit: usize,
+    charge: impl FnMut(&[u8]) -> Fallible<()>,
+) -> Fallible<Bytes> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(ProblemReply::body_too_large(limit as u64));
+    }
+    match read_start(&mut body, limit, charge).await? {
+        Start::Whole(body) => Ok(body),
+        Start::Part(_) => Err(ProblemReply::body_too_large(limit as u64)),
+    }
+}
+
+/// The bytes that were read of a body.
+pub enum Start {
+    /// All of it.
+    Whole(Bytes),
+    /// Its first part; the rest has to be read yet.
+    Part(Bytes),
+}
+
+/// Reads `body` to its end, or until more than `enough` bytes are there. Gives each piece to
+/// `charge` as it arrives, unless the body arrives as one.
+///
+/// # Errors
+/// 408 or 400 as [`read_body`], and those of `charge`.
+pub async fn read_start(
+    body: &mut Body,
+    enough: usize,
+    mut charge: impl FnMut(&[u8]) -> Fallible<()>,
+) -> Fallible<Start> {
     let announced = body.size_hint().lower();
-    if announced > limit as u64 {
-        return Err(too_large());
-    }
-    let Some(first) = next_data(&mut body).await? else {
-        return Ok(Bytes::new());
+    let Some(first) = next_data(body).await? else {
+        return Ok(Start::Whole(Bytes::new()));
     };
-    if first.len() > limit {
-        return Err(too_large());
+    if body.is_end_stream() && first.len() <= enough {
+        return Ok(Start::Whole(first)); // the usual case: nothing is copied
     }
-    if body.is_end_stream() {
-        return Ok(first); // the usual case: it arrived with the head, and nothing is copied
-    }
-    let mut all = BytesMut::with_capacity(announced.min(MAX_RESERVED) as usize);
-    all.extend_from_slice(&first);
-    while let Some(data) = next_data(&mut body).await? {
-        if all.len() + data.len() > limit {
-            return Err(too_large());
-        }
+    // Memory that nothing has arrived in yet is not taken from the system.
+    let reserved = announced.min(MAX_RESERVED).min(enough as u64);
+    let mut all = BytesMut::with_capacity(reserved as usize);
+    let mut next = Some(first);
+    while let Some(data) = next {
+        charge(&data)?;
         all.extend_from_slice(&data);
+        if all.len() > enough {
+            return Ok(Start::Part(all.freeze()));
+        }
+        next = next_data(body).await?;
     }
-    Ok(all.freeze())
+    Ok(Start::Whole(all.freeze()))
 }
 
 /// The problem to answer with when reading or forwarding a request body failed with `error`: 408 if

@@ -37,8 +37,9 @@ use crate::{
     status::{Answering, ReplyBody, Status},
 };
 
-/// The most that hyper buffers of a request. Big bodies arrive in pieces of this size.
-const READ_BUFFER_BYTES: usize = 256 * 1024;
+/// The most that hyper buffers of a request. Big bodies arrive in pieces of this size. Each
+/// connection that waits for the rest of a body holds so much besides.
+const READ_BUFFER_BYTES: usize = 32 * 1024;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// Tells browsers to take a reply for nothing but what its type says.
@@ -71,8 +72,13 @@ impl Protocol {
     ///
     /// If `app` has a fast path, that serves the connection first. hyper answers the requests that
     /// fall through, and gives the connection back.
-    pub(super) async fn serve(&self, stream: TcpStream, app: Handler, stopping: Stopping) {
-        let status = Arc::new(Status::new());
+    pub(super) async fn serve(
+        &self,
+        stream: TcpStream,
+        status: Arc<Status>,
+        app: Handler,
+        stopping: Stopping,
+    ) {
         let (mut read, write) = stream.into_split();
         let write_buffer = WriteBuffer::new(write, Arc::clone(&status), self.timeouts.silence);
         let mut read_timeout = ReadTimeout::new(self.timeouts);

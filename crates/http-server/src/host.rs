@@ -36,7 +36,7 @@ pub(crate) fn is_plain(host: &[u8]) -> bool {
     };
     let is_port = match port.len() {
         1..=4 => true,
-        5 => port <= b"65535",
+        5 => port <= &b"65535"[..],
         _ => false,
     };
     let is_name =

@@ -4,6 +4,7 @@
 mod body;
 mod buffered_io;
 mod connection;
+mod connections;
 mod context;
 mod fast;
 mod final_response;
@@ -18,7 +19,7 @@ mod read_timeout;
 mod server;
 mod status;
 
-pub use body::{BodyFault, body_fault, read_body};
+pub use body::{BodyFault, Start, body_fault, read_body, read_charged, read_start};
 pub use context::{REQUEST_ID, RequestContext, TRACEPARENT, with_context};
 pub use fast::{Fallback, Fast, FastPath, FastRequest, Later};
 pub use handler::Handler;

@@ -13,14 +13,15 @@ use std::{
 use anyhow::Context as _;
 use clap::builder::RangedU64ValueParser;
 use socket2::{Domain, Socket, Type};
-use tokio::{
-    runtime::Runtime,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    task::JoinSet,
-};
+use tokio::{runtime::Runtime, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection::Protocol, handler::Handler, read_timeout::Timeouts};
+use crate::{
+    connection::Protocol,
+    connections::{Connections, Place},
+    handler::Handler,
+    read_timeout::Timeouts,
+};
 
 /// Connections that wait to be accepted. The standard library's 128 is too few for a load test,
 /// whose clients connect all at once: one that finds the queue full tries again only after a
@@ -37,7 +38,8 @@ pub struct ServerConfig {
     /// Threads that serve requests, each with its own runtime; 0 means one per core.
     #[arg(long, env = "WORKER_THREADS", default_value_t = 0, value_parser = number(0..=1024))]
     pub worker_threads: usize,
-    /// Connections held at once; further ones wait to be accepted.
+    /// Connections held at once. For a further one the longest idle gives way; while none is idle,
+    /// it waits.
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000, value_parser = number(1..=1_000_000))]
     pub max_connections: usize,
     /// Seconds a client has to send the head of a request; also the longest pause in its body and in
@@ -139,14 +141,14 @@ pub async fn serve(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let socket = tokio::net::TcpListener::from_std(listener.socket)?;
-    let slots = Arc::new(Semaphore::new(config.max_connections));
+    let connections = Connections::new(config.max_connections);
     let told_to_stop = async {
         shutdown.cancelled().await;
         tokio::time::sleep(delay).await;
     };
     tokio::select! {
         () = told_to_stop => {}
-        () = accept(&socket, &slots, &workers) => {}
+        () = accept(&socket, &connections, &workers) => {}
     }
     drop(socket);
     stop.cancel();
@@ -158,18 +160,16 @@ pub async fn serve(
     Ok(())
 }
 
-/// Accepts connections, at most as many at once as there are `slots`, and deals them to `workers`
-/// in turn.
-async fn accept(socket: &tokio::net::TcpListener, slots: &Arc<Semaphore>, workers: &[Worker]) {
+/// Accepts connections, and deals those that have a place among `connections` to `workers` in turn.
+async fn accept(
+    socket: &tokio::net::TcpListener,
+    connections: &Arc<Connections>,
+    workers: &[Worker],
+) {
     for worker in workers.iter().cycle() {
-        let Ok(slot) = Arc::clone(slots).acquire_owned().await else {
-            return; // the semaphore is never closed
-        };
-        let stream = next_connection(socket).await;
-        let accepted = Accepted {
-            stream,
-            _slot: slot,
-        };
+        let (stream, peer) = next_connection(socket).await;
+        let place = connections.place(peer.ip().to_canonical()).await;
+        let accepted = Accepted { stream, place };
         if worker.connections.send(accepted).is_err() {
             return; // workers end after this loop, unless one panicked
         }
@@ -177,14 +177,14 @@ async fn accept(socket: &tokio::net::TcpListener, slots: &Arc<Semaphore>, worker
 }
 
 /// The next connection, ready to be moved to another thread.
-async fn next_connection(socket: &tokio::net::TcpListener) -> TcpStream {
+async fn next_connection(socket: &tokio::net::TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         let accepted = socket.accept().await;
-        match accepted.and_then(|(stream, _)| {
+        match accepted.and_then(|(stream, peer)| {
             stream.set_nodelay(true)?;
-            stream.into_std()
+            Ok((stream.into_std()?, peer))
         }) {
-            Ok(stream) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
                 // Waiting connections stay queued; the next one may find a descriptor free.
@@ -206,10 +206,10 @@ fn is_clients_fault(error: &io::Error) -> bool {
     )
 }
 
-/// A connection, and its permit among those open at once.
+/// A connection, and its place among those open at once.
 struct Accepted {
     stream: TcpStream,
-    _slot: OwnedSemaphorePermit,
+    place: Place,
 }
 
 /// The two stages of the end of a server.
@@ -242,7 +242,7 @@ impl Worker {
             silence: Duration::from_secs(config.header_timeout_seconds),
             keep_alive: Duration::from_secs(config.keep_alive_seconds),
         }));
-        // Bounded by the slots: an accepted connection holds one.
+        // Bounded by the places: an accepted connection holds one.
         let (connections, incoming) = mpsc::unbounded_channel();
         let thread = thread::Builder::new()
             .name(format!("http-{number}"))
@@ -275,7 +275,9 @@ fn work(
                 accepted = incoming.recv() => match accepted {
                     Some(accepted) => {
                         let (app, protocol) = (app.clone(), Arc::clone(&protocol));
-                        open.spawn(serve_accepted(accepted, app, protocol, stopping.clone()));
+                        let task = Arc::clone(&accepted.place.task);
+                        let serving = serve_accepted(accepted, app, protocol, stopping.clone());
+                        let _ = task.set(open.spawn(serving));
                     }
                     None => break,
                 },
@@ -302,7 +304,10 @@ async fn serve_accepted(
     stopping: Stopping,
 ) {
     match tokio::net::TcpStream::from_std(accepted.stream) {
-        Ok(stream) => protocol.serve(stream, app, stopping).await,
+        Ok(stream) => {
+            let status = Arc::clone(&accepted.place.status);
+            protocol.serve(stream, status, app, stopping).await;
+        }
         Err(error) => tracing::warn!(%error, "cannot serve a connection"),
     }
 }

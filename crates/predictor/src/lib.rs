@@ -47,8 +47,10 @@ use crate::{
 /// How long the last metrics may take to be delivered when the service stops.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
-/// The bytes of all bodies of batches and detections in progress; further ones are refused.
-const MAX_BODIES_BYTES: usize = 256 << 20;
+/// The memory of all batches and detections in progress, in bytes; further ones are refused.
+const MAX_BULK_BYTES: usize = 512 << 20;
+/// The memory that they take for each number of their bodies.
+const BYTES_PER_NUMBER: usize = 20;
 
 /// The backends of a predictor. Cheap to clone.
 #[derive(Clone)]
@@ -145,7 +147,7 @@ impl Predictor {
                 let stats = stats.clone();
                 async move { stats.figures().await }
             }),
-            admission: Admission::new(MAX_BODIES_BYTES, detect.max_body_bytes),
+            admission: Admission::new(MAX_BULK_BYTES, detect.max_body_bytes, BYTES_PER_NUMBER),
             max_body_bytes: detect.max_body_bytes,
             default_detector: detect.default_detector,
             cores: CorePool::new(),

@@ -194,11 +194,8 @@ async fn healthcheck(State(app): State<Arc<App>>) -> Response {
 
 /// Reads a body that may be large, unless too many are in progress.
 async fn admit(app: &App, body: Body) -> Fallible<(Admitted, Bytes)> {
-    let admitted = app.admission.admit(body.size_hint().exact());
-    let mut admitted = admitted.ok_or(Error::Overloaded)?;
-    let body = read_body(body, app.max_body_bytes).await?;
-    admitted.settle(body.len());
-    Ok((admitted, body))
+    let read = app.admission.read(body, app.max_body_bytes).await?;
+    Ok(read.ok_or(Error::Overloaded)?)
 }
 
 /// The series in the path, percent-encoded.

@@ -101,6 +101,8 @@ fn is_service_link(name: &str, raw: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::{CommandFactory, FromArgMatches};
+
     use super::*;
 
     #[derive(Debug, PartialEq, Parser)]

@@ -44,8 +44,8 @@ pub struct Settings {
     /// The memory of the predictor.
     #[command(flatten)]
     pub cache: predictor::CacheSettings,
-    /// Bodies of fits in flight at once, in bytes; further ones are refused. A fit takes about
-    /// twice its body in memory.
+    /// Memory of fits in flight at once, in bytes; further ones are refused. A fit takes its body,
+    /// and about 120 bytes a point.
     #[arg(
         long,
         env = "MAX_INFLIGHT_FIT_BYTES",

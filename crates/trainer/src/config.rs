@@ -44,8 +44,8 @@ pub struct Settings {
     /// Largest body of a fit, in bytes.
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = DEFAULT_MAX_BODY_BYTES)]
     pub max_body_bytes: usize,
-    /// Bodies of fits in flight at once, in bytes; further ones are refused. A fit takes about
-    /// twice its body in memory.
+    /// Memory of fits in flight at once, in bytes; further ones are refused. A fit takes its body,
+    /// and about 120 bytes a point.
     #[arg(long, env = "MAX_INFLIGHT_FIT_BYTES", default_value_t = DEFAULT_MAX_INFLIGHT_FIT_BYTES)]
     pub max_inflight_fit_bytes: usize,
     /// The detector of a request that names none.
@@ -79,7 +79,7 @@ impl Default for Settings {
 
 const DEFAULT_MAX_BODY_BYTES: usize = 64 << 20;
 const DEFAULT_KEEP_VERSIONS: u32 = 10;
-const DEFAULT_MAX_INFLIGHT_FIT_BYTES: usize = 256 << 20;
+const DEFAULT_MAX_INFLIGHT_FIT_BYTES: usize = 512 << 20;
 
 #[cfg(test)]
 mod tests {

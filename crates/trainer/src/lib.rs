@@ -40,6 +40,9 @@ use crate::{fit::Fitter, plot::Plotter, publish::Publisher, registry::Registry, 
 /// metrics.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
+/// The memory that a fit by `auto`, the costliest detector, takes for each number of its body.
+const BYTES_PER_NUMBER: usize = 60;
+
 /// The backends of the trainer. Cheap to clone.
 #[derive(Clone)]
 pub struct Backends {
@@ -128,7 +131,11 @@ impl Trainer {
         });
         let app = App {
             max_body_bytes: settings.max_body_bytes,
-            admission: Admission::new(settings.max_inflight_fit_bytes, settings.max_body_bytes),
+            admission: Admission::new(
+                settings.max_inflight_fit_bytes,
+                settings.max_body_bytes,
+                BYTES_PER_NUMBER,
+            ),
             fitter: Fitter::new(
                 Arc::clone(&publisher),
                 Arc::clone(&room),

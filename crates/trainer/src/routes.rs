@@ -10,7 +10,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, get, on},
 };
 use contract::{Endpoint, EndpointName, SeriesId, endpoint::Owner};
-use http_server::{Fallible, RequestContext, json, method_not_allowed, not_found, read_body};
+use http_server::{Fallible, RequestContext, json, method_not_allowed, not_found};
 use service::{routes, series::SeriesPath, task::on_main};
 
 use crate::{
@@ -78,12 +78,11 @@ async fn fit_body(
     body: Body,
 ) -> Fallible<DurableFit> {
     let refused = |error: Error| error.reply(context.as_ref());
-    let Some(mut admitted) = app.admission.admit(body.size_hint().exact()) else {
+    let read = app.admission.read(body, app.max_body_bytes).await?;
+    let Some((admitted, body)) = read else {
         metrics::FITS.with_label_values(&["overloaded"]).inc();
         return Err(refused(Error::Overloaded));
     };
-    let body = read_body(body, app.max_body_bytes).await?;
-    admitted.settle(body.len());
     let in_flight = app.in_flight.clone();
     let trace = trace(context.as_ref());
     let fitting = async move {

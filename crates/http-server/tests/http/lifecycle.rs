@@ -8,7 +8,7 @@ use std::{
 
 use axum::{Router, routing::get};
 use http_server::{Listener, ServerConfig};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::support::{CONFIG, Server};
 
@@ -99,7 +99,7 @@ async fn a_stop_ends_idle_connections_and_awaits_the_busy_ones() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_connection_too_many_waits_for_another_to_end() -> anyhow::Result<()> {
+async fn a_connection_too_many_waits_while_all_are_busy() -> anyhow::Result<()> {
     let (app, gate) = app();
     let server = Server::start_with(
         app,
@@ -113,14 +113,49 @@ async fn a_connection_too_many_waits_for_another_to_end() -> anyhow::Result<()> 
     gate.began.acquire().await?.forget();
     let mut second = server.connect().await;
     second.send(WAIT).await?;
-    // While the first is served, the second cannot begin: the only reply is the first's.
+    let served = timeout(Duration::from_millis(300), gate.began.acquire()).await;
+    assert!(served.is_err(), "the second is served beside the first");
     gate.open.add_permits(1);
     assert_eq!(first.reply().await?.text(), "waited");
-    assert_eq!(gate.began.available_permits(), 0);
-    drop(first);
+    // The first is idle now, and gives way.
+    assert!(first.is_closed().await?);
     gate.open.add_permits(1);
     assert_eq!(second.reply().await?.text(), "waited");
     drop(second);
+    server.stop().await
+}
+
+#[tokio::test]
+async fn the_longest_idle_connection_gives_way_and_no_busy_one() -> anyhow::Result<()> {
+    let (app, gate) = app();
+    let server = Server::start_with(
+        app,
+        ServerConfig {
+            max_connections: 4,
+            ..CONFIG
+        },
+    );
+    let mut busy = server.connect().await;
+    busy.send(WAIT).await?;
+    gate.began.acquire().await?.forget();
+    // One says nothing at all, one only half of a head, and one has been answered.
+    let mut silent = server.connect().await;
+    let mut slow = server.connect().await;
+    slow.send("GET /hello HT").await?;
+    let mut kept = server.connect().await;
+    kept.send(HELLO).await?;
+    assert_eq!(kept.reply().await?.text(), "hello");
+    let mut held = Vec::new();
+    for client in [&mut silent, &mut slow, &mut kept] {
+        let mut new = server.connect().await;
+        new.send(WAIT).await?;
+        gate.began.acquire().await?.forget();
+        assert!(client.is_closed().await?);
+        // Busy as well, and so it stays.
+        held.push(new);
+    }
+    gate.open.add_permits(4);
+    assert_eq!(busy.reply().await?.text(), "waited");
     server.stop().await
 }
 

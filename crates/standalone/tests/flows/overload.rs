@@ -50,7 +50,7 @@ async fn fits_that_would_take_too_much_memory_are_refused() -> anyhow::Result<()
         "--max-body-bytes",
         "1000000",
         "--max-inflight-fit-bytes",
-        "1000000",
+        "8000000",
     ];
     let platform = Platform::start_with(&limits).await?;
     let client = platform.client();

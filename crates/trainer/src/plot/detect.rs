@@ -10,7 +10,7 @@ use axum::{
 use chart::{Chart, Fitted, Normal};
 use contract::{DetectRequest, DetectorName, Requested};
 use detector::detect;
-use http_server::{Fallible, RequestContext, read_body};
+use http_server::{Fallible, RequestContext};
 use service::task::on_main;
 
 use super::{
@@ -31,10 +31,8 @@ pub(crate) async fn detect_plot(
     let query = JudgedQuery::parse(query).map_err(refused)?;
     let format = query.view.format;
     let body = request.into_body();
-    let admitted = app.admission.admit(body.size_hint().exact());
-    let mut admitted = admitted.ok_or(Error::Overloaded).map_err(refused)?;
-    let body = read_body(body, app.max_body_bytes).await?;
-    admitted.settle(body.len());
+    let read = app.admission.read(body, app.max_body_bytes).await?;
+    let (admitted, body) = read.ok_or(Error::Overloaded).map_err(refused)?;
     let plotting = async move {
         let drawn = app.plotter.plot_judged(query, body).await;
         drop(admitted);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::{
-    body::{Body, HttpBody},
+    body::Body,
     http::{HeaderValue, StatusCode, header::LOCATION},
     response::Response,
 };
 use contract::{EndpointName, ImportReply};
-use http_server::{Fallible, json, read_body};
+use http_server::{Fallible, json};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use service::{series::SeriesPath, work::blocking};
 
@@ -35,11 +35,10 @@ pub(crate) async fn import(
     body: Body,
 ) -> Fallible<Response> {
     let app = request.app();
-    let Some(mut admitted) = app.admission.admit(body.size_hint().exact()) else {
+    let limit = app.max_body_bytes.min(MAX_FILE_BYTES);
+    let Some((admitted, body)) = app.admission.read(body, limit).await? else {
         return Ok(request.refuse(Error::Overloaded));
     };
-    let body = read_body(body, app.max_body_bytes.min(MAX_FILE_BYTES)).await?;
-    admitted.settle(body.len());
     let importing = async move |app: Arc<App>, request: RegistryRequest| {
         let context = request.changes()?;
         let imported = blocking(move || file::read(&body)).await?;

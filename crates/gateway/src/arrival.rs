@@ -1,0 +1,123 @@
+//! Request bodies before their requests have a permit. A request takes one only when its body is
+//! there, or the start of a long one, so that a body that never comes keeps nobody out.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use http_server::{Fallible, ProblemReply, Start, read_charged, read_start};
+
+/// A body up to this length, in bytes, is awaited whole; of a longer one so much has to be there.
+const START: usize = 256 * 1024;
+
+/// The most memory for bodies that are arriving, in bytes.
+const MAX_ARRIVING: usize = 256 * 1024 * 1024;
+
+/// When a client that was refused should try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The memory of the bodies that are arriving.
+#[derive(Default)]
+pub(crate) struct Arrivals(Arc<AtomicUsize>);
+
+/// What one body takes of it, until this is dropped.
+struct Charge {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Arrivals {
+    /// All of `body`, which may have `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`http_server::read_body`]; 503 when too much is arriving.
+    pub(crate) async fn whole(&self, body: Body, limit: usize) -> Fallible<Bytes> {
+        let mut charge = self.charge();
+        read_charged(body, limit, |piece| charge.add(piece)).await
+    }
+
+    /// `body`, once it is there or has begun well.
+    ///
+    /// # Errors
+    /// 408 or 400 as [`http_server::read_body`]; 503 when too much is arriving.
+    pub(crate) async fn begun(&self, mut body: Body) -> Fallible<Body> {
+        let declared = body.size_hint();
+        let mut charge = self.charge();
+        let start = read_start(&mut body, START, |piece| charge.add(piece)).await?;
+        Ok(match start {
+            Start::Whole(bytes) => Body::from(bytes),
+            Start::Part(first) => Body::new(Begun {
+                first: Some(first),
+                rest: body,
+                declared,
+            }),
+        })
+    }
+
+    fn charge(&self) -> Charge {
+        Charge {
+            all: Arc::clone(&self.0),
+            bytes: 0,
+        }
+    }
+}
+
+impl Charge {
+    fn add(&mut self, piece: &[u8]) -> Fallible<()> {
+        self.bytes += piece.len();
+        let before = self.all.fetch_add(piece.len(), Ordering::Relaxed);
+        match before + piece.len() <= MAX_ARRIVING {
+            true => Ok(()),
+            false => Err(ProblemReply::overloaded().retry_after(RETRY_AFTER)),
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A body of which a part has been read.
+struct Begun {
+    first: Option<Bytes>,
+    rest: Body,
+    /// The size of all of it.
+    declared: SizeHint,
+}
+
+impl HttpBody for Begun {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.first {
+            Some(_) => self.declared.clone(),
+            None => self.rest.size_hint(),
+        }
+    }
+}
