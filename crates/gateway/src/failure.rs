@@ -24,6 +24,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(crate) fn no_reply(service: &'static str, error: Error) -> ProblemReply {
     let problem = match &error {
         Error::Client(problem) => return problem.clone(),
+        Error::Overloaded => return ProblemReply::overloaded().retry_after(RETRY_AFTER),
         Error::Unreachable(_) | Error::Gone(_) => unavailable(),
         Error::Timeout(_) => {
             let detail = "The service did not answer in time";

@@ -1,16 +1,16 @@
-//! One backend: its addresses, and whether it accepted connections a moment ago.
+//! One backend: its address, and whether it accepts connections and answers.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::{
         LazyLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpStream, sync::Mutex, time::timeout};
+use tokio::{net::TcpStream, time::timeout};
 
 use crate::origin::Origin;
 
@@ -20,34 +20,37 @@ const EJECTED_FOR: Duration = Duration::from_millis(500);
 /// How long a backend has to accept.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the addresses of a name are used before it is looked up again.
-const ADDRESSES_LAST: Duration = Duration::from_secs(5);
+/// How long a backend with requests may be silent before it is suspected to hang.
+const SUSPICIOUS_SILENCE: Duration = Duration::from_secs(1);
 
-/// The origin of [`Backend::ejected_until`].
+/// The origin of the times in [`Backend`].
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// One process that answers for a service.
 pub(super) struct Backend {
     origin: Origin,
-    /// Milliseconds after [`START`] until which it counts as ejected.
+    /// Its address; `None` for a name that was not looked up yet.
+    address: Option<SocketAddr>,
+    /// Milliseconds after [`START`] until which it counts as ejected, because it did not accept.
     ejected_until: AtomicU64,
-    addresses: Mutex<Option<Addresses>>,
-    /// The address that is tried first next time.
-    turn: AtomicUsize,
-}
-
-struct Addresses {
-    found: Vec<SocketAddr>,
-    at: Instant,
+    /// It accepts, but did not answer in time. It counts as ejected until a probe is answered.
+    hangs: AtomicBool,
+    /// Connections of their own that carry a request to it.
+    busy: AtomicUsize,
+    /// Milliseconds after [`START`] when the last of these requests was answered, or the first of
+    /// them began.
+    answered: AtomicU64,
 }
 
 impl Backend {
-    pub(super) fn new(origin: Origin) -> Self {
+    pub(super) fn new(origin: Origin, address: Option<SocketAddr>) -> Self {
         Self {
             origin,
+            address,
             ejected_until: AtomicU64::new(0),
-            addresses: Mutex::new(None),
-            turn: AtomicUsize::new(0),
+            hangs: AtomicBool::new(false),
+            busy: AtomicUsize::new(0),
+            answered: AtomicU64::new(0),
         }
     }
 
@@ -56,19 +59,79 @@ impl Backend {
         &self.origin.authority
     }
 
-    /// Whether it did not accept a moment ago.
+    /// Whether it is the backend of `origin` at `address`.
+    pub(super) fn is_at(&self, origin: &Origin, address: SocketAddr) -> bool {
+        self.address == Some(address) && self.origin == *origin
+    }
+
+    /// Whether it is one of those of `origin`.
+    pub(super) fn is_of(&self, origin: &Origin) -> bool {
+        self.origin == *origin
+    }
+
+    /// Whether it did not accept a moment ago, or hangs.
     pub(super) fn is_ejected(&self) -> bool {
         // The clock is read only for a backend that was ejected at some time.
-        let until = self.ejected_until.load(Ordering::Relaxed);
-        until != 0 && now_millis() < until
+        let until = self.ejected_until.load(Relaxed);
+        self.hangs() || (until != 0 && now_millis() < until)
+    }
+
+    /// Whether it accepts connections and does not answer.
+    pub(super) fn hangs(&self) -> bool {
+        self.hangs.load(Relaxed)
+    }
+
+    /// Notes whether it hangs.
+    pub(super) fn set_hangs(&self, hangs: bool) {
+        if self.hangs.swap(hangs, Relaxed) != hangs {
+            match hangs {
+                true => tracing::warn!(backend = %self, "does not answer and is left out"),
+                false => tracing::info!(backend = %self, "answers again"),
+            }
+        }
+    }
+
+    /// How many requests it has on connections of their own.
+    pub(super) fn busy(&self) -> usize {
+        self.busy.load(Relaxed)
+    }
+
+    /// A request on a connection of its own begins.
+    pub(super) fn begins(&self) {
+        if self.busy.fetch_add(1, Relaxed) == 0 {
+            self.answers();
+        }
+    }
+
+    /// A request on a connection of its own ends.
+    pub(super) fn ends(&self) {
+        self.busy.fetch_sub(1, Relaxed);
+    }
+
+    /// It has answered.
+    pub(super) fn answers(&self) {
+        self.answered.store(now_millis(), Relaxed);
+    }
+
+    /// Whether a probe has to tell if it hangs: it is thought to, or has been silent for long.
+    pub(super) fn is_suspicious(&self) -> bool {
+        let silent = now_millis().saturating_sub(self.answered.load(Relaxed));
+        self.hangs() || (self.busy() > 0 && silent > millis(SUSPICIOUS_SILENCE))
     }
 
     /// A new connection, within a second. A backend that does not accept is ejected for a while.
     ///
     /// # Errors
-    /// Why the last of its addresses, or its name, gave no connection.
+    /// Why it, or the last of the addresses of its name, gave no connection.
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
-        let result = match timeout(CONNECT_TIMEOUT, self.try_addresses()).await {
+        let host = (self.origin.host.as_str(), self.origin.port);
+        let connecting = async {
+            match self.address {
+                Some(address) => TcpStream::connect(address).await,
+                None => TcpStream::connect(host).await,
+            }
+        };
+        let result = match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(result) => result,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         };
@@ -76,43 +139,27 @@ impl Backend {
             Ok(_) => 0,
             Err(_) => now_millis() + millis(EJECTED_FOR),
         };
-        self.ejected_until.store(until, Ordering::Relaxed);
+        self.ejected_until.store(until, Relaxed);
         let stream = result?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
+}
 
-    async fn try_addresses(&self) -> io::Result<TcpStream> {
-        let addresses = self.addresses().await?;
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut failure = io::Error::new(io::ErrorKind::NotFound, "name has no address");
-        for step in 0..addresses.len() {
-            let address = addresses[first.wrapping_add(step) % addresses.len()];
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failure = error,
-            }
+/// Host and port as they were configured, and the address if that says something else.
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.authority())?;
+        match self.address {
+            Some(address) if self.origin.address().is_none() => write!(f, " ({address})"),
+            _ => Ok(()),
         }
-        // The name may belong to another machine by now.
-        *self.addresses.lock().await = None;
-        Err(failure)
     }
+}
 
-    /// The addresses of the host. There is one lookup at a time, because each takes a thread.
-    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        let mut known = self.addresses.lock().await;
-        if let Some(addresses) = &*known
-            && addresses.at.elapsed() < ADDRESSES_LAST
-        {
-            return Ok(addresses.found.clone());
-        }
-        let host = (self.origin.host.as_str(), self.origin.port);
-        let found: Vec<_> = tokio::net::lookup_host(host).await?.collect();
-        *known = Some(Addresses {
-            found: found.clone(),
-            at: Instant::now(),
-        });
-        Ok(found)
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -129,18 +176,20 @@ mod tests {
     use super::*;
     use crate::testing::ReservedPort;
 
-    fn backend(port: u16) -> Backend {
-        Backend::new(Origin {
-            host: "127.0.0.1".to_owned(),
+    fn backend(host: &str, port: u16) -> Backend {
+        let origin = Origin {
+            host: host.to_owned(),
             port,
-            authority: format!("127.0.0.1:{port}"),
-        })
+            authority: format!("{host}:{port}"),
+        };
+        let address = origin.address();
+        Backend::new(origin, address)
     }
 
     #[tokio::test]
     async fn a_backend_is_ejected_from_a_refusal_to_the_next_connection() -> anyhow::Result<()> {
         let port = ReservedPort::new()?;
-        let backend = backend(port.addr().port());
+        let backend = backend("127.0.0.1", port.addr().port());
         assert!(!backend.is_ejected());
         assert!(backend.connect().await.is_err());
         assert!(backend.is_ejected());
@@ -152,8 +201,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_without_address_is_an_error() {
-        let mut backend = backend(1);
-        backend.origin.host = "no-such-host.invalid".to_owned();
-        assert!(backend.connect().await.is_err());
+        assert!(backend("no-such-host.invalid", 1).connect().await.is_err());
+    }
+
+    #[test]
+    fn one_is_suspected_while_it_has_requests_and_is_silent() {
+        let backend = backend("127.0.0.1", 1);
+        backend.begins();
+        assert!(!backend.is_suspicious());
+        // As if that had been long ago.
+        backend.answered.store(0, Relaxed);
+        let long = millis(SUSPICIOUS_SILENCE) + 1;
+        assert_eq!(backend.is_suspicious(), now_millis() > long);
+        backend.ends();
+        assert!(!backend.is_suspicious());
+        backend.set_hangs(true);
+        assert!(backend.is_suspicious() && backend.is_ejected());
     }
 }

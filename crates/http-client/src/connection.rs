@@ -4,6 +4,7 @@
 use std::{
     io,
     pin::pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,7 @@ use tokio::{
 
 use crate::{
     Error,
+    backend::Backend,
     response::{self, BadReply, Framing, Parsed, ReplyHead},
     upload::Upload,
 };
@@ -41,8 +43,9 @@ pub(super) struct Connection {
     pub(super) out: Vec<u8>,
     /// Bytes that were received and are not used yet.
     pub(super) input: BytesMut,
-    /// The index of its backend in the pool.
-    pub(super) backend: usize,
+    pub(super) backend: Arc<Backend>,
+    /// Whether it carries a request.
+    is_busy: bool,
     /// When its last request ended; `None` before the first one.
     rests_since: Option<Instant>,
 }
@@ -56,12 +59,15 @@ pub(super) struct Reply {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, backend: usize) -> Self {
+    /// A new connection, which is about to carry a request.
+    pub(super) fn new(stream: TcpStream, backend: Arc<Backend>) -> Self {
+        backend.begins();
         Self {
             stream,
             out: Vec::new(),
             input: BytesMut::new(),
             backend,
+            is_busy: true,
             rests_since: None,
         }
     }
@@ -85,8 +91,25 @@ impl Connection {
         matches!(unasked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Notes that it is about to carry a request.
+    pub(super) fn begin(&mut self) {
+        if !self.is_busy {
+            self.is_busy = true;
+            self.backend.begins();
+        }
+    }
+
+    /// Notes that it carries a request no more.
+    fn end(&mut self) {
+        if self.is_busy {
+            self.is_busy = false;
+            self.backend.ends();
+        }
+    }
+
     /// Makes it ready for the next request.
     pub(super) fn rest(&mut self) {
+        self.end();
         self.out.clear();
         self.out.shrink_to(MAX_KEPT);
         if self.input.capacity() > MAX_KEPT {
@@ -106,6 +129,7 @@ impl Connection {
             .await
             .map_err(Error::Gone)?;
         let head = read_head(&mut self.stream, &mut self.input).await?;
+        self.backend.answers();
         self.finish(head).await
     }
 
@@ -147,6 +171,7 @@ impl Connection {
                 }
             }
         };
+        self.backend.answers();
         time::timeout(timeout, self.finish(head))
             .await
             .map_err(|_| Error::Timeout(timeout))?
@@ -180,6 +205,12 @@ impl Connection {
         receive(&mut self.stream, &mut self.input)
             .await
             .map_err(Error::Broke)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -11,12 +11,13 @@ use tokio::time;
 
 use crate::{
     Call, Error, Payload,
+    backend::Backend,
     body::ReplyBody,
     connection::{Connection, Reply},
     decode::Decoder,
     metrics::Metrics,
     origin::Origins,
-    pipelined::{Failure, PendingReply, PipelinedResult},
+    pipelined::{Failure, NotJoined, PendingReply, PipelinedResult},
     pool::{Pick, Pool, Reuse},
     request::{BodyLength, RequestHead, write_fast},
     response::ReplyHead,
@@ -29,7 +30,7 @@ const PIPELINED_BODY: RangeInclusive<usize> = 1..=4 * 1024;
 
 /// The outcome of a pipelined request that got no plain reply.
 pub struct PipelinedOutcome {
-    backend: usize,
+    backend: Arc<Backend>,
     result: PipelinedResult,
 }
 
@@ -50,7 +51,7 @@ impl Http {
         let (head, timeout) = (call.head, call.timeout);
         let pick = match &call.owner_of {
             Some(series) => Pick::BySeries(series.as_str()),
-            None => Pick::InTurn,
+            None => Pick::LeastBusy,
         };
         match call.payload {
             Payload::Whole(body) if call.pipelined && PIPELINED_BODY.contains(&body.len()) => {
@@ -73,10 +74,15 @@ impl Http {
             head.write_only_if_cached(authority, length, out);
             out.extend_from_slice(body);
         });
-        let Some((backend, reply)) = joined else {
-            return self.ask(Pick::InTurn, head, body, timeout).await;
+        let mut reply = match joined {
+            Ok(reply) => reply,
+            Err(NotJoined::Overloaded) => return Err(Error::Overloaded),
+            Err(NotJoined::Closed) => {
+                return self.ask(Pick::LeastBusy, head, body, timeout).await;
+            }
         };
-        let result = reply.await;
+        let result = (&mut reply).await;
+        let backend = Arc::clone(reply.backend());
         self.settle(PipelinedOutcome { backend, result }, head, body, timeout)
             .await
     }
@@ -92,13 +98,17 @@ impl Http {
         if !PIPELINED_BODY.contains(&request.body.len()) {
             return None;
         }
-        let (backend, reply) = self.join(timeout, |authority, out| {
+        let joined = self.join(timeout, |authority, out| {
             write_fast(request, min_revision, authority, out);
-        })?;
+        });
+        let mut reply = joined.ok()?;
         Some(async move {
-            match reply.await {
+            match (&mut reply).await {
                 Ok(reply) if reply.head.is_plain() => Ok(reply.whole.unwrap_or_default()),
-                result => Err(PipelinedOutcome { backend, result }),
+                result => {
+                    let backend = Arc::clone(reply.backend());
+                    Err(PipelinedOutcome { backend, result })
+                }
             }
         })
     }
@@ -131,15 +141,17 @@ impl Http {
             // The service does not have it in memory, and is asked to load it.
             Ok(reply) if reply.head.status == StatusCode::GATEWAY_TIMEOUT => {
                 self.0.metrics.misses.inc();
-                self.ask(Pick::From(backend), head, body, timeout).await
+                self.ask(Pick::From(&backend), head, body, timeout).await
             }
             Ok(reply) => Ok(whole(reply.head, reply.whole.unwrap_or_default())),
-            Err(Failure::Unsent) => {
-                let next = Pick::From(backend + 1);
-                self.ask(next, head, body, timeout).await
+            Err(Failure::Unsent) => self.ask(Pick::After(&backend), head, body, timeout).await,
+            Err(Failure::Lost { stale, .. }) if stale || self.0.members.are_several() => {
+                self.ask_again(Pick::LeastBusy, &backend, head, body, timeout)
+                    .await
             }
-            Err(Failure::Lost { stale, .. }) if stale || self.0.has_others() => {
-                self.ask_again(Pick::InTurn, backend, head, body, timeout)
+            Err(Failure::Final(Error::Timeout(_))) if self.0.members.are_several() => {
+                self.0.members.note_hanging(&backend);
+                self.ask_again(Pick::LeastBusy, &backend, head, body, timeout)
                     .await
             }
             Err(Failure::Lost { error, .. }) => Err(Error::Gone(error)),
@@ -152,11 +164,9 @@ impl Http {
         &self,
         timeout: Duration,
         write: impl FnOnce(&str, &mut Vec<u8>),
-    ) -> Option<(usize, PendingReply)> {
-        let connection = self.0.pipelined(timeout)?;
-        let authority = self.0.authority(connection.backend);
-        let reply = connection.join(timeout, |out| write(authority, out))?;
-        Some((connection.backend, reply))
+    ) -> Result<PendingReply, NotJoined> {
+        let (connection, timeout) = self.0.pipelined(timeout).ok_or(NotJoined::Closed)?;
+        connection.join(timeout, |out| write(connection.backend.authority(), out))
     }
 
     /// Asks a backend. If its connection ends without a reply, asks once more on a new connection:
@@ -170,11 +180,11 @@ impl Http {
         timeout: Duration,
     ) -> Result<Response, Error> {
         let first = self.take(pick, Reuse::Any, None).await?;
-        let asked = first.backend;
-        let may_help = first.is_reused() || self.0.has_others();
+        let asked = Arc::clone(&first.backend);
+        let may_help = first.is_reused() || self.0.members.are_several();
         match self.ask_on(first, head, body, timeout).await {
             Err(Error::Gone(_)) if may_help => {
-                self.ask_again(pick, asked, head, body, timeout).await
+                self.ask_again(pick, &asked, head, body, timeout).await
             }
             reply => reply,
         }
@@ -185,7 +195,7 @@ impl Http {
     async fn ask_again(
         &self,
         pick: Pick<'_>,
-        asked: usize,
+        asked: &Arc<Backend>,
         head: &RequestHead,
         body: &Bytes,
         timeout: Duration,
@@ -205,11 +215,7 @@ impl Http {
         timeout: Duration,
     ) -> Result<Response, Error> {
         let length = BodyLength::Known(body.len() as u64);
-        head.write(
-            self.0.authority(connection.backend),
-            length,
-            &mut connection.out,
-        );
+        head.write(connection.backend.authority(), length, &mut connection.out);
         let reply = time::timeout(timeout, connection.ask(body))
             .await
             .map_err(|_| Error::Timeout(timeout))??;
@@ -229,11 +235,7 @@ impl Http {
         let length = upload
             .declared()
             .map_or(BodyLength::Unknown, BodyLength::Known);
-        head.write(
-            self.0.authority(connection.backend),
-            length,
-            &mut connection.out,
-        );
+        head.write(connection.backend.authority(), length, &mut connection.out);
         let reply = connection.ask_streaming(&mut upload, timeout).await?;
         Ok(self.answer(connection, reply, timeout))
     }
@@ -242,7 +244,7 @@ impl Http {
         &self,
         pick: Pick<'_>,
         reuse: Reuse,
-        last: Option<usize>,
+        last: Option<&Arc<Backend>>,
     ) -> Result<Connection, Error> {
         let taken = self.0.take(pick, reuse, last).await;
         taken.map_err(Error::Unreachable)

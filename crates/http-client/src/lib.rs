@@ -6,6 +6,7 @@ mod connection;
 mod decode;
 mod http;
 mod local;
+mod members;
 mod metrics;
 mod origin;
 mod pipelined;
@@ -17,6 +18,7 @@ mod split_tests;
 #[cfg(test)]
 mod testing;
 mod upload;
+mod watch;
 
 use std::{future::Future, io, pin::Pin, time::Duration};
 
@@ -90,6 +92,9 @@ pub enum Error {
     /// The backend sent something that is not a valid reply.
     #[error("reply is not understood")]
     Bad(#[source] BadReply),
+    /// The backend does not keep up with the requests that it has.
+    #[error("the service has too much to do")]
+    Overloaded,
     /// The backend was silent for this long.
     #[error("no answer within {0:?}")]
     Timeout(Duration),

@@ -1,6 +1,10 @@
 //! The addresses of backends: `http://host:port`, several separated by commas.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use http::Uri;
 
@@ -48,6 +52,12 @@ impl FromStr for Origins {
 }
 
 impl Origin {
+    /// Its address, unless the host is a name.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        let host = self.host.parse::<IpAddr>().ok()?;
+        Some((host, self.port).into())
+    }
+
     fn parse(text: &str) -> Result<Self, InvalidOrigins> {
         if text.is_empty() {
             return Err(InvalidOrigins::Empty);

@@ -27,21 +27,26 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use super::{Error, connection::Reply};
+use super::{Error, backend::Backend, connection::Reply};
 use drive::End;
 use queue::{Queue, Slot, Timing};
 
-/// The most requests without a reply. Further ones take other connections, which lead to other
-/// threads of the backend.
-const MAX_PIPELINED: usize = 256;
+/// The most requests without a reply.
+const MAX_PIPELINED: usize = 16 * 1024;
+
+/// So many requests may wait for a reply however long that takes.
+const UNQUESTIONED: usize = 256;
+
+/// The age of the oldest request without a reply from which on further ones are refused: by the time
+/// that they are answered, their clients would have given up.
+const OVERLOADED_AFTER: Duration = Duration::from_secs(1);
 
 /// The largest buffers that a connection keeps, in bytes.
 const MAX_KEPT: usize = 256 * 1024;
 
 /// A connection to one backend with the requests that are sent on it.
 pub(super) struct PipelinedConnection {
-    /// Which of the pool's backends it leads to.
-    pub(super) backend: usize,
+    pub(super) backend: Arc<Backend>,
     /// The shortest timeout that a request may have here: a late reply is not looked for more
     /// often.
     timeout: Duration,
@@ -83,7 +88,7 @@ pub(super) enum Failure {
 
 impl PipelinedConnection {
     /// A connection over the stream that `connecting` gives. A task of this thread runs it.
-    pub(super) fn open<F>(backend: usize, timeout: Duration, connecting: F) -> Arc<Self>
+    pub(super) fn open<F>(backend: Arc<Backend>, timeout: Duration, connecting: F) -> Arc<Self>
     where
         F: Future<Output = io::Result<TcpStream>> + Send + 'static,
     {
@@ -107,25 +112,36 @@ impl PipelinedConnection {
         connection
     }
 
-    /// Whether it takes further requests.
-    pub(super) fn is_open(&self) -> bool {
-        self.state().is_open
+    /// Whether it takes further requests with `timeout`.
+    pub(super) fn takes(&self, timeout: Duration) -> bool {
+        self.timeout <= timeout && self.state().is_open
     }
 
-    /// Adds the request that `write` writes. `None` when the connection is closed or full, or the
-    /// `timeout` is too short for it.
+    /// The number of requests without a reply.
+    pub(super) fn waiting(&self) -> usize {
+        self.state().queue.waiting()
+    }
+
+    /// Adds the request that `write` writes.
+    ///
+    /// # Errors
+    /// When the connection is closed, too many requests wait on it, or the `timeout` is too short
+    /// for it.
     pub(super) fn join(
         self: &Arc<Self>,
         timeout: Duration,
         write: impl FnOnce(&mut Vec<u8>),
-    ) -> Option<PendingReply> {
+    ) -> Result<PendingReply, NotJoined> {
         let mut state = self.state();
-        let is_full = state.queue.waiting() >= MAX_PIPELINED;
-        if !state.is_open || is_full || timeout < self.timeout {
-            return None;
+        if !state.is_open || timeout < self.timeout {
+            return Err(NotJoined::Closed);
+        }
+        let now = Instant::now();
+        if state.is_overloaded(now) {
+            return Err(NotJoined::Overloaded);
         }
         write(&mut state.out);
-        state.used = Instant::now();
+        state.used = now;
         let at = state.used;
         let slot = Some(state.queue.push(Timing { at, timeout }));
         let driver = state.driver.take();
@@ -135,7 +151,7 @@ impl PipelinedConnection {
             driver.wake();
         }
         let connection = Arc::clone(self);
-        Some(PendingReply { connection, slot })
+        Ok(PendingReply { connection, slot })
     }
 
     /// Moves the requests that wait to be sent into `out`, which is empty. If there are none,
@@ -207,6 +223,24 @@ impl PipelinedConnection {
     }
 }
 
+impl State {
+    fn is_overloaded(&self, now: Instant) -> bool {
+        let waiting = self.queue.waiting();
+        waiting >= UNQUESTIONED
+            && (waiting >= MAX_PIPELINED
+                || (self.queue.next()).is_some_and(|oldest| now - oldest.at > OVERLOADED_AFTER))
+    }
+}
+
+/// Why a connection did not take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotJoined {
+    /// It takes no further ones, or none that is in such a hurry.
+    Closed,
+    /// The backend does not keep up with those that wait already.
+    Overloaded,
+}
+
 /// Whether a connection waits for a reply.
 enum Activity {
     /// It does, until this time.
@@ -220,6 +254,13 @@ pub(super) struct PendingReply {
     connection: Arc<PipelinedConnection>,
     /// `None` once the reply was taken.
     slot: Option<Slot>,
+}
+
+impl PendingReply {
+    /// The backend that was asked.
+    pub(super) fn backend(&self) -> &Arc<Backend> {
+        &self.connection.backend
+    }
 }
 
 impl Future for PendingReply {

@@ -1,14 +1,16 @@
 //! A pipelined connection over a real connection whose other end the test holds.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-use super::{Failure, PendingReply, PipelinedConnection};
-use crate::Error;
+use super::{
+    Failure, NotJoined, OVERLOADED_AFTER, PendingReply, PipelinedConnection, UNQUESTIONED,
+};
+use crate::{Error, Origins, backend::Backend};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -21,12 +23,19 @@ async fn connection(
 )> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let connection = PipelinedConnection::open(0, patience, TcpStream::connect(address));
+    let connection =
+        PipelinedConnection::open(backend(address), patience, TcpStream::connect(address));
     Ok((connection, async move { listener.accept().await }))
 }
 
 fn join(connection: &Arc<PipelinedConnection>, request: &str) -> Option<PendingReply> {
-    connection.join(PATIENCE, |out| out.extend_from_slice(request.as_bytes()))
+    let joined = connection.join(PATIENCE, |out| out.extend_from_slice(request.as_bytes()));
+    joined.ok()
+}
+
+fn backend(address: SocketAddr) -> Arc<Backend> {
+    let origins: Origins = format!("http://{address}").parse().expect("a URL");
+    Arc::new(Backend::new(origins.0[0].clone(), Some(address)))
 }
 
 fn reply(body: &str) -> String {
@@ -79,12 +88,13 @@ async fn requests_that_are_ready_together_are_sent_together() -> anyhow::Result<
 #[tokio::test]
 async fn a_connection_that_cannot_be_opened_sends_nothing() -> anyhow::Result<()> {
     let refused = async { Err(std::io::ErrorKind::ConnectionRefused.into()) };
-    let connection = PipelinedConnection::open(0, PATIENCE, refused);
+    let connection =
+        PipelinedConnection::open(backend(([127, 0, 0, 1], 1).into()), PATIENCE, refused);
     for answer in [join(&connection, "a"), join(&connection, "b")] {
         let failure = answer.expect("nobody knows yet").await.unwrap_err();
         assert!(matches!(failure, Failure::Unsent), "{failure:?}");
     }
-    assert!(!connection.is_open() && join(&connection, "c").is_none());
+    assert!(join(&connection, "c").is_none());
     Ok(())
 }
 
@@ -92,8 +102,8 @@ async fn a_connection_that_cannot_be_opened_sends_nothing() -> anyhow::Result<()
 async fn whoever_has_less_patience_than_the_connection_goes_another_way() -> anyhow::Result<()> {
     let (connection, _backend) = connection(PATIENCE).await?;
     let less = PATIENCE - Duration::from_millis(1);
-    assert!(connection.join(less, |_| ()).is_none());
-    assert!(connection.join(PATIENCE, |_| ()).is_some());
+    assert_eq!(connection.join(less, |_| ()).err(), Some(NotJoined::Closed));
+    assert!(connection.join(PATIENCE, |_| ()).is_ok());
     Ok(())
 }
 
@@ -124,10 +134,29 @@ async fn a_connection_is_late_when_its_next_reply_is() -> anyhow::Result<()> {
     let (mut backend, _) = backend.await?;
     // Its start does not count.
     backend.write_all(b"HTTP/1.1 200 OK\r\n").await?;
-    let late = first.expect("there is room").await;
+    let late = first.ok().expect("there is room").await;
     assert!(matches!(late, Err(Failure::Final(Error::Timeout(_)))));
-    let behind = second.expect("there is room").await;
+    let behind = second.ok().expect("there is room").await;
     assert!(matches!(behind, Err(Failure::Lost { stale: true, .. })));
-    assert!(!connection.is_open());
+    assert!(!connection.takes(PATIENCE));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_keep_up_refuses_further_requests() -> anyhow::Result<()> {
+    let (connection, backend) = connection(PATIENCE).await?;
+    let mut waiting: Vec<_> = (0..UNQUESTIONED).map(|_| join(&connection, "a")).collect();
+    // As many as these wait for as long as it takes, and more while the oldest is young.
+    waiting.push(join(&connection, "a"));
+    assert!(waiting.iter().all(Option::is_some));
+    tokio::time::sleep(OVERLOADED_AFTER + Duration::from_millis(50)).await;
+    let refused = connection.join(PATIENCE, |_| ()).err();
+    assert_eq!(refused, Some(NotJoined::Overloaded));
+    let (mut backend, _) = backend.await?;
+    for answer in waiting.drain(..) {
+        backend.write_all(reply("b").as_bytes()).await?;
+        assert_eq!(body_of(answer).await, "b");
+    }
+    assert!(join(&connection, "c").is_some());
     Ok(())
 }
