@@ -30,19 +30,20 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Arrivals(Arc<AtomicUsize>);
 
 /// What one body takes of it, until this is dropped.
-struct Charge {
+pub(crate) struct Charge {
     all: Arc<AtomicUsize>,
     bytes: usize,
 }
 
 impl Arrivals {
-    /// All of `body`, which may have `limit` bytes.
+    /// All of `body`, which may have `limit` bytes, and its charge.
     ///
     /// # Errors
     /// As [`http_server::read_body`]; 503 when too much is arriving.
-    pub(crate) async fn whole(&self, body: Body, limit: usize) -> Fallible<Bytes> {
+    pub(crate) async fn whole(&self, body: Body, limit: usize) -> Fallible<(Bytes, Charge)> {
         let mut charge = self.charge();
-        read_charged(body, limit, |piece| charge.add(piece)).await
+        let body = read_charged(body, limit, |piece| charge.add(piece)).await?;
+        Ok((body, charge))
     }
 
     /// `body`, once it is there or has begun well.

@@ -79,7 +79,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_body_bytes: 64 * 1024 * 1024,
-            max_inflight_predict: 2048,
+            max_inflight_predict: 16_384,
             max_inflight_fit: 64,
             max_inflight_plot: 16,
             max_inflight_detect: 16,

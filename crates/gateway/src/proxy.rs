@@ -20,7 +20,7 @@ use http_server::{Fallible, Fast, FastRequest, Later};
 use service::series::{decode_series, decode_series_text};
 
 use crate::{
-    AllowedOrigins, Settings, arrival::Arrivals, failure::no_reply, limits::Limits,
+    AllowedOrigins, Settings, arrival::{Arrivals, Charge}, failure::no_reply, limits::Limits,
     metrics::Measured, revisions::RevisionTracker,
 };
 
@@ -90,7 +90,7 @@ impl Proxy {
         let call = match endpoint.body {
             endpoint::Body::Empty => Call::whole(head, Bytes::new(), timeout),
             endpoint::Body::Whole { max } => {
-                Call::whole(head, self.arrivals.whole(body, max).await?, timeout)
+                Call::whole(head, self.arrivals.whole(body, max).await?.0, timeout)
             }
             endpoint::Body::Streamed { max } => {
                 let limit = self.settings.max_body_bytes;
@@ -112,9 +112,9 @@ impl Proxy {
     /// Passes a prediction on. It differs from other calls in that it shares a connection, and in
     /// that the predictor uses none of the client's headers.
     pub(crate) async fn predict(&self, request: Request) -> Fallible<Response> {
-        let call = self.prediction(request).await?.pipelined();
+        let (call, _charge) = self.prediction(request).await?;
         let _permit = self.limits.acquire(PREDICT)?;
-        self.ask(Owner::Predictor, call).await
+        self.ask(Owner::Predictor, call.pipelined()).await
     }
 
     /// Passes a prediction on from the fast path.
@@ -168,20 +168,20 @@ impl Proxy {
         outcome: PipelinedOutcome,
         request: Request,
     ) -> Fallible<Response> {
-        let call = self.prediction(request).await?;
+        let (call, _charge) = self.prediction(request).await?;
         let response = self.predictor.ask_after(outcome, call).await;
         response.map_err(|error| no_reply("predictor", error))
     }
 
-    /// The call that a prediction becomes.
-    async fn prediction(&self, request: Request) -> Fallible<Call> {
+    /// The call that a prediction becomes, and what its body takes of the memory for bodies.
+    async fn prediction(&self, request: Request) -> Fallible<(Call, Charge)> {
         const MAX_BODY: usize = EndpointName::Predict.endpoint().body.max();
         let (parts, body) = request.into_parts();
         let series = PREDICT.series_in(parts.uri.path()).unwrap_or_default();
         let newest = self.revisions.newest(&decode_series_text(series)?);
-        let body = self.arrivals.whole(body, MAX_BODY).await?;
+        let (body, charge) = self.arrivals.whole(body, MAX_BODY).await?;
         let head = RequestHead::of(parts).bare().with_min_revision(newest);
-        Ok(Call::whole(head, body, self.timeout(PREDICT)))
+        Ok((Call::whole(head, body, self.timeout(PREDICT)), charge))
     }
 
     /// The origins whose web pages may call the API.
