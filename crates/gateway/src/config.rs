@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use contract::endpoint::Class;
 use http_client::Origins;
 use http_server::ServerConfig;
@@ -55,6 +56,10 @@ pub struct Settings {
     /// Batches and detections in flight at once, together; further ones are refused.
     #[arg(long, env = "MAX_INFLIGHT_DETECT", default_value_t = Settings::default().max_inflight_detect)]
     pub max_inflight_detect: usize,
+    /// The part of each of these limits, but that of predictions, that one client address may take,
+    /// in percent. Behind a proxy all clients have the address of the proxy.
+    #[arg(long, env = "MAX_CLIENT_SHARE_PERCENT", default_value_t = Settings::default().max_client_share_percent, value_parser = percent())]
+    pub max_client_share_percent: usize,
     /// Milliseconds that the predictor has to answer.
     #[arg(long, env = "PREDICT_TIMEOUT_MS", default_value_t = Settings::default().predict_timeout_ms)]
     pub predict_timeout_ms: u64,
@@ -75,6 +80,10 @@ pub struct Settings {
     pub cors_allowed_origins: AllowedOrigins,
 }
 
+fn percent() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=100)
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -83,6 +92,7 @@ impl Default for Settings {
             max_inflight_fit: 64,
             max_inflight_plot: 16,
             max_inflight_detect: 16,
+            max_client_share_percent: 100,
             predict_timeout_ms: 5_000,
             fit_timeout_ms: 60_000,
             plot_timeout_ms: 60_000,

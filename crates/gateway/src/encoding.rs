@@ -3,18 +3,14 @@
 use std::io;
 
 use async_compression::tokio::bufread::GzipDecoder;
-use axum::{
-    body::Body,
-    extract::Request,
-    response::{IntoResponse, Response},
-};
+use axum::{body::Body, extract::Request};
 use contract::ProblemCode;
 use futures_util::TryStreamExt;
 use http::{
     HeaderValue,
-    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH},
 };
-use http_server::ProblemReply;
+use http_server::{Fallible, ProblemReply};
 use tokio_util::io::{ReaderStream, StreamReader};
 use tower_http::{
     CompressionLevel,
@@ -34,7 +30,7 @@ const MIN_PACKED: u16 = 8 * 1024;
 ///
 /// # Errors
 /// 415 if it is packed in another way than by gzip. A body that is not gzip fails when it is read.
-pub(crate) fn unpacked(mut request: Request) -> Result<Request, Response> {
+pub(crate) fn unpacked(mut request: Request) -> Fallible<Request> {
     let headers = request.headers_mut();
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     let encoding = encodings.next();
@@ -43,7 +39,8 @@ pub(crate) fn unpacked(mut request: Request) -> Result<Request, Response> {
         given.eq_ignore_ascii_case(word.as_bytes())
     };
     if encodings.next().is_some() || !(is("") || is("identity") || is("gzip") || is("x-gzip")) {
-        return Err(unsupported());
+        let detail = "Content-Encoding may be gzip; request bodies packed otherwise are not taken";
+        return Err(ProblemReply::new(ProblemCode::UnsupportedEncoding, detail));
     }
     if is("") || is("identity") {
         return Ok(request);
@@ -56,15 +53,6 @@ pub(crate) fn unpacked(mut request: Request) -> Result<Request, Response> {
         decoder.multiple_members(true);
         Body::from_stream(ReaderStream::with_capacity(decoder, PIECE))
     }))
-}
-
-fn unsupported() -> Response {
-    let detail = "Content-Encoding may be gzip; request bodies packed otherwise are not taken";
-    let problem = ProblemReply::new(ProblemCode::UnsupportedEncoding, detail);
-    let mut response = problem.into_response();
-    let gzip = HeaderValue::from_static("gzip");
-    response.headers_mut().insert(ACCEPT_ENCODING, gzip);
-    response
 }
 
 /// Packs long replies for clients that ask for it. Pictures are packed already, and the lines of

@@ -11,7 +11,7 @@ use tokio::time;
 
 use crate::{
     failure::{no_figures, no_reply},
-    proxy::Proxy,
+    proxy::{Proxy, client_of},
 };
 
 /// The longest part, in bytes: a thousand series with ids of 200 bytes, each escaped.
@@ -26,7 +26,7 @@ pub(crate) async fn healthcheck(
     endpoint: &'static Endpoint,
     request: Request,
 ) -> Fallible<Response> {
-    let _permit = proxy.limits.acquire(endpoint)?;
+    let _permit = proxy.limits.acquire(endpoint, client_of(&request))?;
     let context = request.extensions().get::<RequestContext>().cloned();
     let call = || {
         let head = RequestHead::get(endpoint.path, context.clone());

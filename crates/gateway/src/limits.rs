@@ -1,9 +1,11 @@
 //! Limits of requests in flight. A request beyond its limit is refused at once; none is queued.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::IpAddr,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -41,13 +43,18 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(settings: &Settings) -> Self {
+        let limit = |most: usize, retry_after| {
+            let percent = settings.max_client_share_percent;
+            let share = most.saturating_mul(percent).div_ceil(100);
+            ConcurrencyLimit::new(most, share, retry_after)
+        };
         Self {
-            predict: ConcurrencyLimit::new(settings.max_inflight_predict, A_MOMENT),
-            fit: ConcurrencyLimit::new(settings.max_inflight_fit, A_SECOND),
-            detect: ConcurrencyLimit::new(settings.max_inflight_detect, A_SECOND),
-            plot: ConcurrencyLimit::new(settings.max_inflight_plot, A_SECOND),
-            registry: ConcurrencyLimit::new(MAX_INFLIGHT_REGISTRY, A_MOMENT),
-            health: ConcurrencyLimit::new(MAX_INFLIGHT_HEALTH, A_SECOND),
+            predict: limit(settings.max_inflight_predict, A_MOMENT),
+            fit: limit(settings.max_inflight_fit, A_SECOND),
+            detect: limit(settings.max_inflight_detect, A_SECOND),
+            plot: limit(settings.max_inflight_plot, A_SECOND),
+            registry: limit(MAX_INFLIGHT_REGISTRY, A_MOMENT),
+            health: limit(MAX_INFLIGHT_HEALTH, A_SECOND),
         }
     }
 
@@ -62,13 +69,13 @@ impl Limits {
         }
     }
 
-    /// A permit for a request to `endpoint`.
+    /// A permit for a request to `endpoint` by `client`, if its address is known.
     ///
     /// # Errors
-    /// 503 when as many requests of its class are in flight as may be.
-    pub(crate) fn acquire(&self, endpoint: &Endpoint) -> Fallible<Permit> {
+    /// 503 when as many requests of its class are in flight as may be, or as one client may have.
+    pub(crate) fn acquire(&self, endpoint: &Endpoint, client: Option<IpAddr>) -> Fallible<Permit> {
         self.of(endpoint.class)
-            .acquire()
+            .acquire(client)
             .inspect_err(|_| metrics::count_shed(endpoint))
     }
 }
@@ -77,40 +84,101 @@ impl Limits {
 pub(crate) struct ConcurrencyLimit {
     most: usize,
     in_flight: Arc<AtomicUsize>,
+    /// The most of one client.
+    share: usize,
+    by_client: Arc<Mutex<HashMap<IpAddr, usize>>>,
     /// When a client that was refused should try again.
     retry_after: Duration,
 }
 
 /// The right of a request to be in flight, until it is dropped.
-pub(crate) struct Permit(Arc<AtomicUsize>);
+pub(crate) struct Permit {
+    in_flight: Arc<AtomicUsize>,
+    /// Held until the permit is dropped.
+    #[expect(dead_code, reason = "dropping it is its use")]
+    share: Option<Share>,
+}
+
+/// One request among those of its client, until it is dropped.
+struct Share {
+    by_client: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    client: IpAddr,
+}
 
 impl ConcurrencyLimit {
-    fn new(most: usize, retry_after: Duration) -> Self {
+    fn new(most: usize, share: usize, retry_after: Duration) -> Self {
         Self {
             most,
             in_flight: Arc::default(),
+            share,
+            by_client: Arc::default(),
             retry_after,
         }
     }
 
-    /// A permit, if there is one left.
+    /// A permit, if there is one left, whoever asks.
     pub(crate) fn try_acquire(&self) -> Option<Permit> {
-        let permit = Permit(Arc::clone(&self.in_flight));
+        let permit = Permit {
+            in_flight: Arc::clone(&self.in_flight),
+            share: None,
+        };
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         (before < self.most).then_some(permit)
     }
 
-    fn acquire(&self) -> Fallible<Permit> {
-        self.try_acquire().ok_or_else(|| {
-            let problem = ProblemReply::new(ProblemCode::Overloaded, "Too many requests in flight");
+    fn acquire(&self, client: Option<IpAddr>) -> Fallible<Permit> {
+        let refused = |detail| {
+            let problem = ProblemReply::new(ProblemCode::Overloaded, detail);
             problem.retry_after(self.retry_after)
+        };
+        let is_shared = self.share < self.most;
+        let share = match client.filter(|_| is_shared) {
+            Some(client) => {
+                let share = self.share_of(client);
+                Some(share.ok_or_else(|| refused("Too many requests of this client in flight"))?)
+            }
+            None => None,
+        };
+        let permit = self.try_acquire();
+        let mut permit = permit.ok_or_else(|| refused("Too many requests in flight"))?;
+        permit.share = share;
+        Ok(permit)
+    }
+
+    /// The right of `client` to one more request, if it has fewer than it may.
+    fn share_of(&self, client: IpAddr) -> Option<Share> {
+        let mut by_client = lock(&self.by_client);
+        let held = by_client.entry(client).or_default();
+        if *held >= self.share {
+            return None;
+        }
+        *held += 1;
+        Some(Share {
+            by_client: Arc::clone(&self.by_client),
+            client,
         })
     }
 }
 
+fn lock(by_client: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    by_client.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut by_client = lock(&self.by_client);
+        if let Entry::Occupied(mut held) = by_client.entry(self.client) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
     }
 }
 
@@ -160,12 +228,12 @@ mod tests {
 
     #[test]
     fn a_permit_is_free_again_when_it_is_dropped() {
-        let limit = ConcurrencyLimit::new(2, Duration::from_millis(100));
-        let (first, _second) = (limit.acquire(), limit.acquire());
+        let limit = ConcurrencyLimit::new(2, 2, Duration::from_millis(100));
+        let (first, _second) = (limit.acquire(None), limit.acquire(None));
         assert!(first.is_ok());
         // A refusal takes nothing.
         for _ in 0..3 {
-            let refused = limit.acquire().err().unwrap();
+            let refused = limit.acquire(None).err().unwrap();
             assert_eq!(
                 (refused.status, refused.code, refused.retry_after),
                 (
@@ -176,16 +244,31 @@ mod tests {
             );
         }
         drop(first);
-        assert!(limit.acquire().is_ok());
+        assert!(limit.acquire(None).is_ok());
+    }
+
+    #[test]
+    fn a_client_gets_its_share_and_leaves_the_rest_to_others() {
+        let limit = ConcurrencyLimit::new(4, 2, Duration::ZERO);
+        let [one, other] = ["10.0.0.1", "10.0.0.2"].map(|address| address.parse().ok());
+        let first = limit.acquire(one);
+        let _second = limit.acquire(one);
+        assert!(limit.acquire(one).is_err());
+        assert!(limit.acquire(other).is_ok());
+        // Free again, also after a refusal.
+        drop(first);
+        assert!(limit.acquire(one).is_ok());
+        let _others = [limit.acquire(other), limit.acquire(other)];
+        assert!(limit.acquire(other).is_err());
     }
 
     #[test]
     fn a_permit_is_kept_while_the_reply_is_sent() {
-        let limit = ConcurrencyLimit::new(1, Duration::ZERO);
-        let permit = limit.acquire().ok().unwrap();
+        let limit = ConcurrencyLimit::new(1, 1, Duration::ZERO);
+        let permit = limit.acquire(None).ok().unwrap();
         let response = permit.retain_until_sent("body".into_response());
-        assert!(limit.acquire().is_err());
+        assert!(limit.acquire(None).is_err());
         drop(response);
-        assert!(limit.acquire().is_ok());
+        assert!(limit.acquire(None).is_ok());
     }
 }

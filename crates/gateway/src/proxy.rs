@@ -1,7 +1,7 @@
 //! Passes requests on: takes a permit for each, asks the service that owns the call, and gives an
 //! honest reply when that gives none.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, HttpBody},
@@ -16,12 +16,16 @@ use contract::{
 };
 use http::{HeaderName, StatusCode};
 use http_client::{Call, FastOutcome, PipelinedOutcome, RequestHead, Upload, Upstream};
-use http_server::{Fallible, Fast, FastRequest, Later};
+use http_server::{ClientAddress, Fallible, Fast, FastRequest, Later};
 use service::series::{decode_series, decode_series_text};
 
 use crate::{
-    AllowedOrigins, Settings, arrival::{Arrivals, Charge}, failure::no_reply, limits::Limits,
-    metrics::Measured, revisions::RevisionTracker,
+    AllowedOrigins, Settings,
+    arrival::{Arrivals, Charge},
+    failure::no_reply,
+    limits::Limits,
+    metrics::Measured,
+    revisions::RevisionTracker,
 };
 
 /// The revision of a series after a change, in the trainer's replies.
@@ -61,11 +65,12 @@ impl Proxy {
         endpoint: &'static Endpoint,
         request: Request,
     ) -> Fallible<Response> {
+        let client = client_of(&request);
         let (parts, body) = request.into_parts();
         let series = endpoint.series_in(parts.uri.path());
         let series = series.map(decode_series).transpose()?;
         let call = self.call(endpoint, series.as_ref(), parts, body).await?;
-        let permit = self.limits.acquire(endpoint)?;
+        let permit = self.limits.acquire(endpoint, client)?;
         let response = self.ask(endpoint.owner, call).await?;
         if let (RevisionRule::Note, Some(series)) = (endpoint.revision, series) {
             self.note(series, &response);
@@ -113,7 +118,8 @@ impl Proxy {
     /// that the predictor uses none of the client's headers.
     pub(crate) async fn predict(&self, request: Request) -> Fallible<Response> {
         let (call, _charge) = self.prediction(request).await?;
-        let _permit = self.limits.acquire(PREDICT)?;
+        // As on the fast path, clients have no shares: predictions take no time.
+        let _permit = self.limits.acquire(PREDICT, None)?;
         self.ask(Owner::Predictor, call.pipelined()).await
     }
 
@@ -212,6 +218,12 @@ impl Proxy {
             self.revisions.note(series, revision);
         }
     }
+}
+
+/// The address of the client.
+pub(crate) fn client_of(request: &Request) -> Option<IpAddr> {
+    let address = request.extensions().get::<ClientAddress>();
+    address.map(|ClientAddress(address)| *address)
 }
 
 fn revision_of(response: &Response) -> Option<Revision> {

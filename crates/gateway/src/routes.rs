@@ -53,7 +53,7 @@ pub(crate) fn handler(proxy: Arc<Proxy>, health: &Health) -> Handler {
 async fn answer(proxy: Arc<Proxy>, endpoint: &'static Endpoint, request: Request) -> Response {
     let measured = Measured::start(endpoint);
     let reply = match (endpoint.name, encoding::unpacked(request)) {
-        (_, Err(refused)) => Ok(refused),
+        (_, Err(refused)) => Err(refused),
         (EndpointName::Predict, Ok(request)) => proxy.predict(request).await,
         (EndpointName::Healthcheck, Ok(request)) => healthcheck(&proxy, endpoint, request).await,
         (_, Ok(request)) => proxy.forward(endpoint, request).await,

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     body::RequestBody,
     buffered_io::{BufferedIo, WriteBuffer},
-    context,
+    context::{self, ClientAddress},
     fast::{self, Fallback, Fallthrough, Outcome, RequestId},
     final_response::{End, final_response, send_and_linger},
     handler::Handler,
@@ -172,7 +172,7 @@ impl Protocol {
                 self.timeouts.silence,
                 fallback,
             );
-            async {
+            async move {
                 let mut response = answer.await?;
                 if stopping.draining.is_cancelled() {
                     response.headers_mut().insert(CONNECTION, CLOSE);
@@ -303,7 +303,9 @@ async fn answer(
     fallback: Option<(RequestId, Fallback)>,
 ) -> Result<Response<ReplyBody>, Infallible> {
     let answering = Answering::begin(Arc::clone(&status));
-    let request = request.map(|incoming| RequestBody::wrap(incoming, status, timeout));
+    let client = ClientAddress(status.client);
+    let mut request = request.map(|incoming| RequestBody::wrap(incoming, status, timeout));
+    request.extensions_mut().insert(client);
     let target = request.uri().path_and_query();
     let is_public = app.is_public();
     let mut response = if !has_valid_host(&request) {

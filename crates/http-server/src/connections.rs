@@ -40,7 +40,6 @@ struct Table {
 }
 
 struct Entry {
-    peer: IpAddr,
     status: Arc<Status>,
     task: Arc<OnceLock<AbortHandle>>,
     /// It has been told to end.
@@ -88,9 +87,8 @@ impl Connections {
         let id = table.next;
         table.next += 1;
         *table.counts.entry(peer).or_default() += 1;
-        let (status, task) = (Arc::new(Status::new()), Arc::default());
+        let (status, task) = (Arc::new(Status::new(peer)), Arc::default());
         let entry = Entry {
-            peer,
             status: Arc::clone(&status),
             task: Arc::clone(&task),
             ends: AtomicBool::new(false),
@@ -124,7 +122,7 @@ impl Table {
             {
                 entry.ends.store(true, Relaxed);
                 task.abort();
-                tracing::debug!(client = %entry.peer, "an idle connection gives way to a new one");
+                tracing::debug!(client = %entry.status.client, "an idle connection gives way to a new one");
                 return;
             }
         }
@@ -136,7 +134,11 @@ impl Table {
             .iter()
             .filter(|(_, entry)| entry.is_idle())
             .map(|(id, entry)| {
-                let held = self.counts.get(&entry.peer).copied().unwrap_or_default();
+                let held = self
+                    .counts
+                    .get(&entry.status.client)
+                    .copied()
+                    .unwrap_or_default();
                 (usize::MAX - held, entry.status.replied_at(), *id)
             })
             .collect();
@@ -160,11 +162,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut table = self.connections.table();
         if let Some(entry) = table.open.remove(&self.id)
-            && let Some(count) = table.counts.get_mut(&entry.peer)
+            && let Some(count) = table.counts.get_mut(&entry.status.client)
         {
             *count -= 1;
             if *count == 0 {
-                table.counts.remove(&entry.peer);
+                table.counts.remove(&entry.status.client);
             }
         }
         drop(table);

@@ -1,6 +1,8 @@
 //! The identity of a request: its id and its trace.
 
-use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, time::Instant};
+use std::{
+    convert::Infallible, future::Future, net::IpAddr, panic::AssertUnwindSafe, time::Instant,
+};
 
 use axum::{Router, body::Body, extract::Request, response::IntoResponse, response::Response};
 use contract::Problem;
@@ -25,6 +27,11 @@ pub struct RequestContext {
     /// The client's `traceparent`, if it is valid.
     pub traceparent: Option<HeaderValue>,
 }
+
+/// The address that a request came from, as a request extension: that of the client, or of the last
+/// proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
 
 impl RequestContext {
     /// The identity of a request with these `headers`.

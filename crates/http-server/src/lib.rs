@@ -20,7 +20,7 @@ mod server;
 mod status;
 
 pub use body::{BodyFault, Start, body_fault, read_body, read_charged, read_start};
-pub use context::{REQUEST_ID, RequestContext, TRACEPARENT, with_context};
+pub use context::{ClientAddress, REQUEST_ID, RequestContext, TRACEPARENT, with_context};
 pub use fast::{Fallback, Fast, FastPath, FastRequest, Later};
 pub use handler::Handler;
 pub use json::{JSON, json};

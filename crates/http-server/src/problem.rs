@@ -147,6 +147,9 @@ impl IntoResponse for ProblemReply {
             // The rest of the body is not read, so nothing can follow it on this connection.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        if self.code == ProblemCode::UnsupportedEncoding {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         response.extensions_mut().insert(self.into_problem());
         response
     }

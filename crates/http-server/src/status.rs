@@ -2,6 +2,7 @@
 //! owns these, and reports only the end.
 
 use std::{
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc, LazyLock,
@@ -16,8 +17,10 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 /// The state of one connection. Only one thread uses it; the atomics make it `Send`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Status {
+    /// The address of the client.
+    pub(super) client: IpAddr,
     /// The last request's body has not been read to its end.
     pub(super) unread: AtomicBool,
     /// A handler holds the last request's body and may read it.
@@ -38,9 +41,18 @@ pub(super) struct Status {
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Status {
-    /// The state of a new connection.
-    pub(super) fn new() -> Self {
-        let status = Self::default();
+    /// The state of a new connection from `client`.
+    pub(super) fn new(client: IpAddr) -> Self {
+        let status = Self {
+            client,
+            unread: AtomicBool::default(),
+            reading: AtomicBool::default(),
+            answering: AtomicBool::default(),
+            answered: AtomicBool::default(),
+            blocked: AtomicBool::default(),
+            replied: AtomicU64::default(),
+            head_began: AtomicU64::default(),
+        };
         status.ends_reply();
         // The first head is due from the start.
         status.begins_head();
