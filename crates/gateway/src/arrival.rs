@@ -2,19 +2,28 @@
 //! there, or the start of a long one, so that a body that never comes keeps nobody out.
 
 use std::{
+    future::Future,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use http_server::{Fallible, ProblemReply, Start, read_charged, read_start};
+use http_server::{BodyFault, Fallible, ProblemReply, Start, read_charged, read_start};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::limits::Crowding;
+
+/// How often the rest of a long body is looked at, and how much has to have come since the last look
+/// while others are refused for lack of a place: a megabyte a second.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+const MIN_BYTES_PER_LOOK: usize = 3 * 1024 * 1024;
 
 /// A body up to this length, in bytes, is awaited whole; of a longer one so much has to be there.
 const START: usize = 256 * 1024;
@@ -46,20 +55,30 @@ impl Arrivals {
         Ok((body, charge))
     }
 
-    /// `body`, once it is there or has begun well.
+    /// `body`, which may have `limit` bytes, once it is there or has begun well. The rest of it has to come at
+    /// [`MIN_BYTES_PER_LOOK`] while others are refused, which `crowding` knows.
     ///
     /// # Errors
     /// 408 or 400 as [`http_server::read_body`]; 503 when too much is arriving.
-    pub(crate) async fn begun(&self, mut body: Body) -> Fallible<Body> {
+    pub(crate) async fn begun(
+        &self,
+        mut body: Body,
+        limit: u64,
+        crowding: Crowding,
+    ) -> Fallible<Body> {
         let declared = body.size_hint();
+        let enough = usize::try_from(limit).map_or(START, |limit| limit.min(START));
         let mut charge = self.charge();
-        let start = read_start(&mut body, START, |piece| charge.add(piece)).await?;
+        let start = read_start(&mut body, enough, |piece| charge.add(piece)).await?;
         Ok(match start {
             Start::Whole(bytes) => Body::from(bytes),
             Start::Part(first) => Body::new(Begun {
                 first: Some(first),
                 rest: body,
                 declared,
+                crowding,
+                look: None,
+                arrived: 0,
             }),
         })
     }
@@ -95,6 +114,26 @@ struct Begun {
     rest: Body,
     /// The size of all of it.
     declared: SizeHint,
+    crowding: Crowding,
+    /// When to look whether it comes too slowly; made by the first wait.
+    look: Option<Pin<Box<Sleep>>>,
+    /// Bytes that arrived since the last look.
+    arrived: usize,
+}
+
+impl Begun {
+    /// Ready when others want the place of this body and it comes too slowly.
+    fn poll_gives_way(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let look = self.look.get_or_insert_with(|| Box::pin(sleep(LOOK_EVERY)));
+            ready!(look.as_mut().poll(context));
+            if self.arrived < MIN_BYTES_PER_LOOK && self.crowding.within(LOOK_EVERY * 2) {
+                return Poll::Ready(());
+            }
+            self.arrived = 0;
+            look.as_mut().reset(Instant::now() + LOOK_EVERY);
+        }
+    }
 }
 
 impl HttpBody for Begun {
@@ -105,10 +144,17 @@ impl HttpBody for Begun {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-            None => Pin::new(&mut self.rest).poll_frame(context),
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
         }
+        let Poll::Ready(next) = Pin::new(&mut self.rest).poll_frame(context) else {
+            ready!(self.poll_gives_way(context));
+            return Poll::Ready(Some(Err(axum::Error::new(BodyFault::Stalled))));
+        };
+        if let Some(Ok(frame)) = &next {
+            self.arrived += frame.data_ref().map_or(0, Bytes::len);
+        }
+        Poll::Ready(next)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -117,7 +163,7 @@ impl HttpBody for Begun {
 
     fn size_hint(&self) -> SizeHint {
         match self.first {
-            Some(_) => self.declared.clone(),
+            Some(_) => self.declared,
             None => self.rest.size_hint(),
         }
     }

@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{body::Body, response::Response};
@@ -87,15 +87,34 @@ pub(crate) struct ConcurrencyLimit {
     /// The most of one client.
     share: usize,
     by_client: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    crowding: Crowding,
     /// When a client that was refused should try again.
     retry_after: Duration,
+}
+
+/// Remembers when a request was last refused for lack of a place. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Crowding(Arc<Mutex<Option<Instant>>>);
+
+impl Crowding {
+    fn note(&self) {
+        *self.last() = Some(Instant::now());
+    }
+
+    /// Whether one was refused within the last `time`.
+    pub(crate) fn within(&self, time: Duration) -> bool {
+        self.last().is_some_and(|last| last.elapsed() < time)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The right of a request to be in flight, until it is dropped.
 pub(crate) struct Permit {
     in_flight: Arc<AtomicUsize>,
     /// Held until the permit is dropped.
-    #[expect(dead_code, reason = "dropping it is its use")]
     share: Option<Share>,
 }
 
@@ -112,6 +131,7 @@ impl ConcurrencyLimit {
             in_flight: Arc::default(),
             share,
             by_client: Arc::default(),
+            crowding: Crowding::default(),
             retry_after,
         }
     }
@@ -140,9 +160,17 @@ impl ConcurrencyLimit {
             None => None,
         };
         let permit = self.try_acquire();
+        if permit.is_none() {
+            self.crowding.note();
+        }
         let mut permit = permit.ok_or_else(|| refused("Too many requests in flight"))?;
         permit.share = share;
         Ok(permit)
+    }
+
+    /// Whether others are refused because of those that are in flight.
+    pub(crate) fn crowding(&self) -> Crowding {
+        self.crowding.clone()
     }
 
     /// The right of `client` to one more request, if it has fewer than it may.

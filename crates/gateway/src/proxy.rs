@@ -101,9 +101,10 @@ impl Proxy {
                 let limit = self.settings.max_body_bytes;
                 let max = max.map_or(limit, |max| limit.min(max as u64));
                 // One that declares too much is refused before any of it is asked for.
+                let crowding = self.limits.of(endpoint.class).crowding();
                 let body = match body.size_hint().lower() > max {
                     true => body,
-                    false => self.arrivals.begun(body).await?,
+                    false => self.arrivals.begun(body, max, crowding).await?,
                 };
                 Call::streamed(head, Upload::new(body, max)?, timeout)
             }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use service::work::{CorePermit, CorePool, finished};
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
@@ -138,10 +138,12 @@ fn streamed(
         rest,
         running: Some(running),
     };
-    Body::from_stream(stream::unfold(chunks, |mut chunks| async {
+    let chunks = stream::unfold(chunks, |mut chunks| async {
         let chunk = chunks.next().await?;
         Some((chunk, chunks))
-    }))
+    });
+    // Whoever packs the reply asks again after its end.
+    Body::from_stream(chunks.fuse())
 }
 
 impl Chunks {

@@ -35,6 +35,9 @@ async fn they_reach_the_predictor_as_they_came() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Longer than the start of a body that is awaited before its service is asked, in bytes.
+const PART: usize = 300_000;
+
 #[tokio::test]
 async fn a_body_is_sent_on_while_it_comes_and_bounded() -> anyhow::Result<()> {
     let came = Arc::new(Notify::new());
@@ -43,9 +46,10 @@ async fn a_body_is_sent_on_while_it_comes_and_bounded() -> anyhow::Result<()> {
         let notify = Arc::clone(&notify);
         async move {
             while peer.head().await.is_some() {
-                assert_eq!(peer.take(3).await.as_deref(), Some(&b"abc"[..]));
+                let part = peer.take(PART).await;
+                assert_eq!(part, Some(vec![b'a'; PART]));
                 notify.notify_one();
-                if peer.take(3).await.is_some() {
+                if peer.take(PART).await.is_some() {
                     peer.answer("{}").await?;
                 }
             }
@@ -53,14 +57,16 @@ async fn a_body_is_sent_on_while_it_comes_and_bounded() -> anyhow::Result<()> {
         }
     })
     .await?;
-    let door = before(&predictor, &["--max-body-bytes", "6"]).await?;
+    let (length, part) = (2 * PART, "a".repeat(PART));
+    let limit = length.to_string();
+    let door = before(&predictor, &["--max-body-bytes", &limit]).await?;
     for path in PATHS {
         let mut client = door.client().await?;
-        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\nabc");
-        client.send(head).await?;
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+        client.send(head + &part).await?;
         came.notified().await;
-        assert_eq!(client.ask("def").await?.status, 200);
-        let refused = client.post(path, "1234567").await?;
+        assert_eq!(client.ask(&part).await?.status, 200);
+        let refused = client.post(path, &"a".repeat(length + 1)).await?;
         assert_eq!(refused.problem(), (413, "body_too_large".to_owned()));
     }
     Ok(())

@@ -214,7 +214,8 @@ impl Peer {
     }
 
     /// The text before `end`, which is left out.
-    async fn until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
+    /// The bytes before `end`, which is dropped.
+    pub(crate) async fn until(&mut self, end: &[u8]) -> Option<Vec<u8>> {
         loop {
             let found = self.buffer.windows(end.len()).position(|w| w == end);
             if let Some(at) = found {

@@ -9,6 +9,9 @@ use crate::{
     fake::{Fake, reply},
 };
 
+/// Longer than the start of a body that is awaited before its service is asked, in bytes.
+const PART: usize = 300_000;
+
 #[tokio::test]
 async fn a_fit_is_sent_on_while_it_comes() -> anyhow::Result<()> {
     let came = Arc::new(Notify::new());
@@ -17,31 +20,36 @@ async fn a_fit_is_sent_on_while_it_comes() -> anyhow::Result<()> {
         let notify = Arc::clone(&notify);
         async move {
             let head = peer.head().await.unwrap_or_default();
-            let (first, rest): (&[u8], &[u8]) = if head.contains("\r\ncontent-length: 6") {
-                (b"abc", b"def")
+            if head.contains("\r\ncontent-length: 600000") {
+                assert_eq!(peer.take(PART).await, Some(vec![b'a'; PART]));
+                notify.notify_one();
+                assert_eq!(peer.take(PART).await, Some(vec![b'B'; PART]));
             } else {
                 assert!(head.contains("\r\ntransfer-encoding: chunked"), "{head}");
-                (b"3\r\nabc", b"\r\n3\r\ndef\r\n0\r\n\r\n")
-            };
-            assert_eq!(peer.take(first.len()).await.as_deref(), Some(first));
-            notify.notify_one();
-            assert_eq!(peer.take(rest.len()).await.as_deref(), Some(rest));
+                assert!(peer.take(PART).await.is_some());
+                notify.notify_one();
+                let rest = peer.until(b"\r\n0\r\n\r\n").await.unwrap_or_default();
+                let more = rest.iter().filter(|byte| **byte == b'B').count();
+                assert_eq!(more, PART);
+            }
             peer.answer("{}").await
         }
     })
     .await?;
     let door = Door::to(&fake).await?;
+    let chunk = |part: &str| format!("{PART:x}\r\n{part}\r\n");
+    let (first, rest) = ("a".repeat(PART), "B".repeat(PART));
     for (lines, first, rest) in [
-        ("content-length: 6", "abc", "def"),
+        ("content-length: 600000", first.clone(), rest.clone()),
         (
             "transfer-encoding: chunked",
-            "3\r\nabc\r\n",
-            "3\r\ndef\r\n0\r\n\r\n",
+            chunk(&first),
+            chunk(&rest) + "0\r\n\r\n",
         ),
     ] {
         let mut client = door.client().await?;
         let head = format!("POST /fit/s HTTP/1.1\r\nhost: x\r\n{lines}\r\n\r\n");
-        client.send(head + first).await?;
+        client.send(head + &first).await?;
         came.notified().await;
         assert_eq!(client.ask(rest).await?.status, 200);
     }
@@ -89,9 +97,9 @@ async fn a_trainer_may_refuse_before_it_has_read_everything() -> anyhow::Result<
     for _ in 0..2 {
         let mut client = door.client().await?;
         // The rest of the body never comes.
-        let reply = client
-            .ask("POST /fit/s HTTP/1.1\r\nhost: x\r\ncontent-length: 50000\r\n\r\n[1,2")
-            .await?;
+        let part = "1,".repeat(PART / 2);
+        let head = "POST /fit/s HTTP/1.1\r\nhost: x\r\ncontent-length: 600000\r\n\r\n[";
+        let reply = client.ask(head.to_owned() + &part).await?;
         assert_eq!((reply.status, &*reply.body), (503, &br#"{"busy":1}"#[..]));
     }
     assert_eq!(fake.accepted(), 2);
@@ -161,10 +169,12 @@ async fn a_client_that_breaks_off_leaves_no_whole_request_behind() -> anyhow::Re
     })
     .await?;
     let door = Door::to(&fake).await?;
+    let begun = "x".repeat(PART);
+    let chunk = format!("{:x}\r\n{begun}\r\n", begun.len());
     for (lines, part) in [
-        ("content-length: 100", "abc"),
-        ("transfer-encoding: chunked", "3\r\nabc\r\n"),
-        ("transfer-encoding: chunked", "3\r\nabc\r\nnonsense\r\n\r\n"),
+        ("content-length: 1000000", begun),
+        ("transfer-encoding: chunked", chunk.clone()),
+        ("transfer-encoding: chunked", chunk + "nonsense\r\n\r\n"),
     ] {
         let mut client = door.client().await?;
         let head = format!("POST /fit/s HTTP/1.1\r\nhost: x\r\n{lines}\r\n\r\n{part}");

@@ -124,6 +124,7 @@ async fn a_reply_keeps_status_headers_and_body_but_not_what_is_about_the_hop() -
             "date",
             "retry-after",
             "retry-after-ms",
+            "x-content-type-options",
             "x-request-id",
             "x-series-revision",
         ];

@@ -17,7 +17,6 @@ async fn unknown_paths_are_problems() -> anyhow::Result<()> {
     let (fake, door) = unasked().await?;
     let mut client = door.client().await?;
     for line in [
-        "GET /",
         "GET /nope",
         "POST /fit",
         "POST /fit/",

@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+};
 
 use crate::{
     client::Client,
-    door::{Door, POINT},
+    door::{Door, POINT, POINTS},
     fake::Fake,
 };
 
@@ -122,5 +125,85 @@ async fn what_is_refused_is_counted() -> anyhow::Result<()> {
     assert!(total("anomaly_gateway_shed_total", "fit") >= Some(1.0));
     assert!(total("anomaly_gateway_requests_total", "predict") >= Some(1.0));
     assert_eq!(fake.received().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_come_keep_nobody_out() -> anyhow::Result<()> {
+    let fake = Fake::answering("{}").await?;
+    let limits = ["--max-inflight-fit", "1", "--max-inflight-detect", "1"];
+    let door = Door::open(&fake.url(), &fake.url(), &limits).await?;
+    let mut stuck = Vec::new();
+    for head in [
+        "POST /fit/s HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n",
+        "POST /fit/s HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n",
+        "POST /v1/detect HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n1",
+        "POST /predict/s HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n1",
+    ] {
+        for _ in 0..3 {
+            let mut client = door.client().await?;
+            client.send(head).await?;
+            stuck.push(client);
+        }
+    }
+    assert_eq!(door.fit("s").await?.status, 200);
+    assert_eq!(
+        door.client()
+            .await?
+            .post("/v1/detect", POINTS)
+            .await?
+            .status,
+        200
+    );
+    assert_eq!(door.predict("s").await?.status, 200);
+    assert_eq!(fake.received().len(), 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_gives_its_place_to_others() -> anyhow::Result<()> {
+    const LENGTH: usize = 600_000;
+    let came = Arc::new(Notify::new());
+    let notify = Arc::clone(&came);
+    let fake = Fake::start(move |mut peer| {
+        let notify = Arc::clone(&notify);
+        async move {
+            while let Some(head) = peer.head().await {
+                let length = match head.contains(&format!("content-length: {LENGTH}")) {
+                    true => {
+                        notify.notify_one();
+                        LENGTH
+                    }
+                    false => POINTS.len(),
+                };
+                if peer.take(length).await.is_none() {
+                    break;
+                }
+                peer.answer("{}").await?;
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    let door = Door::open(&fake.url(), &fake.url(), &["--max-inflight-fit", "1"]).await?;
+    let mut slow = door.client().await?;
+    let head = format!("POST /fit/s HTTP/1.1\r\nhost: x\r\ncontent-length: {LENGTH}\r\n\r\n");
+    slow.send(head + &" ".repeat(LENGTH / 2)).await?;
+    came.notified().await;
+    let started = Instant::now();
+    loop {
+        let reply = door.fit("s").await?;
+        if reply.status == 200 {
+            break;
+        }
+        assert_eq!(reply.problem(), (503, "overloaded".to_owned()));
+        tokio::task::yield_now().await;
+    }
+    // A body may pause for thirty seconds, but not while others want its place.
+    assert!(started.elapsed().as_secs() < 15);
+    assert_eq!(
+        slow.reply().await?.problem(),
+        (408, "body_timeout".to_owned())
+    );
     Ok(())
 }

@@ -283,8 +283,7 @@ async fn long_and_empty_bodies_and_long_replies_go_another_way() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_connection_carries_256_requests_at_once_and_the_others_get_their_own()
--> anyhow::Result<()> {
+async fn a_connection_carries_as_many_requests_at_once_as_come() -> anyhow::Result<()> {
     const ALL: usize = 300;
     let fake = Fake::start(|mut peer| async move {
         // No reply before all requests are there: so many wait at the same time.
@@ -297,7 +296,7 @@ async fn a_connection_carries_256_requests_at_once_and_the_others_get_their_own(
     .await?;
     let door = Door::to(&fake).await?;
     all_well(&ask(&door, ALL).await?);
-    assert_eq!(fake.accepted(), 1 + (ALL - 256));
+    assert_eq!(fake.accepted(), 1);
     Ok(())
 }
 

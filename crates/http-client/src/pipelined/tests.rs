@@ -134,9 +134,9 @@ async fn a_connection_is_late_when_its_next_reply_is() -> anyhow::Result<()> {
     let (mut backend, _) = backend.await?;
     // Its start does not count.
     backend.write_all(b"HTTP/1.1 200 OK\r\n").await?;
-    let late = first.ok().expect("there is room").await;
+    let late = first.expect("there is room").await;
     assert!(matches!(late, Err(Failure::Final(Error::Timeout(_)))));
-    let behind = second.ok().expect("there is room").await;
+    let behind = second.expect("there is room").await;
     assert!(matches!(behind, Err(Failure::Lost { stale: true, .. })));
     assert!(!connection.takes(PATIENCE));
     Ok(())

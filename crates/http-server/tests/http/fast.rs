@@ -192,7 +192,7 @@ async fn both_ways_say_the_same_of_a_request_but_for_what_they_answer() -> anyho
         ("now", "application/json"),
         ("other", "text/plain; charset=utf-8"),
     ] {
-        let request = request(series, "x").replace("host: h", "x-request-id: mine");
+        let request = request(series, "x").replace("host: h", "host: h\r\nx-request-id: mine");
         client.send(request).await?;
         let mut reply = client.reply().await?;
         assert_eq!((reply.status, reply.header("content-type")), (200, kind));

@@ -1,6 +1,9 @@
 //! The HTTP contract, over the whole platform.
 
+use std::io::Read;
+
 use contract::Problem;
+use flate2::read::GzDecoder;
 use testkit::{Platform, columns, compat, hostile, series};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,6 +24,26 @@ async fn hostile_requests_are_refused_by_name_and_change_nothing() -> anyhow::Re
 async fn columns_are_fitted_judged_drawn_and_refused_as_documented() -> anyhow::Result<()> {
     let platform = Platform::start().await?;
     columns::check(platform.client()).await?;
+    platform.stop().await.map(drop)
+}
+
+#[tokio::test]
+async fn a_long_reply_is_the_same_packed_and_plain() -> anyhow::Result<()> {
+    let platform = Platform::start().await?;
+    let client = platform.client();
+    let body = series::body(&series::rising(3_000, 1.0));
+    let plain = client.post("/v1/detect", &body).await?;
+    let asks = [("accept-encoding", "gzip")];
+    let packed = client
+        .send("POST", "/v1/detect", &asks, Some(body.as_bytes()))
+        .await?;
+    assert_eq!(
+        (packed.status, packed.header("content-encoding")),
+        (200, Some("gzip"))
+    );
+    let mut unpacked = Vec::new();
+    GzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked)?;
+    assert!(unpacked == plain.body && packed.body.len() * 4 < plain.body.len());
     platform.stop().await.map(drop)
 }
 
@@ -54,7 +77,7 @@ async fn what_is_not_there_is_a_404_that_names_what() -> anyhow::Result<()> {
     let code_of = |problem: &Problem| (problem.code.to_string(), problem.detail.to_string());
 
     // Figures for operators are never on the public port.
-    for path in ["/", "/fit", "/metrics", "/v1/nothing", "/plot/s"] {
+    for path in ["/fit", "/metrics", "/v1/nothing", "/plot/s"] {
         let reply = client.get(path).await?;
         assert_eq!(reply.status, 404, "{path}");
         assert_eq!(code_of(&reply.problem()?).0, "not_found", "{path}");

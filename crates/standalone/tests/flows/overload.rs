@@ -19,12 +19,17 @@ async fn fits_beyond_the_limit_are_refused_while_those_in_flight_finish() -> any
     let platform = Platform::start_with(&["--max-inflight-fit", "2"]).await?;
     let client = platform.client();
     client.fit("held", &series::three(1.0)).await?;
-    let body = series::body(&series::three(1.0));
+    // Longer than what is awaited before a request takes its place.
+    let body = series::body(&series::three(1.0)) + &" ".repeat(300_000);
     let first = client.begin("/fit/first", &body).await?;
     let second = client.begin("/fit/second", &body).await?;
 
+    eventually("both to have their places", || async {
+        refused(&client.post("/fit/third", &body).await?)
+    })
+    .await?;
     // Neither of the two will go on before the others have their answers: a queue would wait for ever.
-    for _ in 0..20 {
+    for _ in 0..5 {
         refused(&client.post("/fit/third", &body).await?)?;
     }
     // Other calls have places of their own.
@@ -57,9 +62,11 @@ async fn fits_that_would_take_too_much_memory_are_refused() -> anyhow::Result<()
     let big = series::body(&series::rising(40_000, 1.0));
     assert!((600_000..1_000_000).contains(&big.len()), "{}", big.len());
     let first = client.begin("/fit/first", &big).await?;
-    refused(&client.post("/fit/second", &big).await?)?;
     // What fits beside it goes on.
-    client.fit("small", &series::three(1.0)).await?;
+    for _ in 0..3 {
+        client.fit("small", &series::three(1.0)).await?;
+    }
+    refused(&client.post("/fit/second", &big).await?)?;
     let fitted: FitReply = first.finish().await?.ok()?;
     assert_eq!(fitted.points_used, 40_000);
     eventually("room", || async {

@@ -173,7 +173,7 @@ const FITS: &[(&[u8], &str)] = &[
         "utf-8",
     ),
     (
-        b"\xef\xbb\xbf{\"timestamps\":[1,2,3],\"values\":[1,2,3]}",
+        b"\xef\xbb\xbf\xef\xbb\xbf{\"timestamps\":[1,2,3],\"values\":[1,2,3]}",
         "expected value",
     ),
     (

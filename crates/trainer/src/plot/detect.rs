@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{
-    body::HttpBody,
     extract::{Request, State},
     response::Response,
 };
