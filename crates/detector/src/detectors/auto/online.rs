@@ -337,16 +337,11 @@ impl StreamOnline {
         peak.limit.is_none() && self.points - last <= window as u64
     }
 
-    /// The stream's evidence where values raise it; 0 inside a cell. In an episode they prolong it but
-    /// do not make it grow.
+    /// The stream's evidence where values raise it; 0 inside a cell.
     fn raised(&mut self, seen: &Observation, evidence: f64) -> f64 {
-        if !seen.ends_cell() {
-            return 0.0;
-        }
-        let raised = self.value_evidence.end_cell().min(RAISED * evidence);
-        match self.gate.is_running() {
-            true => raised.min(1.0),
-            false => raised,
+        match seen.ends_cell() {
+            true => self.value_evidence.end_cell().min(RAISED * evidence),
+            false => 0.0,
         }
     }
 
