@@ -27,21 +27,35 @@ fn is_authority(host: &[u8]) -> bool {
         && port.is_some_and(|port| port.is_empty() || port == ":" || authority.port_u16().is_some())
 }
 
+/// Whether a byte may stand in a usual name. Looked up, since every request has one.
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let ascii = byte as u8;
+        table[byte] = ascii.is_ascii_alphanumeric() || matches!(ascii, b'-' | b'.' | b'_');
+        byte += 1;
+    }
+    table
+};
+
 /// Whether `host` is a usual one: a name or an IPv4 address, and perhaps a port.
 pub(crate) fn is_plain(host: &[u8]) -> bool {
-    let colon = host.iter().position(|byte| *byte == b':');
-    let (name, port) = match colon {
-        Some(colon) => (&host[..colon], &host[colon + 1..]),
-        None => (host, &b"0"[..]),
-    };
-    let is_port = match port.len() {
-        1..=4 => true,
-        5 => port <= &b"65535"[..],
+    let name = host.iter().take_while(|byte| IN_NAME[usize::from(**byte)]);
+    let (name, port) = host.split_at(name.count());
+    let is_port = match port {
+        [] => true,
+        [b':', port @ ..] => {
+            let fits = match port.len() {
+                1..=4 => true,
+                5 => port <= &b"65535"[..],
+                _ => false,
+            };
+            fits && port.iter().all(u8::is_ascii_digit)
+        }
         _ => false,
     };
-    let is_name =
-        |byte: &u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_');
-    !name.is_empty() && name.iter().all(is_name) && is_port && port.iter().all(u8::is_ascii_digit)
+    !name.is_empty() && is_port
 }
 
 #[cfg(test)]
