@@ -82,6 +82,8 @@ pub(super) struct Reader {
     topic: String,
     /// The name by which offsets of the topic are kept.
     log: Arc<str>,
+    /// The id of the cluster that is read, where it is known.
+    cluster: Option<String>,
     assignment: Assignment,
     paused: bool,
     committed: Instant,
@@ -116,6 +118,7 @@ impl Reader {
             prefetch: prefetch.clone(),
             topic: topic.to_owned(),
             log: topic.into(),
+            cluster: None,
             assignment: Assignment::new(mode),
             paused: false,
             committed: Instant::now(),
@@ -134,6 +137,7 @@ impl Reader {
             self.throttle();
             if self.committed.elapsed() >= COMMIT_EVERY {
                 self.commit(CommitMode::Async);
+                self.watch_cluster();
             }
             let tick = if self.assignment.is_pending() {
                 SHORT_TICK
@@ -178,6 +182,7 @@ impl Reader {
             return;
         };
         self.log = log.key().into();
+        self.cluster = log.id;
         let mut list = TopicPartitionList::with_capacity(starts.len());
         for (partition, offset) in &starts {
             // Fails only for an offset that Kafka cannot have.
@@ -196,11 +201,29 @@ impl Reader {
         }
     }
 
+    /// Asks again where to continue if Kafka is another cluster than the one that is read. Its log may
+    /// be shorter than where reading stands, and then no message would ever tell.
+    fn watch_cluster(&mut self) {
+        // What the client last heard; it asks every few seconds.
+        let now = self.consumer.client().fetch_cluster_id(Duration::ZERO);
+        if self.cluster.is_none() || now.is_none() || self.cluster == now {
+            return;
+        }
+        self.cluster = None;
+        match self.consumer.assignment() {
+            Ok(list) => {
+                let partitions = list.elements().iter().map(|e| e.partition()).collect();
+                self.went_back(partitions);
+            }
+            Err(error) => tracing::warn!(%error, "kafka consumer does not know what it reads"),
+        }
+    }
+
     /// Offsets of the topic began anew while it was read: asks again where to continue.
     fn went_back(&mut self, partitions: Vec<i32>) {
         tracing::error!(
             topic = self.topic,
-            "offsets went back: the log is another one, or was cut"
+            "the log is another one, or was cut: it is asked again where to continue"
         );
         if let Err(error) = self.consumer.assign(&TopicPartitionList::new()) {
             tracing::warn!(%error, "kafka consumer cannot stop reading");
