@@ -6,13 +6,14 @@
 #   .ci/servers.sh env           print the variables that the tests read
 #   .ci/servers.sh stop          stop what start started, and remove their data
 #
-# To see what a platform does without them (NAME: kafka, postgres or redis; one or several):
+# To see what a platform does without them (NAME: kafka, postgres or redis; one or several; with
+# KAFKA_TEST_NODES=3 also kafka2 and kafka3):
 #   .ci/servers.sh halt NAME     end it as a crash would, and keep its data
 #   .ci/servers.sh resume NAME   start it again on its data and wait until it answers
-#   .ci/servers.sh freeze NAME   have it keep its connections and say nothing (not postgres)
+#   .ci/servers.sh freeze NAME   have it keep its connections and say nothing
 #   .ci/servers.sh thaw NAME     have it go on
 #
-# Ports: KAFKA_TEST_PORT (28092; the next one is the controller's), POSTGRES_TEST_PORT (25432),
+# Ports: KAFKA_TEST_PORT (28092; the next one is the controller's, and so on for further nodes), POSTGRES_TEST_PORT (25432),
 # REDIS_TEST_PORT (26380): below those that a system gives to outgoing connections.
 # Data, logs and process ids: ANOMALY_SERVERS_DIR (.cache/servers), another for each set of servers.
 set -euo pipefail
@@ -22,6 +23,7 @@ cache=$(dirname "$here")/.cache
 state=${ANOMALY_SERVERS_DIR:-$cache/servers}
 jars=$cache/kafka-libs
 kafka_port=${KAFKA_TEST_PORT:-28092}
+kafka_nodes=${KAFKA_TEST_NODES:-1}
 postgres_port=${POSTGRES_TEST_PORT:-25432}
 redis_port=${REDIS_TEST_PORT:-26380}
 
@@ -81,23 +83,31 @@ port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 java=(java -Xmx512m -XX:+UseSerialGC -XX:-UsePerfData "-Djava.io.tmpdir=$state" "-Dlog4j2.configurationFile=$here/kafka/log4j2.properties" -cp "$jars/*")
 
-prepare_kafka() {
-  local config=$state/kafka.properties
+# The ports of node $1: for clients and, one higher, for controllers.
+kafka_client_port() { echo $((kafka_port + 2 * ($1 - 1))); }
+kafka_voters() { for node in $(seq "$kafka_nodes"); do printf '%s@127.0.0.1:%s,' "$node" $(($(kafka_client_port "$node") + 1)); done | sed 's/,$//'; }
+# The file of node $1 with the extension $2: kafka.properties, kafka2.properties.
+kafka_file() { echo "$state/kafka${1#1}$2"; }
+
+prepare_kafka_node() {
+  local config port
+  config=$(kafka_file "$1" .properties) port=$(kafka_client_port "$1")
   [ -f "$jars/.complete" ] || die "Kafka is not there: .ci/servers.sh install"
+  [ -s "$state/kafka.id" ] || "${java[@]}" kafka.tools.StorageTool random-uuid >"$state/kafka.id"
   cat >"$config" <<CONFIG
 process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:$((kafka_port + 1))
-listeners=PLAINTEXT://127.0.0.1:$kafka_port,CONTROLLER://127.0.0.1:$((kafka_port + 1))
-advertised.listeners=PLAINTEXT://127.0.0.1:$kafka_port
+node.id=$1
+controller.quorum.voters=$(kafka_voters)
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
+advertised.listeners=PLAINTEXT://127.0.0.1:$port
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs=$state/kafka
-offsets.topic.replication.factor=1
+log.dirs=$(kafka_file "$1" "")
+offsets.topic.replication.factor=$kafka_nodes
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor=$kafka_nodes
 transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.replication.factor=$kafka_nodes
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 # After a halt it gets its id back this soon.
@@ -105,10 +115,17 @@ broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
 auto.create.topics.enable=false
 CONFIG
-  "${java[@]}" kafka.tools.StorageTool format -t "$("${java[@]}" kafka.tools.StorageTool random-uuid)" -c "$config" --standalone >/dev/null
+  "${java[@]}" kafka.tools.StorageTool format -t "$(cat "$state/kafka.id")" -c "$config" >/dev/null
 }
-run_kafka() { launch kafka "${java[@]}" kafka.Kafka "$state/kafka.properties"; }
-kafka_answers() { port_open "$kafka_port"; }
+prepare_kafka() { prepare_kafka_node 1; }
+prepare_kafka2() { prepare_kafka_node 2; }
+prepare_kafka3() { prepare_kafka_node 3; }
+run_kafka() { launch kafka "${java[@]}" kafka.Kafka "$(kafka_file 1 .properties)"; }
+run_kafka2() { launch kafka2 "${java[@]}" kafka.Kafka "$(kafka_file 2 .properties)"; }
+run_kafka3() { launch kafka3 "${java[@]}" kafka.Kafka "$(kafka_file 3 .properties)"; }
+kafka_answers() { port_open "$(kafka_client_port 1)"; }
+kafka2_answers() { port_open "$(kafka_client_port 2)"; }
+kafka3_answers() { port_open "$(kafka_client_port 3)"; }
 
 # Postgres refuses to run as root, and its user may not be able to enter the folder of this
 # checkout. Started by root, it runs from / and keeps its data in /tmp; $state/postgres is a link.
@@ -137,11 +154,12 @@ run_redis() {
 redis_answers() { redis-cli -p "$redis_port" ping | grep -q PONG; }
 
 servers=(redis postgres kafka)
+for node in $(seq 2 "$kafka_nodes"); do servers+=("kafka$node"); done
 
 start() {
   stop
   mkdir -p "$state"
-  for port in "$kafka_port" "$((kafka_port + 1))" "$postgres_port" "$redis_port"; do
+  for port in $(seq "$kafka_port" "$((kafka_port + 2 * kafka_nodes - 1))") "$postgres_port" "$redis_port"; do
     ! port_open "$port" || die "port $port is taken"
   done
   for name in "${servers[@]}"; do "prepare_$name"; done
@@ -177,12 +195,20 @@ halt() {
   done
 }
 
-freeze() { for name in "$@"; do signal "$name" STOP || die "$name does not run"; done; }
-thaw() { for name in "$@"; do signal "$name" CONT || die "$name does not run"; done; }
+# Sends the signal $2 to the processes that the server $1 has started. Only Postgres has some.
+signal_children() {
+  local pid
+  pid=$(cat "$state/$1.pid")
+  for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do kill "-$2" "$child" 2>/dev/null || true; done
+}
+
+freeze() { for name in "$@"; do signal "$name" STOP || die "$name does not run"; signal_children "$name" STOP; done; }
+thaw() { for name in "$@"; do signal_children "$name" CONT; signal "$name" CONT || die "$name does not run"; done; }
 
 stop() {
   for name in "${servers[@]}"; do
     signal "$name" CONT || continue
+    signal_children "$name" CONT
     signal "$name" TERM || true
     is_gone "$name" 100 || signal "$name" KILL || true
   done
@@ -193,7 +219,7 @@ stop() {
 # Whether "$@" are servers.
 known() {
   [ $# -gt 0 ] || return 1
-  for name in "$@"; do case $name in kafka | postgres | redis) ;; *) return 1 ;; esac; done
+  for name in "$@"; do [[ " ${servers[*]} " == *" $name "* ]] || return 1; done
 }
 
 command=${1:-}
@@ -203,9 +229,9 @@ case $command in
   start | stop) "$command" ;;
   halt | resume | freeze | thaw) known "$@" || die "$command which? kafka, postgres, redis"; "$command" "$@" ;;
   env)
-    echo "export TEST_KAFKA_BROKERS=127.0.0.1:$kafka_port"
+    echo "export TEST_KAFKA_BROKERS=$(for node in $(seq "$kafka_nodes"); do printf '127.0.0.1:%s,' "$(kafka_client_port "$node")"; done | sed 's/,$//')"
     echo "export TEST_DATABASE_URL=postgres://postgres@127.0.0.1:$postgres_port/postgres"
     echo "export TEST_REDIS_URL=redis://127.0.0.1:$redis_port/"
     ;;
-  *) sed -n '2,17p' "$0"; exit 2 ;;
+  *) sed -n '2,18p' "$0"; exit 2 ;;
 esac

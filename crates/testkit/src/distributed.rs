@@ -145,7 +145,7 @@ impl Distributed {
         Ok(vec![
             ("KAFKA_BROKERS", self.servers.kafka_brokers.clone()),
             ("KAFKA_TOPIC_PREFIX", format!("{}.", self.name)),
-            ("KAFKA_REPLICATION", "1".to_owned()),
+            ("KAFKA_REPLICATION", self.kafka_nodes().to_string()),
             // Tests look at all versions.
             ("KEEP_VERSIONS", "0".to_owned()),
             ("KAFKA_SESSION_TIMEOUT_MS", "6000".to_owned()),
@@ -156,6 +156,10 @@ impl Distributed {
             ("TRAINER_URL", self.origins(Service::Trainer)),
             ("PREDICTOR_URL", self.origins(Service::Predictor)),
         ])
+    }
+
+    fn kafka_nodes(&self) -> usize {
+        self.servers.kafka_brokers.split(',').count()
     }
 
     fn origins(&self, service: Service) -> String {
@@ -235,6 +239,22 @@ impl Distributed {
     /// When it does not end with exit code 0.
     pub async fn stop(&mut self, service: Service, n: usize) -> anyhow::Result<()> {
         stop(self.instance(service, n)?.take()?, service).await
+    }
+
+    /// Makes the `n`th process of `service` keep its connections and say nothing.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn freeze(&mut self, service: Service, n: usize) -> anyhow::Result<()> {
+        self.instance(service, n)?.running()?.freeze()
+    }
+
+    /// Lets the frozen `n`th process of `service` continue.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn thaw(&mut self, service: Service, n: usize) -> anyhow::Result<()> {
+        self.instance(service, n)?.running()?.thaw()
     }
 
     /// Ends all running processes by SIGTERM, as work flows: the gateway first, the consumers last.
@@ -336,6 +356,12 @@ impl Instance {
         ready
             .map(drop)
             .with_context(|| format!("{:?}", self.service))
+    }
+
+    fn running(&mut self) -> anyhow::Result<&mut Process> {
+        let name = self.service;
+        let process = self.process.as_mut();
+        process.with_context(|| format!("{name:?} does not run"))
     }
 
     fn take(&mut self) -> anyhow::Result<Process> {

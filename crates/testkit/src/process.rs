@@ -72,10 +72,30 @@ impl Process {
     /// # Errors
     /// When it has ended already.
     pub fn ask_to_stop(&mut self) -> anyhow::Result<()> {
+        self.signal("-TERM")
+    }
+
+    /// Sends SIGSTOP: it keeps its connections and says nothing until [`Self::thaw`].
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn freeze(&mut self) -> anyhow::Result<()> {
+        self.signal("-STOP")
+    }
+
+    /// Sends SIGCONT.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn thaw(&mut self) -> anyhow::Result<()> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
         let ended = self.child.try_wait()?;
         ensure!(ended.is_none(), "{} ended by itself: {ended:?}", self.name);
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status()?;
+        let sent = Command::new("kill").args([signal, &pid]).status()?;
         ensure!(sent.success(), "{} takes no signal", self.name);
         Ok(())
     }
@@ -116,15 +136,17 @@ impl Drop for Process {
     }
 }
 
-/// The path of the binary `name` of this workspace: beside the running test, in the folder of its
-/// profile.
+/// The path of the binary `name` of this workspace: in the folder of the profile of the running
+/// test or program.
 ///
 /// # Errors
 /// When it was not built.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let profile = test.ancestors().nth(2).context("a test has no folder")?;
-    let binary = profile.join(name);
+    let running = std::env::current_exe()?;
+    let mut folders = running.ancestors().skip(1);
+    // Tests lie one folder deeper than programs.
+    let profile = folders.find(|folder| !folder.ends_with("deps"));
+    let binary = profile.context("no folder")?.join(name);
     ensure!(
         binary.is_file(),
         "{} is not built: cargo build --workspace --bins",
@@ -142,9 +164,17 @@ const PORTS: std::ops::Range<u16> = 10_000..32_000;
 /// # Errors
 /// When there is none.
 pub fn free_port() -> anyhow::Result<u16> {
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    free_ports(1)
+}
+
+/// The first of `number` ports in a row on which nothing listens at the moment.
+///
+/// # Errors
+/// When there are none.
+pub fn free_ports(number: u16) -> anyhow::Result<u16> {
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let tries = std::iter::repeat_with(|| fastrand::u16(PORTS)).take(100);
-    let mut free = tries.filter(is_free);
+    let mut free = tries.filter(|first| (*first..first + number).all(is_free));
     free.next().context("no port is free")
 }
 

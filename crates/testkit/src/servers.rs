@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
-use crate::process::free_port;
+use crate::process::{free_port, free_ports};
 
 /// The addresses of the servers.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ fn variable(name: &str) -> anyhow::Result<String> {
 /// dropped.
 pub struct OwnServers {
     folder: TempDir,
+    kafka_nodes: u16,
+    /// The first of two ports for each node.
     kafka_port: u16,
     postgres_port: u16,
     redis_port: u16,
@@ -56,8 +58,12 @@ pub struct OwnServers {
 /// One of the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// Holds events.
+    /// Holds events: the first node.
     Kafka,
+    /// The second node of Kafka.
+    Kafka2,
+    /// The third node of Kafka.
+    Kafka3,
     /// Holds models and training points.
     Postgres,
     /// Holds figures.
@@ -65,12 +71,14 @@ pub enum Server {
 }
 
 impl Server {
-    /// All three servers.
+    /// All three servers, of which Kafka is a single node.
     pub const ALL: [Self; 3] = [Self::Kafka, Self::Postgres, Self::Redis];
 
     fn name(self) -> &'static str {
         match self {
             Self::Kafka => "kafka",
+            Self::Kafka2 => "kafka2",
+            Self::Kafka3 => "kafka3",
             Self::Postgres => "postgres",
             Self::Redis => "redis",
         }
@@ -83,9 +91,18 @@ impl OwnServers {
     /// # Errors
     /// When one does not start; `.ci/servers.sh install` fetches what is missing.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(1).await
+    }
+
+    /// Starts all three servers, with this many nodes of Kafka: 1 or 3.
+    ///
+    /// # Errors
+    /// When one does not start; `.ci/servers.sh install` fetches what is missing.
+    pub async fn start_with(kafka_nodes: u16) -> anyhow::Result<Self> {
         let servers = Self {
             folder: tempfile::tempdir()?,
-            kafka_port: free_port()?,
+            kafka_nodes,
+            kafka_port: free_ports(2 * kafka_nodes)?,
             postgres_port: free_port()?,
             redis_port: free_port()?,
         };
@@ -96,13 +113,19 @@ impl OwnServers {
     /// The addresses of the servers.
     pub fn addresses(&self) -> Servers {
         Servers {
-            kafka_brokers: format!("127.0.0.1:{}", self.kafka_port),
+            kafka_brokers: self.kafka_brokers(),
             database_url: format!(
                 "postgres://postgres@127.0.0.1:{}/postgres",
                 self.postgres_port
             ),
             redis_url: format!("redis://127.0.0.1:{}/", self.redis_port),
         }
+    }
+
+    fn kafka_brokers(&self) -> String {
+        let ports = (0..self.kafka_nodes).map(|node| self.kafka_port + 2 * node);
+        let brokers: Vec<_> = ports.map(|port| format!("127.0.0.1:{port}")).collect();
+        brokers.join(",")
     }
 
     /// Ends `servers` as a crash would. Their data stays.
@@ -121,8 +144,7 @@ impl OwnServers {
         self.run("resume", servers).await
     }
 
-    /// Makes `servers` keep their connections and stay silent. Not for Postgres, which is many
-    /// processes.
+    /// Makes `servers` keep their connections and stay silent.
     ///
     /// # Errors
     /// When one does not run.
@@ -153,6 +175,7 @@ impl OwnServers {
             .args(servers.iter().map(|server| server.name()))
             .env("ANOMALY_SERVERS_DIR", self.folder.path())
             .env("KAFKA_TEST_PORT", self.kafka_port.to_string())
+            .env("KAFKA_TEST_NODES", self.kafka_nodes.to_string())
             .env("POSTGRES_TEST_PORT", self.postgres_port.to_string())
             .env("REDIS_TEST_PORT", self.redis_port.to_string())
             .stdin(Stdio::null());

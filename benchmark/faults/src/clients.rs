@@ -1,0 +1,237 @@
+//! Clients that fit, predict, promote and delete whatever happens, and note what is acknowledged.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use contract::{DetectorName, FitOptions, FitReply, PredictReply, Version};
+use testkit::{Client, Reply, eventually, series};
+use tokio::task::JoinSet;
+
+use crate::journal::{Call, Fit, Journal, Kind};
+
+/// The series that is predicted. It is fitted once.
+pub(crate) const HELD: &str = "held";
+/// Clients that fit, on half as many series.
+const FITTERS: usize = 4;
+/// Clients that predict.
+pub(crate) const PREDICTORS: usize = 2;
+/// The least points of the largest fits: several messages, so that a fault finds some published
+/// and others not.
+const MANY: usize = 25_000;
+/// The pause of a client after a fit, and after anything that failed.
+const PAUSE: Duration = Duration::from_millis(20);
+/// The pause after a prediction.
+const SHORT_PAUSE: Duration = Duration::from_millis(4);
+
+/// The clients of one run.
+pub(crate) struct Load {
+    clients: JoinSet<()>,
+    state: Arc<State>,
+}
+
+struct State {
+    client: Client,
+    run: usize,
+    is_over: AtomicBool,
+    fits: AtomicUsize,
+    journal: Mutex<Journal>,
+}
+
+impl Load {
+    /// Starts the clients of `run`, which use series of their own and [`HELD`].
+    pub(crate) fn start(client: Client, run: usize) -> Self {
+        let state = Arc::new(State {
+            client,
+            run,
+            is_over: AtomicBool::new(false),
+            fits: AtomicUsize::new(0),
+            journal: Mutex::default(),
+        });
+        let mut clients = JoinSet::new();
+        for n in 0..FITTERS {
+            let least = if n == 0 { MANY } else { 10 };
+            let series = format!("run{run}_{}", n % (FITTERS / 2));
+            clients.spawn(Arc::clone(&state).repeat(PAUSE, move |state| {
+                let series = series.clone();
+                async move { state.fit(&series, least).await.is_some() }
+            }));
+        }
+        for _ in 0..PREDICTORS {
+            let predict = async |state: Arc<State>| state.predict().await;
+            clients.spawn(Arc::clone(&state).repeat(SHORT_PAUSE, predict));
+        }
+        clients.spawn(Arc::clone(&state).change_registry());
+        Self { clients, state }
+    }
+
+    /// Waits for `fits` more fits and ten times as many predictions.
+    ///
+    /// # Errors
+    /// When that takes more than two minutes.
+    pub(crate) async fn goes_on_for(&self, fits: usize) -> anyhow::Result<()> {
+        let done = || {
+            let journal = self.state.journal();
+            (journal.fits.len(), journal.answered.len())
+        };
+        let (fits, predictions) = (done().0 + fits, done().1 + 10 * fits);
+        eventually("the clients to go on", || async {
+            let (fitted, predicted) = done();
+            ensure!(fitted >= fits, "{fitted} of {fits} fits");
+            ensure!(predicted >= predictions, "{predicted} of {predictions}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets every client finish its request, and returns their journal.
+    ///
+    /// # Errors
+    /// When a client panicked.
+    pub(crate) async fn end(mut self) -> anyhow::Result<Journal> {
+        self.state.is_over.store(true, Ordering::SeqCst);
+        while let Some(ended) = self.clients.join_next().await {
+            ended?;
+        }
+        Ok(std::mem::take(&mut *self.state.journal()))
+    }
+}
+
+impl State {
+    fn journal(&self) -> std::sync::MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
+    }
+
+    /// Repeats `ask`, which tells whether it succeeded, with `pause` after each success.
+    async fn repeat<Fut: Future<Output = bool>>(
+        self: Arc<Self>,
+        pause: Duration,
+        ask: impl Fn(Arc<Self>) -> Fut,
+    ) {
+        while !self.is_over() {
+            let succeeded = ask(Arc::clone(&self)).await;
+            tokio::time::sleep(if succeeded { pause } else { PAUSE }).await;
+        }
+    }
+
+    fn note_call(&self, kind: Kind, started: Instant, succeeded: bool) {
+        self.journal().calls.push(Call {
+            kind,
+            started,
+            ended: Instant::now(),
+            succeeded,
+        });
+    }
+
+    /// One fit of at least `least` points. The new version, if it is acknowledged.
+    async fn fit(&self, series: &str, least: usize) -> Option<Version> {
+        let points = least + self.fits.fetch_add(1, Ordering::SeqCst);
+        let started = Instant::now();
+        let reply = fit(self.client, series, points).await;
+        self.note_call(Kind::Fit, started, reply.is_ok());
+        let mut journal = self.journal();
+        match reply {
+            Ok(version) => {
+                journal.fits.push(Fit {
+                    series: series.to_owned(),
+                    version,
+                    points,
+                });
+                Some(version)
+            }
+            Err(_) => {
+                journal.open_fits.insert((series.to_owned(), points));
+                None
+            }
+        }
+    }
+
+    /// One prediction of [`HELD`].
+    async fn predict(&self) -> bool {
+        let started = Instant::now();
+        let path = format!("/predict/{HELD}");
+        let body = r#"{"timestamp":1693460000,"value":1.5}"#;
+        let reply = self.client.post(&path, body).await;
+        let reply = reply.ok().filter(|reply| reply.status == 200);
+        self.note_call(Kind::Predict, started, reply.is_some());
+        let mut journal = self.journal();
+        match &reply {
+            Some(reply) => {
+                journal.answered.push(Instant::now());
+                if let Err(error) = check_verdict(reply) {
+                    journal.wrong.push(format!("{error:#}"));
+                }
+            }
+            None => journal.unanswered += 1,
+        }
+        reply.is_some()
+    }
+
+    /// Fits, promotes and deletes versions of a series that no other client uses.
+    async fn change_registry(self: Arc<Self>) {
+        let series = format!("run{}_registry", self.run);
+        let mut last = None;
+        while !self.is_over() {
+            tokio::time::sleep(PAUSE).await;
+            let Some(version) = self.fit(&series, 10).await else {
+                continue;
+            };
+            self.promote(&series, version).await;
+            if let Some(last) = last.replace(version) {
+                self.delete(&series, last).await;
+            }
+        }
+    }
+
+    async fn promote(&self, series: &str, version: Version) {
+        let name = version.to_string();
+        let set = self.client.set_alias(series, "champion", &name).await;
+        let registry = &mut self.journal().registry;
+        if set.is_ok() {
+            registry.champion.clear();
+            registry.promotions += 1;
+        }
+        registry.champion.push(version);
+    }
+
+    async fn delete(&self, series: &str, version: Version) {
+        self.journal().registry.doomed.insert(version);
+        let path = format!("/v1/series/{series}/models/{version}");
+        let reply = self.client.delete(&path, &[]).await;
+        if reply.is_ok_and(|reply| (200..300).contains(&reply.status)) {
+            self.journal().registry.deleted.insert(version);
+        }
+    }
+}
+
+/// Fits `series` on `points` points that rise from 1.
+///
+/// # Errors
+/// When the fit is not acknowledged.
+pub(crate) async fn fit(client: Client, series: &str, points: usize) -> anyhow::Result<Version> {
+    let options = FitOptions {
+        detector: Some(DetectorName::Sigma),
+        ..FitOptions::default()
+    };
+    let points = series::rising(points, 1.0);
+    let fitted: FitReply = client.fit_with(series, &points, options).await?;
+    ensure!(fitted.points_used == points.len(), "{fitted:?}");
+    Ok(fitted.version)
+}
+
+fn check_verdict(reply: &Reply) -> anyhow::Result<()> {
+    let judged: PredictReply = reply.json().context("a verdict that is none")?;
+    ensure!(judged.model_version.number() == 1, "{HELD}: {judged:?}");
+    ensure!(!judged.verdict.anomaly, "{HELD}: {judged:?}");
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! What the clients of one run asked for, and what was acknowledged.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use contract::Version;
+
+/// What clients asked for in one run, and what they were told.
+#[derive(Default)]
+pub(crate) struct Journal {
+    /// Fits that were acknowledged.
+    pub(crate) fits: Vec<Fit>,
+    /// Series and number of points of the fits that were not: they may have happened or not.
+    pub(crate) open_fits: BTreeSet<(String, usize)>,
+    /// When each prediction was answered.
+    pub(crate) answered: Vec<Instant>,
+    /// Predictions without an answer: they may have been counted or not.
+    pub(crate) unanswered: usize,
+    /// Changes of the registry.
+    pub(crate) registry: Registry,
+    /// Every fit and prediction, as readiness is compared with them.
+    pub(crate) calls: Vec<Call>,
+    /// Replies that no platform may give.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// An acknowledged fit. No two fits of a run have the same number of points.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Fit {
+    pub(crate) series: String,
+    pub(crate) version: Version,
+    pub(crate) points: usize,
+}
+
+/// What is known of the series that one client promotes and deletes versions of.
+#[derive(Default)]
+pub(crate) struct Registry {
+    /// What `champion` may name: the last acknowledged version first, then those whose promotion
+    /// was not acknowledged since.
+    pub(crate) champion: Vec<Version>,
+    /// Promotions that were acknowledged.
+    pub(crate) promotions: usize,
+    /// Versions whose deletion was acknowledged.
+    pub(crate) deleted: BTreeSet<Version>,
+    /// Versions whose deletion was asked for.
+    pub(crate) doomed: BTreeSet<Version>,
+}
+
+/// A kind of request, by what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It needs the store and the log of events.
+    Fit,
+    /// It needs a predictor.
+    Predict,
+}
+
+/// A request and its outcome.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) kind: Kind,
+    pub(crate) started: Instant,
+    pub(crate) ended: Instant,
+    pub(crate) succeeded: bool,
+}

@@ -1,0 +1,20 @@
+//! Starts the real programs, keeps them busy, injects a fault, and checks that nothing that was
+//! acknowledged is lost.
+//!
+//! A [`Scenario`] is a fault and what is expected of the platform. [`run()`] repeats it: clients note
+//! what is acknowledged, the fault comes and goes, and a checker reads everything back through the
+//! API and from the store.
+
+mod check;
+mod clients;
+mod fault;
+mod journal;
+mod platform;
+mod readiness;
+mod report;
+mod scenario;
+mod session;
+
+pub use report::{Outcome, record, table};
+pub use scenario::{Form, Scenario, all};
+pub use session::run;

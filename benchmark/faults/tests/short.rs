@@ -1,0 +1,22 @@
+//! A few runs of what `faults run` repeats at length.
+
+use anyhow::{Context, ensure};
+
+/// Runs the scenario `name` that many times.
+async fn passes(name: &str, runs: usize) -> anyhow::Result<()> {
+    let scenario = faults::all().into_iter().find(|s| s.name == name);
+    let outcome = faults::run(&scenario.context("no such scenario")?, runs).await?;
+    ensure!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    ensure!(outcome.fits >= 24 * runs, "{outcome:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_of_standalone_lose_nothing() -> anyhow::Result<()> {
+    passes("standalone-kill", 3).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn standalone_that_hangs_for_a_while_goes_on_afterwards() -> anyhow::Result<()> {
+    passes("standalone-freeze-8s", 1).await
+}
