@@ -40,6 +40,10 @@ pub struct Cli {
         help_heading = EVERYWHERE
     )]
     pub(crate) url: BaseUrl,
+    /// File with the certificates of the authorities to trust for https://, in PEM [default: those
+    /// of SSL_CERT_FILE, or else of the system].
+    #[arg(long, value_name = "FILE", global = true, help_heading = EVERYWHERE)]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Print the replies unchanged, one on each line, instead of text.
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,

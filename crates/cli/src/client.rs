@@ -2,7 +2,7 @@
 
 mod registry;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use contract::{
     ColumnsFitRequest, ColumnsPredictReply, ColumnsPredictRequest, EndpointName, FitReply,
@@ -13,7 +13,9 @@ use ureq::http::header::ACCEPT;
 
 use crate::{
     args::{PlotFormat, SizeArgs},
-    http::{BaseUrl, Call, ClientError, Http, NdjsonReader, Reply, encode, retry},
+    http::{
+        BaseUrl, Call, ClientError, Http, InvalidAuthorities, NdjsonReader, Reply, encode, retry,
+    },
 };
 
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,11 +65,16 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client that keeps up to `connections` open.
-    pub(crate) fn new(url: &BaseUrl, connections: usize) -> Self {
-        Self {
-            http: Http::new(url, connections),
-        }
+    /// A client that keeps up to `connections` open. Over TLS it trusts the authorities in `ca_file`,
+    /// or else those of the system.
+    pub(crate) fn new(
+        url: &BaseUrl,
+        ca_file: Option<&Path>,
+        connections: usize,
+    ) -> Result<Self, InvalidAuthorities> {
+        Ok(Self {
+            http: Http::new(url, ca_file, connections)?,
+        })
     }
 
     /// Fits a new version of `series`. Sent once: another try could make a second version.

@@ -2,9 +2,10 @@
 
 mod error;
 mod ndjson;
+mod tls;
 mod url;
 
-use std::{fmt, thread, time::Duration};
+use std::{fmt, path::Path, thread, time::Duration};
 
 use contract::{Revision, header::RETRY_AFTER_MS};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,6 +18,7 @@ use ureq::{
     },
 };
 
+pub(crate) use self::tls::InvalidAuthorities;
 pub(crate) use self::{error::ClientError, ndjson::NdjsonReader, url::BaseUrl};
 
 /// Characters to encode in a path or a query: all but the unreserved ones of RFC 3986.
@@ -133,8 +135,13 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Keeps up to `connections` open.
-    pub(crate) fn new(url: &BaseUrl, connections: usize) -> Self {
+    /// Keeps up to `connections` open. Over TLS it trusts the authorities in `ca_file`, or else those
+    /// of the system.
+    pub(crate) fn new(
+        url: &BaseUrl,
+        ca_file: Option<&Path>,
+        connections: usize,
+    ) -> Result<Self, InvalidAuthorities> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -148,11 +155,12 @@ impl Http {
             .timeout_recv_body(Some(REPLY_TIMEOUT))
             .max_idle_connections(connections)
             .max_idle_connections_per_host(connections)
+            .tls_config(tls::config(url, ca_file)?)
             .build();
-        Self {
+        Ok(Self {
             agent: config.new_agent(),
             url: url.clone(),
-        }
+        })
     }
 
     /// Makes `call` and reads the reply, if it is a success.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use contract::endpoint::Class;
 use http_client::Origins;
-use http_server::ServerConfig;
+use http_server::{ServerConfig, TlsFiles};
 use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 
 use crate::AllowedOrigins;
@@ -20,6 +20,9 @@ pub struct Config {
     /// The HTTP server.
     #[command(flatten)]
     pub server: ServerConfig,
+    /// TLS for clients.
+    #[command(flatten)]
+    pub tls: TlsFiles,
     /// Limits.
     #[command(flatten)]
     pub settings: Settings,

@@ -16,7 +16,7 @@ mod routes;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use http_server::{Handler, Listener, ServerConfig};
+use http_server::{Handler, Listener, ServerConfig, Tls};
 use service::{
     admin::Admin,
     health::{Health, Need},
@@ -63,7 +63,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     };
     let addr = config.listen.app_addr(config.app_port);
     let admin_addr = config.listen.admin_addr();
+    let tls = Tls::load(&config.tls)?;
     let gateway = Gateway::bind(addr, config.server, config.settings, backends).await?;
+    let gateway = gateway.with_tls(tls);
     let admin = Admin::bind(admin_addr, gateway.health(&shutdown)).await?;
     tracing::info!(
         addr = %gateway.addr(),
@@ -94,6 +96,13 @@ impl Gateway {
             server,
             proxy: Arc::new(proxy),
         })
+    }
+
+    /// Serves clients over TLS, if `tls` is given.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        let listener = self.listener.with_tls(tls);
+        Self { listener, ..self }
     }
 
     /// The address for clients.

@@ -14,16 +14,12 @@ use bytes::Bytes;
 use contract::header::REQUEST_ID;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    io::AsyncWrite,
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    time::Sleep,
-};
+use tokio::{io::AsyncWrite, time::Sleep};
 
-use crate::status::Status;
+use crate::{
+    status::Status,
+    stream::{ReadHalf, Stream, WriteHalf},
+};
 
 /// At most this many bytes of replies are buffered while hyper, or the fast path, can still go on.
 pub(super) const WRITE_HIGH_WATER: usize = 32 * 1024;
@@ -42,7 +38,7 @@ const MAX_KEPT: usize = 8 * 1024;
 ///
 /// Writes are not vectored, so hyper copies head and body of a reply together.
 pub(super) struct BufferedIo {
-    io: TokioIo<OwnedReadHalf>,
+    io: TokioIo<ReadHalf>,
     write_buffer: WriteBuffer,
     status: Arc<Status>,
     /// Bytes that were received earlier and are read first.
@@ -56,7 +52,7 @@ pub(super) struct BufferedIo {
 pub(super) struct WriteBuffer(Arc<Mutex<Unsent>>);
 
 struct Unsent {
-    stream: OwnedWriteHalf,
+    stream: WriteHalf,
     bytes: Vec<u8>,
     /// The number of `bytes` that are sent.
     sent: usize,
@@ -72,7 +68,7 @@ impl BufferedIo {
     /// Reads `received` and then from the socket. With `kept_back`, even if empty, hyper reads no
     /// further than `received`.
     pub(super) fn new(
-        read: OwnedReadHalf,
+        read: ReadHalf,
         write_buffer: WriteBuffer,
         status: Arc<Status>,
         received: Bytes,
@@ -88,7 +84,7 @@ impl BufferedIo {
     }
 
     /// The reading half of the socket, and the bytes that hyper has not read.
-    pub(super) fn into_parts(self) -> (OwnedReadHalf, [Bytes; 2]) {
+    pub(super) fn into_parts(self) -> (ReadHalf, [Bytes; 2]) {
         let rest = [self.received, self.kept_back.unwrap_or_default()];
         (self.io.into_inner(), rest)
     }
@@ -96,7 +92,7 @@ impl BufferedIo {
 
 impl WriteBuffer {
     /// An empty buffer for `stream`. A client that accepts nothing for `timeout` is given up.
-    pub(super) fn new(stream: OwnedWriteHalf, status: Arc<Status>, timeout: Duration) -> Self {
+    pub(super) fn new(stream: WriteHalf, status: Arc<Status>, timeout: Duration) -> Self {
         Self(Arc::new(Mutex::new(Unsent {
             stream,
             bytes: Vec::new(),
@@ -109,10 +105,10 @@ impl WriteBuffer {
     }
 
     /// The whole socket; `None` while this buffer has another clone.
-    pub(super) fn reunite(self, read: OwnedReadHalf) -> Option<TcpStream> {
+    pub(super) fn reunite(self, read: ReadHalf) -> Option<Stream> {
         let unsent = Arc::into_inner(self.0)?.into_inner();
         let write = unsent.unwrap_or_else(PoisonError::into_inner).stream;
-        read.reunite(write).ok()
+        Stream::reunite(read, write)
     }
 
     /// Lets `write` append bytes to be sent.
@@ -147,8 +143,13 @@ impl WriteBuffer {
 impl Unsent {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.bytes.len() {
-            let written = Pin::new(&mut self.stream).poll_write(cx, &self.bytes[self.sent..]);
+            let written = self.stream.poll_write(cx, &self.bytes[self.sent..]);
             self.sent += ready!(self.watched(written, cx))?;
+        }
+        if let WriteHalf::Tls(stream) = &mut self.stream {
+            // What is encrypted may not be sent yet.
+            let flushed = Pin::new(stream).poll_flush(cx).map_ok(|()| 1);
+            ready!(self.watched(flushed, cx))?;
         }
         if self.sent > 0 {
             self.sent = 0;
@@ -164,7 +165,7 @@ impl Unsent {
             ready!(self.poll_send(cx))?;
         }
         if bytes.len() > WRITE_HIGH_WATER {
-            let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+            let written = self.stream.poll_write(cx, bytes);
             return self.watched(written, cx);
         }
         self.bytes.extend_from_slice(bytes);

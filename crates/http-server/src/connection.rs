@@ -19,7 +19,7 @@ use hyper::{
     server::conn::http1::{Builder, Connection},
     service::{HttpService, service_fn},
 };
-use tokio::net::{TcpStream, tcp::OwnedReadHalf};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -35,6 +35,8 @@ use crate::{
     read_timeout::{ReadTimeout, Timeouts},
     server::Stopping,
     status::{Answering, ReplyBody, Status},
+    stream::{ReadHalf, Stream},
+    tls::{Accepted, Acceptor},
 };
 
 /// The most that hyper buffers of a request. Big bodies arrive in pieces of this size. Each
@@ -54,17 +56,46 @@ const ROUND: usize = 16;
 pub(super) struct Protocol {
     http: Builder,
     timeouts: Timeouts,
+    tls: Option<Acceptor>,
 }
 
 impl Protocol {
-    pub(super) fn new(timeouts: Timeouts) -> Self {
+    pub(super) fn new(timeouts: Timeouts, tls: Option<Acceptor>) -> Self {
         let mut http = Builder::new();
         // A client may end its side after the last request and still wants the reply.
         http.half_close(true)
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_HEAD_BYTES)
             .max_buf_size(READ_BUFFER_BYTES);
-        Self { http, timeouts }
+        Self {
+            http,
+            timeouts,
+            tls,
+        }
+    }
+
+    /// Makes the TLS handshake on `stream`, if there is to be one. `None` if it failed, or the
+    /// server stops; the client knows by then.
+    pub(super) async fn open(&self, stream: TcpStream, stopping: &Stopping) -> Option<Stream> {
+        let Some(tls) = &self.tls else {
+            return Some(Stream::Plain(stream));
+        };
+        let accepted = tokio::select! {
+            () = stopping.stop.cancelled() => return None,
+            accepted = timeout(self.timeouts.silence, tls.accept(stream)) => accepted.ok()?,
+        };
+        match accepted {
+            Ok(Accepted::Tls(stream)) => Some(Stream::Tls(stream)),
+            Ok(Accepted::Plain(stream)) => {
+                let reply = protocol_error::render(protocol_error::not_tls());
+                send_and_linger(Stream::Plain(stream), &reply, &stopping.stop).await;
+                None
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no TLS handshake");
+                None
+            }
+        }
     }
 
     /// Serves `stream` until the client ends it or breaks the protocol, or the server stops and it is
@@ -74,7 +105,7 @@ impl Protocol {
     /// fall through, and gives the connection back.
     pub(super) async fn serve(
         &self,
-        stream: TcpStream,
+        stream: Stream,
         status: Arc<Status>,
         app: Handler,
         stopping: Stopping,
@@ -120,11 +151,12 @@ impl Protocol {
             }
         };
         // Put together again in any case: halves that are dropped apart are shut down one by one.
-        let stream = write_buffer.reunite(read);
-        if let Some(reply) = final_response(&end, &status, &unparsed)
-            && let Some(stream) = stream
-        {
-            send_and_linger(stream, &reply, &stopping.stop).await;
+        let Some(stream) = write_buffer.reunite(read) else {
+            return;
+        };
+        match final_response(&end, &status, &unparsed) {
+            Some(reply) => send_and_linger(stream, &reply, &stopping.stop).await,
+            None => stream.close().await,
         }
     }
 
@@ -135,7 +167,7 @@ impl Protocol {
         client: Client<'_>,
         fallthrough: Fallthrough,
         returns: bool,
-    ) -> (End, OwnedReadHalf, Vec<u8>) {
+    ) -> (End, ReadHalf, Vec<u8>) {
         let Client {
             read,
             write_buffer,
@@ -200,7 +232,7 @@ impl Protocol {
 
 /// The parts of a connection that the fast path and hyper share.
 struct Client<'a> {
-    read: OwnedReadHalf,
+    read: ReadHalf,
     write_buffer: &'a WriteBuffer,
     status: &'a Arc<Status>,
     read_timeout: &'a mut ReadTimeout,

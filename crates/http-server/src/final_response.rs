@@ -2,13 +2,10 @@
 
 use std::{io, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::{limits::STOP_LINGER, protocol_error, status::Status};
+use crate::{limits::STOP_LINGER, protocol_error, status::Status, stream::Stream};
 
 /// The most that is read and dropped of a request that was refused half-way, so that the client
 /// gets to read the reason.
@@ -60,12 +57,12 @@ pub(super) fn final_response(end: &End, status: &Status, unparsed: &[u8]) -> Opt
 
 /// Sends `reply`, ends our side, and reads on for a while: closing a socket with unread bytes
 /// resets the connection, and the reset would overtake the reply.
-pub(super) async fn send_and_linger(mut stream: TcpStream, reply: &[u8], stop: &CancellationToken) {
+pub(super) async fn send_and_linger(stream: Stream, reply: &[u8], stop: &CancellationToken) {
     let lingering = async {
-        stream.write_all(reply).await?;
-        stream.shutdown().await?;
-        let mut rest = stream.take(MAX_LINGER_BYTES);
-        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+        match stream {
+            Stream::Plain(stream) => linger(stream, reply).await,
+            Stream::Tls(stream) => linger(stream, reply).await,
+        }
     };
     let stopped = async {
         stop.cancelled().await;
@@ -77,4 +74,11 @@ pub(super) async fn send_and_linger(mut stream: TcpStream, reply: &[u8], stop: &
         () = tokio::time::sleep(MAX_LINGER) => {}
         () = stopped => {}
     }
+}
+
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, reply: &[u8]) -> io::Result<u64> {
+    stream.write_all(reply).await?;
+    stream.shutdown().await?;
+    let mut rest = stream.take(MAX_LINGER_BYTES);
+    tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
 }

@@ -18,6 +18,8 @@ mod query;
 mod read_timeout;
 mod server;
 mod status;
+mod stream;
+mod tls;
 
 pub use body::{BodyFault, Start, body_fault, read_body, read_charged, read_start};
 pub use context::{ClientAddress, REQUEST_ID, RequestContext, TRACEPARENT, with_context};
@@ -27,3 +29,4 @@ pub use json::{JSON, json};
 pub use problem::{Fallible, ProblemReply, method_not_allowed, not_found};
 pub use query::{BadParameter, Query};
 pub use server::{Listener, ServerConfig, serve};
+pub use tls::{Tls, TlsFiles};

@@ -74,6 +74,11 @@ pub(super) fn bad_host() -> ProblemReply {
     malformed("Request needs exactly one valid Host header".to_owned())
 }
 
+/// 400: the client speaks plain HTTP to a port for HTTPS.
+pub(super) fn not_tls() -> ProblemReply {
+    malformed("This port speaks HTTPS: the URL has to begin with https://".to_owned())
+}
+
 /// The whole reply, head and body, that reports `problem` and ends the connection.
 pub(super) fn render(problem: ProblemReply) -> Vec<u8> {
     let id = context::new_id();

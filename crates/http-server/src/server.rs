@@ -21,6 +21,7 @@ use crate::{
     connections::{Connections, Place},
     handler::Handler,
     read_timeout::Timeouts,
+    tls::{Acceptor, Tls},
 };
 
 /// Connections that wait to be accepted. The standard library's 128 is too few for a load test,
@@ -77,6 +78,7 @@ impl ServerConfig {
 pub struct Listener {
     socket: TcpListener,
     addr: SocketAddr,
+    tls: Option<Tls>,
 }
 
 impl Listener {
@@ -95,9 +97,16 @@ impl Listener {
             socket.set_nonblocking(true)?;
             let socket = TcpListener::from(socket);
             let addr = socket.local_addr()?;
-            Ok::<_, io::Error>(Self { socket, addr })
+            let tls = None;
+            Ok::<_, io::Error>(Self { socket, addr, tls })
         };
         bind().with_context(|| format!("cannot listen on {addr}"))
+    }
+
+    /// Serves clients over TLS, if `tls` is given.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The address it listens on.
@@ -137,7 +146,8 @@ pub async fn serve(
                 draining: draining.child_token(),
                 stop: stop.child_token(),
             };
-            Worker::start(n, app.clone(), &config, stopping)
+            let acceptor = listener.tls.as_ref().map(Tls::acceptor);
+            Worker::start(n, app.clone(), &config, acceptor, stopping)
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let socket = tokio::net::TcpListener::from_std(listener.socket)?;
@@ -149,6 +159,7 @@ pub async fn serve(
     tokio::select! {
         () = told_to_stop => {}
         () = accept(&socket, &connections, &workers) => {}
+        () = follow(listener.tls) => {}
     }
     drop(socket);
     stop.cancel();
@@ -158,6 +169,14 @@ pub async fn serve(
         ended.map_err(|_| anyhow::anyhow!("an HTTP worker panicked"))?;
     }
     Ok(())
+}
+
+/// Keeps the certificate of `tls` as its files are.
+async fn follow(tls: Option<Tls>) {
+    match tls {
+        Some(tls) => tls.follow().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Accepts connections, and deals those that have a place among `connections` to `workers` in turn.
@@ -232,16 +251,18 @@ impl Worker {
         number: usize,
         app: Handler,
         config: &ServerConfig,
+        tls: Option<Acceptor>,
         stopping: Stopping,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("cannot start an HTTP worker")?;
-        let protocol = Arc::new(Protocol::new(Timeouts {
+        let timeouts = Timeouts {
             silence: Duration::from_secs(config.header_timeout_seconds),
             keep_alive: Duration::from_secs(config.keep_alive_seconds),
-        }));
+        };
+        let protocol = Arc::new(Protocol::new(timeouts, tls));
         // Bounded by the places: an accepted connection holds one.
         let (connections, incoming) = mpsc::unbounded_channel();
         let thread = thread::Builder::new()
@@ -305,6 +326,9 @@ async fn serve_accepted(
 ) {
     match tokio::net::TcpStream::from_std(accepted.stream) {
         Ok(stream) => {
+            let Some(stream) = protocol.open(stream, &stopping).await else {
+                return;
+            };
             let status = Arc::clone(&accepted.place.status);
             protocol.serve(stream, status, app, stopping).await;
         }

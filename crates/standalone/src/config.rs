@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use contract::DetectorName;
-use http_server::ServerConfig;
+use http_server::{ServerConfig, TlsFiles};
 use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 
 /// The whole platform in one process.
@@ -29,6 +29,9 @@ pub struct Config {
     /// Limits of the HTTP server.
     #[command(flatten)]
     pub server: ServerConfig,
+    /// TLS for clients.
+    #[command(flatten)]
+    pub tls: TlsFiles,
     /// How logs look.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,

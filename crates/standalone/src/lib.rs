@@ -13,7 +13,7 @@ use anyhow::Context;
 use bus::Bus;
 pub use config::{Config, Settings};
 use gateway::{Gateway, Upstream};
-use http_server::{Handler, ServerConfig};
+use http_server::{Handler, ServerConfig, Tls};
 use metrics_consumer::MetricsConsumer;
 use predictor::Predictor;
 use service::{admin::Admin, health::Health};
@@ -46,7 +46,9 @@ pub struct Standalone {
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let addr = config.listen.app_addr(config.app_port);
     let admin_addr = config.listen.admin_addr();
+    let tls = Tls::load(&config.tls)?;
     let platform = Standalone::bind(addr, config.server, config.settings, &config.data_dir).await?;
+    let platform = platform.with_tls(tls);
     let admin = Admin::bind(admin_addr, platform.health(&shutdown)).await?;
     tracing::info!(
         addr = %platform.addr(),
@@ -123,6 +125,13 @@ impl Standalone {
             stats,
             data_dir,
         })
+    }
+
+    /// Serves clients over TLS, if `tls` is given.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        let gateway = self.gateway.with_tls(tls);
+        Self { gateway, ..self }
     }
 
     /// The address for clients.

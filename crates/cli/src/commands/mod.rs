@@ -26,7 +26,7 @@ pub(crate) fn run(cli: &Cli, out: &mut impl Write) -> Result<(), Error> {
         Command::Replay(args) => args.connections.into(),
         _ => 1,
     };
-    let client = &Client::new(&cli.url, connections);
+    let client = &Client::new(&cli.url, cli.ca_file.as_deref(), connections)?;
     let json = cli.json;
     match &cli.command {
         Command::Fit(args) => fit::fit(client, args, json, out),

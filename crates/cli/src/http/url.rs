@@ -2,16 +2,14 @@
 
 use std::{fmt, str::FromStr};
 
-/// The address of a platform: `http://host:port`, perhaps with a path before the routes.
+/// The address of a platform: `http://host:port` or `https://host:port`, perhaps with a path before
+/// the routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(String);
 
 /// The error of a text that is not the address of a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    /// It starts with `https://`.
-    #[error("this client speaks http only; put a proxy in between for https")]
-    Https,
     /// It is not a URL, or it has a query.
     #[error("must look like http://localhost:8080")]
     Form,
@@ -22,8 +20,7 @@ impl FromStr for BaseUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let full = match text.split_once("://") {
-            Some(("http", _)) => text.to_owned(),
-            Some(("https", _)) => return Err(InvalidUrl::Https),
+            Some(("http" | "https", _)) => text.to_owned(),
             Some(_) => return Err(InvalidUrl::Form),
             None => format!("http://{text}"),
         };
@@ -32,6 +29,13 @@ impl FromStr for BaseUrl {
             return Err(InvalidUrl::Form);
         }
         Ok(Self(full.trim_end_matches('/').to_owned()))
+    }
+}
+
+impl BaseUrl {
+    /// Whether the platform is reached over TLS.
+    pub(super) fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
     }
 }
 
@@ -52,11 +56,18 @@ mod tests {
             ("localhost:8080/", "http://localhost:8080"),
             ("http://10.0.0.1/platform//", "http://10.0.0.1/platform"),
             ("[::1]:8080", "http://[::1]:8080"),
+            ("https://a.example/", "https://a.example"),
         ] {
             assert_eq!(text.parse(), Ok(BaseUrl(url.to_owned())));
         }
-        assert_eq!("https://x".parse::<BaseUrl>(), Err(InvalidUrl::Https));
-        for text in ["", "http://", "ftp://x", "http://a b", "http://x/?a=b"] {
+        for text in [
+            "",
+            "http://",
+            "https://",
+            "ftp://x",
+            "http://a b",
+            "http://x/?a=b",
+        ] {
             assert_eq!(text.parse::<BaseUrl>(), Err(InvalidUrl::Form), "{text}");
         }
     }

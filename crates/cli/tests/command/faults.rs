@@ -65,7 +65,7 @@ fn a_wrong_command_line_exits_with_2_and_sends_nothing() -> anyhow::Result<()> {
     let server = Server::start(platform)?;
     for (command, message) in [
         ("guess", "unrecognized subcommand"),
-        ("health --url https://x", "speaks http only"),
+        ("health --url ftp://x", "must look like"),
         ("fit a/b -", "series id has a slash"),
         ("fit s - --param window", "must look like NAME=VALUE"),
         (

@@ -9,6 +9,7 @@ mod platform;
 mod points;
 mod replay;
 mod server;
+mod tls;
 
 use std::{
     fs,

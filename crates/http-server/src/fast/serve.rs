@@ -10,10 +10,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::tcp::OwnedReadHalf,
-};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
     Fallback, FastPath, KeepAlive, Later, RequestId, Step, Waiting, reply, request::MAX_BYTES,
@@ -23,6 +20,7 @@ use crate::{
     read_timeout::ReadTimeout,
     server::Stopping,
     status::Status,
+    stream::ReadHalf,
 };
 
 /// Bytes read at once, into memory that all connections of a thread share.
@@ -42,7 +40,7 @@ thread_local! {
 /// A connection on the fast path.
 pub(crate) struct Serving<'a> {
     pub(crate) path: &'a FastPath,
-    pub(crate) read: &'a mut OwnedReadHalf,
+    pub(crate) read: &'a mut ReadHalf,
     pub(crate) write_buffer: &'a WriteBuffer,
     pub(crate) status: &'a Status,
     pub(crate) read_timeout: &'a mut ReadTimeout,

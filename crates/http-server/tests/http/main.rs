@@ -5,3 +5,4 @@ mod fast;
 mod lifecycle;
 mod protocol;
 mod support;
+mod tls;

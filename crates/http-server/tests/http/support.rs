@@ -3,9 +3,9 @@
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
-use http_server::{Handler, Listener, ServerConfig, serve};
+use http_server::{Handler, Listener, ServerConfig, Tls, serve};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
     time::timeout,
@@ -38,8 +38,16 @@ impl Server {
         app: impl Into<Handler> + Send + 'static,
         config: ServerConfig,
     ) -> Self {
+        Self::start_over(None, app, config)
+    }
+
+    pub(crate) fn start_over(
+        tls: Option<Tls>,
+        app: impl Into<Handler> + Send + 'static,
+        config: ServerConfig,
+    ) -> Self {
         let any_port = ([127, 0, 0, 1], 0).into();
-        let listener = Listener::bind(any_port).expect("a free port");
+        let listener = Listener::bind(any_port).expect("a free port").with_tls(tls);
         let addr = listener.addr();
         let shutdown = CancellationToken::new();
         let mut serving = JoinSet::new();
@@ -75,8 +83,8 @@ impl Server {
     }
 }
 
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     received: Vec<u8>,
 }
 
@@ -89,10 +97,16 @@ pub(crate) struct Reply {
 
 impl Client {
     pub(crate) async fn connect(addr: SocketAddr) -> anyhow::Result<Self> {
-        Ok(Self {
-            stream: TcpStream::connect(addr).await?,
+        Ok(Self::over(TcpStream::connect(addr).await?))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self {
+            stream,
             received: Vec::new(),
-        })
+        }
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {

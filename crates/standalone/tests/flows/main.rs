@@ -13,4 +13,5 @@ mod program;
 mod registry;
 mod start;
 mod stop;
+mod tls;
 mod tracing;
