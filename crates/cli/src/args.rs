@@ -1,5 +1,6 @@
 //! The command line.
 
+mod key;
 mod options;
 mod registry;
 
@@ -10,13 +11,17 @@ use contract::{SeriesId, Train, VersionRef};
 
 use self::options::{finite, train};
 pub(crate) use self::{
+    key::{KeyCommand, NewKeyArgs},
     options::{FitOptionArgs, JudgeArgs},
     registry::{
         DeleteArgs, ExportArgs, ImportArgs, ModelsArgs, PromoteArgs, RollbackArgs, SeriesArgs,
         UnpinArgs,
     },
 };
-use crate::{http::BaseUrl, timestamp::Timestamp};
+use crate::{
+    http::{ApiKeyHeader, BaseUrl},
+    timestamp::Timestamp,
+};
 
 const EXIT_CODES: &str = "\
 Exit status: 0 done; 1 the platform refused, failed or was not reached, or the result could not be \
@@ -44,6 +49,18 @@ pub struct Cli {
     /// of SSL_CERT_FILE, or else of the system].
     #[arg(long, value_name = "FILE", global = true, help_heading = EVERYWHERE)]
     pub(crate) ca_file: Option<PathBuf>,
+    /// API key, where the platform asks for one. Rather the variable than the option: other users
+    /// of this machine can see options.
+    #[arg(
+        long,
+        env = "ANOMALY_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY",
+        value_parser = ApiKeyHeader::parse,
+        global = true,
+        help_heading = EVERYWHERE
+    )]
+    pub(crate) api_key: Option<ApiKeyHeader>,
     /// Print the replies unchanged, one on each line, instead of text.
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
@@ -82,6 +99,9 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Delete a model or a whole series, with its training points.
     Delete(DeleteArgs),
+    /// Make API keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show the figures of the platform.
     Health,
     /// Say whether the service at --url takes requests: exit 0 if it does, 1 if not, within two

@@ -14,7 +14,8 @@ use ureq::http::header::ACCEPT;
 use crate::{
     args::{PlotFormat, SizeArgs},
     http::{
-        BaseUrl, Call, ClientError, Http, InvalidAuthorities, NdjsonReader, Reply, encode, retry,
+        ApiKeyHeader, BaseUrl, Call, ClientError, Http, InvalidAuthorities, NdjsonReader, Reply,
+        encode, retry,
     },
 };
 
@@ -65,15 +66,16 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client that keeps up to `connections` open. Over TLS it trusts the authorities in `ca_file`,
-    /// or else those of the system.
+    /// A client with this API key that keeps up to `connections` open. Over TLS it trusts the
+    /// authorities in `ca_file`, or else those of the system.
     pub(crate) fn new(
         url: &BaseUrl,
+        key: Option<&ApiKeyHeader>,
         ca_file: Option<&Path>,
         connections: usize,
     ) -> Result<Self, InvalidAuthorities> {
         Ok(Self {
-            http: Http::new(url, ca_file, connections)?,
+            http: Http::new(url, key, ca_file, connections)?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Requests and replies of the API, without its routes.
 
+mod api_key;
 mod error;
 mod ndjson;
 mod tls;
@@ -14,12 +15,14 @@ use ureq::{
     Agent, AsSendBody, Body,
     http::{
         HeaderName, Method, Request, Response,
-        header::{CONTENT_TYPE, ETAG, EXPECT},
+        header::{AUTHORIZATION, CONTENT_TYPE, ETAG, EXPECT},
     },
 };
 
 pub(crate) use self::tls::InvalidAuthorities;
-pub(crate) use self::{error::ClientError, ndjson::NdjsonReader, url::BaseUrl};
+pub(crate) use self::{
+    api_key::ApiKeyHeader, error::ClientError, ndjson::NdjsonReader, url::BaseUrl,
+};
 
 /// Characters to encode in a path or a query: all but the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -132,13 +135,15 @@ impl<'a> Call<'a> {
 pub(crate) struct Http {
     agent: Agent,
     url: BaseUrl,
+    key: Option<ApiKeyHeader>,
 }
 
 impl Http {
-    /// Keeps up to `connections` open. Over TLS it trusts the authorities in `ca_file`, or else those
-    /// of the system.
+    /// Sends `key` with every request, and keeps up to `connections` open. Over TLS it trusts the
+    /// authorities in `ca_file`, or else those of the system.
     pub(crate) fn new(
         url: &BaseUrl,
+        key: Option<&ApiKeyHeader>,
         ca_file: Option<&Path>,
         connections: usize,
     ) -> Result<Self, InvalidAuthorities> {
@@ -160,6 +165,7 @@ impl Http {
         Ok(Self {
             agent: config.new_agent(),
             url: url.clone(),
+            key: key.cloned(),
         })
     }
 
@@ -204,6 +210,9 @@ impl Http {
         let mut request = Request::builder()
             .method(&call.method)
             .uri(format!("{}{}", self.url, call.route));
+        if let Some(ApiKeyHeader(key)) = &self.key {
+            request = request.header(AUTHORIZATION, key);
+        }
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
@@ -294,7 +303,7 @@ pub(crate) fn retry<T>(call: impl Fn() -> Result<T, ClientError>) -> Result<T, C
             Err(ClientError::Refused {
                 problem,
                 retry_after: Some(pause),
-            }) if problem.status == 503 && pause <= MAX_PAUSE => wait(pause),
+            }) if matches!(problem.status, 429 | 503) && pause <= MAX_PAUSE => wait(pause),
             done => return done,
         }
     }

@@ -64,6 +64,12 @@ pub enum Error {
         /// The answer of the platform.
         source: http::ClientError,
     },
+    /// The options do not make a key that the platform takes.
+    #[error("{0}")]
+    InvalidKey(String),
+    /// The system has no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandom(String),
     /// A deletion must be confirmed, and there is no terminal to ask on; nothing was changed.
     #[error("this cannot be undone, and there is no terminal to ask on: confirm with --yes")]
     NobodyToAsk,
@@ -89,11 +95,13 @@ impl Error {
             | Self::File(_)
             | Self::NothingLeft { .. }
             | Self::NothingToPlot
+            | Self::InvalidKey(_)
             | Self::NobodyToAsk
             | Self::NotConfirmed => 2,
             Self::Client(_)
             | Self::Replay { .. }
             | Self::TooManyPoints { .. }
+            | Self::NoRandom(_)
             | Self::Output { .. } => 1,
         }
     }

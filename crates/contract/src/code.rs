@@ -74,6 +74,10 @@ problem_codes! {
     MissingSeriesId = "missing_series_id", 400;
     /// A timestamp counts in another unit than those that the model was fitted on.
     WrongTimeUnit = "wrong_time_unit", 400;
+    /// The call needs an API key, and the request has none that is valid.
+    Unauthorized = "unauthorized", 401;
+    /// The API key lacks the scope of the call, or is not for this series; `detail` says which.
+    Forbidden = "forbidden", 403;
     /// The series does not have this alias.
     AliasNotFound = "alias_not_found", 404;
     /// The series does not have this version, or does not have any model.
@@ -143,6 +147,8 @@ impl ProblemCode {
     pub const fn title(self) -> &'static str {
         match self.status() {
             400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
             408 => "Request Timeout",
@@ -191,6 +197,8 @@ mod tests {
         400 malformed_request
         400 missing_series_id
         400 wrong_time_unit
+        401 unauthorized
+        403 forbidden
         404 alias_not_found
         404 model_not_found
         404 no_points_in_range

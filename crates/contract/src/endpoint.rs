@@ -15,6 +15,8 @@
 //! Liveness and readiness (`/livez`, `/readyz`) are not in the table: every process answers them
 //! for itself.
 
+use crate::verdict::words;
+
 /// The name of a call, which is also the index of its row in [`ENDPOINTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointName {
@@ -78,8 +80,10 @@ pub struct Endpoint {
     pub owner: Owner,
     /// The calls that it shares a limit and a timeout with.
     pub class: Class,
-    /// The right that a caller needs. Nothing enforces it yet: there are no keys.
+    /// The right that an API key needs.
     pub scope: Scope,
+    /// The series that it is about, which the prefixes of an API key are held against.
+    pub subject: Subject,
     /// How the gateway handles the request body, and its limit.
     pub body: Body,
     /// The backend that the gateway chooses.
@@ -129,15 +133,31 @@ pub enum Class {
     Health,
 }
 
-/// The right that a call needs.
+words! {
+    /// A right that an API key may have, and that a call needs. None implies another.
+    Scope {
+        /// Judges points. Nothing is kept.
+        Predict = "predict",
+        /// Adds models that are fitted here, and chooses which one serves.
+        Fit = "fit",
+        /// Reads what is kept: lists, models, plots, figures.
+        Read = "read",
+        /// Removes what is kept, or takes in models from outside.
+        Admin = "admin",
+    }
+}
+
+/// The series that a call is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Changes nothing that is kept.
-    Read,
-    /// Adds models, or chooses which one serves.
-    Write,
-    /// Removes data, or takes it in from outside.
-    Admin,
+pub enum Subject {
+    /// The one in the path.
+    Path,
+    /// The one in the query, as `series_id`.
+    Query,
+    /// All of them: the reply has only those that the caller may see.
+    All,
+    /// None that is kept.
+    None,
 }
 
 /// The request body of a call.
@@ -209,102 +229,103 @@ pub const ENDPOINTS: &[Endpoint] = {
     use Owner::{Gateway, Predictor, Trainer};
     use RevisionRule::{None as Ignore, Note, Require};
     use Routing::Any;
-    use Scope::{Admin, Read, Write};
+    use Scope::{Admin, Fit, Predict, Read};
+    use Subject as About;
     &[
         Endpoint {
             name: Name::Fit, method: Post, path: "/fit/{series_id}",
-            owner: Trainer, class: Class::Fit, scope: Write, body: BULK,
-            routing: Any, revision: Note, label: "fit",
+            owner: Trainer, class: Class::Fit, scope: Fit, subject: About::Path,
+            body: BULK, routing: Any, revision: Note, label: "fit",
         },
         Endpoint {
             name: Name::Predict, method: Post, path: "/predict/{series_id}",
-            owner: Predictor, class: Class::Predict, scope: Read, body: POINT,
-            routing: Any, revision: Require, label: "predict",
+            owner: Predictor, class: Class::Predict, scope: Predict, subject: About::Path,
+            body: POINT, routing: Any, revision: Require, label: "predict",
         },
         Endpoint {
             name: Name::Batch, method: Post, path: "/predict/{series_id}/batch",
-            owner: Predictor, class: Class::Detect, scope: Read, body: BULK,
-            routing: Any, revision: Require, label: "batch",
+            owner: Predictor, class: Class::Detect, scope: Predict, subject: About::Path,
+            body: BULK, routing: Any, revision: Require, label: "batch",
         },
         Endpoint {
             name: Name::Detect, method: Post, path: "/v1/detect",
-            owner: Predictor, class: Class::Detect, scope: Read, body: BULK,
-            routing: Any, revision: Ignore, label: "detect",
+            owner: Predictor, class: Class::Detect, scope: Predict, subject: About::None,
+            body: BULK, routing: Any, revision: Ignore, label: "detect",
         },
         Endpoint {
             name: Name::Plot, method: Get, path: "/plot",
-            owner: Trainer, class: Class::Plot, scope: Read, body: Empty,
-            routing: Any, revision: Ignore, label: "plot",
+            owner: Trainer, class: Class::Plot, scope: Read, subject: About::Query,
+            body: Empty, routing: Any, revision: Ignore, label: "plot",
         },
         Endpoint {
             name: Name::DetectPlot, method: Post, path: "/v1/detect/plot",
-            owner: Trainer, class: Class::Plot, scope: Read, body: BULK,
-            routing: Any, revision: Ignore, label: "detect_plot",
+            owner: Trainer, class: Class::Plot, scope: Predict, subject: About::None,
+            body: BULK, routing: Any, revision: Ignore, label: "detect_plot",
         },
         Endpoint {
             name: Name::ListSeries, method: Get, path: "/v1/series",
-            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
-            routing: Any, revision: Ignore, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Read, subject: About::All,
+            body: Empty, routing: Any, revision: Ignore, label: "series",
         },
         Endpoint {
             name: Name::ShowSeries, method: Get, path: "/v1/series/{series_id}",
-            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Read, subject: About::Path,
+            body: Empty, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::DeleteSeries, method: Delete, path: "/v1/series/{series_id}",
-            owner: Trainer, class: Class::Registry, scope: Admin, body: CHANGE,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Admin, subject: About::Path,
+            body: CHANGE, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::ListModels, method: Get, path: "/v1/series/{series_id}/models",
-            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Read, subject: About::Path,
+            body: Empty, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::ImportModel, method: Post, path: "/v1/series/{series_id}/models",
-            owner: Trainer, class: Class::Fit, scope: Admin, body: MODEL_FILE,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Fit, scope: Admin, subject: About::Path,
+            body: MODEL_FILE, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::ShowModel, method: Get, path: "/v1/series/{series_id}/models/{version}",
-            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Read, subject: About::Path,
+            body: Empty, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::DeleteModel, method: Delete, path: "/v1/series/{series_id}/models/{version}",
-            owner: Trainer, class: Class::Registry, scope: Admin, body: CHANGE,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Admin, subject: About::Path,
+            body: CHANGE, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::ExportModel, method: Get, path: "/v1/series/{series_id}/models/{version}/export",
-            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Read, subject: About::Path,
+            body: Empty, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::ShowAlias, method: Get, path: "/v1/series/{series_id}/aliases/{alias}",
-            owner: Trainer, class: Class::Registry, scope: Read, body: Empty,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Read, subject: About::Path,
+            body: Empty, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::SetAlias, method: Put, path: "/v1/series/{series_id}/aliases/{alias}",
-            owner: Trainer, class: Class::Registry, scope: Write, body: CHANGE,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Fit, subject: About::Path,
+            body: CHANGE, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::RemoveAlias, method: Delete, path: "/v1/series/{series_id}/aliases/{alias}",
-            owner: Trainer, class: Class::Registry, scope: Write, body: CHANGE,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Fit, subject: About::Path,
+            body: CHANGE, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::RollBack, method: Post, path: "/v1/series/{series_id}/rollback",
-            owner: Trainer, class: Class::Registry, scope: Write, body: CHANGE,
-            routing: Any, revision: Note, label: "series",
+            owner: Trainer, class: Class::Registry, scope: Fit, subject: About::Path,
+            body: CHANGE, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
             name: Name::Healthcheck, method: Get, path: "/healthcheck",
-            owner: Gateway, class: Class::Health, scope: Read, body: Empty,
-            routing: Any, revision: Ignore, label: "healthcheck",
+            owner: Gateway, class: Class::Health, scope: Read, subject: About::All,
+            body: Empty, routing: Any, revision: Ignore, label: "healthcheck",
         },
     ]
 };
@@ -313,6 +334,11 @@ impl Endpoint {
     /// The path up to its first parameter.
     pub fn prefix(&self) -> &'static str {
         self.path.split('{').next().unwrap_or_default()
+    }
+
+    /// Whether it changes what is kept.
+    pub const fn is_change(&self) -> bool {
+        matches!(self.scope, Scope::Fit | Scope::Admin)
     }
 
     /// The series that `path`, which is one of this call, names, percent-encoded. `None` if the call
@@ -361,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_call_that_changes_something_reaches_its_service_at_most_once() {
-        for endpoint in ENDPOINTS.iter().filter(|row| row.scope != Scope::Read) {
+        for endpoint in ENDPOINTS.iter().filter(|row| row.is_change()) {
             assert!(
                 matches!(endpoint.body, Body::Streamed { .. }),
                 "{endpoint:?}"
@@ -374,8 +400,9 @@ mod tests {
         for endpoint in ENDPOINTS {
             let needs_series =
                 endpoint.routing == Routing::BySeries || endpoint.revision != RevisionRule::None;
-            let named = endpoint.series_in(endpoint.path);
-            assert!(named.is_some() || !needs_series, "{endpoint:?}");
+            let named = endpoint.series_in(endpoint.path).is_some();
+            assert!(named || !needs_series, "{endpoint:?}");
+            assert_eq!(named, endpoint.subject == Subject::Path, "{endpoint:?}");
         }
     }
 

@@ -19,3 +19,6 @@ pub const MIN_REVISION: &str = "x-min-revision";
 
 /// In replies of a trainer: the [`Revision`](crate::Revision) of the series after the request.
 pub const SERIES_REVISION: &str = "x-series-revision";
+
+/// In requests of clients: their API key. `authorization: Bearer KEY` says the same.
+pub const API_KEY: &str = "x-api-key";

@@ -4,6 +4,7 @@
 //! No I/O and no async. A field is added here as optional and never renamed; the wire form of every
 //! type is pinned by a test.
 
+mod api_key;
 mod code;
 mod columns;
 mod columns_reply;
@@ -28,6 +29,9 @@ mod time;
 mod verdict;
 mod zone;
 
+pub use api_key::{
+    ApiKey, Expiry, InvalidExpiry, InvalidKeyName, InvalidSecretHash, KeyName, SecretHash,
+};
 pub use code::ProblemCode;
 pub use columns::{COLUMNS, Columns, Table};
 pub use columns_reply::{

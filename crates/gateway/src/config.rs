@@ -8,7 +8,7 @@ use http_client::Origins;
 use http_server::{ServerConfig, TlsFiles};
 use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 
-use crate::AllowedOrigins;
+use crate::{AccessSettings, AllowedOrigins};
 
 /// The public door of the anomaly detection platform.
 #[derive(Clone, Debug, clap::Parser)]
@@ -40,10 +40,13 @@ pub struct Config {
     pub predictor_url: Origins,
 }
 
-/// The limits and timeouts of the gateway.
+/// The access to the gateway, its limits and timeouts.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Settings {
+    /// Who may call the API.
+    #[command(flatten)]
+    pub access: AccessSettings,
     /// Largest body of a fit, a batch, a detection or an import, in bytes.
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = Settings::default().max_body_bytes)]
     pub max_body_bytes: u64,
@@ -90,6 +93,7 @@ fn percent() -> RangedU64ValueParser<usize> {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            access: AccessSettings::default(),
             max_body_bytes: 64 * 1024 * 1024,
             max_inflight_predict: 16_384,
             max_inflight_fit: 64,

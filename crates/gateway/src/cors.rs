@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr};
 use contract::header;
 use http::{
     HeaderName, HeaderValue, Method, Uri,
-    header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER},
+    header::{
+        ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH,
+        RETRY_AFTER,
+    },
 };
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
@@ -57,10 +60,12 @@ impl AllowedOrigins {
         let own = HeaderName::from_static;
         let sent = [
             ACCEPT,
+            AUTHORIZATION,
             CONTENT_ENCODING,
             CONTENT_TYPE,
             IF_MATCH,
             IF_NONE_MATCH,
+            own(header::API_KEY),
             own(header::REQUEST_ID),
             own(header::TRACEPARENT),
         ];

@@ -1,6 +1,7 @@
 //! The public entry: it routes requests, limits them, and sheds load. Bodies are passed through,
 //! not parsed.
 
+mod access;
 mod arrival;
 mod config;
 mod cors;
@@ -23,6 +24,8 @@ use service::{
 };
 use tokio_util::sync::CancellationToken;
 
+use access::Access;
+pub use access::AccessSettings;
 pub use config::{Config, Settings};
 pub use cors::{AllowedOrigins, InvalidOrigin};
 pub use http_client::{InvalidOrigins, Origins, Upstream};
@@ -79,10 +82,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 }
 
 impl Gateway {
-    /// Binds `addr`; port 0 takes any free one.
+    /// Reads the API keys and binds `addr`; port 0 takes any free one.
     ///
     /// # Errors
-    /// When the address is taken or not ours.
+    /// When the address is taken or not ours, or the keys cannot be read.
     pub async fn bind(
         addr: SocketAddr,
         server: ServerConfig,
@@ -90,7 +93,8 @@ impl Gateway {
         backends: Backends,
     ) -> anyhow::Result<Self> {
         metrics::register();
-        let proxy = Proxy::new(settings, backends.trainer, backends.predictor);
+        let access = Access::open(&settings.access).await?;
+        let proxy = Proxy::new(settings, access, backends.trainer, backends.predictor);
         Ok(Self {
             listener: Listener::bind(addr)?,
             server,
@@ -149,7 +153,11 @@ impl Gateway {
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let app = self.handler(&health);
-        http_server::serve(self.listener, app, self.server, shutdown).await
+        let served = http_server::serve(self.listener, app, self.server, shutdown);
+        tokio::select! {
+            served = served => served,
+            never = self.proxy.access.watch() => match never {},
+        }
     }
 }
 

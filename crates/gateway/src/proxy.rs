@@ -21,6 +21,7 @@ use service::series::{decode_series, decode_series_text};
 
 use crate::{
     AllowedOrigins, Settings,
+    access::Access,
     arrival::{Arrivals, Charge},
     failure::no_reply,
     limits::Limits,
@@ -35,6 +36,7 @@ static PREDICT: &Endpoint = EndpointName::Predict.endpoint();
 
 /// The state that the gateway's handlers share.
 pub(crate) struct Proxy {
+    pub(crate) access: Access,
     pub(crate) trainer: Upstream,
     pub(crate) predictor: Upstream,
     pub(crate) limits: Limits,
@@ -44,8 +46,14 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn new(settings: Settings, trainer: Upstream, predictor: Upstream) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        access: Access,
+        trainer: Upstream,
+        predictor: Upstream,
+    ) -> Self {
         Self {
+            access,
             trainer,
             predictor,
             limits: Limits::new(&settings),
@@ -133,6 +141,9 @@ impl Proxy {
         let Ok(series) = decode_series_text(request.segment) else {
             return Fast::Fallthrough;
         };
+        if !proxy.access.admits(request, PREDICT, &series) {
+            return Fast::Fallthrough;
+        }
         let Some(permit) = proxy.limits.of(PREDICT.class).try_acquire() else {
             return Fast::Fallthrough;
         };

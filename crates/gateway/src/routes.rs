@@ -10,7 +10,7 @@ use axum::{
 };
 use contract::{ENDPOINTS, Endpoint, EndpointName};
 use http::{Method, Uri};
-use http_server::{FastPath, FastRequest, Handler, json};
+use http_server::{Fallible, FastPath, FastRequest, Handler, json};
 use serde_json::json;
 use service::health::Health;
 
@@ -52,15 +52,25 @@ pub(crate) fn handler(proxy: Arc<Proxy>, health: &Health) -> Handler {
 /// Answers a request for `endpoint`, counts it and times it.
 async fn answer(proxy: Arc<Proxy>, endpoint: &'static Endpoint, request: Request) -> Response {
     let measured = Measured::start(endpoint);
-    let reply = match (endpoint.name, encoding::unpacked(request)) {
-        (_, Err(refused)) => Err(refused),
-        (EndpointName::Predict, Ok(request)) => proxy.predict(request).await,
-        (EndpointName::Healthcheck, Ok(request)) => healthcheck(&proxy, endpoint, request).await,
-        (_, Ok(request)) => proxy.forward(endpoint, request).await,
-    };
+    let reply = admitted(&proxy, endpoint, request).await;
     let response = reply.unwrap_or_else(IntoResponse::into_response);
     measured.answered(response.status());
     response
+}
+
+/// The reply to a request for `endpoint`, if the caller may make it.
+async fn admitted(
+    proxy: &Proxy,
+    endpoint: &'static Endpoint,
+    request: Request,
+) -> Fallible<Response> {
+    proxy.access.admit(endpoint, &request)?;
+    let request = encoding::unpacked(request)?;
+    match endpoint.name {
+        EndpointName::Predict => proxy.predict(request).await,
+        EndpointName::Healthcheck => healthcheck(proxy, endpoint, request).await,
+        _ => proxy.forward(endpoint, request).await,
+    }
 }
 
 /// What this is, and where to go on: load balancers and monitors ask for `/` by default.

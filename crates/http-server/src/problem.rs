@@ -150,6 +150,9 @@ impl IntoResponse for ProblemReply {
         if self.code == ProblemCode::UnsupportedEncoding {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        if self.code == ProblemCode::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response.extensions_mut().insert(self.into_problem());
         response
     }

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod admission;
 pub mod figures;
+pub mod file_stamp;
 pub mod health;
 pub mod listen;
 pub mod port;

@@ -4,6 +4,7 @@ mod detect;
 mod detect_columns;
 mod fit;
 mod health;
+mod key;
 mod plot;
 mod predict;
 mod registry;
@@ -13,7 +14,7 @@ use std::io::Write;
 
 use crate::{
     Error,
-    args::{Cli, Command},
+    args::{Cli, Command, KeyCommand},
     client::Client,
 };
 
@@ -26,7 +27,8 @@ pub(crate) fn run(cli: &Cli, out: &mut impl Write) -> Result<(), Error> {
         Command::Replay(args) => args.connections.into(),
         _ => 1,
     };
-    let client = &Client::new(&cli.url, cli.ca_file.as_deref(), connections)?;
+    let (key, ca_file) = (cli.api_key.as_ref(), cli.ca_file.as_deref());
+    let client = &Client::new(&cli.url, key, ca_file, connections)?;
     let json = cli.json;
     match &cli.command {
         Command::Fit(args) => fit::fit(client, args, json, out),
@@ -42,6 +44,7 @@ pub(crate) fn run(cli: &Cli, out: &mut impl Write) -> Result<(), Error> {
         Command::Export(args) => registry::export(client, args, json, out),
         Command::Import(args) => registry::import(client, args, json, out),
         Command::Delete(args) => registry::delete(client, args, json, out),
+        Command::Key(KeyCommand::New(args)) => key::new(args, json, out),
         Command::Health => health::health(client, json, out),
         Command::Ready => health::ready(client, json, out),
     }

@@ -4,6 +4,7 @@
 mod columns;
 mod detect;
 mod faults;
+mod keys;
 mod manage;
 mod platform;
 mod points;

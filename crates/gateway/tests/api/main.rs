@@ -1,5 +1,6 @@
 //! The gateway from outside: a real one on a free port, in front of backends that do as the test says.
 
+mod access;
 mod client;
 mod detections;
 mod door;
