@@ -42,7 +42,7 @@ impl Cuts {
                 "topic {topic} ends at offset {end} in partition {partition}, before the offset \
                  {offset} of group {group}: a part of its log is gone"
             );
-            tracing::error!("{what}");
+            tracing::error!(what, "a part of a log is gone");
             (Instant::now(), what)
         });
         since.elapsed() >= LASTS

@@ -17,7 +17,7 @@ pub fn start<C: Parser>(telemetry: impl Fn(&C) -> &TelemetryConfig) -> anyhow::R
     telemetry::init(telemetry(&config))?;
     task::init_main();
     for warning in warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(warning, "a variable is ignored");
     }
     Ok(config)
 }

@@ -73,7 +73,9 @@ impl Producer {
             for topic in topics {
                 match check_topic(&client, &topic, WARM_UP) {
                     Ok(()) => {}
-                    Err(error @ BusError::NoTopic(_)) => tracing::error!("{error}"),
+                    Err(error @ BusError::NoTopic(_)) => {
+                        tracing::error!(%error, "a topic is missing")
+                    }
                     Err(error) => {
                         let error: &dyn std::error::Error = &error;
                         tracing::warn!(error, "kafka does not answer yet");

@@ -1,5 +1,7 @@
 //! The documents: their links and paths lead somewhere, and their tables have what the programs have.
 
+mod runbook;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
