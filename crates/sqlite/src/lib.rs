@@ -9,12 +9,14 @@ mod fault;
 mod folder;
 mod migrations;
 mod open;
+mod snapshot;
 
 pub use database::{Database, Size, Write};
 pub use fault::Fault;
 pub use folder::{DataDir, DataDirError, Space, set_aside, space};
 pub use migrations::migrator;
 pub use open::open;
+pub use snapshot::snapshot;
 
 /// How much a commit survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

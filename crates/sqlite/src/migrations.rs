@@ -56,4 +56,19 @@ mod tests {
         // As the macro computed it for databases that exist: SHA-384 of the text.
         assert_eq!(migrator.migrations[0].checksum.len(), 48);
     }
+
+    #[tokio::test]
+    async fn an_older_program_refuses_what_a_newer_one_has_migrated() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let database = crate::open(&folder.path().join("x.db"), crate::Durability::Normal).await?;
+        let first = ("0001_first.sql", "CREATE TABLE kept (n INTEGER)");
+        let second = ("0002_second.sql", "ALTER TABLE kept ADD COLUMN m INTEGER");
+        migrator(&[first, second]).run(database.pool()).await?;
+        let refused = migrator(&[first]).run(database.pool()).await.unwrap_err();
+        assert!(
+            matches!(refused, sqlx::migrate::MigrateError::VersionMissing(2)),
+            "{refused}"
+        );
+        Ok(())
+    }
 }

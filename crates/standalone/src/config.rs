@@ -14,6 +14,9 @@ use service::{listen::ListenConfig, telemetry::TelemetryConfig};
     about = "The whole platform in one process, with one data folder"
 )]
 pub struct Config {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// The addresses to listen on.
     #[command(flatten)]
     pub listen: ListenConfig,
@@ -35,6 +38,16 @@ pub struct Config {
     /// How logs look.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+}
+
+/// What standalone does instead of serving.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Copies the data folder, also while standalone runs on it.
+    Backup {
+        /// The folder to make.
+        to: PathBuf,
+    },
 }
 
 /// The settings of the services within.

@@ -5,13 +5,14 @@
 //! and predictor in process. One SQLite file holds the log of events, another the models and
 //! points, and a third the figures.
 
+mod backup;
 mod config;
 
 use std::{net::SocketAddr, path::Path};
 
 use anyhow::Context;
 use bus::Bus;
-pub use config::{Config, Settings};
+pub use config::{Command, Config, Settings};
 use gateway::{Gateway, Upstream};
 use http_server::{Handler, ServerConfig, Tls};
 use metrics_consumer::MetricsConsumer;
@@ -38,12 +39,16 @@ pub struct Standalone {
     data_dir: DataDir,
 }
 
-/// Runs the platform in `config.data_dir` until `shutdown` is cancelled.
+/// Runs the platform in `config.data_dir` until `shutdown` is cancelled, or the command that
+/// `config` names.
 ///
 /// # Errors
-/// When the folder is in use by another process or cannot be used, when a port cannot be bound, or
+/// When the command fails, the folder is in use by another process or cannot be used, when a port cannot be bound, or
 /// when a service fails.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if let Some(Command::Backup { to }) = config.command {
+        return backup::run(&config.data_dir, &to).await;
+    }
     let addr = config.listen.app_addr(config.app_port);
     let admin_addr = config.listen.admin_addr();
     let tls = Tls::load(&config.tls)?;

@@ -26,8 +26,17 @@ impl Process {
     /// # Errors
     /// When the binary does not exist.
     pub fn start(name: &str, env: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_with(name, &[], env)
+    }
+
+    /// The same with arguments.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(name: &str, args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<Self> {
         let log = NamedTempFile::new()?;
         let child = Command::new(binary(name)?)
+            .args(args)
             .env_clear()
             .envs(env.iter().copied())
             .stdin(Stdio::null())

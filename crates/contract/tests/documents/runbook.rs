@@ -118,13 +118,15 @@ fn it_has_every_warning_and_error_of_the_log_once_and_no_other() -> io::Result<(
 
 #[test]
 fn it_has_every_metric_of_trouble_and_none_that_does_not_exist() -> io::Result<()> {
-    let is_name = |word: &&str| word.starts_with("anomaly_") || word.starts_with("process_");
+    // What has one underscore is something else: a field of model files, a role.
+    let is_ours = |word: &str| word.starts_with("anomaly_") && word.matches('_').count() > 1;
+    let is_name = |word: &&str| is_ours(word) || word.starts_with("process_");
     let mut exported = BTreeSet::new();
     for source in sources()? {
         let strings = source.split('"').skip(1).step_by(2);
         exported.extend(strings.filter(is_name).map(str::to_owned));
     }
-    assert!(exported.len() > 50, "{exported:?}");
+    assert!(exported.len() > 40, "{exported:?}");
     for document in [
         runbook()?,
         Document::read(root().join("docs/operations.md"))?,
