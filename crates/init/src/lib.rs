@@ -1,5 +1,5 @@
-//! Creates the topics and runs the migrations before the services start. Running it again changes
-//! nothing.
+//! Creates the topics, runs the migrations and makes the roles of the services before they start.
+//! Running it again changes nothing.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use anyhow::Context;
 use bus::{Bus, KafkaConfig};
 use clap::Parser;
 use service::telemetry::TelemetryConfig;
-use store::{PostgresConfig, Store};
+use store::{PostgresConfig, RolesConfig, Store};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,9 @@ pub struct Config {
     /// Postgres.
     #[command(flatten)]
     pub postgres: PostgresConfig,
+    /// Roles for the services.
+    #[command(flatten)]
+    pub roles: RolesConfig,
     /// Seconds to wait for Kafka and Postgres to answer.
     #[arg(long, env = "INIT_TIMEOUT_SECONDS", default_value_t = 60)]
     pub init_timeout_seconds: u64,
@@ -40,13 +43,18 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let bus = Bus::kafka(&config.kafka)?;
     let store = Store::postgres(&config.postgres)?;
     let deadline = Instant::now() + Duration::from_secs(config.init_timeout_seconds);
-    let prepare = prepare(&bus, &store, deadline);
+    let prepare = prepare(&bus, &store, &config.roles, deadline);
     let outcome = shutdown.run_until_cancelled(prepare).await;
     store.close().await;
     outcome.unwrap_or_else(|| Err(anyhow::anyhow!("stopped before it was done")))
 }
 
-async fn prepare(bus: &Bus, store: &Store, deadline: Instant) -> anyhow::Result<()> {
+async fn prepare(
+    bus: &Bus,
+    store: &Store,
+    roles: &RolesConfig,
+    deadline: Instant,
+) -> anyhow::Result<()> {
     retry_until(deadline, || bus.create_topics())
         .await
         .context("creating the topics")?;
@@ -55,6 +63,7 @@ async fn prepare(bus: &Bus, store: &Store, deadline: Instant) -> anyhow::Result<
         .await
         .context("running the migrations")?;
     tracing::info!("database is migrated");
+    store.grant(roles).await.context("making the roles")?;
     Ok(())
 }
 

@@ -19,6 +19,9 @@ pub enum StoreError {
     /// The file named by `POSTGRES_PASSWORD_FILE` cannot be read.
     #[error("password file {0} cannot be read")]
     PasswordFile(PathBuf, #[source] std::io::Error),
+    /// A service was to get the role that owns the tables.
+    #[error("role {0} runs the migrations: services need roles of their own")]
+    OwnRole(String),
     /// The database is down, overloaded, out of space or not set up yet.
     #[error("database does not answer")]
     Unavailable(#[source] sqlx::Error),
@@ -109,6 +112,7 @@ impl StoreError {
             ) => !is_permanent(error),
             Self::BadAddress(_)
             | Self::PasswordFile(..)
+            | Self::OwnRole(_)
             | Self::Refused(_)
             | Self::Unreadable(_)
             | Self::Migration(_)

@@ -30,6 +30,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 pub use config::PostgresConfig;
 pub use error::{Refusal, RegistryError, StoreError};
 use postgres::PostgresStore;
+pub use postgres::roles::RolesConfig;
 use registry::rows::ModelRow;
 pub use registry::{Changed, NewModel, Precondition, Ready, Serving};
 pub use room::{NoRoom, Quotas, StoreSize};
@@ -96,6 +97,21 @@ impl Store {
             match &self.0 {
                 Backend::Postgres(store) => store.migrate().await,
                 Backend::Sqlite(store) => store.migrate().await,
+            }
+        }
+        .boxed()
+    }
+
+    /// Makes the roles of `config` whose passwords are given, each with the rights that its services
+    /// need and no others. Only Postgres has roles. Idempotent; a new password replaces the old one.
+    ///
+    /// # Errors
+    /// When a password file cannot be read, or the present role may not make roles.
+    pub fn grant<'a>(&'a self, config: &'a RolesConfig) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            match &self.0 {
+                Backend::Postgres(store) => store.grant(config).await,
+                Backend::Sqlite(_) => Ok(()),
             }
         }
         .boxed()

@@ -3,6 +3,7 @@
 
 mod copy;
 mod points;
+pub(crate) mod roles;
 
 use std::{
     sync::{

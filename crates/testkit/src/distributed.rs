@@ -13,6 +13,7 @@ use clap::Parser;
 use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection};
 use store::{PostgresConfig, Store};
+use tempfile::NamedTempFile;
 
 use crate::{
     Client,
@@ -72,6 +73,8 @@ pub struct Distributed {
     /// The name of its database, and the prefix of its topics and keys.
     name: String,
     env: Vec<(&'static str, String)>,
+    /// The password of the roles of its services.
+    password: NamedTempFile,
     instances: Vec<Instance>,
 }
 
@@ -117,6 +120,7 @@ impl Distributed {
             servers,
             name: format!("platform_{nonce}"),
             env: Vec::new(),
+            password: NamedTempFile::new()?,
             instances: Vec::new(),
         };
         for (service, number) in shape {
@@ -130,6 +134,7 @@ impl Distributed {
             }
         }
         platform.env = platform.environment()?;
+        std::fs::write(platform.password.path(), &platform.name)?;
         let create = format!("CREATE DATABASE {}", platform.name);
         platform.on_server(&create).await?;
         Ok(platform)
@@ -137,11 +142,6 @@ impl Distributed {
 
     /// The variables of all programs.
     fn environment(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let (server, _) = self
-            .servers
-            .database_url
-            .rsplit_once('/')
-            .context("no database")?;
         Ok(vec![
             ("KAFKA_BROKERS", self.servers.kafka_brokers.clone()),
             ("KAFKA_TOPIC_PREFIX", format!("{}.", self.name)),
@@ -149,7 +149,7 @@ impl Distributed {
             // Tests look at all versions.
             ("KEEP_VERSIONS", "0".to_owned()),
             ("KAFKA_SESSION_TIMEOUT_MS", "6000".to_owned()),
-            ("DATABASE_URL", format!("{server}/{}", self.name)),
+            ("DATABASE_URL", self.database_url()?),
             ("POSTGRES_MAX_CONNECTIONS", "5".to_owned()),
             ("REDIS_URL", self.servers.redis_url.clone()),
             ("REDIS_KEY_PREFIX", format!("{}:", self.name)),
@@ -162,6 +162,45 @@ impl Distributed {
         self.servers.kafka_brokers.split(',').count()
     }
 
+    /// The address of its database for the owner of the tables.
+    ///
+    /// # Errors
+    /// When the address of the server names no database.
+    pub fn database_url(&self) -> anyhow::Result<String> {
+        let (server, _) = self
+            .servers
+            .database_url
+            .rsplit_once('/')
+            .context("no database")?;
+        Ok(format!("{server}/{}", self.name))
+    }
+
+    /// The address of its database for `role`.
+    fn database(&self, role: &str) -> anyhow::Result<String> {
+        let (_, server) = self
+            .servers
+            .database_url
+            .split_once('@')
+            .context("no user")?;
+        let (server, _) = server.rsplit_once('/').context("no database")?;
+        Ok(format!("postgres://{role}@{server}/{}", self.name))
+    }
+
+    /// The variables of `service`: each has the role of its own, with no more rights than it needs.
+    fn environment_of(&self, service: Service) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let mut env = self.env.clone();
+        let role = match service {
+            Service::Trainer | Service::TrainingDataConsumer => "writer",
+            Service::Predictor => "reader",
+            Service::Gateway | Service::MetricsConsumer => "nobody",
+        };
+        env.push((
+            "DATABASE_URL",
+            self.database(&format!("{}_{role}", self.name))?,
+        ));
+        Ok(env)
+    }
+
     fn origins(&self, service: Service) -> String {
         let of_service = self.instances.iter().filter(|i| i.service == service);
         let origins: Vec<_> = of_service
@@ -172,8 +211,9 @@ impl Distributed {
 
     async fn start_all(&mut self) -> anyhow::Result<()> {
         self.init().await?;
-        for instance in &mut self.instances {
-            instance.start(&self.env)?;
+        for n in 0..self.instances.len() {
+            let env = self.environment_of(self.instances[n].service)?;
+            self.instances[n].start(&env)?;
         }
         // The gateway, which is the first, is ready when the others are.
         for instance in self.instances.iter().rev() {
@@ -187,11 +227,22 @@ impl Distributed {
     /// # Errors
     /// When it does not end with exit code 0.
     pub async fn init(&self) -> anyhow::Result<()> {
-        let env: Vec<_> = self
+        let (writer, reader) = (
+            format!("{}_writer", self.name),
+            format!("{}_reader", self.name),
+        );
+        let password = self.password.path().to_str().context("an odd name")?;
+        let mut env: Vec<_> = self
             .env
             .iter()
             .map(|(name, value)| (*name, &**value))
             .collect();
+        env.extend([
+            ("POSTGRES_WRITER_USER", &*writer),
+            ("POSTGRES_WRITER_PASSWORD_FILE", password),
+            ("POSTGRES_READER_USER", &*reader),
+            ("POSTGRES_READER_PASSWORD_FILE", password),
+        ]);
         let mut init = Process::start("init", &env)?;
         let ended = init.ended().await?;
         ensure!(ended.success(), "init: {ended}");
@@ -219,7 +270,7 @@ impl Distributed {
     /// # Errors
     /// When it does not become ready.
     pub async fn start(&mut self, service: Service, n: usize) -> anyhow::Result<()> {
-        let env = self.env.clone();
+        let env = self.environment_of(service)?;
         let instance = self.instance(service, n)?;
         instance.start(&env)?;
         instance.ready().await
@@ -324,8 +375,14 @@ impl Distributed {
     }
 
     async fn remove_database(&self) -> anyhow::Result<()> {
-        let remove = format!("DROP DATABASE {} WITH (FORCE)", self.name);
-        self.on_server(&remove).await
+        // Not as one text: a database is not dropped within a transaction.
+        for remove in [
+            format!("DROP DATABASE {} WITH (FORCE)", self.name),
+            format!("DROP ROLE IF EXISTS {0}_writer, {0}_reader", self.name),
+        ] {
+            self.on_server(&remove).await?;
+        }
+        Ok(())
     }
 
     async fn on_server(&self, sql: &str) -> anyhow::Result<()> {

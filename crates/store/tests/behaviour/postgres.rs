@@ -1,5 +1,7 @@
 //! The suite over Postgres, and what only it can show.
 
+mod roles;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};

@@ -1,5 +1,6 @@
 //! Needs Kafka, Postgres and Redis.
 
+mod backups;
 mod consumers;
 mod events;
 mod fits;
