@@ -7,6 +7,7 @@ mod context;
 mod distribution;
 mod fit;
 mod frozen;
+mod origins;
 mod outlook;
 mod periods;
 mod ranks;

@@ -105,17 +105,13 @@ impl EpisodeGate {
 
     /// A strength of at most 1 that raises no alarm: below 1 unless an episode is running.
     pub(crate) fn prolonging(&self, strength: f64) -> f64 {
-        match self.is_running() {
+        let is_running = self
+            .last
+            .is_some_and(|last| last.ratio >= 1.0 && self.index - last.point <= self.quiet_limit);
+        match is_running {
             true => strength,
             false => strength.min(1.0_f64.next_down()),
         }
-    }
-
-    /// Whether an episode is running before the next point.
-    pub(crate) fn is_running(&self) -> bool {
-        let ends = |last: Candidate| self.index - last.point > self.quiet_limit;
-        self.last
-            .is_some_and(|last| last.ratio >= 1.0 && !ends(last))
     }
 
     /// Whether a session could have reached this state.

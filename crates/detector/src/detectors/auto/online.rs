@@ -192,25 +192,19 @@ impl StreamOnline {
         self.cell_ended = seen.ends_cell();
         let counts = self.is_on_side(seen, rule.sides) && peak.counts(rule);
         let outcome = self.outcome(seen, counts, &peak, stuck, rule);
-        let (about, reason) = match outcome.stuck {
-            Some(Stuck { points, longest }) => {
-                let value = point.value;
-                let reason = ReasonKind::Stuck {
-                    value,
-                    points,
-                    longest,
-                };
-                (last, reason)
+        let alarm = (outcome.emitted >= 1.0).then(|| {
+            let (about, reason) = match outcome.stuck {
+                Some(stuck) => (last, stuck.reason(point.value)),
+                None => (peak, self.cause_of_alarm(seen, &peak, point)),
+            };
+            Alarm {
+                severity: judged_point::severity(outcome.emitted),
+                reason,
+                escalation: outcome.running,
+                about: about.point,
+                expected: about.expected,
+                direction: about.direction(),
             }
-            None => (peak, self.cause_of_alarm(seen, &peak, point)),
-        };
-        let alarm = (outcome.emitted >= 1.0).then(|| Alarm {
-            severity: judged_point::severity(outcome.emitted),
-            reason,
-            escalation: outcome.running,
-            about: about.point,
-            expected: about.expected,
-            direction: about.direction(),
         });
         Step {
             of_value: Verdict {

@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::reason::ReasonKind;
+
 /// The run of equal values that is going on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EqualValues {
     value: f64,
     length: u64,
-    /// The length of the longest run that has ended.
-    longest: u64,
-    /// Whether it is known how long runs are.
-    is_known: bool,
+    /// The length of the longest run that has ended; `None` where it is not known how long runs are.
+    longest: Option<u64>,
 }
 
 /// A run that is longer than what came before.
@@ -19,6 +19,17 @@ pub(super) struct EqualValues {
 pub(super) struct Stuck {
     pub(super) points: u64,
     pub(super) longest: u64,
+}
+
+impl Stuck {
+    /// The reason of an alarm at the last point of the run, whose points all have `value`.
+    pub(super) fn reason(self, value: f64) -> ReasonKind {
+        ReasonKind::Stuck {
+            value,
+            points: self.points,
+            longest: self.longest,
+        }
+    }
 }
 
 /// The number of points by which a run must exceed twice the longest one. The longest of n random
@@ -32,9 +43,10 @@ const ENOUGH: u64 = 16;
 /// longer ones are to be expected, as of a constant.
 pub(super) fn longest_run(values: impl ExactSizeIterator<Item = f64>) -> Option<u64> {
     let all = values.len() as u64;
-    let mut run = EqualValues::after(None);
+    let mut run = EqualValues::after(Some(0));
     values.for_each(|value| run.count(value));
-    Some(run.longest.max(run.length)).filter(|longest| ENOUGH * longest <= all)
+    let longest = run.longest.max(Some(run.length));
+    longest.filter(|longest| ENOUGH * longest <= all)
 }
 
 impl EqualValues {
@@ -43,19 +55,18 @@ impl EqualValues {
         Self {
             value: 0.0,
             length: 0,
-            longest: longest.unwrap_or(0),
-            is_known: longest.is_some(),
+            longest,
         }
     }
 
     /// Takes the next value. Returns the run it belongs to, if that is too long.
     pub(super) fn note(&mut self, value: f64) -> Option<Stuck> {
         self.count(value);
-        let longest = self.longest;
-        (self.is_known && self.length >= 2 * longest + MORE).then_some(Stuck {
-            points: self.length,
-            longest,
-        })
+        let points = self.length;
+        let longest = self
+            .longest
+            .filter(|longest| points >= 2 * longest + MORE)?;
+        Some(Stuck { points, longest })
     }
 
     fn count(&mut self, value: f64) {
@@ -63,14 +74,14 @@ impl EqualValues {
         if value == self.value && self.length > 0 {
             self.length += 1;
         } else if value.is_finite() {
-            self.longest = self.longest.max(self.length);
+            self.longest = self.longest.map(|longest| longest.max(self.length));
             self.value = value;
             self.length = 1;
         }
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        self.value.is_finite() && self.length < 1 << 53 && self.longest < 1 << 53
+        self.value.is_finite() && self.length < 1 << 53 && self.longest < Some(1 << 53)
     }
 }
 

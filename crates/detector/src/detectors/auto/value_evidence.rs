@@ -22,8 +22,8 @@ pub(super) struct ValueEvidence {
     /// The largest distance from what was expected in that cell.
     farthest: f64,
     /// The largest distances of earlier cells, by their logarithm.
-    #[serde(with = "bytes::vec")]
-    distances: Vec<u32>,
+    #[serde(with = "bytes::fixed")]
+    distances: Box<[u32; BINS]>,
     /// The slots of the last values with enough evidence, the oldest first.
     slots: VecDeque<i64>,
 }
@@ -53,7 +53,7 @@ impl ValueEvidence {
         Self {
             strongest: 0.0,
             farthest: 0.0,
-            distances: vec![0; BINS],
+            distances: Box::new([0; BINS]),
             slots: VecDeque::new(),
         }
     }
@@ -133,7 +133,6 @@ impl ValueEvidence {
             && self.strongest.is_finite()
             && self.farthest >= 0.0
             && self.farthest.is_finite()
-            && self.distances.len() == BINS
             && self.slots.len() <= REMEMBERED
     }
 }
