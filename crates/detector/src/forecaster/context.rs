@@ -50,7 +50,7 @@ impl Context {
     pub(crate) fn new(forecaster: &Forecaster) -> Self {
         let fast = forecaster.tracker.fast.before_context();
         Self {
-            tracker: Tracker::new(fast, forecaster.tracker.last),
+            tracker: Tracker::new(fast, forecaster.tracker.last, forecaster.tracker.farthest),
             index: forecaster.slow.index,
             points: 0,
             doubt: 0.0,

@@ -6,6 +6,7 @@ use super::{
     Forecaster, Training, VALUE_LIMIT,
     autoregression::autoregression,
     distribution::Side,
+    farthest::Farthest,
     frozen::Frozen,
     origins::{ORIGINS, Origin},
     outlook::{Frame, Outlook, ROUNDING, Spreads},
@@ -147,6 +148,8 @@ pub(super) struct Replayed {
     pub(super) lines: [f64; LINES],
     /// The levels before the point.
     pub(super) levels: [f64; LINES],
+    /// The expected value.
+    mean: f64,
     /// The error in scales.
     error: f64,
     /// The size at which the tail begins on the side of the error.
@@ -178,7 +181,7 @@ impl<'a> Replay<'a> {
                 ranks: self.ranks.at(Some(slot)),
                 known: None,
             };
-            interval_cost(&spreads.around(&scaled, *frame), frame.outer(value))
+            interval_cost(&spreads.around(&scaled, *frame, None), frame.outer(value))
         } else {
             0.0
         };
@@ -201,6 +204,7 @@ impl<'a> Replay<'a> {
         Replayed {
             lines: prediction.lines.map(|line| line.unwrap_or(f64::NAN)),
             levels,
+            mean,
             error,
             far: tails[Side::of(error) as usize].begins(),
             cost,
@@ -309,6 +313,7 @@ impl Forecaster {
         let Chosen { frame, fixed, .. } = chosen;
         let n = training.values.len();
         let (mut counter, mut runs) = (RankCounter::default(), Runs::default());
+        let mut errors = Vec::with_capacity(n);
         let mut replay = Replay::new(&fixed, training.values, form);
         let mut origins = Vec::with_capacity(ORIGINS);
         let mut next = 0;
@@ -322,12 +327,14 @@ impl Forecaster {
                 counter.count();
                 let counting = runs.next(replayed.error, FAR * replayed.far, *slot);
                 counting.for_each(|run| counter.add(run));
+                errors.push(frame.outer(*value) - frame.outer(replayed.mean));
             }
         }
         runs.end().into_iter().for_each(|run| counter.add(run));
+        let farthest = Farthest::of(errors.into_iter());
         let Replay { slow, fast, .. } = replay;
         let end = Origin::new(training, &fixed, &slow, &fast, n);
-        let frozen = Frozen::fit(training, &fixed, origins, end, &slow);
+        let frozen = Frozen::fit(training, frame, &fixed, origins, end, &slow);
         Self {
             frame,
             clock,
@@ -336,7 +343,7 @@ impl Forecaster {
             ranks: counter.into_ranks(&fixed.periods, Law::Heavy),
             fixed,
             slow,
-            tracker: Tracker::new(fast, training.slots[n - 1]),
+            tracker: Tracker::new(fast, training.slots[n - 1], Some(farthest)),
             frozen,
         }
     }

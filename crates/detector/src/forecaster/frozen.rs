@@ -7,6 +7,7 @@ use super::{
     Training,
     cached::Cached,
     distribution::{ErrorDistribution, LogTail, Side, tails_are_sound},
+    farthest::Farthest,
     origins::{ORIGINS, Origin, Row, choose, rows},
     outlook::{Frame, Known, Outlook, Spreads},
     ranks::{FAR, Law, RankCounter, Run, Runs, TrainingRanks},
@@ -54,6 +55,9 @@ pub(super) struct Frozen {
     errors: ErrorDistribution,
     tails: [LogTail; 2],
     ranks: TrainingRanks,
+    /// How far values were off. Models of formats 3 and 4 do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    farthest: Option<Farthest>,
     /// How it compares with a forecast by the last points. Models of format 3 do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     comparison: Option<Comparison>,
@@ -75,6 +79,7 @@ impl Frozen {
     /// Fits to what was known at the origins; the last one is the end of the training points.
     pub(super) fn fit(
         training: &Training<'_>,
+        frame: Frame,
         fixed: &Fixed,
         mut origins: Vec<Origin>,
         end: Origin,
@@ -84,6 +89,8 @@ impl Frozen {
         let choice = choose(training, fixed, &origins);
         let rows = rows(training, &origins, choice);
         let (line, level) = choice;
+        let off = |row: &Row| frame.outer(row.mean + row.error) - frame.outer(row.mean);
+        let farthest = Farthest::of(rows.iter().map(off));
         let mut frozen = Self {
             line,
             level: end.levels[level][line],
@@ -95,6 +102,7 @@ impl Frozen {
             errors: ErrorDistribution::believed(),
             tails: ErrorDistribution::believed().tails(),
             ranks: TrainingRanks::none(),
+            farthest: Some(farthest),
             comparison: None,
             known: Cached::default(),
         };
@@ -277,6 +285,13 @@ impl Frozen {
         log.exp()
     }
 
+    /// How much larger errors are at a distance than at the largest one in training.
+    fn growth_beyond(&self, distance: i64) -> f64 {
+        let top = (self.octaves.len() - 1) as f64;
+        let place = (distance.unsigned_abs().max(1) as f64).log2() - 0.5;
+        (self.slope * (place - top).max(0.0)).exp()
+    }
+
     /// How much larger errors are after a gap of so many slots than without one.
     pub(super) fn growth(&self, gap: i64) -> f64 {
         (self.scale(gap) / self.scale(1)).max(1.0)
@@ -306,6 +321,9 @@ impl Frozen {
                 ranks: self.ranks.at(slot),
                 known: Some(known),
             },
+            farthest: self
+                .farthest
+                .map(|known| known.times(self.growth_beyond(far))),
         }
     }
 
@@ -313,6 +331,7 @@ impl Frozen {
     #[cfg(test)]
     pub(super) fn make_plain(&mut self) {
         self.ranks = TrainingRanks::none();
+        self.farthest = None;
         self.known = Cached::default();
     }
 
@@ -343,6 +362,7 @@ impl Frozen {
             && self.errors.is_sound()
             && tails_are_sound(&self.tails)
             && self.ranks.is_sound()
+            && self.farthest.is_none_or(|farthest| farthest.is_sound())
             && self
                 .comparison
                 .is_none_or(|c| c.wrong.is_finite() && c.ratio.is_finite())

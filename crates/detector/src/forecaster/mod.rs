@@ -5,6 +5,7 @@ mod autoregression;
 mod cached;
 mod context;
 mod distribution;
+mod farthest;
 mod fit;
 mod frozen;
 mod origins;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     VALUE_LIMIT,
     distribution::{CountsAbove, ErrorDistribution, LogTail, Side, Size},
+    farthest::Farthest,
     ranks::{RanksHere, TrainingRanks},
     recursion::Scaled,
 };
@@ -93,6 +94,8 @@ pub(crate) struct Outlook<'a> {
     pub(super) scale: f64,
     pub(super) frame: Frame,
     pub(super) spreads: Spreads<'a>,
+    /// How far values have come. Models of formats 3 and 4 do not say.
+    pub(super) farthest: Option<Farthest>,
 }
 
 /// The largest p-value of a negative value where there never was one, and of another value where
@@ -166,12 +169,18 @@ impl<'a> Spreads<'a> {
     }
 
     /// The forecast with this mean and scale.
-    pub(super) fn around(self, scaled: &Scaled, frame: Frame) -> Outlook<'a> {
+    pub(super) fn around(
+        self,
+        scaled: &Scaled,
+        frame: Frame,
+        farthest: Option<Farthest>,
+    ) -> Outlook<'a> {
         Outlook {
             mean: scaled.mean,
             scale: scaled.scale,
             frame,
             spreads: self,
+            farthest,
         }
     }
 }
@@ -214,7 +223,10 @@ impl Outlook<'_> {
         } else {
             1.0
         };
-        p.min(1.0)
+        let most = self.farthest.map_or(1.0, |farthest| {
+            farthest.most(self.frame.outer(value) - self.frame.outer(self.mean))
+        });
+        p.min(most)
     }
 
     /// The smallest and the largest value whose p-value is `rate` or more; infinite beyond the
@@ -226,8 +238,13 @@ impl Outlook<'_> {
         }
         let half = self.frame.resolution / 2.0;
         let reach = |side| self.scale * self.spreads.size_at(side, rate) + half;
-        let lower = self.frame.outer(self.mean - reach(Side::Below));
-        let upper = self.frame.outer(self.mean + reach(Side::Above));
+        let mut lower = self.frame.outer(self.mean - reach(Side::Below));
+        let mut upper = self.frame.outer(self.mean + reach(Side::Above));
+        if let Some(farthest) = &self.farthest {
+            let (mean, reach) = (self.frame.outer(self.mean), farthest.reach(rate));
+            lower = lower.max(mean - reach);
+            upper = upper.min(mean + reach);
+        }
         match self.frame.never_negative {
             true => (lower.max(0.0), upper),
             false => (lower, upper),

@@ -68,6 +68,7 @@ fn compare(bytes: &[u8]) -> Differences {
     forecaster.frame.constant = None;
     forecaster.ranks = ranks::TrainingRanks::none();
     forecaster.frozen.make_plain();
+    forecaster.tracker.farthest = None;
     let fitted = forecaster.clone();
     let mut differences = Differences::default();
     for (i, (point, row)) in points.iter().zip(&rows).enumerate().skip(train) {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Forecaster,
+    farthest::Farthest,
     outlook::{Joined, Outlook},
     recursion::{Fast, Prediction, Scaled},
 };
@@ -29,6 +30,9 @@ pub(super) struct Tracker {
     pub(super) fast: Fast,
     /// The slot of the last point.
     pub(super) last: i64,
+    /// How far values have come. Models of formats 3 and 4 do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) farthest: Option<Farthest>,
     /// The state before the last odd point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) held: Option<Box<Held>>,
@@ -51,6 +55,7 @@ pub(super) struct Forecasts {
     near: (Prediction, Scaled),
     held: Option<(Prediction, Scaled)>,
     is_new_level: bool,
+    farthest: Option<Farthest>,
 }
 
 /// The forecast that has come true, for the slow parts to learn from.
@@ -61,10 +66,11 @@ pub(super) struct Agreed {
 }
 
 impl Tracker {
-    pub(super) fn new(fast: Fast, last: i64) -> Self {
+    pub(super) fn new(fast: Fast, last: i64, farthest: Option<Farthest>) -> Self {
         Self {
             fast,
             last,
+            farthest,
             held: None,
         }
     }
@@ -77,6 +83,7 @@ impl Tracker {
             near: forecaster.predict(&self.fast, slot, self.last),
             held: held.map(|held| forecaster.predict(&held.fast, slot, held.last)),
             is_new_level: held.is_some_and(|held| held.points >= EXPECTED),
+            farthest: self.farthest,
         }
     }
 
@@ -91,6 +98,9 @@ impl Tracker {
         index: u64,
     ) -> Agreed {
         let is_odd = |outlook: &Outlook<'_>| outlook.p_value_within(value) <= ODD;
+        if let Some(farthest) = &mut self.farthest {
+            farthest.learn(forecaster.frame.outer(value) - joined.expected());
+        }
         let before = self.last;
         self.last = forecasts.slot;
         if let (Some(held), Some(outlook), Some((prediction, scaled))) =
@@ -138,7 +148,9 @@ impl Tracker {
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        self.fast.is_sound() && self.held.as_ref().is_none_or(|held| held.fast.is_sound())
+        self.fast.is_sound()
+            && self.farthest.is_none_or(|farthest| farthest.is_sound())
+            && self.held.as_ref().is_none_or(|held| held.fast.is_sound())
     }
 }
 
@@ -152,7 +164,7 @@ impl Forecasts {
         let outlook = |(_, scaled): &(Prediction, Scaled)| {
             forecaster
                 .spreads(tails, self.slot)
-                .around(scaled, forecaster.frame)
+                .around(scaled, forecaster.frame, self.farthest)
         };
         Joined {
             near: outlook(&self.near),

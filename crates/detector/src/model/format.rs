@@ -1,11 +1,14 @@
 //! Models as text: one JSON object with a format number, the detector's name, the fitted state, and
 //! a checksum.
 //!
-//! Format 4:
-//! `{"format":4,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
+//! Format 5:
+//! `{"format":5,"detector":"robust","params":{"contamination":0.0},"false_alarm_rate":0.001,"direction":"both",`
 //! `"unit":"seconds","points":4,"state":{…},"checksum":"<sha-256, hex>"}`, where rate, direction and
 //! unit may be missing. In place of `state` there may be `packed`: the CBOR (RFC 8949) of the state,
 //! compressed (zlib, RFC 1950), in Z85 (ZeroMQ RFC 32). It is written for long states.
+//!
+//! Format 4 is the same. Its models of `auto` do not know how far values have come from what was
+//! expected.
 //!
 //! In format 3 `packed` is the JSON of the state, compressed, in base64.
 //!
@@ -35,7 +38,7 @@ use crate::{
 };
 
 /// The format number that is written.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Why a text is not a stored model or session.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +91,7 @@ struct MeanAndDeviation {
     std: f64,
 }
 
-/// Formats 2 to 4.
+/// Formats 2 to 5.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Third<'a> {
@@ -173,7 +176,7 @@ impl Model {
     pub fn from_json(json: &str) -> Result<Self, BadModel> {
         match serde_json::from_str(json)? {
             Head { format: 1 } => first(json),
-            Head { format: 2..=4 } => third(json),
+            Head { format: 2..=FORMAT } => third(json),
             Head { format } => Err(BadModel::UnknownFormat(format)),
         }
     }
@@ -351,6 +354,13 @@ mod tests {
         keeps_loading_and_judging(model, verdicts, 0);
     }
 
+    #[test]
+    fn format_4_keeps_loading_and_judging() {
+        let model = include_bytes!("fixtures/format_4_auto.json.gz");
+        let verdicts = include_bytes!("fixtures/format_4_auto.verdicts.gz");
+        keeps_loading_and_judging(model, verdicts, 0);
+    }
+
     /// All numbers and arrays in `value`, by the way to them.
     fn leaves(value: &Value, way: &mut Vec<usize>, out: &mut Vec<Vec<usize>>) {
         let inner: Vec<&Value> = match value {
@@ -479,8 +489,8 @@ mod tests {
             ));
         }
         assert!(matches!(
-            refused(FIRST, "\"format\":1", "\"format\":5"),
-            BadModel::UnknownFormat(5)
+            refused(FIRST, "\"format\":1", "\"format\":6"),
+            BadModel::UnknownFormat(6)
         ));
         assert!(matches!(
             refused(FIRST, "\"format\":1", "\"format\":2"),

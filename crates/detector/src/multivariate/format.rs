@@ -1,5 +1,5 @@
 //! Models of columns as text, like models of series:
-//! `{"format":4,"kind":"multivariate","params":{},"points":500,"columns":[{"name":"cpu","model":{…}},…],`
+//! `{"format":5,"kind":"multivariate","params":{},"points":500,"columns":[{"name":"cpu","model":{…}},…],`
 //! `"alone":{…},"following":{…},"checksum":"…"}`, with a `false_alarm_rate` if there is one.
 
 use contract::{Columns, Params};

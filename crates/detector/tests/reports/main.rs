@@ -8,6 +8,7 @@ mod support;
 
 mod absurd_reading;
 mod bounded_and_leaking;
+mod bursts;
 mod constant;
 mod drift;
 mod gap;
