@@ -9,6 +9,8 @@ mod local;
 mod members;
 mod metrics;
 mod origin;
+#[cfg(any(test, fuzzing))]
+mod pieces;
 mod pipelined;
 mod pool;
 mod request;
@@ -30,6 +32,8 @@ use http_server::{FastRequest, Handler, ProblemReply};
 pub use http::PipelinedOutcome;
 pub use metrics::Metrics;
 pub use origin::{InvalidOrigins, Origins};
+#[cfg(any(test, fuzzing))]
+pub use pieces::read_in_pieces;
 pub use request::RequestHead;
 pub use response::BadReply;
 pub use upload::Upload;

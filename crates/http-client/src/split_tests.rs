@@ -1,87 +1,14 @@
 //! Whatever a backend sends, and however the network splits it, the reader never panics, never
 //! reads past the end of a reply, and gives the same result.
 
-use std::{
-    collections::VecDeque,
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-};
-
-use bytes::BytesMut;
 use proptest::{collection::vec, prelude::*, sample};
-use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::{
-    connection::read_head,
-    decode::{Decoded, Decoder},
-};
+use crate::pieces::read_in_pieces;
 
-/// The bytes of a connection, read by read, and then its end.
-struct Pieces(VecDeque<Vec<u8>>);
-
-impl AsyncRead for Pieces {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        to: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if let Some(piece) = self.0.front_mut() {
-            let length = piece.len().min(to.remaining());
-            to.put_slice(&piece[..length]);
-            piece.drain(..length);
-            if piece.is_empty() {
-                self.0.pop_front();
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Pieces {
-    /// `bytes` cut at `cuts`.
-    fn new(bytes: &[u8], cuts: &[sample::Index]) -> Self {
-        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-        ends.push(bytes.len());
-        ends.sort_unstable();
-        let mut start = 0;
-        let pieces = ends.into_iter().map(|end| {
-            let piece = bytes[start..end].to_vec();
-            start = end;
-            piece
-        });
-        Self(pieces.filter(|piece| !piece.is_empty()).collect())
-    }
-
-    /// Status, headers and body of the reply and the bytes after it, or why there is none.
-    fn read(mut self) -> Result<String, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let mut input = BytesMut::new();
-        let head = runtime
-            .block_on(read_head(&mut self, &mut input))
-            .map_err(|error| format!("{error:?}"))?;
-        let mut decoder = Decoder::new(head.framing);
-        let mut body = BytesMut::new();
-        loop {
-            match decoder
-                .decode(&mut input)
-                .map_err(|error| format!("{error:?}"))?
-            {
-                Decoded::Data(data) => body.extend_from_slice(&data),
-                Decoded::End => break,
-                Decoded::More => match self.0.pop_front() {
-                    Some(piece) => input.extend_from_slice(&piece),
-                    None => return Err("breaks off".to_owned()),
-                },
-            }
-        }
-        for piece in self.0 {
-            input.extend_from_slice(&piece);
-        }
-        Ok(format!("{head:?} {body:?} then {input:?}"))
-    }
+/// `bytes` read in pieces that end at `cuts`.
+fn read(bytes: &[u8], cuts: &[sample::Index]) -> Result<String, String> {
+    let ends = cuts.iter().map(|cut| cut.index(bytes.len() + 1));
+    read_in_pieces(bytes, ends.collect())
 }
 
 const REPLIES: [&str; 8] = [
@@ -126,10 +53,9 @@ proptest! {
         cuts in vec(any::<sample::Index>(), 0..12),
     ) {
         let bytes = changed(reply, &changes);
-        let whole = Pieces::new(&bytes, &[]).read();
-        let single: Vec<_> = bytes.iter().map(|byte| vec![*byte]).collect();
-        prop_assert_eq!(&Pieces::new(&bytes, &cuts).read(), &whole);
-        prop_assert_eq!(&Pieces(single.into()).read(), &whole);
+        let whole = read(&bytes, &[]);
+        prop_assert_eq!(&read(&bytes, &cuts), &whole);
+        prop_assert_eq!(&read_in_pieces(&bytes, (1..bytes.len()).collect()), &whole);
     }
 
     #[test]
@@ -139,12 +65,12 @@ proptest! {
         cuts in vec(any::<sample::Index>(), 0..12),
     ) {
         let bytes = [start.as_bytes(), &bytes].concat();
-        prop_assert_eq!(Pieces::new(&bytes, &cuts).read(), Pieces::new(&bytes, &[]).read());
+        prop_assert_eq!(read(&bytes, &cuts), read(&bytes, &[]));
     }
 }
 
 #[test]
 fn the_replies_that_are_changed_read_as_they_should() {
-    let read = REPLIES.map(|reply| Pieces::new(reply.as_bytes(), &[]).read().is_ok());
+    let read = REPLIES.map(|reply| read(reply.as_bytes(), &[]).is_ok());
     assert_eq!(read, [true, true, true, true, true, false, true, false]);
 }

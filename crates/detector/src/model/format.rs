@@ -242,7 +242,8 @@ pub(crate) fn verify(
     stored: Option<String>,
     expected: impl FnOnce() -> String,
 ) -> Result<(), BadModel> {
-    if stored == Some(expected()) {
+    // A fuzzer guesses no checksum. What lies behind it must hold without one.
+    if stored == Some(expected()) || cfg!(fuzzing) {
         Ok(())
     } else {
         Err(BadModel::ChecksumMismatch)
