@@ -49,13 +49,14 @@ impl Client {
     }
 
     /// Sends all of `POST path` except the last byte of `body`, once the platform has asked for the
-    /// body. So the request is admitted, and in flight until [`Begun::finish`].
+    /// body, which is not empty. So the request is admitted, and in flight until [`Begun::finish`].
     ///
     /// # Errors
     /// When the request is not admitted.
-    pub async fn begin(&self, path: &str, body: &str) -> anyhow::Result<Begun> {
+    pub async fn begin(&self, path: &str, body: impl AsRef<[u8]>) -> anyhow::Result<Begun> {
+        let body = body.as_ref();
         let expect = [("expect", "100-continue")];
-        let mut request = self.request("POST", path, &expect, Some(body.as_bytes()));
+        let mut request = self.request("POST", path, &expect, Some(body));
         let mut body = request.split_off(request.len() - body.len());
         let rest = body.split_off(body.len() - 1);
         let begin = async {

@@ -5,6 +5,7 @@
 
 mod backup;
 mod contract;
+mod differential;
 mod durability;
 mod fits;
 mod health;
