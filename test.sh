@@ -44,8 +44,14 @@ step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets -- -D warnings
 if command -v cargo-deny >/dev/null; then
   step "licences and sources" cargo deny --log-level error check bans licenses sources
+  # Known vulnerabilities: their database has to be fetched.
+  if cargo deny --log-level error fetch db >/dev/null 2>&1; then
+    step "advisories" cargo deny --log-level error check advisories
+  else
+    skip "cargo deny check advisories" "the database of advisories cannot be reached"
+  fi
 else
-  skip "cargo deny check bans licenses sources" "cargo-deny is not installed"
+  skip "cargo deny check bans licenses sources advisories" "cargo-deny is not installed"
 fi
 step "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 # Tests that kill a process start the real one.

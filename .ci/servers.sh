@@ -12,6 +12,7 @@
 #   .ci/servers.sh resume NAME   start it again on its data and wait until it answers
 #   .ci/servers.sh freeze NAME   have it keep its connections and say nothing
 #   .ci/servers.sh thaw NAME     have it go on
+#   .ci/servers.sh publish TOPIC publish the lines of the input to a topic
 #
 # Ports: KAFKA_TEST_PORT (28092; the next one is the controller's, and so on for further nodes), POSTGRES_TEST_PORT (25432),
 # REDIS_TEST_PORT (26380): below those that a system gives to outgoing connections.
@@ -227,11 +228,12 @@ shift || true
 case $command in
   install) install_packages; install_kafka ;;
   start | stop) "$command" ;;
+  publish) "${java[@]}" -XX:TieredStopAtLevel=1 org.apache.kafka.tools.ConsoleProducer --bootstrap-server "127.0.0.1:$kafka_port" --topic "${1:?publish to which topic?}" ;;
   halt | resume | freeze | thaw) known "$@" || die "$command which? kafka, postgres, redis"; "$command" "$@" ;;
   env)
     echo "export TEST_KAFKA_BROKERS=$(for node in $(seq "$kafka_nodes"); do printf '127.0.0.1:%s,' "$(kafka_client_port "$node")"; done | sed 's/,$//')"
     echo "export TEST_DATABASE_URL=postgres://postgres@127.0.0.1:$postgres_port/postgres"
     echo "export TEST_REDIS_URL=redis://127.0.0.1:$redis_port/"
     ;;
-  *) sed -n '2,18p' "$0"; exit 2 ;;
+  *) sed -n '2,19p' "$0"; exit 2 ;;
 esac

@@ -96,7 +96,10 @@ fn check_registry(registry: &Registry, listed: &[ModelInfo]) -> anyhow::Result<(
 }
 
 /// Demands that the store has exactly the points of a fit, waiting until they are there.
-async fn check_points(
+///
+/// # Errors
+/// When it has others, or lacks some after two minutes.
+pub(crate) async fn check_points(
     store: &Store,
     series: &str,
     version: Version,

@@ -14,7 +14,7 @@ use contract::{DetectorName, FitOptions, FitReply, PredictReply, Version};
 use testkit::{Client, Reply, eventually, series};
 use tokio::task::JoinSet;
 
-use crate::journal::{Call, Fit, Journal, Kind};
+use crate::journal::{Call, End, Fit, Journal, Kind};
 
 /// The series that is predicted. It is fitted once.
 pub(crate) const HELD: &str = "held";
@@ -40,6 +40,9 @@ struct State {
     client: Client,
     run: usize,
     is_over: AtomicBool,
+    is_paused: AtomicBool,
+    /// Requests that are being answered.
+    in_flight: AtomicUsize,
     fits: AtomicUsize,
     journal: Mutex<Journal>,
 }
@@ -51,6 +54,8 @@ impl Load {
             client,
             run,
             is_over: AtomicBool::new(false),
+            is_paused: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
             fits: AtomicUsize::new(0),
             journal: Mutex::default(),
         });
@@ -67,7 +72,11 @@ impl Load {
             let predict = async |state: Arc<State>| state.predict().await;
             clients.spawn(Arc::clone(&state).repeat(SHORT_PAUSE, predict));
         }
-        clients.spawn(Arc::clone(&state).change_registry());
+        let last = Arc::<Mutex<Option<Version>>>::default();
+        clients.spawn(Arc::clone(&state).repeat(PAUSE, move |state| {
+            let last = Arc::clone(&last);
+            async move { state.change_registry(&last).await }
+        }));
         Self { clients, state }
     }
 
@@ -90,6 +99,28 @@ impl Load {
         .await
     }
 
+    /// Lets every client finish its request, and wait. The fits and the number of predictions that
+    /// were acknowledged so far.
+    ///
+    /// # Errors
+    /// When that takes more than two minutes.
+    pub(crate) async fn pause(&self) -> anyhow::Result<(Vec<Fit>, usize)> {
+        self.state.is_paused.store(true, Ordering::SeqCst);
+        eventually("the clients to rest", || async {
+            let busy = self.state.in_flight.load(Ordering::SeqCst);
+            ensure!(busy == 0, "{busy} requests in flight");
+            Ok(())
+        })
+        .await?;
+        let journal = self.state.journal();
+        Ok((journal.fits.clone(), journal.answered.len()))
+    }
+
+    /// Lets the clients go on.
+    pub(crate) fn resume(&self) {
+        self.state.is_paused.store(false, Ordering::SeqCst);
+    }
+
     /// Lets every client finish its request, and returns their journal.
     ///
     /// # Errors
@@ -108,6 +139,10 @@ impl State {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::SeqCst)
+    }
+
     fn is_over(&self) -> bool {
         self.is_over.load(Ordering::SeqCst)
     }
@@ -119,17 +154,20 @@ impl State {
         ask: impl Fn(Arc<Self>) -> Fut,
     ) {
         while !self.is_over() {
-            let succeeded = ask(Arc::clone(&self)).await;
+            self.in_flight.fetch_add(1, Ordering::SeqCst);
+            // Looked at after it has said that it is busy: whoever pauses waits for it.
+            let succeeded = !self.is_paused() && ask(Arc::clone(&self)).await;
+            self.in_flight.fetch_sub(1, Ordering::SeqCst);
             tokio::time::sleep(if succeeded { pause } else { PAUSE }).await;
         }
     }
 
-    fn note_call(&self, kind: Kind, started: Instant, succeeded: bool) {
+    fn note_call(&self, kind: Kind, started: Instant, end: End) {
         self.journal().calls.push(Call {
             kind,
             started,
             ended: Instant::now(),
-            succeeded,
+            end,
         });
     }
 
@@ -138,7 +176,12 @@ impl State {
         let points = least + self.fits.fetch_add(1, Ordering::SeqCst);
         let started = Instant::now();
         let reply = fit(self.client, series, points).await;
-        self.note_call(Kind::Fit, started, reply.is_ok());
+        let end = match &reply {
+            Ok(_) => End::Worked,
+            Err(error) if error.is::<NoSpace>() => End::NoSpace,
+            Err(_) => End::Failed,
+        };
+        self.note_call(Kind::Fit, started, end);
         let mut journal = self.journal();
         match reply {
             Ok(version) => {
@@ -163,7 +206,11 @@ impl State {
         let body = r#"{"timestamp":1693460000,"value":1.5}"#;
         let reply = self.client.post(&path, body).await;
         let reply = reply.ok().filter(|reply| reply.status == 200);
-        self.note_call(Kind::Predict, started, reply.is_some());
+        let end = match &reply {
+            Some(_) => End::Worked,
+            None => End::Failed,
+        };
+        self.note_call(Kind::Predict, started, end);
         let mut journal = self.journal();
         match &reply {
             Some(reply) => {
@@ -177,20 +224,21 @@ impl State {
         reply.is_some()
     }
 
-    /// Fits, promotes and deletes versions of a series that no other client uses.
-    async fn change_registry(self: Arc<Self>) {
+    /// A fit of a series that no other client uses, a promotion of it, and a deletion of the `last`.
+    async fn change_registry(&self, last: &Mutex<Option<Version>>) -> bool {
         let series = format!("run{}_registry", self.run);
-        let mut last = None;
-        while !self.is_over() {
-            tokio::time::sleep(PAUSE).await;
-            let Some(version) = self.fit(&series, 10).await else {
-                continue;
-            };
-            self.promote(&series, version).await;
-            if let Some(last) = last.replace(version) {
-                self.delete(&series, last).await;
-            }
+        let Some(version) = self.fit(&series, 10).await else {
+            return false;
+        };
+        self.promote(&series, version).await;
+        let last = last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(version);
+        if let Some(last) = last {
+            self.delete(&series, last).await;
         }
+        true
     }
 
     async fn promote(&self, series: &str, version: Version) {
@@ -214,6 +262,18 @@ impl State {
     }
 }
 
+/// A refusal for want of space.
+#[derive(Debug)]
+struct NoSpace;
+
+impl std::error::Error for NoSpace {}
+
+impl std::fmt::Display for NoSpace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no space left")
+    }
+}
+
 /// Fits `series` on `points` points that rise from 1.
 ///
 /// # Errors
@@ -223,9 +283,13 @@ pub(crate) async fn fit(client: Client, series: &str, points: usize) -> anyhow::
         detector: Some(DetectorName::Sigma),
         ..FitOptions::default()
     };
-    let points = series::rising(points, 1.0);
-    let fitted: FitReply = client.fit_with(series, &points, options).await?;
-    ensure!(fitted.points_used == points.len(), "{fitted:?}");
+    let body = series::body_with(&series::rising(points, 1.0), options);
+    let reply = client.post(&format!("/fit/{series}"), &body).await?;
+    if reply.status == 507 {
+        return Err(NoSpace.into());
+    }
+    let fitted: FitReply = reply.ok()?;
+    ensure!(fitted.points_used == points, "{fitted:?}");
     Ok(fitted.version)
 }
 

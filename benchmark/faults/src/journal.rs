@@ -60,5 +60,16 @@ pub(crate) struct Call {
     pub(crate) kind: Kind,
     pub(crate) started: Instant,
     pub(crate) ended: Instant,
-    pub(crate) succeeded: bool,
+    pub(crate) end: End,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It did what it was to do.
+    Worked,
+    /// It was refused for want of space. A platform may say so and call itself ready, or not ready.
+    NoSpace,
+    /// Anything else.
+    Failed,
 }

@@ -7,14 +7,20 @@
 
 mod check;
 mod clients;
+mod clock;
+mod crowd;
+mod damage;
+mod disk;
 mod fault;
 mod journal;
 mod platform;
+mod proxy;
 mod readiness;
 mod report;
 mod scenario;
 mod session;
+mod setup;
 
 pub use report::{Outcome, record, table};
 pub use scenario::{Form, Scenario, all};
-pub use session::run;
+pub use setup::run;

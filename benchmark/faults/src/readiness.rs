@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use testkit::Client;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::journal::{Call, Kind};
+use crate::journal::{Call, End, Kind};
 
 /// The time between two samples.
 const EVERY: Duration = Duration::from_millis(100);
@@ -18,16 +18,16 @@ pub(crate) const LAG: Duration = Duration::from_secs(6);
 /// What `/readyz` of one server said, and when.
 type Samples = Vec<(Instant, bool)>;
 
-/// Asks a server for its readiness until it is told to stop.
+/// Asks servers for their readiness until it is told to stop.
 pub(crate) struct Watch {
-    kind: Kind,
+    kinds: &'static [Kind],
     stop: oneshot::Sender<()>,
     samples: JoinHandle<Samples>,
 }
 
 impl Watch {
-    /// Watches whether the servers at `clients` are all ready for requests of `kind`.
-    pub(crate) fn start(kind: Kind, clients: Vec<Client>) -> Self {
+    /// Watches whether the servers at `clients` are all ready, for requests of any of `kinds`.
+    pub(crate) fn start(kinds: &'static [Kind], clients: Vec<Client>) -> Self {
         let (stop, mut stopped) = oneshot::channel();
         let watch = async move {
             let mut samples = Vec::new();
@@ -45,7 +45,7 @@ impl Watch {
         #[expect(clippy::disallowed_methods, reason = "end() looks at how it ended")]
         let samples = tokio::spawn(watch);
         Self {
-            kind,
+            kinds,
             stop,
             samples,
         }
@@ -59,9 +59,9 @@ impl Watch {
         // It ends by itself if nobody listens any more.
         _ = self.stop.send(());
         let samples = self.samples.await?;
-        let kind = self.kind;
-        let calls: Vec<_> = calls.iter().filter(|c| c.kind == kind).copied().collect();
-        Ok(untruth(&samples, &calls).map(|what| format!("{kind:?}: {what}")))
+        let mut calls = calls.to_vec();
+        calls.retain(|call| self.kinds.contains(&call.kind));
+        Ok(untruth(&samples, &calls, self.kinds).map(|what| format!("{:?}: {what}", self.kinds)))
     }
 }
 
@@ -70,19 +70,22 @@ async fn is_ready(client: Client) -> bool {
     reply.is_ok_and(|reply| reply.is_ok_and(|reply| reply.status == 200))
 }
 
-/// The first stretch of more than [`LAG`] in which the server was ready and no call succeeded, or
-/// was not ready and all did.
-fn untruth(samples: &Samples, calls: &[Call]) -> Option<String> {
+/// The first stretch of more than [`LAG`] in which the servers were ready and no call of one of
+/// `kinds` worked, or were not ready and all calls worked.
+fn untruth(samples: &Samples, calls: &[Call], kinds: &[Kind]) -> Option<String> {
     stretches(samples).find_map(|(ready, from, to)| {
         if to - from <= LAG {
             return None;
         }
         if ready {
-            let idle = longest_failure(calls, from, to);
-            return (idle > LAG).then(|| format!("ready for {idle:.1?} in which nothing worked"));
+            let failures = kinds
+                .iter()
+                .map(|kind| longest_failure(calls, *kind, from, to));
+            let longest = failures.max().unwrap_or_default();
+            return (longest > LAG).then(|| format!("ready for {longest:.1?} and nothing worked"));
         }
         let mut within = calls.iter().filter(|c| c.started >= from && c.ended <= to);
-        let worked = within.clone().count() >= 10 && within.all(|call| call.succeeded);
+        let worked = within.clone().count() >= 10 && within.all(|call| call.end == End::Worked);
         worked.then(|| format!("not ready for {:.1?} in which all worked", to - from))
     })
 }
@@ -95,16 +98,17 @@ fn stretches(samples: &Samples) -> impl Iterator<Item = (bool, Instant, Instant)
     samples.chunk_by(same).filter_map(ends)
 }
 
-/// The longest time between `from` and `to` that has failures and no success.
-fn longest_failure(calls: &[Call], from: Instant, to: Instant) -> Duration {
+/// The longest time between `from` and `to` in which calls of `kind` failed and none had an answer.
+fn longest_failure(calls: &[Call], kind: Kind, from: Instant, to: Instant) -> Duration {
     let mut last_success = from;
     let mut longest = Duration::ZERO;
-    let mut calls: Vec<_> = calls.iter().filter(|c| c.ended >= from).collect();
+    let within = |call: &&Call| call.kind == kind && call.ended >= from;
+    let mut calls: Vec<_> = calls.iter().filter(within).collect();
     calls.sort_by_key(|call| call.ended);
     for call in calls {
         let end = call.ended.min(to);
         longest = longest.max(end.saturating_duration_since(last_success));
-        if call.succeeded {
+        if call.end != End::Failed {
             last_success = last_success.max(end);
         }
         if call.ended >= to {
@@ -131,9 +135,13 @@ mod tests {
             kind: Kind::Fit,
             started: seconds(start, n),
             ended: seconds(start, n) + EVERY,
-            succeeded: what(n).1,
+            end: if what(n).1 { End::Worked } else { End::Failed },
         };
-        untruth(&samples, &(0..60).map(call).collect::<Vec<_>>())
+        untruth(
+            &samples,
+            &(0..60).map(call).collect::<Vec<_>>(),
+            &[Kind::Fit],
+        )
     }
 
     #[test]

@@ -70,7 +70,10 @@ pub fn record(file: &Path, scenario: &Scenario, outcome: &Outcome) -> anyhow::Re
 }
 
 fn said_by(program: &str, args: &[&str]) -> anyhow::Result<String> {
-    let output = std::process::Command::new(program).args(args).output()?;
+    let output = std::process::Command::new(program)
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()?;
     anyhow::ensure!(output.status.success(), "{program}: {}", output.status);
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
@@ -91,7 +94,7 @@ pub fn table(file: &Path) -> anyhow::Result<String> {
          | slowest recovery, s | limit, s | commit, date |\n\
          |---|---|---|---|---|---|---|---|---|\n",
     );
-    let mut reasons = String::new();
+    let (mut reasons, mut not_run) = (String::new(), Vec::new());
     for scenario in scenario::all() {
         let Some(Record {
             date,
@@ -100,7 +103,7 @@ pub fn table(file: &Path) -> anyhow::Result<String> {
             ..
         }) = last.get(&scenario.name)
         else {
-            writeln!(table, "| `{}` | not run | | | | | | | |", scenario.name)?;
+            not_run.push(format!("`{}`", scenario.name));
             continue;
         };
         let failed = match o.failures.len() {
@@ -125,6 +128,9 @@ pub fn table(file: &Path) -> anyhow::Result<String> {
     }
     if !reasons.is_empty() {
         write!(table, "\nThe first failure of each:\n\n{reasons}")?;
+    }
+    if !not_run.is_empty() {
+        writeln!(table, "\nNot run: {}.", not_run.join(", "))?;
     }
     Ok(table)
 }

@@ -4,61 +4,24 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use store::Store;
-use testkit::{Client, distributed, eventually, series, servers::OwnServers};
+use testkit::{Client, eventually, series};
 
 use crate::{
-    check::{check, check_counts},
+    check::{check, check_counts, check_points},
     clients::{self, HELD, Load},
-    journal::{Journal, Kind},
-    platform::{Platform, SHAPE, Standalone},
+    fault::Fault,
+    journal::Journal,
+    platform::Platform,
     readiness::Watch,
     report::Outcome,
-    scenario::{Form, Scenario},
+    scenario::Scenario,
 };
 
 /// Fits before and after each fault. There are ten times as many predictions.
 const FITS: usize = 12;
 
-/// Repeats `scenario` that many times.
-///
-/// # Errors
-/// When the platform cannot be started. What it does wrong later is in the outcome.
-pub async fn run(scenario: &Scenario, runs: usize) -> anyhow::Result<Outcome> {
-    match scenario.form {
-        Form::Standalone => {
-            let folder = tempfile::tempdir()?;
-            let mut platform = Platform::Standalone(Standalone::start(folder.path()).await?);
-            Ok(Session::start(&mut platform)
-                .await?
-                .run(scenario, runs)
-                .await)
-        }
-        Form::Cluster => run_in_cluster(scenario, runs).await,
-    }
-}
-
-async fn run_in_cluster(scenario: &Scenario, runs: usize) -> anyhow::Result<Outcome> {
-    let servers = OwnServers::start_with(3).await?;
-    let mut outcome = None;
-    let ended = distributed::run(servers.addresses(), SHAPE, async |services| {
-        let mut platform = Platform::Cluster(services, &servers);
-        let session = Session::start(&mut platform).await?;
-        outcome = Some(session.run(scenario, runs).await);
-        Ok(())
-    })
-    .await;
-    match (outcome, ended) {
-        (Some(outcome), Ok(())) => Ok(outcome),
-        (Some(mut outcome), Err(error)) => {
-            outcome.failed(format!("at the stop: {error:#}"));
-            Ok(outcome)
-        }
-        (None, ended) => ended.and_then(|()| anyhow::bail!("nothing was run")),
-    }
-}
-
 /// A platform with everything that its clients were told.
-struct Session<'a, 'p> {
+pub(crate) struct Session<'a, 'p> {
     platform: &'a mut Platform<'p>,
     client: Client,
     store: Store,
@@ -68,10 +31,16 @@ struct Session<'a, 'p> {
     counted: usize,
     /// How often recovery was looked for, with a prediction each.
     tries: usize,
+    /// Predictions that may have been judged, and counted, twice.
+    repeated: usize,
 }
 
 impl<'a, 'p> Session<'a, 'p> {
-    async fn start(platform: &'a mut Platform<'p>) -> anyhow::Result<Self> {
+    /// A session that has not run yet.
+    ///
+    /// # Errors
+    /// When the platform does not work.
+    pub(crate) async fn start(platform: &'a mut Platform<'p>) -> anyhow::Result<Self> {
         let client = platform.client();
         client.fit(HELD, &series::three(1.0)).await?;
         Ok(Self {
@@ -82,17 +51,19 @@ impl<'a, 'p> Session<'a, 'p> {
             outcome: Outcome::default(),
             counted: 0,
             tries: 0,
+            repeated: 0,
         })
     }
 
-    async fn run(mut self, scenario: &Scenario, runs: usize) -> Outcome {
+    /// Repeats `scenario` that many times.
+    pub(crate) async fn run(mut self, scenario: &Scenario, runs: usize) -> Outcome {
         for run in 1..=runs {
             self.outcome.runs = run;
             if let Err(error) = self.run_once(scenario, run).await {
                 self.outcome.failed(format!("run {run}: {error:#}"));
             }
         }
-        if let Err(error) = self.check_all(scenario).await {
+        if let Err(error) = self.check_all().await {
             self.outcome.failed(format!("in the end: {error:#}"));
         }
         self.outcome
@@ -100,16 +71,21 @@ impl<'a, 'p> Session<'a, 'p> {
 
     /// Load, the fault, recovery, and a look at everything that was acknowledged meanwhile.
     async fn run_once(&mut self, scenario: &Scenario, run: usize) -> anyhow::Result<()> {
-        let watches = [Kind::Fit, Kind::Predict]
-            .map(|kind| Watch::start(kind, self.platform.readiness_of(kind)));
+        let mut faults = scenario.faults.iter().cycle();
+        let fault = *faults.nth(run - 1).context("a scenario without a fault")?;
+        let readiness = self.platform.readiness().into_iter();
+        let watches: Vec<_> = readiness
+            .map(|(kinds, clients)| Watch::start(kinds, clients))
+            .collect();
         let load = Load::start(self.client, run);
-        let happened = self.let_it_happen(scenario, run, &load).await;
+        let happened = self.let_it_happen(fault, scenario, run, &load).await;
+        let happened = happened.with_context(|| format!("{fault:?}"));
         let journal = load.end().await?;
         let mut truth = Vec::new();
         for watch in watches {
             truth.extend(watch.end(&journal.calls).await?);
         }
-        self.count(&journal, scenario, happened.as_ref().ok().copied());
+        self.count(&journal, fault, happened.as_ref().ok().copied());
         self.journals.push(journal);
         let last = self.journals.last().context("it was just pushed")?;
         happened?;
@@ -121,13 +97,18 @@ impl<'a, 'p> Session<'a, 'p> {
     /// When the fault began and when the platform had recovered.
     async fn let_it_happen(
         &mut self,
+        fault: Fault,
         scenario: &Scenario,
         run: usize,
         load: &Load,
     ) -> anyhow::Result<(Instant, Instant)> {
         load.goes_on_for(FITS).await?;
+        if fault.needs_rest() {
+            self.rest(load).await?;
+        }
         let began = Instant::now();
-        let over = scenario.fault.inject(self.platform).await?;
+        let over = fault.inject(self.platform).await?;
+        load.resume();
         let (client, tries) = (self.client, &mut self.tries);
         let series = &format!("recovery{run}");
         eventually("recovery", || {
@@ -152,31 +133,45 @@ impl<'a, 'p> Session<'a, 'p> {
         Ok((began, recovered))
     }
 
+    /// Waits until the clients rest and everything that they were told of is applied.
+    async fn rest(&self, load: &Load) -> anyhow::Result<()> {
+        let (fits, predictions) = load.pause().await?;
+        for fit in fits {
+            // One that was deleted since has no points to wait for.
+            if !fit.series.ends_with("registry") {
+                check_points(&self.store, &fit.series, fit.version, fit.points).await?;
+            }
+        }
+        check_counts(self.client, self.counted + predictions, usize::MAX).await?;
+        Ok(())
+    }
+
     /// Adds what `journal` has to the figures.
-    fn count(&mut self, journal: &Journal, scenario: &Scenario, fault: Option<(Instant, Instant)>) {
+    fn count(&mut self, journal: &Journal, fault: Fault, time: Option<(Instant, Instant)>) {
         let registry = &journal.registry;
         self.outcome.fits += journal.fits.len();
         self.outcome.predictions += journal.answered.len();
         self.outcome.changes += registry.promotions + registry.deleted.len();
-        let is_safe = |at: &&Instant| match (scenario.fault.loses_counts_of(), fault) {
+        let is_safe = |at: &&Instant| match (fault.loses_counts_of(), time) {
             (None, _) => true,
             (Some(before), Some((began, over))) => **at + before < began || **at > over,
             (Some(_), None) => false,
         };
         self.counted += journal.answered.iter().filter(is_safe).count();
+        if fault.has_predictions_repeated() {
+            let meanwhile = |at: &&Instant| time.is_none_or(|(from, to)| (from..=to).contains(*at));
+            let answered = journal.answered.iter().filter(meanwhile).count();
+            self.repeated += answered + clients::PREDICTORS + 1;
+        }
     }
 
     /// Reads back everything of all runs, and the counts.
-    async fn check_all(&mut self, scenario: &Scenario) -> anyhow::Result<()> {
+    async fn check_all(&mut self) -> anyhow::Result<()> {
         for journal in &self.journals {
             check(journal, self.client, &self.store).await?;
         }
         let made = |journal: &Journal| journal.answered.len() + journal.unanswered;
-        let repeated = match scenario.fault.has_predictions_repeated() {
-            true => self.outcome.runs * (clients::PREDICTORS + 1),
-            false => 0,
-        };
-        let most = self.journals.iter().map(made).sum::<usize>() + self.tries + repeated;
+        let most = self.journals.iter().map(made).sum::<usize>() + self.tries + self.repeated;
         let counted = check_counts(self.client, self.counted, most).await?;
         self.outcome.counted = counted;
         Ok(())

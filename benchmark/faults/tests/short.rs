@@ -20,3 +20,24 @@ async fn kills_of_standalone_lose_nothing() -> anyhow::Result<()> {
 async fn standalone_that_hangs_for_a_while_goes_on_afterwards() -> anyhow::Result<()> {
     passes("standalone-freeze-8s", 1).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_log_loses_nothing_that_was_applied() -> anyhow::Result<()> {
+    passes("standalone-lost-log", 1).await
+}
+
+mod distributed {
+    use super::passes;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Kafka, Postgres and Redis to start and stop: .ci/servers.sh install"]
+    async fn with_each_part_killed_in_turn_nothing_is_lost() -> anyhow::Result<()> {
+        passes("cluster-soak", 9).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Kafka, Postgres and Redis to start and stop: .ci/servers.sh install"]
+    async fn a_database_that_is_gone_without_a_word_is_found_again() -> anyhow::Result<()> {
+        passes("cluster-network-postgres-half-open", 1).await
+    }
+}

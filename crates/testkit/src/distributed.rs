@@ -338,6 +338,15 @@ impl Distributed {
         local(gateways.nth(n).expect("the shape has it").port)
     }
 
+    /// The address for requests of the `n`th process of `service`, which is no consumer.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    pub fn addr(&self, service: Service, n: usize) -> SocketAddr {
+        let mut of_service = self.instances.iter().filter(|i| i.service == service);
+        local(of_service.nth(n).expect("the shape has it").port).addr()
+    }
+
     /// A client of the port for operators of the `n`th process of `service`.
     ///
     /// # Panics
@@ -345,6 +354,11 @@ impl Distributed {
     pub fn admin(&self, service: Service, n: usize) -> Client {
         let mut of_service = self.instances.iter().filter(|i| i.service == service);
         local(of_service.nth(n).expect("the shape has it").admin_port)
+    }
+
+    /// The platform's own name of `topic`.
+    pub fn topic(&self, topic: &str) -> String {
+        format!("{}.{topic}", self.name)
     }
 
     /// The bus that the platform uses, for this process.

@@ -59,6 +59,14 @@ impl Process {
         Ok(std::fs::read_to_string(self.log.path())?)
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()

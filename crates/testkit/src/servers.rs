@@ -1,7 +1,8 @@
 //! Kafka, Postgres and Redis: those that tests share, and those of one test, which may stop them.
 
 use std::{
-    path::Path,
+    io::{Seek, Write},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -128,6 +129,25 @@ impl OwnServers {
         brokers.join(",")
     }
 
+    /// The port of `server`.
+    pub fn port(&self, server: Server) -> u16 {
+        match server {
+            Server::Kafka => self.kafka_port,
+            Server::Kafka2 => self.kafka_port + 2,
+            Server::Kafka3 => self.kafka_port + 4,
+            Server::Postgres => self.postgres_port,
+            Server::Redis => self.redis_port,
+        }
+    }
+
+    /// The folder in which `server` keeps its data.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub fn data(&self, server: Server) -> anyhow::Result<PathBuf> {
+        Ok(self.folder.path().join(server.name()).canonicalize()?)
+    }
+
     /// Ends `servers` as a crash would. Their data stays.
     ///
     /// # Errors
@@ -158,6 +178,24 @@ impl OwnServers {
     /// When one does not run.
     pub async fn thaw(&self, servers: &[Server]) -> anyhow::Result<()> {
         self.run("thaw", servers).await
+    }
+
+    /// Publishes `messages`, one a line, to `topic`.
+    ///
+    /// # Errors
+    /// When Kafka does not take them.
+    pub async fn publish(&self, topic: &str, messages: &[&str]) -> anyhow::Result<()> {
+        let mut lines = tempfile::tempfile()?;
+        for message in messages {
+            writeln!(lines, "{message}")?;
+        }
+        lines.rewind()?;
+        let mut script = self.script("publish", &[]);
+        script.arg(topic).stdin(lines);
+        let output = tokio::task::spawn_blocking(move || script.output()).await??;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "servers.sh publish: {said}");
+        Ok(())
     }
 
     async fn run(&self, command: &str, servers: &[Server]) -> anyhow::Result<()> {
