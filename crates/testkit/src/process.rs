@@ -56,7 +56,8 @@ impl Process {
     /// # Errors
     /// When the log cannot be read.
     pub fn log(&self) -> anyhow::Result<String> {
-        Ok(std::fs::read_to_string(self.log.path())?)
+        // Libraries in C pass on bytes of damaged files.
+        Ok(String::from_utf8_lossy(&std::fs::read(self.log.path())?).into_owned())
     }
 
     /// Whether it has ended.
