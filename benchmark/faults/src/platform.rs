@@ -40,9 +40,9 @@ pub(crate) struct Cluster<'a> {
     pub(crate) services: &'a mut Distributed,
     pub(crate) servers: &'a OwnServers,
     /// Stands in the way of one of their connections.
-    pub(crate) proxy: Option<Proxy>,
+    pub(crate) proxy: Option<&'a Proxy>,
     /// That of one of the servers.
-    pub(crate) disk: Option<Disk>,
+    pub(crate) disk: Option<&'a Disk>,
 }
 
 impl Standalone {
@@ -258,7 +258,7 @@ impl Platform<'_> {
     pub(crate) fn proxy(&self) -> anyhow::Result<&Proxy> {
         let proxy = match self {
             Self::Standalone(_) => None,
-            Self::Cluster(cluster) => cluster.proxy.as_ref(),
+            Self::Cluster(cluster) => cluster.proxy,
         };
         proxy.context("no connection goes through a proxy")
     }
@@ -327,10 +327,10 @@ impl Platform<'_> {
     /// When there is none.
     pub(crate) fn disk(&self) -> anyhow::Result<&Disk> {
         let disk = match self {
-            Self::Standalone(own) => &own.disk,
-            Self::Cluster(cluster) => &cluster.disk,
+            Self::Standalone(own) => own.disk.as_ref(),
+            Self::Cluster(cluster) => cluster.disk,
         };
-        disk.as_ref().context("no part has a disk of its own")
+        disk.context("no part has a disk of its own")
     }
 }
 

@@ -53,23 +53,21 @@ async fn run_in_cluster(scenario: &Scenario, runs: usize) -> anyhow::Result<Outc
         }
         _ => None,
     };
-    let (addresses, mut proxy) = match scenario.faults[..] {
+    let (addresses, before_server) = match scenario.faults[..] {
         [Fault::Network(link, ..)] => through_proxy(&servers, link).await?,
         _ => (servers.addresses(), None),
     };
     let mut outcome = None;
     let ended = distributed::run(addresses, SHAPE, async |services| {
-        if let [Fault::Network(link, ..)] = scenario.faults[..] {
-            proxy = match proxy.take() {
-                None => Some(before_backend(services, link).await?),
-                proxy => proxy,
-            };
-        }
+        let before_backend = match scenario.faults[..] {
+            [Fault::Network(link, ..)] => before_backend(services, link).await?,
+            _ => None,
+        };
         let mut platform = Platform::Cluster(Cluster {
             services,
             servers: &servers,
-            proxy: proxy.take(),
-            disk,
+            proxy: before_server.as_ref().or(before_backend.as_ref()),
+            disk: disk.as_ref(),
         });
         let session = Session::start(&mut platform).await?;
         outcome = Some(session.run(scenario, runs).await);
@@ -104,19 +102,18 @@ async fn through_proxy(
     Ok((addresses, Some(proxy)))
 }
 
-/// Has the gateway reach the first trainer or predictor through a proxy.
-async fn before_backend(services: &mut Distributed, link: Link) -> anyhow::Result<Proxy> {
+/// Has the gateway reach the first trainer or predictor through a proxy, if `link` leads to one.
+async fn before_backend(services: &mut Distributed, link: Link) -> anyhow::Result<Option<Proxy>> {
     let (service, variable) = match link {
         Link::Trainer => (Service::Trainer, "TRAINER_URL"),
-        _ => (Service::Predictor, "PREDICTOR_URL"),
+        Link::Predictor => (Service::Predictor, "PREDICTOR_URL"),
+        Link::Postgres | Link::Redis => return Ok(None),
     };
     let proxy = Proxy::start(services.addr(service, 0)).await?;
     let second = services.addr(service, 1);
-    services.set(
-        variable,
-        &format!("http://{},http://{second}", proxy.addr()),
-    );
+    let origins = format!("http://{},http://{second}", proxy.addr());
+    services.set(variable, &origins);
     services.stop(Service::Gateway, 0).await?;
     services.start(Service::Gateway, 0).await?;
-    Ok(proxy)
+    Ok(Some(proxy))
 }
