@@ -249,6 +249,11 @@ impl Frozen {
         })
     }
 
+    /// The line that the forecasts are made of.
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
+
     /// Whether a return to this forecast is normal, as it knows a season.
     pub(super) fn is_home(&self) -> bool {
         self.comparison.is_some() && self.line != LEVEL
@@ -287,9 +292,12 @@ impl Frozen {
 
     /// How much larger errors are at a distance than at the largest one in training.
     fn growth_beyond(&self, distance: i64) -> f64 {
-        let top = (self.octaves.len() - 1) as f64;
-        let place = (distance.unsigned_abs().max(1) as f64).log2() - 0.5;
-        (self.slope * (place - top).max(0.0)).exp()
+        let (top, distance) = (self.octaves.len() - 1, distance.unsigned_abs().max(1));
+        if (distance.ilog2() as usize) < top {
+            return 1.0;
+        }
+        let beyond = (distance as f64).log2() - 0.5 - top as f64;
+        (self.slope * beyond.max(0.0)).exp()
     }
 
     /// How much larger errors are after a gap of so many slots than without one.

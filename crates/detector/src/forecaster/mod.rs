@@ -163,6 +163,28 @@ impl Forecaster {
         }
     }
 
+    /// The amount that the season adds to a value in the slot of the last point, where its `mean` is
+    /// [`Self::season_mean`]; 0 without a season.
+    pub(crate) fn season(&self, value: f64, mean: f64) -> f64 {
+        let place = self.fixed.periods.place(self.tracker.last);
+        let Some(line) = self.slow.seasons.line(self.frozen.line(), &place) else {
+            return 0.0;
+        };
+        let number = self.frame.inner(self.frame.in_units(value));
+        value - self.frame.outer(number - (line - mean))
+    }
+
+    /// The mean of the season that frozen forecasts are made of. The season learns a new level too,
+    /// which is no part of its shape.
+    pub(crate) fn season_mean(&self) -> f64 {
+        self.slow.seasons.mean(self.frozen.line())
+    }
+
+    /// The number of slots of that season, or 20 if that is more.
+    pub(crate) fn cycle(&self) -> u64 {
+        self.fixed.periods.cycle() as u64
+    }
+
     /// The grid of timestamps.
     pub(crate) fn clock(&self) -> Clock {
         self.clock

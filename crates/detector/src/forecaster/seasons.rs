@@ -179,6 +179,18 @@ impl Seasons {
         }
     }
 
+    /// The mean of a line, as a distance from the location; 0 for the level. That of a week is the
+    /// mean of its day: what days differ by has none.
+    pub(super) fn mean(&self, line: usize) -> f64 {
+        match line {
+            LEVEL => 0.0,
+            SHORT => self.short.mean(),
+            LONG => self.long.mean(),
+            _ if self.long.mean() == 0.0 => self.short.mean(),
+            _ => self.long.mean(),
+        }
+    }
+
     /// Learns the `value` at a place, whose winsorized form is `tamed`. Both are distances from the
     /// location.
     pub(super) fn learn(&mut self, periods: &Periods, place: &Place, value: f64, tamed: f64) {

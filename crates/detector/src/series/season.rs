@@ -182,6 +182,13 @@ impl Profile {
         (self.seen.at(place) > 0).then(|| f64::from(self.usual[place]))
     }
 
+    /// The mean of the usual values; 0 without any.
+    pub(crate) fn mean(&self) -> f64 {
+        let known = (0..self.usual.len()).filter_map(|place| self.usual(place));
+        let (sum, n) = known.fold((0.0, 0.0), |(sum, n), usual| (sum + usual, n + 1.0));
+        sum / f64::max(n, 1.0)
+    }
+
     /// Moves the usual value at a place towards `value`: to the mean at first, then at `pace`,
     /// which is a fifteenth or more.
     pub(crate) fn learn(&mut self, place: usize, value: f64, pace: f64) {

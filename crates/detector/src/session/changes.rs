@@ -26,7 +26,8 @@ pub struct ChangePoint {
 /// Compares the level before an episode with the level in it, and after a change with the level
 /// before that: a return is a change too. A change becomes known some points after it.
 ///
-/// The season's part is subtracted first.
+/// The season's part is subtracted first. A move that has come and gone several times is no change:
+/// so bursts are none, and a shift that stays is one however large others were.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Changes {
@@ -36,6 +37,10 @@ pub(super) struct Changes {
     timestamps: VecDeque<i64>,
     usual: Option<UsualLevel>,
     known: Vec<ChangePoint>,
+    /// By how much each block of the last points lay above those before it, the oldest first.
+    moves: VecDeque<f64>,
+    /// The number of points since the last of them.
+    since: usize,
 }
 
 /// The level that later ones are compared with.
@@ -61,6 +66,11 @@ const CLEAR: f64 = 3.0;
 /// The number of levels after that must lie nearer to the new level than to the old one.
 const LASTING: usize = 18;
 
+/// The number of moves that are remembered, and the number of them each way from which on a move of
+/// that size is ordinary.
+const MOVES: usize = 128;
+const OFTEN: usize = 2;
+
 /// The number of changes that are kept; if there are more, the oldest are forgotten.
 const KEPT: usize = 4;
 
@@ -82,6 +92,7 @@ impl Changes {
         let level = (point.value - step.season).clamp(-f64::MAX, f64::MAX);
         self.levels.push_back(level);
         self.timestamps.push_back(point.timestamp);
+        self.note_move();
         let mut watched = in_episode;
         if let Some(alarm) = &step.alarm {
             if !in_episode {
@@ -154,9 +165,14 @@ impl Changes {
         if !(counts && is_clear(to, CLEAR) && is_new(first) && lasting >= LASTING) {
             return None;
         }
+        let is_return = usual.former.is_some_and(returns);
+        if !is_return && (to / 2.0 - from / 2.0).abs() <= self.ordinary() / 2.0 {
+            return None;
+        }
         self.usual = Some(UsualLevel {
             median: to,
-            former: Some(from),
+            // What comes after a return is no return.
+            former: (!is_return).then_some(from),
             ..usual
         });
         Some(ChangePoint {
@@ -164,6 +180,39 @@ impl Changes {
             from,
             to,
         })
+    }
+
+    /// Notes the move of a block at its end.
+    fn note_move(&mut self) {
+        self.since += 1;
+        if self.since < AFTER || self.levels.len() < BEFORE + AFTER {
+            return;
+        }
+        self.since = 0;
+        if self.moves.len() == MOVES {
+            self.moves.pop_front();
+        }
+        self.moves.push_back(self.last_move());
+    }
+
+    /// By how much the last points lie above those before them; negative if they lie below.
+    fn last_move(&self) -> f64 {
+        let median = |range: std::ops::Range<usize>| {
+            let mut sorted: Vec<f64> = self.levels.range(range).copied().collect();
+            sorted.sort_unstable_by(f64::total_cmp);
+            quantile::median(&sorted)
+        };
+        (median(BEFORE..BEFORE + AFTER) - median(0..BEFORE)).clamp(-f64::MAX, f64::MAX)
+    }
+
+    /// The largest move that has come and gone so often that it is no change.
+    fn ordinary(&self) -> f64 {
+        let largest = |sign: f64| {
+            let mut sizes: Vec<f64> = self.moves.iter().map(|size| sign * size).collect();
+            sizes.sort_unstable_by(|a, b| b.total_cmp(a));
+            sizes.get(OFTEN - 1).copied().unwrap_or(0.0)
+        };
+        largest(1.0).min(largest(-1.0)).max(0.0)
     }
 
     /// The changes that were not taken yet.
@@ -180,12 +229,15 @@ impl Changes {
         self.levels.capacity() * size_of::<f64>()
             + self.timestamps.capacity() * size_of::<i64>()
             + self.known.capacity() * size_of::<ChangePoint>()
+            + self.moves.capacity() * size_of::<f64>()
     }
 
     pub(super) fn is_sound(&self) -> bool {
         self.levels.len() <= BEFORE + AFTER
             && self.timestamps.len() == self.levels.len().min(AFTER)
             && self.known.len() <= KEPT
+            && self.moves.len() <= MOVES
+            && self.moves.iter().all(|size| size.is_finite())
             && self.usual.is_none_or(|usual| usual.spread >= 0.0)
     }
 }

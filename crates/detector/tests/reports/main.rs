@@ -14,6 +14,7 @@ mod drift;
 mod gap;
 mod growth;
 mod held_back;
+mod level_changes;
 mod long_history;
 mod missing_points;
 mod new_level;

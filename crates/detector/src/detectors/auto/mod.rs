@@ -190,7 +190,7 @@ impl FittedStream {
             level: EvidenceQuantile::fit(&replay.ratio),
             first: points[0].timestamp,
             longest_run: stuck::longest_run(points.iter().map(|point| point.value)),
-            stream,
+            stream: stream.rounded(),
         })
     }
 

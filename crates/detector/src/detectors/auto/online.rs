@@ -58,7 +58,7 @@ pub(crate) struct StreamOnline {
     cell_ended: bool,
     /// The direction of the stream's last alarm, whether or not it counts: 1 for above.
     side: i8,
-    /// The mean of the season's profile, standardised.
+    /// The mean of the season.
     season_mean: f64,
     /// The number of points when the last alarm was raised.
     last_alarm: Option<u64>,
@@ -153,7 +153,7 @@ impl AutoOnline {
             peaks: VecDeque::with_capacity(BLOCK_CELLS),
             cell_ended: true,
             side: 0,
-            season_mean: fitted.stream.memory().season_mean(),
+            season_mean: fitted.values.season_mean(&fitted.stream),
             points: params.prefix(),
             last_alarm: None,
             fitted,
@@ -215,7 +215,7 @@ impl StreamOnline {
             strength: outcome.strength,
             emitted: outcome.emitted,
             quiet_limit: self.gate.quiet_limit,
-            season: self.season_shape(seen),
+            season: self.season(seen, point),
         }
     }
 
@@ -232,19 +232,15 @@ impl StreamOnline {
         }
     }
 
-    /// The amount that the season adds to the level, in the unit of the values.
-    fn season_shape(&mut self, seen: &Observation) -> f64 {
-        let Some(season) = seen.predictions.season else {
-            return 0.0;
-        };
-        let params = self.fitted.stream.params();
+    /// The amount that the season adds to the level at `point`, in the unit of the values.
+    fn season(&mut self, seen: &Observation, point: Point) -> f64 {
+        let FittedStream { stream, values, .. } = &self.fitted;
         // The profile learns a new level too, which is no part of its shape. A mean once in a
         // period costs nothing.
-        let period = params.season().unwrap_or(1) as u64;
-        if self.points.is_multiple_of(period) {
-            self.season_mean = self.fitted.stream.memory().season_mean();
+        if self.points.is_multiple_of(values.cycle(stream)) {
+            self.season_mean = values.season_mean(stream);
         }
-        (season - self.season_mean) * params.scaling().scale()
+        values.season(stream, &seen.predictions, point.value, self.season_mean)
     }
 
     /// The oddest point of the last block, which `last` is part of; the first of equally odd ones.

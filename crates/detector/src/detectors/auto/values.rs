@@ -134,6 +134,39 @@ impl Values {
         Some((self.period(stream)? as f64 * clock.step()?) as i64)
     }
 
+    /// The mean of the season, in a unit of its own.
+    pub(super) fn season_mean(&self, stream: &Stream) -> f64 {
+        match self {
+            Self::Forecaster(forecaster) => forecaster.season_mean(),
+            Self::Recorded(_) => stream.memory().season_mean(),
+        }
+    }
+
+    /// The length of the season in points, at least 1.
+    pub(super) fn cycle(&self, stream: &Stream) -> u64 {
+        match self {
+            Self::Forecaster(forecaster) => forecaster.cycle(),
+            Self::Recorded(_) => stream.params().season().unwrap_or(1) as u64,
+        }
+    }
+
+    /// The amount that the season adds to the `value` of the last point of a session, where `mean` is
+    /// [`Self::season_mean`]. `predictions` are those of the stream.
+    pub(super) fn season(
+        &self,
+        stream: &Stream,
+        predictions: &Predictions,
+        value: f64,
+        mean: f64,
+    ) -> f64 {
+        match self {
+            Self::Forecaster(forecaster) => forecaster.season(value, mean),
+            Self::Recorded(_) => predictions.season.map_or(0.0, |season| {
+                (season - mean) * stream.params().scaling().scale()
+            }),
+        }
+    }
+
     /// The moment of the last point of a session; `None` for models of formats 1 and 2, whose values
     /// give no evidence of their own.
     pub(super) fn last_moment(&self) -> Option<Moment> {

@@ -171,6 +171,13 @@ fn phase(cell: u64) -> usize {
 }
 
 impl Blocks {
+    /// Rounds what is kept to what matters.
+    pub(super) fn round(&mut self) {
+        self.scales
+            .iter_mut()
+            .for_each(|scale| scale.blocks.round());
+    }
+
     /// An empty memory.
     pub(super) fn new() -> Self {
         let scale = |i: usize| ScaleMemory {

@@ -110,6 +110,11 @@ const LIMIT: i32 = 1 << 19;
 const FINEST: i8 = -20;
 /// The last unit: features to ±8, which squashing never reaches.
 const COARSEST: i8 = -16;
+/// The binary logarithm of the smallest difference of features that a fitted model keeps. A block
+/// that comes again is then at most a tenth of `EPS` away from itself, which is no news.
+const STORED_EXPONENT: i8 = -9;
+/// The smallest difference of times that it keeps, in cells: a whole number of phases.
+const STORED_CELLS: u16 = 16 * PHASES as u16;
 /// The largest number of blocks of a memory.
 const LARGEST: usize = CAPACITY[0];
 /// The number of places by which a memory grows.
@@ -237,6 +242,22 @@ impl BlockMemory {
             lower |= ((units & 15) as u16) << (i as u32 * LOWER_BITS);
         }
         self.lower[place] = lower;
+    }
+
+    /// Rounds what is kept to what matters, so that it takes less space where it is stored: features
+    /// to a multiple of 2⁻⁹, and the time since a block was used to [`STORED_CELLS`] cells.
+    pub(super) fn round(&mut self) {
+        let shift = (STORED_EXPONENT - self.exponent) as u32;
+        let largest = (LIMIT - 1) >> shift;
+        for place in 0..self.len() {
+            let whole = |units: i32| ((units + (1 << (shift - 1))) >> shift).min(largest) << shift;
+            let rounded = self.read(place).map(whole);
+            self.write(place, rounded);
+        }
+        let latest = self.used.iter().copied().max().unwrap_or(0);
+        for used in &mut self.used {
+            *used = latest - (latest - *used) / STORED_CELLS * STORED_CELLS;
+        }
     }
 
     /// Moves all cell numbers `by` towards the past.
@@ -381,6 +402,30 @@ mod tests {
         assert_eq!((memory.exponent, memory.check(9, 9)), (COARSEST, Ok(())));
         memory.insert(&[1e9, -1e9, 0.0, 0.0], 9, 1, 9);
         assert_eq!(memory.read(0)[..2], [LIMIT - 1, -LIMIT]);
+    }
+
+    #[test]
+    fn rounded_blocks_stay_where_they_were_and_in_order() {
+        let mut memory = BlockMemory::new(1);
+        let blocks = [0.123_456, -0.4, 0.499_999, 3.0];
+        for (i, block) in (0..).zip(blocks) {
+            memory.insert(&[block, -block, 0.0, 0.1], 100 * i, 1, 4);
+        }
+        let before = memory.clone();
+        memory.round();
+        let unit = f64::from(memory.exponent).exp2();
+        for place in 0..4 {
+            for (rounded, exact) in memory.read(place).into_iter().zip(before.read(place)) {
+                assert_eq!(rounded % (1 << (STORED_EXPONENT - memory.exponent)), 0);
+                let error = f64::from(rounded - exact) * unit;
+                assert!(
+                    error.abs() <= f64::from(STORED_EXPONENT - 1).exp2(),
+                    "{error}"
+                );
+            }
+        }
+        assert_eq!(memory.used[..], [12, 108, 204, 300]);
+        assert_eq!(memory.check(4, 300), Ok(()));
     }
 
     #[test]

@@ -167,6 +167,15 @@ impl Stream {
         observation.output
     }
 
+    /// The same with learned numbers rounded to what matters, so that they take less space where they
+    /// are stored.
+    #[must_use]
+    pub fn rounded(mut self) -> Self {
+        self.params.points.shapes.iter_mut().for_each(Shape::round);
+        self.memory.blocks.round();
+        self
+    }
+
     /// The part that never changes after the fit.
     pub fn params(&self) -> &StreamParams {
         &self.params
