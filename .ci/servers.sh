@@ -14,8 +14,12 @@
 #   .ci/servers.sh thaw NAME     have it go on
 #   .ci/servers.sh publish TOPIC publish the lines of the input to a topic
 #
-# Ports: KAFKA_TEST_PORT (28092; the next one is the controller's, and so on for further nodes), POSTGRES_TEST_PORT (25432),
-# REDIS_TEST_PORT (26380): below those that a system gives to outgoing connections.
+# Each also answers as managed services do. Kafka by TLS with a user (SASL), Redis by TLS with a
+# password, Postgres by TLS and behind PgBouncer in transaction mode. Certificates are made at start.
+#
+# Ports: KAFKA_TEST_PORT (28092; the next one is the controller's, and so on for further nodes; six
+# higher for TLS), POSTGRES_TEST_PORT (25432; the next one is PgBouncer's), REDIS_TEST_PORT (26380;
+# the next one is for TLS): below those that a system gives to outgoing connections.
 # Data, logs and process ids: ANOMALY_SERVERS_DIR (.cache/servers), another for each set of servers.
 set -euo pipefail
 
@@ -38,12 +42,16 @@ postgres_bin() {
   [ -n "$found" ] && dirname "$(readlink -f "$found")"
 }
 
+pgbouncer_bin() { PATH=$PATH:/usr/sbin command -v pgbouncer || true; }
+
 install_packages() {
   local missing=()
   command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
   { [ -d "$jars" ] || command -v mvn >/dev/null; } || missing+=(maven)
   [ -n "$(postgres_bin)" ] || missing+=(postgresql)
   command -v redis-server >/dev/null || missing+=(redis-server)
+  command -v openssl >/dev/null || missing+=(openssl)
+  [ -n "$(pgbouncer_bin)" ] || missing+=(pgbouncer)
   [ ${#missing[@]} -gt 0 ] || return 0
   { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; } || die "missing, and not root on Debian to install: ${missing[*]}"
   say "installing ${missing[*]}"
@@ -80,6 +88,23 @@ wait_for() {
 
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
+# An authority, and a certificate of localhost (not of 127.0.0.1) that it signed; one more authority
+# that signed nothing. Everybody may read the keys: they secure nothing.
+make_certificates() {
+  local tls=$state/tls
+  mkdir -p "$tls"
+  for authority in ca other-ca; do
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$authority" \
+      -keyout "$tls/$authority.key" -out "$tls/$authority.pem" 2>/dev/null
+  done
+  openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$tls/server.key" -out "$tls/server.csr" 2>/dev/null
+  openssl x509 -req -in "$tls/server.csr" -CA "$tls/ca.pem" -CAkey "$tls/ca.key" -CAcreateserial -days 2 \
+    -extfile <(echo subjectAltName=DNS:localhost) -out "$tls/server.pem" 2>/dev/null
+  # Kafka wants both in one file, and the key as PKCS #8, which it is.
+  cat "$tls/server.key" "$tls/server.pem" >"$tls/both.pem"
+  chmod 644 "$tls"/*
+}
+
 # For each server: prepare_… makes its data, once; run_… starts it on that; …_answers says whether it does.
 
 java=(java -Xmx512m -XX:+UseSerialGC -XX:-UsePerfData "-Djava.io.tmpdir=$state" "-Dlog4j2.configurationFile=$here/kafka/log4j2.properties" -cp "$jars/*")
@@ -99,10 +124,15 @@ prepare_kafka_node() {
 process.roles=broker,controller
 node.id=$1
 controller.quorum.voters=$(kafka_voters)
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1)),SASL_SSL://127.0.0.1:$((port + 6))
+advertised.listeners=PLAINTEXT://127.0.0.1:$port,SASL_SSL://localhost:$((port + 6))
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
+ssl.keystore.type=PEM
+ssl.keystore.location=$state/tls/both.pem
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_tester="tester-password";
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 log.dirs=$(kafka_file "$1" "")
 offsets.topic.replication.factor=$kafka_nodes
 offsets.topic.num.partitions=4
@@ -116,7 +146,8 @@ broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
 auto.create.topics.enable=false
 CONFIG
-  "${java[@]}" kafka.tools.StorageTool format -t "$(cat "$state/kafka.id")" -c "$config" >/dev/null
+  "${java[@]}" kafka.tools.StorageTool format -t "$(cat "$state/kafka.id")" -c "$config" \
+    --add-scram 'SCRAM-SHA-512=[name=tester,password=tester-password]' >/dev/null
 }
 prepare_kafka() { prepare_kafka_node 1; }
 prepare_kafka2() { prepare_kafka_node 2; }
@@ -139,30 +170,59 @@ prepare_postgres() {
     chown postgres "$(postgres_data)"
   fi
   "${as_postgres[@]}" "$(postgres_bin)/initdb" -D "$(postgres_data)" -U postgres --auth=trust --encoding=UTF8 --no-sync >/dev/null
+  # It wants a key that nobody else can read.
+  install -m 600 "$state/tls/server.key" "$state/tls/server.pem" "$(postgres_data)"
+  [ "$(id -u)" != 0 ] || chown postgres "$(postgres_data)"/server.*
 }
 postgres_data() { readlink -f "$state/postgres"; }
 run_postgres() {
   launch postgres "${as_postgres[@]}" "$(postgres_bin)/postgres" -D "$(postgres_data)" -p "$postgres_port" \
-    -c listen_addresses=127.0.0.1 -c "unix_socket_directories=" -c max_connections=300 -c fsync=off
+    -c listen_addresses=127.0.0.1 -c "unix_socket_directories=" -c max_connections=300 -c fsync=off \
+    -c ssl=on -c "ssl_cert_file=$(postgres_data)/server.pem" -c "ssl_key_file=$(postgres_data)/server.key"
 }
 postgres_answers() { psql "postgres://postgres@127.0.0.1:$postgres_port/postgres" -c 'select 1'; }
 
+# Few connections for many clients, so that one is another's after each transaction.
+prepare_pgbouncer() {
+  cat >"$state/pgbouncer.ini" <<CONFIG
+[databases]
+* = host=127.0.0.1 port=$postgres_port user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $((postgres_port + 1))
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 2
+CONFIG
+  # Read before its folder is closed to another user.
+  cp "$state/pgbouncer.ini" "$(postgres_data)/pgbouncer.ini"
+  [ "$(id -u)" != 0 ] || chown postgres "$(postgres_data)/pgbouncer.ini"
+}
+run_pgbouncer() { launch pgbouncer "${as_postgres[@]}" "$(pgbouncer_bin)" "$(postgres_data)/pgbouncer.ini"; }
+pgbouncer_answers() { psql "postgres://postgres@127.0.0.1:$((postgres_port + 1))/postgres" -c 'select 1'; }
+
 prepare_redis() { mkdir -p "$state/redis"; }
 run_redis() {
-  launch redis redis-server --port "$redis_port" --bind 127.0.0.1 --dir "$state/redis" --save '' --appendonly yes
+  launch redis redis-server --port "$redis_port" --bind 127.0.0.1 --dir "$state/redis" --save '' --appendonly yes \
+    --tls-port "$((redis_port + 1))" --tls-auth-clients no --tls-ca-cert-file "$state/tls/ca.pem" \
+    --tls-cert-file "$state/tls/server.pem" --tls-key-file "$state/tls/server.key" \
+    --user tester on '>tester-password' '~*' '+@all'
 }
 
 redis_answers() { redis-cli -p "$redis_port" ping | grep -q PONG; }
 
-servers=(redis postgres kafka)
+servers=(redis postgres pgbouncer kafka)
 for node in $(seq 2 "$kafka_nodes"); do servers+=("kafka$node"); done
 
 start() {
   stop
   mkdir -p "$state"
-  for port in $(seq "$kafka_port" "$((kafka_port + 2 * kafka_nodes - 1))") "$postgres_port" "$redis_port"; do
+  for port in $(seq "$kafka_port" "$((kafka_port + 2 * kafka_nodes - 1))") $(seq "$((kafka_port + 6))" 2 "$((kafka_port + 4 + 2 * kafka_nodes))") \
+    "$postgres_port" "$((postgres_port + 1))" "$redis_port" "$((redis_port + 1))"; do
     ! port_open "$port" || die "port $port is taken"
   done
+  make_certificates
   for name in "${servers[@]}"; do "prepare_$name"; done
   resume "${servers[@]}"
 }
@@ -176,7 +236,7 @@ resume() {
 signal() {
   local pid
   pid=$(cat "$state/$1.pid" 2>/dev/null) || return 1
-  grep -qxE 'java|postgres|redis-server' "/proc/$pid/comm" 2>/dev/null || return 1
+  grep -qxE 'java|postgres|pgbouncer|redis-server' "/proc/$pid/comm" 2>/dev/null || return 1
   # Ended, and no one has asked how: a process whose last thread is gone.
   ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/task/"*/status 2>/dev/null || [ "$(ls "/proc/$pid/task" | wc -l)" -gt 1 ] || return 1
   kill "-$2" "$pid" 2>/dev/null
@@ -234,6 +294,10 @@ case $command in
     echo "export TEST_KAFKA_BROKERS=$(for node in $(seq "$kafka_nodes"); do printf '127.0.0.1:%s,' "$(kafka_client_port "$node")"; done | sed 's/,$//')"
     echo "export TEST_DATABASE_URL=postgres://postgres@127.0.0.1:$postgres_port/postgres"
     echo "export TEST_REDIS_URL=redis://127.0.0.1:$redis_port/"
+    echo "export TEST_KAFKA_SASL_BROKERS=localhost:$((kafka_port + 6))"
+    echo "export TEST_PGBOUNCER_URL=postgres://postgres@127.0.0.1:$((postgres_port + 1))/postgres"
+    echo "export TEST_REDIS_TLS_URL=rediss://tester:tester-password@localhost:$((redis_port + 1))/"
+    echo "export TEST_TLS_FOLDER=$state/tls"
     ;;
-  *) sed -n '2,19p' "$0"; exit 2 ;;
+  *) sed -n '2,23p' "$0"; exit 2 ;;
 esac

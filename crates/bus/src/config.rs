@@ -1,5 +1,7 @@
 //! Where Kafka is.
 
+use crate::security::KafkaSecurity;
+
 /// Where Kafka is. The same variables in every service.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KafkaConfig {
@@ -18,4 +20,7 @@ pub struct KafkaConfig {
     /// Milliseconds of silence after which Kafka gives a consumer's partitions to others.
     #[arg(long, env = "KAFKA_SESSION_TIMEOUT_MS", default_value_t = 10_000)]
     pub kafka_session_timeout_ms: u32,
+    /// How connections are secured.
+    #[command(flatten)]
+    pub security: KafkaSecurity,
 }

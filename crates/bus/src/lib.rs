@@ -15,10 +15,15 @@ mod kafka;
 mod kafka;
 mod limits;
 mod message;
+mod security;
 mod sqlite;
 mod subscription;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use ::sqlite::Fault;
 use contract::{DeadLetters, Event, MetricsEvent, ModelEvent, Topic, TrainingData};
@@ -32,6 +37,7 @@ use crate::{
 pub use crate::{
     config::KafkaConfig,
     message::{Message, OffsetSource, OffsetsError, OffsetsFuture, TraceParent},
+    security::{KafkaSecurity, SaslMechanism, SecurityProtocol},
     subscription::Subscription,
 };
 
@@ -65,6 +71,12 @@ pub enum BusError {
     /// The log was written by a version of this program whose form this one cannot read.
     #[error("event log cannot be migrated")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The settings of the connection contradict each other.
+    #[error("{0}")]
+    Security(&'static str),
+    /// The file with the password cannot be read.
+    #[error("password file {0} cannot be read")]
+    PasswordFile(PathBuf, #[source] std::io::Error),
     /// A topic does not exist.
     #[error("topic {0} does not exist: run init, or check KAFKA_TOPIC_PREFIX")]
     NoTopic(String),

@@ -61,7 +61,7 @@ pub(crate) fn readiness(backends: &Backends, shutdown: &CancellationToken) -> He
         })
         .with(store.name(), Need::Optional, ANSWER_WITHIN, move || {
             let store = store.clone();
-            async move { store.ping().await.map_err(chain) }
+            async move { store.reach().await.map_err(chain) }
         })
         .with(stats.name(), Need::Optional, ANSWER_WITHIN, move || {
             let stats = stats.clone();

@@ -18,7 +18,7 @@ use http_server::{Listener, ProblemReply, ServerConfig};
 use prometheus::{TEXT_FORMAT, TextEncoder};
 use tokio_util::sync::CancellationToken;
 
-use crate::{health::Health, system::ProcessStat};
+use crate::{health::Health, system::ProcessStat, task};
 
 /// One thread and a few connections: the only clients are a scraper and a prober.
 const SERVER: ServerConfig = ServerConfig {
@@ -69,11 +69,12 @@ impl Admin {
         Ok(served)
     }
 
-    /// Serves until `shutdown` is cancelled.
+    /// Serves until `shutdown` is cancelled. Begins with a check of every dependency.
     ///
     /// # Errors
     /// When serving fails.
     pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        task::spawn("first-check", self.health.clone().first_check());
         let routes = Router::new()
             .route("/metrics", get(metrics))
             .merge(self.health.routes_for_operators())

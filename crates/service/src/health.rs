@@ -119,6 +119,11 @@ impl Health {
             .with_state((self.clone(), errors))
     }
 
+    /// Checks every dependency once, so that the log says from the start which of them fail and why.
+    pub(crate) async fn first_check(self) {
+        self.check_all().await;
+    }
+
     async fn check_all(&self) -> Vec<CheckResult> {
         join_all(self.checks.iter().map(|check| check.result())).await
     }
@@ -211,19 +216,33 @@ impl Check {
     /// result.
     async fn result(&self) -> CheckResult {
         let mut last = self.last.lock().await;
-        let fresh = last.take_if(|(taken, _)| taken.elapsed() < FRESH);
-        let (taken, outcome) = match fresh {
-            Some(known) => known,
+        let known = last.as_ref();
+        let outcome = match known.filter(|(taken, _)| taken.elapsed() < FRESH) {
+            Some((_, outcome)) => outcome.clone(),
             None => {
                 let outcome = task::on_main((self.probe)()).await;
-                (Instant::now(), outcome)
+                self.report(known.is_some_and(|(_, outcome)| outcome.is_err()), &outcome);
+                *last = Some((Instant::now(), outcome.clone()));
+                outcome
             }
         };
-        *last = Some((taken, outcome.clone()));
         CheckResult {
             name: self.name,
             need: self.need,
             outcome,
+        }
+    }
+}
+
+impl Check {
+    /// Says once that the dependency fails and why, and once that it works again.
+    fn report(&self, has_failed: bool, outcome: &Outcome) {
+        let dependency = self.name;
+        match (has_failed, outcome) {
+            (false, Err(error)) => tracing::warn!(dependency, error, "a dependency fails"),
+            (true, Err(error)) => tracing::debug!(dependency, error, "a dependency still fails"),
+            (true, Ok(())) => tracing::info!(dependency, "a dependency works again"),
+            (false, Ok(())) => {}
         }
     }
 }

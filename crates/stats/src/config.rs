@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, fmt, path::PathBuf};
 
-use crate::redis::is_address;
+use crate::{redis::is_address, security::RedisSecurity};
 use clap::{
     Arg, Command,
     builder::{OsStringValueParser, TypedValueParser},
@@ -12,8 +12,8 @@ use clap::{
 /// The address of Redis. Every service reads the same variables.
 #[derive(Clone, clap::Args)]
 pub struct RedisConfig {
-    /// Whole address, `redis://:password@host:port/db`; overrides the parts. Empty is as good as
-    /// absent.
+    /// Whole address, `redis://user:password@host:port/db`, or `rediss://` for TLS; overrides the
+    /// parts. Empty is as good as absent.
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_parser = RedisUrl)]
     pub redis_url: Option<String>,
     /// File that holds the password; overrides the one in `REDIS_URL`. Empty is as good as absent.
@@ -28,6 +28,9 @@ pub struct RedisConfig {
     /// Prefix of every key, so that several platforms can share one Redis.
     #[arg(long, env = "REDIS_KEY_PREFIX", default_value = "")]
     pub redis_key_prefix: String,
+    /// How connections are secured.
+    #[command(flatten)]
+    pub security: RedisSecurity,
 }
 
 impl fmt::Debug for RedisConfig {
@@ -39,6 +42,7 @@ impl fmt::Debug for RedisConfig {
             .field("redis_host", &self.redis_host)
             .field("redis_port", &self.redis_port)
             .field("redis_key_prefix", &self.redis_key_prefix)
+            .field("security", &self.security)
             .finish()
     }
 }
@@ -58,7 +62,8 @@ impl TypedValueParser for RedisUrl {
     ) -> Result<String, clap::Error> {
         let usable = |url: &&str| url.is_empty() || is_address(url);
         let Some(url) = value.to_str().filter(usable) else {
-            let message = "REDIS_URL is not of the form redis://:password@host:port/db\n";
+            let message =
+                "REDIS_URL is not of the form redis://user:password@host:port/db or rediss://…\n";
             return Err(clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command));
         };
         Ok(url.to_owned())

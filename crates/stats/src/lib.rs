@@ -14,6 +14,7 @@ mod redis;
 #[cfg(not(feature = "redis"))]
 #[path = "without_redis.rs"]
 mod redis;
+mod security;
 mod sqlite;
 mod window;
 
@@ -28,6 +29,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 
 pub use config::RedisConfig;
 pub use delta::{MAX_COUNT, MAX_LATENCY_MS, Unusable, check};
+pub use security::RedisSecurity;
 
 use self::redis::{RedisError, RedisStats};
 use self::sqlite::SqliteStats;
@@ -51,9 +53,9 @@ pub enum StatsError {
     /// The address of Redis is not valid.
     #[error("redis cannot be reached as configured")]
     Config(#[source] RedisError),
-    /// The file with the password cannot be read.
-    #[error("password file {0} cannot be read")]
-    PasswordFile(PathBuf, #[source] std::io::Error),
+    /// The file with the password, a certificate or a key cannot be read.
+    #[error("file {0} cannot be read")]
+    File(PathBuf, #[source] std::io::Error),
     /// Redis did not answer within two seconds. It may have done what was asked.
     #[error("redis does not answer")]
     TimedOut,

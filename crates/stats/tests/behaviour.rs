@@ -385,6 +385,7 @@ fn redis_of_our_own() -> RedisConfig {
         redis_host: String::new(),
         redis_port: 0,
         redis_key_prefix: format!("{}:", unique.path().display()),
+        security: stats::RedisSecurity::default(),
     }
 }
 

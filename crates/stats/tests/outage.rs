@@ -14,6 +14,7 @@ fn on_port(port: u16) -> RedisConfig {
         redis_host: Ipv4Addr::LOCALHOST.to_string(),
         redis_port: port,
         redis_key_prefix: String::new(),
+        security: stats::RedisSecurity::default(),
     }
 }
 

@@ -2,8 +2,14 @@
 
 use std::{fmt, fs, path::PathBuf};
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
-use sqlx::{ConnectOptions, postgres::PgConnectOptions};
+use clap::{
+    ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
+};
+use sqlx::{
+    ConnectOptions,
+    postgres::{PgConnectOptions, PgSslMode},
+};
 
 use crate::StoreError;
 
@@ -36,14 +42,42 @@ pub struct PostgresConfig {
     /// Connections of this process at most.
     #[arg(long, env = "POSTGRES_MAX_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub postgres_max_connections: u32,
+    /// How connections are secured by TLS. Overrides `sslmode` of `DATABASE_URL`; `prefer` where
+    /// neither says it.
+    #[arg(long, env = "POSTGRES_SSL_MODE", value_enum, ignore_case = true)]
+    pub postgres_ssl_mode: Option<SslMode>,
+    /// File with the certificates (PEM) of the authorities that the server is trusted by; those of
+    /// the system by default.
+    #[arg(long, env = "POSTGRES_SSL_CA")]
+    pub postgres_ssl_ca: Option<PathBuf>,
+    /// File with our certificate (PEM), for a server that asks for one.
+    #[arg(long, env = "POSTGRES_SSL_CERTIFICATE", requires = "postgres_ssl_key")]
+    pub postgres_ssl_certificate: Option<PathBuf>,
+    /// File with the private key (PEM) of our certificate.
+    #[arg(long, env = "POSTGRES_SSL_KEY", requires = "postgres_ssl_certificate")]
+    pub postgres_ssl_key: Option<PathBuf>,
+    /// Prepared statements that a connection keeps. 0 behind a pooler that gives a connection away
+    /// after each transaction, such as `PgBouncer` in transaction mode: nothing outlives one then.
+    #[arg(long, env = "POSTGRES_STATEMENT_CACHE", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub postgres_statement_cache: u16,
 }
 
-/// Milliseconds after which the server gives up a statement. Longer than any of ours takes, so that
-/// only a statement whose client is gone is affected.
-const STATEMENT_TIMEOUT_MS: u32 = 60_000;
-/// Milliseconds after which the server ends a transaction whose client has fallen silent, and
-/// releases its locks.
-const IDLE_IN_TRANSACTION_MS: u32 = 30_000;
+/// How connections to Postgres are secured, in the words of its `sslmode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SslMode {
+    /// No TLS.
+    Disable,
+    /// TLS where the server has it. Whoever is in between can prevent it.
+    Prefer,
+    /// TLS, whoever the server is.
+    Require,
+    /// TLS, with a server whose certificate a trusted authority has signed. The client library
+    /// checks the name of the host all the same.
+    VerifyCa,
+    /// TLS, with a server whose certificate is for the name of the host, and is signed by a trusted
+    /// authority.
+    VerifyFull,
+}
 
 impl PostgresConfig {
     /// The options of a connection.
@@ -61,15 +95,25 @@ impl PostgresConfig {
         if options.get_application_name().is_none() {
             options = options.application_name(&program());
         }
-        Ok(options
-            .options([
-                ("statement_timeout", STATEMENT_TIMEOUT_MS),
-                (
-                    "idle_in_transaction_session_timeout",
-                    IDLE_IN_TRANSACTION_MS,
-                ),
-            ])
-            .disable_statement_logging())
+        if let Some(mode) = self.postgres_ssl_mode {
+            options = options.ssl_mode(mode.into());
+        }
+        if let Some(file) = &self.postgres_ssl_ca {
+            options = options.ssl_root_cert(file);
+        }
+        if let Some(file) = &self.postgres_ssl_certificate {
+            options = options.ssl_client_cert(file);
+        }
+        if let Some(file) = &self.postgres_ssl_key {
+            options = options.ssl_client_key(file);
+        }
+        // Poolers such as PgBouncer refuse what they do not know among the parameters of a start.
+        Ok(options.extra_float_digits(None).disable_statement_logging())
+    }
+
+    /// Whether a connection is ours for the length of a transaction only.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.postgres_statement_cache == 0
     }
 
     fn url(&self) -> Option<&str> {
@@ -102,6 +146,18 @@ impl PostgresConfig {
     }
 }
 
+impl From<SslMode> for PgSslMode {
+    fn from(mode: SslMode) -> Self {
+        match mode {
+            SslMode::Disable => Self::Disable,
+            SslMode::Prefer => Self::Prefer,
+            SslMode::Require => Self::Require,
+            SslMode::VerifyCa => Self::VerifyCa,
+            SslMode::VerifyFull => Self::VerifyFull,
+        }
+    }
+}
+
 /// Leaves passwords out.
 impl fmt::Debug for PostgresConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,7 +171,8 @@ impl fmt::Debug for PostgresConfig {
             .field("postgres_password", &hidden(&self.postgres_password))
             .field("postgres_password_file", &self.postgres_password_file)
             .field("postgres_max_connections", &self.postgres_max_connections)
-            .finish()
+            .field("postgres_ssl_mode", &self.postgres_ssl_mode)
+            .finish_non_exhaustive()
     }
 }
 

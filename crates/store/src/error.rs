@@ -1,6 +1,6 @@
 //! Failures of the database, refusals of the registry, and whether trying again can help.
 
-use std::{path::PathBuf, time::Duration};
+use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 use contract::{AliasName, Revision, SeriesId, Version};
 use detector::BadModel;
@@ -22,6 +22,22 @@ pub enum StoreError {
     /// A service was to get the role that owns the tables.
     #[error("role {0} runs the migrations: services need roles of their own")]
     OwnRole(String),
+    /// No connection could be made. The source says why.
+    #[error("no connection to the database at {host}:{port} (TLS: {tls})")]
+    Connecting {
+        /// The host, or the folder of the socket.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The mode of TLS that is configured.
+        tls: String,
+        /// Why it failed.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database has none of our tables.
+    #[error("database has no tables: run init")]
+    NotMigrated(#[source] sqlx::Error),
     /// The database is down, overloaded, out of space or not set up yet.
     #[error("database does not answer")]
     Unavailable(#[source] sqlx::Error),
@@ -106,7 +122,10 @@ impl StoreError {
     /// not refuse the data.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::TimedOut(_) => true,
+            Self::Unavailable(_)
+            | Self::TimedOut(_)
+            | Self::Connecting { .. }
+            | Self::NotMigrated(_) => true,
             Self::Migration(
                 MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
             ) => !is_permanent(error),
@@ -145,9 +164,8 @@ impl StoreError {
         let Self::Unavailable(error) = self else {
             return false;
         };
-        let code = error.as_database_error().and_then(DatabaseError::code);
         // Postgres' disk_full.
-        Fault::of(error) == Some(Fault::Full) || code.as_deref() == Some("53100")
+        Fault::of(error) == Some(Fault::Full) || code_of(error).as_deref() == Some("53100")
     }
 
     /// Whether a part of the database is damaged. Others may be whole.
@@ -155,9 +173,9 @@ impl StoreError {
         match self {
             Self::Corrupt { .. } | Self::Unreadable(_) => true,
             Self::Unavailable(error) => {
-                let code = error.as_database_error().and_then(DatabaseError::code);
                 // Postgres' data_corrupted.
-                Fault::of(error) == Some(Fault::Damaged) || code.as_deref() == Some("XX001")
+                Fault::of(error) == Some(Fault::Damaged)
+                    || code_of(error).as_deref() == Some("XX001")
             }
             _ => false,
         }
@@ -170,9 +188,17 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Configuration(_) => Self::BadAddress(error),
             sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => Self::Unreadable(error),
             _ if is_permanent(&error) => Self::Refused(error),
+            _ if code_of(&error).as_deref() == Some(UNDEFINED_TABLE) => Self::NotMigrated(error),
             _ => Self::Unavailable(error),
         }
     }
+}
+
+/// Postgres' code of a table that does not exist.
+const UNDEFINED_TABLE: &str = "42P01";
+
+fn code_of(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error().and_then(DatabaseError::code)
 }
 
 /// Whether the database itself blames the data. Any other failure may pass, even a full disk or a

@@ -27,7 +27,7 @@ use contract::{
 use detector::StoredModel;
 use futures_util::{FutureExt, future::BoxFuture};
 
-pub use config::PostgresConfig;
+pub use config::{PostgresConfig, SslMode};
 pub use error::{Refusal, RegistryError, StoreError};
 use postgres::PostgresStore;
 pub use postgres::roles::RolesConfig;
@@ -250,7 +250,7 @@ impl Store {
         }
     }
 
-    /// Checks that the database answers within two seconds.
+    /// Checks that the database answers within two seconds, and has our tables.
     ///
     /// # Errors
     /// When it does not.
@@ -265,6 +265,20 @@ impl Store {
             match tokio::time::timeout(PROBE, ping).await {
                 Ok(answer) => answer,
                 Err(_) => Err(StoreError::TimedOut(PROBE)),
+            }
+        }
+        .boxed()
+    }
+
+    /// As [`Self::ping`], but a database without our tables will do.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub fn reach(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            match self.ping().await {
+                Err(StoreError::NotMigrated(_)) => Ok(()),
+                answer => answer,
             }
         }
         .boxed()

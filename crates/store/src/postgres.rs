@@ -15,8 +15,8 @@ use std::{
 
 use contract::{SeriesId, Version};
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Postgres, migrate::Migrator, pool::PoolConnection,
-    postgres::PgPoolOptions,
+    Connection as _, Executor as _, PgConnection, PgPool, Postgres, migrate::Migrator,
+    pool::PoolConnection, postgres::PgPoolOptions,
 };
 
 use crate::{
@@ -47,6 +47,19 @@ fn migrator() -> Migrator {
 /// How long a caller waits for a connection. Short, so that the client still listens when it is
 /// told that the database does not answer.
 const ACQUIRE: Duration = Duration::from_millis(2_500);
+/// How long connecting may take, when it is tried to learn why nothing answers.
+const CONNECT: Duration = Duration::from_millis(900);
+/// The server gives up a statement after a minute: longer than any of ours takes, so that only one
+/// whose client is gone is affected. After half a minute it ends a transaction whose client has
+/// fallen silent, and releases its locks. Not among the parameters of a start, which poolers refuse.
+const LIMITS: &str =
+    "SET statement_timeout = 60000; SET idle_in_transaction_session_timeout = 30000";
+/// Begins a transaction with the same limits, on a connection that is ours for so long only.
+const BEGIN_POOLED: &str = "BEGIN; SET LOCAL statement_timeout = 60000; \
+    SET LOCAL idle_in_transaction_session_timeout = 30000";
+/// Lets one process after another migrate. The migrator's own lock belongs to a connection, and
+/// would stay on it if a migration failed.
+const LOCK_POOLED: &str = "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(7102541)";
 /// The time limit of a call about one model.
 const ONE_MODEL: Duration = Duration::from_secs(5);
 /// The time limit of a call that moves up to a million points.
@@ -55,18 +68,30 @@ const MANY_POINTS: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresStore {
     pool: PgPool,
+    /// Whether a connection is ours for the length of a transaction only.
+    is_pooled: bool,
     /// Whether the last write failed, so that the health check tries another.
     failed: Arc<AtomicBool>,
 }
 
 impl PostgresStore {
     pub(crate) fn new(config: &PostgresConfig) -> Result<Self, StoreError> {
+        let is_pooled = config.is_pooled();
         let pool = PgPoolOptions::new()
             .max_connections(config.postgres_max_connections)
             .acquire_timeout(ACQUIRE)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if !is_pooled {
+                        connection.execute(LIMITS).await?;
+                    }
+                    Ok(())
+                })
+            })
             .connect_lazy_with(config.connect_options()?);
         Ok(Self {
             pool,
+            is_pooled,
             failed: Arc::default(),
         })
     }
@@ -75,14 +100,21 @@ impl PostgresStore {
         // Detached from the pool: a migration, or waiting for another process to do it, may take
         // longer than the pool's statements may.
         let mut connection = self.pool.acquire().await?.detach();
-        sqlx::query("SET statement_timeout = 0")
-            .execute(&mut connection)
-            .await?;
-        // Not `run`, whose future cannot be sent to another thread.
-        migrator()
-            .run_direct(&mut connection)
-            .await
-            .map_err(StoreError::Migration)?;
+        match self.is_pooled {
+            false => {
+                connection.execute("SET statement_timeout = 0").await?;
+                migrate(&mut connection, migrator()).await?;
+            }
+            true => {
+                in_transaction(&mut connection, async |connection| {
+                    connection.execute(LOCK_POOLED).await?;
+                    let mut migrator = migrator();
+                    migrator.set_locking(false);
+                    migrate(connection, migrator).await
+                })
+                .await?;
+            }
+        }
         Ok(connection.close().await?)
     }
 
@@ -185,10 +217,11 @@ impl PostgresStore {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        if self.pool.size() == 0 {
+            self.try_to_connect().await?;
+        }
         self.within(ONE_MODEL, async |connection| {
-            sqlx::query("SELECT 1 FROM series LIMIT 1")
-                .execute(connection)
-                .await?;
+            connection.execute("SELECT 1 FROM series LIMIT 1").await?;
             Ok::<(), StoreError>(())
         })
         .await?;
@@ -200,6 +233,32 @@ impl PostgresStore {
 
     pub(crate) async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// Connects outside of the pool, which tries again in silence until its time is up: so the cause
+    /// of a failure becomes known.
+    async fn try_to_connect(&self) -> Result<(), StoreError> {
+        let options = self.pool.connect_options();
+        let connecting = PgConnection::connect_with(&options);
+        let outcome = match tokio::time::timeout(CONNECT, connecting).await {
+            Ok(Ok(connection)) => return Ok(connection.close().await?),
+            Ok(Err(error)) => error,
+            Err(late) => sqlx::Error::Io(late.into()),
+        };
+        Err(self.no_connection(outcome))
+    }
+
+    fn no_connection(&self, source: sqlx::Error) -> StoreError {
+        if let sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed = source {
+            return source.into();
+        }
+        let options = self.pool.connect_options();
+        StoreError::Connecting {
+            host: options.get_host().to_owned(),
+            port: options.get_port(),
+            tls: format!("{:?}", options.get_ssl_mode()),
+            source,
+        }
     }
 
     /// As [`Self::within`], and remembers whether the database was written.
@@ -224,8 +283,16 @@ impl PostgresStore {
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut busy = Busy(None);
-        let connection = self.pool.acquire().await.map_err(StoreError::from)?;
-        match tokio::time::timeout(limit, work(busy.0.insert(connection))).await {
+        let connection = self.pool.acquire().await;
+        let connection = connection.map_err(|error| self.no_connection(error))?;
+        let connection = busy.0.insert(connection);
+        let work = async {
+            match self.is_pooled {
+                false => work(connection).await,
+                true => in_transaction(connection, work).await,
+            }
+        };
+        match tokio::time::timeout(limit, work).await {
             Ok(result) => {
                 drop(busy.0.take());
                 result
@@ -233,6 +300,31 @@ impl PostgresStore {
             Err(_) => Err(StoreError::TimedOut(limit).into()),
         }
     }
+}
+
+async fn migrate(connection: &mut PgConnection, migrator: Migrator) -> Result<(), StoreError> {
+    // Not `run`, whose future cannot be sent to another thread.
+    let migrated = migrator.run_direct(connection).await;
+    migrated.map_err(StoreError::Migration)
+}
+
+/// Does `work` within a transaction, and leaves nothing on the connection: the next transaction may
+/// be given another, and this one to another process.
+async fn in_transaction<T, E: From<StoreError>>(
+    connection: &mut PgConnection,
+    work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    let begun = connection.begin_with(BEGIN_POOLED).await;
+    let mut transaction = begun.map_err(StoreError::from)?;
+    let done = work(&mut transaction).await;
+    let cleared = transaction.clear_cached_statements().await;
+    cleared.map_err(StoreError::from)?;
+    let ended = match done {
+        Ok(_) => transaction.commit().await,
+        Err(_) => transaction.rollback().await,
+    };
+    ended.map_err(StoreError::from)?;
+    done
 }
 
 /// Writes a row and removes it.

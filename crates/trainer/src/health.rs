@@ -35,10 +35,15 @@ pub(crate) async fn report(figures: &FigureReader) -> TrainerHealth {
 /// Ready while it can make a fit durable. The figures are optional.
 pub(crate) fn readiness(backends: &Backends, shutdown: &CancellationToken) -> Health {
     let Backends { bus, store, stats } = backends.clone();
+    let tables = store.clone();
     Health::new(shutdown.clone())
         .with(store.name(), Need::Required, ANSWER_WITHIN, move || {
             let store = store.clone();
-            async move { store.ping().await.map_err(chain) }
+            async move { store.reach().await.map_err(chain) }
+        })
+        .with("tables", Need::Required, ANSWER_WITHIN, move || {
+            let tables = tables.clone();
+            async move { tables.ping().await.map_err(chain) }
         })
         .with(bus.name(), Need::Required, ANSWER_WITHIN, move || {
             let bus = bus.clone();

@@ -86,6 +86,7 @@ impl TrainingDataConsumer {
     /// Ready while bus and store answer, until `shutdown` is cancelled.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         let (bus, store) = (self.0.bus.clone(), self.0.store.clone());
+        let tables = store.clone();
         Health::new(shutdown.clone())
             .with(bus.name(), Need::Required, ANSWER_WITHIN, move || {
                 let bus = bus.clone();
@@ -93,7 +94,11 @@ impl TrainingDataConsumer {
             })
             .with(store.name(), Need::Required, ANSWER_WITHIN, move || {
                 let store = store.clone();
-                async move { store.ping().await.map_err(chain) }
+                async move { store.reach().await.map_err(chain) }
+            })
+            .with("tables", Need::Required, ANSWER_WITHIN, move || {
+                let tables = tables.clone();
+                async move { tables.ping().await.map_err(chain) }
             })
     }
 

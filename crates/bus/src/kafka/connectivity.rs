@@ -1,7 +1,10 @@
 //! Logs when Kafka stops answering and when it answers again: once each, however often the client
 //! library reports it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use rdkafka::{
     config::RDKafkaLogLevel,
@@ -12,6 +15,8 @@ use rdkafka::{
 #[derive(Default)]
 pub(super) struct Connectivity {
     lost: AtomicBool,
+    /// What was last said of one broker. It is the cause when none is left.
+    broker: Mutex<String>,
 }
 
 impl Connectivity {
@@ -28,13 +33,21 @@ impl Connectivity {
             // One broker of several: others take over.
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
                 tracing::debug!(%error, reason, "a kafka broker does not answer");
+                reason.clone_into(&mut self.broker());
             }
             Some(RDKafkaErrorCode::Fatal) => tracing::error!(reason, "kafka client is broken"),
             _ if self.lost.swap(true, Ordering::Relaxed) => {
                 tracing::debug!(%error, reason, "kafka still fails");
             }
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                tracing::warn!(%error, reason, cause = *self.broker(), "kafka fails");
+            }
             _ => tracing::warn!(%error, reason, "kafka fails"),
         }
+    }
+
+    fn broker(&self) -> MutexGuard<'_, String> {
+        self.broker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct KafkaBus(Arc<Inner>);
 
 struct Inner {
     config: KafkaConfig,
+    /// The settings that all our clients share.
+    base: ClientConfig,
     names: Vec<(Topic, String)>,
     producer: Producer,
     cuts: Arc<Cuts>,
@@ -55,10 +57,12 @@ struct Inner {
 impl KafkaBus {
     pub(crate) fn new(config: &KafkaConfig) -> Result<Self, BusError> {
         let names: Vec<_> = TOPICS.map(|topic| (topic, name(topic, config))).into();
-        let producer = Producer::new(base(config))?;
+        let base = base(config)?;
+        let producer = Producer::new(base.clone())?;
         producer.warm_up(names.iter().map(|(_, name)| name.clone()).collect())?;
         Ok(Self(Arc::new(Inner {
             config: config.clone(),
+            base,
             names,
             producer,
             cuts: Arc::default(),
@@ -67,7 +71,7 @@ impl KafkaBus {
 
     pub(crate) async fn create_topics(&self) -> Result<(), BusError> {
         let replication = self.0.config.kafka_replication;
-        admin::create_topics(&base(&self.0.config), &self.0.names, replication).await
+        admin::create_topics(&self.0.base, &self.0.names, replication).await
     }
 
     pub(crate) async fn publish(
@@ -104,7 +108,7 @@ impl KafkaBus {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|error| BusError::Unusable(error.to_string()))?;
         let session = config.kafka_session_timeout_ms;
-        let mut client = base(config);
+        let mut client = self.0.base.clone();
         client
             .set("group.id", group)
             .set("session.timeout.ms", session.to_string())
@@ -119,7 +123,7 @@ impl KafkaBus {
     }
 
     pub(crate) fn tail(&self, topic: &str) -> Result<KafkaSubscription, BusError> {
-        let mut client = base(&self.0.config);
+        let mut client = self.0.base.clone();
         // The client library wants a name here to assign partitions by hand; nothing joins or
         // commits under it.
         client
@@ -156,9 +160,13 @@ fn name(topic: Topic, config: &KafkaConfig) -> String {
     format!("{}{own}", config.kafka_topic_prefix)
 }
 
-/// The settings that all our clients share. They notice quickly that a broker is gone or back.
-fn base(config: &KafkaConfig) -> ClientConfig {
+/// The settings that all our clients share. They notice quickly that a broker is gone or back, and
+/// that a topic was created.
+fn base(config: &KafkaConfig) -> Result<ClientConfig, BusError> {
     let mut client = ClientConfig::new();
+    for (setting, value) in config.security.settings()? {
+        client.set(setting, value);
+    }
     client
         .set("bootstrap.servers", &config.kafka_brokers)
         .set("client.id", "anomaly")
@@ -169,8 +177,8 @@ fn base(config: &KafkaConfig) -> ClientConfig {
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
-        .set("topic.metadata.refresh.interval.ms", "10000")
+        .set("topic.metadata.refresh.interval.ms", "2000")
         .set("metadata.max.age.ms", "30000")
         .set("log.connection.close", "false");
-    client
+    Ok(client)
 }

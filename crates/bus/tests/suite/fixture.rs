@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use bus::{Bus, KafkaConfig};
+use bus::{Bus, KafkaConfig, KafkaSecurity};
 use contract::{DeadLetters, Event, MetricsEvent, ModelEvent, TrainingData};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
@@ -119,6 +119,7 @@ pub(crate) fn config(brokers: String, prefix: String) -> KafkaConfig {
         kafka_replication: 1,
         kafka_topic_prefix: prefix,
         kafka_session_timeout_ms: 6_000,
+        security: KafkaSecurity::default(),
     }
 }
 

@@ -5,6 +5,7 @@ mod behaviour;
 mod database;
 mod fixture;
 mod kafka_only;
+mod managed;
 
 /// Makes a test of every behaviour for every backend.
 macro_rules! suite {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
-use bus::{Bus, KafkaConfig};
+use bus::{Bus, KafkaConfig, KafkaSecurity};
 use contract::Figures;
 use stats::{RedisConfig, Stats};
 use tokio::task::JoinSet;
@@ -38,6 +38,7 @@ impl Servers {
                 kafka_replication: 1,
                 kafka_topic_prefix: unique.clone(),
                 kafka_session_timeout_ms: 6_000,
+                security: KafkaSecurity::default(),
             },
             redis: RedisConfig {
                 redis_url: Some(server("TEST_REDIS_URL")?),
@@ -45,6 +46,7 @@ impl Servers {
                 redis_host: String::new(),
                 redis_port: 0,
                 redis_key_prefix: unique,
+                security: stats::RedisSecurity::default(),
             },
         })
     }

@@ -196,6 +196,7 @@ async fn it_stops_at_once_while_redis_is_away_and_loses_nothing() -> anyhow::Res
         redis_host: "127.0.0.1".to_owned(),
         redis_port: silent.local_addr()?.port(),
         redis_key_prefix: String::new(),
+        security: stats::RedisSecurity::default(),
     })?;
     let stuck = Running::start(Backends {
         bus: backends.bus.clone(),

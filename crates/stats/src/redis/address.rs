@@ -1,6 +1,11 @@
 //! How to connect to the configured Redis.
 
-use redis::{ConnectionInfo, IntoConnectionInfo, io::tcp::TcpSettings};
+use std::{fs, path::Path};
+
+use redis::{
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates,
+    io::tcp::TcpSettings,
+};
 
 use crate::{RedisConfig, StatsError};
 
@@ -9,30 +14,73 @@ pub(crate) fn is_address(url: &str) -> bool {
     url.into_connection_info().is_ok()
 }
 
-/// The address of Redis, and the password.
-pub(super) fn connection_info(config: &RedisConfig) -> Result<ConnectionInfo, StatsError> {
+/// A client of the configured Redis. It has not connected yet.
+///
+/// # Errors
+/// When the address is not valid, or a file cannot be read or holds no certificate or key.
+pub(super) fn client(config: &RedisConfig) -> Result<Client, StatsError> {
+    let info = connection_info(config)?;
+    let security = &config.security;
+    let read = |path: &Option<_>| path.as_deref().map(bytes).transpose();
+    let root_cert = read(&security.redis_tls_ca)?;
+    let client_cert = read(&security.redis_tls_certificate)?;
+    let client_key = read(&security.redis_tls_key)?;
+    let client_tls = client_cert
+        .zip(client_key)
+        .map(|(client_cert, client_key)| ClientTlsConfig {
+            client_cert,
+            client_key,
+        });
+    let client = match info.addr() {
+        ConnectionAddr::TcpTls { .. } if root_cert.is_some() || client_tls.is_some() => {
+            let certificates = TlsCertificates {
+                client_tls,
+                root_cert,
+            };
+            Client::build_with_tls(info, certificates)
+        }
+        _ => Client::open(info),
+    };
+    client.map_err(StatsError::Config)
+}
+
+/// The address of Redis, the user and the password.
+fn connection_info(config: &RedisConfig) -> Result<ConnectionInfo, StatsError> {
     let url = config.redis_url.as_deref().filter(|url| !url.is_empty());
+    let (host, port) = (config.redis_host.as_str(), config.redis_port);
     let info = match url {
         Some(url) => url.into_connection_info(),
-        None => (config.redis_host.as_str(), config.redis_port).into_connection_info(),
+        None if config.security.redis_tls => ConnectionAddr::TcpTls {
+            host: host.to_owned(),
+            port,
+            insecure: false,
+            tls_params: None,
+        }
+        .into_connection_info(),
+        None => (host, port).into_connection_info(),
     };
     let info = info.map_err(StatsError::Config)?;
     // Without it every second small write waits up to 40 ms for an acknowledgement.
     let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-    let file = config.redis_password_file.as_ref();
-    let Some(path) = file.filter(|path| !path.as_os_str().is_empty()) else {
-        return Ok(info);
-    };
-    let password = std::fs::read_to_string(path)
-        .map_err(|error| StatsError::PasswordFile(path.clone(), error))?;
-    let settings = info.redis_settings().clone();
-    Ok(info.set_redis_settings(settings.set_password(password.trim_end_matches(['\r', '\n']))))
+    let mut settings = info.redis_settings().clone();
+    if let Some(user) = &config.security.redis_username {
+        settings = settings.set_username(user);
+    }
+    let file = config.redis_password_file.as_deref();
+    if let Some(path) = file.filter(|path| !path.as_os_str().is_empty()) {
+        let password = bytes(path)?;
+        let password = String::from_utf8_lossy(&password);
+        settings = settings.set_password(password.trim_end_matches(['\r', '\n']));
+    }
+    Ok(info.set_redis_settings(settings))
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, StatsError> {
+    fs::read(path).map_err(|error| StatsError::File(path.to_owned(), error))
 }
 
 #[cfg(test)]
 mod tests {
-    use redis::ConnectionAddr;
-
     use super::*;
     use crate::config::tests::parse;
 
@@ -50,6 +98,23 @@ mod tests {
         assert_eq!(info.redis_settings().password(), Some("p@ss"));
         assert_eq!(info.redis_settings().db(), 3);
         assert!(info.tcp_settings().nodelay());
+        Ok(())
+    }
+
+    #[test]
+    fn tls_and_a_user_come_from_the_address_or_from_parts() -> anyhow::Result<()> {
+        let is_tls = |info: &ConnectionInfo| matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+        let url = connection_info(&parse(&["--redis-url", "rediss://u:p@h:6380"])?)?;
+        assert!(is_tls(&url));
+        assert_eq!(url.redis_settings().username(), Some("u"));
+        let parts = ["--redis-tls", "true", "--redis-username", "writer"];
+        let info = connection_info(&parse(&parts)?)?;
+        assert!(is_tls(&info));
+        assert_eq!(info.redis_settings().username(), Some("writer"));
+
+        let no_ca = ["--redis-tls", "true", "--redis-tls-ca", "/nonexistent/ca"];
+        let refused = client(&parse(&no_ca)?).unwrap_err().to_string();
+        assert!(refused.contains("/nonexistent/ca"), "{refused}");
         Ok(())
     }
 

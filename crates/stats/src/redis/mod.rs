@@ -26,14 +26,14 @@ use std::{
 pub(crate) use address::is_address;
 use contract::{Delivery, Figures, MetricsEvent, TopicLog};
 pub(crate) use redis::RedisError;
-use redis::{Client, Pipeline, aio::MultiplexedConnection};
+use redis::{Pipeline, aio::MultiplexedConnection};
 
 use crate::{
     KEPT_SERIES, NEWCOMERS, REPORTED_SERIES, RedisConfig, StatsError,
     delta::Delta,
     window::{Kind, Latencies, slots},
 };
-use address::connection_info;
+use address::client;
 use confirmed::Confirmed;
 use connection::{Connection, bounded, ping};
 
@@ -63,7 +63,7 @@ pub(crate) struct RedisStats {
 
 impl RedisStats {
     pub(crate) fn new(config: &RedisConfig) -> Result<Self, StatsError> {
-        let client = Client::open(connection_info(config)?).map_err(StatsError::Config)?;
+        let client = client(config)?;
         Ok(Self {
             prefix: config.redis_key_prefix.clone(),
             writer: Connection::new(client.clone()),

@@ -1,6 +1,7 @@
 //! Fresh databases for tests, which go when the test ends.
 
 use std::{
+    marker::PhantomData,
     panic::{AssertUnwindSafe, resume_unwind},
     path::PathBuf,
     time::Duration,
@@ -136,13 +137,29 @@ impl Backend for Sqlite {
     }
 }
 
-/// A database on the server of `TEST_DATABASE_URL`.
-pub(crate) struct Postgres {
+/// A database on the server of `TEST_DATABASE_URL`, and how the store connects to it.
+pub(crate) struct Postgres<A = Direct> {
     server: String,
     database: String,
+    access: PhantomData<A>,
 }
 
-impl Postgres {
+/// How the store connects to a database.
+pub(crate) trait Access {
+    /// The settings for the database `name` of `server`, an address without a database.
+    fn config(server: &str, name: &str) -> Result<PostgresConfig>;
+}
+
+/// As the tests do.
+pub(crate) struct Direct;
+
+impl Access for Direct {
+    fn config(server: &str, name: &str) -> Result<PostgresConfig> {
+        Ok(config(format!("{server}/{name}")))
+    }
+}
+
+impl<A: Access> Postgres<A> {
     /// The address of the database.
     pub(crate) fn url(&self) -> String {
         format!("{}/{}", self.server, self.database)
@@ -155,7 +172,7 @@ impl Postgres {
     }
 }
 
-impl Backend for Postgres {
+impl<A: Access> Backend for Postgres<A> {
     const HOUR: &str = "interval '1 hour'";
     const NOW: &str = "clock_timestamp()";
     const STOP_OFFSETS: &str =
@@ -163,16 +180,15 @@ impl Backend for Postgres {
     const LET_OFFSETS_GO: &str = "ALTER TABLE consumer_offsets DROP CONSTRAINT stop";
 
     async fn fresh() -> Result<Self> {
-        let url = server().context("TEST_DATABASE_URL is not set")?;
-        let (server, _) = url
-            .rsplit_once('/')
-            .context("TEST_DATABASE_URL names no database")?;
+        let url = variable("TEST_DATABASE_URL")?;
+        let (server, _) = url.rsplit_once('/').context("it names no database")?;
         let nonce: String = std::iter::repeat_with(fastrand::alphanumeric)
             .take(12)
             .collect();
         let backend = Self {
             server: server.to_owned(),
             database: format!("store_test_{}", nonce.to_lowercase()),
+            access: PhantomData,
         };
         let create = format!("CREATE DATABASE {}", backend.database);
         backend.on_server(&create).await?;
@@ -205,7 +221,7 @@ impl Backend for Postgres {
     }
 
     async fn open(&self) -> Result<Store> {
-        Ok(Store::postgres(&config(self.url()))?)
+        Ok(Store::postgres(&A::config(&self.server, &self.database)?)?)
     }
 
     async fn execute(&self, sql: &str) -> Result<()> {
@@ -267,13 +283,19 @@ pub(crate) fn config(url: String) -> PostgresConfig {
         postgres_password: None,
         postgres_password_file: None,
         postgres_max_connections: 4,
+        postgres_ssl_mode: None,
+        postgres_ssl_ca: None,
+        postgres_ssl_certificate: None,
+        postgres_ssl_key: None,
+        postgres_statement_cache: 100,
     }
 }
 
+/// Where a server of the tests is.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test has no command line of its own"
 )]
-fn server() -> Option<String> {
-    std::env::var("TEST_DATABASE_URL").ok()
+pub(crate) fn variable(name: &str) -> Result<String> {
+    std::env::var(name).with_context(|| format!("{name} is not set"))
 }

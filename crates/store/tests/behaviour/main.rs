@@ -1,10 +1,11 @@
 //! One suite over both databases, and what only one of them can show.
 //!
 //! The module `postgres` needs a server: `TEST_DATABASE_URL`. Every test there has a database of
-//! its own.
+//! its own. The module `managed` needs more: `.ci/servers.sh` starts it.
 
 mod away;
 mod backend;
+mod managed;
 mod postgres;
 mod sqlite;
 mod suite;

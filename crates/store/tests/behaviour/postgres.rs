@@ -237,7 +237,7 @@ async fn tables_that_are_not_there_yet_are_a_passing_trouble() -> Result<()> {
             .await?;
         let store = backend.open().await?;
         let error = serving(&store, &SeriesId::new("s")?).await.unwrap_err();
-        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        assert!(matches!(error, StoreError::NotMigrated(_)), "{error:?}");
         Ok(())
     })
     .await

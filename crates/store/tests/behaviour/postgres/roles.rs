@@ -23,7 +23,7 @@ const TABLES: [&str; 5] = [
 /// The roles of one test: roles belong to the whole server, so it has names of its own.
 struct Roles {
     config: RolesConfig,
-    passwords: NamedTempFile,
+    _passwords: NamedTempFile,
 }
 
 impl Roles {
@@ -38,7 +38,10 @@ impl Roles {
             postgres_reader_user: format!("{name}-reader"),
             postgres_reader_password_file: Some(passwords.path().to_owned()),
         };
-        Ok(Self { config, passwords })
+        Ok(Self {
+            config,
+            _passwords: passwords,
+        })
     }
 
     /// Removes them, for the server keeps them.
