@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use contract::DetectorName;
+use contract::{DetectorName, SeriesId};
 use http_server::{ServerConfig, TlsFiles};
 use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 
@@ -47,6 +47,11 @@ pub enum Command {
     Backup {
         /// The folder to make.
         to: PathBuf,
+    },
+    /// Removes every trace of a series from the data folder, while standalone does not run.
+    Erase {
+        /// Id of the series.
+        series: SeriesId,
     },
 }
 

@@ -7,6 +7,7 @@
 
 mod backup;
 mod config;
+mod erase;
 
 use std::{net::SocketAddr, path::Path};
 
@@ -46,8 +47,10 @@ pub struct Standalone {
 /// When the command fails, the folder is in use by another process or cannot be used, when a port cannot be bound, or
 /// when a service fails.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    if let Some(Command::Backup { to }) = config.command {
-        return backup::run(&config.data_dir, &to).await;
+    match config.command {
+        Some(Command::Backup { to }) => return backup::run(&config.data_dir, &to).await,
+        Some(Command::Erase { series }) => return erase::run(&config.data_dir, &series).await,
+        None => {}
     }
     let addr = config.listen.app_addr(config.app_port);
     let admin_addr = config.listen.admin_addr();

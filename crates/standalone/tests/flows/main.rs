@@ -7,6 +7,7 @@ mod backup;
 mod contract;
 mod differential;
 mod durability;
+mod erase;
 mod fits;
 mod health;
 mod overload;
