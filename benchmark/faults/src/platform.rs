@@ -165,9 +165,10 @@ impl Platform<'_> {
         match self {
             Self::Standalone(own) => vec![(&[Kind::Fit, Kind::Predict], vec![own.client()])],
             Self::Cluster(cluster) => {
-                let trainers = [0, 1].map(|n| cluster.services.admin(Service::Trainer, n));
+                let trainer = |n| cluster.services.admin(Service::Trainer, n);
+                let trains = vec![self.client(), trainer(0), trainer(1)];
                 vec![
-                    (&[Kind::Fit], trainers.to_vec()),
+                    (&[Kind::Fit], trains),
                     (&[Kind::Predict], vec![self.client()]),
                 ]
             }

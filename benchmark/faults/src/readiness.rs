@@ -11,9 +11,9 @@ use crate::journal::{Call, End, Kind};
 const EVERY: Duration = Duration::from_millis(100);
 /// A reply after this long is none.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long readiness may differ from what works: checks are kept for a second, and a dependency
-/// has a second to answer.
-pub(crate) const LAG: Duration = Duration::from_secs(6);
+/// How long readiness may differ from what works: checks are kept for a second, a dependency has a
+/// second to answer, and the machine may be busy.
+pub(crate) const LAG: Duration = Duration::from_secs(10);
 
 /// What `/readyz` of one server said, and when.
 type Samples = Vec<(Instant, bool)>;

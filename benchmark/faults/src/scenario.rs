@@ -137,6 +137,7 @@ pub fn all() -> Vec<Scenario> {
     for part in PARTS {
         all.extend(of_target(Form::Cluster, part));
     }
+    all.push(single("cluster-poison", Form::Cluster, Fault::Poison));
     all.push(single(
         "cluster-rolling-restart",
         Form::Cluster,
