@@ -6,6 +6,7 @@
 #                                    standalone and starts it on a temporary folder
 #   URL=http://host:port ./demo.sh   against another platform
 #   OUT=folder ./demo.sh             saves the plot in that folder instead of this one
+#   ANOMALY_API_KEY=key ./demo.sh    with an API key, which needs all scopes
 #
 # Each run adds versions to sensor_01 ... sensor_05, machine_01 and machine_02. Aliases stay as they
 # were, except that machine_01 ends without a champion. Needs curl, and cargo if there is something
@@ -61,9 +62,13 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# In a file, because other users of this machine can see arguments.
+(umask 077 && : >"$work/key")
+[ -z "${ANOMALY_API_KEY:-}" ] || printf 'Authorization: Bearer %s\n' "$ANOMALY_API_KEY" >"$work/key"
+
 # The status of GET $1; 000 if nothing answers.
 status_of() {
-    curl -s -o /dev/null -w '%{http_code}' --max-time 10 "$url$1" || true
+    curl -s -o /dev/null -w '%{http_code}' --max-time 10 -H "@$work/key" "$url$1" || true
 }
 
 start_standalone() {
@@ -113,7 +118,7 @@ step() {
 
 # call CURL-ARGUMENTS: sets $status and $type, and saves the reply in $work/reply.
 call() {
-    answer=$(curl -sS -o "$work/reply" -w '%{http_code} %{content_type}' --max-time 60 "$@" 2>"$work/error") ||
+    answer=$(curl -sS -H "@$work/key" -o "$work/reply" -w '%{http_code} %{content_type}' --max-time 60 "$@" 2>"$work/error") ||
         fail 'a reply' "$(cat "$work/error")"
     status=${answer%% *}
     type=${answer#* }

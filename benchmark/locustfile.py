@@ -8,6 +8,8 @@ version. Every reply is checked. If one is wrong, or there is none at all, Locus
 If the platform does not answer, the test does not start. --host, --users and --spawn-rate override
 the values of this file.
 
+ANOMALY_API_KEY is sent with every request, if it is set; the key needs the scopes predict and fit.
+
 With DETECT_USERS=5 in the environment, five of the users send batches and detections instead, every
 5 to 10 s.
 """
@@ -26,6 +28,8 @@ from locust import FastHttpUser, between, events, task
 from locust.runners import WorkerRunner
 
 SENSORS = [f"sensor_{number:02}" for number in range(1, 6)]
+KEY = os.environ.get("ANOMALY_API_KEY")
+HEADERS = {"Authorization": f"Bearer {KEY}"} if KEY else {}
 VERSION = re.compile(r"v[1-9][0-9]*")
 
 
@@ -69,7 +73,7 @@ def train(host, sensor):
         "timestamps": [now - 60 * (100 - minute) for minute in range(100)],
         "values": [22.0 + minute % 6 for minute in range(100)],
     }
-    reply = requests.post(f"{host}/fit/{sensor}", json=body, timeout=30)
+    reply = requests.post(f"{host}/fit/{sensor}", json=body, headers=HEADERS, timeout=30)
     if reply.status_code != 200 or not VERSION.fullmatch(reply.json()["version"]):
         raise ValueError(f"{sensor}: {reply.status_code} {reply.text}")
 
@@ -100,7 +104,9 @@ class PredictUser(FastHttpUser):
     def predict(self):
         sensor = random.choice(SENSORS)
         point = {"timestamp": int(time.time()), "value": random.uniform(20, 30)}
-        with self.client.post(f"/predict/{sensor}", json=point, catch_response=True) as response:
+        with self.client.post(
+            f"/predict/{sensor}", json=point, headers=HEADERS, catch_response=True
+        ) as response:
             fault = fault_of(response)
             if fault:
                 response.failure(fault)
@@ -128,7 +134,9 @@ if int(os.environ.get("DETECT_USERS", 0)) > 0:
         def judge(self, path, name, values, judged):
             start = int(time.time()) - 60 * len(values)
             body = {"timestamps": [start + 60 * n for n in range(len(values))], "values": values}
-            with self.client.post(path, name=name, json=body, catch_response=True) as response:
+            with self.client.post(
+                path, name=name, json=body, headers=HEADERS, catch_response=True
+            ) as response:
                 fault = fault_of_all(response, judged)
                 if fault:
                     response.failure(fault)

@@ -36,6 +36,39 @@ pub struct ApiKey {
     /// The moment from which the key is not valid any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Expiry>,
+    /// What the key may use. Absent members: as the settings of the platform say.
+    #[serde(flatten)]
+    pub limits: KeyLimits,
+}
+
+/// What one caller may use; `None`: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct KeyLimits {
+    /// Requests a second; as many may come at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<f64>,
+    /// Bytes of request bodies a second. After a body that is longer, nothing is taken until its
+    /// bytes have come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<f64>,
+    /// Seconds in a minute for which calls other than predictions may be in progress, added up: so
+    /// 30 is half a call on average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work_seconds_per_minute: Option<f64>,
+}
+
+impl KeyLimits {
+    /// These limits, and those of `others` where there is none.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            requests_per_second: self.requests_per_second.or(others.requests_per_second),
+            bytes_per_second: self.bytes_per_second.or(others.bytes_per_second),
+            work_seconds_per_minute: self
+                .work_seconds_per_minute
+                .or(others.work_seconds_per_minute),
+        }
+    }
 }
 
 impl ApiKey {
@@ -57,6 +90,23 @@ fields! {
         scopes: Vec<Scope>,
         series: Option<Vec<String>>,
         expires: Option<Expiry>,
+        requests_per_second: Option<Limit>,
+        bytes_per_second: Option<Limit>,
+        work_seconds_per_minute: Option<Limit>,
+    }
+}
+
+/// A number over 0.
+#[derive(Clone, Copy)]
+pub(crate) struct Limit(f64);
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(deserializer)?;
+        match number > 0.0 && number.is_finite() {
+            true => Ok(Self(number)),
+            false => Err(de::Error::custom("it must be over 0")),
+        }
     }
 }
 
@@ -72,6 +122,10 @@ impl Body for ApiKey {
         if fields.series.as_ref().is_some_and(Vec::is_empty) {
             return Err("series is empty: leave it out for all series".to_owned());
         }
+        let prefixes = fields.series.iter().flatten();
+        if prefixes.map(String::len).sum::<usize>() > MAX_PREFIX_BYTES {
+            return Err(format!("series has more than {MAX_PREFIX_BYTES} bytes"));
+        }
         let mut prefixes = fields.series.iter().flatten();
         if let Some(wrong) = prefixes.find(|prefix| !begins_an_id(prefix)) {
             return Err(format!("series: no series id begins with {wrong:?}"));
@@ -83,9 +137,17 @@ impl Body for ApiKey {
             scopes: fields.scopes,
             series: fields.series,
             expires: fields.expires,
+            limits: KeyLimits {
+                requests_per_second: fields.requests_per_second.map(|limit| limit.0),
+                bytes_per_second: fields.bytes_per_second.map(|limit| limit.0),
+                work_seconds_per_minute: fields.work_seconds_per_minute.map(|limit| limit.0),
+            },
         })
     }
 }
+
+/// The most bytes of all prefixes of a key: they travel in a header, percent-encoded.
+const MAX_PREFIX_BYTES: usize = 4096;
 
 /// Whether a series id can begin with `prefix`.
 fn begins_an_id(prefix: &str) -> bool {
@@ -213,7 +275,8 @@ mod tests {
 
     const LINE: &str = concat!(
         r#"{"id":"k1","name":"shop","sha256":"00000000000000000000000000000000000000000000000000000000000000ff","#,
-        r#""scopes":["predict","read"],"series":["shop.","web-"],"expires":"2030-12-31T00:00:00Z"}"#
+        r#""scopes":["predict","read"],"series":["shop.","web-"],"expires":"2030-12-31T00:00:00Z","requests_per_second":0.5,"bytes_per_second":1000.0,"#,
+        r#""work_seconds_per_minute":30.0}"#
     );
 
     #[test]
@@ -222,11 +285,12 @@ mod tests {
         assert_eq!(serde_json::to_string(&key).unwrap(), LINE);
         assert_eq!((key.sha256.0[0], key.sha256.0[31]), (0, 255));
         let least = LINE.replace(
-            r#","series":["shop.","web-"],"expires":"2030-12-31T00:00:00Z""#,
+            &LINE[LINE.find(r#","series""#).unwrap()..LINE.len() - 1],
             "",
         );
         let key = ApiKey::parse(&least).unwrap();
         assert_eq!((key.series, key.expires), (None, None));
+        assert_eq!(key.limits, KeyLimits::default());
     }
 
     #[test]
@@ -265,7 +329,9 @@ mod tests {
                 r#""id":"k1","prefix":"a""#,
                 "unknown field `prefix`",
             ),
-            ("Z\"}", "Z\"} {}", "trailing"),
+            ("0.5", "0", "requests_per_second: it must be over 0"),
+            ("30.0", "-1", "work_seconds_per_minute: it must be over 0"),
+            ("30.0}", "30.0} {}", "trailing"),
         ] {
             let line = LINE.replacen(from, to, 1);
             assert_ne!(line, LINE);

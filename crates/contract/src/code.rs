@@ -110,6 +110,8 @@ problem_codes! {
     UriTooLong = "uri_too_long", 414;
     /// The request body is packed in a way that is not taken; `accept-encoding` says what is.
     UnsupportedEncoding = "unsupported_encoding", 415;
+    /// The caller has used what it may; `retry-after` says when to return.
+    RateLimited = "rate_limited", 429;
     /// The request head is too long or has too many fields.
     HeadersTooLarge = "headers_too_large", 431;
     /// The platform failed in a way that it should not; trying again does not help.
@@ -157,6 +159,7 @@ impl ProblemCode {
             413 => "Payload Too Large",
             414 => "URI Too Long",
             415 => "Unsupported Media Type",
+            429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
             502 => "Bad Gateway",
             503 => "Service Unavailable",
@@ -215,6 +218,7 @@ mod tests {
         413 body_too_large
         414 uri_too_long
         415 unsupported_encoding
+        429 rate_limited
         431 headers_too_large
         500 internal_error
         502 bad_gateway

@@ -104,6 +104,18 @@ pub enum Method {
     Delete,
 }
 
+impl Method {
+    /// The method as it stands in a request.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
 /// The service that answers a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -344,9 +356,15 @@ impl Endpoint {
     /// The series that `path`, which is one of this call, names, percent-encoded. `None` if the call
     /// is not about one series.
     pub fn series_in<'a>(&self, path: &'a str) -> Option<&'a str> {
+        self.parameter_in("{series_id}", path)
+    }
+
+    /// The `parameter` of this call, such as `{version}`, in `path`, percent-encoded. `None` if the
+    /// call has no such parameter.
+    pub fn parameter_in<'a>(&self, parameter: &str, path: &'a str) -> Option<&'a str> {
         let mut segments = self.path.split('/').zip(path.split('/'));
-        let (_, series) = segments.find(|(name, _)| *name == "{series_id}")?;
-        Some(series)
+        let (_, value) = segments.find(|(name, _)| *name == parameter)?;
+        Some(value)
     }
 }
 

@@ -20,5 +20,13 @@ pub const MIN_REVISION: &str = "x-min-revision";
 /// In replies of a trainer: the [`Revision`](crate::Revision) of the series after the request.
 pub const SERIES_REVISION: &str = "x-series-revision";
 
+/// In replies of a trainer to a fit, an import or a change of an alias: the version that it made or
+/// named.
+pub const MODEL_VERSION: &str = "x-model-version";
+
+/// In requests for a list of series to a trainer: the list has only series whose ids begin with one
+/// of these, percent-encoded and separated by commas.
+pub const SERIES_PREFIXES: &str = "x-series-prefixes";
+
 /// In requests of clients: their API key. `authorization: Bearer KEY` says the same.
 pub const API_KEY: &str = "x-api-key";

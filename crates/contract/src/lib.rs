@@ -30,7 +30,8 @@ mod verdict;
 mod zone;
 
 pub use api_key::{
-    ApiKey, Expiry, InvalidExpiry, InvalidKeyName, InvalidSecretHash, KeyName, SecretHash,
+    ApiKey, Expiry, InvalidExpiry, InvalidKeyName, InvalidSecretHash, KeyLimits, KeyName,
+    SecretHash,
 };
 pub use code::ProblemCode;
 pub use columns::{COLUMNS, Columns, Table};

@@ -1,21 +1,13 @@
 //! Calls without a reply: the problem for the client, and the line in the log.
 
-use std::{
-    error::Error as _,
-    fmt::Write as _,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{error::Error as _, fmt::Write as _, time::Duration};
 
 use contract::ProblemCode;
 use http_server::ProblemReply;
 
 use http_client::Error;
 
-use crate::metrics;
+use crate::{metrics, throttle::Throttle};
 
 /// When a client should try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -69,45 +61,6 @@ fn chain(error: &Error) -> String {
 /// fails.
 static THROTTLE: Throttle = Throttle::new();
 
-/// The most lines per second.
-const LINES: u64 = 10;
-
-/// The origin of the seconds that are counted.
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-/// Lets at most [`LINES`] lines per second through.
-struct Throttle {
-    second: AtomicU64,
-    lines: AtomicU64,
-    left_out: AtomicU64,
-}
-
-impl Throttle {
-    const fn new() -> Self {
-        Self {
-            second: AtomicU64::new(0),
-            lines: AtomicU64::new(0),
-            left_out: AtomicU64::new(0),
-        }
-    }
-
-    /// Whether a line may be written now, and how many were left out since the last one.
-    fn pass(&self) -> Option<u64> {
-        self.pass_in(START.elapsed().as_secs())
-    }
-
-    fn pass_in(&self, second: u64) -> Option<u64> {
-        if self.second.swap(second, Ordering::Relaxed) != second {
-            self.lines.store(0, Ordering::Relaxed);
-        }
-        if self.lines.fetch_add(1, Ordering::Relaxed) < LINES {
-            return Some(self.left_out.swap(0, Ordering::Relaxed));
-        }
-        self.left_out.fetch_add(1, Ordering::Relaxed);
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -138,14 +91,5 @@ mod tests {
             (502, ProblemCode::BadGateway)
         );
         assert!(problem.retry_after.is_none());
-    }
-
-    #[test]
-    fn a_flood_of_failures_is_a_trickle_of_lines() {
-        let throttle = Throttle::new();
-        let written = (0..1000).filter_map(|_| throttle.pass_in(7)).count();
-        assert_eq!(written, 10);
-        assert_eq!(throttle.pass_in(8), Some(990));
-        assert_eq!(throttle.pass_in(8), Some(0));
     }
 }

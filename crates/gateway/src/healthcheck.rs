@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time;
 
 use crate::{
+    access::Caller,
     failure::{no_figures, no_reply},
     proxy::{Proxy, client_of},
 };
@@ -17,7 +18,8 @@ use crate::{
 /// The longest part, in bytes: a thousand series with ids of 200 bytes, each escaped.
 const MAX_PART_BYTES: usize = 2 * 1024 * 1024;
 
-/// Asks both services at once. Each answers the path of `endpoint` with its own part.
+/// Asks both services at once. Each answers the path of `endpoint` with its own part. The `caller`
+/// sees the use of its series only.
 ///
 /// # Errors
 /// 503 if either gives no figures.
@@ -25,6 +27,7 @@ pub(crate) async fn healthcheck(
     proxy: &Proxy,
     endpoint: &'static Endpoint,
     request: Request,
+    caller: &Caller,
 ) -> Fallible<Response> {
     let _permit = proxy.limits.acquire(endpoint, client_of(&request))?;
     let context = request.extensions().get::<RequestContext>().cloned();
@@ -35,7 +38,9 @@ pub(crate) async fn healthcheck(
     let trainer = part::<TrainerHealth>("trainer", &proxy.trainer, call());
     let predictor = part::<PredictorHealth>("predictor", &proxy.predictor, call());
     let (trainer, predictor) = tokio::join!(trainer, predictor);
-    Ok(json(&HealthReply::of(trainer?, predictor?)))
+    let mut reply = HealthReply::of(trainer?, predictor?);
+    reply.model_usage.retain(|series, _| caller.may_see(series));
+    Ok(json(&reply))
 }
 
 async fn part<T: DeserializeOwned>(

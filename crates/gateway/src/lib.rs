@@ -13,6 +13,7 @@ mod metrics;
 mod proxy;
 mod revisions;
 mod routes;
+mod throttle;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -58,8 +59,9 @@ pub struct Gateway {
 /// Serves the gateway that `config` describes until `shutdown` is cancelled.
 ///
 /// # Errors
-/// When a port cannot be bound or served.
+/// When a port cannot be bound or served, or everyone could reach it without a key.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    config.settings.access.check(config.listen.app_host)?;
     let backends = Backends {
         trainer: upstream(config.trainer_url.clone()),
         predictor: upstream(config.predictor_url.clone()),

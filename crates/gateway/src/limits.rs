@@ -18,7 +18,7 @@ use contract::{Endpoint, ProblemCode, endpoint::Class};
 use http_body::{Frame, SizeHint};
 use http_server::{Fallible, ProblemReply};
 
-use crate::{Settings, metrics};
+use crate::{Settings, access::Working, metrics};
 
 /// The most requests about the registry in flight: each is a statement or two in the database.
 const MAX_INFLIGHT_REGISTRY: usize = 64;
@@ -116,6 +116,8 @@ pub(crate) struct Permit {
     in_flight: Arc<AtomicUsize>,
     /// Held until the permit is dropped.
     share: Option<Share>,
+    /// Ends when the permit is dropped.
+    work: Option<Working>,
 }
 
 /// One request among those of its client, until it is dropped.
@@ -141,6 +143,7 @@ impl ConcurrencyLimit {
         let permit = Permit {
             in_flight: Arc::clone(&self.in_flight),
             share: None,
+            work: None,
         };
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         (before < self.most).then_some(permit)
@@ -211,6 +214,12 @@ impl Drop for Share {
 }
 
 impl Permit {
+    /// Lets `work` end when the permit is dropped.
+    pub(crate) fn with(mut self, work: Option<Working>) -> Self {
+        self.work = work;
+        self
+    }
+
     /// Keeps the permit until the client has all of `response`.
     pub(crate) fn retain_until_sent(self, response: Response) -> Response {
         response.map(|body| {

@@ -147,20 +147,22 @@ pub(crate) struct Measured {
 impl Measured {
     /// A request to `endpoint` begins.
     pub(crate) fn start(endpoint: &Endpoint) -> Self {
-        Self::start_with(figures(endpoint))
+        Self::since(endpoint, Instant::now())
+    }
+
+    /// A request to `endpoint` began at `since`.
+    pub(crate) fn since(endpoint: &Endpoint, since: Instant) -> Self {
+        Self::start_with(figures(endpoint), since)
     }
 
     /// A request to a route that does not exist begins.
     pub(crate) fn start_other() -> Self {
-        Self::start_with(&OTHER_FIGURES)
+        Self::start_with(&OTHER_FIGURES, Instant::now())
     }
 
-    fn start_with(figures: &'static RouteFigures) -> Self {
+    fn start_with(figures: &'static RouteFigures, since: Instant) -> Self {
         figures.in_flight.inc();
-        Self {
-            figures,
-            since: Instant::now(),
-        }
+        Self { figures, since }
     }
 
     /// Counts the reply, which has this `status`.

@@ -1,7 +1,11 @@
 //! Passes requests on: takes a permit for each, asks the service that owns the call, and gives an
 //! honest reply when that gives none.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::{Body, HttpBody},
@@ -12,16 +16,16 @@ use axum::{
 use bytes::Bytes;
 use contract::{
     Endpoint, EndpointName, Revision, SeriesId,
-    endpoint::{self, Owner, RevisionRule, Routing},
+    endpoint::{self, Owner, RevisionRule, Routing, Subject},
 };
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use http_client::{Call, FastOutcome, PipelinedOutcome, RequestHead, Upload, Upstream};
 use http_server::{ClientAddress, Fallible, Fast, FastRequest, Later};
 use service::series::{decode_series, decode_series_text};
 
 use crate::{
     AllowedOrigins, Settings,
-    access::Access,
+    access::{Access, Caller, give_back},
     arrival::{Arrivals, Charge},
     failure::no_reply,
     limits::Limits,
@@ -63,8 +67,8 @@ impl Proxy {
         }
     }
 
-    /// Passes a request for `endpoint` on, as its row says, and returns the reply of its owner. A
-    /// new revision is noted before the client hears of it.
+    /// Passes a request of `caller` for `endpoint` on, as its row says, and returns the reply of its
+    /// owner. A new revision is noted before the client hears of it.
     ///
     /// # Errors
     /// A refusal, or the lack of a reply.
@@ -72,13 +76,19 @@ impl Proxy {
         &self,
         endpoint: &'static Endpoint,
         request: Request,
+        caller: &Caller,
     ) -> Fallible<Response> {
         let client = client_of(&request);
         let (parts, body) = request.into_parts();
         let series = endpoint.series_in(parts.uri.path());
         let series = series.map(decode_series).transpose()?;
-        let call = self.call(endpoint, series.as_ref(), parts, body).await?;
-        let permit = self.limits.acquire(endpoint, client)?;
+        let prefixes = match endpoint.subject {
+            Subject::All => caller.prefixes(),
+            _ => None,
+        };
+        let call = self.call(endpoint, series.as_ref(), prefixes, parts, body);
+        let call = call.await?;
+        let permit = self.limits.acquire(endpoint, client)?.with(caller.works());
         let response = self.ask(endpoint.owner, call).await?;
         if let (RevisionRule::Note, Some(series)) = (endpoint.revision, series) {
             self.note(series, &response);
@@ -91,6 +101,7 @@ impl Proxy {
         &self,
         endpoint: &Endpoint,
         series: Option<&SeriesId>,
+        prefixes: Option<HeaderValue>,
         parts: Parts,
         body: Body,
     ) -> Fallible<Call> {
@@ -98,7 +109,9 @@ impl Proxy {
             (RevisionRule::Require, Some(series)) => self.revisions.newest(series.as_str()),
             _ => None,
         };
-        let head = RequestHead::of(parts).with_min_revision(newest);
+        let head = RequestHead::of(parts)
+            .with_min_revision(newest)
+            .with_series_prefixes(prefixes);
         let timeout = self.timeout(endpoint);
         let call = match endpoint.body {
             endpoint::Body::Empty => Call::whole(head, Bytes::new(), timeout),
@@ -141,17 +154,21 @@ impl Proxy {
         let Ok(series) = decode_series_text(request.segment) else {
             return Fast::Fallthrough;
         };
-        if !proxy.access.admits(request, PREDICT, &series) {
-            return Fast::Fallthrough;
-        }
         let Some(permit) = proxy.limits.of(PREDICT.class).try_acquire() else {
             return Fast::Fallthrough;
         };
-        let measured = Measured::start(PREDICT);
+        let since = Instant::now();
+        let Some(budget) = proxy.access.admit_fast(request, PREDICT, &series, since) else {
+            return Fast::Fallthrough;
+        };
+        let measured = Measured::since(PREDICT, since);
         let newest = proxy.revisions.newest(&series);
         let timeout = proxy.timeout(PREDICT);
         match proxy.predictor.ask_fast(request, newest, timeout, reply) {
-            FastOutcome::Fallthrough => Fast::Fallthrough,
+            FastOutcome::Fallthrough => {
+                give_back(budget, request);
+                Fast::Fallthrough
+            }
             FastOutcome::Replied => {
                 measured.answered(StatusCode::OK);
                 Fast::Replied

@@ -14,7 +14,7 @@ use http_server::{Fallible, FastPath, FastRequest, Handler, json};
 use serde_json::json;
 use service::health::Health;
 
-use crate::{encoding, healthcheck::healthcheck, metrics::Measured, proxy::Proxy};
+use crate::{access::Caller, encoding, healthcheck::healthcheck, metrics::Measured, proxy::Proxy};
 
 /// All routes but those about the gateway's own health.
 pub(crate) fn routes(proxy: Arc<Proxy>) -> Router {
@@ -52,24 +52,31 @@ pub(crate) fn handler(proxy: Arc<Proxy>, health: &Health) -> Handler {
 /// Answers a request for `endpoint`, counts it and times it.
 async fn answer(proxy: Arc<Proxy>, endpoint: &'static Endpoint, request: Request) -> Response {
     let measured = Measured::start(endpoint);
-    let reply = admitted(&proxy, endpoint, request).await;
-    let response = reply.unwrap_or_else(IntoResponse::into_response);
+    let response = match proxy.access.admit(endpoint, &request) {
+        Ok(caller) => {
+            let reply = reply(&proxy, endpoint, request, &caller).await;
+            let response = reply.unwrap_or_else(IntoResponse::into_response);
+            caller.answered(&response);
+            response
+        }
+        Err(refused) => refused.into_response(),
+    };
     measured.answered(response.status());
     response
 }
 
-/// The reply to a request for `endpoint`, if the caller may make it.
-async fn admitted(
+/// The reply to a request of `caller`, who may make it.
+async fn reply(
     proxy: &Proxy,
     endpoint: &'static Endpoint,
     request: Request,
+    caller: &Caller,
 ) -> Fallible<Response> {
-    proxy.access.admit(endpoint, &request)?;
-    let request = encoding::unpacked(request)?;
+    let request = encoding::unpacked(caller.metered(request))?;
     match endpoint.name {
         EndpointName::Predict => proxy.predict(request).await,
-        EndpointName::Healthcheck => healthcheck(proxy, endpoint, request).await,
-        _ => proxy.forward(endpoint, request).await,
+        EndpointName::Healthcheck => healthcheck(proxy, endpoint, request, caller).await,
+        _ => proxy.forward(endpoint, request, caller).await,
     }
 }
 

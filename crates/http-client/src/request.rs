@@ -17,6 +17,9 @@ static FORWARDED: [HeaderName; 4] = [CONTENT_TYPE, ACCEPT, IF_MATCH, IF_NONE_MAT
 /// The oldest revision of the series that the reply may be of.
 const MIN_REVISION: HeaderName = HeaderName::from_static(header::MIN_REVISION);
 
+/// The beginnings of the series that a list may have.
+const SERIES_PREFIXES: HeaderName = HeaderName::from_static(header::SERIES_PREFIXES);
+
 /// Method, path and headers of a request.
 pub struct RequestHead {
     method: Method,
@@ -25,6 +28,7 @@ pub struct RequestHead {
     forwarded: &'static [HeaderName],
     context: Option<RequestContext>,
     min_revision: Option<Revision>,
+    series_prefixes: Option<HeaderValue>,
 }
 
 /// The body that follows a head.
@@ -51,6 +55,7 @@ impl RequestHead {
             forwarded: &FORWARDED,
             context: extensions.remove(),
             min_revision: None,
+            series_prefixes: None,
         }
     }
 
@@ -63,6 +68,7 @@ impl RequestHead {
             forwarded: &[],
             context,
             min_revision: None,
+            series_prefixes: None,
         }
     }
 
@@ -77,6 +83,13 @@ impl RequestHead {
     #[must_use]
     pub fn with_min_revision(mut self, revision: Option<Revision>) -> Self {
         self.min_revision = revision;
+        self
+    }
+
+    /// Asks for a list of series that begin with one of these only.
+    #[must_use]
+    pub fn with_series_prefixes(mut self, prefixes: Option<HeaderValue>) -> Self {
+        self.series_prefixes = prefixes;
         self
     }
 
@@ -156,6 +169,9 @@ impl RequestHead {
                 with(name, value);
             }
         }
+        if let Some(prefixes) = &self.series_prefixes {
+            with(&SERIES_PREFIXES, prefixes);
+        }
         if let Some(context) = &self.context {
             with(&REQUEST_ID, &context.request_id);
             if let Some(traceparent) = &context.traceparent {
@@ -220,6 +236,7 @@ mod tests {
             .header("accept", "image/png")
             .header("accept", "*/*")
             .header("x-min-revision", "r9")
+            .header("x-series-prefixes", "all")
             .header("x-request-id", "forged")
             .header("authorization", "secret")
             .header("connection", "x-evil")

@@ -9,6 +9,10 @@ pub struct ListenConfig {
     /// Address to listen on: that of an interface, `localhost`, or `*` for all.
     #[arg(long, env = "APP_HOST", default_value = "127.0.0.1", value_parser = host)]
     pub app_host: IpAddr,
+    /// Address for operators: as the one for clients. Health checks from outside and Prometheus need
+    /// another one than the default.
+    #[arg(long, env = "ADMIN_HOST", default_value = "127.0.0.1", value_parser = host)]
+    pub admin_host: IpAddr,
     /// Port for operators: Prometheus metrics and health.
     #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
     pub admin_port: u16,
@@ -43,7 +47,7 @@ impl ListenConfig {
 
     /// The address for operators.
     pub fn admin_addr(&self) -> SocketAddr {
-        (self.app_host, self.admin_port).into()
+        (self.admin_host, self.admin_port).into()
     }
 }
 

@@ -28,6 +28,9 @@ pub struct TelemetryConfig {
     pub log_level: LogLevel,
 }
 
+/// The target of the audit log.
+const AUDIT: &str = "audit";
+
 /// Which events are logged.
 #[derive(Clone, Debug)]
 pub struct LogLevel(Targets);
@@ -45,8 +48,11 @@ impl FromStr for LogLevel {
 
     /// `Targets` would take any word for a module, and then log nothing else.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // What is not named stays as it is.
-        let mut filter = Targets::new().with_default(LevelFilter::INFO);
+        // What is not named stays as it is. The audit log has a switch of its own: a level for
+        // everything does not silence it.
+        let mut filter = Targets::new()
+            .with_default(LevelFilter::INFO)
+            .with_target(AUDIT, LevelFilter::INFO);
         for directive in text.split(',').map(str::trim) {
             let invalid = || InvalidLogLevel(directive.to_owned());
             let (module, word) = match directive.split_once('=') {
@@ -155,6 +161,14 @@ mod tests {
         assert!(logs(text, "trainer", Level::INFO));
         assert!(!logs(text, "trainer", Level::DEBUG));
         assert!(!logs("warn,gateway=debug", "trainer", Level::INFO));
+    }
+
+    #[test]
+    fn the_audit_log_has_a_level_of_its_own() {
+        for text in ["info", "warn", "off", "error,gateway=warn"] {
+            assert!(logs(text, "audit", Level::INFO), "{text}");
+        }
+        assert!(!logs("info,audit=off", "audit", Level::ERROR));
     }
 
     #[test]

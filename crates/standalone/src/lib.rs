@@ -44,14 +44,19 @@ pub struct Standalone {
 /// `config` names.
 ///
 /// # Errors
-/// When the command fails, the folder is in use by another process or cannot be used, when a port cannot be bound, or
-/// when a service fails.
+/// When the command fails, when everyone could reach the port without a key, when the folder is in use
+/// by another process or cannot be used, when a port cannot be bound, or when a service fails.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     match config.command {
         Some(Command::Backup { to }) => return backup::run(&config.data_dir, &to).await,
         Some(Command::Erase { series }) => return erase::run(&config.data_dir, &series).await,
         None => {}
     }
+    config
+        .settings
+        .gateway
+        .access
+        .check(config.listen.app_host)?;
     let addr = config.listen.app_addr(config.app_port);
     let admin_addr = config.listen.admin_addr();
     let tls = Tls::load(&config.tls)?;

@@ -21,7 +21,7 @@ use crate::{
     health, metrics,
     plot::{detect::detect_plot, query::PlotQuery},
     registry,
-    reply::{picture, with_revision},
+    reply::{picture, with_revision, with_version},
 };
 
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -66,7 +66,8 @@ async fn fit(
     let context = request.extensions().get::<RequestContext>().cloned();
     let DurableFit { reply, revision } =
         fit_body(app, series, context, request.into_body()).await?;
-    Ok(with_revision(json(&reply), revision))
+    let response = with_version(json(&reply), reply.version);
+    Ok(with_revision(response, revision))
 }
 
 /// Reads the body on the thread of its connection. The fit runs to its end on the main runtime,

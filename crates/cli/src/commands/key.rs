@@ -8,7 +8,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use contract::{ApiKey, SecretHash};
+use contract::{ApiKey, KeyLimits, SecretHash};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -62,6 +62,11 @@ fn made(args: &NewKeyArgs) -> Result<(String, ApiKey), Error> {
         scopes,
         series: Some(args.series.clone()).filter(|series| !series.is_empty()),
         expires: args.expires,
+        limits: KeyLimits {
+            requests_per_second: args.requests_per_second,
+            bytes_per_second: args.bytes_per_second,
+            work_seconds_per_minute: args.work_seconds_per_minute,
+        },
     };
     // As the platform will.
     let line = serde_json::to_string(&key).expect("texts are JSON");

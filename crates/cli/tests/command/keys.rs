@@ -62,12 +62,19 @@ fn a_new_key_is_added_to_a_file_for_its_owner_only() -> anyhow::Result<()> {
     assert_eq!(fs::metadata(&file)?.permissions().mode() & 0o777, 0o600);
     // Whoever edited it left no line end.
     fs::write(&file, fs::read_to_string(&file)?.trim_end())?;
-    new("two", &["--expires", "2030-12-31T00:00:00Z"])?;
+    let limits = [
+        "--expires",
+        "2030-12-31T00:00:00Z",
+        "--requests-per-second",
+        "0.5",
+    ];
+    new("two", &limits)?;
     let text = fs::read_to_string(&file)?;
     let keys: Vec<_> = text.lines().map(ApiKey::parse).collect::<Result<_, _>>()?;
     let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
     assert_eq!(names, ["one", "two"]);
     assert!(keys[1].expires.is_some());
+    assert_eq!(keys[1].limits.requests_per_second, Some(0.5));
     Ok(())
 }
 
@@ -89,6 +96,17 @@ fn a_key_that_the_platform_would_refuse_is_not_made() -> anyhow::Result<()> {
         (
             ["--name", "a", "--scopes", "fit", "--expires", "soon"],
             "a moment such as",
+        ),
+        (
+            [
+                "--name",
+                "a",
+                "--scopes",
+                "fit",
+                "--requests-per-second",
+                "0",
+            ],
+            "requests_per_second: it must be over 0",
         ),
     ] {
         let refused = failure(NOBODY, &[&["key", "new"], &args[..]].concat(), 2)?;

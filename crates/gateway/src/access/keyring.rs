@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     convert::Infallible,
     hint::black_box,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -14,9 +14,11 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use contract::{ApiKey, SecretHash, endpoint::Scope};
+use contract::{ApiKey, KeyLimits, KeyName, SecretHash, endpoint::Scope};
 use service::file_stamp::FileStamp;
 use sha2::{Digest, Sha256};
+
+use super::budget::Budget;
 
 /// How often the file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -30,16 +32,29 @@ const REMEMBERED: usize = 64;
 /// A key without its secret.
 #[derive(Debug)]
 pub(crate) struct Key {
+    pub(crate) id: KeyName,
+    pub(crate) holder: KeyName,
     /// A bit for each scope.
     scopes: u8,
     /// The key is for series that begin with one of these; `None`: for all.
     prefixes: Option<Vec<String>>,
     expires: Option<SystemTime>,
+    /// `None`: nothing is limited.
+    pub(crate) budget: Option<Arc<Budget>>,
 }
 
 impl Key {
-    fn of(key: ApiKey) -> Self {
+    /// `key` with the budget that it had `before`, if its limits are still the same.
+    fn of(key: ApiKey, defaults: KeyLimits, before: Option<&Keyring>) -> Self {
+        let limits = key.limits.or(defaults);
+        let mut former = before.into_iter().flat_map(|ring| ring.by_hash.values());
+        let former = former.find(|former| former.id == key.id);
+        let budget = former.and_then(|former| former.budget.clone());
+        let budget = budget.filter(|budget| budget.limits() == limits);
         Self {
+            id: key.id,
+            holder: key.name,
+            budget: budget.or_else(|| Budget::new(limits)),
             scopes: key.scopes.iter().fold(0, |all, scope| all | bit(*scope)),
             prefixes: key.series,
             expires: key.expires.map(contract::Expiry::time),
@@ -80,11 +95,12 @@ struct Keyring {
 }
 
 impl Keyring {
-    /// The keys in `text`. Blank lines and those that begin with `#` are left out.
+    /// The keys in `text`, with the budgets that they had `before`. Blank lines and those that begin
+    /// with `#` are left out.
     ///
     /// # Errors
     /// The first line that is not valid; or there is no key.
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    fn parse(text: &str, defaults: KeyLimits, before: Option<&Self>) -> anyhow::Result<Self> {
         static GENERATIONS: AtomicU64 = AtomicU64::new(0);
         let (mut by_hash, mut ids) = (HashMap::new(), HashSet::new());
         for (number, line) in (1..).zip(text.lines()) {
@@ -98,7 +114,7 @@ impl Keyring {
             }
             match by_hash.entry(key.sha256) {
                 Entry::Occupied(_) => bail!("line {number}: another key has this sha256"),
-                Entry::Vacant(place) => place.insert(Arc::new(Key::of(key))),
+                Entry::Vacant(place) => place.insert(Arc::new(Key::of(key, defaults, before))),
             };
         }
         // As a file is that is being written.
@@ -108,16 +124,13 @@ impl Keyring {
             by_hash,
         })
     }
-
-    async fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = tokio::fs::read_to_string(path).await?;
-        Self::parse(&text)
-    }
 }
 
 /// The keys of a file, as they are now.
 pub(crate) struct KeyFile {
     path: PathBuf,
+    /// For keys that say nothing of theirs.
+    defaults: KeyLimits,
     /// Before it was first read.
     stamp: FileStamp,
     current: RwLock<Arc<Keyring>>,
@@ -139,19 +152,21 @@ struct Found {
 }
 
 impl KeyFile {
-    /// Reads the file at `path`.
+    /// Reads the file at `path`. Keys that have no limits of their own get the `defaults`.
     ///
     /// # Errors
     /// When it cannot be read, or a line of it is not valid.
-    pub(crate) async fn open(path: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) async fn open(path: PathBuf, defaults: KeyLimits) -> anyhow::Result<Self> {
         let read = async {
             let stamp = FileStamp::of(&path).await?;
-            anyhow::Ok((stamp, Keyring::read(&path).await?))
+            let text = tokio::fs::read_to_string(&path).await?;
+            anyhow::Ok((stamp, Keyring::parse(&text, defaults, None)?))
         };
         let read = read.await;
         let (stamp, keyring) = read.with_context(|| format!("API keys in {}", path.display()))?;
         Ok(Self {
             path,
+            defaults,
             stamp,
             generation: keyring.generation.into(),
             current: RwLock::new(Arc::new(keyring)),
@@ -206,7 +221,12 @@ impl KeyFile {
 
     async fn read_again(&self) {
         let file = self.path.display();
-        match Keyring::read(&self.path).await {
+        let former = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        let read = async {
+            let text = tokio::fs::read_to_string(&self.path).await?;
+            Keyring::parse(&text, self.defaults, Some(&former))
+        };
+        match read.await {
             Ok(keyring) => {
                 let (keys, generation) = (keyring.by_hash.len(), keyring.generation);
                 let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
@@ -243,7 +263,7 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("keys");
         fs::write(&path, line("a"))?;
-        let keys = KeyFile::open(path.clone()).await?;
+        let keys = KeyFile::open(path.clone(), KeyLimits::default()).await?;
         let has = |secret: &str| keys.find(secret.as_bytes(), |_| ()).is_some();
         for broken in [
             "",

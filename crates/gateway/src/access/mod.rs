@@ -1,31 +1,55 @@
-//! Who may do what: API keys with scopes, each for the series of its prefixes.
+//! Who may do what: API keys with scopes, each for the series of its prefixes, and how much each
+//! caller may use.
 //!
-//! Every call of the table is checked here and nowhere else. The fast path asks the same question
-//! with [`Access::admits`] and leaves refusals to the routes, which word them.
+//! Every call of the table is checked here and nowhere else. The fast path asks the same questions
+//! with [`Access::admit_fast`], and leaves refusals to the routes, which word them.
 
+mod audit;
+mod budget;
 mod config;
 mod credential;
 mod keyring;
+mod metered;
 
-use std::{convert::Infallible, future::pending};
+use std::{
+    borrow::Cow, convert::Infallible, future::pending, net::IpAddr, sync::Arc, time::Instant,
+};
 
-use axum::extract::Request;
+use axum::{extract::Request, response::Response};
 use contract::{
     Endpoint, ProblemCode,
-    endpoint::{Scope, Subject},
+    endpoint::{Class, Scope, Subject},
 };
-use http::HeaderMap;
-use http_server::{Fallible, FastRequest, ProblemReply, Query};
+use http::{HeaderMap, HeaderValue};
+use http_server::{Fallible, FastRequest, ProblemReply, Query, RequestContext};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use service::series::decode_series_text;
 
+use audit::{Asked, Change};
+use budget::{Addresses, Spent, now};
+pub(crate) use budget::{Budget, Working};
 pub use config::AccessSettings;
 use credential::Credential;
 use keyring::{Key, KeyFile};
+
+use crate::proxy::client_of;
 
 /// The access to the API.
 pub(crate) struct Access {
     /// `None`: everyone may do everything.
     keys: Option<KeyFile>,
+    /// What each address may use, where there are no keys. `None`: no limit.
+    addresses: Option<Addresses>,
+    /// Whether changes and refusals are logged.
+    is_audited: bool,
+}
+
+/// Who makes a request that was let in.
+pub(crate) struct Caller {
+    key: Option<Arc<Key>>,
+    budget: Option<Arc<Budget>>,
+    /// The line in the audit log, if it is a change.
+    change: Option<Change>,
 }
 
 /// Why a request is refused.
@@ -40,6 +64,8 @@ enum Denied {
     Scope(Scope),
     /// Its key is only for series that begin with one of these.
     Series(Vec<String>),
+    /// The caller has used this up.
+    Spent(Spent),
 }
 
 impl Access {
@@ -48,61 +74,99 @@ impl Access {
     /// # Errors
     /// When the file cannot be read, or a line of it is not valid.
     pub(crate) async fn open(settings: &AccessSettings) -> anyhow::Result<Self> {
+        let limits = settings.limits();
         let keys = match settings.keys_file() {
-            Some(path) => Some(KeyFile::open(path.clone()).await?),
+            Some(path) => Some(KeyFile::open(path.clone(), limits).await?),
             None => None,
         };
-        Ok(Self { keys })
+        Ok(Self {
+            addresses: Addresses::new(limits).filter(|_| keys.is_none()),
+            keys,
+            is_audited: settings.audit_log,
+        })
     }
 
     /// Lets `request` for `endpoint` in.
     ///
     /// # Errors
-    /// 401 without a valid key, 403 if the key is not for this call or this series, and 400 if the
-    /// series in the path is none.
-    pub(crate) fn admit(&self, endpoint: &Endpoint, request: &Request) -> Fallible<()> {
-        let Some(keys) = &self.keys else {
-            return Ok(());
+    /// 401 without a valid key, 403 if the key is not for this call or this series, 429 if the
+    /// caller has used what it may, and 400 if the series in the path is none.
+    pub(crate) fn admit(&self, endpoint: &'static Endpoint, request: &Request) -> Fallible<Caller> {
+        let subject = Named::of(endpoint, request);
+        let key = match &self.keys {
+            Some(keys) => key_of(keys, endpoint, request, &subject),
+            None => Ok(None),
         };
-        let credential = Credential::of(lines(request.headers()));
-        let checked = with_key(keys, credential, endpoint.scope, |key| {
-            let uri = request.uri();
-            let denied = || Denied::Series(key.prefixes().unwrap_or_default().to_vec());
-            let is_for = match endpoint.subject {
-                Subject::Path => {
-                    let series = endpoint.series_in(uri.path()).unwrap_or_default();
-                    key.is_for(&decode_series_text(series)?)
-                }
-                // The trainer reads the query likewise. Without one series in it, it says so.
-                Subject::Query => {
-                    match Query::parse(uri.query().unwrap_or_default()).get("series_id") {
-                        Ok(Some(series)) => key.is_for(series),
-                        Ok(None) | Err(_) => true,
-                    }
-                }
-                Subject::All => key.prefixes().is_none(),
-                Subject::None => true,
-            };
-            is_for.then_some(()).ok_or_else(|| denied().into())
-        });
-        checked?
+        let key = key.map_err(|denied| self.refuse(denied, endpoint, request, &subject))?;
+        let series = subject.0?;
+        let budget = match &key {
+            Some(key) => key.budget.clone(),
+            None => self.budget_of(client_of(request)),
+        };
+        if let Some(budget) = &budget {
+            let works = endpoint.class != Class::Predict;
+            let admitted = budget.admit(works, now(Instant::now()));
+            admitted.map_err(|spent| ProblemReply::from(Denied::Spent(spent)))?;
+        }
+        let mut caller = Caller {
+            key,
+            budget,
+            change: None,
+        };
+        if self.is_audited && endpoint.is_change() {
+            let asked = asked(endpoint, request, series.as_deref());
+            caller.change = Some(Change::begun(asked, &caller));
+        }
+        Ok(caller)
+    }
+
+    /// The reply to a request without the right to be answered, which is logged.
+    fn refuse(
+        &self,
+        (denied, key): (Denied, Option<Arc<Key>>),
+        endpoint: &'static Endpoint,
+        request: &Request,
+        subject: &Named<'_>,
+    ) -> ProblemReply {
+        let reply = ProblemReply::from(denied);
+        if self.is_audited {
+            let key = key.as_ref().map_or("-", |key| key.id.as_str());
+            let asked = asked(endpoint, request, subject.series());
+            asked.refused(key, reply.status.as_u16(), &reply.detail);
+        }
+        reply
     }
 
     /// Whether `request` for a prediction of `series`, which is decoded, may be answered.
-    pub(crate) fn admits(
+    /// `Some(None)`: it may, and nothing is limited.
+    pub(crate) fn admit_fast(
         &self,
         request: &FastRequest<'_>,
         endpoint: &Endpoint,
         series: &str,
-    ) -> bool {
-        let Some(keys) = &self.keys else {
-            return true;
+        at: Instant,
+    ) -> Option<Option<Arc<Budget>>> {
+        let budget = match &self.keys {
+            Some(keys) => {
+                let lines = request.headers.iter().map(|line| (line.name, line.value));
+                let checked = find(keys, Credential::of(lines), |key| {
+                    key.check(endpoint.scope, Some(series))
+                        .map(|()| key.budget.clone())
+                });
+                checked.ok()?.ok()?
+            }
+            None => self.budget_of(request.client),
         };
-        let lines = request.headers.iter().map(|line| (line.name, line.value));
-        let checked = with_key(keys, Credential::of(lines), endpoint.scope, |key| {
-            key.is_for(series)
-        });
-        checked.unwrap_or(false)
+        if let Some(budget) = &budget {
+            let now = now(at);
+            budget.admit(false, now).ok()?;
+            budget.take_bytes(request.body.len(), now);
+        }
+        Some(budget)
+    }
+
+    fn budget_of(&self, client: Option<IpAddr>) -> Option<Arc<Budget>> {
+        self.addresses.as_ref()?.of(client?)
     }
 
     /// Follows changes of the keys, for ever.
@@ -114,28 +178,132 @@ impl Access {
     }
 }
 
-/// What `then` makes of the key of a request, if that is valid and has `scope`.
-fn with_key<T>(
+impl Caller {
+    /// Whether the caller may see `series`.
+    pub(crate) fn may_see(&self, series: &str) -> bool {
+        self.key.as_ref().is_none_or(|key| key.is_for(series))
+    }
+
+    /// The only beginnings of series that the caller may see, as a header. `None`: all.
+    pub(crate) fn prefixes(&self) -> Option<HeaderValue> {
+        let prefixes = self.key.as_ref()?.prefixes()?.iter();
+        let encoded = prefixes.map(|prefix| utf8_percent_encode(prefix, NON_ALPHANUMERIC));
+        let encoded: Vec<_> = encoded.map(|prefix| prefix.to_string()).collect();
+        let value = HeaderValue::try_from(encoded.join(","));
+        Some(value.expect("percent-encoded text is ASCII"))
+    }
+
+    /// `request`, whose body counts against what the caller may use.
+    pub(crate) fn metered(&self, request: Request) -> Request {
+        match self.budget.as_ref().filter(|budget| budget.has_bytes()) {
+            Some(budget) => request.map(|body| metered::body(body, Arc::clone(budget))),
+            None => request,
+        }
+    }
+
+    /// Counts the time from now until the result is dropped against what the caller may use.
+    pub(crate) fn works(&self) -> Option<Working> {
+        Working::of(self.budget.as_ref()?)
+    }
+
+    /// The reply to the request, for the audit log.
+    pub(crate) fn answered(self, response: &Response) {
+        if let Some(change) = self.change {
+            change.answered(response);
+        }
+    }
+}
+
+impl Key {
+    /// Whether the key has `scope` and is for `series`, if there is one.
+    fn check(&self, scope: Scope, series: Option<&str>) -> Result<(), Denied> {
+        if !self.has(scope) {
+            return Err(Denied::Scope(scope));
+        }
+        match series.is_none_or(|series| self.is_for(series)) {
+            true => Ok(()),
+            false => Err(Denied::Series(self.prefixes().unwrap_or_default().to_vec())),
+        }
+    }
+}
+
+/// Undoes [`Access::admit_fast`] for a `request` that the routes admit once more.
+pub(crate) fn give_back(budget: Option<Arc<Budget>>, request: &FastRequest<'_>) {
+    if let Some(budget) = budget {
+        budget.give_back(request.body.len());
+    }
+}
+
+/// The one series that a request is about, if it is about one. An error is that of the path.
+struct Named<'a>(Fallible<Option<Cow<'a, str>>>);
+
+impl<'a> Named<'a> {
+    fn of(endpoint: &Endpoint, request: &'a Request) -> Self {
+        let uri = request.uri();
+        Self(match endpoint.subject {
+            Subject::Path => {
+                let series = endpoint.series_in(uri.path()).unwrap_or_default();
+                decode_series_text(series).map(Some)
+            }
+            Subject::Query => {
+                // The trainer reads the query likewise. Without one series in it, it says so.
+                let query = Query::parse(uri.query().unwrap_or_default());
+                let series = query.get("series_id").ok().flatten();
+                Ok(series.map(|series| Cow::Owned(series.to_owned())))
+            }
+            Subject::All | Subject::None => Ok(None),
+        })
+    }
+
+    fn series(&self) -> Option<&str> {
+        self.0.as_ref().ok()?.as_deref()
+    }
+}
+
+/// The key of `request`, if it may be used; else why not, and the key if that is valid.
+fn key_of(
+    keys: &KeyFile,
+    endpoint: &Endpoint,
+    request: &Request,
+    subject: &Named<'_>,
+) -> Result<Option<Arc<Key>>, (Denied, Option<Arc<Key>>)> {
+    let credential = Credential::of(lines(request.headers()));
+    let key = find(keys, credential, Arc::clone).map_err(|denied| (denied, None))?;
+    match key.check(endpoint.scope, subject.series()) {
+        Ok(()) => Ok(Some(key)),
+        Err(denied) => Err((denied, Some(key))),
+    }
+}
+
+/// What `then` makes of the key of a request, if that is valid.
+fn find<T>(
     keys: &KeyFile,
     credential: Credential<'_>,
-    scope: Scope,
-    then: impl FnOnce(&Key) -> T,
+    then: impl FnOnce(&Arc<Key>) -> T,
 ) -> Result<T, Denied> {
-    let secret = match credential {
-        Credential::One(secret) => secret,
-        Credential::None => return Err(Denied::NoKey),
-        Credential::Several => return Err(Denied::SeveralKeys),
-    };
-    let checked = keys.find(secret, |key| match key.has(scope) {
-        true => Ok(then(key)),
-        false => Err(Denied::Scope(scope)),
-    });
-    checked.unwrap_or(Err(Denied::UnknownKey))
+    match credential {
+        Credential::One(secret) => keys.find(secret, then).ok_or(Denied::UnknownKey),
+        Credential::None => Err(Denied::NoKey),
+        Credential::Several => Err(Denied::SeveralKeys),
+    }
 }
 
 fn lines(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
     let lines = headers.iter();
     lines.map(|(name, value)| (name.as_str(), value.as_bytes()))
+}
+
+fn asked(endpoint: &'static Endpoint, request: &Request, series: Option<&str>) -> Asked {
+    let context = request.extensions().get::<RequestContext>();
+    let id = context.and_then(|context| context.request_id.to_str().ok());
+    let path = request.uri().path();
+    Asked::of(
+        endpoint,
+        path,
+        series,
+        client_of(request),
+        id.unwrap_or_default(),
+    )
 }
 
 impl From<Denied> for ProblemReply {
@@ -154,6 +322,10 @@ impl From<Denied> for ProblemReply {
                 forbidden(format!(
                     "The API key is only for series that begin with: {prefixes}"
                 ))
+            }
+            Denied::Spent(Spent { what, again_in }) => {
+                let detail = format!("This caller has used the {what} that it may for now");
+                Self::new(ProblemCode::RateLimited, detail).retry_after(again_in)
             }
         }
     }

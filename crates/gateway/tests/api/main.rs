@@ -1,6 +1,7 @@
 //! The gateway from outside: a real one on a free port, in front of backends that do as the test says.
 
 mod access;
+mod budgets;
 mod client;
 mod detections;
 mod door;

@@ -17,6 +17,7 @@ mod serve;
 use std::{
     future::Future,
     mem::MaybeUninit,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -104,18 +105,20 @@ impl FastPath {
     /// This is the work of the server without its sockets, for measuring.
     pub fn answer_all(&self, input: &[u8], out: &mut Vec<u8>) -> usize {
         let (mut used, mut body) = (0, Vec::new());
-        while let Step::Answered(length) = self.step(&input[used..], KeepAlive::Yes, &mut body, out)
+        while let Step::Answered(length) =
+            self.step(&input[used..], None, KeepAlive::Yes, &mut body, out)
         {
             used += length;
         }
         used
     }
 
-    /// Answers the request at the start of `input`. The reply goes to `out`, and `body` is scratch
+    /// Answers the request of `client` at the start of `input`. The reply goes to `out`, and `body` is scratch
     /// memory. `keep_alive` says whether the reply is the last on its connection.
     fn step(
         &self,
         input: &[u8],
+        client: Option<IpAddr>,
         keep_alive: KeepAlive,
         body: &mut Vec<u8>,
         out: &mut Vec<u8>,
@@ -128,7 +131,7 @@ impl FastPath {
         };
         let (id, length) = (RequestId::of(found.given_id()), found.length);
         body.clear();
-        let request = found.with_id(id.as_bytes());
+        let request = found.with_id(id.as_bytes(), client);
         // After a panic the routes try the request again; theirs becomes a 500.
         let answer = AssertUnwindSafe(|| self.answer(&request, body));
         match catch_unwind(answer).unwrap_or(Fast::Fallthrough) {

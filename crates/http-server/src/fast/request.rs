@@ -1,6 +1,6 @@
 //! Recognises the requests that the fast path can answer.
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, net::IpAddr};
 
 use contract::header;
 use httparse::{Header, Status};
@@ -28,6 +28,8 @@ pub struct FastRequest<'a> {
     pub body: &'a [u8],
     /// The client's `x-request-id` (1–128 visible ASCII characters), or a new one.
     pub request_id: &'a [u8],
+    /// The address that it came from, if it came over a connection.
+    pub client: Option<IpAddr>,
 }
 
 impl<'a> FastRequest<'a> {
@@ -78,8 +80,8 @@ impl<'h, 'a: 'h> Found<'h, 'a> {
         first(self.headers, header::REQUEST_ID)
     }
 
-    /// The request under the id that it has from now on.
-    pub(super) fn with_id(&self, request_id: &'h [u8]) -> FastRequest<'h> {
+    /// The request of `client` under the id that it has from now on.
+    pub(super) fn with_id(&self, request_id: &'h [u8], client: Option<IpAddr>) -> FastRequest<'h> {
         FastRequest {
             target: self.target,
             segment: self.segment,
@@ -87,6 +89,7 @@ impl<'h, 'a: 'h> Found<'h, 'a> {
             headers: self.headers,
             body: self.body,
             request_id,
+            client,
         }
     }
 }
@@ -210,7 +213,7 @@ mod tests {
             Parsed::Other => "other".to_owned(),
             Parsed::Whole(found) => {
                 let id = found.given_id().unwrap_or_default();
-                let request = found.with_id(id);
+                let request = found.with_id(id, None);
                 format!(
                     "{} {:?} {} {} {}",
                     request.segment,

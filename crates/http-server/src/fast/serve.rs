@@ -207,9 +207,11 @@ impl Serving<'_> {
         let mut used = 0;
         while self.write_buffer.unsent() <= WRITE_HIGH_WATER {
             let rest = &input[used..];
-            let step = self
-                .write_buffer
-                .append(|out| self.path.step(rest, state.keep_alive, &mut state.body, out));
+            let client = Some(self.status.client);
+            let step = self.write_buffer.append(|out| {
+                let (path, body) = (self.path, &mut state.body);
+                path.step(rest, client, state.keep_alive, body, out)
+            });
             let next = match step {
                 Step::Answered(length) => {
                     used += length;

@@ -3,6 +3,7 @@
 //! A test that needs signals, or a second process on the same folder, runs the real program ([`program::Program`]); the rest runs in the
 //! process of the test ([`testkit::Platform`]).
 
+mod access;
 mod backup;
 mod contract;
 mod differential;

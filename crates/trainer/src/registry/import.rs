@@ -17,6 +17,7 @@ use crate::{
     App,
     error::Error,
     metrics::{self, Change},
+    reply::with_version,
 };
 
 /// The longest file, in bytes.
@@ -60,6 +61,7 @@ pub(crate) async fn import(
         let mut response = json(&reply);
         *response.status_mut() = StatusCode::CREATED;
         response.headers_mut().insert(LOCATION, location(&reply));
+        let response = with_version(response, published.version);
         Ok(with_tag(response, published.revision))
     };
     Ok(request.answer(importing).await)

@@ -9,6 +9,7 @@ mod etag;
 mod extract;
 mod file;
 mod import;
+mod prefixes;
 mod query;
 mod reply;
 mod routes;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
 use contract::{
@@ -17,24 +17,31 @@ use store::{Changed, Refusal};
 
 use super::{
     extract::{AliasPath, ModelPath, RegistryRequest},
-    file,
+    file, prefixes,
     query::{ModelsPage, SeriesPage},
     reply::{gone, shown, with_tag},
 };
-use crate::{App, error::Error};
+use crate::{App, error::Error, reply::with_version};
 
 /// The longest body of a change of an alias, in bytes.
 const MAX_ALIAS_BYTES: usize = EndpointName::SetAlias.endpoint().body.max();
 /// The longest body of a rollback, in bytes.
 const MAX_ROLLBACK_BYTES: usize = EndpointName::RollBack.endpoint().body.max();
 
-pub(crate) async fn list(request: RegistryRequest) -> Response {
-    let listing = async |app: Arc<App>, request: RegistryRequest| {
+pub(crate) async fn list(headers: HeaderMap, request: RegistryRequest) -> Response {
+    let listing = async move |app: Arc<App>, request: RegistryRequest| {
         let page = SeriesPage::parse(request.query())?;
-        // One entry more tells whether there is a next page.
-        let store = &app.registry.store;
-        let found = store.list_series(&page.prefix, page.after.as_ref(), page.limit + 1);
-        let mut series = found.await.map_err(Error::Unanswered)?;
+        let (store, mut series) = (&app.registry.store, Vec::new());
+        for prefix in prefixes::within(&headers, &page.prefix) {
+            // One entry more tells whether there is a next page.
+            let found = u32::try_from(series.len()).unwrap_or(u32::MAX);
+            let left = (page.limit + 1).saturating_sub(found);
+            if left == 0 {
+                break;
+            }
+            let found = store.list_series(&prefix, page.after.as_ref(), left).await;
+            series.append(&mut found.map_err(Error::Unanswered)?);
+        }
         let next = cut(&mut series, page.limit).map(|last| last.series_id.to_string());
         Ok(json(&SeriesList { series, next }))
     };
@@ -205,7 +212,8 @@ async fn set(
         Some(info) => info,
         None => alias_of(detail_of(app, series).await?, alias)?,
     };
-    Ok(with_tag(json(&info), changed.revision))
+    let reply = with_version(json(&info), info.version);
+    Ok(with_tag(reply, changed.revision))
 }
 
 async fn detail_of(app: &App, series: &SeriesId) -> Result<SeriesDetail, Error> {
