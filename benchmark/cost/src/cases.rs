@@ -32,7 +32,12 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: "predict",
         points: 20_000,
-        prepare: predict,
+        prepare: || predict(false),
+    },
+    Case {
+        name: "predict/key",
+        points: 20_000,
+        prepare: || predict(true),
     },
     judged("sigma/score", || score(DetectorName::Sigma)),
     judged("robust/score", || score(DetectorName::Robust)),
@@ -61,9 +66,10 @@ const fn judged(name: &'static str, prepare: fn() -> Work) -> Case {
     }
 }
 
-/// `/predict`, all of it but the system's part: parsed, looked up, judged, written, counted.
-fn predict() -> Work {
-    let platform = Platform::new().expect("it starts");
+/// `/predict`, all of it but the system's part: parsed, looked up, judged, written, counted; with an
+/// API key and limits if `has_keys`.
+fn predict(has_keys: bool) -> Work {
+    let platform = Platform::new(has_keys).expect("it starts");
     Box::new(move |n| platform.predict(n).expect("it answers"))
 }
 

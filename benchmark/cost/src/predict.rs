@@ -12,25 +12,40 @@ use tokio::runtime::Runtime;
 /// A platform that answers and does nothing else.
 pub(crate) struct Platform {
     handler: Handler,
+    request: String,
     // Dropped in this order.
     _standalone: Standalone,
     _runtime: Runtime,
     _folder: TempDir,
 }
 
-const REQUEST: &[u8] = b"POST /predict/sensor_01 HTTP/1.1\r\nhost: 127.0.0.1:8080\r\ncontent-type: application/json\r\n\
-    content-length: 40\r\n\r\n{\"timestamp\": 1693460000, \"value\": 10.5}";
+const HEAD: &str = "POST /predict/sensor_01 HTTP/1.1\r\nhost: 127.0.0.1:8080\r\ncontent-type: application/json\r\n\
+    content-length: 40\r\n";
+const BODY: &str = "\r\n{\"timestamp\": 1693460000, \"value\": 10.5}";
+
+const SECRET: &str = "anomaly_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// The key with this secret: for some series, and with limits that nobody reaches.
+const KEY: &str = r#"{"id":"k","name":"cost","sha256":"b5d9a9c0bebfc6e3c10be85cc290d055abb298a9059d2f3a987b059669048fb9","scopes":["predict","fit"],
+    "series":["machine_","sensor_"],"requests_per_second":1e9,"bytes_per_second":1e12}"#;
 
 impl Platform {
-    /// A platform with one series, whose model is in memory.
-    pub(crate) fn new() -> Result<Self> {
+    /// A platform with one series, whose model is in memory; with API keys if `has_keys`.
+    pub(crate) fn new(has_keys: bool) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let keys = folder.path().join("keys");
+        std::fs::write(&keys, KEY.replace('\n', ""))?;
+        let mut arguments = vec!["standalone".into()];
+        let mut authorization = String::new();
+        if has_keys {
+            arguments.extend(["--api-keys-file".into(), keys.into_os_string()]);
+            authorization = format!("authorization: Bearer {SECRET}\r\n");
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let Config {
             server, settings, ..
-        } = Config::try_parse_from(["standalone"])?;
+        } = Config::try_parse_from(arguments)?;
         let address = ([127, 0, 0, 1], 0).into();
         let standalone =
             runtime.block_on(Standalone::bind(address, server, settings, folder.path()))?;
@@ -39,7 +54,8 @@ impl Platform {
             let fit = r#"{"timestamps": [1, 2, 3, 4], "values": [10.1, 10.4, 10.2, 10.3], "detector": "sigma"}"#;
             let point = r#"{"timestamp": 5, "value": 10.2}"#;
             for (path, body) in [("/fit/sensor_01", fit), ("/predict/sensor_01", point)] {
-                let request = Request::post(path).body(Body::from(body))?;
+                let request = Request::post(path).header("x-api-key", SECRET);
+                let request = request.body(Body::from(body))?;
                 let status = handler.answer(request).await.status();
                 ensure!(status.is_success(), "{path}: {status}");
             }
@@ -47,6 +63,7 @@ impl Platform {
         })?;
         Ok(Self {
             handler,
+            request: format!("{HEAD}{authorization}{BODY}"),
             _standalone: standalone,
             _runtime: runtime,
             _folder: folder,
@@ -60,9 +77,9 @@ impl Platform {
         let mut left = n;
         while left > 0 {
             let now = left.min(64);
-            let requests = REQUEST.repeat(now);
+            let requests = self.request.repeat(now);
             replies.clear();
-            let used = path.answer_all(&requests, &mut replies);
+            let used = path.answer_all(requests.as_bytes(), &mut replies);
             ensure!(used == requests.len(), "{used} bytes were answered");
             left -= now;
         }
