@@ -96,6 +96,8 @@ problem_codes! {
     BodyTimeout = "body_timeout", 408;
     /// The request head did not arrive in time.
     RequestTimeout = "request_timeout", 408;
+    /// A request with the same `Idempotency-Key` is still in progress.
+    IdempotencyKeyInUse = "idempotency_key_in_use", 409;
     /// The model cannot be deleted while an alias names it.
     ModelInUse = "model_in_use", 409;
     /// No other model served before, or the one that did is gone.
@@ -110,6 +112,8 @@ problem_codes! {
     UriTooLong = "uri_too_long", 414;
     /// The request body is packed in a way that is not taken; `accept-encoding` says what is.
     UnsupportedEncoding = "unsupported_encoding", 415;
+    /// Another request of the series had the same `Idempotency-Key`.
+    IdempotencyKeyReused = "idempotency_key_reused", 422;
     /// The caller has used what it may; `retry-after` says when to return.
     RateLimited = "rate_limited", 429;
     /// The request head is too long or has too many fields.
@@ -159,6 +163,7 @@ impl ProblemCode {
             413 => "Payload Too Large",
             414 => "URI Too Long",
             415 => "Unsupported Media Type",
+            422 => "Unprocessable Content",
             429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
             502 => "Bad Gateway",
@@ -211,6 +216,7 @@ mod tests {
         405 method_not_allowed
         408 body_timeout
         408 request_timeout
+        409 idempotency_key_in_use
         409 model_in_use
         409 nothing_to_roll_back_to
         409 too_many_aliases
@@ -218,6 +224,7 @@ mod tests {
         413 body_too_large
         414 uri_too_long
         415 unsupported_encoding
+        422 idempotency_key_reused
         429 rate_limited
         431 headers_too_large
         500 internal_error

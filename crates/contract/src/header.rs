@@ -13,6 +13,10 @@ pub const TRACEPARENT: &str = "traceparent";
 /// The time after which to try again, in milliseconds; more exact than `retry-after` beside it.
 pub const RETRY_AFTER_MS: &str = "retry-after-ms";
 
+/// In fits and imports: a name that the client gives to the request, 1 to 255 visible ASCII
+/// characters. Further tries with the same name and body make no further version.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// In requests to a predictor: the newest [`Revision`](crate::Revision) of the series that the
 /// caller knows of. The reply comes from a model that was serving at this revision or later.
 pub const MIN_REVISION: &str = "x-min-revision";

@@ -66,6 +66,7 @@ impl AllowedOrigins {
             IF_MATCH,
             IF_NONE_MATCH,
             own(header::API_KEY),
+            own(header::IDEMPOTENCY_KEY),
             own(header::REQUEST_ID),
             own(header::TRACEPARENT),
         ];

@@ -12,7 +12,13 @@ use http::{
 use http_server::{FastRequest, REQUEST_ID, RequestContext, TRACEPARENT};
 
 /// The client's headers that are passed on.
-static FORWARDED: [HeaderName; 4] = [CONTENT_TYPE, ACCEPT, IF_MATCH, IF_NONE_MATCH];
+static FORWARDED: [HeaderName; 5] = [
+    CONTENT_TYPE,
+    ACCEPT,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    HeaderName::from_static(header::IDEMPOTENCY_KEY),
+];
 
 /// The oldest revision of the series that the reply may be of.
 const MIN_REVISION: HeaderName = HeaderName::from_static(header::MIN_REVISION);

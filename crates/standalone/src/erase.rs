@@ -27,7 +27,7 @@ pub(crate) async fn run(folder: &Path, series: &SeriesId) -> anyhow::Result<()> 
         open(&folder, "stats.db").await?,
     );
     erase_events(&mut events, series).await?;
-    for table in ["aliases", "training_data", "models", "series"] {
+    for table in ["aliases", "receipts", "training_data", "models", "series"] {
         erase_rows(&mut store, table, series).await?;
     }
     for table in ["series_trained", "model_usage"] {

@@ -95,6 +95,9 @@ pub enum Refusal {
     /// The series has as many aliases as it may have.
     #[error("series has too many aliases")]
     TooManyAliases,
+    /// The same request made another version already, of which the store has the receipt.
+    #[error("request was done already")]
+    Repeated,
     /// The precondition does not hold: the series is at this revision.
     #[error("series is at {0}")]
     Stale(Revision),

@@ -32,7 +32,10 @@ pub use error::{Refusal, RegistryError, StoreError};
 use postgres::PostgresStore;
 pub use postgres::roles::RolesConfig;
 use registry::rows::ModelRow;
-pub use registry::{Changed, NewModel, Precondition, Ready, Serving};
+pub use registry::{
+    Changed, NewModel, Precondition, Ready, Serving,
+    receipt::{Note, Receipt},
+};
 pub use room::{NoRoom, Quotas, StoreSize};
 use sqlite::SqliteStore;
 

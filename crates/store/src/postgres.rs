@@ -20,7 +20,7 @@ use sqlx::{
 };
 
 use crate::{
-    Changed, NewModel, PostgresConfig, Precondition, Ready, RegistryError, StoreError,
+    Changed, NewModel, Note, PostgresConfig, Precondition, Ready, RegistryError, StoreError,
     columns::version,
     error::Failure,
     registry::{
@@ -28,6 +28,7 @@ use crate::{
         change::Change,
         connection::{Connection, Row, Value},
         rows::Columns,
+        sql,
     },
 };
 
@@ -40,6 +41,10 @@ fn migrator() -> Migrator {
         (
             "0002_registry.sql",
             include_str!("../migrations/postgres/0002_registry.sql"),
+        ),
+        (
+            "0003_receipts.sql",
+            include_str!("../migrations/postgres/0003_receipts.sql"),
         ),
     ])
 }
@@ -163,11 +168,12 @@ impl PostgresStore {
         series: &SeriesId,
         version: Version,
         when: &Precondition,
+        note: Option<&Note>,
     ) -> Result<Option<Ready>, RegistryError> {
         self.write(ONE_MODEL, async |connection| {
             let mut transaction = connection.begin().await?;
             let mut connection = Connection::Postgres(&mut transaction);
-            let ready = mark_ready(&mut connection, series, version, when).await;
+            let ready = mark_ready(&mut connection, series, version, when, note).await;
             finish(transaction, ready).await
         })
         .await
@@ -214,6 +220,16 @@ impl PostgresStore {
             swept += 1;
         }
         Ok(swept)
+    }
+
+    pub(crate) async fn forget_receipts(&self) -> Result<(), StoreError> {
+        self.within(MANY_POINTS, async |connection| {
+            sqlx::query(sql::POSTGRES.forget_receipts)
+                .execute(connection)
+                .await?;
+            Ok::<(), StoreError>(())
+        })
+        .await
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {

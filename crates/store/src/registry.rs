@@ -10,6 +10,7 @@ pub(crate) mod connection;
 mod document;
 mod prefix;
 mod reads;
+pub(crate) mod receipt;
 pub(crate) mod rows;
 pub(crate) mod sql;
 mod time;
@@ -20,7 +21,10 @@ use contract::{AliasInfo, AliasName, Point, Revision, SeriesId, Source, Version,
 use detector::StoredModel;
 use futures_util::{FutureExt, future::BoxFuture};
 
-use self::change::{Change, Plan, State};
+use self::{
+    change::{Change, Plan, State},
+    receipt::Note,
+};
 use crate::{Backend, RegistryError, Store, StoreError, VersionedModel};
 
 /// A model to store.
@@ -135,7 +139,7 @@ impl Store {
     ) -> BoxFuture<'a, Result<Revision, StoreError>> {
         async move {
             match self
-                .mark_ready_when(series, version, &Precondition::Any)
+                .mark_ready_when(series, version, &Precondition::Any, None)
                 .await
             {
                 Ok(ready) => Ok(ready.revision),
@@ -147,8 +151,9 @@ impl Store {
         .boxed()
     }
 
-    /// Does the same as [`Self::mark_ready`] if `when` holds. If it does not, the version stays
-    /// pending, and is swept later.
+    /// Does the same as [`Self::mark_ready`] if `when` holds, and keeps `note` with it. If `when`
+    /// does not hold, or there is a receipt with the key of `note`, the version stays pending, and
+    /// is swept later.
     ///
     /// # Errors
     /// When it is not certain that this was done, and when the version does not exist (swept, or
@@ -158,11 +163,12 @@ impl Store {
         series: &'a SeriesId,
         version: Version,
         when: &'a Precondition,
+        note: Option<&'a Note>,
     ) -> BoxFuture<'a, Result<Ready, RegistryError>> {
         async move {
             let marked = match &self.0 {
-                Backend::Postgres(store) => store.mark_ready(series, version, when).await?,
-                Backend::Sqlite(store) => store.mark_ready(series, version, when).await?,
+                Backend::Postgres(store) => store.mark_ready(series, version, when, note).await?,
+                Backend::Sqlite(store) => store.mark_ready(series, version, when, note).await?,
             };
             marked.ok_or_else(|| swept(series, version).into())
         }

@@ -10,13 +10,14 @@ use sqlx::migrate::Migrator;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    Changed, NewModel, Precondition, Ready, RegistryError, StoreError,
+    Changed, NewModel, Note, Precondition, Ready, RegistryError, StoreError,
     columns::version,
     registry::{
         apply::{apply, finish, mark_ready},
         change::Change,
         connection::{Connection, Row, Value},
         rows::Columns,
+        sql,
     },
 };
 
@@ -29,6 +30,10 @@ fn migrator() -> Migrator {
         (
             "0002_registry.sql",
             include_str!("../migrations/sqlite/0002_registry.sql"),
+        ),
+        (
+            "0003_receipts.sql",
+            include_str!("../migrations/sqlite/0003_receipts.sql"),
         ),
     ])
 }
@@ -111,10 +116,11 @@ impl SqliteStore {
         series: &SeriesId,
         version: Version,
         when: &Precondition,
+        note: Option<&Note>,
     ) -> Result<Option<Ready>, RegistryError> {
         let (_turn, mut transaction) = self.begin().await?;
         let mut connection = Connection::Sqlite(&mut transaction);
-        let ready = mark_ready(&mut connection, series, version, when).await;
+        let ready = mark_ready(&mut connection, series, version, when, note).await;
         finish(transaction, ready).await
     }
 
@@ -163,6 +169,14 @@ impl SqliteStore {
             tracing::info!(series, version, "removed a version that never became ready");
             swept += 1;
         }
+    }
+
+    pub(crate) async fn forget_receipts(&self) -> Result<(), StoreError> {
+        let (_turn, mut transaction) = self.begin().await?;
+        sqlx::query(sql::SQLITE.forget_receipts)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {

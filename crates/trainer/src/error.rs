@@ -12,6 +12,8 @@ use store::{NoRoom, Refusal, RegistryError, StoreError};
 
 use chart::DrawError;
 
+use crate::once::KeyError;
+
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -48,6 +50,12 @@ pub(crate) enum Error {
     /// The body of an import is not an exported model. The text says why.
     #[error("model file: {0}")]
     BadFile(String),
+    /// The `Idempotency-Key` of the request is taken.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The receipt of an earlier try cannot be read.
+    #[error("receipt of the request cannot be read")]
+    BadReceipt(#[source] serde_json::Error),
     /// The state of the series does not allow the request.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -135,6 +143,7 @@ impl Error {
                 return ProblemReply::new(Code::InvalidHeader, fault.clone());
             }
             Self::Refused(refusal) => return refused(refusal),
+            Self::Key(taken) => return taken.problem(),
             Self::LengthMismatch => (Code::LengthMismatch, LENGTH_MISMATCH),
             Self::MissingSeries => (Code::MissingSeriesId, MISSING_SERIES),
             Self::NoTrainingData => (Code::NoTrainingData, NO_TRAINING_DATA),
@@ -166,7 +175,7 @@ impl Error {
             Self::Unanswered(error) if error.is_transient() => {
                 (Code::BackendUnavailable, "The registry does not answer now")
             }
-            Self::NotRead(_) | Self::Unanswered(_) | Self::NotDrawn(_) => {
+            Self::NotRead(_) | Self::Unanswered(_) | Self::NotDrawn(_) | Self::BadReceipt(_) => {
                 return ProblemReply::internal();
             }
         };
@@ -180,6 +189,7 @@ fn refused(refusal: &Refusal) -> ProblemReply {
         Refusal::NoSeries => (ProblemCode::SeriesNotFound, "Series not found"),
         Refusal::NoModel => (ProblemCode::ModelNotFound, "Model not found"),
         Refusal::NoAlias => (ProblemCode::AliasNotFound, "Alias not found"),
+        Refusal::Repeated => return KeyError::InProgress.problem(),
         Refusal::NothingBefore => (
             ProblemCode::NothingToRollBackTo,
             "There is nothing to roll back to: no model judged before, or it is gone",
@@ -206,4 +216,4 @@ const MISSING_SERIES: &str = "The query parameter series_id is required";
 const NO_TRAINING_DATA: &str = "No training data found for given series_id and version.";
 
 /// A short overload has passed by then; a longer one takes longer than anyone wants to wait.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);

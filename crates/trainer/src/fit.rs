@@ -15,7 +15,14 @@ use detector::{Column, Fitted, JointlyFitted, Model, MultivariateModel, StoredMo
 use service::work::CorePool;
 use store::{NewModel, Precondition};
 
-use crate::{context::ChangeContext, error::Error, metrics, publish::Publisher, room::Room};
+use crate::{
+    context::ChangeContext,
+    error::Error,
+    metrics,
+    once::Once,
+    publish::{Published, Publisher},
+    room::Room,
+};
 
 /// Fits series. A fit that has begun is finished, whether or not the client waits for it.
 pub(crate) struct Fitter {
@@ -62,15 +69,25 @@ impl Fitter {
         }
     }
 
-    /// Fits `series` on the points in `body`. The fit that it returns is durable.
+    /// Fits `series` on the points in `body`. The fit that it returns is durable. It is that of an
+    /// earlier try, if there was one of the request `once`.
     pub(crate) async fn fit(
         &self,
         series: SeriesId,
         body: Bytes,
         trace: TraceParent,
+        once: Option<Once>,
     ) -> Result<DurableFit, Error> {
+        if let Some((reply, published)) = self.publisher.earlier(&series, once.as_ref()).await? {
+            return Ok(DurableFit::new(reply, &published));
+        }
         let started = Instant::now();
-        let fitted = self.learn_and_keep(&series, body, trace).await;
+        let context = ChangeContext {
+            when: Precondition::Any,
+            trace,
+            once,
+        };
+        let fitted = self.learn_and_keep(&series, body, context).await;
         metrics::FITS.with_label_values(&[outcome(&fitted)]).inc();
         let fitted = fitted?;
         let took = started.elapsed();
@@ -90,7 +107,7 @@ impl Fitter {
         &self,
         series: &SeriesId,
         body: Bytes,
-        trace: TraceParent,
+        context: ChangeContext,
     ) -> Result<DurableFit, Error> {
         self.room.check(series).await?;
         let Learned {
@@ -102,32 +119,37 @@ impl Fitter {
         } = self.learn(body).await?;
         let points_used = usize::try_from(model.points()).unwrap_or(usize::MAX);
         let new = NewModel::fitted(&model, &points, took);
-        let context = ChangeContext {
-            when: Precondition::Any,
-            trace,
+        let reply = |version| FitReply {
+            series_id: series.clone(),
+            version,
+            points_used,
+            detector: model.detector(),
+            columns,
+            warnings,
+            serving: None,
         };
-        let published = self
-            .publisher
-            .publish(series, &new, points, context)
-            .await?;
-        Ok(DurableFit {
-            reply: FitReply {
-                series_id: series.clone(),
-                version: published.version,
-                points_used,
-                detector: model.detector(),
-                columns,
-                warnings: warnings.into_iter().chain(published.warning()).collect(),
-                serving: published.serving_instead(),
-            },
-            revision: published.revision,
-        })
+        let publishing = self.publisher.publish(series, &new, points, context, reply);
+        let (reply, published) = publishing.await?;
+        Ok(DurableFit::new(reply, &published))
     }
 
     async fn learn(&self, body: Bytes) -> Result<Learned, Error> {
         let default = self.default;
         let core = self.cores.acquire().await;
         core.run(move || learn(body, default)).await
+    }
+}
+
+impl DurableFit {
+    /// The fit whose version is `published`, and whose `reply` says the rest.
+    fn new(mut reply: FitReply, published: &Published) -> Self {
+        reply.version = published.version;
+        reply.warnings.extend(published.warning());
+        reply.serving = published.serving_instead();
+        Self {
+            reply,
+            revision: published.revision,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod fit;
 mod health;
 mod metrics;
 mod notify;
+mod once;
 mod plot;
 mod publish;
 mod registry;
@@ -34,7 +35,10 @@ use store::Store;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{fit::Fitter, plot::Plotter, publish::Publisher, registry::Registry, room::Room};
+use crate::{
+    fit::Fitter, once::InProgress, plot::Plotter, publish::Publisher, registry::Registry,
+    room::Room,
+};
 
 /// How long fits without a client may take when the service stops, and then the delivery of
 /// metrics.
@@ -69,6 +73,8 @@ struct App {
     room: Arc<Room>,
     fitter: Fitter,
     registry: Registry,
+    /// Fits and imports in progress that have a key.
+    keyed: InProgress,
     /// Fits and changes in progress.
     in_flight: TaskTracker,
     plotter: Plotter,
@@ -145,6 +151,7 @@ impl Trainer {
             publisher,
             room,
             registry: Registry::new(store.clone(), bus),
+            keyed: InProgress::default(),
             in_flight,
             plotter: Plotter::new(store, settings.default_detector),
             figures: FigureReader::new(move || {

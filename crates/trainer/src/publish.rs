@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bus::{Bus, TraceParent};
 use contract::{ModelEvent, Point, Revision, SeriesId, TrainingData, Version};
+use serde::{Serialize, de::DeserializeOwned};
 use service::{task, telemetry::with_sources};
 use store::{Changed, NewModel, Ready, RegistryError, Store};
 use tokio::time::timeout;
@@ -14,6 +15,7 @@ use crate::{
     error::Error,
     metrics::{self, Change},
     notify::notify,
+    once::{KeyError, Once},
 };
 
 /// How long a reply waits for old versions to be removed. What takes longer continues in the
@@ -53,25 +55,40 @@ impl Publisher {
     /// Publishes `new` as the next version of `series`, durably. `points` are those that it was
     /// fitted on, and empty for an imported model. If this fails or the process dies, the version
     /// stays invisible and is swept later.
-    pub(crate) async fn publish(
+    ///
+    /// `reply` makes the reply about the version. It is returned, or that to an earlier try of the
+    /// same request, with the version that was made then.
+    pub(crate) async fn publish<R: Serialize + DeserializeOwned>(
         &self,
         series: &SeriesId,
         new: &NewModel<'_>,
         points: Vec<Point>,
-        ChangeContext { when, trace }: ChangeContext,
-    ) -> Result<Published, Error> {
+        context: ChangeContext,
+        reply: impl FnOnce(Version) -> R,
+    ) -> Result<(R, Published), Error> {
+        let ChangeContext { when, trace, once } = context;
         let version = self.store.insert_pending(series, new).await;
         let version = version.map_err(Error::NotStored)?;
+        let reply = reply(version);
+        let note = once.as_ref().map(|once| once.note(&reply));
         // Part by part as the bus takes them, not a second copy of all.
         let parts = TrainingData::in_parts(series, version, &points);
         let published = self.bus.publish(parts, trace.clone()).await;
         published.map_err(Error::NotPublished)?;
         drop(points);
-        let ready = self.store.mark_ready_when(series, version, &when).await;
-        let Ready { revision, serving } = ready.map_err(|error| match error {
-            RegistryError::Refused(refusal) => Error::Refused(refusal),
-            RegistryError::Store(error) => Error::NotStored(error),
-        })?;
+        let ready = self
+            .store
+            .mark_ready_when(series, version, &when, note.as_ref())
+            .await;
+        let Ready { revision, serving } = match ready {
+            Ok(ready) => ready,
+            Err(RegistryError::Store(error)) => return Err(Error::NotStored(error)),
+            Err(RegistryError::Refused(refusal)) => {
+                // Another trainer was faster.
+                let earlier = self.earlier(series, once.as_ref()).await?;
+                return earlier.ok_or(Error::Refused(refusal));
+            }
+        };
         let ready = ModelEvent::Ready {
             series_id: series.clone(),
             version,
@@ -79,11 +96,40 @@ impl Publisher {
         };
         notify(&self.bus, vec![ready], trace.clone()).await;
         self.make_room(series, trace).await;
-        Ok(Published {
+        let published = Published {
             version,
             revision,
             serving,
-        })
+        };
+        Ok((reply, published))
+    }
+
+    /// The reply to an earlier try of the request `once`, and the version that was made then.
+    ///
+    /// # Errors
+    /// When another request had the same key, or the store does not answer.
+    pub(crate) async fn earlier<R: DeserializeOwned>(
+        &self,
+        series: &SeriesId,
+        once: Option<&Once>,
+    ) -> Result<Option<(R, Published)>, Error> {
+        let Some(once) = once else {
+            return Ok(None);
+        };
+        let receipt = self.store.receipt(series, &once.key).await;
+        let Some(receipt) = receipt.map_err(Error::Unanswered)? else {
+            return Ok(None);
+        };
+        if receipt.digest != once.digest {
+            return Err(KeyError::Reused.into());
+        }
+        let reply = serde_json::from_str(&receipt.reply).map_err(Error::BadReceipt)?;
+        let published = Published {
+            version: receipt.version,
+            revision: receipt.ready.revision,
+            serving: receipt.ready.serving,
+        };
+        Ok(Some((reply, published)))
     }
 
     /// Removes the versions of `series` beyond the number that is kept.

@@ -19,6 +19,7 @@ use crate::{
     error::Error,
     fit::DurableFit,
     health, metrics,
+    once::Key,
     plot::{detect::detect_plot, query::PlotQuery},
     registry,
     reply::{picture, with_revision, with_version},
@@ -64,8 +65,10 @@ async fn fit(
     request: Request,
 ) -> Fallible<Response> {
     let context = request.extensions().get::<RequestContext>().cloned();
+    let refused = |error: Error| error.reply(context.as_ref());
+    let key = Key::of(request.headers()).map_err(refused)?;
     let DurableFit { reply, revision } =
-        fit_body(app, series, context, request.into_body()).await?;
+        fit_body(app, series, context, key, request.into_body()).await?;
     let response = with_version(json(&reply), reply.version);
     Ok(with_revision(response, revision))
 }
@@ -76,6 +79,7 @@ async fn fit_body(
     app: Arc<App>,
     series: SeriesId,
     context: Option<RequestContext>,
+    key: Option<Key>,
     body: Body,
 ) -> Fallible<DurableFit> {
     let refused = |error: Error| error.reply(context.as_ref());
@@ -87,8 +91,13 @@ async fn fit_body(
     let in_flight = app.in_flight.clone();
     let trace = trace(context.as_ref());
     let fitting = async move {
-        let fitted = app.fitter.fit(series, body, trace).await;
-        drop(admitted);
+        let once = match key {
+            Some(key) => Some(key.over("fit", &body).await),
+            None => None,
+        };
+        let turn = app.keyed.begin(&series, once.as_ref())?;
+        let fitted = app.fitter.fit(series, body, trace, once).await;
+        drop((admitted, turn));
         fitted
     };
     on_main(in_flight.track_future(fitting))

@@ -1,4 +1,4 @@
-//! Removes versions that crashes left behind, which never became ready.
+//! Removes versions that crashes left behind, which never became ready, and old receipts.
 
 use std::time::Duration;
 
@@ -35,6 +35,12 @@ pub(crate) async fn run(store: Store, stop: CancellationToken) {
                     "could not look for versions that never became ready"
                 );
             }
+        }
+        if let Err(error) = store.forget_receipts().await {
+            tracing::warn!(
+                error = with_sources(&error),
+                "could not remove old receipts"
+            );
         }
     }
 }

@@ -1,11 +1,16 @@
 //! Acknowledged writes survive kill -9.
 
+use std::time::Duration;
+
 use anyhow::ensure;
+use contract::FitReply;
 use testkit::{
     Client, eventually,
     load::{self, Acknowledged},
     series,
 };
+
+use tokio::time::timeout;
 
 use crate::program::Program;
 
@@ -49,6 +54,38 @@ async fn a_kill_at_the_very_moment_of_the_acknowledgement_loses_nothing() -> any
         load::check_plot(program.client, "big", fitted).await?;
         let judged = program.client.predict("big", 1.0).await?;
         assert_eq!(judged.model_version, fitted.version);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fit_with_a_key_makes_one_version_however_often_it_is_killed() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let body = series::body(&series::rising(5_000, 1.0));
+    let fit = async |client: Client, key: &str| {
+        let headers = [("idempotency-key", key)];
+        let body = Some(body.as_bytes());
+        client.send("POST", "/fit/s", &headers, body).await
+    };
+    for round in 1..=8 {
+        let key = format!("k{round}");
+        // Killed at another moment each time: before, during or after the fit.
+        let program = Program::start(folder.path()).await?;
+        let moment = Duration::from_millis(12 * round);
+        let early = timeout(moment, fit(program.client, &key)).await;
+        program.process.kill()?;
+
+        let program = Program::start(folder.path()).await?;
+        let reply = fit(program.client, &key).await?;
+        let version = reply.ok::<FitReply>()?.version;
+        if let Ok(Ok(early)) = early {
+            assert_eq!(early.text(), reply.text());
+        }
+        let again = fit(program.client, &key).await?;
+        assert_eq!(again.text(), reply.text());
+        let models = program.client.models("s").await?;
+        assert_eq!((models.len() as u64, models[0].version), (round, version));
+        program.process.kill()?;
     }
     Ok(())
 }

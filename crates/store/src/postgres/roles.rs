@@ -50,7 +50,7 @@ impl RolesConfig {
                 password_file: given(self.postgres_writer_password_file.as_deref()),
                 tables: (
                     "SELECT, INSERT, UPDATE, DELETE",
-                    "series, models, aliases, training_data, consumer_offsets",
+                    "series, models, aliases, receipts, training_data, consumer_offsets",
                 ),
                 // Points come in through a temporary table.
                 database: "CONNECT, TEMPORARY",

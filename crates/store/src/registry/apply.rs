@@ -11,6 +11,7 @@ use super::{
     Changed, Precondition, Ready,
     change::{Change, Plan, State},
     connection::{Connection, Value},
+    receipt::{Note, has_receipt, keep},
     rows::{AliasRow, ReadyRow, state},
     sql,
 };
@@ -19,17 +20,24 @@ use crate::{
     columns::{number, revision},
 };
 
-/// Makes a version ready if `when` holds. Returns `None` if there is no such version.
+/// Makes a version ready if `when` holds, and no other version was made by the request of `note`.
+/// Returns `None` if there is no such version.
 pub(crate) async fn mark_ready(
     connection: &mut Connection<'_>,
     series: &SeriesId,
     version: Version,
     when: &Precondition,
+    note: Option<&Note>,
 ) -> Result<Option<Ready>, RegistryError> {
     let model = [series.as_str().into(), number(version).into()];
     let Some(before) = lock(connection, series).await? else {
         return Ok(None);
     };
+    if let Some(note) = note
+        && has_receipt(connection, series, note).await?
+    {
+        return Err(Refusal::Repeated.into());
+    }
     if *when != Precondition::Any {
         let state = read(connection, series, before).await?;
         state.check(when, !state.ready.is_empty())?;
@@ -37,7 +45,11 @@ pub(crate) async fn mark_ready(
     let mark = connection.dialect().mark_ready;
     let marked: Vec<(i64,)> = connection.run(mark, &model).await?;
     if !marked.is_empty() {
-        return Ok(Some(bump_revision(connection, series).await?.read()?));
+        let ready = bump_revision(connection, series).await?.read()?;
+        if let Some(note) = note {
+            keep(connection, series, version, ready, note).await?;
+        }
+        return Ok(Some(ready));
     }
     // It does not exist, or has been ready since an earlier call.
     let mut ready: Vec<ReadyRow> = connection.run(sql::IS_READY, &model).await?;

@@ -14,6 +14,7 @@ use super::{
     change::{Alias, State},
     connection::Value,
     document::Document,
+    receipt::Receipt,
     time::Time,
 };
 use crate::{
@@ -114,6 +115,31 @@ impl ReadyRow {
 
     pub(crate) fn revision(&self) -> Result<Revision, StoreError> {
         revision(self.revision)
+    }
+}
+
+row! {
+    /// A row of `receipt`.
+    ReceiptRow {
+        digest: String,
+        version: i64,
+        revision: i64,
+        serving: i64,
+        reply: String,
+    }
+}
+
+impl ReceiptRow {
+    pub(crate) fn read(self) -> Result<Receipt, StoreError> {
+        Ok(Receipt {
+            digest: self.digest,
+            reply: self.reply,
+            version: version(self.version)?,
+            ready: Ready {
+                revision: revision(self.revision)?,
+                serving: version(self.serving)?,
+            },
+        })
     }
 }
 

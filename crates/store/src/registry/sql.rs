@@ -178,6 +178,14 @@ pub(crate) const IS_READY: &str = concat!(
     "WHERE m.series_id = $1 AND m.version = $2 AND m.status = 'ready'",
 );
 
+/// Keeps a receipt under the key `$2`.
+pub(crate) const KEEP_RECEIPT: &str = "
+    INSERT INTO receipts (series_id, key, digest, version, revision, serving, reply)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (series_id, key) DO UPDATE SET digest = excluded.digest, version = excluded.version,
+        revision = excluded.revision, serving = excluded.serving, reply = excluded.reply,
+        created_at = excluded.created_at";
+
 /// The statements that differ between the databases.
 pub(crate) struct Dialect {
     /// Locks the series and selects its revision.
@@ -190,6 +198,10 @@ pub(crate) struct Dialect {
     pub(crate) delete: &'static [&'static str],
     /// The series that changed within the last `$1` milliseconds, and their revisions.
     pub(crate) changed_within: &'static str,
+    /// The receipt of the last day with the key `$2`.
+    pub(crate) receipt: &'static str,
+    /// Removes older receipts.
+    pub(crate) forget_receipts: &'static str,
 }
 
 pub(crate) const POSTGRES: Dialect = Dialect {
@@ -214,6 +226,10 @@ pub(crate) const POSTGRES: Dialect = Dialect {
     // Not clock_timestamp(), which cannot be used to search an index.
     changed_within: "
         SELECT series_id, revision FROM series WHERE changed_at > now() - $1 * interval '1 millisecond'",
+    receipt: "
+        SELECT digest, version, revision, serving, reply FROM receipts
+        WHERE series_id = $1 AND key = $2 AND created_at > now() - interval '1 day'",
+    forget_receipts: "DELETE FROM receipts WHERE created_at <= now() - interval '1 day'",
 };
 
 pub(crate) const SQLITE: Dialect = Dialect {
@@ -236,4 +252,11 @@ pub(crate) const SQLITE: Dialect = Dialect {
     changed_within: "
         SELECT series_id, revision FROM series
         WHERE changed_at > CAST(unixepoch('subsec') * 1000 AS INTEGER) - $1",
+    receipt: "
+        SELECT digest, version, revision, serving, reply FROM receipts
+        WHERE series_id = $1 AND key = $2
+            AND created_at > CAST(unixepoch('subsec') * 1000 AS INTEGER) - 86400000",
+    forget_receipts: "
+        DELETE FROM receipts
+        WHERE created_at <= CAST(unixepoch('subsec') * 1000 AS INTEGER) - 86400000",
 };

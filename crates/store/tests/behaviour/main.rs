@@ -32,6 +32,9 @@ macro_rules! run_suite {
             a_number_is_not_given_out_again_after_its_version_was_swept
             a_sweep_takes_what_is_old_and_pending_and_its_points
             points_of_a_swept_version_are_dropped
+            a_request_with_a_note_makes_one_version
+            of_two_that_do_one_request_at_once_one_makes_the_version
+            a_receipt_is_kept_for_a_day
             only_series_that_changed_lately_are_told_with_their_revision
             ids_that_look_alike_have_nothing_in_common
             a_model_is_stored_letter_for_letter

@@ -5,6 +5,7 @@ mod life;
 mod lists;
 mod models;
 mod points;
+mod receipts;
 mod upgrade;
 
 use std::time::Duration;
@@ -17,7 +18,9 @@ use contract::{
 use detector::{Model, StoredModel};
 use store::{Refusal, RegistryError, Store, StoreError, VersionedModel};
 
-pub(crate) use self::{changes::*, life::*, lists::*, models::*, points::*, upgrade::*};
+pub(crate) use self::{
+    changes::*, life::*, lists::*, models::*, points::*, receipts::*, upgrade::*,
+};
 use crate::backend::fitted;
 
 const GROUP: &str = "training-data-consumer";

@@ -1,7 +1,7 @@
 //! Extractors: the parts of a request that every route of the registry reads, and the names in a
 //! path.
 
-use std::{convert::Infallible, fmt::Display, future::Future, str::FromStr, sync::Arc};
+use std::{convert::Infallible, fmt::Display, future::Future, mem, str::FromStr, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, RawPathParams},
@@ -17,6 +17,7 @@ use crate::{
     App,
     context::{ChangeContext, trace},
     error::Error,
+    once::Key,
 };
 
 /// A request of the registry, without its path and body.
@@ -25,6 +26,7 @@ pub(crate) struct RegistryRequest {
     context: Option<RequestContext>,
     query: String,
     conditions: Result<Conditions, Error>,
+    key: Result<Option<Key>, Error>,
 }
 
 impl FromRequestParts<Arc<App>> for RegistryRequest {
@@ -36,6 +38,7 @@ impl FromRequestParts<Arc<App>> for RegistryRequest {
             context: parts.extensions.get::<RequestContext>().cloned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             conditions: Conditions::of(&parts.headers),
+            key: Key::of(&parts.headers),
         })
     }
 }
@@ -62,12 +65,18 @@ impl RegistryRequest {
         self.conditions
     }
 
+    /// The key of a request that has one.
+    pub(super) fn take_key(&mut self) -> Result<Option<Key>, Error> {
+        mem::replace(&mut self.key, Ok(None))
+    }
+
     /// The context of a change that takes no parameters.
     pub(super) fn changes(self) -> Result<ChangeContext, Error> {
         query::none(&self.query)?;
         Ok(ChangeContext {
             when: self.conditions?.change()?,
             trace: trace(self.context.as_ref()),
+            once: None,
         })
     }
 

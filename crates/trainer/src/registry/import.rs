@@ -7,7 +7,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header::LOCATION},
     response::Response,
 };
-use contract::{EndpointName, ImportReply};
+use bytes::Bytes;
+use contract::{EndpointName, ImportReply, SeriesId};
 use http_server::{Fallible, json};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use service::{series::SeriesPath, work::blocking};
@@ -15,8 +16,10 @@ use service::{series::SeriesPath, work::blocking};
 use super::{extract::RegistryRequest, file, reply::with_tag};
 use crate::{
     App,
+    context::ChangeContext,
     error::Error,
     metrics::{self, Change},
+    publish::Published,
     reply::with_version,
 };
 
@@ -40,31 +43,60 @@ pub(crate) async fn import(
     let Some((admitted, body)) = app.admission.read(body, limit).await? else {
         return Ok(request.refuse(Error::Overloaded));
     };
-    let importing = async move |app: Arc<App>, request: RegistryRequest| {
-        let context = request.changes()?;
-        let imported = blocking(move || file::read(&body)).await?;
-        let new = imported.as_new();
-        app.room.check(&series).await?;
-        let published = app
-            .publisher
-            .publish(&series, &new, Vec::new(), context)
-            .await?;
-        drop(admitted);
-        metrics::count(Change::Imported, 1);
-        let reply = ImportReply {
-            detector: imported.model.detector(),
-            version: published.version,
-            warnings: published.warning().into_iter().collect(),
-            serving: published.serving_instead(),
-            series_id: series,
+    let importing = async move |app: Arc<App>, mut request: RegistryRequest| {
+        let once = match request.take_key()? {
+            Some(key) => Some(key.over("import", &body).await),
+            None => None,
         };
-        let mut response = json(&reply);
-        *response.status_mut() = StatusCode::CREATED;
-        response.headers_mut().insert(LOCATION, location(&reply));
-        let response = with_version(response, published.version);
-        Ok(with_tag(response, published.revision))
+        let turn = app.keyed.begin(&series, once.as_ref())?;
+        let mut context = request.changes()?;
+        let imported = match app.publisher.earlier(&series, once.as_ref()).await? {
+            Some(earlier) => earlier,
+            None => {
+                context.once = once;
+                publish(&app, &series, body, context).await?
+            }
+        };
+        drop((admitted, turn));
+        Ok(reply(imported))
     };
     Ok(request.answer(importing).await)
+}
+
+/// Makes the file in `body` the next version of `series`.
+async fn publish(
+    app: &App,
+    series: &SeriesId,
+    body: Bytes,
+    context: ChangeContext,
+) -> Result<(ImportReply, Published), Error> {
+    let imported = blocking(move || file::read(&body)).await?;
+    let new = imported.as_new();
+    app.room.check(series).await?;
+    let reply = |version| ImportReply {
+        detector: imported.model.detector(),
+        version,
+        warnings: Vec::new(),
+        serving: None,
+        series_id: series.clone(),
+    };
+    let publishing = app
+        .publisher
+        .publish(series, &new, Vec::new(), context, reply);
+    let published = publishing.await?;
+    metrics::count(Change::Imported, 1);
+    Ok(published)
+}
+
+fn reply((mut reply, published): (ImportReply, Published)) -> Response {
+    reply.version = published.version;
+    reply.warnings.extend(published.warning());
+    reply.serving = published.serving_instead();
+    let mut response = json(&reply);
+    *response.status_mut() = StatusCode::CREATED;
+    response.headers_mut().insert(LOCATION, location(&reply));
+    let response = with_version(response, published.version);
+    with_tag(response, published.revision)
 }
 
 /// The path of an imported model.

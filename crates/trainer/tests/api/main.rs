@@ -6,6 +6,7 @@ mod detect_plot;
 mod fit;
 mod fixture;
 mod guarantee;
+mod once;
 mod plot;
 mod refusals;
 mod registry;

@@ -12,10 +12,11 @@ use tempfile::NamedTempFile;
 use crate::backend::{Backend, Postgres, config, error_of, fitted, run, serving};
 
 /// The tables and what may be done to them.
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "aliases",
     "consumer_offsets",
     "models",
+    "receipts",
     "series",
     "training_data",
 ];

@@ -293,6 +293,7 @@ pub(crate) async fn migrations_may_run_at_once_and_again(backend: &impl Backend)
         "models",
         "series",
         "consumer_offsets",
+        "receipts",
         "_sqlx_migrations",
     ];
     drop(backend.open().await?);
@@ -338,7 +339,7 @@ pub(crate) async fn a_version_that_becomes_ready_says_which_one_serves(
 ) -> Result<()> {
     let (store, s) = (backend.open().await?, series("s"));
     let ready = async |version, revision, serving| {
-        let ready = store.mark_ready_when(&s, version, &Precondition::Any);
+        let ready = store.mark_ready_when(&s, version, &Precondition::Any, None);
         let expected = Ready {
             revision: Revision(revision),
             serving: v(serving),
