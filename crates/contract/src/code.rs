@@ -78,6 +78,8 @@ problem_codes! {
     Unauthorized = "unauthorized", 401;
     /// The API key lacks the scope of the call, or is not for this series; `detail` says which.
     Forbidden = "forbidden", 403;
+    /// The file to import was not exported by an installation that is trusted.
+    ForeignModel = "foreign_model", 403;
     /// The series does not have this alias.
     AliasNotFound = "alias_not_found", 404;
     /// The series does not have this version, or does not have any model.
@@ -207,6 +209,7 @@ mod tests {
         400 wrong_time_unit
         401 unauthorized
         403 forbidden
+        403 foreign_model
         404 alias_not_found
         404 model_not_found
         404 no_points_in_range

@@ -17,6 +17,10 @@ pub const RETRY_AFTER_MS: &str = "retry-after-ms";
 /// characters. Further tries with the same name and body make no further version.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// In an import that a gateway passes on: `refuse`, if the client may only import models that a
+/// trusted installation has exported.
+pub const FOREIGN_MODEL: &str = "x-foreign-model";
+
 /// In requests to a predictor: the newest [`Revision`](crate::Revision) of the series that the
 /// caller knows of. The reply comes from a model that was serving at this revision or later.
 pub const MIN_REVISION: &str = "x-min-revision";

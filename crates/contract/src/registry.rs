@@ -167,6 +167,11 @@ pub struct ModelFile {
     /// order and without white space. Absent only while it is being computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
+    /// The signature of this object without it, of the form `ed25519:KEY:SIGNATURE`, with the
+    /// public key of the installation and the signature in base64. Absent from exports that are not
+    /// signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 impl AliasRequest {
@@ -249,6 +254,7 @@ fields! {
         last_timestamp: i64,
         model: Box<RawValue>,
         checksum: String,
+        signature: Option<String>,
     }
 }
 
@@ -268,6 +274,7 @@ impl Body for ModelFile {
             last_timestamp: fields.last_timestamp,
             model: fields.model,
             checksum: Some(fields.checksum),
+            signature: fields.signature,
         })
     }
 }
@@ -323,6 +330,9 @@ mod tests {
         let file = ModelFile::parse(FILE.as_bytes()).unwrap();
         assert_eq!(file.model.get(), r#"{"a": 1.50}"#);
         assert_eq!(serde_json::to_string(&file).unwrap(), FILE);
+        let signed = FILE.replace(r#""00"}"#, r#""00","signature":"ed25519:a:b"}"#);
+        let file = ModelFile::parse(signed.as_bytes()).unwrap();
+        assert_eq!(serde_json::to_string(&file).unwrap(), signed);
     }
 
     #[test]

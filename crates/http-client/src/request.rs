@@ -12,12 +12,14 @@ use http::{
 use http_server::{FastRequest, REQUEST_ID, RequestContext, TRACEPARENT};
 
 /// The client's headers that are passed on.
-static FORWARDED: [HeaderName; 5] = [
+static FORWARDED: [HeaderName; 6] = [
     CONTENT_TYPE,
     ACCEPT,
     IF_MATCH,
     IF_NONE_MATCH,
     HeaderName::from_static(header::IDEMPOTENCY_KEY),
+    // Of a client it can only make the platform stricter.
+    HeaderName::from_static(header::FOREIGN_MODEL),
 ];
 
 /// The oldest revision of the series that the reply may be of.

@@ -99,7 +99,7 @@ fn make_private(path: &Path) {
             let name = file.file_name();
             let name = name.to_string_lossy();
             name == "lock"
-                || ["store.db", "events.db", "stats.db"]
+                || ["store.db", "events.db", "stats.db", "export.key"]
                     .iter()
                     .any(|db| name.starts_with(db))
         })

@@ -13,6 +13,8 @@ use anyhow::{Context, bail, ensure};
 use contract::{Event, TrainingData};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
+use crate::EXPORT_KEY;
+
 /// The files of the data folder, in the order in which they are copied.
 const FILES: [&str; 3] = ["store.db", "stats.db", "events.db"];
 
@@ -52,6 +54,12 @@ async fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     for file in FILES {
         let copied = sqlite::snapshot(&from.join(file), &to.join(file)).await;
         copied.with_context(|| format!("{} cannot be copied", from.join(file).display()))?;
+    }
+    let key = from.join(EXPORT_KEY);
+    if key.exists() {
+        // With its rights.
+        let copied = fs::copy(&key, to.join(EXPORT_KEY));
+        copied.with_context(|| format!("{} cannot be copied", key.display()))?;
     }
     Ok(())
 }

@@ -83,6 +83,9 @@ pub struct Settings {
     /// How much may be stored.
     #[command(flatten)]
     pub quotas: store::Quotas,
+    /// The signatures of exports.
+    #[command(flatten)]
+    pub exports: trainer::ExportSettings,
     /// Bytes that fits and imports leave free on the disk of the data folder; while there are fewer,
     /// they are refused with 507. By default 67108864, or a twentieth of a smaller disk.
     // An empty value stands for the default.
@@ -114,8 +117,9 @@ impl Settings {
     }
 
     /// The trainer's, likewise.
-    pub(crate) fn trainer(&self) -> trainer::Settings {
+    pub(crate) fn trainer(&self, exports: trainer::Exports) -> trainer::Settings {
         trainer::Settings {
+            exports,
             max_body_bytes: self.max_body_bytes(),
             max_inflight_fit_bytes: self.max_inflight_fit_bytes,
             default_detector: self.default_detector,
@@ -133,6 +137,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
+    use trainer::Exports;
 
     use super::*;
 
@@ -141,7 +146,10 @@ mod tests {
         Config::command().debug_assert();
         let config = Config::try_parse_from(["standalone", "--max-body-bytes", "1000"]).unwrap();
         assert_eq!((config.app_port, config.listen.admin_port), (8080, 9090));
-        assert_eq!(config.settings.trainer().max_body_bytes, 1000);
+        assert_eq!(
+            config.settings.trainer(Exports::default()).max_body_bytes,
+            1000
+        );
         assert_eq!(config.settings.predictor().detect.max_body_bytes, 1000);
         assert_eq!(config.settings.gateway.max_body_bytes, 1000);
     }

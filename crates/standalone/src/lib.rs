@@ -24,8 +24,11 @@ use stats::Stats;
 use store::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use trainer::Trainer;
+use trainer::{Exports, Trainer};
 use training_data_consumer::TrainingDataConsumer;
+
+/// The file in the data folder with the key that signs exports.
+pub(crate) const EXPORT_KEY: &str = "export.key";
 
 /// The whole platform, bound to its port and not serving yet.
 pub struct Standalone {
@@ -96,8 +99,9 @@ impl Standalone {
             .await
             .context("opening stats.db")?;
 
+        let exports = Exports::load(&settings.exports, Some(&data_dir.file(EXPORT_KEY)))?;
         let trainer = Trainer::embedded(
-            settings.trainer(),
+            settings.trainer(exports),
             trainer::Backends {
                 bus: bus.clone(),
                 store: store.clone(),

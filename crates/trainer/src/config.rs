@@ -7,6 +7,8 @@ use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 use stats::RedisConfig;
 use store::{PostgresConfig, Quotas};
 
+use crate::{ExportSettings, Exports};
+
 /// All settings of `trainer`.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(version, about = "Fits models, numbers versions, draws plots")]
@@ -20,6 +22,9 @@ pub struct Config {
     /// The trainer's own settings.
     #[command(flatten)]
     pub settings: Settings,
+    /// The signatures of exports.
+    #[command(flatten)]
+    pub exports: ExportSettings,
     /// Limits of the HTTP server.
     #[command(flatten)]
     pub server: ServerConfig,
@@ -62,6 +67,9 @@ pub struct Settings {
     /// 64 MiB, or a twentieth of a smaller disk.
     #[arg(skip)]
     pub min_free_bytes: Option<u64>,
+    /// Signs exports, and knows whose may be imported.
+    #[arg(skip)]
+    pub exports: Exports,
 }
 
 impl Default for Settings {
@@ -73,6 +81,7 @@ impl Default for Settings {
             keep_versions: DEFAULT_KEEP_VERSIONS,
             quotas: Quotas::default(),
             min_free_bytes: None,
+            exports: Exports::default(),
         }
     }
 }

@@ -56,6 +56,9 @@ pub(crate) enum Error {
     /// The receipt of an earlier try cannot be read.
     #[error("receipt of the request cannot be read")]
     BadReceipt(#[source] serde_json::Error),
+    /// The model to import is not signed by an installation that is trusted.
+    #[error("model is foreign")]
+    ForeignModel,
     /// The state of the series does not allow the request.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -145,6 +148,7 @@ impl Error {
             Self::Refused(refusal) => return refused(refusal),
             Self::Key(taken) => return taken.problem(),
             Self::LengthMismatch => (Code::LengthMismatch, LENGTH_MISMATCH),
+            Self::ForeignModel => (Code::ForeignModel, FOREIGN_MODEL),
             Self::MissingSeries => (Code::MissingSeriesId, MISSING_SERIES),
             Self::NoTrainingData => (Code::NoTrainingData, NO_TRAINING_DATA),
             Self::NoPointsInRange => (
@@ -211,6 +215,7 @@ fn refused(refusal: &Refusal) -> ProblemReply {
     ProblemReply::new(code, detail)
 }
 
+const FOREIGN_MODEL: &str = "The file is not signed by an installation that is trusted here";
 const LENGTH_MISMATCH: &str = "Timestamps and values must be of same non-zero length";
 const MISSING_SERIES: &str = "The query parameter series_id is required";
 const NO_TRAINING_DATA: &str = "No training data found for given series_id and version.";

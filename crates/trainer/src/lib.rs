@@ -7,6 +7,7 @@
 mod config;
 mod context;
 mod error;
+mod exports;
 mod fit;
 mod health;
 mod metrics;
@@ -26,6 +27,7 @@ use anyhow::Context;
 use axum::Router;
 use bus::Bus;
 pub use config::{Config, Settings};
+pub use exports::{ExportSettings, Exports, InvalidKey, TrustedKeys};
 use http_server::ServerConfig;
 use service::{
     admin::Admin, admission::Admission, figures::FigureReader, health::Health, port::Port,
@@ -73,6 +75,7 @@ struct App {
     room: Arc<Room>,
     fitter: Fitter,
     registry: Registry,
+    exports: Exports,
     /// Fits and imports in progress that have a key.
     keyed: InProgress,
     /// Fits and changes in progress.
@@ -94,7 +97,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     };
     let store = backends.store.clone();
     let addr = config.listen.app_addr(config.app_port);
-    let trainer = Trainer::bind(addr, config.server, config.settings, backends).await?;
+    let settings = Settings {
+        exports: Exports::load(&config.exports, None)?,
+        ..config.settings
+    };
+    let trainer = Trainer::bind(addr, config.server, settings, backends).await?;
     let admin_addr = config.listen.admin_addr();
     let admin = Admin::bind(admin_addr, trainer.health(&shutdown)).await?;
     tracing::info!(addr = %trainer.addr(), admin = %admin.addr(), "listening");
@@ -151,6 +158,7 @@ impl Trainer {
             publisher,
             room,
             registry: Registry::new(store.clone(), bus),
+            exports: settings.exports,
             keyed: InProgress::default(),
             in_flight,
             plotter: Plotter::new(store, settings.default_detector),

@@ -8,7 +8,7 @@ use axum::{
     http::request::Parts,
     response::Response,
 };
-use contract::{AliasName, ProblemCode, VersionRef};
+use contract::{AliasName, ProblemCode, VersionRef, header};
 use http_server::{ProblemReply, RequestContext};
 use service::{series::SeriesPath, task::on_main};
 
@@ -27,6 +27,7 @@ pub(crate) struct RegistryRequest {
     query: String,
     conditions: Result<Conditions, Error>,
     key: Result<Option<Key>, Error>,
+    refuses_foreign: bool,
 }
 
 impl FromRequestParts<Arc<App>> for RegistryRequest {
@@ -39,6 +40,7 @@ impl FromRequestParts<Arc<App>> for RegistryRequest {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             conditions: Conditions::of(&parts.headers),
             key: Key::of(&parts.headers),
+            refuses_foreign: parts.headers.contains_key(header::FOREIGN_MODEL),
         })
     }
 }
@@ -68,6 +70,11 @@ impl RegistryRequest {
     /// The key of a request that has one.
     pub(super) fn take_key(&mut self) -> Result<Option<Key>, Error> {
         mem::replace(&mut self.key, Ok(None))
+    }
+
+    /// Whether the client may not import foreign models.
+    pub(super) fn refuses_foreign(&self) -> bool {
+        self.refuses_foreign
     }
 
     /// The context of a change that takes no parameters.

@@ -7,23 +7,30 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use store::NewModel;
 
-use crate::error::Error;
+use crate::{Exports, error::Error};
 
 /// The most bytes of a file's name that come from the id of its series.
 const MAX_NAME: usize = 100;
 
-/// A model from a file, and the file's statements about its fit.
+/// A model from a file, the file's statements about its fit, and whose it is.
 #[derive(Debug)]
 pub(super) struct Imported {
     pub(super) model: StoredModel,
     pub(super) fit_ms: f64,
     pub(super) first_timestamp: i64,
     pub(super) last_timestamp: i64,
+    /// No installation that is trusted has signed it.
+    pub(super) is_foreign: bool,
 }
 
-/// The file of the model `info` of `series`, whose document is `document`. The same model gives the
-/// same bytes.
-pub(super) fn write(series: SeriesId, info: ModelInfo, document: String) -> String {
+/// The file of the model `info` of `series`, whose document is `document`, signed by `exports`. The
+/// same model gives the same bytes.
+pub(super) fn write(
+    series: SeriesId,
+    info: ModelInfo,
+    document: String,
+    exports: &Exports,
+) -> String {
     let model = RawValue::from_string(document);
     let model = model.expect("the store gives out only documents that it could read");
     let mut file = ModelFile {
@@ -36,18 +43,24 @@ pub(super) fn write(series: SeriesId, info: ModelInfo, document: String) -> Stri
         last_timestamp: info.last_timestamp,
         model,
         checksum: None,
+        signature: None,
     };
     file.checksum = Some(checksum(&file));
+    file.signature = exports.sign(to_json(&file).as_bytes());
     to_json(&file)
 }
 
-/// Reads a file.
+/// Reads a file; `exports` knows whose it is.
 ///
 /// # Errors
 /// The first thing in it that an export would not have written.
-pub(super) fn read(file: &[u8]) -> Result<Imported, Error> {
+pub(super) fn read(file: &[u8], exports: &Exports) -> Result<Imported, Error> {
     let bad = |why: &str| Error::BadFile(why.to_owned());
     let mut file = ModelFile::parse(file).map_err(|fault| Error::BadFile(fault.to_string()))?;
+    let signature = file.signature.take();
+    let is_foreign = exports
+        .is_foreign(to_json(&file).as_bytes(), signature.as_deref())
+        .map_err(|why| Error::BadFile(format!("signature: {why}")));
     let said = file.checksum.take();
     if said != Some(checksum(&file)) {
         return Err(bad("checksum: the file was changed since it was exported"));
@@ -61,8 +74,10 @@ pub(super) fn read(file: &[u8]) -> Result<Imported, Error> {
     if file.first_timestamp > file.last_timestamp {
         return Err(bad("first_timestamp: it is after last_timestamp"));
     }
+    let is_foreign = is_foreign?;
     let model = StoredModel::from_json(file.model.get());
     Ok(Imported {
+        is_foreign,
         model: model.map_err(|fault| Error::BadFile(format!("model: {fault}")))?,
         fit_ms: file.fit_ms,
         first_timestamp: file.first_timestamp,

@@ -49,12 +49,13 @@ pub(crate) async fn import(
             None => None,
         };
         let turn = app.keyed.begin(&series, once.as_ref())?;
+        let refuses_foreign = request.refuses_foreign();
         let mut context = request.changes()?;
         let imported = match app.publisher.earlier(&series, once.as_ref()).await? {
             Some(earlier) => earlier,
             None => {
                 context.once = once;
-                publish(&app, &series, body, context).await?
+                publish(&app, &series, body, context, refuses_foreign).await?
             }
         };
         drop((admitted, turn));
@@ -63,14 +64,20 @@ pub(crate) async fn import(
     Ok(request.answer(importing).await)
 }
 
-/// Makes the file in `body` the next version of `series`.
+/// Makes the file in `body` the next version of `series`. With `refuses_foreign` it has to be
+/// signed by an installation that is trusted.
 async fn publish(
     app: &App,
     series: &SeriesId,
     body: Bytes,
     context: ChangeContext,
+    refuses_foreign: bool,
 ) -> Result<(ImportReply, Published), Error> {
-    let imported = blocking(move || file::read(&body)).await?;
+    let exports = app.exports.clone();
+    let imported = blocking(move || file::read(&body, &exports)).await?;
+    if imported.is_foreign && (refuses_foreign || !app.exports.takes_foreign()) {
+        return Err(Error::ForeignModel);
+    }
     let new = imported.as_new();
     app.room.check(series).await?;
     let reply = |version| ImportReply {

@@ -129,7 +129,7 @@ pub(crate) async fn export(
         let name = file::name(&series, info.version);
         let disposition = format!("attachment; filename=\"{name}\"");
         let disposition = HeaderValue::try_from(disposition).expect("the name is plain ASCII");
-        let mut file = blocking(move || file::write(series, info, document)).await;
+        let mut file = blocking(move || file::write(series, info, document, &app.exports)).await;
         file.push('\n');
         let mut response = Response::new(Body::from(file));
         let headers = response.headers_mut();

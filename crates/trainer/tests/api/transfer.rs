@@ -2,10 +2,11 @@
 
 use anyhow::Context;
 use axum::http::header;
+use clap::Parser;
 use contract::{ModelFile, TrainingData};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use trainer::Settings;
+use trainer::{Config, Exports, Settings};
 
 use crate::fixture::{Fixture, Reply, THREE};
 
@@ -29,6 +30,7 @@ async fn import(
 fn sealed(file: &str) -> anyhow::Result<String> {
     let mut file: ModelFile = serde_json::from_str(file)?;
     file.checksum = None;
+    file.signature = None;
     let digest = Sha256::digest(serde_json::to_string(&file)?);
     file.checksum = Some(digest.iter().map(|byte| format!("{byte:02x}")).collect());
     Ok(serde_json::to_string(&file)?)
@@ -191,6 +193,67 @@ async fn a_file_that_was_changed_is_refused_by_what_is_wrong_with_it() -> anyhow
         import(&fixture, "t", sealed(&file)?).await?.version()?,
         "v1"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_signed_a_file_decides_who_may_import_it() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let load = |name: &str, flags: &[&str]| {
+        let config = Config::try_parse_from([&["trainer"], flags].concat())?;
+        Exports::load(&config.exports, Some(&folder.path().join(name)))
+    };
+    let trainer = async |exports| {
+        let fixture = Fixture::with(Settings {
+            exports,
+            ..Settings::default()
+        });
+        let fixture = fixture.await?;
+        fixture.fit("s", THREE).await?;
+        let file = export(&fixture, "s/models/v1").await?.body;
+        anyhow::Ok((fixture, String::from_utf8(file.to_vec())?))
+    };
+    let (_, unsigned) = trainer(Exports::default()).await?;
+    let (_, theirs) = trainer(load("theirs", &[])?).await?;
+    let (open, ours) = trainer(load("ours", &[])?).await?;
+    let (closed, _) = trainer(load("ours", &["--import-foreign=false"])?).await?;
+    let key = theirs.split(':').rev().nth(1).context("no key")?;
+    let trusting = ["--import-foreign=false", "--trusted-export-keys", key];
+    let (trusting, _) = trainer(load("ours", &trusting)?).await?;
+
+    let refuse = [("x-foreign-model", "refuse")];
+    for (fixture, file, headers, status) in [
+        (&open, &ours, &[][..], 201),
+        (&open, &theirs, &[], 201),
+        (&open, &unsigned, &[], 201),
+        (&open, &ours, &refuse, 201),
+        (&open, &theirs, &refuse, 403),
+        (&open, &unsigned, &refuse, 403),
+        (&closed, &ours, &[], 201),
+        (&closed, &theirs, &[], 403),
+        (&closed, &unsigned, &[], 403),
+        (&trusting, &theirs, &refuse, 201),
+        (&trusting, &unsigned, &[], 403),
+    ] {
+        let path = "/v1/series/t/models";
+        let reply = fixture
+            .send_with("POST", path, headers, file.clone())
+            .await?;
+        assert_eq!(reply.status.as_u16(), status, "{headers:?} {file}");
+        if status == 403 {
+            assert_eq!(reply.refusal()?.1, "foreign_model");
+        }
+    }
+    // A file that was changed is refused, even with the right checksum, and so is a stolen
+    // signature.
+    let signature = |file: &str| -> anyhow::Result<String> {
+        let file: ModelFile = serde_json::from_str(file)?;
+        file.signature.context("no signature")
+    };
+    let changed = ours.replace(&signature(&ours)?, &signature(&theirs)?);
+    let refusal = import(&open, "t", changed).await?.refusal()?;
+    assert_eq!((refusal.0, &*refusal.1), (400, "invalid_model_file"));
+    assert!(refusal.2.contains("signature: "), "{refusal:?}");
     Ok(())
 }
 
