@@ -74,6 +74,8 @@ problem_codes! {
     MissingSeriesId = "missing_series_id", 400;
     /// A timestamp counts in another unit than those that the model was fitted on.
     WrongTimeUnit = "wrong_time_unit", 400;
+    /// The request comes from none of the services, and only those are answered here.
+    ServiceTokenRequired = "service_token_required", 401;
     /// The call needs an API key, and the request has none that is valid.
     Unauthorized = "unauthorized", 401;
     /// The API key lacks the scope of the call, or is not for this series; `detail` says which.
@@ -207,6 +209,7 @@ mod tests {
         400 malformed_request
         400 missing_series_id
         400 wrong_time_unit
+        401 service_token_required
         401 unauthorized
         403 forbidden
         403 foreign_model

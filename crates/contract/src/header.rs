@@ -21,6 +21,9 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// trusted installation has exported.
 pub const FOREIGN_MODEL: &str = "x-foreign-model";
 
+/// In requests between services: the secret that they share, if there is one.
+pub const SERVICE_TOKEN: &str = "x-service-token";
+
 /// In requests to a predictor: the newest [`Revision`](crate::Revision) of the series that the
 /// caller knows of. The reply comes from a model that was serving at this revision or later.
 pub const MIN_REVISION: &str = "x-min-revision";

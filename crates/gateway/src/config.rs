@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use contract::endpoint::Class;
 use http_client::Origins;
-use http_server::{ServerConfig, TlsFiles};
+use http_server::{ServerConfig, TlsFiles, TokenConfig};
 use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 
 use crate::{AccessSettings, AllowedOrigins};
@@ -23,6 +23,9 @@ pub struct Config {
     /// TLS for clients.
     #[command(flatten)]
     pub tls: TlsFiles,
+    /// The token that trainer and predictor need.
+    #[command(flatten)]
+    pub token: TokenConfig,
     /// Limits.
     #[command(flatten)]
     pub settings: Settings,

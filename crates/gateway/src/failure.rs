@@ -2,8 +2,10 @@
 
 use std::{error::Error as _, fmt::Write as _, time::Duration};
 
+use axum::response::Response;
 use contract::ProblemCode;
-use http_server::ProblemReply;
+use http::StatusCode;
+use http_server::{Fallible, ProblemReply};
 
 use http_client::Error;
 
@@ -32,6 +34,26 @@ pub(crate) fn no_reply(service: &'static str, error: Error) -> ProblemReply {
         tracing::error!(service, code, left_out, error = chain(&error), "no reply");
     }
     problem
+}
+
+/// `response`, unless `service` refuses us because of the token that services share. That concerns
+/// no client.
+///
+/// # Errors
+/// When it does.
+pub(crate) fn known(service: &'static str, response: Response) -> Fallible<Response> {
+    if response.status() != StatusCode::UNAUTHORIZED {
+        return Ok(response);
+    }
+    if let Some(left_out) = THROTTLE.pass() {
+        tracing::error!(
+            service,
+            left_out,
+            "SERVICE_TOKEN is not that of the service"
+        );
+    }
+    let detail = "The service gave no valid answer";
+    Err(ProblemReply::new(ProblemCode::BadGateway, detail))
 }
 
 /// The problem for a client when `service` gave no usable figures for the health check.

@@ -44,6 +44,21 @@ pub struct Backends {
     pub predictor: Upstream,
 }
 
+impl Backends {
+    /// The services at the addresses in `config`.
+    ///
+    /// # Errors
+    /// When the token for them cannot be read.
+    pub fn of(config: &Config) -> anyhow::Result<Self> {
+        let token = config.token.read()?;
+        let upstream = |url: &Origins| upstream(url.clone().with_token(token.as_ref()));
+        Ok(Self {
+            trainer: upstream(&config.trainer_url),
+            predictor: upstream(&config.predictor_url),
+        })
+    }
+}
+
 /// A service at `origins`, over HTTP/1.1. The calls to it are counted in this process's metrics.
 pub fn upstream(origins: Origins) -> Upstream {
     Upstream::http(origins, metrics::of_upstreams())
@@ -62,10 +77,7 @@ pub struct Gateway {
 /// When a port cannot be bound or served, or everyone could reach it without a key.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     config.settings.access.check(config.listen.app_host)?;
-    let backends = Backends {
-        trainer: upstream(config.trainer_url.clone()),
-        predictor: upstream(config.predictor_url.clone()),
-    };
+    let backends = Backends::of(&config)?;
     let addr = config.listen.app_addr(config.app_port);
     let admin_addr = config.listen.admin_addr();
     let tls = Tls::load(&config.tls)?;

@@ -27,7 +27,7 @@ use crate::{
     AllowedOrigins, Settings,
     access::{Access, Caller, give_back},
     arrival::{Arrivals, Charge},
-    failure::no_reply,
+    failure::{known, no_reply},
     limits::Limits,
     metrics::Measured,
     revisions::RevisionTracker,
@@ -205,7 +205,10 @@ impl Proxy {
     ) -> Fallible<Response> {
         let (call, _charge) = self.prediction(request).await?;
         let response = self.predictor.ask_after(outcome, call).await;
-        response.map_err(|error| no_reply("predictor", error))
+        known(
+            "predictor",
+            response.map_err(|error| no_reply("predictor", error))?,
+        )
     }
 
     /// The call that a prediction becomes, and what its body takes of the memory for bodies.
@@ -236,7 +239,7 @@ impl Proxy {
             Owner::Gateway => unreachable!("the gateway does not ask itself"),
         };
         let response = service.call(call).await;
-        response.map_err(|error| no_reply(name, error))
+        known(name, response.map_err(|error| no_reply(name, error))?)
     }
 
     /// Notes the revision of `series` that `response` carries, if it is a success.

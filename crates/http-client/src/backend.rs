@@ -59,6 +59,11 @@ impl Backend {
         &self.origin.authority
     }
 
+    /// The value of the `host` header of a request to it, and the header lines that follow.
+    pub(super) fn host_lines(&self) -> &str {
+        &self.origin.host_lines
+    }
+
     /// Whether it is the backend of `origin` at `address`.
     pub(super) fn is_at(&self, origin: &Origin, address: SocketAddr) -> bool {
         self.address == Some(address) && self.origin == *origin
@@ -181,6 +186,7 @@ mod tests {
             host: host.to_owned(),
             port,
             authority: format!("{host}:{port}"),
+            host_lines: String::new(),
         };
         let address = origin.address();
         Backend::new(origin, address)

@@ -69,9 +69,9 @@ impl Http {
         body: &Bytes,
         timeout: Duration,
     ) -> Result<Response, Error> {
-        let joined = self.join(timeout, |authority, out| {
+        let joined = self.join(timeout, |host, out| {
             let length = BodyLength::Known(body.len() as u64);
-            head.write_only_if_cached(authority, length, out);
+            head.write_only_if_cached(host, length, out);
             out.extend_from_slice(body);
         });
         let mut reply = match joined {
@@ -98,8 +98,8 @@ impl Http {
         if !PIPELINED_BODY.contains(&request.body.len()) {
             return None;
         }
-        let joined = self.join(timeout, |authority, out| {
-            write_fast(request, min_revision, authority, out);
+        let joined = self.join(timeout, |host, out| {
+            write_fast(request, min_revision, host, out);
         });
         let mut reply = joined.ok()?;
         Some(async move {
@@ -166,7 +166,7 @@ impl Http {
         write: impl FnOnce(&str, &mut Vec<u8>),
     ) -> Result<PendingReply, NotJoined> {
         let (connection, timeout) = self.0.pipelined(timeout).ok_or(NotJoined::Closed)?;
-        connection.join(timeout, |out| write(connection.backend.authority(), out))
+        connection.join(timeout, |out| write(connection.backend.host_lines(), out))
     }
 
     /// Asks a backend. If its connection ends without a reply, asks once more on a new connection:
@@ -215,7 +215,7 @@ impl Http {
         timeout: Duration,
     ) -> Result<Response, Error> {
         let length = BodyLength::Known(body.len() as u64);
-        head.write(connection.backend.authority(), length, &mut connection.out);
+        head.write(connection.backend.host_lines(), length, &mut connection.out);
         let reply = time::timeout(timeout, connection.ask(body))
             .await
             .map_err(|_| Error::Timeout(timeout))??;
@@ -235,7 +235,7 @@ impl Http {
         let length = upload
             .declared()
             .map_or(BodyLength::Unknown, BodyLength::Known);
-        head.write(connection.backend.authority(), length, &mut connection.out);
+        head.write(connection.backend.host_lines(), length, &mut connection.out);
         let reply = connection.ask_streaming(&mut upload, timeout).await?;
         Ok(self.answer(connection, reply, timeout))
     }

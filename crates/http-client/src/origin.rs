@@ -6,20 +6,24 @@ use std::{
     str::FromStr,
 };
 
+use contract::header::SERVICE_TOKEN;
 use http::Uri;
+use http_server::ServiceToken;
 
 /// The backends of one service, at least one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Origins(pub(super) Vec<Origin>);
 
 /// The URL of a backend: the scheme `http`, a host and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     /// A name or an address, IPv6 without brackets.
     pub(super) host: String,
     pub(super) port: u16,
-    /// Host and port as configured, for the `host` header.
+    /// Host and port as configured.
     pub(super) authority: String,
+    /// The value of the `host` header, and the header lines that follow it in every request.
+    pub(super) host_lines: String,
 }
 
 /// Why a text is not a list of backends.
@@ -48,6 +52,20 @@ impl FromStr for Origins {
             .map(Origin::parse)
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+}
+
+impl Origins {
+    /// Sends `token` along with every request.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<&ServiceToken>) -> Self {
+        if let Some(token) = token {
+            for origin in &mut self.0 {
+                let secret = token.secret();
+                origin.host_lines = format!("{}\r\n{SERVICE_TOKEN}: {secret}", origin.authority);
+            }
+        }
+        self
     }
 }
 
@@ -87,7 +105,15 @@ impl Origin {
             host: authority.host().trim_matches(['[', ']']).to_owned(),
             port,
             authority: authority.as_str().to_owned(),
+            host_lines: authority.as_str().to_owned(),
         })
+    }
+}
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the token.
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -101,33 +101,29 @@ impl RequestHead {
         self
     }
 
-    /// Writes it for a connection to the backend at `authority`.
-    pub(super) fn write(&self, authority: &str, body: BodyLength, out: &mut Vec<u8>) {
-        self.start(authority, out);
+    /// Writes it for a connection to the backend whose `host` header has this value, with the
+    /// header lines that follow it.
+    pub(super) fn write(&self, host: &str, body: BodyLength, out: &mut Vec<u8>) {
+        self.start(host, out);
         self.finish(body, out);
     }
 
     /// Writes it as a request to be answered from memory or not at all.
-    pub(super) fn write_only_if_cached(
-        &self,
-        authority: &str,
-        body: BodyLength,
-        out: &mut Vec<u8>,
-    ) {
-        self.start(authority, out);
+    pub(super) fn write_only_if_cached(&self, host: &str, body: BodyLength, out: &mut Vec<u8>) {
+        self.start(host, out);
         out.extend_from_slice(b"cache-control: only-if-cached\r\n");
         self.finish(body, out);
     }
 
     /// Writes the request line and the client's headers.
-    fn start(&self, authority: &str, out: &mut Vec<u8>) {
+    fn start(&self, host: &str, out: &mut Vec<u8>) {
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
         for part in [
             self.method.as_str(),
             " ",
             path,
             " HTTP/1.1\r\nhost: ",
-            authority,
+            host,
             "\r\n",
         ] {
             out.extend_from_slice(part.as_bytes());
@@ -189,19 +185,19 @@ impl RequestHead {
     }
 }
 
-/// Writes a request of the fast path, for a connection to the backend at `authority`, to be
-/// answered from memory or not at all. It has only the headers that a prediction uses.
+/// Writes a request of the fast path, for a connection to the backend with these `host` lines, to
+/// be answered from memory or not at all. It has only the headers that a prediction uses.
 pub(super) fn write_fast(
     request: &FastRequest<'_>,
     min_revision: Option<Revision>,
-    authority: &str,
+    host: &str,
     out: &mut Vec<u8>,
 ) {
     for part in [
         b"POST ",
         request.target.as_bytes(),
         b" HTTP/1.1\r\nhost: ",
-        authority.as_bytes(),
+        host.as_bytes(),
         b"\r\ncache-control: only-if-cached\r\n",
         header::REQUEST_ID.as_bytes(),
         b": ",

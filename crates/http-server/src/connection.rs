@@ -352,6 +352,11 @@ async fn answer(
             protocol_error::uri_too_long().into_response()
         })
         .await
+    } else if !app.admits(request.uri().path(), request.headers()) {
+        context::respond(request, None, async |_| {
+            protocol_error::no_token().into_response()
+        })
+        .await
     } else if let Some((id, fallback)) = fallback {
         context::respond(request, Some(id.to_header()), fallback).await
     } else {

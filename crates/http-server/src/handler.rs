@@ -1,9 +1,10 @@
 //! The routes of a service, and a faster way for the busiest of them.
 
 use axum::{Router, extract::Request, response::Response};
+use http::HeaderMap;
 use tower::Service;
 
-use crate::FastPath;
+use crate::{FastPath, ServiceToken};
 
 /// Answers requests. Cheap to clone; a [`Router`] is one.
 #[derive(Clone)]
@@ -11,6 +12,8 @@ pub struct Handler {
     routes: Router,
     fast_path: Option<FastPath>,
     is_public: bool,
+    /// What every request needs, but those for these paths.
+    token: Option<(ServiceToken, &'static [&'static str])>,
 }
 
 impl From<Router> for Handler {
@@ -20,6 +23,7 @@ impl From<Router> for Handler {
             routes: routes.with_state(()),
             fast_path: None,
             is_public: false,
+            token: None,
         }
     }
 }
@@ -43,6 +47,23 @@ impl Handler {
             is_public: true,
             ..self
         }
+    }
+
+    /// Answers only requests with `token`, if there is one, and those for the paths in `open`.
+    #[must_use]
+    pub fn demanding(self, token: Option<ServiceToken>, open: &'static [&'static str]) -> Self {
+        Self {
+            fast_path: self.fast_path.map(|path| path.demanding(token.clone())),
+            token: token.map(|token| (token, open)),
+            ..self
+        }
+    }
+
+    /// Whether it answers a request for `path` with these `headers`.
+    pub(super) fn admits(&self, path: &str, headers: &HeaderMap) -> bool {
+        self.token
+            .as_ref()
+            .is_none_or(|(token, open)| open.contains(&path) || token.admits_headers(headers))
     }
 
     pub(super) fn is_public(&self) -> bool {

@@ -20,6 +20,7 @@ mod server;
 mod status;
 mod stream;
 mod tls;
+mod token;
 
 pub use body::{BodyFault, Start, body_fault, read_body, read_charged, read_start};
 pub use context::{ClientAddress, REQUEST_ID, RequestContext, TRACEPARENT, with_context};
@@ -30,3 +31,4 @@ pub use problem::{Fallible, ProblemReply, method_not_allowed, not_found};
 pub use query::{BadParameter, Query};
 pub use server::{Listener, ServerConfig, serve};
 pub use tls::{Tls, TlsFiles};
+pub use token::{ServiceToken, TokenConfig};

@@ -79,6 +79,14 @@ pub(super) fn not_tls() -> ProblemReply {
     malformed("This port speaks HTTPS: the URL has to begin with https://".to_owned())
 }
 
+/// 401: the caller is not a service of the platform.
+pub(super) fn no_token() -> ProblemReply {
+    ProblemReply::new(
+        ProblemCode::ServiceTokenRequired,
+        "Only services of the platform are answered here",
+    )
+}
+
 /// The whole reply, head and body, that reports `problem` and ends the connection.
 pub(super) fn render(problem: ProblemReply) -> Vec<u8> {
     let id = context::new_id();

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use bus::KafkaConfig;
 use contract::DetectorName;
-use http_server::ServerConfig;
+use http_server::{ServerConfig, TokenConfig};
 use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 use stats::RedisConfig;
 use store::PostgresConfig;
@@ -25,6 +25,9 @@ pub struct Config {
     /// Limits of the HTTP server.
     #[command(flatten)]
     pub server: ServerConfig,
+    /// The token that callers need.
+    #[command(flatten)]
+    pub token: TokenConfig,
     /// The connection to Kafka, for events.
     #[command(flatten)]
     pub kafka: KafkaConfig,

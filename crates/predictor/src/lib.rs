@@ -28,7 +28,7 @@ use axum::Router;
 use bus::Bus;
 pub use config::{CacheSettings, Config, DetectSettings, Settings};
 use contract::DetectorName;
-use http_server::{Handler, ServerConfig};
+use http_server::{Handler, ServerConfig, ServiceToken};
 use service::{
     admin::Admin, admission::Admission, figures::FigureReader, health::Health, port::Port,
     work::CorePool,
@@ -102,9 +102,10 @@ struct App {
 /// When the configuration is not valid, a port cannot be bound, or serving fails. Not when a
 /// backend is away.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let backends = Backends::open(&config)?;
+    let (backends, token) = (Backends::open(&config)?, config.token.read()?);
     let addr = config.listen.app_addr(config.app_port);
     let predictor = Predictor::bind(addr, config.server, config.settings, backends).await?;
+    let predictor = predictor.with_token(token);
     let admin_addr = config.listen.admin_addr();
     let admin = Admin::bind(admin_addr, predictor.health(&shutdown)).await?;
     tracing::info!(addr = %predictor.addr(), admin = %admin.addr(), "listening");
@@ -157,6 +158,14 @@ impl Predictor {
             backends,
             app: Arc::new(app),
         }
+    }
+
+    /// Answers nothing but health checks to callers without `token`, if there is one. Calls within
+    /// the process need none.
+    #[must_use]
+    pub fn with_token(self, token: Option<ServiceToken>) -> Self {
+        let port = self.port.with_token(token);
+        Self { port, ..self }
     }
 
     /// The address it listens on.

@@ -31,6 +31,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const LIVE: [&str; 4] = ["/livez", "/healthz", "/ping", "/v2/health/live"];
 /// The paths of readiness: ours, and that of the Open Inference Protocol.
 const READY: [&str; 2] = ["/readyz", "/v2/health/ready"];
+/// All of them.
+pub(crate) const PATHS: [&str; 6] = [LIVE[0], LIVE[1], LIVE[2], LIVE[3], READY[0], READY[1]];
 
 /// Whether a service can take requests. Cheap to clone.
 #[derive(Clone)]

@@ -2,12 +2,17 @@
 
 use std::net::SocketAddr;
 
-use http_server::{Handler, Listener, ServerConfig};
+use http_server::{Handler, Listener, ServerConfig, ServiceToken};
 use tokio_util::sync::CancellationToken;
+
+use crate::health;
 
 /// A bound port, or none for an embedded service, which its process calls as a function.
 #[derive(Default)]
-pub struct Port(Option<(Listener, ServerConfig)>);
+pub struct Port {
+    bound: Option<(Listener, ServerConfig)>,
+    token: Option<ServiceToken>,
+}
 
 impl Port {
     /// Binds `addr`; port 0 takes any free one.
@@ -15,7 +20,16 @@ impl Port {
     /// # Errors
     /// When the address cannot be bound.
     pub fn bind(addr: SocketAddr, server: ServerConfig) -> anyhow::Result<Self> {
-        Ok(Self(Some((Listener::bind(addr)?, server))))
+        Ok(Self {
+            bound: Some((Listener::bind(addr)?, server)),
+            token: None,
+        })
+    }
+
+    /// Answers nothing but health checks to callers without `token`, if there is one.
+    #[must_use]
+    pub fn with_token(self, token: Option<ServiceToken>) -> Self {
+        Self { token, ..self }
     }
 
     /// The address it listens on.
@@ -23,7 +37,10 @@ impl Port {
     /// # Panics
     /// When the service is embedded.
     pub fn addr(&self) -> SocketAddr {
-        let (listener, _) = self.0.as_ref().expect("an embedded service has no address");
+        let (listener, _) = self
+            .bound
+            .as_ref()
+            .expect("an embedded service has no address");
         listener.addr()
     }
 
@@ -36,8 +53,11 @@ impl Port {
         app: impl Into<Handler>,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
-        match self.0 {
-            Some((listener, server)) => http_server::serve(listener, app, server, shutdown).await,
+        match self.bound {
+            Some((listener, server)) => {
+                let app = app.into().demanding(self.token, &health::PATHS);
+                http_server::serve(listener, app, server, shutdown).await
+            }
             None => {
                 shutdown.cancelled().await;
                 Ok(())

@@ -2,7 +2,7 @@
 
 use bus::KafkaConfig;
 use contract::DetectorName;
-use http_server::ServerConfig;
+use http_server::{ServerConfig, TokenConfig};
 use service::{listen::ListenConfig, telemetry::TelemetryConfig};
 use stats::RedisConfig;
 use store::{PostgresConfig, Quotas};
@@ -28,6 +28,9 @@ pub struct Config {
     /// Limits of the HTTP server.
     #[command(flatten)]
     pub server: ServerConfig,
+    /// The token that callers need.
+    #[command(flatten)]
+    pub token: TokenConfig,
     /// The address of Kafka.
     #[command(flatten)]
     pub kafka: KafkaConfig,

@@ -28,7 +28,7 @@ use axum::Router;
 use bus::Bus;
 pub use config::{Config, Settings};
 pub use exports::{ExportSettings, Exports, InvalidKey, TrustedKeys};
-use http_server::ServerConfig;
+use http_server::{ServerConfig, ServiceToken};
 use service::{
     admin::Admin, admission::Admission, figures::FigureReader, health::Health, port::Port,
 };
@@ -95,13 +95,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         store: Store::postgres(&config.postgres)?,
         stats: Stats::redis(&config.redis)?,
     };
-    let store = backends.store.clone();
+    let (store, token) = (backends.store.clone(), config.token.read()?);
     let addr = config.listen.app_addr(config.app_port);
     let settings = Settings {
         exports: Exports::load(&config.exports, None)?,
         ..config.settings
     };
     let trainer = Trainer::bind(addr, config.server, settings, backends).await?;
+    let trainer = trainer.with_token(token);
     let admin_addr = config.listen.admin_addr();
     let admin = Admin::bind(admin_addr, trainer.health(&shutdown)).await?;
     tracing::info!(addr = %trainer.addr(), admin = %admin.addr(), "listening");
@@ -172,6 +173,14 @@ impl Trainer {
             backends,
             app: Arc::new(app),
         }
+    }
+
+    /// Answers nothing but health checks to callers without `token`, if there is one. Calls within
+    /// the process need none.
+    #[must_use]
+    pub fn with_token(self, token: Option<ServiceToken>) -> Self {
+        let port = self.port.with_token(token);
+        Self { port, ..self }
     }
 
     /// The address that it listens on.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use gateway::{Backends, Config, Gateway, upstream};
+use gateway::{Backends, Config, Gateway};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -30,10 +30,7 @@ impl Door {
             &["--trainer-url", trainer, "--predictor-url", predictor],
             arguments,
         ])?;
-        let backends = Backends {
-            trainer: upstream(config.trainer_url.clone()),
-            predictor: upstream(config.predictor_url.clone()),
-        };
+        let backends = Backends::of(&config)?;
         Self::start(config, backends).await
     }
 

@@ -18,3 +18,4 @@ mod pipelined;
 mod reuse;
 mod revisions;
 mod series;
+mod token;

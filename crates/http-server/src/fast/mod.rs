@@ -26,7 +26,7 @@ use std::{
 use axum::{extract::Request, response::Response};
 use bytes::Bytes;
 
-use crate::limits::MAX_HEADERS;
+use crate::{ServiceToken, limits::MAX_HEADERS};
 
 pub(super) use id::RequestId;
 pub use request::FastRequest;
@@ -64,6 +64,8 @@ pub struct FastPath {
     answer: Arc<Answer>,
     /// The first lines of a reply.
     head: &'static [u8],
+    /// What every request needs.
+    token: Option<ServiceToken>,
 }
 
 type Answer = dyn Fn(&FastRequest<'_>, &mut Vec<u8>) -> Fast + Send + Sync;
@@ -82,6 +84,7 @@ impl FastPath {
             prefix,
             answer,
             head: reply::HEAD,
+            token: None,
         }
     }
 
@@ -91,6 +94,11 @@ impl FastPath {
             head: reply::PUBLIC_HEAD,
             ..self
         }
+    }
+
+    /// Leaves requests without `token` to the routes.
+    pub(super) fn demanding(self, token: Option<ServiceToken>) -> Self {
+        Self { token, ..self }
     }
 
     /// Answers `request`, which must be for this route; the body of the reply is appended to
@@ -129,6 +137,11 @@ impl FastPath {
             Parsed::Incomplete => return Step::Incomplete,
             Parsed::Other => return Step::Fallthrough(None),
         };
+        if let Some(token) = &self.token
+            && !token.admits(found.service_token())
+        {
+            return Step::Fallthrough(Some(found.length));
+        }
         let (id, length) = (RequestId::of(found.given_id()), found.length);
         body.clear();
         let request = found.with_id(id.as_bytes(), client);

@@ -80,6 +80,11 @@ impl<'h, 'a: 'h> Found<'h, 'a> {
         first(self.headers, header::REQUEST_ID)
     }
 
+    /// The token of a request that comes from a service.
+    pub(super) fn service_token(&self) -> Option<&'a [u8]> {
+        first(self.headers, header::SERVICE_TOKEN)
+    }
+
     /// The request of `client` under the id that it has from now on.
     pub(super) fn with_id(&self, request_id: &'h [u8], client: Option<IpAddr>) -> FastRequest<'h> {
         FastRequest {

@@ -6,3 +6,4 @@ mod lifecycle;
 mod protocol;
 mod support;
 mod tls;
+mod token;
