@@ -296,7 +296,7 @@ pub const ENDPOINTS: &[Endpoint] = {
         },
         Endpoint {
             name: Name::ImportModel, method: Post, path: "/v1/series/{series_id}/models",
-            owner: Trainer, class: Class::Fit, scope: Admin, subject: About::Path,
+            owner: Trainer, class: Class::Fit, scope: Fit, subject: About::Path,
             body: MODEL_FILE, routing: Any, revision: Note, label: "series",
         },
         Endpoint {

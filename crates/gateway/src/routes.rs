@@ -8,13 +8,16 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, on},
 };
-use contract::{ENDPOINTS, Endpoint, EndpointName};
-use http::{Method, Uri};
+use contract::{ENDPOINTS, Endpoint, EndpointName, endpoint::Scope, header};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use http_server::{Fallible, FastPath, FastRequest, Handler, json};
 use serde_json::json;
 use service::health::Health;
 
 use crate::{access::Caller, encoding, healthcheck::healthcheck, metrics::Measured, proxy::Proxy};
+
+/// Tells the trainer that the client may import only what a trusted installation has exported.
+const FOREIGN_MODEL: HeaderName = HeaderName::from_static(header::FOREIGN_MODEL);
 
 /// All routes but those about the gateway's own health.
 pub(crate) fn routes(proxy: Arc<Proxy>) -> Router {
@@ -72,7 +75,11 @@ async fn reply(
     request: Request,
     caller: &Caller,
 ) -> Fallible<Response> {
-    let request = encoding::unpacked(caller.metered(request))?;
+    let mut request = encoding::unpacked(caller.metered(request))?;
+    if endpoint.name == EndpointName::ImportModel && !caller.has(Scope::Admin) {
+        let headers = request.headers_mut();
+        headers.insert(FOREIGN_MODEL, HeaderValue::from_static("refuse"));
+    }
     match endpoint.name {
         EndpointName::Predict => proxy.predict(request).await,
         EndpointName::Healthcheck => healthcheck(proxy, endpoint, request, caller).await,

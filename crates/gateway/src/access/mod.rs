@@ -179,6 +179,11 @@ impl Access {
 }
 
 impl Caller {
+    /// Whether the caller has `scope`. Without keys everyone has.
+    pub(crate) fn has(&self, scope: Scope) -> bool {
+        self.key.as_ref().is_none_or(|key| key.has(scope))
+    }
+
     /// Whether the caller may see `series`.
     pub(crate) fn may_see(&self, series: &str) -> bool {
         self.key.as_ref().is_none_or(|key| key.is_for(series))

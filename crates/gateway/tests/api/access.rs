@@ -148,6 +148,27 @@ async fn every_call_needs_a_key_with_its_scope() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn only_an_admin_imports_what_no_trusted_installation_has_signed() -> anyhow::Result<()> {
+    let keys = Keys::new(&[
+        line("fitter", &json!({"scopes": ["fit"]})),
+        line("admin", &json!({"scopes": ["fit", "admin"]})),
+    ])?;
+    let fake = backend().await?;
+    let door = keys.door(&fake).await?;
+    let import = EndpointName::ImportModel.endpoint();
+    for (secret, refused) in [("fitter", Some("refuse")), ("admin", None)] {
+        let reply = call(&door, import, "s", &bearer(secret)).await?;
+        assert_eq!(reply.status, 200, "{secret}");
+        assert_eq!(fake.last().header("x-foreign-model"), refused, "{secret}");
+    }
+    // Without keys everyone may.
+    let open = Door::to(&fake).await?;
+    call(&open, import, "s", "").await?;
+    assert_eq!(fake.last().header("x-foreign-model"), None);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_key_is_for_the_series_of_its_prefixes() -> anyhow::Result<()> {
     let of = |secret, series| line(secret, &json!({"scopes": Scope::ALL, "series": series}));
     let keys = Keys::new(&[of("one", json!(["shop."])), of("two", json!(["web", "é"]))])?;
