@@ -143,7 +143,7 @@ impl WriteBuffer {
 impl Unsent {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.bytes.len() {
-            let written = self.stream.poll_write(cx, &self.bytes[self.sent..]);
+            let written = Pin::new(&mut self.stream).poll_write(cx, &self.bytes[self.sent..]);
             self.sent += ready!(self.watched(written, cx))?;
         }
         if let WriteHalf::Tls(stream) = &mut self.stream {
@@ -165,7 +165,7 @@ impl Unsent {
             ready!(self.poll_send(cx))?;
         }
         if bytes.len() > WRITE_HIGH_WATER {
-            let written = self.stream.poll_write(cx, bytes);
+            let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
             return self.watched(written, cx);
         }
         self.bytes.extend_from_slice(bytes);

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     task::{Context, Poll},
@@ -19,7 +20,11 @@ use hyper::{
     server::conn::http1::{Builder, Connection},
     service::{HttpService, service_fn},
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -30,6 +35,7 @@ use crate::{
     final_response::{End, final_response, send_and_linger},
     handler::Handler,
     host::has_valid_host,
+    http2::{self, Http2},
     limits::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES, STOP_LINGER},
     protocol_error,
     read_timeout::{ReadTimeout, Timeouts},
@@ -46,6 +52,10 @@ const READ_BUFFER_BYTES: usize = 32 * 1024;
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// Tells browsers to take a reply for nothing but what its type says.
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// How much is read of a connection before it is known which version of HTTP it speaks: usually the
+/// first request.
+const FIRST_BYTES: usize = 4 * 1024;
 
 /// How often hyper is polled again while pipelined requests are left.
 const MAX_ROUNDS: usize = 8;
@@ -110,13 +120,31 @@ impl Protocol {
         app: Handler,
         stopping: Stopping,
     ) {
+        let speaks_http2 = stream.speaks_http2();
+        let may_have_preface = app.is_public() && matches!(stream, Stream::Plain(_));
         let (mut read, write) = stream.into_split();
-        let write_buffer = WriteBuffer::new(write, Arc::clone(&status), self.timeouts.silence);
         let mut read_timeout = ReadTimeout::new(self.timeouts);
+        let mut input = Vec::new();
+        if may_have_preface {
+            input = tokio::select! {
+                biased;
+                () = stopping.draining.cancelled() => input,
+                input = first_bytes(&mut read, &status, &mut read_timeout) => input,
+            };
+        }
+        if speaks_http2 || http2::is_preface(&input) {
+            let received = input;
+            let client = Http2 {
+                received,
+                read,
+                write,
+            };
+            return client.serve(self.timeouts, &status, &app, &stopping).await;
+        }
+        let write_buffer = WriteBuffer::new(write, Arc::clone(&status), self.timeouts.silence);
         // Only hyper's side writes the access log.
         let is_logged = tracing::enabled!(tracing::Level::DEBUG);
         let fast_path = app.fast_path().filter(|_| !is_logged);
-        let mut input = Vec::new();
         let (end, unparsed) = loop {
             let mut fallthrough = Fallthrough::default();
             if let Some(path) = fast_path {
@@ -126,13 +154,16 @@ impl Protocol {
                     write_buffer: &write_buffer,
                     status: &status,
                     read_timeout: &mut read_timeout,
-                    input,
+                    input: mem::take(&mut input),
                 };
                 match serving.run(&stopping).await {
                     Outcome::Fallthrough(rest) => fallthrough = rest,
                     Outcome::Ended(Ok(())) => break (End::Done(Ok(())), Vec::new()),
                     Outcome::Ended(Err(error)) => break (End::Broken(error), Vec::new()),
                 }
+            }
+            if fast_path.is_none() {
+                fallthrough.input = mem::take(&mut input);
             }
             let client = Client {
                 read,
@@ -228,6 +259,24 @@ impl Protocol {
         let unread = [&rest.read_buf, &unread[0], &unread[1]].map(|part| &**part);
         (end, read, unread.concat())
     }
+}
+
+/// What a client sends first; nothing if it ends its side or is late, which whoever reads next
+/// notices as well.
+async fn first_bytes(
+    read: &mut ReadHalf,
+    status: &Status,
+    read_timeout: &mut ReadTimeout,
+) -> Vec<u8> {
+    poll_fn(|cx| {
+        let mut memory = [0; FIRST_BYTES];
+        let mut received = ReadBuf::new(&mut memory);
+        if Pin::new(&mut *read).poll_read(cx, &mut received).is_ready() {
+            return Poll::Ready(received.filled().to_vec());
+        }
+        read_timeout.poll(status, cx).map(|()| Vec::new())
+    })
+    .await
 }
 
 /// The parts of a connection that the fast path and hyper share.
@@ -327,7 +376,7 @@ where
 }
 
 /// Answers one request by `app`, or by the `fallback`, which also gives the id of the request.
-async fn answer(
+pub(super) async fn answer(
     app: Handler,
     request: Request<Incoming>,
     status: Arc<Status>,

@@ -10,6 +10,7 @@ mod fast;
 mod final_response;
 mod handler;
 mod host;
+mod http2;
 mod json;
 mod limits;
 mod problem;

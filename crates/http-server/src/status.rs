@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -25,10 +25,15 @@ pub(super) struct Status {
     pub(super) unread: AtomicBool,
     /// A handler holds the last request's body and may read it.
     pub(super) reading: AtomicBool,
-    /// A request is being answered; set until hyper has taken the last of the reply.
-    answering: AtomicBool,
+    /// How many requests are being answered: until hyper has taken the last of the reply. HTTP/1.1
+    /// has one at a time.
+    answering: AtomicUsize,
     /// hyper has answered a request since it was given the connection.
     answered: AtomicBool,
+    /// How many replies wait for the client to take a piece, of HTTP/2.
+    waiting: AtomicUsize,
+    /// When a piece of a reply was last handed over or taken, in nanoseconds after [`START`].
+    moved: AtomicU64,
     /// The client has to read before more of a reply can be sent.
     pub(super) blocked: AtomicBool,
     /// When the last reply ended, in nanoseconds after [`START`].
@@ -47,8 +52,10 @@ impl Status {
             client,
             unread: AtomicBool::default(),
             reading: AtomicBool::default(),
-            answering: AtomicBool::default(),
+            answering: AtomicUsize::default(),
             answered: AtomicBool::default(),
+            waiting: AtomicUsize::default(),
+            moved: AtomicU64::default(),
             blocked: AtomicBool::default(),
             replied: AtomicU64::default(),
             head_began: AtomicU64::default(),
@@ -86,7 +93,7 @@ impl Status {
     /// Notes that bytes were received for hyper. They belong to a head if no request is being
     /// answered and no body has an unread rest.
     pub(super) fn receives(&self) {
-        if !self.answering.load(Relaxed) && !self.unread.load(Relaxed) {
+        if self.answering.load(Relaxed) == 0 && !self.unread.load(Relaxed) {
             self.begins_head();
         }
     }
@@ -103,10 +110,33 @@ impl Status {
         self.answered.load(Relaxed) && self.is_waiting() && !self.reading.load(Relaxed)
     }
 
+    /// Whether hyper has answered a request.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered.load(Relaxed)
+    }
+
+    /// Notes that a piece of a reply was handed over, and the reply has more.
+    pub(super) fn hands_over(&self) {
+        self.waiting.fetch_add(1, Relaxed);
+        self.moved.store(nanos_now(), Relaxed);
+    }
+
+    /// Notes that the client has taken that piece, or the reply has ended.
+    pub(super) fn took(&self) {
+        self.waiting.fetch_sub(1, Relaxed);
+        self.moved.store(nanos_now(), Relaxed);
+    }
+
+    /// Whether replies wait for the client, and it has taken nothing of any for `time`.
+    pub(super) fn takes_nothing_for(&self, time: Duration) -> bool {
+        let moved = *START + Duration::from_nanos(self.moved.load(Relaxed));
+        self.waiting.load(Relaxed) > 0 && moved.elapsed() >= time
+    }
+
     /// Whether the server waits for the client to begin a request, or to go on with the head of
     /// one.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.answering.load(Relaxed) && !self.blocked.load(Relaxed)
+        self.answering.load(Relaxed) == 0 && !self.blocked.load(Relaxed)
     }
 }
 
@@ -119,7 +149,7 @@ pub(super) struct Answering(Arc<Status>);
 
 impl Answering {
     pub(super) fn begin(status: Arc<Status>) -> Self {
-        status.answering.store(true, Relaxed);
+        status.answering.fetch_add(1, Relaxed);
         Self(status)
     }
 
@@ -134,7 +164,7 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.answering.store(false, Relaxed);
+        self.0.answering.fetch_sub(1, Relaxed);
         self.0.answered.store(true, Relaxed);
         self.0.ends_reply();
     }

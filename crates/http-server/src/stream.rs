@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use crate::limits::STOP_LINGER;
+use crate::{limits::STOP_LINGER, tls::HTTP2};
 
 /// A connection whose TLS handshake, if it has one, is done.
 pub(super) enum Stream {
@@ -37,6 +37,14 @@ pub(super) enum WriteHalf {
 }
 
 impl Stream {
+    /// Whether the client has agreed on HTTP/2 in the TLS handshake.
+    pub(super) fn speaks_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(HTTP2),
+        }
+    }
+
     pub(super) fn into_split(self) -> (ReadHalf, WriteHalf) {
         match self {
             Self::Plain(stream) => {
@@ -85,15 +93,29 @@ impl AsyncRead for ReadHalf {
     }
 }
 
-impl WriteHalf {
-    pub(super) fn poll_write(
-        &mut self,
+impl AsyncWrite for WriteHalf {
+    fn poll_write(
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self {
+        match self.get_mut() {
             Self::Plain(write) => Pin::new(write).poll_write(cx, bytes),
             Self::Tls(write) => Pin::new(write).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(write) => Pin::new(write).poll_flush(cx),
+            Self::Tls(write) => Pin::new(write).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(write) => Pin::new(write).poll_shutdown(cx),
+            Self::Tls(write) => Pin::new(write).poll_shutdown(cx),
         }
     }
 }

@@ -21,6 +21,9 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 /// do: a renewed certificate of Kubernetes is a link that points elsewhere.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// The name of HTTP/2 in the handshake.
+pub(super) const HTTP2: &[u8] = b"h2";
+
 /// The first byte of every TLS connection: the type of a handshake record.
 const HANDSHAKE: u8 = 22;
 
@@ -179,7 +182,7 @@ impl Paths {
             let (chain, key) = (self.chain.display(), self.key.display());
             format!("{chain} and {key} are not a certificate and its key")
         })?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
 }

@@ -2,6 +2,7 @@
 
 mod context;
 mod fast;
+mod http2;
 mod lifecycle;
 mod protocol;
 mod support;

@@ -81,7 +81,7 @@ impl Files {
 
     /// A client that trusts only the certificate of the moment.
     async fn connect(&self, server: &Server) -> anyhow::Result<Client<TlsStream<TcpStream>>> {
-        self.connect_by(server, &TLS13, None).await
+        self.connect_by(server, &TLS13, None, Vec::new()).await
     }
 
     async fn connect_by(
@@ -89,13 +89,14 @@ impl Files {
         server: &Server,
         version: &'static SupportedProtocolVersion,
         own: Option<&CertifiedKey<KeyPair>>,
+        alpn: Vec<Vec<u8>>,
     ) -> anyhow::Result<Client<TlsStream<TcpStream>>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone())?;
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[version])?
             .with_root_certificates(roots);
-        let config = match own {
+        let mut config = match own {
             None => config.with_no_client_auth(),
             Some(own) => {
                 let key = own.signing_key.serialize_der();
@@ -103,6 +104,7 @@ impl Files {
                 config.with_client_auth_cert(vec![own.cert.der().clone()], key)?
             }
         };
+        config.alpn_protocols = alpn;
         let stream = TcpStream::connect(server.addr).await?;
         let connector = TlsConnector::from(Arc::new(config));
         let connecting = connector.connect(ServerName::try_from("localhost")?, stream);
@@ -120,13 +122,45 @@ async fn routes_and_fast_path_answer_over_both_versions() -> anyhow::Result<()> 
     let files = Files::new()?;
     let server = files.serve(CONFIG)?;
     for version in [&TLS12, &TLS13] {
-        let mut client = files.connect_by(&server, version, None).await?;
+        let mut client = files.connect_by(&server, version, None, Vec::new()).await?;
         for _ in 0..2 {
             client.send([HELLO, SAY, SAY, HELLO].concat()).await?;
             for body in ["hello", "hi", "hi", "hello"] {
                 let reply = client.reply().await?;
                 assert_eq!((reply.status, reply.text()), (200, body));
             }
+        }
+    }
+    server.stop().await
+}
+
+#[tokio::test]
+async fn who_asks_for_http_2_gets_it() -> anyhow::Result<()> {
+    let files = Files::new()?;
+    let server = files.serve(CONFIG)?;
+    for (asks, gets) in [
+        (&["h2", "http/1.1"][..], Some(&b"h2"[..])),
+        (&["http/1.1"], Some(b"http/1.1")),
+        (&[], None),
+    ] {
+        let alpn = asks.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let client = files.connect_by(&server, &TLS13, None, alpn).await?;
+        let agreed = client
+            .stream
+            .get_ref()
+            .1
+            .alpn_protocol()
+            .map(<[u8]>::to_vec);
+        assert_eq!(agreed.as_deref(), gets);
+        if gets == Some(b"h2") {
+            let (mut requests, connection) = h2::client::handshake(client.stream).await?;
+            let request = http::Request::get("https://localhost/hello").body(())?;
+            let (reply, _) = requests.send_request(request, true)?;
+            let reply = tokio::select! {
+                reply = reply => reply?,
+                end = connection => anyhow::bail!("ended: {end:?}"),
+            };
+            assert_eq!(reply.status(), 200);
         }
     }
     server.stop().await
@@ -184,7 +218,7 @@ async fn with_an_authority_clients_need_its_certificate() -> anyhow::Result<()> 
         for (own, is_let_in) in [(Some(&known), true), (Some(&foreign), false), (None, false)] {
             // A client of TLS 1.3 believes to be connected before the server has seen it.
             let asked = async {
-                let mut client = files.connect_by(&server, version, own).await?;
+                let mut client = files.connect_by(&server, version, own, Vec::new()).await?;
                 client.send(HELLO).await?;
                 client.reply().await
             };
