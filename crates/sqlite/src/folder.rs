@@ -91,8 +91,8 @@ fn cannot_be_written(error: &io::Error) -> bool {
     )
 }
 
-/// Keeps others out of `path`, if all of its files are ours. If this fails, the folder belongs to
-/// somebody else.
+/// Keeps others out of `path`, if all of its files are ours. Otherwise, or if this fails because
+/// the folder belongs to somebody else, the log says so.
 fn make_private(path: &Path) {
     let is_ours = |file: io::Result<fs::DirEntry>| {
         file.is_ok_and(|file| {
@@ -107,6 +107,14 @@ fn make_private(path: &Path) {
     if fs::read_dir(path).is_ok_and(|mut files| files.all(is_ours)) {
         let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
     }
+    if is_open_to_others(path) {
+        tracing::warn!(folder = %path.display(), "others may look into the data folder: chmod 700");
+    }
+}
+
+/// Whether others than the owner have any right on `path`.
+fn is_open_to_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
 }
 
 /// Space on a disk.
@@ -206,6 +214,7 @@ mod tests {
         fs::set_permissions(&path, wide).unwrap();
         drop(DataDir::lock(&path).unwrap());
         assert_eq!(mode(&path), 0o755);
+        assert!(is_open_to_others(&path) && !is_open_to_others(&path.join("lock")));
     }
 
     #[test]
