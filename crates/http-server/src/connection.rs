@@ -124,21 +124,12 @@ impl Protocol {
         let may_have_preface = app.is_public() && matches!(stream, Stream::Plain(_));
         let (mut read, write) = stream.into_split();
         let mut read_timeout = ReadTimeout::new(self.timeouts);
-        let mut input = Vec::new();
-        if may_have_preface {
-            input = tokio::select! {
-                biased;
-                () = stopping.draining.cancelled() => input,
-                input = first_bytes(&mut read, &status, &mut read_timeout) => input,
-            };
-        }
+        let mut input = match may_have_preface {
+            true => first_bytes(&mut read, &status, &mut read_timeout, &stopping).await,
+            false => Vec::new(),
+        };
         if speaks_http2 || http2::is_preface(&input) {
-            let received = input;
-            let client = Http2 {
-                received,
-                read,
-                write,
-            };
+            let client = Http2::new(input, read, write);
             return client.serve(self.timeouts, &status, &app, &stopping).await;
         }
         let write_buffer = WriteBuffer::new(write, Arc::clone(&status), self.timeouts.silence);
@@ -158,8 +149,10 @@ impl Protocol {
                 };
                 match serving.run(&stopping).await {
                     Outcome::Fallthrough(rest) => fallthrough = rest,
-                    Outcome::Ended(Ok(())) => break (End::Done(Ok(())), Vec::new()),
-                    Outcome::Ended(Err(error)) => break (End::Broken(error), Vec::new()),
+                    Outcome::Ended(ended) => {
+                        let end = ended.map_or_else(End::Broken, |()| End::Done(Ok(())));
+                        break (end, Vec::new());
+                    }
                 }
             }
             if fast_path.is_none() {
@@ -261,22 +254,24 @@ impl Protocol {
     }
 }
 
-/// What a client sends first; nothing if it ends its side or is late, which whoever reads next
-/// notices as well.
+/// What a client sends first; nothing if it ends its side or is late, or if the server is draining,
+/// which whoever reads next notices as well.
 async fn first_bytes(
     read: &mut ReadHalf,
     status: &Status,
     read_timeout: &mut ReadTimeout,
+    stopping: &Stopping,
 ) -> Vec<u8> {
-    poll_fn(|cx| {
+    let received = poll_fn(|cx| {
         let mut memory = [0; FIRST_BYTES];
         let mut received = ReadBuf::new(&mut memory);
         if Pin::new(&mut *read).poll_read(cx, &mut received).is_ready() {
             return Poll::Ready(received.filled().to_vec());
         }
         read_timeout.poll(status, cx).map(|()| Vec::new())
-    })
-    .await
+    });
+    let received = stopping.draining.run_until_cancelled(received).await;
+    received.unwrap_or_default()
 }
 
 /// The parts of a connection that the fast path and hyper share.

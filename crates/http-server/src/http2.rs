@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::{body::Incoming, server::conn::http2::Builder, service::service_fn};
+use hyper::{server::conn::http2::Builder, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt, join},
@@ -57,12 +57,21 @@ pub(super) fn is_preface(received: &[u8]) -> bool {
 
 /// The two halves of a connection, and what was read of it already.
 pub(super) struct Http2 {
-    pub(super) received: Vec<u8>,
-    pub(super) read: ReadHalf,
-    pub(super) write: WriteHalf,
+    received: Vec<u8>,
+    read: ReadHalf,
+    write: WriteHalf,
 }
 
 impl Http2 {
+    /// A connection of which `received` was read before.
+    pub(super) fn new(received: Vec<u8>, read: ReadHalf, write: WriteHalf) -> Self {
+        Self {
+            received,
+            read,
+            write,
+        }
+    }
+
     /// Serves the connection until the client ends it or breaks the protocol, is idle or silent for
     /// too long, or the server stops.
     pub(super) async fn serve(

@@ -265,13 +265,16 @@ impl<'a> Named<'a> {
     }
 }
 
-/// The key of `request`, if it may be used; else why not, and the key if that is valid.
+/// Why a request is refused, and its key if that is valid.
+type Refused = (Denied, Option<Arc<Key>>);
+
+/// The key of `request`, if it may be used.
 fn key_of(
     keys: &KeyFile,
     endpoint: &Endpoint,
     request: &Request,
     subject: &Named<'_>,
-) -> Result<Option<Arc<Key>>, (Denied, Option<Arc<Key>>)> {
+) -> Result<Option<Arc<Key>>, Refused> {
     let credential = Credential::of(lines(request.headers()));
     let key = find(keys, credential, Arc::clone).map_err(|denied| (denied, None))?;
     match key.check(endpoint.scope, subject.series()) {

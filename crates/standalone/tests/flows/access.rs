@@ -35,6 +35,7 @@ fn audited(process: &Process) -> anyhow::Result<Vec<Value>> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 async fn changes_and_refusals_are_in_the_audit_log_whatever_the_level() -> anyhow::Result<()> {
     let (folder, data) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let scopes = r#""scopes":["fit","predict","admin"],"series":["s"]"#;
