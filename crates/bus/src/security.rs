@@ -9,7 +9,7 @@ use clap::{
 
 use crate::BusError;
 
-/// How connections to Kafka are secured. By default they are not.
+/// How connections to Kafka are secured. By default they are not. An empty value is as good as none.
 #[derive(Clone, Default, clap::Args)]
 pub struct KafkaSecurity {
     /// How connections are secured: whether by TLS (SSL), and whether with a user (SASL).
@@ -41,13 +41,13 @@ pub struct KafkaSecurity {
     pub kafka_sasl_password_file: Option<PathBuf>,
     /// File with the certificates (PEM) of the authorities that brokers are trusted by; those of the
     /// system by default.
-    #[arg(long, env = "KAFKA_SSL_CA")]
+    #[arg(long, env = "KAFKA_SSL_CA", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub kafka_ssl_ca: Option<PathBuf>,
     /// File with our certificate (PEM), for brokers that ask for one.
-    #[arg(long, env = "KAFKA_SSL_CERTIFICATE", requires = "kafka_ssl_key")]
+    #[arg(long, env = "KAFKA_SSL_CERTIFICATE", requires = "kafka_ssl_key", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub kafka_ssl_certificate: Option<PathBuf>,
     /// File with the private key (PEM) of our certificate.
-    #[arg(long, env = "KAFKA_SSL_KEY", requires = "kafka_ssl_certificate")]
+    #[arg(long, env = "KAFKA_SSL_KEY", requires = "kafka_ssl_certificate", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub kafka_ssl_key: Option<PathBuf>,
 }
 
@@ -95,7 +95,7 @@ impl KafkaSecurity {
             ("ssl.key.location", &self.kafka_ssl_key),
         ];
         for (setting, file) in files {
-            if let Some(file) = file {
+            if let Some(file) = file.as_ref().filter(|file| !file.as_os_str().is_empty()) {
                 settings.push((setting, file.display().to_string()));
             }
         }
@@ -103,7 +103,8 @@ impl KafkaSecurity {
             protocol,
             SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl
         );
-        match (has_user, &self.kafka_sasl_username) {
+        let user = self.kafka_sasl_username.as_ref();
+        match (has_user, user.filter(|user| !user.is_empty())) {
             (false, None) => {}
             (false, Some(_)) => {
                 return Err(BusError::Security(
@@ -122,7 +123,8 @@ impl KafkaSecurity {
     }
 
     fn password(&self) -> Result<Option<String>, BusError> {
-        let Some(file) = &self.kafka_sasl_password_file else {
+        let file = self.kafka_sasl_password_file.as_ref();
+        let Some(file) = file.filter(|file| !file.as_os_str().is_empty()) else {
             return Ok(self.kafka_sasl_password.clone());
         };
         let password = fs::read_to_string(file)

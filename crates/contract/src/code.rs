@@ -167,7 +167,7 @@ impl ProblemCode {
             413 => "Payload Too Large",
             414 => "URI Too Long",
             415 => "Unsupported Media Type",
-            422 => "Unprocessable Content",
+            422 => "Unprocessable Entity",
             429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
             502 => "Bad Gateway",

@@ -129,8 +129,8 @@ impl Protocol {
             false => Vec::new(),
         };
         if speaks_http2 || http2::is_preface(&input) {
-            let client = Http2::new(input, read, write);
-            return client.serve(self.timeouts, &status, &app, &stopping).await;
+            let http2 = Http2::new(input, read, write);
+            return http2.serve(self.timeouts, &status, &app, &stopping).await;
         }
         let write_buffer = WriteBuffer::new(write, Arc::clone(&status), self.timeouts.silence);
         // Only hyper's side writes the access log.
@@ -154,8 +154,7 @@ impl Protocol {
                         break (end, Vec::new());
                     }
                 }
-            }
-            if fast_path.is_none() {
+            } else {
                 fallthrough.input = mem::take(&mut input);
             }
             let client = Client {
@@ -166,10 +165,9 @@ impl Protocol {
                 app: &app,
                 stopping: &stopping,
             };
+            let ordinary = self.ordinary(client, fallthrough, fast_path.is_some());
             let end;
-            (end, read, input) = self
-                .ordinary(client, fallthrough, fast_path.is_some())
-                .await;
+            (end, read, input) = ordinary.await;
             if !matches!(end, End::Idle) {
                 break (end, input);
             }

@@ -42,19 +42,24 @@ pub struct PostgresConfig {
     /// Connections of this process at most.
     #[arg(long, env = "POSTGRES_MAX_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub postgres_max_connections: u32,
-    /// How connections are secured by TLS. Overrides `sslmode` of `DATABASE_URL`; `prefer` where
-    /// neither says it.
-    #[arg(long, env = "POSTGRES_SSL_MODE", value_enum, ignore_case = true)]
-    pub postgres_ssl_mode: Option<SslMode>,
+    /// How connections are secured by TLS. `sslmode` of `DATABASE_URL` overrides it.
+    #[arg(
+        long,
+        env = "POSTGRES_SSL_MODE",
+        value_enum,
+        ignore_case = true,
+        default_value_t
+    )]
+    pub postgres_ssl_mode: SslMode,
     /// File with the certificates (PEM) of the authorities that the server is trusted by; those of
     /// the system by default.
-    #[arg(long, env = "POSTGRES_SSL_CA")]
+    #[arg(long, env = "POSTGRES_SSL_CA", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub postgres_ssl_ca: Option<PathBuf>,
     /// File with our certificate (PEM), for a server that asks for one.
-    #[arg(long, env = "POSTGRES_SSL_CERTIFICATE", requires = "postgres_ssl_key")]
+    #[arg(long, env = "POSTGRES_SSL_CERTIFICATE", requires = "postgres_ssl_key", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub postgres_ssl_certificate: Option<PathBuf>,
     /// File with the private key (PEM) of our certificate.
-    #[arg(long, env = "POSTGRES_SSL_KEY", requires = "postgres_ssl_certificate")]
+    #[arg(long, env = "POSTGRES_SSL_KEY", requires = "postgres_ssl_certificate", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub postgres_ssl_key: Option<PathBuf>,
     /// Prepared statements that a connection keeps. 0 behind a pooler that gives a connection away
     /// after each transaction, such as `PgBouncer` in transaction mode: nothing outlives one then.
@@ -63,11 +68,12 @@ pub struct PostgresConfig {
 }
 
 /// How connections to Postgres are secured, in the words of its `sslmode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum SslMode {
     /// No TLS.
     Disable,
     /// TLS where the server has it. Whoever is in between can prevent it.
+    #[default]
     Prefer,
     /// TLS, whoever the server is.
     Require,
@@ -95,16 +101,16 @@ impl PostgresConfig {
         if options.get_application_name().is_none() {
             options = options.application_name(&program());
         }
-        if let Some(mode) = self.postgres_ssl_mode {
-            options = options.ssl_mode(mode.into());
+        if !self.url().is_some_and(|url| url.contains("sslmode=")) {
+            options = options.ssl_mode(self.postgres_ssl_mode.into());
         }
-        if let Some(file) = &self.postgres_ssl_ca {
+        if let Some(file) = named(&self.postgres_ssl_ca) {
             options = options.ssl_root_cert(file);
         }
-        if let Some(file) = &self.postgres_ssl_certificate {
+        if let Some(file) = named(&self.postgres_ssl_certificate) {
             options = options.ssl_client_cert(file);
         }
-        if let Some(file) = &self.postgres_ssl_key {
+        if let Some(file) = named(&self.postgres_ssl_key) {
             options = options.ssl_client_key(file);
         }
         // Poolers such as PgBouncer refuse what they do not know among the parameters of a start.
@@ -133,8 +139,7 @@ impl PostgresConfig {
         if self.url().is_some_and(has_password) {
             return Ok(None);
         }
-        let file = self.postgres_password_file.as_ref();
-        if let Some(file) = file.filter(|file| !file.as_os_str().is_empty()) {
+        if let Some(file) = named(&self.postgres_password_file) {
             let password = fs::read_to_string(file)
                 .map_err(|error| StoreError::PasswordFile(file.clone(), error))?;
             return Ok(Some(password.trim_end_matches(['\r', '\n']).to_owned()));
@@ -184,6 +189,11 @@ fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
         )));
     }
     url.parse().map_err(StoreError::BadAddress)
+}
+
+/// The file, if one is named: an empty value stands for none.
+fn named(file: &Option<PathBuf>) -> Option<&PathBuf> {
+    file.as_ref().filter(|file| !file.as_os_str().is_empty())
 }
 
 fn has_password(url: &str) -> bool {

@@ -152,7 +152,7 @@ async fn readiness_lists_what_it_depends_on() -> anyhow::Result<()> {
         .map_or(&[][..], Vec::as_slice);
     // What it really depends on: there is no Kafka here.
     let names: Vec<_> = dependencies.iter().map(|d| d["name"].as_str()).collect();
-    assert_eq!(names, ["store", "events", "stats"].map(Some));
+    assert_eq!(names, ["store", "tables", "events", "stats"].map(Some));
     assert!(dependencies.iter().all(|d| d["ok"] == true), "{listed}");
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! How to connect to the configured Redis.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use redis::{
     Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates,
@@ -21,7 +24,10 @@ pub(crate) fn is_address(url: &str) -> bool {
 pub(super) fn client(config: &RedisConfig) -> Result<Client, StatsError> {
     let info = connection_info(config)?;
     let security = &config.security;
-    let read = |path: &Option<_>| path.as_deref().map(bytes).transpose();
+    let read = |path: &Option<PathBuf>| {
+        let named = path.as_deref().filter(|path| !path.as_os_str().is_empty());
+        named.map(bytes).transpose()
+    };
     let root_cert = read(&security.redis_tls_ca)?;
     let client_cert = read(&security.redis_tls_certificate)?;
     let client_key = read(&security.redis_tls_key)?;
@@ -63,7 +69,8 @@ fn connection_info(config: &RedisConfig) -> Result<ConnectionInfo, StatsError> {
     // Without it every second small write waits up to 40 ms for an acknowledgement.
     let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
     let mut settings = info.redis_settings().clone();
-    if let Some(user) = &config.security.redis_username {
+    let user = config.security.redis_username.as_ref();
+    if let Some(user) = user.filter(|user| !user.is_empty()) {
         settings = settings.set_username(user);
     }
     let file = config.redis_password_file.as_deref();

@@ -12,7 +12,7 @@ use contract::{SeriesId, TrainingData};
 use detector::StoredModel;
 use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection, SqliteConnection, migrate::Migrator};
-use store::{NewModel, PostgresConfig, Store, StoreError, VersionedModel};
+use store::{NewModel, PostgresConfig, SslMode, Store, StoreError, VersionedModel};
 use tempfile::TempDir;
 
 /// A database of one test.
@@ -283,7 +283,7 @@ pub(crate) fn config(url: String) -> PostgresConfig {
         postgres_password: None,
         postgres_password_file: None,
         postgres_max_connections: 4,
-        postgres_ssl_mode: None,
+        postgres_ssl_mode: SslMode::default(),
         postgres_ssl_ca: None,
         postgres_ssl_certificate: None,
         postgres_ssl_key: None,

@@ -31,7 +31,7 @@ fn by_tls(host: &str, mode: SslMode, authority: &str) -> Result<PostgresConfig> 
     let url = variable("TEST_DATABASE_URL")?.replace("127.0.0.1", host);
     let folder = PathBuf::from(variable("TEST_TLS_FOLDER")?);
     Ok(PostgresConfig {
-        postgres_ssl_mode: Some(mode),
+        postgres_ssl_mode: mode,
         postgres_ssl_ca: Some(folder.join(authority)),
         ..config(url)
     })
