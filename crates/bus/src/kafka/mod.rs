@@ -8,6 +8,7 @@ mod delivery;
 mod prefetch;
 mod probe;
 mod producer;
+mod security;
 mod statistics;
 
 use std::{sync::Arc, time::Duration};
