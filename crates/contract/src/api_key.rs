@@ -249,25 +249,7 @@ impl fmt::Display for Expiry {
     }
 }
 
-/// As texts in JSON.
-macro_rules! as_text {
-    ($($name:ident),+) => {
-        $(impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
-            }
-        })+
-    };
-}
-
-as_text!(KeyName, SecretHash, Expiry);
+crate::reference::as_text!(KeyName, SecretHash, Expiry);
 
 #[cfg(test)]
 mod tests {

@@ -154,6 +154,8 @@ macro_rules! as_text {
     )+};
 }
 
+pub(crate) use as_text;
+
 as_text!(AliasName, VersionRef, Revision);
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The address of Postgres, and how to connect to it.
 
-use std::{fmt, fs, path::PathBuf};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use clap::{
     ValueEnum,
@@ -140,9 +143,7 @@ impl PostgresConfig {
             return Ok(None);
         }
         if let Some(file) = named(&self.postgres_password_file) {
-            let password = fs::read_to_string(file)
-                .map_err(|error| StoreError::PasswordFile(file.clone(), error))?;
-            return Ok(Some(password.trim_end_matches(['\r', '\n']).to_owned()));
+            return Ok(Some(password_in(file)?));
         }
         Ok(match self.url() {
             Some(_) => None,
@@ -194,6 +195,16 @@ fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
 /// The file, if one is named: an empty value stands for none.
 fn named(file: &Option<PathBuf>) -> Option<&PathBuf> {
     file.as_ref().filter(|file| !file.as_os_str().is_empty())
+}
+
+/// The password in `file`, without the end of its line.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn password_in(file: &Path) -> Result<String, StoreError> {
+    let password = fs::read_to_string(file)
+        .map_err(|error| StoreError::PasswordFile(file.to_owned(), error))?;
+    Ok(password.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn has_password(url: &str) -> bool {

@@ -3,16 +3,13 @@
 //! The tables belong to the role that runs the migrations. The other two can neither change a table
 //! nor make one.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use sqlx::{Connection, Executor, PgConnection};
 
 use super::PostgresStore;
-use crate::StoreError;
+use crate::{StoreError, config::password_in};
 
 /// The roles that `init` makes besides the owner of the tables.
 #[derive(Clone, Debug, clap::Args)]
@@ -84,10 +81,8 @@ impl PostgresStore {
                 if role.name == own {
                     return Err(StoreError::OwnRole(own));
                 }
-                let password = fs::read_to_string(file)
-                    .map_err(|error| StoreError::PasswordFile(file.to_owned(), error))?;
-                let password = password.trim_end_matches(['\r', '\n']);
-                make(&mut transaction, &role, password).await?;
+                let password = password_in(file)?;
+                make(&mut transaction, &role, &password).await?;
                 tracing::info!(role = role.name, "may do what its services need");
             }
         }
