@@ -4,6 +4,7 @@
 //! No I/O and no async. A field is added here as optional and never renamed; the wire form of every
 //! type is pinned by a test.
 
+mod anomaly;
 mod api_key;
 mod code;
 mod columns;
@@ -20,15 +21,23 @@ mod histogram;
 mod id;
 mod json;
 mod judge;
+mod moment;
+mod observe;
 mod offset;
+mod points;
 mod predict;
 mod problem;
 mod reference;
 mod registry;
+mod stream;
 mod time;
 mod verdict;
 mod zone;
 
+pub use anomaly::{
+    Anomaly, AnomalyDetail, AnomalyEvent, AnomalyEventKind, AnomalyId, AnomalyKind, AnomalyList,
+    Incident, IncidentDetail, IncidentId, IncidentList, InvalidId, OpenStatus,
+};
 pub use api_key::{
     ApiKey, Expiry, InvalidExpiry, InvalidKeyName, InvalidSecretHash, KeyLimits, KeyName,
     SecretHash,
@@ -60,7 +69,13 @@ pub use histogram::LatencyHistogram;
 pub use id::{InvalidSeriesId, InvalidVersion, Point, SeriesId, Version};
 pub use json::{BadJson, Parsed};
 pub use judge::{FitOptions, JudgeOptions, MAX_CONTEXT, Params};
+pub use moment::{InvalidMoment, Moment};
+pub use observe::{
+    AcceptedPoints, AcceptedReply, Learning, MAX_OBSERVED, ObserveManyReply, ObserveReply,
+    ObserveRequest, ObservedPoint, PointCounts, PointStatus, StreamVerdict,
+};
 pub use offset::{Delivery, TopicLog, TopicOffset};
+pub use points::{MAX_POINTS_PER_RECORD, POINT_PARTITIONS, PointsRecord, partition_of};
 pub use predict::{BatchReply, BatchRequest, MAX_BATCH, PredictReply, PredictRequest};
 pub use problem::{Fault, Problem};
 pub use reference::{
@@ -69,6 +84,10 @@ pub use reference::{
 pub use registry::{
     AliasInfo, AliasRequest, ImportReply, ModelFile, ModelInfo, ModelList, RollbackRequest,
     SeriesDetail, SeriesList, SeriesSummary, Source,
+};
+pub use stream::{
+    DEFAULT_WARMUP, InvalidOrigin, Labels, MAX_LABEL_BYTES, MAX_LABELS, Origin, Restart,
+    StreamControl, StreamCounts, StreamOptions, StreamReply, StreamState, Transform,
 };
 pub use time::{TimeUnit, UtcTime};
 pub use verdict::{
