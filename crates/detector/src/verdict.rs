@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::Reason;
 
 /// The judgement of one point: the fields of a [`VerdictReply`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// Whether the point is an anomaly at the rate in force.
     pub anomaly: bool,

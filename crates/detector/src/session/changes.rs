@@ -6,7 +6,9 @@ use contract::{Point, Sides};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Reason,
     online::Step,
+    reason::ReasonKind,
     series::{quantile, scale},
     verdict::ScoringRule,
 };
@@ -21,6 +23,17 @@ pub struct ChangePoint {
     pub from: f64,
     /// The level after: the median of the first points since.
     pub to: f64,
+}
+
+impl ChangePoint {
+    /// The change in a sentence.
+    pub fn reason(&self) -> Reason {
+        Reason(ReasonKind::Moved {
+            from: self.from,
+            to: self.to,
+            at: self.timestamp,
+        })
+    }
 }
 
 /// Compares the level before an episode with the level in it, and after a change with the level

@@ -132,6 +132,11 @@ impl EpisodeLog {
         }
     }
 
+    /// The running episode.
+    pub(super) fn open(&self) -> Option<Episode> {
+        self.open
+    }
+
     /// Whether an episode is running.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()

@@ -7,10 +7,11 @@ mod stored;
 
 pub use changes::ChangePoint;
 use changes::Changes;
-use contract::{Cause, DetectorName, OnlineReply, Point};
+use contract::{Cause, DetectorName, JudgeOptions, OnlineReply, Point};
 pub use detection::{Detection, detect};
 pub use log::Episode;
 use log::EpisodeLog;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Band, Model, Reason, Verdict, detectors::OnlineState, online::Step, reason::ReasonKind,
@@ -18,7 +19,8 @@ use crate::{
 };
 
 /// A verdict in a session.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Judged {
     /// The verdict on this point: an anomaly if its value lies outside its normal range, or an alarm
     /// is raised here.
@@ -30,6 +32,9 @@ pub struct Judged {
     /// The strength of the alarm: 1 and more for one that was raised, below 1 for one that the
     /// level held back, 0 for none.
     pub ratio: f64,
+    /// The evidence: 1 and more is enough for an alarm, even where none is raised because its episode
+    /// is running already.
+    pub strength: f64,
     /// Whether the alarm belongs to an episode that was running already and has grown. Notify
     /// people on alarms that are not escalations.
     pub escalation: bool,
@@ -58,6 +63,19 @@ fn ongoing(verdict: &Verdict, value: f64, since: i64) -> Reason {
 }
 
 impl Judged {
+    /// A verdict on `point` by itself, without a session: it raises no alarm.
+    pub fn by_itself(point: Point, verdict: Verdict) -> Self {
+        Self {
+            cause: verdict.reason.cause(point.timestamp, point.timestamp),
+            verdict,
+            alarm: false,
+            ratio: 0.0,
+            strength: 0.0,
+            escalation: false,
+            peak_timestamp: point.timestamp,
+        }
+    }
+
     /// The part of the verdict that only a session gives, as a type of the contract.
     pub fn to_reply(&self) -> OnlineReply {
         OnlineReply {
@@ -101,8 +119,7 @@ impl Session {
         if let Some(alarm) = &step.alarm {
             verdict = alarm.raised(verdict, &self.rule);
         } else if let Some(change) = change {
-            let (from, to, at) = (change.from, change.to, change.timestamp);
-            verdict.reason = Reason(ReasonKind::Moved { from, to, at });
+            verdict.reason = change.reason();
         } else if let Some(since) = since {
             verdict.reason = ongoing(&verdict, point.value, since);
         }
@@ -112,9 +129,21 @@ impl Session {
             verdict,
             alarm: step.alarm.is_some(),
             ratio: step.emitted,
+            strength: step.strength,
             escalation: step.alarm.is_some_and(|alarm| alarm.escalation),
             peak_timestamp: about,
         }
+    }
+
+    /// Judges by other options from the next point on. What they leave out, both sides, no smallest
+    /// deviation, and the rate of the detector, is in force again.
+    pub fn set_options(&mut self, judge: &JudgeOptions) {
+        self.rule = ScoringRule::new(None, None, judge);
+    }
+
+    /// The running episode, if there is one.
+    pub fn open_episode(&self) -> Option<Episode> {
+        self.log.open()
     }
 
     /// The last episodes, in order; the last one may still be running. Episodes that were taken are
