@@ -80,6 +80,14 @@ pub enum BusError {
     /// A topic does not exist.
     #[error("topic {0} does not exist: run init, or check KAFKA_TOPIC_PREFIX")]
     NoTopic(String),
+    /// An event wants a partition that its topic does not have.
+    #[error("topic {topic} has no partition {partition}")]
+    NoPartition {
+        /// The name of the topic on the bus.
+        topic: String,
+        /// The partition of the event.
+        partition: i32,
+    },
     /// A part of the log is gone. The text says of what.
     #[error("{0}")]
     Cut(String),
@@ -107,7 +115,7 @@ impl BusError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Kafka(error) => kafka::is_permanent(error),
-            Self::Unwritable(_) => true,
+            Self::Unwritable(_) | Self::NoPartition { .. } => true,
             _ => false,
         }
     }
@@ -165,9 +173,23 @@ impl Bus {
         events: impl IntoIterator<Item = E>,
         trace: TraceParent,
     ) -> Result<(), BusError> {
+        self.publish_with(events, &[], trace).await
+    }
+
+    /// As [`Self::publish`], with `headers` on each record, which come with its
+    /// [`Message::headers`].
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn publish_with<E: Event>(
+        &self,
+        events: impl IntoIterator<Item = E>,
+        headers: &[(&str, &str)],
+        trace: TraceParent,
+    ) -> Result<(), BusError> {
         let records = events
             .into_iter()
-            .map(|event| Record::of(&event, trace.as_deref()));
+            .map(|event| Record::of(&event, headers, trace.as_deref()));
         match &self.0 {
             Backend::Kafka(bus) => bus.publish(records).await,
             Backend::Sqlite(log) => log.publish(records).await,
@@ -178,8 +200,8 @@ impl Bus {
     /// dropped and counted in [`Self::dropped`].
     pub fn try_publish<E: Event>(&self, event: &E) -> bool {
         match &self.0 {
-            Backend::Kafka(bus) => bus.try_publish(Record::of(event, None)),
-            Backend::Sqlite(log) => log.try_publish(Record::of(event, None)),
+            Backend::Kafka(bus) => bus.try_publish(Record::of(event, &[], None)),
+            Backend::Sqlite(log) => log.try_publish(Record::of(event, &[], None)),
         }
     }
 

@@ -78,22 +78,35 @@ const MAX_KEY: usize = 1 << 10;
 /// A message on its way to the bus.
 pub(crate) struct Record {
     pub(crate) topic: Topic,
+    /// Its partition, if the event says which.
+    pub(crate) partition: Option<i32>,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) payload: Vec<u8>,
     pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Record {
-    /// The record that publishes `event`.
+    /// The record that publishes `event` with `headers`.
     ///
     /// # Errors
-    /// When it has no JSON form.
-    pub(crate) fn of<E: Event>(event: &E, trace: Option<&str>) -> Result<Self, BusError> {
+    /// When it has no JSON form, or wants a partition that no topic has.
+    pub(crate) fn of<E: Event>(
+        event: &E,
+        headers: &[(&str, &str)],
+        trace: Option<&str>,
+    ) -> Result<Self, BusError> {
+        let partition = event.partition();
+        if let Some(partition @ ..0) = partition {
+            return Err(no_partition(E::TOPIC.name, partition));
+        }
+        let headers = headers.iter().copied();
+        let headers = headers.chain(trace.map(|trace| (TRACE, trace)));
         Ok(Self {
             topic: E::TOPIC,
+            partition,
             key: event.key().map(|key| key.as_bytes().to_vec()),
             payload: serde_json::to_vec(event).map_err(BusError::Unwritable)?,
-            headers: trace_header(trace),
+            headers: headers.map(owned).collect(),
         })
     }
 
@@ -110,10 +123,12 @@ impl Record {
             ),
         ];
         let trace = message.trace.as_deref();
-        headers.extend(trace_header(trace.filter(|trace| trace.len() <= MAX_TRACE)));
+        let trace = trace.filter(|trace| trace.len() <= MAX_TRACE);
+        headers.extend(trace.map(|trace| owned((TRACE, trace))));
         let key = message.key.as_deref().unwrap_or_default();
         let mut letter = Self {
             topic: DeadLetters::TOPIC,
+            partition: None,
             key: message.key.clone(),
             payload: message.payload.clone(),
             headers,
@@ -140,11 +155,16 @@ impl Record {
     }
 }
 
-fn trace_header(trace: Option<&str>) -> Vec<(String, String)> {
-    trace
-        .map(|trace| (TRACE.to_owned(), trace.to_owned()))
-        .into_iter()
-        .collect()
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+/// The error of an event that wants a partition that its topic does not have.
+pub(crate) fn no_partition(topic: &str, partition: i32) -> BusError {
+    BusError::NoPartition {
+        topic: topic.to_owned(),
+        partition,
+    }
 }
 
 /// A message from the bus, not parsed yet.

@@ -25,6 +25,11 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The key of the event: events of one key go to one partition and so stay in order. `None`:
     /// any partition.
     fn key(&self) -> Option<&str>;
+
+    /// The number of the partition that the event goes to. `None`: the key chooses.
+    fn partition(&self) -> Option<i32> {
+        None
+    }
 }
 
 /// A measurement of the platform's own work.

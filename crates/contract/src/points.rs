@@ -122,6 +122,18 @@ impl Event for PointsRecord {
     fn key(&self) -> Option<&str> {
         self.series_id().map(SeriesId::as_str)
     }
+
+    /// That of its series; of a packed record, that of the first.
+    fn partition(&self) -> Option<i32> {
+        let series = match self {
+            Self::One { series_id, .. }
+            | Self::Series { series_id, .. }
+            | Self::Control { series_id, .. } => series_id,
+            Self::Packed { points, .. } => &points.first()?.0,
+            Self::Tick { partition } => return Some(*partition),
+        };
+        Some(partition_of(series, POINT_PARTITIONS))
+    }
 }
 
 /// The fields of a record as they stand in JSON.

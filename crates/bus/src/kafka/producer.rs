@@ -24,7 +24,7 @@ use crate::{
     BusError,
     budget::{Budget, Permit},
     limits::MAX_MESSAGE_BYTES,
-    message::Record,
+    message::{Record, no_partition},
 };
 
 /// How long the metadata of a topic may take at the start.
@@ -100,6 +100,10 @@ impl Producer {
         let mut reports = FuturesUnordered::new();
         for record in records {
             let (topic, record) = record?;
+            let to = Destination {
+                topic,
+                partition: record.partition,
+            };
             let permit = self.budget.acquire(record.size());
             tokio::pin!(permit);
             let permit = loop {
@@ -110,8 +114,8 @@ impl Producer {
             };
             let (report, reported) = oneshot::channel();
             self.send(topic, &record, Some(report), permit)
-                .map_err(|error| failed(topic, error))?;
-            reports.push(async move { (topic, reported.await) });
+                .map_err(|error| to.failed(error))?;
+            reports.push(async move { (to, reported.await) });
         }
         while let Some(report) = reports.next().await {
             acknowledged(report)?;
@@ -209,31 +213,45 @@ fn outgoing<'a>(
     let message = BaseRecord::with_opaque_to(topic, parcel)
         .payload(record.payload.as_slice())
         .headers(headers);
-    match &record.key {
-        Some(key) => message.key(key),
+    let message = match &record.key {
+        Some(key) => message.key(key.as_slice()),
+        None => message,
+    };
+    match record.partition {
+        Some(partition) => message.partition(partition),
         None => message,
     }
 }
 
-fn failed(topic: &str, error: KafkaError) -> BusError {
-    match error.rdkafka_error_code() {
-        Some(
-            RDKafkaErrorCode::UnknownTopic
-            | RDKafkaErrorCode::UnknownTopicOrPartition
-            | RDKafkaErrorCode::UnknownPartition,
-        ) => BusError::NoTopic(topic.to_owned()),
-        _ => error.into(),
+/// Where a record was to go.
+#[derive(Clone, Copy)]
+struct Destination<'a> {
+    topic: &'a str,
+    partition: Option<i32>,
+}
+
+impl Destination<'_> {
+    fn failed(self, error: KafkaError) -> BusError {
+        use RDKafkaErrorCode as Code;
+        match (error.rdkafka_error_code(), self.partition) {
+            (Some(Code::UnknownPartition), Some(partition)) => no_partition(self.topic, partition),
+            (
+                Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition),
+                _,
+            ) => BusError::NoTopic(self.topic.to_owned()),
+            _ => error.into(),
+        }
     }
 }
 
 fn acknowledged(
-    (topic, report): (
-        &str,
+    (to, report): (
+        Destination<'_>,
         Result<Result<(), KafkaError>, oneshot::error::RecvError>,
     ),
 ) -> Result<(), BusError> {
     match report {
-        Ok(report) => report.map_err(|error| failed(topic, error)),
+        Ok(report) => report.map_err(|error| to.failed(error)),
         // The client was dropped before it could report.
         Err(_) => Err(BusError::Closed),
     }

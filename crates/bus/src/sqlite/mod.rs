@@ -32,7 +32,7 @@ use crate::{
     BusError, OffsetSource,
     budget::{Budget, Permit},
     cuts::Cuts,
-    message::Record,
+    message::{Record, no_partition},
 };
 
 pub(crate) use self::reader::LogSubscription;
@@ -141,7 +141,7 @@ impl SqliteLog {
     ) -> Result<(), BusError> {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         for record in records {
-            let record = record?;
+            let record = record.and_then(possible)?;
             let size = record.size();
             if bytes + size > CHUNK_BYTES && !chunk.is_empty() {
                 self.append(std::mem::take(&mut chunk), bytes).await?;
@@ -168,7 +168,7 @@ impl SqliteLog {
     }
 
     pub(crate) fn try_publish(&self, record: Result<Record, BusError>) -> bool {
-        let handed_over = record.and_then(|record| {
+        let handed_over = record.and_then(possible).and_then(|record| {
             let permit = self.0.budget.try_acquire(record.size());
             match permit {
                 Some(permit) => self.hand_over(vec![record], None, permit).map(|()| true),
@@ -223,5 +223,15 @@ impl SqliteLog {
 
     pub(crate) fn cuts(&self) -> &Cuts {
         &self.0.cuts
+    }
+}
+
+/// The record, if its topic has the partition that it wants.
+fn possible(record: Record) -> Result<Record, BusError> {
+    match record.partition {
+        Some(partition) if partition >= record.topic.partitions => {
+            Err(no_partition(record.topic.name, partition))
+        }
+        _ => Ok(record),
     }
 }

@@ -150,9 +150,10 @@ impl Writer {
 
     fn partition_of(&mut self, record: &Record) -> i32 {
         let partitions = record.topic.partitions.max(1);
-        match &record.key {
-            Some(key) => partition_of_key(key, partitions),
-            None => {
+        match (record.partition, &record.key) {
+            (Some(partition), _) => partition,
+            (None, Some(key)) => partition_of_key(key, partitions),
+            (None, None) => {
                 self.turn = self.turn.wrapping_add(1);
                 self.turn.rem_euclid(partitions)
             }

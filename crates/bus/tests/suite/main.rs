@@ -6,54 +6,62 @@ mod database;
 mod fixture;
 mod kafka_only;
 mod managed;
+mod records;
 
 /// Makes a test of every behaviour for every backend.
 macro_rules! suite {
-    ($($behaviour:ident,)*) => {
+    ($($module:ident { $($behaviour:ident,)* })*) => {
         mod log {
-            use crate::{behaviour, fixture::Fixture};
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            use crate::fixture::Fixture;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() -> anyhow::Result<()> {
-                behaviour::$behaviour(Fixture::log().await?).await
-            })*
+                crate::$module::$behaviour(Fixture::log().await?).await
+            })*)*
         }
 
         mod mock {
-            use crate::{behaviour, fixture::Fixture};
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            use crate::fixture::Fixture;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() -> anyhow::Result<()> {
-                behaviour::$behaviour(Fixture::mock()?).await
-            })*
+                crate::$module::$behaviour(Fixture::mock()?).await
+            })*)*
         }
 
         mod kafka {
-            use crate::{behaviour, fixture::Fixture};
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            use crate::fixture::Fixture;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             #[ignore = "needs Kafka: TEST_KAFKA_BROKERS"]
             async fn $behaviour() -> anyhow::Result<()> {
-                behaviour::$behaviour(Fixture::kafka().await?).await
-            })*
+                crate::$module::$behaviour(Fixture::kafka().await?).await
+            })*)*
         }
     };
 }
 
 suite! {
-    keeps_the_order_of_a_key,
-    has_on_disk_what_it_acknowledged,
-    redelivers_what_was_not_applied_even_if_the_bus_was_told_otherwise,
-    goes_on_where_the_database_says,
-    waits_for_a_database_that_is_away,
-    shares_partitions_and_loses_nothing_when_members_come_and_go,
-    gives_all_partitions_to_the_one_that_stays,
-    hands_out_what_cannot_be_read_as_it_came,
-    keeps_dead_letters_byte_for_byte_with_their_origin,
-    carries_the_trace_of_a_request,
-    shows_a_tail_only_what_is_new,
-    loses_nothing_when_a_read_is_cancelled,
-    holds_batches_to_the_number_asked_for,
-    knows_how_far_a_reader_is_behind,
-    drops_and_counts_rather_than_waits_when_it_is_stuck,
-    spreads_events_without_a_key,
-    tells_of_a_log_that_is_shorter_than_it_was,
-    answers_a_ping,
+    behaviour {
+        keeps_the_order_of_a_key,
+        has_on_disk_what_it_acknowledged,
+        redelivers_what_was_not_applied_even_if_the_bus_was_told_otherwise,
+        goes_on_where_the_database_says,
+        waits_for_a_database_that_is_away,
+        shares_partitions_and_loses_nothing_when_members_come_and_go,
+        gives_all_partitions_to_the_one_that_stays,
+        hands_out_what_cannot_be_read_as_it_came,
+        keeps_dead_letters_byte_for_byte_with_their_origin,
+        carries_the_trace_of_a_request,
+        shows_a_tail_only_what_is_new,
+        loses_nothing_when_a_read_is_cancelled,
+        holds_batches_to_the_number_asked_for,
+        knows_how_far_a_reader_is_behind,
+        drops_and_counts_rather_than_waits_when_it_is_stuck,
+        spreads_events_without_a_key,
+        tells_of_a_log_that_is_shorter_than_it_was,
+        answers_a_ping,
+    }
+    records {
+        go_to_the_partition_that_their_event_names,
+        are_refused_for_a_partition_that_the_topic_does_not_have,
+        carry_the_headers_of_their_publisher,
+    }
 }
