@@ -42,7 +42,7 @@ pub use crate::{
 };
 
 /// All topics.
-const TOPICS: [Topic; 4] = [
+const TOPICS: &[Topic] = &[
     MetricsEvent::TOPIC,
     TrainingData::TOPIC,
     ModelEvent::TOPIC,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     DetectorName, Direction, Event, Labels, Moment, Point, SeriesId, Severity, Topic,
-    reference::as_text, verdict::words,
+    event::DAY_MS, reference::as_text, verdict::words,
 };
 
 /// The id of an anomaly: 128 bits, written as 32 hexadecimal digits.
@@ -221,9 +221,8 @@ pub enum AnomalyEventKind {
 
 impl Event for AnomalyEvent {
     const TOPIC: Topic = Topic {
-        name: "anomalies",
-        partitions: 4,
-        compacted: false,
+        retention_ms: Some(7 * DAY_MS),
+        ..Topic::new("anomalies", 4)
     };
 
     fn key(&self) -> Option<&str> {

@@ -15,7 +15,28 @@ pub struct Topic {
     pub partitions: i32,
     /// Whether only the newest event of a key is kept.
     pub compacted: bool,
+    /// Whether a record has the time at which it was appended to the log, rather than the one at
+    /// which it was published. A log in SQLite always stamps the former.
+    pub append_time: bool,
+    /// How long events are kept, in milliseconds; `None`: as long as the cluster keeps any.
+    pub retention_ms: Option<i64>,
 }
+
+impl Topic {
+    /// A topic of which the cluster keeps everything for its usual while.
+    pub const fn new(name: &'static str, partitions: i32) -> Self {
+        Self {
+            name,
+            partitions,
+            compacted: false,
+            append_time: false,
+            retention_ms: None,
+        }
+    }
+}
+
+/// A day, in the unit of [`Topic::retention_ms`].
+pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A type that is published on one topic.
 pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -65,11 +86,7 @@ pub struct InferenceBatch {
 }
 
 impl Event for MetricsEvent {
-    const TOPIC: Topic = Topic {
-        name: "metrics",
-        partitions: 2,
-        compacted: false,
-    };
+    const TOPIC: Topic = Topic::new("metrics", 2);
 
     fn key(&self) -> Option<&str> {
         None
@@ -121,11 +138,7 @@ impl TrainingData {
 }
 
 impl Event for TrainingData {
-    const TOPIC: Topic = Topic {
-        name: "training-data",
-        partitions: 4,
-        compacted: false,
-    };
+    const TOPIC: Topic = Topic::new("training-data", 4);
 
     fn key(&self) -> Option<&str> {
         Some(self.series_id.as_str())
@@ -192,9 +205,8 @@ impl ModelEvent {
 
 impl Event for ModelEvent {
     const TOPIC: Topic = Topic {
-        name: "models",
-        partitions: 1,
         compacted: true,
+        ..Topic::new("models", 1)
     };
 
     fn key(&self) -> Option<&str> {
@@ -210,9 +222,8 @@ pub struct DeadLetters;
 impl DeadLetters {
     /// The topic of dead letters.
     pub const TOPIC: Topic = Topic {
-        name: "dead-letters",
-        partitions: 1,
-        compacted: false,
+        retention_ms: Some(30 * DAY_MS),
+        ..Topic::new("dead-letters", 1)
     };
 }
 

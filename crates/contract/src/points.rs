@@ -7,7 +7,7 @@ use serde::{
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::{Event, Point, SeriesId, StreamControl, Topic, judge::zip};
+use crate::{Event, Point, SeriesId, StreamControl, Topic, event::DAY_MS, judge::zip};
 
 /// The number of partitions of the topic `points`. A series belongs to the partition
 /// [`partition_of`] its id for as long as the topic lives, so it never changes.
@@ -114,9 +114,9 @@ impl PointsRecord {
 
 impl Event for PointsRecord {
     const TOPIC: Topic = Topic {
-        name: "points",
-        partitions: POINT_PARTITIONS,
-        compacted: false,
+        append_time: true,
+        retention_ms: Some(3 * DAY_MS),
+        ..Topic::new("points", POINT_PARTITIONS)
     };
 
     fn key(&self) -> Option<&str> {

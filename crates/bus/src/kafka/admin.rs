@@ -38,9 +38,14 @@ pub(super) async fn create_topics(
     replication: i32,
 ) -> Result<(), BusError> {
     let client = AdminClient::from_config_and_context(config, Context)?;
+    let settings: Vec<_> = topics
+        .iter()
+        .map(|(topic, _)| settings(topic, replication))
+        .collect();
     let wanted: Vec<_> = topics
         .iter()
-        .map(|(topic, name)| describe(*topic, name, replication))
+        .zip(&settings)
+        .map(|((topic, name), settings)| describe(topic, name, settings, replication))
         .collect();
     let options = AdminOptions::new()
         .request_timeout(Some(TIMEOUT))
@@ -60,19 +65,73 @@ pub(super) async fn create_topics(
     Ok(())
 }
 
-fn describe(topic: Topic, name: &str, replication: i32) -> NewTopic<'_> {
+fn describe<'a>(
+    topic: &Topic,
+    name: &'a str,
+    settings: &'a [(&'static str, String)],
+    replication: i32,
+) -> NewTopic<'a> {
+    let wanted = NewTopic::new(name, topic.partitions, TopicReplication::Fixed(replication));
+    settings.iter().fold(wanted, |wanted, (setting, value)| {
+        wanted.set(setting, value)
+    })
+}
+
+/// The settings that `topic` is created with.
+fn settings(topic: &Topic, replication: i32) -> Vec<(&'static str, String)> {
     // With three copies one broker may die, and nothing stops or is lost.
     let in_sync = if replication >= 3 { "2" } else { "1" };
-    let wanted = NewTopic::new(name, topic.partitions, TopicReplication::Fixed(replication))
-        .set("min.insync.replicas", in_sync);
+    let mut settings = vec![("min.insync.replicas", in_sync.to_owned())];
     if topic.compacted {
-        wanted.set("cleanup.policy", "compact")
-    } else if topic == DeadLetters::TOPIC {
-        // Kept for 30 days.
-        wanted
-            .set("max.message.bytes", MAX_MESSAGE_BYTES)
-            .set("retention.ms", "2592000000")
-    } else {
-        wanted
+        settings.push(("cleanup.policy", "compact".to_owned()));
+    }
+    if topic.append_time {
+        settings.push(("message.timestamp.type", "LogAppendTime".to_owned()));
+    }
+    if let Some(retention_ms) = topic.retention_ms {
+        settings.push(("retention.ms", retention_ms.to_string()));
+    }
+    if *topic == DeadLetters::TOPIC {
+        settings.push(("max.message.bytes", MAX_MESSAGE_BYTES.to_owned()));
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{Event, ModelEvent, TrainingData};
+
+    use super::*;
+
+    fn of(topic: &Topic, replication: i32) -> Vec<(&'static str, String)> {
+        let mut settings = settings(topic, replication);
+        settings.sort_unstable();
+        settings
+    }
+
+    #[test]
+    fn topics_are_created_with_their_settings() {
+        let pairs = |settings: Vec<(&'static str, String)>| {
+            let pairs = settings.into_iter().map(|(k, v)| format!("{k}={v}"));
+            pairs.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(pairs(of(&TrainingData::TOPIC, 3)), "min.insync.replicas=2");
+        assert_eq!(
+            pairs(of(&ModelEvent::TOPIC, 1)),
+            "cleanup.policy=compact min.insync.replicas=1"
+        );
+        assert_eq!(
+            pairs(of(&DeadLetters::TOPIC, 1)),
+            "max.message.bytes=1200000 min.insync.replicas=1 retention.ms=2592000000"
+        );
+        let stream = Topic {
+            append_time: true,
+            retention_ms: Some(3_600_000),
+            ..Topic::new("stream", 32)
+        };
+        assert_eq!(
+            pairs(of(&stream, 1)),
+            "message.timestamp.type=LogAppendTime min.insync.replicas=1 retention.ms=3600000"
+        );
     }
 }

@@ -57,7 +57,8 @@ struct Inner {
 
 impl KafkaBus {
     pub(crate) fn new(config: &KafkaConfig) -> Result<Self, BusError> {
-        let names: Vec<_> = TOPICS.map(|topic| (topic, name(topic, config))).into();
+        let topics = TOPICS.iter();
+        let names: Vec<_> = topics.map(|topic| (*topic, name(*topic, config))).collect();
         let base = base(config)?;
         let producer = Producer::new(base.clone())?;
         producer.warm_up(names.iter().map(|(_, name)| name.clone()).collect())?;

@@ -23,9 +23,14 @@ pub(super) async fn run(database: &Database, now_ms: i64) -> Result<bool, sqlx::
     let grace = i64::try_from(GRACE.as_millis()).unwrap_or(i64::MAX);
     let mut write = database.begin().await?;
     let mut deleted = delete_applied(&mut write, now_ms - grace).await?;
-    for topic in TOPICS.into_iter().filter(is_capped) {
+    for topic in TOPICS {
         for partition in 0..topic.partitions {
-            deleted += delete_beyond_cap(&mut write, topic.name, partition).await?;
+            if is_capped(topic) {
+                deleted += delete_beyond_cap(&mut write, topic.name, partition).await?;
+            } else if let Some(kept_ms) = topic.retention_ms {
+                let before_ms = now_ms - kept_ms;
+                deleted += delete_old(&mut write, topic.name, partition, before_ms).await?;
+            }
         }
     }
     write.commit().await?;
@@ -55,6 +60,31 @@ async fn delete_applied(
              WHERE events.timestamp_ms < ?
              LIMIT ?)",
     )
+    .bind(before_ms)
+    .bind(AT_ONCE)
+    .execute(connection)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
+/// Deletes events from before `before_ms`, the oldest first, if no group reads `topic`. Where one
+/// does, it says when an event has served, however old it is.
+async fn delete_old(
+    connection: &mut SqliteConnection,
+    topic: &str,
+    partition: i32,
+    before_ms: i64,
+) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query(
+        "DELETE FROM events WHERE rowid IN (
+             SELECT rowid FROM (
+                 SELECT rowid, timestamp_ms FROM events
+                 WHERE topic = ?1 AND partition = ?2 ORDER BY \"offset\" LIMIT ?4)
+             WHERE timestamp_ms < ?3
+                 AND NOT EXISTS (SELECT 1 FROM group_offsets WHERE topic = ?1))",
+    )
+    .bind(topic)
+    .bind(partition)
     .bind(before_ms)
     .bind(AT_ONCE)
     .execute(connection)
@@ -169,6 +199,21 @@ mod tests {
             fill(&database, topic, 1_500, 10).await?;
             assert_eq!(tidied(&database, topic, 0).await?, (500, 1_000), "{topic}");
         }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn of_a_topic_without_groups_and_cap_the_old_is_deleted() -> anyhow::Result<()> {
+        let (_folder, database) = log().await?;
+        fill(&database, "metrics", 500, 10).await?;
+        let mut write = database.begin().await?;
+        while delete_old(&mut write, "metrics", 0, 200).await? > 0 {}
+        write.commit().await?;
+        assert_eq!(tidied(&database, "metrics", 0).await?, (200, 300));
+
+        commit(&database, "group", 250).await?;
+        let mut write = database.begin().await?;
+        assert_eq!(delete_old(&mut write, "metrics", 0, 400).await?, 0);
         Ok(())
     }
 
