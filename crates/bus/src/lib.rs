@@ -5,6 +5,7 @@
 //! twice. The database that holds the effects knows what was applied, and says where the group
 //! continues ([`OffsetSource`]). `rdkafka` appears in this crate only.
 
+mod assigned;
 mod budget;
 mod config;
 mod cuts;
@@ -35,6 +36,7 @@ use crate::{
 };
 
 pub use crate::{
+    assigned::Assigned,
     config::KafkaConfig,
     message::{Message, OffsetSource, OffsetsError, OffsetsFuture, TraceParent},
     security::{KafkaSecurity, SaslMechanism, SecurityProtocol},

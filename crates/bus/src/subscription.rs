@@ -3,8 +3,9 @@
 use std::{marker::PhantomData, time::Duration};
 
 use contract::Event;
+use tokio::sync::watch;
 
-use crate::{BusError, Message, kafka::KafkaSubscription, sqlite::LogSubscription};
+use crate::{Assigned, BusError, Message, kafka::KafkaSubscription, sqlite::LogSubscription};
 
 /// A stream of the messages of one topic.
 pub struct Subscription<E> {
@@ -75,6 +76,28 @@ impl<E: Event> Subscription<E> {
         match &self.source {
             Source::Kafka(source) => source.lag(),
             Source::Sqlite(source) => source.lag(),
+        }
+    }
+
+    /// The partitions that this subscription reads right now, as they change. They are taken away
+    /// before another member of the group can read them, and given once it is known where reading
+    /// begins. Over SQLite the latter happens while [`Self::next_batch`] waits.
+    pub fn assignment(&self) -> watch::Receiver<Assigned> {
+        match &self.source {
+            Source::Kafka(source) => source.assignment(),
+            Source::Sqlite(source) => source.assignment(),
+        }
+    }
+
+    /// Asks the [`OffsetSource`] again where to continue in all assigned partitions, and continues
+    /// there. Messages that were read ahead are dropped; the membership is kept. A tail has no
+    /// source to ask, and reads on.
+    ///
+    /// [`OffsetSource`]: crate::OffsetSource
+    pub fn reread(&mut self) {
+        match &mut self.source {
+            Source::Kafka(source) => source.reread(),
+            Source::Sqlite(source) => source.reread(),
         }
     }
 

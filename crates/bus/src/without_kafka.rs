@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use contract::Topic;
+use tokio::sync::watch;
 
 use crate::{
-    BusError, KafkaConfig, OffsetSource,
+    Assigned, BusError, KafkaConfig, OffsetSource,
     budget::Budget,
     cuts::Cuts,
     message::{Incoming, Record},
@@ -88,6 +89,14 @@ impl KafkaSubscription {
     }
 
     pub(crate) fn lag(self) -> i64 {
+        match self {}
+    }
+
+    pub(crate) fn assignment(&self) -> watch::Receiver<Assigned> {
+        match *self {}
+    }
+
+    pub(crate) fn reread(self) {
         match self {}
     }
 

@@ -86,6 +86,16 @@ impl Assignment {
         };
     }
 
+    /// The offsets are to be asked for again: of the partitions that are being `read`, or of those
+    /// that are to be, if their offsets are not known yet.
+    pub(super) fn ask_again(&mut self, read: Vec<i32>) {
+        match std::mem::replace(&mut self.state, State::Settled) {
+            State::Settled => self.assigned(read),
+            State::Asked(partitions, ..) => self.assigned(partitions),
+            due @ State::Due(..) => self.state = due,
+        }
+    }
+
     /// Kafka took the partitions away.
     pub(super) fn revoked(&mut self) {
         self.state = State::Settled;

@@ -14,15 +14,15 @@ use rdkafka::{
     message::{BorrowedMessage, Headers},
     types::RDKafkaRespErr,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::{
     assignment::{Assignment, Mode},
     connectivity::{self, Connectivity},
-    prefetch::Prefetch,
+    prefetch::{Prefetch, Pushed},
     statistics,
 };
-use crate::{BusError, message::Incoming};
+use crate::{Assigned, BusError, message::Incoming};
 
 /// How long a poll waits for a message, and so how long anything else may wait for the poll.
 const TICK: Duration = Duration::from_millis(100);
@@ -41,6 +41,8 @@ const LEAVE: Duration = Duration::from_secs(5);
 /// The side of a consumer that messages are taken from.
 pub(crate) struct KafkaSubscription {
     prefetch: Arc<Prefetch>,
+    /// Whether it reads as a member of a group.
+    is_member: bool,
     ended: oneshot::Receiver<()>,
 }
 
@@ -59,6 +61,16 @@ impl KafkaSubscription {
 
     pub(crate) fn lag(&self) -> i64 {
         self.prefetch.lag()
+    }
+
+    pub(crate) fn assignment(&self) -> watch::Receiver<Assigned> {
+        self.prefetch.assignment()
+    }
+
+    pub(crate) fn reread(&self) {
+        if self.is_member {
+            self.prefetch.reread();
+        }
     }
 
     pub(crate) async fn close(mut self) {
@@ -109,7 +121,8 @@ impl Reader {
             rebalanced: Mutex::new(None),
         };
         let consumer = BaseConsumer::from_config_and_context(settings(&mut config), context)?;
-        if let Mode::Group { .. } = mode {
+        let is_member = matches!(mode, Mode::Group { .. });
+        if is_member {
             consumer.subscribe(&[topic])?;
         }
         let (ends, ended) = oneshot::channel();
@@ -128,7 +141,11 @@ impl Reader {
             .name("kafka-consumer".to_owned())
             .spawn(move || reader.run())
             .map_err(|error| BusError::Unusable(error.to_string()))?;
-        Ok(KafkaSubscription { prefetch, ended })
+        Ok(KafkaSubscription {
+            prefetch,
+            is_member,
+            ended,
+        })
     }
 
     fn run(mut self) {
@@ -148,8 +165,8 @@ impl Reader {
                 Some(Ok(message)) => {
                     self.consumer.context().connectivity.works();
                     let message = incoming(&self.log, &message);
-                    if let Some(partitions) = self.prefetch.push(message) {
-                        self.went_back(partitions);
+                    if self.prefetch.push(message) == Pushed::WentBack {
+                        self.went_back();
                     }
                 }
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
@@ -177,6 +194,9 @@ impl Reader {
                 self.paused = false;
             }
             None => {}
+        }
+        if self.prefetch.take_reread() {
+            self.reread();
         }
         let Some((log, starts)) = self.assignment.poll(&self.consumer, &self.topic) else {
             return;
@@ -210,26 +230,33 @@ impl Reader {
             return;
         }
         self.cluster = None;
-        match self.consumer.assignment() {
-            Ok(list) => {
-                let partitions = list.elements().iter().map(|e| e.partition()).collect();
-                self.went_back(partitions);
-            }
-            Err(error) => tracing::warn!(%error, "kafka consumer does not know what it reads"),
-        }
+        self.went_back();
     }
 
     /// Offsets of the topic began anew while it was read: asks again where to continue.
-    fn went_back(&mut self, partitions: Vec<i32>) {
+    fn went_back(&mut self) {
         tracing::error!(
             topic = self.topic,
             "the log is another one, or was cut: it is asked again where to continue"
         );
+        self.prefetch.revoke();
+        self.reread();
+    }
+
+    /// Stops reading, and asks again where to continue. The membership is kept.
+    fn reread(&mut self) {
+        let reading = match self.consumer.assignment() {
+            Ok(list) => list.elements().iter().map(|e| e.partition()).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "kafka consumer does not know what it reads");
+                return;
+            }
+        };
         if let Err(error) = self.consumer.assign(&TopicPartitionList::new()) {
             tracing::warn!(%error, "kafka consumer cannot stop reading");
         }
         self.paused = false;
-        self.assignment.assigned(partitions);
+        self.assignment.ask_again(reading);
     }
 
     /// Waits while the queue is full. If it stays full, the partitions are paused: polling

@@ -7,9 +7,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
-use crate::{BusError, limits::BATCH_BYTES, message::Incoming};
+use crate::{Assigned, BusError, assigned::Announcer, limits::BATCH_BYTES, message::Incoming};
 
 /// A queue of this size is full and nothing more is read. If that lasts, the partitions are paused,
 /// and resumed when half of it is free.
@@ -23,6 +26,18 @@ pub(super) struct Prefetch {
     arrived: Notify,
     /// Notified when messages were taken.
     taken: Condvar,
+    /// Announces the assigned partitions. Used with the state locked.
+    announcer: Announcer,
+}
+
+/// What became of a message that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    Taken,
+    /// Its partition is not read any more.
+    Unassigned,
+    /// Offsets of its partition began anew.
+    WentBack,
 }
 
 #[derive(Default)]
@@ -35,6 +50,8 @@ struct State {
     ended: Option<Option<BusError>>,
     /// Set once nobody takes messages any more.
     abandoned: bool,
+    /// Set until the polling thread has noticed that it has to ask again where to continue.
+    reread: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -53,7 +70,7 @@ struct Progress {
 
 impl Prefetch {
     /// These partitions were assigned, to be read from these offsets; `None` stands for the
-    /// beginning or the end.
+    /// beginning or the end. Without effect if the offsets are to be asked for again.
     pub(super) fn assign(&self, partitions: impl Iterator<Item = (i32, Option<i64>)>) {
         let progress = |next: Option<i64>| Progress {
             start: next.unwrap_or(0),
@@ -61,23 +78,50 @@ impl Prefetch {
             next,
             ..Progress::default()
         };
-        self.state().partitions = partitions.map(|(p, next)| (p, progress(next))).collect();
+        let mut state = self.state();
+        if !state.reread && !state.abandoned {
+            state.partitions = partitions.map(|(p, next)| (p, progress(next))).collect();
+            self.announcer.begin(state.partitions.keys().copied());
+        }
     }
 
     /// All partitions were revoked. Messages that still wait are left to the next owner.
     pub(super) fn revoke(&self) {
-        self.state().clear();
+        self.clear(&mut self.state());
+    }
+
+    /// Nothing is taken until the polling thread has asked again where to continue.
+    pub(super) fn reread(&self) {
+        let mut state = self.state();
+        self.clear(&mut state);
+        state.reread = true;
+    }
+
+    /// Whether to ask again where to continue: told once.
+    pub(super) fn take_reread(&self) -> bool {
+        std::mem::take(&mut self.state().reread)
+    }
+
+    pub(super) fn assignment(&self) -> watch::Receiver<Assigned> {
+        self.announcer.subscribe()
+    }
+
+    fn clear(&self, state: &mut State) {
+        state.partitions.clear();
+        state.queue.clear();
+        state.bytes = 0;
+        self.announcer.end();
     }
 
     /// Takes a message that was read. If its offset lies below one that was read before, the log is
-    /// not the same any more: then nothing waits any more, and the partitions are returned.
-    pub(super) fn push(&self, message: Incoming) -> Option<Vec<i32>> {
+    /// not the same any more.
+    pub(super) fn push(&self, message: Incoming) -> Pushed {
         let mut state = self.state();
-        let progress = state.partitions.get_mut(&message.partition)?;
+        let Some(progress) = state.partitions.get_mut(&message.partition) else {
+            return Pushed::Unassigned;
+        };
         if message.offset < progress.read {
-            let partitions = state.partitions.keys().copied().collect();
-            state.clear();
-            return Some(partitions);
+            return Pushed::WentBack;
         }
         progress.read = message.offset + 1;
         progress.next = Some(progress.read);
@@ -85,7 +129,7 @@ impl Prefetch {
         state.queue.push_back(message);
         drop(state);
         self.arrived.notify_one();
-        None
+        Pushed::Taken
     }
 
     /// Waits until there is room for a message, for at most `limit`, and returns whether there is.
@@ -103,7 +147,10 @@ impl Prefetch {
 
     /// Ends the queue: no more messages will come.
     pub(super) fn end(&self, why: Option<BusError>) {
-        self.state().ended.get_or_insert(why);
+        let mut state = self.state();
+        state.ended.get_or_insert(why);
+        self.announcer.end();
+        drop(state);
         self.arrived.notify_one();
     }
 
@@ -184,7 +231,10 @@ impl Prefetch {
 
     /// Asks the polling thread to end.
     pub(super) fn abandon(&self) {
-        self.state().abandoned = true;
+        let mut state = self.state();
+        state.abandoned = true;
+        self.announcer.end();
+        drop(state);
         self.taken.notify_one();
     }
 
@@ -198,12 +248,6 @@ impl Prefetch {
 }
 
 impl State {
-    fn clear(&mut self) {
-        self.partitions.clear();
-        self.queue.clear();
-        self.bytes = 0;
-    }
-
     fn is_full(&self) -> bool {
         self.queue.len() >= FULL_MESSAGES || self.bytes >= FULL_BYTES
     }
@@ -326,14 +370,45 @@ mod tests {
     fn a_log_that_goes_back_is_noticed() {
         let prefetch = Prefetch::default();
         prefetch.assign([(0, Some(10)), (1, None)].into_iter());
-        assert_eq!(prefetch.push(message(0, 10, 1)), None);
-        assert_eq!(prefetch.push(message(0, 15, 1)), None);
-        assert_eq!(prefetch.push(message(1, 3, 1)), None);
-        let mut lost = prefetch.push(message(1, 2, 1)).unwrap();
-        lost.sort_unstable();
-        assert_eq!((lost, prefetch.lag()), (vec![0, 1], 0));
-        assert_eq!(prefetch.push(message(0, 16, 1)), None);
+        assert_eq!(prefetch.push(message(0, 10, 1)), Pushed::Taken);
+        assert_eq!(prefetch.push(message(0, 15, 1)), Pushed::Taken);
+        assert_eq!(prefetch.push(message(1, 3, 1)), Pushed::Taken);
+        assert_eq!(prefetch.push(message(1, 2, 1)), Pushed::WentBack);
+        prefetch.revoke();
         assert_eq!(prefetch.lag(), 0);
+        assert_eq!(prefetch.push(message(0, 16, 1)), Pushed::Unassigned);
+        assert_eq!(prefetch.lag(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_from_before_a_reread_counts_for_nothing() {
+        let prefetch = Prefetch::default();
+        let assigned = prefetch.assignment();
+        prefetch.assign([(1, Some(10)), (0, None)].into_iter());
+        assert_eq!(assigned.borrow().partitions, [0, 1]);
+        prefetch.push(message(1, 10, 1));
+        prefetch.reread();
+        assert!(assigned.borrow().partitions.is_empty());
+        prefetch.assign([(1, Some(10))].into_iter());
+        assert_eq!(prefetch.push(message(1, 10, 1)), Pushed::Unassigned);
+        assert!(assigned.borrow().partitions.is_empty());
+
+        assert!(prefetch.take_reread() && !prefetch.take_reread());
+        prefetch.assign([(1, Some(5))].into_iter());
+        assert_eq!(prefetch.push(message(1, 5, 1)), Pushed::Taken);
+        assert_eq!(assigned.borrow().generation, 3);
+        let batch = prefetch.next_batch(9, Duration::ZERO).await.unwrap();
+        assert_eq!(offsets(&batch), [5]);
+    }
+
+    #[test]
+    fn nothing_is_announced_after_the_end() {
+        let prefetch = Prefetch::default();
+        let assigned = prefetch.assignment();
+        prefetch.assign([(1, Some(10))].into_iter());
+        prefetch.abandon();
+        prefetch.assign([(1, Some(10))].into_iter());
+        assert!(assigned.borrow().partitions.is_empty());
     }
 
     #[test]

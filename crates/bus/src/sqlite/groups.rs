@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::assigned::Announcer;
+
 /// A group's name and the topic it reads.
 pub(super) type GroupKey = (String, String);
 
@@ -16,9 +18,24 @@ pub(super) struct Groups {
 
 #[derive(Default)]
 struct Group {
-    members: Vec<u64>,
+    members: Vec<Member>,
     /// Counts changes of `members`.
     generation: u64,
+}
+
+struct Member {
+    id: u64,
+    announcer: Announcer,
+}
+
+impl Group {
+    /// All members have to find out anew what they read.
+    fn rebalance(&mut self) {
+        self.generation += 1;
+        for member in &self.members {
+            member.announcer.end();
+        }
+    }
 }
 
 /// The partitions that a member reads.
@@ -32,11 +49,14 @@ pub(super) struct Assignment {
 impl Groups {
     /// Adds a member to the group, and returns its number. The group's offsets begin at 0 in all
     /// `partitions`.
-    pub(super) fn join(&mut self, key: &GroupKey, partitions: i32) -> u64 {
+    pub(super) fn join(&mut self, key: &GroupKey, partitions: i32, announcer: Announcer) -> u64 {
         self.last_member += 1;
         let group = self.groups.entry(key.clone()).or_default();
-        group.members.push(self.last_member);
-        group.generation += 1;
+        group.members.push(Member {
+            id: self.last_member,
+            announcer,
+        });
+        group.rebalance();
         for partition in 0..partitions {
             self.commit(key, partition, 0);
         }
@@ -45,8 +65,8 @@ impl Groups {
 
     pub(super) fn leave(&mut self, key: &GroupKey, member: u64) {
         if let Some(group) = self.groups.get_mut(key) {
-            group.members.retain(|other| *other != member);
-            group.generation += 1;
+            group.rebalance();
+            group.members.retain(|other| other.id != member);
         }
     }
 
@@ -54,20 +74,25 @@ impl Groups {
     pub(super) fn assignment(&self, key: &GroupKey, member: u64, partitions: i32) -> Assignment {
         let Some(group) = self.groups.get(key) else {
             return Assignment {
-                generation: 0,
+                generation: self.generation(key),
                 partitions: Vec::new(),
             };
         };
         let turns = group.members.iter().cycle();
         let partitions = (0..partitions)
             .zip(turns)
-            .filter(|(_, turn)| **turn == member)
+            .filter(|(_, turn)| turn.id == member)
             .map(|(partition, _)| partition)
             .collect();
         Assignment {
             generation: group.generation,
             partitions,
         }
+    }
+
+    /// Counts the members that joined or left.
+    pub(super) fn generation(&self, key: &GroupKey) -> u64 {
+        self.groups.get(key).map_or(0, |group| group.generation)
     }
 
     /// The group has applied all messages of `partition` below `next`.
@@ -90,11 +115,11 @@ mod tests {
     fn every_partition_has_one_member_as_members_come_and_go() {
         let key = ("g".to_owned(), "t".to_owned());
         let mut groups = Groups::default();
-        let first = groups.join(&key, 4);
+        let first = groups.join(&key, 4, Announcer::default());
         assert_eq!(groups.assignment(&key, first, 4).partitions, [0, 1, 2, 3]);
 
-        let second = groups.join(&key, 4);
-        let third = groups.join(&key, 4);
+        let second = groups.join(&key, 4, Announcer::default());
+        let third = groups.join(&key, 4, Announcer::default());
         let of = |groups: &Groups, member| groups.assignment(&key, member, 4).partitions;
         assert_eq!(of(&groups, first), [0, 3]);
         assert_eq!(of(&groups, second), [1]);

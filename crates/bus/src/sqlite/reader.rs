@@ -12,7 +12,8 @@ use tokio::{
 
 use super::{Inner, groups::GroupKey};
 use crate::{
-    BusError, OffsetSource, OffsetsError, cuts::Cut, limits::BATCH_BYTES, message::Incoming,
+    Assigned, BusError, OffsetSource, OffsetsError, assigned::Announcer, cuts::Cut,
+    limits::BATCH_BYTES, message::Incoming,
 };
 
 /// The first and the longest pause after a failure.
@@ -29,6 +30,8 @@ pub(crate) struct LogSubscription {
     retry: Duration,
     /// The name by which offsets of the topic are kept.
     key: Arc<str>,
+    /// Announces the partitions of `cursors`. Used with the shared state locked.
+    announcer: Announcer,
 }
 
 /// Our membership of a group.
@@ -48,16 +51,20 @@ impl LogSubscription {
         offsets: OffsetSource,
     ) -> Self {
         let group = (group.to_owned(), topic.name.to_owned());
+        let announcer = Announcer::default();
+        let announces = announcer.clone();
         let id = log
             .shared
-            .change(|state| state.groups.join(&group, topic.partitions));
+            .change(|state| state.groups.join(&group, topic.partitions, announces));
         let member = Member {
             group,
             id,
             offsets,
             generation: None,
         };
-        Self::new(log, topic, Some(member), BTreeMap::new())
+        let mut reader = Self::new(log, topic, Some(member), BTreeMap::new());
+        reader.announcer = announcer;
+        reader
     }
 
     pub(super) fn tail(log: Arc<Inner>, topic: Topic) -> Self {
@@ -66,7 +73,9 @@ impl LogSubscription {
             let partitions = 0..topic.partitions;
             partitions.map(|p| (p, state.end(topic.name, p))).collect()
         };
-        Self::new(log, topic, None, ends)
+        let tail = Self::new(log, topic, None, ends);
+        tail.announcer.begin(tail.cursors.keys().copied());
+        tail
     }
 
     fn new(
@@ -83,6 +92,7 @@ impl LogSubscription {
             cursors,
             retry: RETRY.0,
             key: topic.name.into(),
+            announcer: Announcer::default(),
         }
     }
 
@@ -151,9 +161,22 @@ impl LogSubscription {
             let known = offsets.iter().find(|o| o.partition == partition);
             (partition, known.map_or(0, |o| o.next_offset))
         };
-        self.cursors = assignment.partitions.into_iter().map(start).collect();
-        member.generation = Some(assignment.generation);
+        // Whoever joins meanwhile waits for the lock, and then takes away what is announced here.
+        let state = self.log.shared.state();
+        if state.groups.generation(&member.group) == assignment.generation {
+            self.cursors = assignment.partitions.into_iter().map(start).collect();
+            self.announcer.begin(self.cursors.keys().copied());
+            member.generation = Some(assignment.generation);
+        }
         Ok(())
+    }
+
+    /// Whether no member joined or left since the cursors were found out.
+    fn is_current(&self) -> bool {
+        let state = self.log.shared.state();
+        self.member
+            .as_ref()
+            .is_none_or(|member| member.generation == Some(state.groups.generation(&member.group)))
     }
 
     /// Waits until there are `max` messages, for at most `max_wait`, and reads them.
@@ -171,6 +194,9 @@ impl LogSubscription {
             }
         }
         let (cursors, batch) = self.read(max.max(1)).await?;
+        if !self.is_current() {
+            return Ok(Vec::new());
+        }
         // Nothing below awaits: a future that is dropped has either read nothing or handed
         // everything out.
         self.cursors.extend(cursors);
@@ -229,6 +255,18 @@ impl LogSubscription {
         if let Some(member) = &self.member {
             let mut state = self.log.shared.state();
             state.groups.commit(&member.group, partition, next);
+        }
+    }
+
+    pub(crate) fn assignment(&self) -> watch::Receiver<Assigned> {
+        self.announcer.subscribe()
+    }
+
+    pub(crate) fn reread(&mut self) {
+        if let Some(member) = &mut self.member {
+            member.generation = None;
+            self.cursors.clear();
+            self.announcer.end();
         }
     }
 

@@ -6,6 +6,7 @@ mod database;
 mod fixture;
 mod kafka_only;
 mod managed;
+mod members;
 mod records;
 
 /// Makes a test of every behaviour for every backend.
@@ -58,6 +59,12 @@ suite! {
         spreads_events_without_a_key,
         tells_of_a_log_that_is_shorter_than_it_was,
         answers_a_ping,
+    }
+    members {
+        know_what_they_read_and_lose_it_before_another_reads_it,
+        read_nothing_before_it_is_known_where,
+        read_again_from_where_the_database_says_and_stay_in_their_group,
+        never_use_an_answer_from_before_they_asked_again,
     }
     records {
         go_to_the_partition_that_their_event_names,
