@@ -304,6 +304,18 @@ impl Bus {
         }
     }
 
+    /// The number of partitions that `topic` has. It may have been created with another number than
+    /// it would be today.
+    ///
+    /// # Errors
+    /// When Kafka does not answer within 10 s, or the topic does not exist.
+    pub async fn partition_count(&self, topic: Topic) -> Result<i32, BusError> {
+        match &self.0 {
+            Backend::Kafka(bus) => bus.partition_count(topic).await,
+            Backend::Sqlite(_) => Ok(topic.partitions),
+        }
+    }
+
     /// Waits until every event was delivered or given up, for at most `timeout`.
     pub async fn flush(&self, timeout: Duration) {
         match &self.0 {

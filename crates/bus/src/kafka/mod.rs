@@ -139,6 +139,10 @@ impl KafkaBus {
         self.0.producer.ping(names.collect(), timeout).await
     }
 
+    pub(crate) async fn partition_count(&self, topic: Topic) -> Result<i32, BusError> {
+        self.0.producer.partition_count(self.name_of(topic)).await
+    }
+
     pub(crate) fn cuts(&self) -> &Cuts {
         &self.0.cuts
     }

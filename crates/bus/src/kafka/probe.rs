@@ -11,7 +11,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     producer::Producer as _,
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::delivery::Client;
 use crate::BusError;
@@ -48,8 +48,7 @@ impl Probe {
         match tokio::time::timeout(timeout, outcome.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => match outcome.clone() {
                 Some(Ok(())) => Ok(()),
-                Some(Err(Failure::Kafka(error))) => Err(error.into()),
-                Some(Err(Failure::NoTopic(topic))) => Err(BusError::NoTopic(topic)),
+                Some(Err(failure)) => Err(failure.into()),
                 None => Err(KafkaError::Canceled.into()),
             },
             Ok(Err(_)) => Err(BusError::Closed),
@@ -79,7 +78,8 @@ impl Probe {
             .name("kafka-ping".to_owned())
             .spawn(move || {
                 let mut topics = topics.iter();
-                let checked = topics.try_for_each(|topic| find(&client, topic, ANSWER_WITHIN));
+                let checked =
+                    topics.try_for_each(|topic| find(&client, topic, ANSWER_WITHIN).map(drop));
                 report.send_replace(Some(checked));
             })
             .map_err(|error| BusError::Unusable(error.to_string()))?;
@@ -87,20 +87,41 @@ impl Probe {
     }
 }
 
-/// Checks that Kafka answers within `timeout` and has `topic`. Blocks.
-pub(super) fn check_topic(client: &Client, topic: &str, timeout: Duration) -> Result<(), BusError> {
-    find(client, topic, timeout).map_err(|failure| match failure {
-        Failure::Kafka(error) => error.into(),
-        Failure::NoTopic(topic) => BusError::NoTopic(topic),
-    })
+impl From<Failure> for BusError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Kafka(error) => error.into(),
+            Failure::NoTopic(topic) => Self::NoTopic(topic),
+        }
+    }
 }
 
-fn find(client: &Client, topic: &str, timeout: Duration) -> Result<(), Failure> {
+/// Checks that Kafka answers within `timeout` and has `topic`. Blocks.
+pub(super) fn check_topic(client: &Client, topic: &str, timeout: Duration) -> Result<(), BusError> {
+    find(client, topic, timeout)?;
+    Ok(())
+}
+
+/// The number of partitions that `topic` has.
+pub(super) async fn partition_count(client: Arc<Client>, topic: String) -> Result<i32, BusError> {
+    let (report, count) = oneshot::channel();
+    // Nobody waits for this thread when the process stops.
+    std::thread::Builder::new()
+        .name("kafka-partitions".to_owned())
+        .spawn(move || report.send(find(&client, &topic, ANSWER_WITHIN)))
+        .map_err(|error| BusError::Unusable(error.to_string()))?;
+    Ok(count.await.map_err(|_| BusError::Closed)??)
+}
+
+/// The number of partitions of `topic`.
+fn find(client: &Client, topic: &str, timeout: Duration) -> Result<i32, Failure> {
     let metadata = client.client().fetch_metadata(Some(topic), timeout);
     let metadata = metadata.map_err(Failure::Kafka)?;
     let known = metadata.topics().iter().find(|known| known.name() == topic);
     match known {
-        Some(known) if !known.partitions().is_empty() => Ok(()),
+        Some(known) if !known.partitions().is_empty() => {
+            Ok(i32::try_from(known.partitions().len()).unwrap_or(i32::MAX))
+        }
         _ => Err(Failure::NoTopic(topic.to_owned())),
     }
 }

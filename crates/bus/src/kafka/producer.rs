@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     connectivity::Connectivity,
     delivery::{Client, Context, Parcel},
-    probe::{Probe, check_topic},
+    probe::{self, Probe, check_topic},
 };
 use crate::{
     BusError,
@@ -142,6 +142,10 @@ impl Producer {
         timeout: Duration,
     ) -> Result<(), BusError> {
         self.probe.ping(self.current(), topics, timeout).await
+    }
+
+    pub(super) async fn partition_count(&self, topic: &str) -> Result<i32, BusError> {
+        probe::partition_count(self.current(), topic.to_owned()).await
     }
 
     pub(super) fn budget(&self) -> &Budget {

@@ -434,6 +434,14 @@ pub(crate) async fn tells_of_a_log_that_is_shorter_than_it_was(
     Ok(())
 }
 
+pub(crate) async fn knows_how_many_partitions_a_topic_has(fixture: Fixture) -> anyhow::Result<()> {
+    for topic in [TrainingData::TOPIC, MetricsEvent::TOPIC] {
+        let count = fixture.bus.partition_count(topic).await?;
+        assert_eq!(count, topic.partitions, "{topic:?}");
+    }
+    Ok(())
+}
+
 pub(crate) async fn answers_a_ping(fixture: Fixture) -> anyhow::Result<()> {
     fixture.bus.ping(PATIENCE).await?;
     Ok(())

@@ -58,6 +58,7 @@ suite! {
         drops_and_counts_rather_than_waits_when_it_is_stuck,
         spreads_events_without_a_key,
         tells_of_a_log_that_is_shorter_than_it_was,
+        knows_how_many_partitions_a_topic_has,
         answers_a_ping,
     }
     members {
