@@ -16,6 +16,7 @@ mod kafka;
 mod kafka;
 mod limits;
 mod message;
+mod options;
 mod security;
 mod sqlite;
 mod subscription;
@@ -38,7 +39,8 @@ use crate::{
 pub use crate::{
     assigned::Assigned,
     config::KafkaConfig,
-    message::{Message, OffsetSource, OffsetsError, OffsetsFuture, TraceParent},
+    message::{Message, OffsetSource, OffsetsError, OffsetsFuture, RawMessage, TraceParent},
+    options::SubscribeOptions,
     security::{KafkaSecurity, SaslMechanism, SecurityProtocol},
     subscription::Subscription,
 };
@@ -90,6 +92,17 @@ pub enum BusError {
         /// The partition of the event.
         partition: i32,
     },
+    /// A newer member of the group has the same instance id.
+    #[error(
+        "another process has joined group {group} as {instance}, and this one is shut out: each \
+         needs a name of its own"
+    )]
+    Fenced {
+        /// The name of the group on the bus.
+        group: String,
+        /// The instance id of both ([`SubscribeOptions::instance`]).
+        instance: String,
+    },
     /// A part of the log is gone. The text says of what.
     #[error("{0}")]
     Cut(String),
@@ -117,7 +130,7 @@ impl BusError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Kafka(error) => kafka::is_permanent(error),
-            Self::Unwritable(_) | Self::NoPartition { .. } => true,
+            Self::Unwritable(_) | Self::NoPartition { .. } | Self::Fenced { .. } => true,
             _ => false,
         }
     }
@@ -244,16 +257,29 @@ impl Bus {
         group: &str,
         offsets: OffsetSource,
     ) -> Result<Subscription<E>, BusError> {
-        let name = self.name_of(E::TOPIC);
+        self.subscribe_with(group, offsets, SubscribeOptions::default())
+    }
+
+    /// As [`Self::subscribe`], with `options`.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`].
+    pub fn subscribe_with<E: Event>(
+        &self,
+        group: &str,
+        offsets: OffsetSource,
+        options: SubscribeOptions,
+    ) -> Result<Subscription<E>, BusError> {
         match &self.0 {
-            Backend::Kafka(bus) => Ok(Subscription::kafka(
-                name,
-                bus.subscribe(name, group, offsets)?,
-            )),
-            Backend::Sqlite(log) => Ok(Subscription::sqlite(
-                name,
-                log.subscribe(E::TOPIC, group, offsets),
-            )),
+            Backend::Kafka(bus) => {
+                let name = self.name_of(E::TOPIC);
+                let source = bus.subscribe(name, group, offsets, options)?;
+                Ok(Subscription::kafka(source))
+            }
+            Backend::Sqlite(log) => {
+                let source = log.subscribe(E::TOPIC, group, offsets);
+                Ok(Subscription::sqlite(source))
+            }
         }
     }
 
@@ -262,10 +288,9 @@ impl Bus {
     /// # Errors
     /// When the client library refuses the configuration.
     pub fn tail<E: Event>(&self) -> Result<Subscription<E>, BusError> {
-        let name = self.name_of(E::TOPIC);
         match &self.0 {
-            Backend::Kafka(bus) => Ok(Subscription::kafka(name, bus.tail(name)?)),
-            Backend::Sqlite(log) => Ok(Subscription::sqlite(name, log.tail(E::TOPIC))),
+            Backend::Kafka(bus) => Ok(Subscription::kafka(bus.tail(self.name_of(E::TOPIC))?)),
+            Backend::Sqlite(log) => Ok(Subscription::sqlite(log.tail(E::TOPIC))),
         }
     }
 

@@ -167,29 +167,43 @@ pub(crate) fn no_partition(topic: &str, partition: i32) -> BusError {
     }
 }
 
-/// A message from the bus, not parsed yet.
-pub(crate) struct Incoming {
-    /// The log that it comes from.
-    pub(crate) log: Arc<str>,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    pub(crate) timestamp_ms: i64,
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) headers: Vec<(String, String)>,
+/// One message, not parsed yet: to be parsed where there is time for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawMessage {
+    /// The name of its topic on the bus.
+    pub topic: Arc<str>,
+    /// The log that it comes from: the [`TopicLog::key`] by which its offset is kept.
+    pub log: Arc<str>,
+    /// The number of its partition.
+    pub partition: i32,
+    /// Its offset in the partition.
+    pub offset: i64,
+    /// When it was published, in milliseconds since 1970; when it was appended, if its topic says
+    /// so ([`Topic::append_time`]).
+    pub timestamp_ms: i64,
+    /// The key that chose its partition, if it has one.
+    pub key: Option<Vec<u8>>,
+    /// The bytes that were published.
+    pub payload: Vec<u8>,
+    /// All its headers, in order, as text.
+    pub headers: Vec<(String, String)>,
 }
 
-impl Incoming {
+impl RawMessage {
+    /// The value of its first header named `name`.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
     /// Parses the payload.
-    pub(crate) fn read<E: Event>(self, topic: &str) -> Message<E> {
+    pub fn read<E: Event>(self) -> Message<E> {
         let event = serde_json::from_slice(&self.payload).map_err(|error| error.to_string());
-        let trace = self
-            .headers
-            .iter()
-            .find(|(name, _)| name == TRACE)
-            .map(|(_, value)| value.clone());
+        let trace = self.header(TRACE).map(str::to_owned);
         Message {
-            topic: topic.to_owned(),
+            topic: self.topic.to_string(),
             log: self.log.to_string(),
             partition: self.partition,
             offset: self.offset,
@@ -201,6 +215,12 @@ impl Incoming {
             headers: self.headers,
         }
     }
+
+    /// The bytes of memory that it takes, about.
+    pub(crate) fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(k, v)| k.len() + v.len()).sum();
+        size_of::<Self>() + self.payload.len() + self.key.as_ref().map_or(0, Vec::len) + headers
+    }
 }
 
 #[cfg(test)]
@@ -210,7 +230,8 @@ mod tests {
     use super::*;
 
     fn message(payload: usize, key: usize, trace: usize) -> Message<TrainingData> {
-        let incoming = Incoming {
+        let incoming = RawMessage {
+            topic: "training-data".into(),
             log: "training-data".into(),
             partition: 0,
             offset: 7,
@@ -219,7 +240,7 @@ mod tests {
             payload: vec![b'x'; payload],
             headers: vec![(TRACE.to_owned(), "t".repeat(trace))],
         };
-        incoming.read("training-data")
+        incoming.read()
     }
 
     #[test]

@@ -5,56 +5,66 @@ use std::{marker::PhantomData, time::Duration};
 use contract::Event;
 use tokio::sync::watch;
 
-use crate::{Assigned, BusError, Message, kafka::KafkaSubscription, sqlite::LogSubscription};
+use crate::{
+    Assigned, BusError, Message, RawMessage, kafka::KafkaSubscription, sqlite::LogSubscription,
+};
 
 /// A stream of the messages of one topic.
 pub struct Subscription<E> {
-    topic: String,
     source: Source,
     _of: PhantomData<fn() -> E>,
 }
 
 enum Source {
     Kafka(KafkaSubscription),
-    Sqlite(LogSubscription),
+    Sqlite(Box<LogSubscription>),
 }
 
 impl<E: Event> Subscription<E> {
-    pub(crate) fn kafka(topic: &str, source: KafkaSubscription) -> Self {
-        Self::new(topic, Source::Kafka(source))
+    pub(crate) fn kafka(source: KafkaSubscription) -> Self {
+        Self::new(Source::Kafka(source))
     }
 
-    pub(crate) fn sqlite(topic: &str, source: LogSubscription) -> Self {
-        Self::new(topic, Source::Sqlite(source))
+    pub(crate) fn sqlite(source: LogSubscription) -> Self {
+        Self::new(Source::Sqlite(Box::new(source)))
     }
 
-    fn new(topic: &str, source: Source) -> Self {
+    fn new(source: Source) -> Self {
         Self {
-            topic: topic.to_owned(),
             source,
             _of: PhantomData,
         }
     }
 
     /// Waits for a message, then takes all that arrive within `max_wait`, up to `max` messages or
-    /// about 4 MB. Cancel safe: nothing is lost when the future is dropped.
+    /// about 4 MB. With no `max_wait` it takes what is there. Cancel safe: nothing is lost when the
+    /// future is dropped.
     ///
     /// # Errors
-    /// When the subscription can never continue.
+    /// When the subscription can never continue, for instance because it was shut out of its group
+    /// ([`BusError::Fenced`]).
     pub async fn next_batch(
         &mut self,
         max: usize,
         max_wait: Duration,
     ) -> Result<Vec<Message<E>>, BusError> {
-        let batch = match &mut self.source {
-            Source::Kafka(source) => source.next_batch(max, max_wait).await?,
-            Source::Sqlite(source) => source.next_batch(max, max_wait).await?,
-        };
-        let topic = &self.topic;
-        Ok(batch
-            .into_iter()
-            .map(|message| message.read(topic))
-            .collect())
+        let batch = self.next_raw(max, max_wait).await?;
+        Ok(batch.into_iter().map(RawMessage::read).collect())
+    }
+
+    /// As [`Self::next_batch`], without parsing the messages.
+    ///
+    /// # Errors
+    /// As [`Self::next_batch`].
+    pub async fn next_raw(
+        &mut self,
+        max: usize,
+        max_wait: Duration,
+    ) -> Result<Vec<RawMessage>, BusError> {
+        match &mut self.source {
+            Source::Kafka(source) => source.next_batch(max, max_wait).await,
+            Source::Sqlite(source) => source.next_batch(max, max_wait).await,
+        }
     }
 
     /// Tells the bus, in the background, that the group has applied `batch`. Only retention and
@@ -62,11 +72,15 @@ impl<E: Event> Subscription<E> {
     /// effects.
     pub fn commit(&self, batch: &[Message<E>]) {
         for message in batch {
-            let next = message.offset + 1;
-            match &self.source {
-                Source::Kafka(source) => source.commit(message.partition, next),
-                Source::Sqlite(source) => source.commit(message.partition, next),
-            }
+            self.commit_offset(message.partition, message.offset + 1);
+        }
+    }
+
+    /// As [`Self::commit`]: the group has applied all messages of `partition` below `next_offset`.
+    pub fn commit_offset(&self, partition: i32, next_offset: i64) {
+        match &self.source {
+            Source::Kafka(source) => source.commit(partition, next_offset),
+            Source::Sqlite(source) => source.commit(partition, next_offset),
         }
     }
 
@@ -101,7 +115,10 @@ impl<E: Event> Subscription<E> {
         }
     }
 
-    /// Leaves the group. Takes a few seconds at most.
+    /// Leaves the group, unless it has an instance id ([`SubscribeOptions::instance`]): then the
+    /// group keeps its partitions for it for the session timeout. Takes a few seconds at most.
+    ///
+    /// [`SubscribeOptions::instance`]: crate::SubscribeOptions::instance
     pub async fn close(self) {
         match self.source {
             Source::Kafka(source) => source.close().await,

@@ -8,10 +8,10 @@ use contract::Topic;
 use tokio::sync::watch;
 
 use crate::{
-    Assigned, BusError, KafkaConfig, OffsetSource,
+    Assigned, BusError, KafkaConfig, OffsetSource, SubscribeOptions,
     budget::Budget,
     cuts::Cuts,
-    message::{Incoming, Record},
+    message::{RawMessage, Record},
 };
 
 /// The error of a client that was not compiled in.
@@ -54,6 +54,7 @@ impl KafkaBus {
         _: &str,
         _: &str,
         _: OffsetSource,
+        _: SubscribeOptions,
     ) -> Result<KafkaSubscription, BusError> {
         match self {}
     }
@@ -84,7 +85,11 @@ impl KafkaBus {
 }
 
 impl KafkaSubscription {
-    pub(crate) async fn next_batch(self, _: usize, _: Duration) -> Result<Vec<Incoming>, BusError> {
+    pub(crate) async fn next_batch(
+        self,
+        _: usize,
+        _: Duration,
+    ) -> Result<Vec<RawMessage>, BusError> {
         match self {}
     }
 

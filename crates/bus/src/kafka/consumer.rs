@@ -10,7 +10,7 @@ use rdkafka::{
     ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
-    error::{KafkaError, KafkaResult},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
     types::RDKafkaRespErr,
 };
@@ -22,7 +22,7 @@ use super::{
     prefetch::{Prefetch, Pushed},
     statistics,
 };
-use crate::{Assigned, BusError, message::Incoming};
+use crate::{Assigned, BusError, SubscribeOptions, message::RawMessage};
 
 /// How long a poll waits for a message, and so how long anything else may wait for the poll.
 const TICK: Duration = Duration::from_millis(100);
@@ -51,7 +51,7 @@ impl KafkaSubscription {
         &self,
         max: usize,
         max_wait: Duration,
-    ) -> Result<Vec<Incoming>, BusError> {
+    ) -> Result<Vec<RawMessage>, BusError> {
         self.prefetch.next_batch(max, max_wait).await
     }
 
@@ -91,7 +91,9 @@ impl Drop for KafkaSubscription {
 pub(super) struct Reader {
     consumer: BaseConsumer<Context>,
     prefetch: Arc<Prefetch>,
-    topic: String,
+    topic: Arc<str>,
+    group: String,
+    instance: Option<String>,
     /// The name by which offsets of the topic are kept.
     log: Arc<str>,
     /// The id of the cluster that is read, where it is known.
@@ -112,8 +114,9 @@ impl Reader {
         mut config: ClientConfig,
         topic: &str,
         mode: Mode,
+        options: SubscribeOptions,
     ) -> Result<KafkaSubscription, BusError> {
-        let prefetch = Arc::new(Prefetch::default());
+        let prefetch = Arc::new(Prefetch::new(options.read_ahead_bytes));
         let context = Context {
             prefetch: prefetch.clone(),
             topic: topic.to_owned(),
@@ -129,7 +132,9 @@ impl Reader {
         let reader = Self {
             consumer,
             prefetch: prefetch.clone(),
-            topic: topic.to_owned(),
+            topic: topic.into(),
+            group: config.get("group.id").unwrap_or_default().to_owned(),
+            instance: options.instance,
             log: topic.into(),
             cluster: None,
             assignment: Assignment::new(mode),
@@ -164,22 +169,35 @@ impl Reader {
             match self.consumer.poll(tick) {
                 Some(Ok(message)) => {
                     self.consumer.context().connectivity.works();
-                    let message = incoming(&self.log, &message);
+                    let message = taken(&self.topic, &self.log, &message);
                     if self.prefetch.push(message) == Pushed::WentBack {
                         self.went_back();
                     }
                 }
-                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                    let error = KafkaError::MessageConsumptionFatal(code);
-                    self.prefetch.end(Some(error.into()));
-                    break;
+                Some(Err(_)) => {
+                    if let Some(error) = self.fatal() {
+                        self.prefetch.end(Some(error));
+                        break;
+                    }
+                    // The context was told of it, and the client library recovers by itself.
                 }
-                // The context was told of it, and the client library recovers by itself.
-                Some(Err(_)) | None => {}
+                None => {}
             }
         }
         self.commit(CommitMode::Sync);
         // Dropped, the consumer leaves its group.
+    }
+
+    /// Why the client has given up, if it has.
+    fn fatal(&self) -> Option<BusError> {
+        let (code, _) = self.consumer.client().fatal_error()?;
+        match (code, &self.instance) {
+            (RDKafkaErrorCode::FencedInstanceId, Some(instance)) => Some(BusError::Fenced {
+                group: self.group.clone(),
+                instance: instance.clone(),
+            }),
+            _ => Some(KafkaError::MessageConsumptionFatal(code).into()),
+        }
     }
 
     /// Takes part in a rebalance, and starts reading once it is known where it begins.
@@ -216,8 +234,8 @@ impl Reader {
                 .map(|(partition, start)| (*partition, known(*start))),
         );
         match self.consumer.assign(&list) {
-            Ok(()) => tracing::info!(topic = self.topic, ?starts, "reading"),
-            Err(error) => tracing::error!(topic = self.topic, %error, "cannot read"),
+            Ok(()) => tracing::info!(topic = &*self.topic, ?starts, "reading"),
+            Err(error) => tracing::error!(topic = &*self.topic, %error, "cannot read"),
         }
     }
 
@@ -236,7 +254,7 @@ impl Reader {
     /// Offsets of the topic began anew while it was read: asks again where to continue.
     fn went_back(&mut self) {
         tracing::error!(
-            topic = self.topic,
+            topic = &*self.topic,
             "the log is another one, or was cut: it is asked again where to continue"
         );
         self.prefetch.revoke();
@@ -331,7 +349,7 @@ fn known(offset: Offset) -> Option<i64> {
     }
 }
 
-fn incoming(log: &Arc<str>, message: &BorrowedMessage<'_>) -> Incoming {
+fn taken(topic: &Arc<str>, log: &Arc<str>, message: &BorrowedMessage<'_>) -> RawMessage {
     let headers = message.headers().map(|headers| {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let pairs = headers.iter();
@@ -344,7 +362,8 @@ fn incoming(log: &Arc<str>, message: &BorrowedMessage<'_>) -> Incoming {
             })
             .collect()
     });
-    Incoming {
+    RawMessage {
+        topic: Arc::clone(topic),
         log: Arc::clone(log),
         partition: message.partition(),
         offset: message.offset(),

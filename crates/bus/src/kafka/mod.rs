@@ -17,7 +17,8 @@ use contract::{Event, MetricsEvent, Topic};
 use rdkafka::ClientConfig;
 
 use crate::{
-    BusError, KafkaConfig, OffsetSource, TOPICS, budget::Budget, cuts::Cuts, message::Record,
+    BusError, KafkaConfig, OffsetSource, SubscribeOptions, TOPICS, budget::Budget, cuts::Cuts,
+    message::Record,
 };
 
 use self::{assignment::Mode, consumer::Reader, producer::Producer};
@@ -103,6 +104,7 @@ impl KafkaBus {
         topic: &str,
         group: &str,
         offsets: OffsetSource,
+        options: SubscribeOptions,
     ) -> Result<KafkaSubscription, BusError> {
         let config = &self.0.config;
         let name = group.to_owned();
@@ -115,13 +117,19 @@ impl KafkaBus {
             .set("group.id", group)
             .set("session.timeout.ms", session.to_string())
             .set("heartbeat.interval.ms", (session / 4).max(1).to_string());
+        if let Some(instance) = &options.instance {
+            // Of the same members it makes the same shares, so that none moves when one is back.
+            client
+                .set("group.instance.id", instance)
+                .set("partition.assignment.strategy", "range");
+        }
         let mode = Mode::Group {
             name,
             offsets,
             runtime,
             cuts: Arc::clone(&self.0.cuts),
         };
-        Reader::start(client, topic, mode)
+        Reader::start(client, topic, mode, options)
     }
 
     pub(crate) fn tail(&self, topic: &str) -> Result<KafkaSubscription, BusError> {
@@ -131,7 +139,7 @@ impl KafkaBus {
         client
             .set("group.id", format!("{topic}.tail"))
             .set("auto.offset.reset", "latest");
-        Reader::start(client, topic, Mode::Tail)
+        Reader::start(client, topic, Mode::Tail, SubscribeOptions::default())
     }
 
     pub(crate) async fn ping(&self, timeout: Duration) -> Result<(), BusError> {

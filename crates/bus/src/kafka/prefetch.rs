@@ -12,16 +12,13 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Assigned, BusError, assigned::Announcer, limits::BATCH_BYTES, message::Incoming};
-
-/// A queue of this size is full and nothing more is read. If that lasts, the partitions are paused,
-/// and resumed when half of it is free.
-const FULL_MESSAGES: usize = 2_000;
-const FULL_BYTES: usize = BATCH_BYTES;
+use crate::{Assigned, BusError, assigned::Announcer, limits::BATCH_BYTES, message::RawMessage};
 
 /// Messages that were read ahead, and the progress in each partition.
-#[derive(Default)]
 pub(super) struct Prefetch {
+    /// A queue of so many bytes is full and nothing more is read. If that lasts, the partitions are
+    /// paused, and resumed when half of it is free.
+    full: usize,
     state: Mutex<State>,
     arrived: Notify,
     /// Notified when messages were taken.
@@ -42,7 +39,7 @@ pub(super) enum Pushed {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Incoming>,
+    queue: VecDeque<RawMessage>,
     bytes: usize,
     /// The assigned partitions.
     partitions: HashMap<i32, Progress>,
@@ -69,6 +66,16 @@ struct Progress {
 }
 
 impl Prefetch {
+    pub(super) fn new(full: usize) -> Self {
+        Self {
+            full,
+            state: Mutex::default(),
+            arrived: Notify::new(),
+            taken: Condvar::new(),
+            announcer: Announcer::default(),
+        }
+    }
+
     /// These partitions were assigned, to be read from these offsets; `None` stands for the
     /// beginning or the end. Without effect if the offsets are to be asked for again.
     pub(super) fn assign(&self, partitions: impl Iterator<Item = (i32, Option<i64>)>) {
@@ -115,7 +122,7 @@ impl Prefetch {
 
     /// Takes a message that was read. If its offset lies below one that was read before, the log is
     /// not the same any more.
-    pub(super) fn push(&self, message: Incoming) -> Pushed {
+    pub(super) fn push(&self, message: RawMessage) -> Pushed {
         let mut state = self.state();
         let Some(progress) = state.partitions.get_mut(&message.partition) else {
             return Pushed::Unassigned;
@@ -125,7 +132,7 @@ impl Prefetch {
         }
         progress.read = message.offset + 1;
         progress.next = Some(progress.read);
-        state.bytes += size(&message);
+        state.bytes += message.size();
         state.queue.push_back(message);
         drop(state);
         self.arrived.notify_one();
@@ -134,15 +141,14 @@ impl Prefetch {
 
     /// Waits until there is room for a message, for at most `limit`, and returns whether there is.
     pub(super) fn wait_for_room(&self, limit: Duration) -> bool {
-        let no_room = |state: &mut State| state.is_full() && !state.abandoned;
+        let no_room = |state: &mut State| state.bytes >= self.full && !state.abandoned;
         let waited = self.taken.wait_timeout_while(self.state(), limit, no_room);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        !state.is_full()
+        state.bytes < self.full
     }
 
     pub(super) fn has_room(&self) -> bool {
-        let state = self.state();
-        state.queue.len() <= FULL_MESSAGES / 2 && state.bytes <= FULL_BYTES / 2
+        self.state().bytes <= self.full / 2
     }
 
     /// Ends the queue: no more messages will come.
@@ -159,7 +165,7 @@ impl Prefetch {
         &self,
         max: usize,
         max_wait: Duration,
-    ) -> Result<Vec<Incoming>, BusError> {
+    ) -> Result<Vec<RawMessage>, BusError> {
         while !self.holds(1)? {
             self.arrived.notified().await;
         }
@@ -248,28 +254,20 @@ impl Prefetch {
 }
 
 impl State {
-    fn is_full(&self) -> bool {
-        self.queue.len() >= FULL_MESSAGES || self.bytes >= FULL_BYTES
-    }
-
-    fn take(&mut self, max: usize) -> Vec<Incoming> {
+    fn take(&mut self, max: usize) -> Vec<RawMessage> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         while batch.len() < max.max(1)
             && let Some(message) = self.queue.front()
-            && (batch.is_empty() || bytes + size(message) <= BATCH_BYTES)
+            && (batch.is_empty() || bytes + message.size() <= BATCH_BYTES)
             && let Some(message) = self.queue.pop_front()
         {
-            bytes += size(&message);
+            bytes += message.size();
             batch.push(message);
         }
         self.bytes -= bytes;
         batch
     }
-}
-
-fn size(message: &Incoming) -> usize {
-    message.payload.len() + message.key.as_ref().map_or(0, Vec::len)
 }
 
 #[cfg(test)]
@@ -278,25 +276,27 @@ mod tests {
 
     use super::*;
 
-    fn message(partition: i32, offset: i64, bytes: usize) -> Incoming {
-        Incoming {
+    /// A message that takes `bytes` bytes, or a few more than none.
+    fn message(partition: i32, offset: i64, bytes: usize) -> RawMessage {
+        RawMessage {
+            topic: "topic".into(),
             log: "topic".into(),
             partition,
             offset,
             timestamp_ms: 0,
             key: None,
-            payload: vec![0; bytes],
+            payload: vec![0; bytes.saturating_sub(size_of::<RawMessage>())],
             headers: Vec::new(),
         }
     }
 
-    fn offsets(batch: &[Incoming]) -> Vec<i64> {
+    fn offsets(batch: &[RawMessage]) -> Vec<i64> {
         batch.iter().map(|message| message.offset).collect()
     }
 
     #[tokio::test]
     async fn batches_end_at_the_number_the_bytes_or_the_time() {
-        let prefetch = Prefetch::default();
+        let prefetch = Prefetch::new(BATCH_BYTES);
         prefetch.assign([(0, Some(0))].into_iter());
         for offset in 0..4 {
             prefetch.push(message(0, offset, BATCH_BYTES / 2));
@@ -318,7 +318,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_larger_than_a_batch_still_comes() {
-        let prefetch = Prefetch::default();
+        let prefetch = Prefetch::new(BATCH_BYTES);
         prefetch.assign([(0, Some(0))].into_iter());
         prefetch.push(message(0, 0, BATCH_BYTES + 1));
         assert!(!prefetch.wait_for_room(Duration::ZERO));
@@ -329,9 +329,9 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_for_room_goes_on_when_a_batch_is_taken_or_nobody_takes_any_more() {
-        let prefetch = Arc::new(Prefetch::default());
+        let prefetch = Arc::new(Prefetch::new(BATCH_BYTES));
         prefetch.assign([(0, Some(0))].into_iter());
-        prefetch.push(message(0, 0, FULL_BYTES));
+        prefetch.push(message(0, 0, BATCH_BYTES));
         assert!(!prefetch.wait_for_room(Duration::ZERO));
         let waiting = |prefetch: &Arc<Prefetch>| {
             let prefetch = prefetch.clone();
@@ -342,7 +342,7 @@ mod tests {
         prefetch.next_batch(1, Duration::ZERO).await.unwrap();
         assert!(waits.join().unwrap());
 
-        prefetch.push(message(0, 1, FULL_BYTES));
+        prefetch.push(message(0, 1, BATCH_BYTES));
         let waits = waiting(&prefetch);
         prefetch.abandon();
         assert!(!waits.join().unwrap());
@@ -350,7 +350,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_of_a_lost_partition_commits_nothing() {
-        let prefetch = Prefetch::default();
+        let prefetch = Prefetch::new(BATCH_BYTES);
         prefetch.assign([(0, Some(10)), (1, None)].into_iter());
         prefetch.push(message(0, 10, 1));
         prefetch.revoke();
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_log_that_goes_back_is_noticed() {
-        let prefetch = Prefetch::default();
+        let prefetch = Prefetch::new(BATCH_BYTES);
         prefetch.assign([(0, Some(10)), (1, None)].into_iter());
         assert_eq!(prefetch.push(message(0, 10, 1)), Pushed::Taken);
         assert_eq!(prefetch.push(message(0, 15, 1)), Pushed::Taken);
@@ -382,7 +382,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_from_before_a_reread_counts_for_nothing() {
-        let prefetch = Prefetch::default();
+        let prefetch = Prefetch::new(BATCH_BYTES);
         let assigned = prefetch.assignment();
         prefetch.assign([(1, Some(10)), (0, None)].into_iter());
         assert_eq!(assigned.borrow().partitions, [0, 1]);
@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn nothing_is_announced_after_the_end() {
-        let prefetch = Prefetch::default();
+        let prefetch = Prefetch::new(BATCH_BYTES);
         let assigned = prefetch.assignment();
         prefetch.assign([(1, Some(10))].into_iter());
         prefetch.abandon();
@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn lag_is_what_waits_here_and_there() {
-        let prefetch = Prefetch::default();
+        let prefetch = Prefetch::new(BATCH_BYTES);
         prefetch.assign([(0, Some(10)), (1, None)].into_iter());
         prefetch.note_high(0, 15, 10);
         prefetch.note_high(1, -1001, -1001);
@@ -426,7 +426,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_came_before_the_end_is_handed_out() {
-        let prefetch = Prefetch::default();
+        let prefetch = Prefetch::new(BATCH_BYTES);
         prefetch.assign([(0, None)].into_iter());
         prefetch.push(message(0, 0, 1));
         prefetch.end(None);

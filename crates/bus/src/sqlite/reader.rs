@@ -13,7 +13,7 @@ use tokio::{
 use super::{Inner, groups::GroupKey};
 use crate::{
     Assigned, BusError, OffsetSource, OffsetsError, assigned::Announcer, cuts::Cut,
-    limits::BATCH_BYTES, message::Incoming,
+    limits::BATCH_BYTES, message::RawMessage,
 };
 
 /// The first and the longest pause after a failure.
@@ -28,7 +28,9 @@ pub(crate) struct LogSubscription {
     cursors: BTreeMap<i32, i64>,
     changes: watch::Receiver<u64>,
     retry: Duration,
-    /// The name by which offsets of the topic are kept.
+    /// The name of the topic.
+    name: Arc<str>,
+    /// The name by which its offsets are kept.
     key: Arc<str>,
     /// Announces the partitions of `cursors`. Used with the shared state locked.
     announcer: Announcer,
@@ -91,6 +93,7 @@ impl LogSubscription {
             member,
             cursors,
             retry: RETRY.0,
+            name: topic.name.into(),
             key: topic.name.into(),
             announcer: Announcer::default(),
         }
@@ -100,7 +103,7 @@ impl LogSubscription {
         &mut self,
         max: usize,
         max_wait: Duration,
-    ) -> Result<Vec<Incoming>, BusError> {
+    ) -> Result<Vec<RawMessage>, BusError> {
         loop {
             self.changes.mark_unchanged();
             let tried = match self.settle().await {
@@ -184,7 +187,7 @@ impl LogSubscription {
         &mut self,
         max: usize,
         max_wait: Duration,
-    ) -> Result<Vec<Incoming>, OffsetsError> {
+    ) -> Result<Vec<RawMessage>, OffsetsError> {
         let deadline = Instant::now() + max_wait;
         let wanted = i64::try_from(max.max(1)).unwrap_or(i64::MAX);
         while self.lag() < wanted {
@@ -204,7 +207,7 @@ impl LogSubscription {
     }
 
     /// Reads up to `max` messages from the cursors on. Returns them with the cursors after them.
-    async fn read(&self, max: usize) -> Result<(BTreeMap<i32, i64>, Vec<Incoming>), sqlx::Error> {
+    async fn read(&self, max: usize) -> Result<(BTreeMap<i32, i64>, Vec<RawMessage>), sqlx::Error> {
         let (mut cursors, mut batch, mut bytes) = (BTreeMap::new(), Vec::new(), 0);
         for (&partition, &cursor) in &self.cursors {
             let end = self.log.shared.state().end(self.topic.name, partition);
@@ -227,8 +230,8 @@ impl LogSubscription {
                 && bytes < BATCH_BYTES
                 && let Some(row) = rows.try_next().await?
             {
-                let message = incoming(&self.key, partition, &row)?;
-                bytes += message.payload.len();
+                let message = message(&self.name, &self.key, partition, &row)?;
+                bytes += message.size();
                 next = Some(message.offset + 1);
                 batch.push(message);
             }
@@ -306,9 +309,16 @@ fn cut<'a>(
     cuts.find(|cut| cut.offset > cut.end)
 }
 
-fn incoming(log: &Arc<str>, partition: i32, row: &SqliteRow) -> Result<Incoming, sqlx::Error> {
+/// The message in `row`. A row knows neither topic nor log nor partition.
+fn message(
+    topic: &Arc<str>,
+    log: &Arc<str>,
+    partition: i32,
+    row: &SqliteRow,
+) -> Result<RawMessage, sqlx::Error> {
     let headers: &str = row.try_get("headers")?;
-    Ok(Incoming {
+    Ok(RawMessage {
+        topic: Arc::clone(topic),
         log: Arc::clone(log),
         partition,
         offset: row.try_get("offset")?,

@@ -4,6 +4,7 @@
 mod behaviour;
 mod database;
 mod fixture;
+mod instances;
 mod kafka_only;
 mod managed;
 mod members;
@@ -71,5 +72,6 @@ suite! {
         go_to_the_partition_that_their_event_names,
         are_refused_for_a_partition_that_the_topic_does_not_have,
         carry_the_headers_of_their_publisher,
+        come_unparsed_to_those_who_want_them_so,
     }
 }

@@ -1,6 +1,9 @@
 //! What a publisher may say of its records: their partition and their headers.
 
-use bus::{Bus, BusError, Subscription};
+use std::time::Duration;
+
+use anyhow::Context;
+use bus::{Bus, BusError, SubscribeOptions, Subscription};
 use contract::{Event, Topic, TrainingData};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +33,7 @@ impl Event for Placed {
 }
 
 fn join(bus: &Bus) -> anyhow::Result<Subscription<Placed>> {
-    Ok(bus.subscribe("reader", Database::default().offsets())?)
+    Ok(bus.subscribe("readers", Database::default().offsets())?)
 }
 
 pub(crate) async fn go_to_the_partition_that_their_event_names(
@@ -48,10 +51,12 @@ pub(crate) async fn go_to_the_partition_that_their_event_names(
     fixture.bus.publish([unplaced], None).await?;
     let mut messages = read(&mut join(&fixture.bus)?, 21).await?;
     let unplaced = messages.iter().position(|m| m.event == Ok(unplaced));
-    messages.remove(unplaced.unwrap());
+    messages.remove(unplaced.context("the one without a partition")?);
     for partition in 0..4 {
         let found = messages.iter().filter(|m| m.partition == partition);
-        let found: Vec<_> = found.map(|m| m.event.as_ref().unwrap().number).collect();
+        let found: Vec<_> = found
+            .filter_map(|m| Some(m.event.as_ref().ok()?.number))
+            .collect();
         let expected: Vec<i32> = (0..20).filter(|number| number % 4 == partition).collect();
         assert_eq!(found, expected);
     }
@@ -110,5 +115,43 @@ pub(crate) async fn carry_the_headers_of_their_publisher(fixture: Fixture) -> an
     }
     assert_eq!(messages[1].trace.as_deref(), Some(trace));
     assert_eq!(messages[2].trace, None);
+    Ok(())
+}
+
+pub(crate) async fn come_unparsed_to_those_who_want_them_so(
+    fixture: Fixture,
+) -> anyhow::Result<()> {
+    let event = Placed {
+        partition: Some(3),
+        number: 7,
+    };
+    let headers = [("request", "1"), ("request", "2")];
+    fixture.bus.publish_with([event], &headers, None).await?;
+    let options = SubscribeOptions {
+        instance: Some("reader-1".to_owned()),
+        ..SubscribeOptions::default()
+    };
+    let offsets = Database::default().offsets();
+    let mut reader: Subscription<Placed> =
+        fixture.bus.subscribe_with("reader", offsets, options)?;
+    let next = reader.next_raw(9, Duration::ZERO);
+    let mut batch = tokio::time::timeout(PATIENCE, next).await??;
+    assert_eq!(batch.len(), 1);
+    let raw = batch.remove(0);
+    assert_eq!(raw.payload, br#"{"partition":3,"number":7}"#);
+    assert_eq!(raw.key.as_deref(), Some(&b"a"[..]));
+    assert_eq!((raw.partition, raw.offset), (3, 0));
+    assert_eq!(
+        (raw.header("request"), raw.header("other")),
+        (Some("1"), None)
+    );
+    assert_eq!(&*raw.topic, fixture.bus.name_of(Placed::TOPIC));
+
+    // Parsed, it is what the others get.
+    let parsed = raw.clone().read::<Placed>();
+    let mut reader: Subscription<Placed> = join(&fixture.bus)?;
+    let message = read(&mut reader, 1).await?.remove(0);
+    assert_eq!(format!("{parsed:?}"), format!("{message:?}"));
+    assert_eq!(parsed.event, Ok(event));
     Ok(())
 }
