@@ -28,7 +28,9 @@ use std::{
 };
 
 use ::sqlite::Fault;
-use contract::{DeadLetters, Event, MetricsEvent, ModelEvent, Topic, TrainingData};
+use contract::{
+    AnomalyEvent, DeadLetters, Event, MetricsEvent, ModelEvent, PointsRecord, Topic, TrainingData,
+};
 
 use crate::{
     kafka::{KafkaBus, KafkaError},
@@ -50,6 +52,8 @@ const TOPICS: &[Topic] = &[
     MetricsEvent::TOPIC,
     TrainingData::TOPIC,
     ModelEvent::TOPIC,
+    PointsRecord::TOPIC,
+    AnomalyEvent::TOPIC,
     DeadLetters::TOPIC,
 ];
 

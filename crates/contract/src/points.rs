@@ -314,6 +314,27 @@ mod tests {
     }
 
     #[test]
+    fn a_record_goes_to_the_partition_of_its_series() {
+        let of = |text: &str| partition_of(&SeriesId::new(text).unwrap(), POINT_PARTITIONS);
+        for (json, partition) in [
+            (r#"{"series_id":"s","timestamp":1,"value":2.5}"#, of("s")),
+            (
+                r#"{"series_id":"t","timestamps":[1],"values":[2.5]}"#,
+                of("t"),
+            ),
+            (r#"{"points":[["u",1,2.5],["v",1,0.0]]}"#, of("u")),
+            (
+                r#"{"series_id":"w","control":{"end":{"forget":true}}}"#,
+                of("w"),
+            ),
+            (r#"{"tick":true,"partition":31}"#, 31),
+        ] {
+            let record: PointsRecord = serde_json::from_str(json).unwrap();
+            assert_eq!(record.partition(), Some(partition), "{json}");
+        }
+    }
+
+    #[test]
     fn every_form_is_read_as_it_is_written() {
         for json in [
             r#"{"series_id":"s","timestamp":1,"value":2.5}"#,

@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bus::{Bus, Message, Subscription};
-use contract::{DeadLetters, Event, InferenceBatch, MetricsEvent, ModelEvent, Topic, TrainingData};
+use contract::{
+    DeadLetters, Event, InferenceBatch, MetricsEvent, ModelEvent, PointsRecord, Topic, TrainingData,
+};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, interval, timeout};
 
@@ -435,7 +437,7 @@ pub(crate) async fn tells_of_a_log_that_is_shorter_than_it_was(
 }
 
 pub(crate) async fn knows_how_many_partitions_a_topic_has(fixture: Fixture) -> anyhow::Result<()> {
-    for topic in [TrainingData::TOPIC, MetricsEvent::TOPIC] {
+    for topic in [TrainingData::TOPIC, PointsRecord::TOPIC] {
         let count = fixture.bus.partition_count(topic).await?;
         assert_eq!(count, topic.partitions, "{topic:?}");
     }

@@ -8,8 +8,12 @@ use std::{
 
 use anyhow::Context;
 use bus::{Bus, KafkaConfig, KafkaSecurity};
-use contract::{DeadLetters, Event, MetricsEvent, ModelEvent, TrainingData};
+use contract::{
+    AnomalyEvent, DeadLetters, Event, MetricsEvent, ModelEvent, PointsRecord, TrainingData,
+};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
+
+use crate::database::PATIENCE;
 
 /// A backend with nothing in it.
 pub(crate) struct Fixture {
@@ -41,6 +45,8 @@ impl Fixture {
             MetricsEvent::TOPIC,
             TrainingData::TOPIC,
             ModelEvent::TOPIC,
+            PointsRecord::TOPIC,
+            AnomalyEvent::TOPIC,
             DeadLetters::TOPIC,
         ];
         for topic in topics {
@@ -60,6 +66,9 @@ impl Fixture {
     pub(crate) async fn kafka_with(config: KafkaConfig) -> anyhow::Result<Self> {
         let bus = Bus::kafka(&config)?;
         bus.create_topics().await?;
+        // A broker tells of new topics a moment after they were created.
+        let known = async { while bus.ping(PATIENCE).await.is_err() {} };
+        tokio::time::timeout(PATIENCE, known).await?;
         Ok(Self {
             bus,
             at: At::Kafka(config),

@@ -151,7 +151,7 @@ mod mock {
 }
 
 mod kafka {
-    use contract::{DeadLetters, Event};
+    use contract::{AnomalyEvent, DeadLetters, Event, PointsRecord};
     use rdkafka::{
         ClientConfig,
         admin::{AdminClient, AdminOptions, ResourceSpecifier},
@@ -204,6 +204,15 @@ mod kafka {
             (TrainingData::TOPIC, "cleanup.policy", "delete"),
             (TrainingData::TOPIC, "min.insync.replicas", "1"),
             (DeadLetters::TOPIC, "max.message.bytes", "1200000"),
+            (DeadLetters::TOPIC, "retention.ms", "2592000000"),
+            (
+                PointsRecord::TOPIC,
+                "message.timestamp.type",
+                "LogAppendTime",
+            ),
+            (PointsRecord::TOPIC, "retention.ms", "259200000"),
+            (AnomalyEvent::TOPIC, "retention.ms", "604800000"),
+            (TrainingData::TOPIC, "message.timestamp.type", "CreateTime"),
         ] {
             let name = fixture.bus.name_of(topic);
             let asked = [ResourceSpecifier::Topic(name)];
