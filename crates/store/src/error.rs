@@ -53,6 +53,17 @@ pub enum StoreError {
     /// The tables cannot be brought to the form that this program needs.
     #[error("database cannot be migrated")]
     Migration(#[source] MigrateError),
+    /// The topic `points` has another number of partitions than it had.
+    #[error("topic points has {found} partitions and had {noted}: its streams would not be found")]
+    Partitions {
+        /// The number that was noted.
+        noted: i32,
+        /// The number that was found.
+        found: i32,
+    },
+    /// The topic does not say which log it is, and offsets are kept of one that did.
+    #[error("topic {0} does not say which log it is")]
+    UnknownLog(String),
     /// The version was removed before it became ready.
     #[error("{version} of series {series} is gone")]
     Swept {
@@ -128,6 +139,7 @@ impl StoreError {
             Self::Unavailable(_)
             | Self::TimedOut(_)
             | Self::Connecting { .. }
+            | Self::UnknownLog(_)
             | Self::NotMigrated(_) => true,
             Self::Migration(
                 MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
@@ -138,6 +150,7 @@ impl StoreError {
             | Self::Refused(_)
             | Self::Unreadable(_)
             | Self::Migration(_)
+            | Self::Partitions { .. }
             | Self::Swept { .. }
             | Self::Corrupt { .. } => false,
         }

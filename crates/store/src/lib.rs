@@ -1,4 +1,5 @@
-//! Models and training points: Postgres, or SQLite for one process.
+//! Models, training points, streams and what was found in them: Postgres, or SQLite for one
+//! process.
 //!
 //! Both do the same transactions. A version becomes visible when it is `ready`, never before.
 //! Points are stored for versions that exist, pending or ready, and are removed with them; points
@@ -18,6 +19,7 @@ mod registry;
 mod room;
 mod sqlite;
 mod start;
+pub mod streams;
 
 use std::{path::Path, time::Duration};
 
@@ -38,6 +40,9 @@ pub use registry::{
 };
 pub use room::{NoRoom, Quotas, StoreSize};
 use sqlite::SqliteStore;
+pub use streams::{
+    AnomalyChange, EndedStream, PartitionCommit, StoredStream, StreamOffsets, StreamState,
+};
 
 /// Keeps models and training points. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -46,6 +46,10 @@ fn migrator() -> Migrator {
             "0003_receipts.sql",
             include_str!("../migrations/postgres/0003_receipts.sql"),
         ),
+        (
+            "0004_streams.sql",
+            include_str!("../migrations/postgres/0004_streams.sql"),
+        ),
     ])
 }
 
@@ -191,6 +195,20 @@ impl PostgresStore {
             let mut connection = Connection::Postgres(&mut transaction);
             let changed = apply(&mut connection, series, change, when).await;
             finish(transaction, changed).await
+        })
+        .await
+    }
+
+    /// Does `work` in one transaction.
+    pub(crate) async fn transact<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Connection<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.write(MANY_POINTS, async |connection| {
+            let mut transaction = connection.begin().await?;
+            let done = work(&mut Connection::Postgres(&mut transaction)).await?;
+            transaction.commit().await?;
+            Ok(done)
         })
         .await
     }

@@ -35,6 +35,10 @@ fn migrator() -> Migrator {
             "0003_receipts.sql",
             include_str!("../migrations/sqlite/0003_receipts.sql"),
         ),
+        (
+            "0004_streams.sql",
+            include_str!("../migrations/sqlite/0004_streams.sql"),
+        ),
     ])
 }
 
@@ -135,6 +139,17 @@ impl SqliteStore {
         let mut connection = Connection::Sqlite(&mut transaction);
         let changed = apply(&mut connection, series, change, when).await;
         finish(transaction, changed).await
+    }
+
+    /// Does `work` in one transaction.
+    pub(crate) async fn transact<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Connection<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let (_turn, mut transaction) = self.begin().await?;
+        let done = work(&mut Connection::Sqlite(&mut transaction)).await?;
+        transaction.commit().await?;
+        Ok(done)
     }
 
     pub(crate) async fn select<R: Row>(

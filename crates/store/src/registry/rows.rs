@@ -7,7 +7,6 @@ use contract::{
     Source, Version, VersionRef,
 };
 use detector::StoredModel;
-use sqlx::{FromRow, Row, postgres::PgRow, sqlite::SqliteRow};
 
 use super::{
     Ready, Serving,
@@ -33,25 +32,27 @@ macro_rules! row {
             $($($part: $of,)*)?
         }
 
-        impl FromRow<'_, PgRow> for $name {
-            fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        impl sqlx::FromRow<'_, sqlx::postgres::PgRow> for $name {
+            fn from_row(row: &sqlx::postgres::PgRow) -> Result<Self, sqlx::Error> {
                 Ok(Self {
-                    $($column: row.try_get(stringify!($column))?,)*
-                    $($($part: <$of>::from_row(row)?,)*)?
+                    $($column: sqlx::Row::try_get(row, stringify!($column))?,)*
+                    $($($part: <$of as sqlx::FromRow<'_, _>>::from_row(row)?,)*)?
                 })
             }
         }
 
-        impl FromRow<'_, SqliteRow> for $name {
-            fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        impl sqlx::FromRow<'_, sqlx::sqlite::SqliteRow> for $name {
+            fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Self, sqlx::Error> {
                 Ok(Self {
-                    $($column: row.try_get(stringify!($column))?,)*
-                    $($($part: <$of>::from_row(row)?,)*)?
+                    $($column: sqlx::Row::try_get(row, stringify!($column))?,)*
+                    $($($part: <$of as sqlx::FromRow<'_, _>>::from_row(row)?,)*)?
                 })
             }
         }
     };
 }
+
+pub(crate) use row;
 
 row! {
     /// A row of `SERVING`.
@@ -401,7 +402,7 @@ impl ExistenceRow {
     }
 }
 
-fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, StoreError> {
+pub(crate) fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, StoreError> {
     text.parse()
         .map_err(|why| unreadable(format!("{text:?}: {why}")))
 }

@@ -25,6 +25,10 @@ pub(crate) trait Backend: Sized {
     const STOP_OFFSETS: &str;
     /// Undoes [`Self::STOP_OFFSETS`].
     const LET_OFFSETS_GO: &str;
+    /// Lets no stream be stored whose id is `bad`.
+    const STOP_STREAMS: &str;
+    /// Undoes [`Self::STOP_STREAMS`].
+    const LET_STREAMS_GO: &str;
 
     /// Makes an empty database.
     async fn fresh() -> Result<Self>;
@@ -82,6 +86,10 @@ impl Backend for Sqlite {
         CREATE TRIGGER stop BEFORE INSERT ON consumer_offsets WHEN NEW.next_offset > 1
         BEGIN SELECT RAISE(ABORT, 'stopped'); END";
     const LET_OFFSETS_GO: &str = "DROP TRIGGER stop";
+    const STOP_STREAMS: &str = "
+        CREATE TRIGGER stop BEFORE INSERT ON stream_sessions WHEN NEW.series_id = 'bad'
+        BEGIN SELECT RAISE(ABORT, 'stopped'); END";
+    const LET_STREAMS_GO: &str = "DROP TRIGGER stop";
 
     async fn fresh() -> Result<Self> {
         Ok(Self(tempfile::tempdir()?))
@@ -178,6 +186,9 @@ impl<A: Access> Backend for Postgres<A> {
     const STOP_OFFSETS: &str =
         "ALTER TABLE consumer_offsets ADD CONSTRAINT stop CHECK (next_offset <= 1)";
     const LET_OFFSETS_GO: &str = "ALTER TABLE consumer_offsets DROP CONSTRAINT stop";
+    const STOP_STREAMS: &str =
+        "ALTER TABLE stream_sessions ADD CONSTRAINT stop CHECK (series_id <> 'bad')";
+    const LET_STREAMS_GO: &str = "ALTER TABLE stream_sessions DROP CONSTRAINT stop";
 
     async fn fresh() -> Result<Self> {
         let url = variable("TEST_DATABASE_URL")?;

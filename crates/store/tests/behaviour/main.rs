@@ -72,6 +72,13 @@ macro_rules! run_suite {
             an_imported_model_judges_but_has_no_training_points
             fits_promotions_rollbacks_and_deletions_at_once_fail_nobody
             of_two_who_know_the_same_revision_one_changes_something
+            a_topic_keeps_its_number_of_partitions
+            offsets_of_streams_are_kept_by_log
+            of_two_owners_who_know_the_same_offset_one_commits
+            a_state_never_goes_back
+            a_state_comes_back_as_it_was_stored
+            offsets_states_and_effects_move_together_or_not_at_all
+            an_ended_stream_stays_until_no_replay_can_meet_it
             a_database_without_a_registry_gets_one_and_keeps_what_it_holds
             migrations_may_run_at_once_and_again
             a_closed_store_fails_and_says_so

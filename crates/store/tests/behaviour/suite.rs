@@ -6,6 +6,7 @@ mod lists;
 mod models;
 mod points;
 mod receipts;
+mod streams;
 mod upgrade;
 
 use std::time::Duration;
@@ -19,7 +20,7 @@ use detector::{Model, StoredModel};
 use store::{Refusal, RegistryError, Store, StoreError, VersionedModel};
 
 pub(crate) use self::{
-    changes::*, life::*, lists::*, models::*, points::*, receipts::*, upgrade::*,
+    changes::*, life::*, lists::*, models::*, points::*, receipts::*, streams::*, upgrade::*,
 };
 use crate::backend::fitted;
 

@@ -294,6 +294,14 @@ pub(crate) async fn migrations_may_run_at_once_and_again(backend: &impl Backend)
         "series",
         "consumer_offsets",
         "receipts",
+        "stream_layout",
+        "stream_partitions",
+        "stream_owners",
+        "stream_sessions",
+        "anomalies",
+        "incidents",
+        "outbox",
+        "silences",
         "_sqlx_migrations",
     ];
     drop(backend.open().await?);

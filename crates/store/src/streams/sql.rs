@@ -1,0 +1,90 @@
+//! The statements about streams. Most are the same on both databases.
+
+/// The stored number of partitions.
+pub(super) const LAYOUT: &str = "SELECT partitions FROM stream_layout";
+
+/// Notes the number of partitions `$1`, unless one was noted.
+pub(super) const NOTE_LAYOUT: &str =
+    "INSERT INTO stream_layout (id, partitions) VALUES (1, $1) ON CONFLICT DO NOTHING";
+
+/// The offsets in the log `$1`.
+pub(super) const OFFSETS: &str = "
+    SELECT partition, effects, safe FROM stream_partitions WHERE log = $1 ORDER BY partition";
+
+/// The logs that offsets are kept of, except `$1`.
+pub(super) const OTHER_LOGS: &str = "SELECT DISTINCT log FROM stream_partitions WHERE log <> $1";
+
+/// Keeps the offsets of the log `$2` as those of the log `$1`.
+pub(super) const ADOPT: &str = "UPDATE stream_partitions SET log = $1 WHERE log = $2";
+
+/// Forgets the offsets in the log `$1`.
+pub(super) const FORGET: &str = "DELETE FROM stream_partitions WHERE log = $1";
+
+/// Forgets the offsets in all logs except `$1`, and returns them.
+pub(super) const FORGET_OTHERS: &str =
+    "DELETE FROM stream_partitions WHERE log <> $1 RETURNING partition, effects, safe";
+
+/// Has no state cover any record.
+pub(super) const REWIND: &str = "UPDATE stream_sessions SET next_offset = 0 WHERE next_offset > 0";
+
+/// The number of streams that have not ended.
+pub(super) const COUNT: &str = "SELECT count(*) FROM stream_sessions WHERE NOT has_ended";
+
+/// The statements that differ between the databases.
+pub(super) struct Dialect {
+    /// Locks the partitions `$2`, written as `1,2,3`, of the log `$1`, and selects their offsets.
+    pub(super) lock: &'static str,
+    /// Removes the streams of these partitions that have ended and that no replay can meet.
+    pub(super) bury: &'static str,
+    /// The states of the series `$1`, a JSON array.
+    pub(super) states: &'static str,
+}
+
+/// Columns of a [`StreamRow`](super::sessions::StreamRow).
+macro_rules! stream {
+    () => {
+        "SELECT series_id, partition, next_offset, run, points, last_timestamp, last_arrival, due, begun_from, \
+         labels, detector, format, stored_at, state FROM stream_sessions "
+    };
+}
+
+/// The condition that no replay can meet the records of a stream that has ended.
+macro_rules! is_past {
+    () => {
+        "next_offset <= (SELECT safe FROM stream_partitions p \
+         WHERE p.log = $1 AND p.partition = stream_sessions.partition)"
+    };
+}
+
+pub(super) const POSTGRES: Dialect = Dialect {
+    lock: "
+        SELECT partition, effects, safe FROM stream_partitions
+        WHERE log = $1 AND partition = ANY (string_to_array($2, ',')::integer[])
+        ORDER BY partition FOR UPDATE",
+    bury: concat!(
+        "DELETE FROM stream_sessions WHERE has_ended ",
+        "AND partition = ANY (string_to_array($2, ',')::integer[]) AND ",
+        is_past!()
+    ),
+    states: concat!(
+        stream!(),
+        "WHERE series_id IN (SELECT json_array_elements_text($1::json))"
+    ),
+};
+
+pub(super) const SQLITE: Dialect = Dialect {
+    // There is only one writer at a time.
+    lock: "
+        SELECT partition, effects, safe FROM stream_partitions
+        WHERE log = $1 AND partition IN (SELECT value FROM json_each('[' || $2 || ']'))
+        ORDER BY partition",
+    bury: concat!(
+        "DELETE FROM stream_sessions WHERE has_ended ",
+        "AND partition IN (SELECT value FROM json_each('[' || $2 || ']')) AND ",
+        is_past!()
+    ),
+    states: concat!(
+        stream!(),
+        "WHERE series_id IN (SELECT value FROM json_each($1))"
+    ),
+};
