@@ -15,7 +15,7 @@ use bus::{Bus, Message, OffsetSource, Subscription};
 use contract::{Delivery, MetricsEvent};
 use service::{
     admin::Admin,
-    health::{Health, Need, chain},
+    health::{Health, LATEST, Need, chain},
     retry::retry_forever,
     telemetry::with_sources,
 };
@@ -103,7 +103,7 @@ impl MetricsConsumer {
         Health::new(shutdown.clone())
             .with(bus.name(), Need::Required, ANSWER_WITHIN, move || {
                 let bus = bus.clone();
-                async move { bus.ping(ANSWER_WITHIN).await.map_err(chain) }
+                async move { bus.ping(LATEST).await.map_err(chain) }
             })
             .with(stats.name(), Need::Required, ANSWER_WITHIN, move || {
                 let stats = stats.clone();

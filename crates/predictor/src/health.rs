@@ -11,7 +11,7 @@ use std::{
 use contract::{PredictorHealth, ServiceRate};
 use service::{
     figures::{FigureReader, Snapshot},
-    health::{Health, Need, chain},
+    health::{Health, LATEST, Need, chain},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +57,7 @@ pub(crate) fn readiness(backends: &Backends, shutdown: &CancellationToken) -> He
         })
         .with(bus.name(), Need::Optional, ANSWER_WITHIN, move || {
             let bus = bus.clone();
-            async move { bus.ping(ANSWER_WITHIN).await.map_err(chain) }
+            async move { bus.ping(LATEST).await.map_err(chain) }
         })
         .with(store.name(), Need::Optional, ANSWER_WITHIN, move || {
             let store = store.clone();

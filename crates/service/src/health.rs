@@ -1,12 +1,10 @@
 //! Liveness and readiness: `/livez`, `/readyz` and `/readyz?verbose`, also under the names that
 //! load balancers and model servers use.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod check;
+mod worked;
+
+use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -19,13 +17,11 @@ use futures_util::future::join_all;
 use http::StatusCode;
 use http_server::ProblemReply;
 use serde_json::json;
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::task;
-
-/// How long the result of a check is used again.
-const FRESH: Duration = Duration::from_secs(1);
+pub use check::LATEST;
+use check::{Check, CheckResult};
+pub use worked::Worked;
 
 /// The paths of liveness: ours, Google's, that of SageMaker, and that of the Open Inference Protocol.
 const LIVE: [&str; 4] = ["/livez", "/healthz", "/ping", "/v2/health/live"];
@@ -39,6 +35,7 @@ pub(crate) const PATHS: [&str; 6] = [LIVE[0], LIVE[1], LIVE[2], LIVE[3], READY[0
 pub struct Health {
     shutdown: CancellationToken,
     checks: Vec<Arc<Check>>,
+    worked: Worked,
 }
 
 /// The consequence of a failed check.
@@ -63,14 +60,25 @@ impl Health {
         Self {
             shutdown,
             checks: Vec::new(),
+            worked: Worked::default(),
         }
     }
 
-    /// Adds a dependency. `check` may take at most `timeout` (a second is usual), and its result is
-    /// kept for a second. It runs on the main runtime.
+    /// Takes `worked` as proof that the dependencies added from now on do not fail, only because a
+    /// check of them is late.
+    #[must_use]
+    pub fn proven_by(self, worked: &Worked) -> Self {
+        let worked = worked.clone();
+        Self { worked, ..self }
+    }
+
+    /// Adds a dependency. `check` has `timeout` (a second is usual), and its result is kept for a
+    /// second. A check that takes longer goes on for up to five seconds, and a dependency that
+    /// answered or did its work less than five seconds ago is only slow. A failure counts at once.
+    /// It runs on the main runtime.
     #[must_use]
     pub fn with<F, Fut, E>(
-        mut self,
+        self,
         name: &'static str,
         need: Need,
         timeout: Duration,
@@ -79,23 +87,54 @@ impl Health {
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: std::fmt::Display,
+        E: Display,
     {
-        let probe: Probe = Box::new(move || {
+        let worked = self.worked.clone();
+        self.add(Check::new([name], need, timeout, worked, move || {
             let answer = check();
-            Box::pin(async move {
-                match tokio::time::timeout(timeout, answer).await {
-                    Ok(answer) => answer.map_err(|error| error.to_string()),
-                    Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
+            async move { [answer.await.map_err(|error| error.to_string())] }
+        }))
+    }
+
+    /// As [`Self::with`], for a dependency and what has to be in it: the two `names` share one
+    /// question. `answered` tells of an error whether the dependency itself is there.
+    #[must_use]
+    pub fn with_contents<F, Fut, E>(
+        self,
+        names: [&'static str; 2],
+        timeout: Duration,
+        check: F,
+        answered: fn(&E) -> bool,
+    ) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::error::Error + 'static,
+    {
+        let worked = self.worked.clone();
+        self.add(Check::new(
+            names,
+            Need::Required,
+            timeout,
+            worked,
+            move || {
+                let answer = check();
+                async move {
+                    match answer.await {
+                        Ok(()) => [Ok(()), Ok(())],
+                        Err(error) if answered(&error) => [Ok(()), Err(chain(error))],
+                        Err(error) => {
+                            let error = chain(error);
+                            [Err(error.clone()), Err(error)]
+                        }
+                    }
                 }
-            })
-        });
-        self.checks.push(Arc::new(Check {
-            name,
-            need,
-            probe,
-            last: Mutex::new(None),
-        }));
+            },
+        ))
+    }
+
+    fn add(mut self, check: Check) -> Self {
+        self.checks.push(Arc::new(check));
         self
     }
 
@@ -127,7 +166,8 @@ impl Health {
     }
 
     async fn check_all(&self) -> Vec<CheckResult> {
-        join_all(self.checks.iter().map(|check| check.result())).await
+        let results = self.checks.iter().map(Check::results);
+        join_all(results).await.into_iter().flatten().collect()
     }
 }
 
@@ -193,60 +233,6 @@ fn list(results: &[CheckResult], errors: Errors, stopping: bool, complete: bool)
     let dependencies: Vec<_> = results.iter().map(|f| f.to_json(errors)).collect();
     let body = json!({ "status": status, "dependencies": dependencies });
     (code, http_server::json(&body)).into_response()
-}
-
-type Outcome = Result<(), String>;
-type Probe = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>;
-
-/// The check of one dependency.
-struct Check {
-    name: &'static str,
-    need: Need,
-    probe: Probe,
-    last: Mutex<Option<(Instant, Outcome)>>,
-}
-
-/// The result of the check of one dependency.
-struct CheckResult {
-    name: &'static str,
-    need: Need,
-    outcome: Outcome,
-}
-
-impl Check {
-    /// The result, at most a second old. Callers that come while the check runs wait for its
-    /// result.
-    async fn result(&self) -> CheckResult {
-        let mut last = self.last.lock().await;
-        let known = last.as_ref();
-        let outcome = match known.filter(|(taken, _)| taken.elapsed() < FRESH) {
-            Some((_, outcome)) => outcome.clone(),
-            None => {
-                let outcome = task::on_main((self.probe)()).await;
-                self.report(known.is_some_and(|(_, outcome)| outcome.is_err()), &outcome);
-                *last = Some((Instant::now(), outcome.clone()));
-                outcome
-            }
-        };
-        CheckResult {
-            name: self.name,
-            need: self.need,
-            outcome,
-        }
-    }
-}
-
-impl Check {
-    /// Says once that the dependency fails and why, and once that it works again.
-    fn report(&self, has_failed: bool, outcome: &Outcome) {
-        let dependency = self.name;
-        match (has_failed, outcome) {
-            (false, Err(error)) => tracing::warn!(dependency, error, "a dependency fails"),
-            (true, Err(error)) => tracing::debug!(dependency, error, "a dependency still fails"),
-            (true, Ok(())) => tracing::info!(dependency, "a dependency works again"),
-            (false, Ok(())) => {}
-        }
-    }
 }
 
 impl CheckResult {

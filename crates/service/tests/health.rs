@@ -24,7 +24,7 @@ use service::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::Barrier,
+    sync::{Barrier, Notify},
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -172,6 +172,62 @@ async fn a_dependency_that_hangs_is_not_waited_for() -> anyhow::Result<()> {
     let server = serve(&health);
     let reply = server.ask("/readyz?verbose").await?;
     assert_eq!(reply.status, 503);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_late_is_heard() -> anyhow::Result<()> {
+    let (asked, may_answer) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let check = {
+        let (asked, may_answer) = (Arc::clone(&asked), Arc::clone(&may_answer));
+        move || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            let may_answer = Arc::clone(&may_answer);
+            async move {
+                may_answer.notified().await;
+                Ok::<_, String>(())
+            }
+        }
+    };
+    let soon = Duration::from_millis(20);
+    let server = serve(&healthy().with("kafka", Need::Required, soon, check));
+    for _ in 0..3 {
+        assert_eq!(server.ask("/readyz").await?.status, 503);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "the question stays open");
+    may_answer.notify_one();
+    while server.ask("/readyz").await?.status != 200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_question_answers_for_a_dependency_and_what_is_in_it() -> anyhow::Result<()> {
+    /// Of a database.
+    #[derive(Debug, thiserror::Error)]
+    #[error("no tables")]
+    struct NoTables;
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let check = {
+        let asked = Arc::clone(&asked);
+        move || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            async { Err(NoTables) }
+        }
+    };
+    let names = ["postgres", "tables"];
+    let server = serve(&healthy().with_contents(names, SECOND, check, |NoTables| true));
+    let reply = server.ask("/readyz?verbose").await?;
+    let list: serde_json::Value = serde_json::from_str(&reply.body)?;
+    let expected = serde_json::json!([
+        {"name": "postgres", "required": true, "ok": true},
+        {"name": "tables", "required": true, "ok": false},
+    ]);
+    assert_eq!((reply.status, &list["dependencies"]), (503, &expected));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
     Ok(())
 }
 

@@ -175,6 +175,11 @@ impl Failure for RegistryError {
 }
 
 impl StoreError {
+    /// Whether the database answers, and only lacks our tables.
+    pub fn is_about_tables(&self) -> bool {
+        matches!(self, Self::NotMigrated(_))
+    }
+
     /// Whether the disk of the database has no more space.
     pub fn is_full(&self) -> bool {
         let Self::Unavailable(error) = self else {

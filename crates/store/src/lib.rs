@@ -76,8 +76,11 @@ pub enum TrainingPoints {
     Complete(VersionedModel, Vec<Point>),
 }
 
-/// The time limit of [`Store::ping`] and [`Store::close`].
-const PROBE: Duration = Duration::from_secs(2);
+/// The time limit of [`Store::ping`]. Longer than its callers are patient, so that an answer that
+/// comes late is still heard.
+const PING: Duration = Duration::from_secs(3);
+/// The time limit of [`Store::close`].
+const CLOSE: Duration = Duration::from_secs(2);
 
 impl Store {
     /// A store in Postgres. It connects when it is first used. Must be called on a Tokio runtime.
@@ -258,7 +261,7 @@ impl Store {
         }
     }
 
-    /// Checks that the database answers within two seconds, and has our tables.
+    /// Checks that the database answers within three seconds, and has our tables.
     ///
     /// # Errors
     /// When it does not.
@@ -270,9 +273,9 @@ impl Store {
                     Backend::Sqlite(store) => store.ping().await,
                 }
             };
-            match tokio::time::timeout(PROBE, ping).await {
+            match tokio::time::timeout(PING, ping).await {
                 Ok(answer) => answer,
-                Err(_) => Err(StoreError::TimedOut(PROBE)),
+                Err(_) => Err(StoreError::TimedOut(PING)),
             }
         }
         .boxed()
@@ -285,7 +288,7 @@ impl Store {
     pub fn reach(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             match self.ping().await {
-                Err(StoreError::NotMigrated(_)) => Ok(()),
+                Err(error) if error.is_about_tables() => Ok(()),
                 answer => answer,
             }
         }
@@ -301,7 +304,7 @@ impl Store {
                     Backend::Sqlite(store) => store.close().await,
                 }
             };
-            if tokio::time::timeout(PROBE, close).await.is_err() {
+            if tokio::time::timeout(CLOSE, close).await.is_err() {
                 tracing::warn!("a connection to the database was still in use when it was closed");
             }
         }

@@ -81,6 +81,8 @@ pub(crate) struct PostgresStore {
     is_pooled: bool,
     /// Whether the last write failed, so that the health check tries another.
     failed: Arc<AtomicBool>,
+    /// Whether it has ever answered.
+    met: Arc<AtomicBool>,
 }
 
 impl PostgresStore {
@@ -102,6 +104,7 @@ impl PostgresStore {
             pool,
             is_pooled,
             failed: Arc::default(),
+            met: Arc::default(),
         })
     }
 
@@ -251,14 +254,14 @@ impl PostgresStore {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        if self.pool.size() == 0 {
-            self.try_to_connect().await?;
-        }
-        self.within(ONE_MODEL, async |connection| {
+        let select = self.within(ONE_MODEL, async |connection| {
             connection.execute("SELECT 1 FROM series LIMIT 1").await?;
             Ok::<(), StoreError>(())
-        })
-        .await?;
+        });
+        match self.pool.size() {
+            0 => tokio::try_join!(self.try_to_connect(), select).map(drop)?,
+            _ => select.await?,
+        }
         match self.failed.load(Ordering::Relaxed) {
             false => Ok(()),
             true => self.write(ONE_MODEL, probe).await,
@@ -270,13 +273,14 @@ impl PostgresStore {
     }
 
     /// Connects outside of the pool, which tries again in silence until its time is up: so the cause
-    /// of a failure becomes known.
+    /// of a failure becomes known. A server that has answered before may be as slow as it likes.
     async fn try_to_connect(&self) -> Result<(), StoreError> {
         let options = self.pool.connect_options();
         let connecting = PgConnection::connect_with(&options);
         let outcome = match tokio::time::timeout(CONNECT, connecting).await {
             Ok(Ok(connection)) => return Ok(connection.close().await?),
             Ok(Err(error)) => error,
+            Err(_) if self.met.load(Ordering::Relaxed) => return Ok(()),
             Err(late) => sqlx::Error::Io(late.into()),
         };
         Err(self.no_connection(outcome))
@@ -328,6 +332,7 @@ impl PostgresStore {
         };
         match tokio::time::timeout(limit, work).await {
             Ok(result) => {
+                self.met.store(true, Ordering::Relaxed);
                 drop(busy.0.take());
                 result
             }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use contract::{ServiceRate, TrainerHealth};
 use service::{
     figures::{FigureReader, Snapshot},
-    health::{Health, Need, chain},
+    health::{Health, LATEST, Need, Worked, chain},
 };
+use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use crate::Backends;
@@ -32,22 +33,28 @@ pub(crate) async fn report(figures: &FigureReader) -> TrainerHealth {
     }
 }
 
-/// Ready while it can make a fit durable. The figures are optional.
-pub(crate) fn readiness(backends: &Backends, shutdown: &CancellationToken) -> Health {
+/// Ready while it can make a fit durable, of which `fitted` is proof. The figures are optional.
+pub(crate) fn readiness(
+    backends: &Backends,
+    fitted: &Worked,
+    shutdown: &CancellationToken,
+) -> Health {
     let Backends { bus, store, stats } = backends.clone();
-    let tables = store.clone();
+    let ping = move || {
+        let store = store.clone();
+        async move { store.ping().await }
+    };
     Health::new(shutdown.clone())
-        .with(store.name(), Need::Required, ANSWER_WITHIN, move || {
-            let store = store.clone();
-            async move { store.reach().await.map_err(chain) }
-        })
-        .with("tables", Need::Required, ANSWER_WITHIN, move || {
-            let tables = tables.clone();
-            async move { tables.ping().await.map_err(chain) }
-        })
+        .proven_by(fitted)
+        .with_contents(
+            [backends.store.name(), "tables"],
+            ANSWER_WITHIN,
+            ping,
+            StoreError::is_about_tables,
+        )
         .with(bus.name(), Need::Required, ANSWER_WITHIN, move || {
             let bus = bus.clone();
-            async move { bus.ping(ANSWER_WITHIN).await.map_err(chain) }
+            async move { bus.ping(LATEST).await.map_err(chain) }
         })
         .with(stats.name(), Need::Optional, ANSWER_WITHIN, move || {
             let stats = stats.clone();

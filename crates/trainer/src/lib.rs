@@ -199,7 +199,7 @@ impl Trainer {
 
     /// Ready while store and bus answer, until `shutdown` is cancelled.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
-        health::readiness(&self.backends, shutdown)
+        health::readiness(&self.backends, self.app.publisher.fitted(), shutdown)
     }
 
     /// Serves HTTP, if bound, and sweeps until `shutdown` is cancelled. Then it finishes fits and

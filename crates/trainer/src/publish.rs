@@ -5,7 +5,7 @@ use std::time::Duration;
 use bus::{Bus, TraceParent};
 use contract::{ModelEvent, Point, Revision, SeriesId, TrainingData, Version};
 use serde::{Serialize, de::DeserializeOwned};
-use service::{task, telemetry::with_sources};
+use service::{health::Worked, task, telemetry::with_sources};
 use store::{Changed, NewModel, Ready, RegistryError, Store};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -28,6 +28,8 @@ pub(crate) struct Publisher {
     bus: Bus,
     /// The number of versions of a series that are kept. 0 keeps all.
     keep: u32,
+    /// Whether a fit became durable.
+    fitted: Worked,
     /// Work that continues after a reply.
     background: TaskTracker,
 }
@@ -48,6 +50,7 @@ impl Publisher {
             store,
             bus,
             keep,
+            fitted: Worked::default(),
             background,
         }
     }
@@ -75,6 +78,7 @@ impl Publisher {
         let parts = TrainingData::in_parts(series, version, &points);
         let published = self.bus.publish(parts, trace.clone()).await;
         published.map_err(Error::NotPublished)?;
+        let is_fit = !points.is_empty();
         drop(points);
         let ready = self
             .store
@@ -89,6 +93,9 @@ impl Publisher {
                 return earlier.ok_or(Error::Refused(refusal));
             }
         };
+        if is_fit {
+            self.fitted.note();
+        }
         let ready = ModelEvent::Ready {
             series_id: series.clone(),
             version,
@@ -102,6 +109,11 @@ impl Publisher {
             serving,
         };
         Ok((reply, published))
+    }
+
+    /// Proof that store and bus did their work: when a fit last became durable.
+    pub(crate) fn fitted(&self) -> &Worked {
+        &self.fitted
     }
 
     /// The reply to an earlier try of the request `once`, and the version that was made then.

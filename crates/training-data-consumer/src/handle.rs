@@ -2,7 +2,7 @@
 
 use bus::{Bus, Message};
 use contract::{Delivery, MAX_POINTS_PER_PART, TrainingData};
-use service::{retry::retry_forever, telemetry::with_sources};
+use service::{health::Worked, retry::retry_forever, telemetry::with_sources};
 use store::{Store, StoreError};
 
 use crate::metrics;
@@ -21,6 +21,8 @@ pub(crate) struct Handler {
     pub(crate) store: Store,
     /// About how many points are stored in one transaction.
     pub(crate) batch_points: usize,
+    /// Whether points came from the bus and were stored.
+    pub(crate) stored: Worked,
 }
 
 /// A message of the batch, and its event or why it cannot be used.
@@ -102,6 +104,7 @@ impl Handler {
         };
         let rows = retry_forever("storing training points", apply).await?;
         metrics::ROWS_STORED.inc_by(rows);
+        self.stored.note();
         Ok(())
     }
 

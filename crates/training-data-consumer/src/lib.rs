@@ -16,9 +16,9 @@ pub use config::{Config, Settings};
 use contract::TrainingData;
 use service::{
     admin::Admin,
-    health::{Health, Need, chain},
+    health::{Health, LATEST, Need, Worked, chain},
 };
-use store::Store;
+use store::{Store, StoreError};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -80,26 +80,29 @@ impl TrainingDataConsumer {
             bus: backends.bus,
             store: backends.store,
             batch_points: settings.training_data_batch_points.get(),
+            stored: Worked::default(),
         })
     }
 
     /// Ready while bus and store answer, until `shutdown` is cancelled.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         let (bus, store) = (self.0.bus.clone(), self.0.store.clone());
-        let tables = store.clone();
+        let names = [store.name(), "tables"];
         Health::new(shutdown.clone())
+            .proven_by(&self.0.stored)
             .with(bus.name(), Need::Required, ANSWER_WITHIN, move || {
                 let bus = bus.clone();
-                async move { bus.ping(ANSWER_WITHIN).await.map_err(chain) }
+                async move { bus.ping(LATEST).await.map_err(chain) }
             })
-            .with(store.name(), Need::Required, ANSWER_WITHIN, move || {
-                let store = store.clone();
-                async move { store.reach().await.map_err(chain) }
-            })
-            .with("tables", Need::Required, ANSWER_WITHIN, move || {
-                let tables = tables.clone();
-                async move { tables.ping().await.map_err(chain) }
-            })
+            .with_contents(
+                names,
+                ANSWER_WITHIN,
+                move || {
+                    let store = store.clone();
+                    async move { store.ping().await }
+                },
+                StoreError::is_about_tables,
+            )
     }
 
     /// Stores the points of `batch`, messages in the order of their topic, and keeps those that
