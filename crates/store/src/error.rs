@@ -83,6 +83,16 @@ pub enum StoreError {
         #[source]
         source: BadModel,
     },
+    /// The stored training points are not those that were written.
+    #[error("training points of {version} of series {series}, from point {first} on, are damaged")]
+    CorruptPoints {
+        /// The series of the points.
+        series: SeriesId,
+        /// The version that was fitted on them.
+        version: Version,
+        /// The index of the first point of the damaged block.
+        first: usize,
+    },
 }
 
 /// Why the registry refuses a change or a question.
@@ -152,7 +162,8 @@ impl StoreError {
             | Self::Migration(_)
             | Self::Partitions { .. }
             | Self::Swept { .. }
-            | Self::Corrupt { .. } => false,
+            | Self::Corrupt { .. }
+            | Self::CorruptPoints { .. } => false,
         }
     }
 }
@@ -192,7 +203,7 @@ impl StoreError {
     /// Whether a part of the database is damaged. Others may be whole.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
-            Self::Corrupt { .. } | Self::Unreadable(_) => true,
+            Self::Corrupt { .. } | Self::CorruptPoints { .. } | Self::Unreadable(_) => true,
             Self::Unavailable(error) => {
                 // Postgres' data_corrupted.
                 Fault::of(error) == Some(Fault::Damaged)

@@ -39,6 +39,10 @@ fn migrator() -> Migrator {
             "0004_streams.sql",
             include_str!("../migrations/sqlite/0004_streams.sql"),
         ),
+        (
+            "0005_checksum_of_points.sql",
+            include_str!("../migrations/sqlite/0005_checksum_of_points.sql"),
+        ),
     ])
 }
 

@@ -179,6 +179,9 @@ impl Error {
             Self::Unanswered(error) if error.is_transient() => {
                 (Code::BackendUnavailable, "The registry does not answer now")
             }
+            Self::NotRead(StoreError::CorruptPoints { .. }) => {
+                (Code::InternalError, DAMAGED_POINTS)
+            }
             Self::NotRead(_) | Self::Unanswered(_) | Self::NotDrawn(_) | Self::BadReceipt(_) => {
                 return ProblemReply::internal();
             }
@@ -215,6 +218,7 @@ fn refused(refusal: &Refusal) -> ProblemReply {
     ProblemReply::new(code, detail)
 }
 
+const DAMAGED_POINTS: &str = "The stored training points are damaged: fit the series again";
 const FOREIGN_MODEL: &str = "The file is not signed by an installation that is trusted here";
 const LENGTH_MISMATCH: &str = "Timestamps and values must be of same non-zero length";
 const MISSING_SERIES: &str = "The query parameter series_id is required";

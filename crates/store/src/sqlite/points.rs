@@ -3,7 +3,7 @@
 
 use contract::{Delivery, Point, SeriesId, TopicLog, TopicOffset, TrainingData, Version};
 use futures_util::TryStreamExt;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection};
 
 use super::SqliteStore;
 use crate::{
@@ -33,7 +33,7 @@ impl SqliteStore {
         expected: usize,
     ) -> Result<Option<Vec<Point>>, StoreError> {
         const SELECT: &str = "
-            SELECT position, points FROM training_data
+            SELECT position, points, checksum FROM training_data
             WHERE series_id = ? AND version = ? ORDER BY position";
         let mut blocks = sqlx::query(SELECT)
             .bind(series.as_str())
@@ -47,7 +47,17 @@ impl SqliteStore {
             if usize::try_from(block.try_get::<i64, _>(0)?) != Ok(points.len()) {
                 return Ok(None);
             }
-            points.extend(decode(&block)?);
+            let bytes = block.try_get(1)?;
+            let known: Option<i64> = block.try_get(2)?;
+            let key = (series, version, position(points.len()));
+            if known.is_some_and(|known| known != checksum(key, bytes)) {
+                return Err(StoreError::CorruptPoints {
+                    series: series.clone(),
+                    version,
+                    first: points.len(),
+                });
+            }
+            points.extend(decode(bytes)?);
         }
         points.truncate(expected);
         Ok(Some(points))
@@ -161,15 +171,18 @@ async fn insert(
     event: &TrainingData,
 ) -> Result<u64, sqlx::Error> {
     const INSERT: &str = "
-        INSERT INTO training_data (series_id, version, position, points)
-        SELECT series_id, version, ?, ? FROM models WHERE series_id = ? AND version = ?
+        INSERT INTO training_data (series_id, version, position, points, checksum)
+        SELECT series_id, version, ?, ?, ? FROM models WHERE series_id = ? AND version = ?
         ON CONFLICT DO NOTHING";
     let mut inserted = 0;
     let positions = (event.first_position()..).step_by(BLOCK);
     for (at, block) in positions.zip(event.data.chunks(BLOCK)) {
+        let (at, bytes) = (position(at), encode(block));
+        let checksum = checksum((&event.series_id, event.version, at), &bytes);
         let result = sqlx::query(INSERT)
-            .bind(position(at))
-            .bind(encode(block))
+            .bind(at)
+            .bind(bytes)
+            .bind(checksum)
             .bind(event.series_id.as_str())
             .bind(event.version.number())
             .execute(&mut *connection)
@@ -188,8 +201,17 @@ fn encode(block: &[Point]) -> Vec<u8> {
     bytes
 }
 
-fn decode(row: &SqliteRow) -> Result<impl Iterator<Item = Point> + '_, StoreError> {
-    let bytes: &[u8] = row.try_get(1)?;
+/// The CRC-32 of a block of points and the key of its row, which the disk may change just as well.
+fn checksum((series, version, position): (&SeriesId, Version, i64), points: &[u8]) -> i64 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(series.as_str().as_bytes());
+    sum.update(&version.number().to_le_bytes());
+    sum.update(&position.to_le_bytes());
+    sum.update(points);
+    i64::from(sum.finalize())
+}
+
+fn decode(bytes: &[u8]) -> Result<impl Iterator<Item = Point> + '_, StoreError> {
     let (points, []) = bytes.as_chunks::<POINT>() else {
         let why = format!("{} bytes are not training points", bytes.len());
         return Err(unreadable(why));

@@ -163,6 +163,23 @@ async fn points_that_do_not_come_are_503_worth_trying_again() -> anyhow::Result<
 }
 
 #[tokio::test]
+async fn points_that_the_disk_changed_are_never_drawn() -> anyhow::Result<()> {
+    let fixture = Fixture::fitted(2).await?;
+    fixture.store_points(2).await?;
+    // The lowest bit of the first value of the first version: its plot would look right.
+    let flip = "UPDATE training_data
+        SET points = substr(points, 1, 8) || x'01' || substr(points, 10)
+        WHERE version = 1";
+    fixture.in_store(flip).await?;
+    let detail = "The stored training points are damaged: fit the series again";
+    let expected = (500, "internal_error".to_owned(), detail.to_owned());
+    let plot = fixture.get("/plot?series_id=s&version=v1").await?;
+    assert_eq!(plot.refusal()?, expected);
+    assert_eq!(fixture.get("/plot?series_id=s").await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
 async fn more_plots_than_can_be_drawn_are_refused_at_once() -> anyhow::Result<()> {
     let fixture = Fixture::new().await?;
     fixture.fit("s", THREE).await?;
