@@ -24,7 +24,7 @@ pub(crate) fn no_reply(service: &'static str, error: Error) -> ProblemReply {
             let detail = "The service did not answer in time";
             ProblemReply::new(ProblemCode::UpstreamTimeout, detail).retry_after(RETRY_AFTER)
         }
-        Error::Broke(_) | Error::Bad(_) => {
+        Error::Broke(_) | Error::Bad(_) | Error::Unknown => {
             ProblemReply::new(ProblemCode::BadGateway, "The service gave no valid answer")
         }
     };

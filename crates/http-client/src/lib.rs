@@ -24,6 +24,7 @@ mod watch;
 
 use std::{future::Future, io, pin::Pin, time::Duration};
 
+use ::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use contract::{Revision, SeriesId};
@@ -102,6 +103,9 @@ pub enum Error {
     /// The backend was silent for this long.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    /// The backend does not know us by our token.
+    #[error("SERVICE_TOKEN is not that of the service")]
+    Unknown,
     /// The client did not send its body as it should.
     #[error("{}", .0.detail)]
     Client(ProblemReply),
@@ -120,7 +124,7 @@ impl Upstream {
         Self(Transport::Local(local::Local::new(handler.into())))
     }
 
-    /// Checks that the service answers at all; any reply will do.
+    /// Checks that the service answers us; any reply will do but that it does not know us.
     ///
     /// # Errors
     /// Why it does not.
@@ -128,10 +132,13 @@ impl Upstream {
         match &self.0 {
             Transport::Local(_) => Ok(()),
             Transport::Http(_) => {
-                let head = RequestHead::get("/livez", None);
-                self.call(Call::whole(head, Bytes::new(), timeout))
-                    .await
-                    .map(drop)
+                // Not its health, which it tells whoever asks.
+                let head = RequestHead::get("/", None);
+                let call = Call::whole(head, Bytes::new(), timeout);
+                match self.call(call).await?.status() {
+                    StatusCode::UNAUTHORIZED => Err(Error::Unknown),
+                    _ => Ok(()),
+                }
             }
         }
     }

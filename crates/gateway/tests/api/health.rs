@@ -89,7 +89,7 @@ async fn the_gateway_is_ready_while_the_predictor_can_be_reached() -> anyhow::Re
     let door = Door::to(&fake).await?;
     assert_eq!(door.get("/livez").await?.status, 200);
     assert_eq!(door.get("/readyz").await?.status, 200);
-    assert_eq!(fake.last().line(), "GET /livez HTTP/1.1");
+    assert_eq!(fake.last().line(), "GET / HTTP/1.1");
 
     let door = Door::open(&fake.url(), NOBODY, &[]).await?;
     assert_eq!(door.get("/livez").await?.status, 200);
