@@ -9,6 +9,8 @@ If the platform does not answer, the test does not start. --host, --users and --
 the values of this file.
 
 ANOMALY_API_KEY is sent with every request, if it is set; the key needs the scopes predict and fit.
+ANOMALY_CLIENT_CERT_FILE and ANOMALY_CLIENT_KEY_FILE are shown to an https:// platform that asks for
+a certificate. REQUESTS_CA_BUNDLE names the authority of the platform's own.
 
 With DETECT_USERS=5 in the environment, five of the users send batches and detections instead, every
 5 to 10 s.
@@ -22,7 +24,7 @@ import re
 import sys
 import time
 
-import gevent
+import gevent.ssl
 import requests
 from locust import FastHttpUser, between, events, task
 from locust.runners import WorkerRunner
@@ -30,6 +32,7 @@ from locust.runners import WorkerRunner
 SENSORS = [f"sensor_{number:02}" for number in range(1, 6)]
 KEY = os.environ.get("ANOMALY_API_KEY")
 HEADERS = {"Authorization": f"Bearer {KEY}"} if KEY else {}
+CERTIFICATE = tuple(os.environ.get(f"ANOMALY_CLIENT_{what}_FILE") for what in ("CERT", "KEY"))
 VERSION = re.compile(r"v[1-9][0-9]*")
 
 
@@ -57,6 +60,21 @@ def train_sensors(environment, **_):
         refuse(environment, f"{host} did not fit the sensors: {error}")
 
 
+def certificate():
+    """Our certificate and its key, as files; None without them."""
+    return CERTIFICATE if all(CERTIFICATE) else None
+
+
+def users_tls():
+    """How the users speak TLS: to whoever answers, with our certificate if there is one."""
+    context = gevent.ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = gevent.ssl.CERT_NONE
+    if certificate():
+        context.load_cert_chain(*certificate())
+    return context
+
+
 def refuse(environment, why):
     """Ends Locust; with the web page only this test, so that another host can be entered there."""
     logging.error(why)
@@ -73,7 +91,7 @@ def train(host, sensor):
         "timestamps": [now - 60 * (100 - minute) for minute in range(100)],
         "values": [22.0 + minute % 6 for minute in range(100)],
     }
-    reply = requests.post(f"{host}/fit/{sensor}", json=body, headers=HEADERS, timeout=30)
+    reply = requests.post(f"{host}/fit/{sensor}", json=body, headers=HEADERS, timeout=30, cert=certificate())
     if reply.status_code != 200 or not VERSION.fullmatch(reply.json()["version"]):
         raise ValueError(f"{sensor}: {reply.status_code} {reply.text}")
 
@@ -98,6 +116,7 @@ def judge(environment, **_):
 
 class PredictUser(FastHttpUser):
     host = "http://localhost:8080"
+    ssl_context_factory = staticmethod(users_tls)
     wait_time = between(0.5, 1)
 
     @task
@@ -116,6 +135,7 @@ if int(os.environ.get("DETECT_USERS", 0)) > 0:
 
     class DetectUser(FastHttpUser):
         host = PredictUser.host
+        ssl_context_factory = staticmethod(users_tls)
         wait_time = between(5, 10)
         fixed_count = int(os.environ["DETECT_USERS"])
 

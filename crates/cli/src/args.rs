@@ -6,7 +6,10 @@ mod registry;
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 use contract::{SeriesId, Train, VersionRef};
 
 use self::options::{finite, train};
@@ -45,10 +48,8 @@ pub struct Cli {
         help_heading = EVERYWHERE
     )]
     pub(crate) url: BaseUrl,
-    /// File with the certificates of the authorities to trust for https://, in PEM [default: those
-    /// of SSL_CERT_FILE, or else of the system].
-    #[arg(long, value_name = "FILE", global = true, help_heading = EVERYWHERE)]
-    pub(crate) ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tls: TlsFiles,
     /// API key, where the platform asks for one. Rather the variable than the option: other users
     /// of this machine can see options.
     #[arg(
@@ -66,6 +67,41 @@ pub struct Cli {
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The files for https://. An empty path counts as none.
+#[derive(Debug, Default, Args)]
+pub(crate) struct TlsFiles {
+    /// File with the certificates of the authorities to trust for https://, in PEM [default: those
+    /// of SSL_CERT_FILE, or else of the system].
+    #[arg(long, value_name = "FILE", global = true, help_heading = EVERYWHERE)]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// File with our certificate and those between it and its authority, in PEM, for a platform that
+    /// asks for one.
+    #[arg(
+        long,
+        env = "ANOMALY_CLIENT_CERT_FILE",
+        value_name = "FILE",
+        value_parser = path(),
+        global = true,
+        help_heading = EVERYWHERE
+    )]
+    pub(crate) client_cert_file: Option<PathBuf>,
+    /// File with the private key of that certificate, in PEM.
+    #[arg(
+        long,
+        env = "ANOMALY_CLIENT_KEY_FILE",
+        value_name = "FILE",
+        value_parser = path(),
+        global = true,
+        help_heading = EVERYWHERE
+    )]
+    pub(crate) client_key_file: Option<PathBuf>,
+}
+
+/// A path, which may be empty.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 #[derive(Debug, Subcommand)]

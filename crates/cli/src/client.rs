@@ -2,7 +2,7 @@
 
 mod registry;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use contract::{
     ColumnsFitRequest, ColumnsPredictReply, ColumnsPredictRequest, EndpointName, FitReply,
@@ -12,9 +12,9 @@ use serde::Serialize;
 use ureq::http::header::ACCEPT;
 
 use crate::{
-    args::{PlotFormat, SizeArgs},
+    args::{PlotFormat, SizeArgs, TlsFiles},
     http::{
-        ApiKeyHeader, BaseUrl, Call, ClientError, Http, InvalidAuthorities, NdjsonReader, Reply,
+        ApiKeyHeader, BaseUrl, Call, ClientError, Http, InvalidTlsFile, NdjsonReader, Reply,
         encode, retry,
     },
 };
@@ -66,16 +66,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client with this API key that keeps up to `connections` open. Over TLS it trusts the
-    /// authorities in `ca_file`, or else those of the system.
+    /// A client with this API key that keeps up to `connections` open. Over TLS it uses `files`.
     pub(crate) fn new(
         url: &BaseUrl,
         key: Option<&ApiKeyHeader>,
-        ca_file: Option<&Path>,
+        files: &TlsFiles,
         connections: usize,
-    ) -> Result<Self, InvalidAuthorities> {
+    ) -> Result<Self, InvalidTlsFile> {
         Ok(Self {
-            http: Http::new(url, key, ca_file, connections)?,
+            http: Http::new(url, key, files, connections)?,
         })
     }
 

@@ -6,7 +6,7 @@ mod ndjson;
 mod tls;
 mod url;
 
-use std::{fmt, path::Path, thread, time::Duration};
+use std::{fmt, thread, time::Duration};
 
 use contract::{Revision, header::RETRY_AFTER_MS};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -19,7 +19,9 @@ use ureq::{
     },
 };
 
-pub(crate) use self::tls::InvalidAuthorities;
+pub(crate) use self::tls::InvalidTlsFile;
+use crate::args::TlsFiles;
+
 pub(crate) use self::{
     api_key::ApiKeyHeader, error::ClientError, ndjson::NdjsonReader, url::BaseUrl,
 };
@@ -139,14 +141,13 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Sends `key` with every request, and keeps up to `connections` open. Over TLS it trusts the
-    /// authorities in `ca_file`, or else those of the system.
+    /// Sends `key` with every request, and keeps up to `connections` open. Over TLS it uses `files`.
     pub(crate) fn new(
         url: &BaseUrl,
         key: Option<&ApiKeyHeader>,
-        ca_file: Option<&Path>,
+        files: &TlsFiles,
         connections: usize,
-    ) -> Result<Self, InvalidAuthorities> {
+    ) -> Result<Self, InvalidTlsFile> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -160,7 +161,7 @@ impl Http {
             .timeout_recv_body(Some(REPLY_TIMEOUT))
             .max_idle_connections(connections)
             .max_idle_connections_per_host(connections)
-            .tls_config(tls::config(url, ca_file)?)
+            .tls_config(tls::config(url, files)?)
             .build();
         Ok(Self {
             agent: config.new_agent(),

@@ -28,9 +28,9 @@ pub enum Error {
     /// The platform refused the request, or its answer cannot be used.
     #[error(transparent)]
     Client(#[from] http::ClientError),
-    /// The authorities to trust cannot be read; nothing was sent.
+    /// A file for TLS cannot be used; nothing was sent.
     #[error(transparent)]
-    Authorities(#[from] http::InvalidAuthorities),
+    Tls(#[from] http::InvalidTlsFile),
     /// The file of points cannot be used; nothing was sent.
     #[error(transparent)]
     File(#[from] csv::FileError),
@@ -91,7 +91,7 @@ impl Error {
     /// confirmed, 1 when the platform or the output failed.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Authorities(_)
+            Self::Tls(_)
             | Self::File(_)
             | Self::NothingLeft { .. }
             | Self::NothingToPlot

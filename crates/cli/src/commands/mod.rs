@@ -27,8 +27,7 @@ pub(crate) fn run(cli: &Cli, out: &mut impl Write) -> Result<(), Error> {
         Command::Replay(args) => args.connections.into(),
         _ => 1,
     };
-    let (key, ca_file) = (cli.api_key.as_ref(), cli.ca_file.as_deref());
-    let client = &Client::new(&cli.url, key, ca_file, connections)?;
+    let client = &Client::new(&cli.url, cli.api_key.as_ref(), &cli.tls, connections)?;
     let json = cli.json;
     match &cli.command {
         Command::Fit(args) => fit::fit(client, args, json, out),

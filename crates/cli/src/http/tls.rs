@@ -1,55 +1,90 @@
-//! The authorities whose certificates are trusted.
+//! The authorities whose certificates are trusted, and the certificate of our own.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use rustls::{
     crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
 };
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use super::BaseUrl;
+use crate::args::TlsFiles;
 
-/// A file of authorities cannot be used.
+/// A file for TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot use the certificates in {file}: {reason}")]
-pub struct InvalidAuthorities {
-    /// The file.
-    file: PathBuf,
-    /// Why not.
-    reason: String,
+pub enum InvalidTlsFile {
+    /// There are no certificates in it, or they cannot be read.
+    #[error("cannot use the certificates in {0}: {1}")]
+    Certificates(PathBuf, String),
+    /// There is no key in it, it cannot be read, or it is that of another certificate.
+    #[error("cannot use the private key in {0}: {1}")]
+    Key(PathBuf, String),
+    /// Only one of both is named.
+    #[error("a client certificate needs both --client-cert-file and --client-key-file")]
+    Half,
 }
 
-/// How to speak to `url`: trusts the authorities in `ca_file` and nobody else, or else those of the
-/// system, or of `SSL_CERT_FILE`.
-pub(super) fn config(
-    url: &BaseUrl,
-    ca_file: Option<&Path>,
-) -> Result<TlsConfig, InvalidAuthorities> {
-    let authorities = match ca_file {
+/// How to speak to `url`: trusts the authorities in the file of `files` and nobody else, or else
+/// those of the system, or of `SSL_CERT_FILE`. Shows our certificate to a server that asks for one.
+pub(super) fn config(url: &BaseUrl, files: &TlsFiles) -> Result<TlsConfig, InvalidTlsFile> {
+    let authorities = match named(&files.ca_file) {
         _ if !url.is_https() => Vec::new(),
-        Some(file) => read(file).map_err(|reason| InvalidAuthorities {
-            file: file.to_owned(),
-            reason,
-        })?,
+        Some(file) => certificates(file)?,
         // What cannot be read cannot be trusted; then no server is.
         None => rustls_native_certs::load_native_certs().certs,
     };
-    let authorities = authorities.iter();
-    let authorities = authorities.map(|der| Certificate::from_der(der).to_owned());
+    let own = match url.is_https() {
+        true => client_cert(files)?,
+        false => None,
+    };
     Ok(TlsConfig::builder()
         .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-        .root_certs(RootCerts::Specific(Arc::new(authorities.collect())))
+        .root_certs(RootCerts::Specific(Arc::new(owned(&authorities))))
+        .client_cert(own)
         .build())
 }
 
-fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// Our certificate and its key, which belong together; `None` if there is none.
+fn client_cert(files: &TlsFiles) -> Result<Option<ClientCert>, InvalidTlsFile> {
+    let (chain, file) = match (
+        named(&files.client_cert_file),
+        named(&files.client_key_file),
+    ) {
+        (Some(chain), Some(key)) => (certificates(chain)?, key),
+        (None, None) => return Ok(None),
+        _ => return Err(InvalidTlsFile::Half),
+    };
+    let unusable = |reason: String| InvalidTlsFile::Key(file.to_owned(), reason);
+    let pem = fs::read(file).map_err(|error| unusable(error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| unusable(error.to_string()))?;
+    CertifiedKey::from_der(chain.clone(), key, &ring::default_provider())
+        .map_err(|error| unusable(error.to_string()))?;
+    let key = PrivateKey::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
+    Ok(Some(ClientCert::new_with_certs(&owned(&chain), key)))
+}
+
+fn named(file: &Option<PathBuf>) -> Option<&Path> {
+    file.as_deref().filter(|file| !file.as_os_str().is_empty())
+}
+
+fn owned(certificates: &[CertificateDer<'_>]) -> Vec<Certificate<'static>> {
+    let certificates = certificates.iter();
+    certificates
+        .map(|der| Certificate::from_der(der).to_owned())
+        .collect()
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidTlsFile> {
+    let unusable = |reason: String| InvalidTlsFile::Certificates(file.to_owned(), reason);
     let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
     match found {
-        Ok(found) if Vec::is_empty(&found) => Err("there are none".to_owned()),
-        found => found.map_err(|error| error.to_string()),
+        Ok(found) if Vec::is_empty(&found) => Err(unusable("there are none".to_owned())),
+        found => found.map_err(|error| unusable(error.to_string())),
     }
 }
