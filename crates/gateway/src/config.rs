@@ -83,6 +83,10 @@ pub struct Settings {
     /// it may stall.
     #[arg(long, env = "DETECT_TIMEOUT_MS", default_value_t = Settings::default().detect_timeout_ms)]
     pub detect_timeout_ms: u64,
+    /// Milliseconds from which on a request leaves a line in the log, as one that fails does. 0: none
+    /// is slow.
+    #[arg(long, env = "SLOW_REQUEST_MS", default_value_t = Settings::default().slow_request_ms)]
+    pub slow_request_ms: u64,
     /// Origins whose web pages may call the API from a browser, such as `https://app.example`,
     /// separated by commas; `*` allows all.
     #[arg(long, env = "CORS_ALLOWED_ORIGINS", default_value = "")]
@@ -107,6 +111,7 @@ impl Default for Settings {
             fit_timeout_ms: 60_000,
             plot_timeout_ms: 60_000,
             detect_timeout_ms: 60_000,
+            slow_request_ms: 1_000,
             cors_allowed_origins: AllowedOrigins::default(),
         }
     }

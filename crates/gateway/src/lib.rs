@@ -6,6 +6,7 @@ mod arrival;
 mod config;
 mod cors;
 mod encoding;
+mod exceptional;
 mod failure;
 mod healthcheck;
 mod limits;

@@ -1,6 +1,9 @@
 //! The gateway's metrics for Prometheus.
 
-use std::{sync::LazyLock, time::Instant};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use contract::{ENDPOINTS, Endpoint};
 use http::StatusCode;
@@ -165,13 +168,13 @@ impl Measured {
         Self { figures, since }
     }
 
-    /// Counts the reply, which has this `status`.
-    pub(crate) fn answered(self, status: StatusCode) {
-        self.figures
-            .seconds
-            .observe(self.since.elapsed().as_secs_f64());
+    /// Counts the reply, which has this `status`. Returns how long it took.
+    pub(crate) fn answered(self, status: StatusCode) -> Duration {
+        let took = self.since.elapsed();
+        self.figures.seconds.observe(took.as_secs_f64());
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len());
         self.figures.requests[class - 1].inc();
+        took
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     AllowedOrigins, Settings,
     access::{Access, Caller, give_back},
     arrival::{Arrivals, Charge},
+    exceptional::{Described, Exceptional, log_fast},
     failure::{known, no_reply},
     limits::Limits,
     metrics::Measured,
@@ -47,6 +48,7 @@ pub(crate) struct Proxy {
     arrivals: Arrivals,
     settings: Settings,
     revisions: RevisionTracker,
+    pub(crate) exceptional: Exceptional,
 }
 
 impl Proxy {
@@ -62,6 +64,7 @@ impl Proxy {
             predictor,
             limits: Limits::new(&settings),
             arrivals: Arrivals::default(),
+            exceptional: Exceptional::new(settings.slow_request_ms),
             settings,
             revisions: RevisionTracker::new(),
         }
@@ -170,7 +173,10 @@ impl Proxy {
                 Fast::Fallthrough
             }
             FastOutcome::Replied => {
-                measured.answered(StatusCode::OK);
+                let took = measured.answered(StatusCode::OK);
+                if proxy.exceptional.includes(StatusCode::OK, took) {
+                    log_fast(PREDICT, request, &series, took);
+                }
                 Fast::Replied
             }
             FastOutcome::Later(reply) => {
@@ -178,16 +184,20 @@ impl Proxy {
                 Fast::Later(Box::pin(async move {
                     match reply.await {
                         Ok(body) => {
-                            measured.answered(StatusCode::OK);
+                            let took = measured.answered(StatusCode::OK);
                             drop(permit);
-                            Later::Replied(body)
+                            proxy.exceptional.replied(PREDICT, body, took)
                         }
                         Err(outcome) => Later::Fallback(Box::new(move |request| {
                             Box::pin(async move {
+                                let described = Described::of(PREDICT, &request);
                                 let response = proxy.predict_after(outcome, request).await;
                                 let response = response.unwrap_or_else(IntoResponse::into_response);
-                                measured.answered(response.status());
+                                let took = measured.answered(response.status());
                                 drop(permit);
+                                if proxy.exceptional.includes(response.status(), took) {
+                                    described.log(response.status(), took);
+                                }
                                 response
                             })
                         })),

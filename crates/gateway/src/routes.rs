@@ -14,7 +14,10 @@ use http_server::{Fallible, FastPath, FastRequest, Handler, json};
 use serde_json::json;
 use service::health::Health;
 
-use crate::{access::Caller, encoding, healthcheck::healthcheck, metrics::Measured, proxy::Proxy};
+use crate::{
+    access::Caller, encoding, exceptional::Described, healthcheck::healthcheck, metrics::Measured,
+    proxy::Proxy,
+};
 
 /// Tells the trainer that the client may import only what a trusted installation has exported.
 const FOREIGN_MODEL: HeaderName = HeaderName::from_static(header::FOREIGN_MODEL);
@@ -55,6 +58,7 @@ pub(crate) fn handler(proxy: Arc<Proxy>, health: &Health) -> Handler {
 /// Answers a request for `endpoint`, counts it and times it.
 async fn answer(proxy: Arc<Proxy>, endpoint: &'static Endpoint, request: Request) -> Response {
     let measured = Measured::start(endpoint);
+    let described = Described::of(endpoint, &request);
     let response = match proxy.access.admit(endpoint, &request) {
         Ok(caller) => {
             let reply = reply(&proxy, endpoint, request, &caller).await;
@@ -64,7 +68,10 @@ async fn answer(proxy: Arc<Proxy>, endpoint: &'static Endpoint, request: Request
         }
         Err(refused) => refused.into_response(),
     };
-    measured.answered(response.status());
+    let took = measured.answered(response.status());
+    if proxy.exceptional.includes(response.status(), took) {
+        described.log(response.status(), took);
+    }
     response
 }
 

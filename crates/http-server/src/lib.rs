@@ -25,7 +25,7 @@ mod token;
 
 pub use body::{BodyFault, Start, body_fault, read_body, read_charged, read_start};
 pub use context::{ClientAddress, REQUEST_ID, RequestContext, TRACEPARENT, with_context};
-pub use fast::{Fallback, Fast, FastPath, FastRequest, Later};
+pub use fast::{Fallback, Fast, FastPath, FastRequest, Later, Note};
 pub use handler::Handler;
 pub use json::{JSON, json};
 pub use problem::{Fallible, ProblemReply, method_not_allowed, not_found};

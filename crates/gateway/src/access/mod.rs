@@ -20,7 +20,7 @@ use contract::{
     Endpoint, ProblemCode,
     endpoint::{Class, Scope, Subject},
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 use http_server::{Fallible, FastRequest, ProblemReply, Query, RequestContext};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use service::series::decode_series_text;
@@ -92,7 +92,7 @@ impl Access {
     /// 401 without a valid key, 403 if the key is not for this call or this series, 429 if the
     /// caller has used what it may, and 400 if the series in the path is none.
     pub(crate) fn admit(&self, endpoint: &'static Endpoint, request: &Request) -> Fallible<Caller> {
-        let subject = Named::of(endpoint, request);
+        let subject = Named::of(endpoint, request.uri());
         let key = match &self.keys {
             Some(keys) => key_of(keys, endpoint, request, &subject),
             None => Ok(None),
@@ -240,11 +240,10 @@ pub(crate) fn give_back(budget: Option<Arc<Budget>>, request: &FastRequest<'_>) 
 }
 
 /// The one series that a request is about, if it is about one. An error is that of the path.
-struct Named<'a>(Fallible<Option<Cow<'a, str>>>);
+pub(crate) struct Named<'a>(Fallible<Option<Cow<'a, str>>>);
 
 impl<'a> Named<'a> {
-    fn of(endpoint: &Endpoint, request: &'a Request) -> Self {
-        let uri = request.uri();
+    pub(crate) fn of(endpoint: &Endpoint, uri: &'a Uri) -> Self {
         Self(match endpoint.subject {
             Subject::Path => {
                 let series = endpoint.series_in(uri.path()).unwrap_or_default();
@@ -260,7 +259,7 @@ impl<'a> Named<'a> {
         })
     }
 
-    fn series(&self) -> Option<&str> {
+    pub(crate) fn series(&self) -> Option<&str> {
         self.0.as_ref().ok()?.as_deref()
     }
 }

@@ -47,10 +47,15 @@ pub enum Fast {
 pub enum Later {
     /// The body of the reply; the status is 200 and the type JSON.
     Replied(Bytes),
+    /// The same, and the request is to be shown to the function: nobody has kept it.
+    Noted(Bytes, Note),
     /// An ordinary reply is needed after all. The function gives it in place of the routes, because
     /// it knows what has been tried.
     Fallback(Fallback),
 }
+
+/// Is shown one request.
+pub type Note = Box<dyn FnOnce(&FastRequest<'_>) + Send>;
 
 /// Answers one request in place of the routes.
 pub type Fallback =
@@ -119,6 +124,14 @@ impl FastPath {
             used += length;
         }
         used
+    }
+
+    /// Shows the request `id` at the start of `input`, which was recognised before, to `note`.
+    fn show(&self, input: &[u8], id: RequestId, note: Note) {
+        let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        if let Parsed::Whole(found) = parse(input, self.prefix, &mut storage) {
+            note(&found.with_id(id.as_bytes(), None));
+        }
     }
 
     /// Answers the request of `client` at the start of `input`. The reply goes to `out`, and `body` is scratch

@@ -154,13 +154,11 @@ impl Serving<'_> {
                     let (id, length) = (waiting.id, waiting.length);
                     match reply {
                         Some(Later::Replied(body)) => {
-                            let closes = state.keep_alive.closes_after(length, &self.input);
-                            self.reply(id, &body, closes);
-                            self.forget(length);
-                            match closes {
-                                true => self.last(),
-                                false => Next::Answer,
-                            }
+                            self.replied(state.keep_alive, id, length, &body)
+                        }
+                        Some(Later::Noted(body, note)) => {
+                            self.path.show(&self.input, id, note);
+                            self.replied(state.keep_alive, id, length, &body)
                         }
                         Some(Later::Fallback(fallback)) => {
                             let fallback = Some((id, fallback));
@@ -245,10 +243,23 @@ impl Serving<'_> {
         Next::End
     }
 
-    fn reply(&self, id: RequestId, body: &[u8], closes: bool) {
+    /// Answers the request `id`, which is the first `length` bytes of the input.
+    fn replied(
+        &mut self,
+        keep_alive: KeepAlive,
+        id: RequestId,
+        length: usize,
+        body: &[u8],
+    ) -> Next {
+        let closes = keep_alive.closes_after(length, &self.input);
         self.write_buffer
             .append(|out| reply::write(self.path.head, id.as_bytes(), body, closes, out));
         self.status.ends_reply();
+        self.forget(length);
+        match closes {
+            true => self.last(),
+            false => Next::Answer,
+        }
     }
 
     /// Drops the first `used` bytes of the input.

@@ -1,6 +1,9 @@
 //! The fast path: a client cannot tell it from the routes, whatever it sends and however that is cut.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -27,6 +30,9 @@ fn body(way: &str, segment: &str, body: &[u8]) -> String {
     format!("{way} {segment} {}", String::from_utf8_lossy(body))
 }
 
+/// The requests that were shown, and their ids.
+static NOTED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
 /// A server whose fast path does with a series what its name says; `gate` lets replies pass that come later.
 fn handler(gate: &Arc<Semaphore>) -> Handler {
     let gate = Arc::clone(gate);
@@ -41,6 +47,14 @@ fn handler(gate: &Arc<Semaphore>) -> Handler {
             "later" => Fast::Later(Box::pin(async move {
                 gate.acquire().await.expect("is never closed").forget();
                 Later::Replied(Bytes::from(reply))
+            })),
+            "noted" => Fast::Later(Box::pin(async move {
+                let note = |request: &FastRequest<'_>| {
+                    let id = String::from_utf8_lossy(request.request_id).into_owned();
+                    let noted = body("noted", request.segment, request.body);
+                    NOTED.lock().expect("no panic").push((noted, id));
+                };
+                Later::Noted(Bytes::from(reply), Box::new(note))
             })),
             "instead" => Fast::Later(Box::pin(async move {
                 Later::Fallback(Box::new(move |request| {
@@ -85,6 +99,7 @@ fn kinds() -> Vec<(String, &'static str)> {
         (request("now", "1"), "fast now 1"),
         (request("now", ""), "fast now "),
         (request("later", "22"), "fast later 22"),
+        (request("noted", "2"), "fast noted 2"),
         (request("instead", "333"), "{\"type\""),
         (request("other", "4444"), "routes other 4444"),
         (request("panics", "5"), "routes panics 5"),
@@ -305,6 +320,22 @@ async fn a_request_keeps_its_id_when_it_is_left_half_way() -> anyhow::Result<()>
         // Checks that reply and problem have the same id.
         assert_eq!(reply.problem()?.code, "model_in_use");
     }
+    server.stop().await
+}
+
+#[tokio::test]
+async fn a_request_is_shown_as_it_was_once_it_is_answered() -> anyhow::Result<()> {
+    let server = server();
+    let mut client = server.connect().await;
+    let given = request("noted", "shown").replace("\r\n\r\n", "\r\nx-request-id: r7\r\n\r\n");
+    client
+        .send(request("now", "a") + &given + &request("now", "b"))
+        .await?;
+    for text in ["fast now a", "fast noted shown", "fast now b"] {
+        assert_eq!(client.reply().await?.text(), text);
+    }
+    let shown = ("noted noted shown".to_owned(), "r7".to_owned());
+    assert!(NOTED.lock().expect("no panic").contains(&shown));
     server.stop().await
 }
 

@@ -64,7 +64,11 @@ async fn a_request_id_comes_back_with_every_reply_good_or_bad() -> anyhow::Resul
 #[tokio::test]
 async fn a_request_id_is_in_the_log() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let log = [("LOG_FORMAT", "json"), ("LOG_LEVEL", "debug")];
+    let log = [
+        ("LOG_FORMAT", "json"),
+        ("LOG_LEVEL", "debug"),
+        ("SLOW_REQUEST_MS", "0"),
+    ];
     let mut program = Program::start_with(folder.path(), &log).await?;
     let body = series::body(&series::three(1.0));
     let reply = with_id(program.client, "find-me", "/fit/s", &body).await?;
@@ -86,6 +90,42 @@ async fn a_request_id_is_in_the_log() -> anyhow::Result<()> {
         }
     }
     assert_eq!(found, 1, "{log}");
+    Ok(())
+}
+
+/// The lines about requests by exception, without those of other targets.
+fn exceptions(log: &str) -> anyhow::Result<Vec<serde_json::Value>> {
+    let lines = log.lines().map(serde_json::from_str);
+    let mut lines = lines.collect::<Result<Vec<serde_json::Value>, _>>()?;
+    lines.retain(|line| line["target"] == "gateway::exceptional");
+    Ok(lines)
+}
+
+#[tokio::test]
+async fn requests_that_fail_or_take_long_leave_a_line() -> anyhow::Result<()> {
+    for (name, value, status, message) in [
+        ("MAX_INFLIGHT_FIT", "0", 503, "failed request"),
+        ("SLOW_REQUEST_MS", "1", 200, "slow request"),
+    ] {
+        let folder = tempfile::tempdir()?;
+        let env = [("LOG_FORMAT", "json"), (name, value)];
+        let mut program = Program::start_with(folder.path(), &env).await?;
+        // A fit waits for the disk several times.
+        let body = series::body(&series::three(1.0));
+        let reply = with_id(program.client, "late", "/fit/a%20b", &body).await?;
+        assert_eq!(reply.status, status);
+        program.process.ask_to_stop()?;
+        assert!(program.process.ended().await?.success());
+        let lines = exceptions(&program.process.log()?)?;
+        let line = lines.iter().find(|line| line["request_id"] == "late");
+        let line = line.context("no line")?;
+        let said = (&line["message"], &line["series"], &line["status"]);
+        assert_eq!(said, (&message.into(), &"a b".into(), &status.into()));
+        assert!(
+            line["duration_ms"].is_u64() && line["level"] == "INFO",
+            "{line}"
+        );
+    }
     Ok(())
 }
 
