@@ -2,10 +2,13 @@
 
 use std::{fmt, path::Path};
 
-use contract::SeriesId;
+use contract::{Revision, SeriesId};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use crate::{Backend, Store, StoreError, registry::sql};
+use crate::{
+    Backend, Store, StoreError,
+    registry::{rows::state, sql},
+};
 
 /// How much may be stored. 0 stands for no limit.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -15,8 +18,8 @@ pub struct Quotas {
     /// limit.
     #[arg(long, env = "MAX_SERIES", default_value_t = 0)]
     pub max_series: u64,
-    /// Most versions of all series together; a further fit or import is refused with 507. 0: no
-    /// limit.
+    /// Most versions of all series together; a further fit or import is refused with 507, unless an
+    /// older version of its series is deleted for it. 0: no limit.
     #[arg(long, env = "MAX_VERSIONS", default_value_t = 0)]
     pub max_versions: u64,
     /// Most bytes of models and training points in the database; while there are more, fits and
@@ -71,8 +74,8 @@ pub struct StoreSize {
 const FLOOR: u64 = 64 << 20;
 
 impl Store {
-    /// Whether there is room for a further model of `series`: within `quotas`, and on the disk if
-    /// that is ours. There, `min_free_bytes` are kept free: by default 64 MiB, or a twentieth of a
+    /// Whether there is room for a further model of `series`, of which the newest `keep` versions
+    /// stay (0: all): within `quotas`, and on the disk if that is ours. There, `min_free_bytes` are kept free: by default 64 MiB, or a twentieth of a
     /// small disk. Others may take the room before it is used.
     ///
     /// # Errors
@@ -81,6 +84,7 @@ impl Store {
         &'a self,
         series: &'a SeriesId,
         quotas: &'a Quotas,
+        keep: u32,
         min_free_bytes: Option<u64>,
     ) -> BoxFuture<'a, Result<Option<NoRoom>, StoreError>> {
         async move {
@@ -95,13 +99,18 @@ impl Store {
                     }));
                 }
             }
-            self.over(series, quotas).await
+            self.over(series, quotas, keep).await
         }
         .boxed()
     }
 
     /// The quota that a further model of `series` would exceed.
-    async fn over(&self, series: &SeriesId, quotas: &Quotas) -> Result<Option<NoRoom>, StoreError> {
+    async fn over(
+        &self,
+        series: &SeriesId,
+        quotas: &Quotas,
+        keep: u32,
+    ) -> Result<Option<NoRoom>, StoreError> {
         let Quotas {
             max_series,
             max_versions,
@@ -120,9 +129,9 @@ impl Store {
         }
         if max_versions > 0 {
             let known: Vec<(i64,)> = self.select(sql::VERSIONS, &[]).await?;
-            if known
-                .first()
-                .is_some_and(|(n,)| n.cast_unsigned() >= max_versions)
+            let known = known.first().map_or(0, |(n,)| n.cast_unsigned());
+            if known >= max_versions
+                && known.saturating_sub(self.prunable(series, keep).await?) >= max_versions
             {
                 return Ok(Some(NoRoom::Versions(max_versions)));
             }
@@ -131,6 +140,17 @@ impl Store {
             return Ok(Some(NoRoom::Bytes(max_store_bytes)));
         }
         Ok(None)
+    }
+
+    /// The number of versions of `series` that are deleted once it has one more.
+    async fn prunable(&self, series: &SeriesId, keep: u32) -> Result<u64, StoreError> {
+        let key = [series.as_str().into()];
+        let (ready, aliases) = (
+            self.select(sql::READY, &key).await?,
+            self.select(sql::ALIASES, &key).await?,
+        );
+        let state = state(Revision::default(), ready, aliases)?;
+        Ok(state.prunable(keep) as u64)
     }
 
     /// The size of models and training points, and the space that is left.

@@ -141,6 +141,7 @@ impl Trainer {
         let room = Arc::new(Room {
             store: store.clone(),
             quotas: settings.quotas,
+            keep_versions: keep,
             min_free_bytes: settings.min_free_bytes,
         });
         let app = App {

@@ -17,15 +17,21 @@ const MEASURE_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Room {
     pub(crate) store: Store,
     pub(crate) quotas: Quotas,
+    /// The number of versions of a series that are kept. 0 keeps all.
+    pub(crate) keep_versions: u32,
     pub(crate) min_free_bytes: Option<u64>,
 }
 
 impl Room {
     /// Checks that there is room for a further model of `series`.
     pub(crate) async fn check(&self, series: &SeriesId) -> Result<(), Error> {
-        let no_room = self
-            .store
-            .no_room(series, &self.quotas, self.min_free_bytes);
+        let Self {
+            store,
+            quotas,
+            keep_versions,
+            min_free_bytes,
+        } = self;
+        let no_room = store.no_room(series, quotas, *keep_versions, *min_free_bytes);
         match no_room.await {
             Ok(None) => Ok(()),
             Ok(Some(lack)) => Err(Error::NoRoom(lack)),

@@ -247,18 +247,28 @@ impl State {
         }
     }
 
-    fn prune(&self, keep: u32) -> Plan {
-        let keep = match keep {
-            0 => usize::MAX,
-            keep => usize::try_from(keep).unwrap_or(usize::MAX),
-        };
+    /// The number of versions that are removed once there is one more.
+    pub(crate) fn prunable(&self, keep: u32) -> usize {
+        match keep {
+            0 => 0,
+            keep => self.old(keep - 1).count(),
+        }
+    }
+
+    /// The versions but for the newest `keep` and those that an alias names.
+    fn old(&self, keep: u32) -> impl Iterator<Item = (Version, u64)> {
+        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
         let old = &self.ready[..self.ready.len().saturating_sub(keep)];
         let is_named = |version| self.aliases.iter().any(|alias| alias.version == version);
-        let (delete, more) = step(
-            old.iter()
-                .copied()
-                .filter(|(version, _)| !is_named(*version)),
-        );
+        let old = old.iter().copied();
+        old.filter(move |(version, _)| !is_named(*version))
+    }
+
+    fn prune(&self, keep: u32) -> Plan {
+        let (delete, more) = match keep {
+            0 => (Vec::new(), false),
+            keep => step(self.old(keep)),
+        };
         Plan {
             delete,
             more,

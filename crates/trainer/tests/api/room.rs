@@ -73,6 +73,32 @@ async fn a_quota_of_versions_or_bytes_stops_every_fit() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_version_for_which_an_older_one_goes_needs_no_room() -> anyhow::Result<()> {
+    let fixture = Fixture::with(Settings {
+        quotas: Quotas {
+            max_versions: 3,
+            ..Quotas::default()
+        },
+        keep_versions: 2,
+        ..Settings::default()
+    })
+    .await?;
+    let statuses = async |all: &[&str]| -> anyhow::Result<Vec<u16>> {
+        let replies = fit_all(&fixture, all).await?;
+        Ok(replies.iter().map(|(status, _)| *status).collect())
+    };
+    let replies = statuses(&["a", "b", "a", "a", "a", "b", "c"]).await?;
+    assert_eq!(replies, [200, 200, 200, 200, 200, 507, 507]);
+    assert_eq!(fixture.models().await?, 3);
+    // Of a: v3 is pinned and v4 the newest; no further one would make a version go.
+    let pin = r#"{"version":"v3"}"#;
+    let pinned = fixture.put("/v1/series/a/aliases/champion", pin).await?;
+    assert_eq!(pinned.status, 200);
+    assert_eq!(statuses(&["a", "a"]).await?, [507, 507]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_nearly_full_disk_stops_fits_before_anything_is_written() -> anyhow::Result<()> {
     let fixture = with(Quotas::default(), Some(u64::MAX)).await?;
     let (status, code, detail) = fixture.fit("a", THREE).await?.refusal()?;
