@@ -1,13 +1,18 @@
 //! Services that are killed, restarted, stopped and initialised again.
 
+use std::time::Duration;
+
 use anyhow::ensure;
+use contract::FitReply;
 use testkit::{
+    Client, Reply,
     distributed::{DOUBLE, Distributed, SMALL, Service, run},
     eventually,
     load::{self, Acknowledged},
     series,
     servers::Servers,
 };
+use tokio::time::timeout;
 
 use super::used;
 
@@ -26,6 +31,47 @@ async fn a_trainer_killed_again_and_again_loses_nothing_that_was_acknowledged() 
             all.go_on(fitting.end().await?)?;
         }
         all.check(platform.client()).await
+    })
+    .await
+}
+
+/// Fits `s` on points in `body`, as the request `key`, until that succeeds.
+async fn fitted_once(client: Client, key: &str, body: &str) -> anyhow::Result<Reply> {
+    eventually("a fit", || async {
+        let headers = [("idempotency-key", key)];
+        let reply = client.send("POST", "/fit/s", &headers, Some(body.as_bytes()));
+        let reply = reply.await?;
+        ensure!(reply.status == 200, "{}", reply.text());
+        Ok(reply)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka, Postgres and Redis: TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL"]
+async fn a_fit_with_a_key_makes_one_version_whichever_trainer_is_killed() -> anyhow::Result<()> {
+    run(Servers::shared()?, DOUBLE, async |platform| {
+        let (client, points) = (platform.client(), 5_000);
+        let body = series::body(&series::rising(points, 1.0));
+        for round in 1..=10 {
+            let (key, killed) = (format!("k{round}"), round % 2);
+            // Killed at another moment each time: before, during or after the fit. The client may
+            // have had its reply, or tries again while the other trainer still works.
+            let moment = Duration::from_millis(12 * round as u64);
+            let early = timeout(moment, fitted_once(client, &key, &body)).await;
+            platform.kill(Service::Trainer, killed)?;
+            let reply = fitted_once(client, &key, &body).await?;
+            if let Ok(early) = early {
+                assert_eq!(early?.text(), reply.text());
+            }
+            platform.start(Service::Trainer, killed).await?;
+            let again = fitted_once(client, &key, &body).await?;
+            assert_eq!(again.text(), reply.text());
+            let (version, models) = (reply.ok::<FitReply>()?.version, client.models("s").await?);
+            assert_eq!((models.len(), models[0].version), (round, version));
+            load::check_plot(client, "s", load::Fitted { version, points }).await?;
+        }
+        Ok(())
     })
     .await
 }
