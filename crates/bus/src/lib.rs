@@ -21,11 +21,7 @@ mod security;
 mod sqlite;
 mod subscription;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use ::sqlite::Fault;
 use contract::{
@@ -83,8 +79,8 @@ pub enum BusError {
     #[error("{0}")]
     Security(&'static str),
     /// The file with the password cannot be read.
-    #[error("password file {0} cannot be read")]
-    PasswordFile(PathBuf, #[source] std::io::Error),
+    #[error(transparent)]
+    PasswordFile(#[from] settings::UnreadableSecret),
     /// A topic does not exist.
     #[error("topic {0} does not exist: run init, or check KAFKA_TOPIC_PREFIX")]
     NoTopic(String),

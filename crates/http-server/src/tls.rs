@@ -14,6 +14,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
+use settings::named;
 use tokio::{net::TcpStream, task::spawn_blocking};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
@@ -79,7 +80,7 @@ impl Tls {
     /// When a file cannot be read or does not contain what it should, or when the key is that of
     /// another certificate. The error names the files.
     pub fn load(files: &TlsFiles) -> anyhow::Result<Option<Self>> {
-        let given = |path: &Option<PathBuf>| path.clone().filter(|path| path != Path::new(""));
+        let given = |path: &Option<PathBuf>| named(path.as_deref()).map(Path::to_owned);
         let (chain, key) = (given(&files.tls_cert_file), given(&files.tls_key_file));
         let client_ca = given(&files.tls_client_ca_file);
         let paths = match (chain, key) {

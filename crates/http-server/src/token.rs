@@ -1,8 +1,8 @@
 //! The token by which the services of a platform know each other.
 
-use std::{fmt, fs, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use contract::header;
 use http::HeaderMap;
@@ -35,10 +35,8 @@ impl TokenConfig {
     /// # Errors
     /// When the file cannot be read, or the token is too short, too long or not visible ASCII.
     pub fn read(&self) -> anyhow::Result<Option<ServiceToken>> {
-        let file = self.service_token_file.as_deref();
-        let text = match file.filter(|file| !file.as_os_str().is_empty()) {
-            Some(file) => fs::read_to_string(file)
-                .with_context(|| format!("cannot read the token in {}", file.display()))?,
+        let text = match settings::secret(self.service_token_file.as_deref())? {
+            Some(secret) => secret,
             None if self.service_token.is_empty() => return Ok(None),
             None => self.service_token.clone(),
         };
@@ -83,6 +81,10 @@ impl fmt::Debug for ServiceToken {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use anyhow::Context;
+
     use super::*;
 
     #[test]

@@ -8,9 +8,13 @@
 //! Kubernetes sets `REDIS_PORT=tcp://10.96.1.2:6379` in every pod beside a service named `redis`.
 //! Such a value is not meant for us: it counts as absent, too, and is reported.
 
+mod secret;
+
 use std::{env, ffi::OsString, str::FromStr};
 
 use clap::{Command, Parser};
+
+pub use secret::{UnreadableSecret, named, secret};
 
 /// The settings that were read, and what has to be said about them once the log is open.
 #[derive(Debug)]

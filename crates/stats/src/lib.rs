@@ -53,7 +53,10 @@ pub enum StatsError {
     /// The address of Redis is not valid.
     #[error("redis cannot be reached as configured")]
     Config(#[source] RedisError),
-    /// The file with the password, a certificate or a key cannot be read.
+    /// The file with the password cannot be read.
+    #[error(transparent)]
+    PasswordFile(#[from] settings::UnreadableSecret),
+    /// The file with a certificate or a key cannot be read.
     #[error("file {0} cannot be read")]
     File(PathBuf, #[source] std::io::Error),
     /// Redis did not answer within two seconds. It may have done what was asked.

@@ -1,14 +1,12 @@
 //! The address of Postgres, and how to connect to it.
 
-use std::{
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::PathBuf};
 
 use clap::{
     ValueEnum,
     builder::{OsStringValueParser, TypedValueParser},
 };
+use settings::named;
 use sqlx::{
     ConnectOptions,
     postgres::{PgConnectOptions, PgSslMode},
@@ -107,13 +105,13 @@ impl PostgresConfig {
         if !self.url().is_some_and(|url| url.contains("sslmode=")) {
             options = options.ssl_mode(self.postgres_ssl_mode.into());
         }
-        if let Some(file) = named(&self.postgres_ssl_ca) {
+        if let Some(file) = named(self.postgres_ssl_ca.as_deref()) {
             options = options.ssl_root_cert(file);
         }
-        if let Some(file) = named(&self.postgres_ssl_certificate) {
+        if let Some(file) = named(self.postgres_ssl_certificate.as_deref()) {
             options = options.ssl_client_cert(file);
         }
-        if let Some(file) = named(&self.postgres_ssl_key) {
+        if let Some(file) = named(self.postgres_ssl_key.as_deref()) {
             options = options.ssl_client_key(file);
         }
         // Poolers such as PgBouncer refuse what they do not know among the parameters of a start.
@@ -142,8 +140,8 @@ impl PostgresConfig {
         if self.url().is_some_and(has_password) {
             return Ok(None);
         }
-        if let Some(file) = named(&self.postgres_password_file) {
-            return Ok(Some(password_in(file)?));
+        if let Some(password) = settings::secret(self.postgres_password_file.as_deref())? {
+            return Ok(Some(password));
         }
         Ok(match self.url() {
             Some(_) => None,
@@ -192,21 +190,6 @@ fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
     url.parse().map_err(StoreError::BadAddress)
 }
 
-/// The file, if one is named: an empty value stands for none.
-fn named(file: &Option<PathBuf>) -> Option<&PathBuf> {
-    file.as_ref().filter(|file| !file.as_os_str().is_empty())
-}
-
-/// The password in `file`, without the end of its line.
-///
-/// # Errors
-/// When the file cannot be read.
-pub(crate) fn password_in(file: &Path) -> Result<String, StoreError> {
-    let password = fs::read_to_string(file)
-        .map_err(|error| StoreError::PasswordFile(file.to_owned(), error))?;
-    Ok(password.trim_end_matches(['\r', '\n']).to_owned())
-}
-
 fn has_password(url: &str) -> bool {
     let (_, rest) = url.split_once("://").unwrap_or_default();
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -229,6 +212,8 @@ fn program() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use clap::Parser;
 
     use super::*;

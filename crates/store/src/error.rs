@@ -1,6 +1,6 @@
 //! Failures of the database, refusals of the registry, and whether trying again can help.
 
-use std::{borrow::Cow, path::PathBuf, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use contract::{AliasName, Revision, SeriesId, Version};
 use detector::BadModel;
@@ -17,8 +17,8 @@ pub enum StoreError {
     #[error("database address is not usable")]
     BadAddress(#[source] sqlx::Error),
     /// The file named by `POSTGRES_PASSWORD_FILE` cannot be read.
-    #[error("password file {0} cannot be read")]
-    PasswordFile(PathBuf, #[source] std::io::Error),
+    #[error(transparent)]
+    PasswordFile(#[from] settings::UnreadableSecret),
     /// A service was to get the role that owns the tables.
     #[error("role {0} runs the migrations: services need roles of their own")]
     OwnRole(String),

@@ -1,7 +1,5 @@
 //! What the client library has to know of how connections are secured.
 
-use std::fs;
-
 use clap::ValueEnum;
 
 use crate::{BusError, KafkaSecurity, SecurityProtocol};
@@ -48,13 +46,8 @@ impl KafkaSecurity {
     }
 
     fn password(&self) -> Result<Option<String>, BusError> {
-        let file = self.kafka_sasl_password_file.as_ref();
-        let Some(file) = file.filter(|file| !file.as_os_str().is_empty()) else {
-            return Ok(self.kafka_sasl_password.clone());
-        };
-        let password = fs::read_to_string(file)
-            .map_err(|error| BusError::PasswordFile(file.clone(), error))?;
-        Ok(Some(password.trim_end_matches(['\r', '\n']).to_owned()))
+        let password = settings::secret(self.kafka_sasl_password_file.as_deref())?;
+        Ok(password.or_else(|| self.kafka_sasl_password.clone()))
     }
 }
 
@@ -65,6 +58,8 @@ fn name_of(value: &impl ValueEnum) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use clap::Parser;
 
     use super::*;

@@ -11,6 +11,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
+use settings::named;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use super::BaseUrl;
@@ -33,7 +34,7 @@ pub enum InvalidTlsFile {
 /// How to speak to `url`: trusts the authorities in the file of `files` and nobody else, or else
 /// those of the system, or of `SSL_CERT_FILE`. Shows our certificate to a server that asks for one.
 pub(super) fn config(url: &BaseUrl, files: &TlsFiles) -> Result<TlsConfig, InvalidTlsFile> {
-    let authorities = match named(&files.ca_file) {
+    let authorities = match named(files.ca_file.as_deref()) {
         _ if !url.is_https() => Vec::new(),
         Some(file) => certificates(file)?,
         // What cannot be read cannot be trusted; then no server is.
@@ -53,8 +54,8 @@ pub(super) fn config(url: &BaseUrl, files: &TlsFiles) -> Result<TlsConfig, Inval
 /// Our certificate and its key, which belong together; `None` if there is none.
 fn client_cert(files: &TlsFiles) -> Result<Option<ClientCert>, InvalidTlsFile> {
     let (chain, file) = match (
-        named(&files.client_cert_file),
-        named(&files.client_key_file),
+        named(files.client_cert_file.as_deref()),
+        named(files.client_key_file.as_deref()),
     ) {
         (Some(chain), Some(key)) => (certificates(chain)?, key),
         (None, None) => return Ok(None),
@@ -67,10 +68,6 @@ fn client_cert(files: &TlsFiles) -> Result<Option<ClientCert>, InvalidTlsFile> {
         .map_err(|error| unusable(error.to_string()))?;
     let key = PrivateKey::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
     Ok(Some(ClientCert::new_with_certs(&owned(&chain), key)))
-}
-
-fn named(file: &Option<PathBuf>) -> Option<&Path> {
-    file.as_deref().filter(|file| !file.as_os_str().is_empty())
 }
 
 fn owned(certificates: &[CertificateDer<'_>]) -> Vec<Certificate<'static>> {

@@ -1,6 +1,9 @@
 //! Settings of the access to the API.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::{
     ArgAction,
@@ -71,9 +74,8 @@ impl AccessSettings {
     }
 
     /// The file with the keys, if there is one.
-    pub(super) fn keys_file(&self) -> Option<&PathBuf> {
-        let file = self.api_keys_file.as_ref();
-        file.filter(|path| !path.as_os_str().is_empty())
+    pub(super) fn keys_file(&self) -> Option<&Path> {
+        settings::named(self.api_keys_file.as_deref())
     }
 
     /// What a caller may use that has no limits of its own.

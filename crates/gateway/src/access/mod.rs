@@ -76,7 +76,7 @@ impl Access {
     pub(crate) async fn open(settings: &AccessSettings) -> anyhow::Result<Self> {
         let limits = settings.limits();
         let keys = match settings.keys_file() {
-            Some(path) => Some(KeyFile::open(path.clone(), limits).await?),
+            Some(path) => Some(KeyFile::open(path.to_owned(), limits).await?),
             None => None,
         };
         Ok(Self {

@@ -73,11 +73,8 @@ fn connection_info(config: &RedisConfig) -> Result<ConnectionInfo, StatsError> {
     if let Some(user) = user.filter(|user| !user.is_empty()) {
         settings = settings.set_username(user);
     }
-    let file = config.redis_password_file.as_deref();
-    if let Some(path) = file.filter(|path| !path.as_os_str().is_empty()) {
-        let password = bytes(path)?;
-        let password = String::from_utf8_lossy(&password);
-        settings = settings.set_password(password.trim_end_matches(['\r', '\n']));
+    if let Some(password) = settings::secret(config.redis_password_file.as_deref())? {
+        settings = settings.set_password(password);
     }
     Ok(info.set_redis_settings(settings))
 }

@@ -9,7 +9,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use sqlx::{Connection, Executor, PgConnection};
 
 use super::PostgresStore;
-use crate::{StoreError, config::password_in};
+use crate::StoreError;
 
 /// The roles that `init` makes besides the owner of the tables.
 #[derive(Clone, Debug, clap::Args)]
@@ -44,7 +44,7 @@ impl RolesConfig {
         [
             Role {
                 name: &self.postgres_writer_user,
-                password_file: given(self.postgres_writer_password_file.as_deref()),
+                password_file: self.postgres_writer_password_file.as_deref(),
                 tables: (
                     "SELECT, INSERT, UPDATE, DELETE",
                     "series, models, aliases, receipts, training_data, consumer_offsets",
@@ -54,17 +54,12 @@ impl RolesConfig {
             },
             Role {
                 name: &self.postgres_reader_user,
-                password_file: given(self.postgres_reader_password_file.as_deref()),
+                password_file: self.postgres_reader_password_file.as_deref(),
                 tables: ("SELECT", "series, models, aliases"),
                 database: "CONNECT",
             },
         ]
     }
-}
-
-/// The file, unless its name is empty.
-fn given(file: Option<&Path>) -> Option<&Path> {
-    file.filter(|file| !file.as_os_str().is_empty())
 }
 
 impl PostgresStore {
@@ -77,11 +72,10 @@ impl PostgresStore {
             SELECT current_user::text FROM pg_advisory_xact_lock(hashtext('anomaly roles'))";
         let own: String = sqlx::query_scalar(OWN).fetch_one(&mut *transaction).await?;
         for role in config.roles() {
-            if let Some(file) = role.password_file {
+            if let Some(password) = settings::secret(role.password_file)? {
                 if role.name == own {
                     return Err(StoreError::OwnRole(own));
                 }
-                let password = password_in(file)?;
                 make(&mut transaction, &role, &password).await?;
                 tracing::info!(role = role.name, "may do what its services need");
             }
