@@ -25,7 +25,7 @@ use service::series::{decode_series, decode_series_text};
 
 use crate::{
     AllowedOrigins, Settings,
-    access::{Access, Caller, give_back},
+    access::{Access, Caller},
     arrival::{Arrivals, Charge},
     exceptional::{Described, Exceptional, log_fast},
     failure::{known, no_reply},
@@ -161,15 +161,15 @@ impl Proxy {
             return Fast::Fallthrough;
         };
         let since = Instant::now();
-        let Some(budget) = proxy.access.admit_fast(request, PREDICT, &series, since) else {
+        if !proxy.access.admit_fast(request, PREDICT, &series, since) {
             return Fast::Fallthrough;
-        };
+        }
         let measured = Measured::since(PREDICT, since);
         let newest = proxy.revisions.newest(&series);
         let timeout = proxy.timeout(PREDICT);
         match proxy.predictor.ask_fast(request, newest, timeout, reply) {
             FastOutcome::Fallthrough => {
-                give_back(budget, request);
+                proxy.access.give_back(request);
                 Fast::Fallthrough
             }
             FastOutcome::Replied => {

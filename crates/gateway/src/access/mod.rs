@@ -137,32 +137,51 @@ impl Access {
         reply
     }
 
-    /// Whether `request` for a prediction of `series`, which is decoded, may be answered.
-    /// `Some(None)`: it may, and nothing is limited.
+    /// Whether `request` for a prediction of `series`, which is decoded and arrived at `at`, may be
+    /// answered.
     pub(crate) fn admit_fast(
         &self,
         request: &FastRequest<'_>,
         endpoint: &Endpoint,
         series: &str,
         at: Instant,
-    ) -> Option<Option<Arc<Budget>>> {
-        let budget = match &self.keys {
-            Some(keys) => {
-                let lines = request.headers.iter().map(|line| (line.name, line.value));
-                let checked = find(keys, Credential::of(lines), |key| {
-                    key.check(endpoint.scope, Some(series))
-                        .map(|()| key.budget.clone())
-                });
-                checked.ok()?.ok()?
-            }
-            None => self.budget_of(request.client),
-        };
-        if let Some(budget) = &budget {
+    ) -> bool {
+        let admit = |budget: &Budget| {
             let now = now(at);
-            budget.admit(false, now).ok()?;
-            budget.take_bytes(request.body.len(), now);
+            let is_let_in = budget.admit(false, now).is_ok();
+            if is_let_in {
+                budget.take_bytes(request.body.len(), now);
+            }
+            is_let_in
+        };
+        match &self.keys {
+            Some(keys) => {
+                let checked = find(keys, Credential::of(lines_of(request)), |key| {
+                    key.has(endpoint.scope)
+                        && key.is_for(series)
+                        && key.budget.as_deref().is_none_or(admit)
+                });
+                checked.is_ok_and(|is_let_in| is_let_in)
+            }
+            None => self.budget_of(request.client).as_deref().is_none_or(admit),
         }
-        Some(budget)
+    }
+
+    /// Undoes [`Self::admit_fast`] for a `request` that the routes admit once more.
+    pub(crate) fn give_back(&self, request: &FastRequest<'_>) {
+        let give_back = |budget: Option<&Budget>| {
+            if let Some(budget) = budget {
+                budget.give_back(request.body.len());
+            }
+        };
+        match &self.keys {
+            Some(keys) => {
+                let credential = Credential::of(lines_of(request));
+                // Without a key it was not let in.
+                _ = find(keys, credential, |key| give_back(key.budget.as_deref()));
+            }
+            None => give_back(self.budget_of(request.client).as_deref()),
+        }
     }
 
     fn budget_of(&self, client: Option<IpAddr>) -> Option<Arc<Budget>> {
@@ -232,13 +251,6 @@ impl Key {
     }
 }
 
-/// Undoes [`Access::admit_fast`] for a `request` that the routes admit once more.
-pub(crate) fn give_back(budget: Option<Arc<Budget>>, request: &FastRequest<'_>) {
-    if let Some(budget) = budget {
-        budget.give_back(request.body.len());
-    }
-}
-
 /// The one series that a request is about, if it is about one. An error is that of the path.
 pub(crate) struct Named<'a>(Fallible<Option<Cow<'a, str>>>);
 
@@ -293,6 +305,11 @@ fn find<T>(
         Credential::None => Err(Denied::NoKey),
         Credential::Several => Err(Denied::SeveralKeys),
     }
+}
+
+fn lines_of<'a>(request: &FastRequest<'a>) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+    let lines = request.headers.iter();
+    lines.map(|line| (line.name, line.value))
 }
 
 fn lines(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
