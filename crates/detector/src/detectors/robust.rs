@@ -57,9 +57,8 @@ impl Detector for Robust {
         let mut kept = distances.iter().map(|distance| *distance <= farthest);
         let mut normal = values;
         normal.retain(|_| kept.next().unwrap_or(true));
-        normal.sort_unstable_by(f64::total_cmp);
         distances.retain(|distance| *distance <= farthest);
-        let scale = scale::of_sorted(&normal);
+        let scale = scale::of_any(&normal);
         Self {
             median: quantile::median(&sorted),
             scale,

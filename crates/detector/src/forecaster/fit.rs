@@ -21,7 +21,7 @@ use crate::{
     series::{
         clock::Clock,
         quantile::{select_median, select_quantile},
-        scale::power_of_two_near,
+        scale::{median_and_spread, power_of_two_near},
     },
 };
 
@@ -40,15 +40,9 @@ const LEVEL_MARGIN: f64 = 1.03;
 /// The rates at which kinds of scales are compared.
 const CHOICE_RATES: [f64; 2] = [0.05, 0.01];
 
-/// Finds the location, and the scale without regard to up to one outlier in a hundred on each side.
-pub(super) fn location_and_scale(values: &[f64]) -> (f64, f64) {
-    let mut scratch = values.to_vec();
-    let median = select_median(&mut scratch);
-    let range = select_quantile(&mut scratch, 0.98) - select_quantile(&mut scratch, 0.02);
-    scratch.iter_mut().for_each(|v| *v = (*v - median).abs());
-    let deviation = 1.4826 * select_median(&mut scratch);
-    (median, deviation.max(range / 6.0))
-}
+/// The share of outliers on each side that the spread of the values does without: up to one in a
+/// hundred, and as many that are not.
+const OUTER: f64 = 0.02;
 
 /// The clock of the points, their timestamps by the clock on the wall, and their slots.
 fn clocked(points: &[Point], zone: Option<&TimeZone>) -> (Clock, Vec<i64>, Vec<i64>) {
@@ -70,7 +64,7 @@ fn clocked(points: &[Point], zone: Option<&TimeZone>) -> (Clock, Vec<i64>, Vec<i
 /// Brings values near enough to their median that no square overflows, and divides them by a power
 /// of two, which is returned.
 fn into_units(values: &mut [f64]) -> f64 {
-    let (median, scale) = location_and_scale(values);
+    let (median, scale) = median_and_spread(values, OUTER);
     if scale > 0.0 {
         let (low, high) = (median - FARTHEST * scale, median + FARTHEST * scale);
         values.iter_mut().for_each(|v| *v = v.clamp(low, high));
@@ -358,7 +352,7 @@ impl Found {
         period: Option<usize>,
     ) -> Self {
         let values = training.values;
-        let (median, scale) = location_and_scale(values);
+        let (median, scale) = median_and_spread(values, OUTER);
         let usual = if median > 0.0 {
             median
         } else {

@@ -1,10 +1,9 @@
 //! Medians and quantiles, interpolated between two neighbours (type 7 of Hyndman and Fan, "Sample
 //! quantiles in statistical packages", 1996).
 //!
-//! There are two forms. [`quantile`] reads sorted values of any size, so it takes no difference,
-//! which could overflow. [`select_quantile`] finds its neighbours without sorting, in values within
-//! ±1e150, and is exact at both of them. They round differently in the last bit, and stored models
-//! hold results of both, so neither can replace the other.
+//! [`select_quantile`] finds its neighbours without sorting, in values within ±1e150, and is exact
+//! at both of them. [`median`] reads sorted values of any size, so it takes no difference, which
+//! could overflow.
 
 /// The median of sorted values, at least one.
 pub(crate) fn median(sorted: &[f64]) -> f64 {
@@ -12,17 +11,12 @@ pub(crate) fn median(sorted: &[f64]) -> f64 {
     halfway(sorted[(n - 1) / 2], sorted[n / 2])
 }
 
-/// The `q` quantile of sorted values, at least one; 0 ≤ `q` ≤ 1.
-pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let (below, part) = position(sorted.len(), q);
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] * (1.0 - part) + sorted[above] * part
-}
-
 /// The `q` quantile of `values`, which it reorders; at least one value, none NaN, all within
 /// ±1e150; 0 ≤ `q` ≤ 1.
 pub(crate) fn select_quantile(values: &mut [f64], q: f64) -> f64 {
-    let (below, part) = position(values.len(), q);
+    // The index below the quantile, and the fraction of the way to the next one.
+    let place = (values.len() - 1) as f64 * q;
+    let (below, part) = (place as usize, place.fract());
     let (_, &mut low, above) = values.select_nth_unstable_by(below, f64::total_cmp);
     let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
     if part < 0.5 {
@@ -50,13 +44,6 @@ pub(crate) fn distances_from_others(values: &[f64], sorted: &[f64]) -> Vec<f64> 
         (value - median).abs().min(f64::MAX)
     };
     values.iter().map(distance).collect()
-}
-
-/// The index below the `q` quantile of `n` sorted values, and the fraction of the way to the next
-/// one.
-fn position(n: usize, q: f64) -> (usize, f64) {
-    let place = (n - 1) as f64 * q;
-    (place as usize, place.fract())
 }
 
 fn halfway(a: f64, b: f64) -> f64 {

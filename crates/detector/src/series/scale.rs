@@ -1,21 +1,20 @@
 //! The scale of a series: how far values usually lie from their median.
 //!
 //! The rule is the same for every detector: the larger of the normalised median absolute deviation
-//! and a sixth of the range that holds 98 % of the values. The range keeps a nearly constant series
-//! from having a scale near 0. It comes in two forms: [`of_sorted`] takes values of any size;
-//! [`Scaling`] takes values within ±1e150 and is cheaper, since it need not sort. They round
-//! differently (see [`quantile`]), and where both spreads are 0 the first falls back on deviations
-//! from the median, the second on deviations from the mean. Stored models depend on both.
+//! and a sixth of a range that holds nearly all values. The range keeps a nearly constant series
+//! from having a scale near 0.
 
 use serde::{Deserialize, Serialize};
 
-use super::quantile::{self, select_median, select_quantile};
+use super::quantile::{select_median, select_quantile};
 
 /// Makes a median absolute deviation as large as the standard deviation, for normally distributed
 /// values.
-const MAD_TO_STANDARD: f64 = 1.4826;
-/// How many scales the range that holds 98 % of the values counts as.
+pub(crate) const MAD_TO_STANDARD: f64 = 1.4826;
+/// How many scales the range of nearly all values counts as.
 const RANGE_IN_SCALES: f64 = 6.0;
+/// The share of the values on each side that lies outside that range.
+const OUTER: f64 = 0.01;
 /// The fraction of the median below which a spread is taken for rounding.
 const ROUNDING: f64 = 1e-12;
 /// The fraction of the median that is the scale of a constant series.
@@ -26,15 +25,18 @@ pub(crate) const STANDARD_LIMIT: f64 = 1000.0;
 /// Winsorized values are clamped to ± this many scales: the input of autoregression and season.
 pub(crate) const WINSOR_LIMIT: f64 = 20.0;
 
-/// The first usable scale: the robust spread of `mad` and `range`, the `deviation`, one per cent of
-/// the `median`. `None` if all are 0.
-fn first_usable(mad: f64, range: f64, deviation: impl FnOnce() -> f64, median: f64) -> Option<f64> {
-    let is_usable = |scale: &f64| *scale > ROUNDING * median.abs() && *scale > 0.0;
-    let robust = (MAD_TO_STANDARD * mad).max(range / RANGE_IN_SCALES);
-    Some(robust)
-        .filter(is_usable)
-        .or_else(|| Some(deviation()).filter(is_usable))
-        .or_else(|| Some(OF_CONSTANT * median.abs()).filter(is_usable))
+/// The median of `values` and their robust spread, which may be 0. Outliers move it little if they
+/// are less than the share `outer` of the values on each side. At least one value, all within ±1e150.
+pub(crate) fn median_and_spread(values: &[f64], outer: f64) -> (f64, f64) {
+    let mut scratch = values.to_vec();
+    let median = select_median(&mut scratch);
+    let high = select_quantile(&mut scratch, 1.0 - outer);
+    let range = high - select_quantile(&mut scratch, outer);
+    for value in &mut scratch {
+        *value = (*value - median).abs();
+    }
+    let deviation = MAD_TO_STANDARD * select_median(&mut scratch);
+    (median, deviation.max(range / RANGE_IN_SCALES))
 }
 
 /// The scale of a series that always has this `value`: a hundredth of it, or 1 where that is 0.
@@ -43,24 +45,11 @@ pub(crate) fn of_constant(value: f64) -> f64 {
     if scale > 0.0 { scale } else { 1.0 }
 }
 
-/// The scale of sorted values, at least one; finite, over 0.
-pub(crate) fn of_sorted(sorted: &[f64]) -> f64 {
-    // In halves, so that no difference overflows.
-    let median = quantile::median(sorted) / 2.0;
-    let mut deviations: Vec<f64> = sorted.iter().map(|v| (v / 2.0 - median).abs()).collect();
-    deviations.sort_unstable_by(f64::total_cmp);
-    let (q01, q99) = (
-        quantile::quantile(sorted, 0.01),
-        quantile::quantile(sorted, 0.99),
-    );
-    let deviation = || {
-        let largest = deviations[deviations.len() - 1];
-        root_mean_square(deviations.iter().copied(), largest)
-    };
-    let mad = quantile::median(&deviations);
-    first_usable(mad, q99 / 2.0 - q01 / 2.0, deviation, median)
-        .map_or(1.0, |half| half * 2.0)
-        .clamp(f64::MIN_POSITIVE, f64::MAX)
+/// The scale of finite values of any size, at least one; finite, over 0.
+pub(crate) fn of_any(values: &[f64]) -> f64 {
+    let unit = power_of_two_near(values.iter().fold(0.0_f64, |most, v| most.max(v.abs())));
+    let in_units: Vec<f64> = values.iter().map(|v| v / unit).collect();
+    (Scaling::fit(&in_units).scale * unit).clamp(f64::MIN_POSITIVE, f64::MAX)
 }
 
 /// The median and the scale of a prefix, both finite, the scale over 0.
@@ -72,23 +61,16 @@ pub struct Scaling {
 }
 
 impl Scaling {
-    /// Learns from `values`: at least one, all within ±1e150.
+    /// Learns from `values`: at least one, all within ±1e150. The scale is the first of the robust
+    /// spread, the standard deviation, one per cent of the median, and 1 that is more than rounding.
     pub(crate) fn fit(values: &[f64]) -> Self {
-        let mut scratch = values.to_vec();
-        let median = select_median(&mut scratch);
-        let (q01, q99) = (
-            select_quantile(&mut scratch, 0.01),
-            select_quantile(&mut scratch, 0.99),
-        );
-        for (distance, value) in scratch.iter_mut().zip(values) {
-            *distance = (value - median).abs();
-        }
-        let mad = select_median(&mut scratch);
-        let scale = first_usable(mad, q99 - q01, || standard_deviation(values), median);
-        Self {
-            median,
-            scale: scale.unwrap_or(1.0),
-        }
+        let (median, spread) = median_and_spread(values, OUTER);
+        let is_usable = |scale: &f64| *scale > ROUNDING * median.abs() && *scale > 0.0;
+        let scale = Some(spread)
+            .filter(is_usable)
+            .or_else(|| Some(standard_deviation(values)).filter(is_usable))
+            .unwrap_or_else(|| of_constant(median));
+        Self { median, scale }
     }
 
     /// The median of the prefix, in the unit of the values.
@@ -130,14 +112,9 @@ fn standard_deviation(values: &[f64]) -> f64 {
     if largest == 0.0 {
         return 0.0;
     }
-    root_mean_square(deviations, largest)
-}
-
-/// The root mean square, in units of the `largest` deviation, so that no square overflows.
-fn root_mean_square(deviations: impl ExactSizeIterator<Item = f64>, largest: f64) -> f64 {
-    let n = deviations.len() as f64;
+    // In units of the largest deviation, so that no square overflows.
     let squares = deviations.map(|d| (d / largest).powi(2));
-    largest * (squares.sum::<f64>() / n).sqrt()
+    largest * (squares.sum::<f64>() / values.len() as f64).sqrt()
 }
 
 /// A power of two within a factor of two of `value`, which is not negative; 1 for zero. Dividing by
@@ -168,9 +145,7 @@ mod tests {
         let values: Vec<f64> = (0..100).map(|i| 1.7e9 + f64::from(i % 7)).collect();
         let scale = Scaling::fit(&values).scale();
         assert!((1.0..4.0).contains(&scale), "{scale}");
-        let mut sorted = values;
-        sorted.sort_unstable_by(f64::total_cmp);
-        assert!((1.0..4.0).contains(&of_sorted(&sorted)));
+        assert!((1.0..4.0).contains(&of_any(&values)));
     }
 
     #[test]
@@ -198,13 +173,16 @@ mod tests {
     }
 
     #[test]
-    fn every_series_has_a_scale() {
+    fn values_of_any_size_have_a_scale() {
         let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-9, "{a} {b}");
-        close(of_sorted(&[1.0, 2.0, 3.0, 4.0, 5.0]), 1.4826);
-        let mut nearly_constant = [5.0; 1000];
-        nearly_constant[999] = 6.0;
-        close(of_sorted(&nearly_constant), 1e-3_f64.sqrt());
-        assert_eq!(of_sorted(&[5e-324, 1e-323, 1e-323]), f64::MIN_POSITIVE);
-        assert!(of_sorted(&[-f64::MAX, 0.0, f64::MAX]) > 1e307);
+        for unit in [1e-300, 1.0, 1e300] {
+            close(
+                of_any(&[1.0, 5.0, 3.0, 4.0, 2.0].map(|v| v * unit)),
+                1.4826 * unit,
+            );
+        }
+        assert_eq!(of_any(&[0.0; 3]), 1.0);
+        assert_eq!(of_any(&[5e-324, 1e-323, 1e-323]), f64::MIN_POSITIVE);
+        assert!(of_any(&[-f64::MAX, 0.0, f64::MAX]) > 1e307);
     }
 }

@@ -40,12 +40,11 @@ pub(crate) fn has_trend(points: &[Point], period: Option<u64>) -> bool {
         return false;
     }
     let around = blocks.zip(&medians);
-    let mut residuals: Vec<f64> = around
+    let residuals: Vec<f64> = around
         .flat_map(|(block, median)| values(block).into_iter().map(move |v| v - median))
         .collect();
-    residuals.sort_unstable_by(f64::total_cmp);
     let change = slope(&medians).abs() * medians.len() as f64;
-    change >= CHANGE * scale::of_sorted(&residuals)
+    change >= CHANGE * scale::of_any(&residuals)
 }
 
 /// The standard score of Mann and Kendall: how many more pairs rise than fall, against none.

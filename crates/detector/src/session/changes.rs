@@ -147,7 +147,7 @@ impl Changes {
         sorted.sort_unstable_by(f64::total_cmp);
         Some(UsualLevel {
             median: quantile::median(&sorted),
-            spread: scale::of_sorted(&sorted),
+            spread: scale::of_any(&sorted),
             former: None,
         })
     }

@@ -2,35 +2,22 @@
 //! outliers weigh little.
 
 use super::constants::ORDER;
-use crate::series::{linear::solve, quantile::select_median, scale::winsorized};
+use crate::series::{linear::robust_weights, scale::winsorized};
 
-/// Rounds of reweighting.
-const ROUNDS: usize = 3;
-/// Added to the diagonal of the normal equations.
-const LAMBDA: f64 = 1.0;
-
-/// A square system, larger orders unused.
-type Normal = [[f64; ORDER]; ORDER];
+/// Added to the diagonal of the normal equations, and the least usual error, in scales.
+const RIDGE: f64 = 1.0;
+const LEAST: f64 = 1e-9;
 
 /// The weights of the last `order` (at most [`ORDER`]) values, oldest first, learned from `values`
 /// (standardised and winsorized).
 pub(super) fn fit(values: &[f64], order: usize) -> Vec<f64> {
-    let mut weights = vec![1.0; values.len().saturating_sub(order)];
-    let mut solution = vec![0.0; order];
-    for _ in 0..ROUNDS {
-        let (matrix, right) = normal_equations(values, order, &weights);
-        solution = solve(matrix, right, order);
-        let errors = values
-            .windows(order + 1)
-            .map(|window| window[order] - dot(&window[..order], &solution));
-        let errors: Vec<f64> = errors.collect();
-        let mut sizes: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
-        let deviation = 1.4826 * select_median(&mut sizes) + 1e-9;
-        for (weight, error) in weights.iter_mut().zip(errors) {
-            *weight = 1.0 / (1.0 + (error / (3.0 * deviation)).powi(2));
-        }
-    }
-    solution
+    let row = |window: &[f64]| {
+        let (past, next) = (&window[..order], window[order]);
+        let input = |i: usize| past.get(i).copied().unwrap_or(0.0);
+        (std::array::from_fn::<_, ORDER, _>(input), next)
+    };
+    let rows: Vec<_> = values.windows(order + 1).map(row).collect();
+    robust_weights(&rows, order, RIDGE, LEAST)
 }
 
 /// The prediction from the last values, oldest first, as many as there are weights.
@@ -44,27 +31,6 @@ pub(super) fn check(weights: &[f64]) -> Result<(), &'static str> {
     // A ridge of 1 keeps a fit far below that, and a prediction then stays finite.
     let sound = weights.len() <= ORDER && weights.iter().all(|w| w.abs() <= 1e6);
     sound.then_some(()).ok_or("autoregression")
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn normal_equations(values: &[f64], order: usize, weights: &[f64]) -> (Normal, [f64; ORDER]) {
-    let (mut matrix, mut right) = ([[0.0; ORDER]; ORDER], [0.0; ORDER]);
-    for (window, weight) in values.windows(order + 1).zip(weights) {
-        for (i, row) in matrix[..order].iter_mut().enumerate() {
-            let weighted = weight * window[i];
-            for (sum, value) in row.iter_mut().zip(&window[..order]) {
-                *sum += weighted * value;
-            }
-            right[i] += weighted * window[order];
-        }
-    }
-    for (i, row) in matrix.iter_mut().enumerate() {
-        row[i] += LAMBDA;
-    }
-    (matrix, right)
 }
 
 #[cfg(test)]
