@@ -14,7 +14,10 @@ use crate::{
     forecast::Forecast,
     online::ForecastMonitor,
     params::{Param, Settings},
-    series::{quantile, scale},
+    series::{
+        quantile,
+        scale::{self, STANDARD_LIMIT},
+    },
     verdict::ScoringRule,
     warning::Warnings,
 };
@@ -125,6 +128,13 @@ impl Robust {
     /// The median.
     pub(crate) fn median(&self) -> f64 {
         self.median
+    }
+
+    /// `value` in scales from the median, at most [`STANDARD_LIMIT`] of them.
+    pub(crate) fn standard(&self, value: f64) -> f64 {
+        // In halves, so that no difference overflows.
+        let scales = 2.0 * ((value / 2.0 - self.median / 2.0) / self.scale);
+        scales.clamp(-STANDARD_LIMIT, STANDARD_LIMIT)
     }
 }
 

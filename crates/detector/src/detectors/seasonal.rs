@@ -1,7 +1,7 @@
 //! The usual value at each place of the season: an anomaly lies far from it.
 //!
-//! Finds values that are normal at another time of the day; blind to drift. Without a season it
-//! compares with the median.
+//! Finds values that are normal at another time of the day; blind to drift. Clock and season are
+//! found as the forecaster of `auto` finds them. Without a season it compares with the median.
 
 use contract::{DetectorName, Params, Point, Sides, TimeZone};
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,9 @@ use crate::{
     online::ForecastMonitor,
     params::{Param, Settings},
     series::{
-        clock::Clock,
-        period,
+        clock::{Clock, local},
         season::{self, MedianProfile},
+        seasonality::{CYCLES, Found, Gridded},
     },
     verdict::ScoringRule,
     warning::{WarningKind, Warnings},
@@ -46,20 +46,17 @@ struct Season {
     calibration: Box<Calibration>,
 }
 
+/// The longest season, in slots.
+const LONGEST: usize = 20_000;
+
 /// The length of the season in points of a regular clock.
 const PERIOD: Param = Param {
     name: "period",
-    range: (2.0, 20_000.0),
+    range: (2.0, LONGEST as f64),
     whole: true,
 };
 
-/// The shortest period that is found.
-const SHORTEST: usize = 4;
-
-/// The number of periods that the training points must cover.
-const CYCLES: usize = 3;
-
-/// The factor by which a season must make distances smaller. A season made of noise does not.
+/// The factor by which a season must make distances smaller.
 const GAIN: f64 = 0.95;
 
 /// The number of last points in which a period is searched.
@@ -78,15 +75,7 @@ impl Detector for Seasonal {
 
     fn fit(points: &[Point], settings: &Settings, warnings: &mut Warnings) -> Self {
         let timezone = settings.timezone().cloned().map(Box::new);
-        let local = |p: &Point| local(timezone.as_deref(), p.timestamp);
-        let stamps: Vec<i64> = points.iter().map(local).collect();
-        let clock = Clock::fit(&stamps);
-        let mut last = -1;
-        let slot = |stamp: &i64| {
-            last = clock.slot(*stamp, last);
-            last
-        };
-        let slots: Vec<i64> = stamps.iter().map(slot).collect();
+        let (clock, slots) = Clock::of_points(points, timezone.as_deref());
         let level = Robust::fit(points, &Settings::default(), warnings);
         let asked = settings.get(PERIOD.name).map(|period| period as usize);
         let season = match asked {
@@ -95,7 +84,7 @@ impl Detector for Seasonal {
         };
         Self {
             clock,
-            last,
+            last: slots[slots.len() - 1],
             season,
             level: Box::new(level),
             points: points.len() as u64,
@@ -192,11 +181,6 @@ impl Seasonal {
     }
 }
 
-/// `timestamp` as a clock on the wall of `timezone` shows it.
-fn local(timezone: Option<&TimeZone>, timestamp: i64) -> i64 {
-    timezone.map_or(timestamp, |timezone| timezone.local_timestamp(timestamp))
-}
-
 impl Season {
     /// The season of the `period` that a request names.
     fn asked(
@@ -207,10 +191,7 @@ impl Season {
         warnings: &mut Warnings,
     ) -> Option<Self> {
         if period * CYCLES > points.len() {
-            warnings.add(WarningKind::ShortForSeason {
-                points: points.len() as u64,
-                period: period as u64,
-            });
+            warnings.add(too_short(points.len(), period));
             return None;
         }
         Some(Self::fit(points, slots, period, level).0)
@@ -224,22 +205,21 @@ impl Season {
         level: &Robust,
         warnings: &mut Warnings,
     ) -> Option<Self> {
-        let period = period::find_exactly(&on_grid(points, slots, level), clock.calendar());
-        if period < SHORTEST {
-            warnings.add(WarningKind::NoSeason);
-            return None;
-        }
-        if period * CYCLES > points.len() {
-            warnings.add(WarningKind::ShortForSeason {
-                points: points.len() as u64,
-                period: period as u64,
-            });
-            return None;
-        }
+        let from = points.len().saturating_sub(PERIOD_POINTS);
+        let values: Vec<f64> = points[from..]
+            .iter()
+            .map(|p| level.standard(p.value))
+            .collect();
+        let grid = Gridded::new(&slots[from..], &values, 0.0, 1.0);
+        let day = clock.day(LONGEST).map(|day| day.slots);
+        let period = Found::of(&grid, day, LONGEST).reported();
         let mut best =
             GAIN * season::mean_distance(points.iter().map(|p| p.value - level.median()));
         let mut season = None;
-        for period in [period, WEEK * period] {
+        for period in period
+            .into_iter()
+            .flat_map(|period| [period, WEEK * period])
+        {
             if period * CYCLES <= points.len() {
                 let (fitted, distance) = Self::fit(points, slots, period, level);
                 if distance < best {
@@ -249,7 +229,9 @@ impl Season {
             }
         }
         if season.is_none() {
-            warnings.add(WarningKind::NoSeason);
+            let points = points.len();
+            let short = day.filter(|day| *day <= points && CYCLES * day > points);
+            warnings.add(short.map_or(WarningKind::NoSeason, |day| too_short(points, day)));
         }
         season
     }
@@ -273,45 +255,12 @@ impl Season {
     }
 }
 
-/// The last values, in scales from the median, on the grid of slots. Holes are filled with the
-/// value before. If the grid has many more slots than points, the values follow each other without
-/// it.
-fn on_grid(points: &[Point], slots: &[i64], level: &Robust) -> Vec<f64> {
-    let from = points.len().saturating_sub(PERIOD_POINTS);
-    let (points, slots) = (&points[from..], &slots[from..]);
-    let value = |p: &Point| {
-        let distance = p.value / 2.0 - level.median() / 2.0;
-        (2.0 * (distance / level.scale())).clamp(-FARTHEST, FARTHEST)
-    };
-    let (first, last) = (slots[0], slots[slots.len() - 1]);
-    let widest = 2 * points.len() as i64;
-    let Some(span) = last
-        .checked_sub(first)
-        .filter(|span| (0..widest).contains(span))
-    else {
-        return points.iter().map(value).collect();
-    };
-    let mut grid = vec![f64::NAN; span as usize + 1];
-    for (point, slot) in points.iter().zip(slots) {
-        if let Some(place) = usize::try_from(slot - first)
-            .ok()
-            .and_then(|i| grid.get_mut(i))
-        {
-            *place = value(point);
-        }
+fn too_short(points: usize, period: usize) -> WarningKind {
+    WarningKind::ShortForSeason {
+        points: points as u64,
+        period: period as u64,
     }
-    let mut before = value(&points[0]);
-    for place in &mut grid {
-        if place.is_nan() {
-            *place = before;
-        }
-        before = *place;
-    }
-    grid
 }
-
-/// The distance from the median, in scales, that values count as at most.
-const FARTHEST: f64 = 1e3;
 
 #[cfg(test)]
 mod tests {
@@ -414,6 +363,62 @@ mod tests {
         let (seasonal, _) = fit(&points, None);
         assert_eq!(seasonal.period(), Some(24));
         assert!(anomalous(&seasonal, 24 * 50, 20.0) && !anomalous(&seasonal, 24 * 50, 10.0));
+    }
+
+    #[test]
+    fn missing_doubled_and_late_points_leave_the_season_in_step() {
+        let mut points = days(24 * 20, 0.0);
+        let mut i = 0;
+        points.retain(|_| {
+            i += 1;
+            i % 4 != 0
+        });
+        for (i, point) in points.iter_mut().enumerate() {
+            point.timestamp += i as i64 * 37 % 60;
+        }
+        let twice = |p: Point| [p; 2].into_iter().take(1 + usize::from(p.value > 19.9));
+        let points: Vec<Point> = points.into_iter().flat_map(twice).collect();
+        let (seasonal, _) = fit(&points, None);
+        assert_eq!(
+            (seasonal.period(), seasonal.period_time()),
+            (Some(24), Some(86_400))
+        );
+        assert!(anomalous(&seasonal, 24 * 50, 20.0) && !anomalous(&seasonal, 24 * 50, 10.0));
+    }
+
+    #[test]
+    fn noise_that_depends_on_itself_has_no_season() {
+        let mut state = 7_u64;
+        let mut chance = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f64 / (1_u64 << 24) as f64 - 0.5
+        };
+        for n in [200, 500, 1_000] {
+            for persistence in [0.0, 0.9, 0.99] {
+                for _ in 0..20 {
+                    let mut value = 0.0;
+                    let mut next = |i: i64| {
+                        value = persistence * value + chance();
+                        Point {
+                            timestamp: 1_700_000_000 + 3_600 * i,
+                            value,
+                        }
+                    };
+                    let points: Vec<Point> = (0..n).map(&mut next).collect();
+                    assert_eq!(fit(&points, None).0.period(), None, "{n} {persistence}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_days_are_too_few_for_a_season_of_a_day() {
+        assert_eq!(
+            fit(&days(50, 0.0), None).1,
+            ["50 points are too few for a season of 24: three seasons are needed"]
+        );
     }
 
     #[test]

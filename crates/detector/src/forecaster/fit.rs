@@ -44,23 +44,6 @@ const CHOICE_RATES: [f64; 2] = [0.05, 0.01];
 /// hundred, and as many that are not.
 const OUTER: f64 = 0.02;
 
-/// The clock of the points, their timestamps by the clock on the wall, and their slots.
-fn clocked(points: &[Point], zone: Option<&TimeZone>) -> (Clock, Vec<i64>, Vec<i64>) {
-    let stamp = |p: &Point| match zone {
-        Some(zone) => zone.local_timestamp(p.timestamp),
-        None => p.timestamp,
-    };
-    let stamps: Vec<i64> = points.iter().map(stamp).collect();
-    let clock = Clock::of_calendar(&stamps);
-    let mut last = -1;
-    let slot = |stamp: &i64| {
-        last = clock.slot(*stamp, last);
-        last
-    };
-    let slots = stamps.iter().map(slot).collect();
-    (clock, stamps, slots)
-}
-
 /// Brings values near enough to their median that no square overflows, and divides them by a power
 /// of two, which is returned.
 fn into_units(values: &mut [f64]) -> f64 {
@@ -249,7 +232,7 @@ impl Forecaster {
         form: Form,
     ) -> Self {
         let points = &points[points.len().saturating_sub(FIT_POINTS)..];
-        let (clock, stamps, slots) = clocked(points, zone);
+        let (clock, slots) = Clock::of_points(points, zone);
         let values = points
             .iter()
             .map(|p| p.value.clamp(-VALUE_LIMIT, VALUE_LIMIT));
@@ -266,7 +249,7 @@ impl Forecaster {
             values: &values,
             slots: &slots,
         };
-        let plain = Found::of(&training, frame, &clock, &stamps, period).choose(&training, form);
+        let plain = Found::of(&training, frame, &clock, period).choose(&training, form);
         let smallest = plain.smallest_of_logarithms(&values);
         let smallest = smallest.filter(|_| form == Form::Robust);
         let logarithms: Vec<f64> = match smallest {
@@ -283,7 +266,7 @@ impl Forecaster {
                 resolution: resolution(&logarithms),
                 ..frame
             };
-            Found::of(&training, frame, &clock, &stamps, period).choose(&training, form)
+            Found::of(&training, frame, &clock, period).choose(&training, form)
         };
         let growing = smallest.map(of_logarithms);
         let (chosen, values) = match growing.filter(|growing| growing.is_less_skewed(&plain)) {
@@ -344,13 +327,7 @@ impl Forecaster {
 }
 
 impl Found {
-    fn of(
-        training: &Training<'_>,
-        frame: Frame,
-        clock: &Clock,
-        stamps: &[i64],
-        period: Option<usize>,
-    ) -> Self {
+    fn of(training: &Training<'_>, frame: Frame, clock: &Clock, period: Option<usize>) -> Self {
         let values = training.values;
         let (median, scale) = median_and_spread(values, OUTER);
         let usual = if median > 0.0 {
@@ -360,7 +337,7 @@ impl Found {
         };
         let grows = frame.never_negative && frame.constant.is_none() && frame.smallest.is_none();
         Self {
-            periods: periods(training, clock, stamps, (median, scale), period),
+            periods: periods(training, clock, (median, scale), period),
             location: median,
             doubling: grows.then(|| (0.1 * usual).max(frame.resolution)),
             frame,

@@ -23,7 +23,7 @@ use contract::TimeZone;
 pub(crate) use outlook::{Joined, Outlook};
 use serde::{Deserialize, Serialize};
 
-use crate::series::clock::Clock;
+use crate::series::clock::{Clock, local};
 use distribution::{LogTail, tails_are_sound};
 use frozen::Frozen;
 use outlook::{Frame, Spreads};
@@ -87,11 +87,7 @@ impl Forecaster {
 
     /// The slot of a point after one in the slot `last`, by the clock on the wall.
     fn slot(&self, timestamp: i64, last: i64) -> i64 {
-        let timestamp = match &self.zone {
-            Some(zone) => zone.local_timestamp(timestamp),
-            None => timestamp,
-        };
-        self.clock.slot(timestamp, last)
+        self.clock.slot(local(self.zone.as_ref(), timestamp), last)
     }
 
     /// The forecast for `slot` after points up to the slot `last`, which `fast` has followed.

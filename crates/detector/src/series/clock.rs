@@ -3,7 +3,7 @@
 //! Timestamps are whole numbers of an unknown unit, so the grid is in whole numbers too. A float
 //! could not hold nanoseconds.
 
-use contract::TimeUnit;
+use contract::{Point, TimeUnit, TimeZone};
 use serde::{Deserialize, Serialize};
 
 /// The grid of a series. Without a grid, each point counts as one slot.
@@ -50,7 +50,25 @@ pub(crate) struct Day {
     pub(crate) week_start: i64,
 }
 
+/// `timestamp` as a clock on the wall of `zone` shows it; without a zone, that of UTC.
+pub(crate) fn local(zone: Option<&TimeZone>, timestamp: i64) -> i64 {
+    zone.map_or(timestamp, |zone| zone.local_timestamp(timestamp))
+}
+
 impl Clock {
+    /// The calendar of `points` in `zone`, and their slots. Points are in the order of time, at least
+    /// one.
+    pub(crate) fn of_points(points: &[Point], zone: Option<&TimeZone>) -> (Self, Vec<i64>) {
+        let mut stamps: Vec<i64> = points.iter().map(|p| local(zone, p.timestamp)).collect();
+        let clock = Self::of_calendar(&stamps);
+        let mut last = -1;
+        for stamp in &mut stamps {
+            last = clock.slot(*stamp, last);
+            *stamp = last;
+        }
+        (clock, stamps)
+    }
+
     /// Learns from the timestamps of the prefix, in the order of the points; at least two.
     pub(crate) fn fit(timestamps: &[i64]) -> Self {
         let pairs = timestamps.windows(2);
@@ -71,7 +89,7 @@ impl Clock {
     /// once, and a missing point makes a clock no less regular. Points that come unevenly have a
     /// grid too where their unit is known: one of the shares of a day that is about as long as the
     /// usual time between them.
-    pub(crate) fn of_calendar(timestamps: &[i64]) -> Self {
+    fn of_calendar(timestamps: &[i64]) -> Self {
         let none = Self {
             start: timestamps[0],
             twice_step: None,
@@ -118,18 +136,20 @@ impl Clock {
         }
     }
 
-    /// The day of the clock, if it is a whole number of slots. Timestamps whose unit cannot be told
-    /// from their size, as from `last`, count in the unit in which a day has at most 2,048 slots.
-    pub(crate) fn day(&self, last: i64) -> Option<Day> {
+    /// The day of the clock, if it is a whole number of slots, 4 to `longest`. Timestamps whose unit
+    /// cannot be told from their size count in the first unit in which it is.
+    pub(crate) fn day(&self, longest: usize) -> Option<Day> {
         let twice = self.twice_step?;
-        let units = match TimeUnit::guess(last) {
+        let units = match TimeUnit::guess(self.start) {
             Some(unit) => vec![1_000_000_000 / unit.nanoseconds()],
             None => vec![1, 1_000, 1_000_000, 1_000_000_000],
         };
         let day = |second: &i64| {
             let span = 2 * DAY * second;
             let slots = (span % twice == 0).then(|| span / twice)?;
-            (4..=2_048).contains(&slots).then_some((slots, *second))
+            (4..=longest as i64)
+                .contains(&slots)
+                .then_some((slots, *second))
         };
         let (slots, second) = units.iter().find_map(day)?;
         let start = self.start.div_euclid(second);

@@ -2,7 +2,6 @@
 
 pub(crate) mod clock;
 pub(crate) mod linear;
-pub(crate) mod period;
 pub(crate) mod quantile;
 pub(crate) mod scale;
 pub(crate) mod season;

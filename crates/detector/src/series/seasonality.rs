@@ -1,13 +1,12 @@
-//! Which seasons a series has: candidates from its autocorrelation, each put to a test, so that
-//! noise has none.
+//! Which seasons a series has: the day of its clock, and candidates from its autocorrelation, each
+//! put to a test, so that noise has none.
 
 use rustfft::{FftPlanner, num_complex::Complex};
 
 use super::quantile::select_quantile;
 
-/// The shortest and the longest season, in slots.
-pub(crate) const SHORTEST: usize = 4;
-pub(crate) const LONGEST: usize = 2_048;
+/// The shortest season, in slots.
+const SHORTEST: usize = 4;
 
 /// The number of cycles that a test needs, and the fewest points.
 pub(crate) const CYCLES: usize = 3;
@@ -17,6 +16,16 @@ const FEWEST: usize = 24;
 /// variance within a cycle. Both lie on a plateau.
 const LEAST_Z: f64 = 6.0;
 const LEAST_EXPLAINED: f64 = 0.1;
+
+/// Values farther than this many scales from the median count as there.
+const TAMED: f64 = 6.0;
+
+/// A period this near to the day, in slots or as a share of it, is the day.
+const NEAR_DAY: (f64, f64) = (2.0, 0.03);
+
+/// The part of what a season explains that a shorter one, of which it is a multiple, must explain
+/// to be the season that is reported.
+const AS_WELL: f64 = 0.95;
 
 /// The largest number of bins of the analysis of variance.
 const BINS: usize = 32;
@@ -33,11 +42,11 @@ const BLURRED: usize = 10;
 
 /// The outcome of a test.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct SeasonTest {
+struct SeasonTest {
     /// The F statistic of the places of the season as a standard normal deviate.
-    pub(crate) z: f64,
+    z: f64,
     /// The share of the variance within a cycle that the other cycles explain.
-    pub(crate) explained: f64,
+    explained: f64,
 }
 
 impl SeasonTest {
@@ -47,8 +56,55 @@ impl SeasonTest {
     };
 
     /// Whether there is such a season.
-    pub(crate) fn accepts(&self) -> bool {
+    fn accepts(&self) -> bool {
         self.z >= LEAST_Z && self.explained >= LEAST_EXPLAINED
+    }
+}
+
+/// The seasons that a series was found to have, the likeliest first, each with the share of the
+/// variance that it explains.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found(Vec<(usize, f64)>);
+
+impl Found {
+    /// The season that is known.
+    pub(crate) fn known(period: usize) -> Self {
+        Self(vec![(period, 1.0)])
+    }
+
+    /// The seasons of a series of at most `longest` slots, of which one is perhaps a `day`.
+    pub(crate) fn of(grid: &Gridded, day: Option<usize>, longest: usize) -> Self {
+        let mut candidates = grid.candidates(longest);
+        if let Some(day) = day.filter(|day| CYCLES * day <= grid.span()) {
+            let (least, share) = NEAR_DAY;
+            let near = least.max(share * day as f64);
+            candidates.retain(|period| period.abs_diff(day) as f64 > near);
+            candidates.insert(0, day);
+        }
+        let tested = candidates
+            .into_iter()
+            .map(|period| (period, grid.test(period)));
+        let accepted = tested.filter(|(_, test)| test.accepts());
+        Self(
+            accepted
+                .map(|(period, test)| (period, test.explained))
+                .collect(),
+        )
+    }
+
+    /// Their lengths in slots.
+    pub(crate) fn periods(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|(period, _)| *period)
+    }
+
+    /// The season to report, if there is one: the first, or a shorter one of which it is a multiple
+    /// that explains as much.
+    pub(crate) fn reported(&self) -> Option<usize> {
+        let (first, explained) = self.0.first()?;
+        let shorter = self.0.iter().find(|(period, shorter)| {
+            period < first && first % period == 0 && *shorter >= AS_WELL * explained
+        });
+        Some(shorter.map_or(*first, |(period, _)| *period))
     }
 }
 
@@ -62,11 +118,11 @@ pub(crate) struct Gridded {
 
 impl Gridded {
     /// Values at slots that never fall; the last of a slot counts. Values are clipped to 1 % and
-    /// 99 % quantiles or `farthest` from the median, whichever is wider.
-    pub(crate) fn new(slots: &[i64], values: &[f64], median: f64, farthest: f64) -> Self {
+    /// 99 % quantiles or [`TAMED`] scales from the median, whichever is wider.
+    pub(crate) fn new(slots: &[i64], values: &[f64], median: f64, scale: f64) -> Self {
         let mut sorted = values.to_vec();
-        let low = select_quantile(&mut sorted, OUTER).min(median - farthest);
-        let high = select_quantile(&mut sorted, 1.0 - OUTER).max(median + farthest);
+        let low = select_quantile(&mut sorted, OUTER).min(median - TAMED * scale);
+        let high = select_quantile(&mut sorted, 1.0 - OUTER).max(median + TAMED * scale);
         let mut grid = Self {
             slots: Vec::with_capacity(slots.len()),
             values: Vec::with_capacity(slots.len()),
@@ -86,20 +142,28 @@ impl Gridded {
         grid
     }
 
+    /// A value in each slot, as they are.
+    pub(crate) fn without_gaps(values: Vec<f64>) -> Self {
+        Self {
+            slots: (0..).take(values.len()).collect(),
+            values,
+        }
+    }
+
     /// The number of slots that have a value.
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// The number of slots from the first value to the last one.
-    pub(crate) fn span(&self) -> usize {
+    fn span(&self) -> usize {
         let ends = self.slots.first().zip(self.slots.last());
-        ends.map_or(0, |(first, last)| (last - first) as usize + 1)
+        ends.map_or(0, |(first, last)| last.saturating_sub(*first) as usize + 1)
     }
 
     /// The first high peak of the autocorrelation behind its zero crossing, and the highest; made
     /// exact by their multiples. Empty where the grid is much longer than the series.
-    pub(crate) fn candidates(&self) -> Vec<usize> {
+    fn candidates(&self, longest: usize) -> Vec<usize> {
         let Some(correlation) = self.autocorrelation() else {
             return Vec::new();
         };
@@ -108,7 +172,7 @@ impl Gridded {
         };
         let start = negative.max(SHORTEST - 1);
         let end = (self.span() / CYCLES + 1)
-            .min(LONGEST + 1)
+            .min(longest + 1)
             .min(correlation.len() - 1);
         let is_peak = |i: &usize| {
             let (before, a, after) = (correlation[i - 1], correlation[*i], correlation[i + 1]);
@@ -143,7 +207,7 @@ impl Gridded {
 
     /// Unbiased autocorrelation for lags under half the length, over the pairs of slots that both
     /// have a value.
-    fn autocorrelation(&self) -> Option<Vec<f64>> {
+    pub(crate) fn autocorrelation(&self) -> Option<Vec<f64>> {
         let first = *self.slots.first()?;
         let length = self.span();
         if length > WIDEST * self.len() || length < 24 {
@@ -194,7 +258,7 @@ impl Gridded {
     /// tells how persistent the series is by itself. The series less its persistence is white if
     /// there is no season, and then an analysis of variance by places says so (the F statistic as a
     /// normal deviate after Wilson and Hilferty, 1931).
-    pub(crate) fn test(&self, period: usize) -> SeasonTest {
+    fn test(&self, period: usize) -> SeasonTest {
         let cycles = self.span() / period.max(1);
         if period < SHORTEST || cycles < CYCLES || self.len() < FEWEST {
             return SeasonTest::NONE;

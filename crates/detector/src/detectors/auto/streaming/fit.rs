@@ -14,6 +14,7 @@ use super::{
     episode::AlarmState,
     histogram::Maxima,
     observe::{block_step, point_step, rank},
+    period,
     points::{AUTOREGRESSION, LOCAL, PointModel, Predictor, SEASON, SlotCalibration},
     shape::Shape,
     state::NoveltyState,
@@ -23,7 +24,6 @@ use crate::{
     parallel::join,
     series::{
         clock::Clock,
-        period,
         scale::{Scaling, winsorized},
         season::RunningProfile,
     },

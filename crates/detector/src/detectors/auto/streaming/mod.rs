@@ -32,6 +32,7 @@ mod episode;
 mod fit;
 mod histogram;
 mod observe;
+mod period;
 mod points;
 mod shape;
 mod shape_fit;
