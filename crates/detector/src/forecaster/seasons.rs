@@ -206,7 +206,7 @@ impl Seasons {
                 } else {
                     value
                 };
-                profile.learn(at, value, PROFILE_PACE);
+                profile.learn(at, value, PROFILE_PACE, f64::INFINITY);
             }
         }
         if let (Some(week), Some(at), Some(base)) = (&mut self.week, place.week, base) {
@@ -235,8 +235,8 @@ impl Seasons {
                     .iter()
                     .all(|seen| *seen >= 0.0 && seen.is_finite())
         };
-        self.short.is_sound(periods.short as usize)
-            && self.long.is_sound(periods.long as usize)
+        self.short.is_sound(periods.short as usize, f32::MAX)
+            && self.long.is_sound(periods.long as usize, f32::MAX)
             && self.week.is_some() == (periods.day_of_week > 0)
             && self.week.as_deref().is_none_or(week)
     }

@@ -1,21 +1,15 @@
 //! Seasonal profiles: the usual value at each place of the period.
 //!
-//! One rule places slots and moves the usual value towards a new one; two forms hold it.
-//! [`RunningProfile`] is part of every session of `auto`, which may take 112 KiB, and of up to 2,048
-//! slots: so it holds standardised values in 32 bits and a count in four, and learns from one point
-//! at a time. [`MedianProfile`] holds values of any size and is fitted on medians, which need all
-//! points at once.
+//! One rule places slots and moves the usual value towards a new one; two forms hold it. [`Profile`]
+//! is part of every session of `auto`, which may take 112 KiB, and of up to 2,048 slots: so it holds
+//! values in 32 bits and a count in four, and learns from one point at a time. [`MedianProfile`]
+//! holds values of any size and is fitted on medians, which need all points at once.
 
 use serde::{Deserialize, Serialize};
 
-use super::{quantile, scale::WINSOR_LIMIT};
+use super::quantile;
 use crate::bytes;
 
-/// The fraction of the way by which a place of a [`RunningProfile`] moves towards a new value, at
-/// least.
-const LEAST_GAIN: f64 = 0.2;
-/// The distance that an error counts as in a [`RunningProfile`], at most, in scales.
-const STEP_LIMIT: f64 = 3.0;
 /// The fraction of the way by which a place of a [`MedianProfile`] moves towards a new value, at
 /// least.
 const LEAST_GAIN_OF_MEDIANS: f64 = 0.1;
@@ -30,16 +24,6 @@ fn place(slot: i64, period: usize) -> usize {
 fn step(error: f64, seen: u32, least_gain: f64, limit: f64) -> f64 {
     let gain = least_gain.max(1.0 / (f64::from(seen) + 1.0));
     gain * error.clamp(-limit, limit)
-}
-
-/// A standardised value for each slot of the period, and how often the slot was seen. Empty without
-/// a season.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RunningProfile {
-    #[serde(with = "bytes::vec")]
-    profile: Vec<f32>,
-    seen: Seen,
 }
 
 /// A count for each slot, at most [`MOST`], two to a byte.
@@ -90,80 +74,21 @@ impl From<StoredSeen> for Seen {
     }
 }
 
-/// The change that a point makes in a profile.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct SeasonUpdate {
-    place: usize,
-    winsorized: f64,
-}
-
-impl RunningProfile {
-    /// A profile of `period` slots, none of them seen; 0 for no season.
-    pub(crate) fn new(period: usize) -> Self {
-        Self {
-            profile: vec![0.0; period],
-            seen: Seen::of(&vec![0; period]),
-        }
-    }
-
-    /// The length in slots; 0 for no season.
-    pub(crate) fn period(&self) -> usize {
-        self.profile.len()
-    }
-
-    /// The usual value at `slot`; `None` if there is no season or the slot was never seen.
-    pub(crate) fn usual(&self, slot: i64) -> Option<f64> {
-        let place = self.place(slot)?;
-        (self.seen.at(place) > 0).then(|| f64::from(self.profile[place]))
-    }
-
-    /// The mean over the period; 0 without a season.
-    pub(crate) fn mean(&self) -> f64 {
-        let sum: f64 = self.profile.iter().copied().map(f64::from).sum();
-        sum / self.period().max(1) as f64
-    }
-
-    /// The change that the `winsorized` value at `slot` makes.
-    pub(crate) fn update(&self, slot: i64, winsorized: f64) -> Option<SeasonUpdate> {
-        let place = self.place(slot)?;
-        Some(SeasonUpdate { place, winsorized })
-    }
-
-    pub(crate) fn learn(&mut self, update: SeasonUpdate) {
-        let usual = &mut self.profile[update.place];
-        let seen = self.seen.at(update.place);
-        if seen == 0 {
-            *usual = update.winsorized as f32;
-        } else {
-            let error = update.winsorized - f64::from(*usual);
-            *usual += step(error, seen.into(), LEAST_GAIN, STEP_LIMIT) as f32;
-        }
-        self.seen.count(update.place);
-    }
-
-    fn place(&self, slot: i64) -> Option<usize> {
-        (self.period() > 0).then(|| place(slot, self.period()))
-    }
-
-    pub(crate) fn check(&self, period: usize) -> Result<(), &'static str> {
-        let lengths = self.profile.len() == period && self.seen.len == period;
-        let in_range = |usual: &f32| f64::from(usual.abs()) <= WINSOR_LIMIT;
-        let sound = lengths && self.profile.iter().all(in_range);
-        sound.then_some(()).ok_or("season")
-    }
-
-    /// Bytes on the heap.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        size_of_val(&self.profile[..]) + size_of_val(&self.seen.pairs[..])
-    }
-}
-
 /// The usual value at each place of a period, as a distance from some fixed value, and how often
-/// the place was seen.
+/// the place was seen. Empty without a season.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
     #[serde(with = "bytes::vec")]
+    usual: Vec<f32>,
+    seen: Seen,
+}
+
+/// The stored form of the profile of a stream, whose values have another name.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Profile", deny_unknown_fields)]
+pub(crate) struct StreamProfile {
+    #[serde(rename = "profile", with = "bytes::vec")]
     usual: Vec<f32>,
     seen: Seen,
 }
@@ -175,6 +100,11 @@ impl Profile {
             usual: vec![0.0; period],
             seen: Seen::of(&vec![0; period]),
         }
+    }
+
+    /// The place of `slot`; `None` without a season.
+    pub(crate) fn place(&self, slot: i64) -> Option<usize> {
+        (!self.usual.is_empty()).then(|| place(slot, self.usual.len()))
     }
 
     /// The usual value at a place; `None` if it was never seen.
@@ -190,11 +120,12 @@ impl Profile {
     }
 
     /// Moves the usual value at a place towards `value`: to the mean at first, then at `pace`,
-    /// which is a fifteenth or more.
-    pub(crate) fn learn(&mut self, place: usize, value: f64, pace: f64) {
+    /// which is a fifteenth or more. Once the place was seen, an error counts as at most `limit`.
+    pub(crate) fn learn(&mut self, place: usize, value: f64, pace: f64, limit: f64) {
         let seen = self.seen.at(place);
+        let limit = if seen == 0 { f64::INFINITY } else { limit };
         let usual = f64::from(self.usual[place]);
-        self.usual[place] = (usual + step(value - usual, seen.into(), pace, f64::INFINITY)) as f32;
+        self.usual[place] = (usual + step(value - usual, seen.into(), pace, limit)) as f32;
         self.seen.count(place);
     }
 
@@ -203,10 +134,11 @@ impl Profile {
         size_of_val(&self.usual[..]) + size_of_val(&self.seen.pairs[..])
     }
 
-    pub(crate) fn is_sound(&self, period: usize) -> bool {
+    /// Whether it has this period and no value is farther than `most` from the fixed one.
+    pub(crate) fn is_sound(&self, period: usize, most: f32) -> bool {
         self.usual.len() == period
             && self.seen.len == period
-            && self.usual.iter().all(|usual| usual.is_finite())
+            && self.usual.iter().all(|usual| usual.abs() <= most)
     }
 }
 
@@ -307,21 +239,22 @@ mod tests {
 
     #[test]
     fn a_profile_learns_the_mean_first_and_then_forgets() {
-        let mut season = RunningProfile::new(8);
-        let teach = |season: &mut RunningProfile, slot, value| {
-            season.learn(season.update(slot, value).unwrap());
-        };
-        assert_eq!(season.usual(3), None);
+        let mut season = Profile::new(8);
+        let place = season.place(3).unwrap();
+        assert_eq!(season.usual(place), None);
         for value in [1.0, 2.0, 3.0] {
-            teach(&mut season, 3, value);
+            season.learn(place, value, 0.2, 3.0);
         }
-        assert_eq!(season.usual(3 - 8), Some(2.0));
+        assert_eq!(season.usual(place), Some(2.0));
+        for slot in [3 - 8, i64::MIN + 3] {
+            assert_eq!(season.place(slot), Some(place));
+        }
         for _ in 0..100 {
-            teach(&mut season, i64::MIN + 3, 20.0);
+            season.learn(place, 20.0, 0.2, 3.0);
         }
-        assert!((season.usual(3).unwrap() - 20.0).abs() < 1e-3);
-        assert_eq!(season.usual(4), None);
-        assert_eq!(season.check(8), Ok(()));
+        assert!((season.usual(place).unwrap() - 20.0).abs() < 1e-3);
+        assert_eq!(season.usual(place + 1), None);
+        assert!(season.is_sound(8, 20.0) && !season.is_sound(8, 19.0) && !season.is_sound(7, 20.0));
     }
 
     #[test]
@@ -338,17 +271,18 @@ mod tests {
 
     #[test]
     fn one_value_moves_a_profile_by_little() {
-        let mut season = RunningProfile::new(8);
-        for value in [0.0, 20.0] {
-            season.learn(season.update(0, value).unwrap());
+        let mut season = Profile::new(8);
+        for value in [-7.0, 20.0] {
+            season.learn(0, value, 0.2, 3.0);
         }
-        assert_eq!(season.usual(0), Some(1.5));
+        assert_eq!(season.usual(0), Some(-5.5));
+        assert_eq!(season.mean(), -5.5);
     }
 
     #[test]
     fn without_a_period_there_is_nothing_to_learn() {
-        assert_eq!(RunningProfile::new(0).update(5, 1.0), None);
-        assert_eq!(RunningProfile::new(0).usual(5), None);
+        assert_eq!(Profile::new(0).place(5), None);
+        assert_eq!(Profile::new(0).mean(), 0.0);
     }
 
     #[test]

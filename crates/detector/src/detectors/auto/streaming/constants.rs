@@ -74,6 +74,10 @@ pub(super) const MAX_PERIOD: usize = 500;
 pub(super) const NO_PERIOD: usize = 64;
 /// Longest season.
 pub(super) const MAX_SEASON: usize = 2048;
+/// The fraction of the way by which a place of the season moves towards a new value, at least.
+pub(super) const LEAST_GAIN: f64 = 0.2;
+/// The distance that an error counts as there, at most, in scales.
+pub(super) const STEP_LIMIT: f64 = 3.0;
 /// The quantile of the prefix that makes a score 1 before its logarithm.
 pub(super) const CALIBRATION: f64 = 0.99;
 /// The shortest prefix with shapes.

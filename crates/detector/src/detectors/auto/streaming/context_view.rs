@@ -87,6 +87,8 @@ impl StreamParams {
     /// clock is regular.
     pub(crate) fn usual(&self, memory: &StreamMemory, timestamp: i64) -> Option<f64> {
         self.clock.step()?;
-        memory.season.usual(self.clock.slot(timestamp, 0))
+        memory
+            .season
+            .usual(memory.season.place(self.clock.slot(timestamp, 0))?)
     }
 }

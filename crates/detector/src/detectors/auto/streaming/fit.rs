@@ -13,7 +13,7 @@ use super::{
     },
     episode::AlarmState,
     histogram::Maxima,
-    observe::{block_step, point_step, rank},
+    observe::{SeasonUpdate, block_step, point_step, rank},
     period,
     points::{AUTOREGRESSION, LOCAL, PointModel, Predictor, SEASON, SlotCalibration},
     shape::Shape,
@@ -25,7 +25,7 @@ use crate::{
     series::{
         clock::Clock,
         scale::{Scaling, winsorized},
-        season::RunningProfile,
+        season::Profile,
     },
 };
 
@@ -123,7 +123,7 @@ impl Stream {
         let clock = Clock::fit(stamps);
         let points = point_model(standard, &clock);
         let memory = StreamMemory {
-            season: RunningProfile::new(points.season as usize),
+            season: Profile::new(points.season as usize),
             blocks: Blocks::new(),
             maxima: Maxima::empty(),
         };
@@ -217,8 +217,8 @@ impl Replay {
                 let window = &mut state.window;
                 let predictions = params.points.predict(&memory.season, window, state.slot);
                 window.push(z);
-                if let Some(update) = memory.season.update(state.slot, winsorized(z)) {
-                    memory.season.learn(update);
+                if let Some(update) = SeasonUpdate::new(&memory.season, state.slot, z) {
+                    update.make(&mut memory.season);
                 }
                 let found = params.points.errors(&predictions, z);
                 for (errors, error) in self.errors.iter_mut().zip(found) {

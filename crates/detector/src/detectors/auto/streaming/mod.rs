@@ -60,8 +60,11 @@ use histogram::Maxima;
 use points::PointModel;
 use shape::Shape;
 
-use crate::series::season::RunningProfile;
 pub use crate::series::{clock::Clock, scale::Scaling};
+use crate::series::{
+    scale::WINSOR_LIMIT,
+    season::{Profile, StreamProfile},
+};
 
 /// A detector after its fit and the points since; at most 81 KiB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,7 +103,8 @@ fn no_limit() -> i64 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamMemory {
-    season: RunningProfile,
+    #[serde(with = "StreamProfile")]
+    season: Profile,
     blocks: Blocks,
     /// The largest joint scores of cells.
     maxima: Maxima,
@@ -201,7 +205,7 @@ impl Stream {
     pub fn memory_bytes(&self) -> usize {
         let params = size_of::<StreamParams>() + self.params.points.memory_bytes();
         let memory = &self.memory;
-        let heap = memory.season.memory_bytes() + memory.blocks.memory_bytes() + Maxima::HEAP_BYTES;
+        let heap = memory.season.heap_bytes() + memory.blocks.memory_bytes() + Maxima::HEAP_BYTES;
         params + size_of::<StreamMemory>() + heap + self.state.memory_bytes()
     }
 
@@ -310,7 +314,10 @@ impl StreamMemory {
     }
 
     fn check(&self, params: &StreamParams) -> Result<(), &'static str> {
-        self.season.check(params.points.season as usize)?;
+        let season = params.points.season as usize;
+        if !self.season.is_sound(season, WINSOR_LIMIT as f32) {
+            return Err("season");
+        }
         self.blocks.check()?;
         self.maxima.check()
     }

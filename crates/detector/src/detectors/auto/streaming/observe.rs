@@ -10,14 +10,15 @@ use super::{
     block::{BlockScale, Blocks, Novelty},
     cells::Cells,
     constants::{
-        BAND, NOVELTY_WEIGHT, POINT_EPS, POINT_QUANTILE, POINT_WEIGHT, SHAPES, SLOTS, VALUE_LIMIT,
+        BAND, LEAST_GAIN, NOVELTY_WEIGHT, POINT_EPS, POINT_QUANTILE, POINT_WEIGHT, SHAPES, SLOTS,
+        STEP_LIMIT, VALUE_LIMIT,
     },
     episode::Alarm,
     histogram::Maxima,
     points::{AUTOREGRESSION, Evidence, LOCAL, Predictions, SEASON},
     state::NoveltyState,
 };
-use crate::series::{scale::winsorized, season::SeasonUpdate};
+use crate::series::{scale::winsorized, season::Profile};
 
 /// The observation of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +41,27 @@ pub struct Observation {
 pub(super) struct Update {
     pub(super) season: Option<SeasonUpdate>,
     pub(super) cell: CellUpdate,
+}
+
+/// The change that a point makes in the season.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct SeasonUpdate {
+    place: usize,
+    winsorized: f64,
+}
+
+impl SeasonUpdate {
+    /// The change that the standardised value `z` at `slot` makes; `None` without a season.
+    pub(super) fn new(season: &Profile, slot: i64, z: f64) -> Option<Self> {
+        Some(Self {
+            place: season.place(slot)?,
+            winsorized: winsorized(z),
+        })
+    }
+
+    pub(super) fn make(self, season: &mut Profile) {
+        season.learn(self.place, self.winsorized, LEAST_GAIN, STEP_LIMIT);
+    }
 }
 
 /// The changes that the end of a cell makes in the memory.
@@ -147,7 +169,7 @@ fn observe_within(
         calibrated,
         full: evidence.shapes.map(|distance| distance.is_some()),
         update: Update {
-            season: memory.season.update(slot, winsorized(z)),
+            season: SeasonUpdate::new(&memory.season, slot, z),
             cell: step.update,
         },
     }
@@ -156,7 +178,7 @@ fn observe_within(
 /// Learns from an observation; once for each point, in order.
 pub fn learn(memory: &mut StreamMemory, observation: &Observation) {
     if let Some(update) = observation.update.season {
-        memory.season.learn(update);
+        update.make(&mut memory.season);
     }
     learn_cell(memory, &observation.update.cell);
 }

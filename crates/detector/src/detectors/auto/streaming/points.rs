@@ -14,7 +14,7 @@ use crate::{
     series::{
         quantile::{select_median, select_quantile},
         scale::winsorized,
-        season::RunningProfile,
+        season::Profile,
     },
 };
 
@@ -141,17 +141,12 @@ impl PointModel {
     }
 
     /// The predictions of the next point at `slot`.
-    pub(super) fn predict(
-        &self,
-        season: &RunningProfile,
-        window: &Window,
-        slot: i64,
-    ) -> Predictions {
+    pub(super) fn predict(&self, season: &Profile, window: &Window, slot: i64) -> Predictions {
         let past = window.last(self.weights.len());
         let past = past.filter(|past| !past.is_empty());
         Predictions {
             autoregression: past.map(|past| ar::predict(&self.weights, past)),
-            season: season.usual(slot),
+            season: season.place(slot).and_then(|place| season.usual(place)),
             local: window.median(),
         }
     }
@@ -179,7 +174,7 @@ impl PointModel {
     /// it.
     pub(super) fn sense(
         &self,
-        season: &RunningProfile,
+        season: &Profile,
         window: &mut Window,
         z: f64,
         slot: i64,
