@@ -60,7 +60,7 @@ impl Clock {
     /// one.
     pub(crate) fn of_points(points: &[Point], zone: Option<&TimeZone>) -> (Self, Vec<i64>) {
         let mut stamps: Vec<i64> = points.iter().map(|p| local(zone, p.timestamp)).collect();
-        let clock = Self::of_calendar(&stamps);
+        let clock = Self::fit(&stamps);
         let mut last = -1;
         for stamp in &mut stamps {
             last = clock.slot(*stamp, last);
@@ -69,27 +69,11 @@ impl Clock {
         (clock, stamps)
     }
 
-    /// Learns from the timestamps of the prefix, in the order of the points; at least two.
-    pub(crate) fn fit(timestamps: &[i64]) -> Self {
-        let pairs = timestamps.windows(2);
-        let differences: Vec<i128> = pairs
-            .map(|pair| i128::from(pair[1]) - i128::from(pair[0]))
-            .collect();
-        let twice = twice_median(&mut differences.clone());
-        let step = twice as f64 / 2.0;
-        let near = differences.iter().filter(|d| is_near(**d as f64, step));
-        let usable = twice > 0 && is_regular(near.count(), differences.len());
-        Self {
-            start: timestamps[0],
-            twice_step: i64::try_from(twice).ok().filter(|_| usable),
-        }
-    }
-
     /// Learns from timestamps in ascending order, at least one. Points that share a timestamp count
     /// once, and a missing point makes a clock no less regular. Points that come unevenly have a
     /// grid too where their unit is known: one of the shares of a day that is about as long as the
     /// usual time between them.
-    fn of_calendar(timestamps: &[i64]) -> Self {
+    pub(crate) fn fit(timestamps: &[i64]) -> Self {
         let none = Self {
             start: timestamps[0],
             twice_step: None,

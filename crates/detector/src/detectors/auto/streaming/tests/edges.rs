@@ -111,10 +111,10 @@ fn what_is_not_finite_is_missing_and_changes_nothing() {
 
 #[test]
 fn a_missing_point_takes_a_slot_where_points_are_counted() {
-    // Two timestamps in turn: no grid.
+    // Two distances in turn, neither a multiple of the other: no grid.
     let series = generated();
     let uneven = |i: usize| Point {
-        timestamp: (i / 5 * 100) as i64,
+        timestamp: (i / 2 * 240 + i % 2 * 100) as i64,
         ..series[i]
     };
     let series: Vec<Point> = (0..1000).map(uneven).collect();
