@@ -4,9 +4,9 @@ use contract::{DetectorName, Direction, Point, Severity, Sides};
 
 use crate::{
     Band, Reason, Verdict,
-    calibration::Calibration,
+    calibration::{Calibration, PValue},
     reason::ReasonKind,
-    verdict::{DEFAULT_RATE, ScoringRule, at_least_above, readable, score, severity},
+    verdict::{DEFAULT_RATE, ScoringRule, on_its_side, readable, score, severity},
 };
 
 /// A forecast of the next point.
@@ -83,52 +83,61 @@ impl Forecast<'_> {
         detector: DetectorName,
     ) -> Verdict {
         let limit = self.limit(rule);
-        let band = self.band(limit, rule);
         let distance = self.distance(point.value);
         let found = match self.of_alarms {
             true => self.calibration.p_value_of_alarm(distance),
             false => self.calibration.p_value(distance),
         };
-        let side = band.side(point.value);
-        let anomaly = side != Direction::None;
+        let p = PValue {
+            p: self.p_value(point.value, found.p, limit, rule),
+            ..found
+        };
         let rate = rule.rate.unwrap_or(DEFAULT_RATE);
-        Verdict {
-            anomaly,
-            score: score(found.ln),
-            severity: if anomaly {
-                severity(found.ln, rate)
-            } else {
-                Severity::None
-            },
-            p_value: self.p_value(point.value, found.p, limit, rule),
-            expected: Some(band.expected),
-            lower: band.lower,
-            upper: band.upper,
-            direction: side,
-            reason: band.reason(point.value),
-            detector,
-        }
+        self.band(limit, rule)
+            .verdict(point.value, p, rate, detector)
     }
 
     /// The p-value as people read it, on the side of the rate on which the value is of the limit:
     /// rounding must not make them disagree.
     fn p_value(&self, value: f64, p: f64, limit: f64, rule: &ScoringRule) -> f64 {
-        let p = readable(p);
         if self.own_limit.is_some() && rule.rate.is_none() {
-            return p;
+            return readable(p);
         }
-        let rate = rule.rate.unwrap_or(DEFAULT_RATE);
         let above = self.sees != Sides::Below && value > self.expected + limit;
         let below = self.sees != Sides::Above && value < self.expected - limit;
-        if above || below {
-            p.min(rate)
-        } else {
-            at_least_above(p, rate)
-        }
+        on_its_side(p, rule.rate.unwrap_or(DEFAULT_RATE), above || below)
     }
 }
 
 impl Band {
+    /// The verdict on a value of which people read `p`: an anomaly if it lies outside.
+    pub(crate) fn verdict(
+        &self,
+        value: f64,
+        p: PValue,
+        rate: f64,
+        detector: DetectorName,
+    ) -> Verdict {
+        let side = self.side(value);
+        let anomaly = side != Direction::None;
+        Verdict {
+            anomaly,
+            score: score(p.ln),
+            severity: if anomaly {
+                severity(p.ln, rate)
+            } else {
+                Severity::None
+            },
+            p_value: p.p,
+            expected: Some(self.expected),
+            lower: self.lower,
+            upper: self.upper,
+            direction: side,
+            reason: self.reason(value),
+            detector,
+        }
+    }
+
     /// The side of the band on which a value lies.
     pub(crate) fn side(&self, value: f64) -> Direction {
         if self.upper.is_some_and(|upper| value > upper) {

@@ -203,12 +203,23 @@ fn by_text(p: f64) -> f64 {
 
 /// The p-value `p` of a normal point, moved above the `rate` if rounding has brought it there or
 /// below.
-pub(crate) fn at_least_above(p: f64, rate: f64) -> f64 {
+fn at_least_above(p: f64, rate: f64) -> f64 {
     // Beyond what `readable` can give for a number just above the rate.
     if p > rate * (1.0 + 3e-9) {
         return p;
     }
     p.max(readable(rate * (1.0 + 1.6e-9)))
+}
+
+/// A p-value as people read it, on the side of the rate on which the value is of its range,
+/// whatever the rounding.
+pub(crate) fn on_its_side(p: f64, rate: f64, is_outside: bool) -> f64 {
+    let p = readable(p);
+    if is_outside {
+        p.min(rate)
+    } else {
+        at_least_above(p, rate)
+    }
 }
 
 /// The largest number below 1.

@@ -11,7 +11,7 @@ use crate::{
     forecast::Forecast,
     reason::ReasonKind,
     text::Span,
-    verdict::{DEFAULT_RATE, ScoringRule, at_least_above, readable, score, severity},
+    verdict::{DEFAULT_RATE, ScoringRule, on_its_side, score, severity},
 };
 
 /// The distributions of the distances from each prediction and of the non-conformity of shapes. A
@@ -132,12 +132,8 @@ impl PointScorer {
         let ln_p = ln_p.min(0.0);
         let p_of_shape = of_shape.p / OF_SHAPE;
         let is_far = verdict.p_value <= rate * OF_DISTANCE;
-        let p = readable((verdict.p_value / OF_DISTANCE).min(p_of_shape).min(1.0));
-        // On the same side of the rate as the verdict, whatever the rounding.
-        verdict.p_value = match is_far || p_of_shape <= rate {
-            true => p.min(rate),
-            false => at_least_above(p, rate),
-        };
+        let p = (verdict.p_value / OF_DISTANCE).min(p_of_shape).min(1.0);
+        verdict.p_value = on_its_side(p, rate, is_far || p_of_shape <= rate);
         verdict.score = score(ln_p);
         let deviation = (point.value - forecast.expected).abs();
         let counts = rule.sides == Sides::Both && deviation >= rule.min_deviation;

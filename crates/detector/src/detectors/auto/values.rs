@@ -1,6 +1,6 @@
 //! Verdicts on single values: what is expected of a point and how far from it normal values lie.
 
-use contract::{DetectorName, Direction, Point, Severity, Sides};
+use contract::{DetectorName, Point, Sides};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     Band, Verdict,
+    calibration::PValue,
     forecaster::{Context, Forecaster, Joined, Moment, Outlook},
-    verdict::{DEFAULT_RATE, ScoringRule, at_least_above, readable, score, severity},
+    verdict::{DEFAULT_RATE, ScoringRule, on_its_side},
 };
 
 /// The part of a model that judges single values.
@@ -225,27 +226,12 @@ fn verdict_within(
 ) -> Verdict {
     // Where the range has no width, rounding must not put what is expected outside.
     let (lower, upper) = (lower.min(expected), upper.max(expected));
-    let band = band_within(expected, (lower, upper), rule);
     let rate = rule.rate.unwrap_or(DEFAULT_RATE);
     let is_outside = point.value < lower || point.value > upper;
-    let side = band.side(point.value);
-    Verdict {
-        anomaly: side != Direction::None,
-        score: score(p.ln()),
-        severity: match side {
-            Direction::None => Severity::None,
-            _ => severity(p.ln(), rate),
-        },
-        // On the same side of the rate as the value is of the range, whatever the rounding.
-        p_value: match is_outside {
-            true => readable(p).min(rate),
-            false => at_least_above(readable(p), rate),
-        },
-        expected: Some(band.expected),
-        lower: band.lower,
-        upper: band.upper,
-        direction: side,
-        reason: band.reason(point.value),
-        detector: DetectorName::Auto,
-    }
+    let read = PValue {
+        p: on_its_side(p, rate, is_outside),
+        ln: p.ln(),
+    };
+    let band = band_within(expected, (lower, upper), rule);
+    band.verdict(point.value, read, rate, DetectorName::Auto)
 }
