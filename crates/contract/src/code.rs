@@ -84,6 +84,10 @@ problem_codes! {
     ForeignModel = "foreign_model", 403;
     /// The series does not have this alias.
     AliasNotFound = "alias_not_found", 404;
+    /// There is no such anomaly.
+    AnomalyNotFound = "anomaly_not_found", 404;
+    /// There is no such incident.
+    IncidentNotFound = "incident_not_found", 404;
     /// The series does not have this version, or does not have any model.
     ModelNotFound = "model_not_found", 404;
     /// The model has training points, but none between `from` and `to`.
@@ -94,6 +98,10 @@ problem_codes! {
     NotFound = "not_found", 404;
     /// There is no such series.
     SeriesNotFound = "series_not_found", 404;
+    /// There is no such silence.
+    SilenceNotFound = "silence_not_found", 404;
+    /// The series has no stream.
+    StreamNotFound = "stream_not_found", 404;
     /// The route does not answer this method; the header `allow` lists those that it does.
     MethodNotAllowed = "method_not_allowed", 405;
     /// The request body did not arrive in time.
@@ -116,10 +124,14 @@ problem_codes! {
     UriTooLong = "uri_too_long", 414;
     /// The request body is packed in a way that is not taken; `accept-encoding` says what is.
     UnsupportedEncoding = "unsupported_encoding", 415;
+    /// Another observer judges the series; `x-stream-owner` names it. Nothing was stored.
+    NotOwner = "not_owner", 421;
     /// Another request of the series had the same `Idempotency-Key`.
     IdempotencyKeyReused = "idempotency_key_reused", 422;
     /// The caller has used what it may; `retry-after` says when to return.
     RateLimited = "rate_limited", 429;
+    /// There are as many streams as there may be.
+    TooManyStreams = "too_many_streams", 429;
     /// The request head is too long or has too many fields.
     HeadersTooLarge = "headers_too_large", 431;
     /// The platform failed in a way that it should not; trying again does not help.
@@ -128,6 +140,8 @@ problem_codes! {
     BadGateway = "bad_gateway", 502;
     /// The database, or another service that this needs, does not answer at the moment.
     BackendUnavailable = "backend_unavailable", 503;
+    /// It is not known whether the points were stored. Sending them again is safe.
+    NotAcknowledged = "not_acknowledged", 503;
     /// The model was fitted but could not be stored durably, so it does not exist.
     NotDurable = "not_durable", 503;
     /// The service lacks something that it needs; a readiness check only.
@@ -167,6 +181,7 @@ impl ProblemCode {
             413 => "Payload Too Large",
             414 => "URI Too Long",
             415 => "Unsupported Media Type",
+            421 => "Misdirected Request",
             422 => "Unprocessable Entity",
             429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
@@ -214,11 +229,15 @@ mod tests {
         403 forbidden
         403 foreign_model
         404 alias_not_found
+        404 anomaly_not_found
+        404 incident_not_found
         404 model_not_found
         404 no_points_in_range
         404 no_training_data
         404 not_found
         404 series_not_found
+        404 silence_not_found
+        404 stream_not_found
         405 method_not_allowed
         408 body_timeout
         408 request_timeout
@@ -230,12 +249,15 @@ mod tests {
         413 body_too_large
         414 uri_too_long
         415 unsupported_encoding
+        421 not_owner
         422 idempotency_key_reused
         429 rate_limited
+        429 too_many_streams
         431 headers_too_large
         500 internal_error
         502 bad_gateway
         503 backend_unavailable
+        503 not_acknowledged
         503 not_durable
         503 not_ready
         503 overloaded

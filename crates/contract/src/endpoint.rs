@@ -56,6 +56,18 @@ pub enum EndpointName {
     RemoveAlias,
     /// Makes the previous champion serve again.
     RollBack,
+    /// Judges points of a stream and learns them.
+    Observe,
+    /// Takes points of any streams, which are judged later.
+    AppendPoints,
+    /// Shows a stream.
+    ShowStream,
+    /// Begins a stream, or changes its options.
+    SetStream,
+    /// Ends a stream.
+    EndStream,
+    /// Begins a stream anew.
+    RestartStream,
     /// Shows the figures of all services.
     Healthcheck,
 }
@@ -125,6 +137,8 @@ pub enum Owner {
     Trainer,
     /// The predictor.
     Predictor,
+    /// The observer.
+    Observer,
 }
 
 /// Calls that cost alike share a limit of requests in flight, and a timeout. Both are settings of
@@ -133,6 +147,8 @@ pub enum Owner {
 pub enum Class {
     /// One point is judged, from memory: microseconds.
     Predict,
+    /// Points are appended to a log, and their verdicts waited for: milliseconds.
+    Observe,
     /// A model is fitted or imported: up to seconds.
     Fit,
     /// Many points are judged: up to seconds.
@@ -150,7 +166,7 @@ words! {
     Scope {
         /// Judges points. Nothing is kept.
         Predict = "predict",
-        /// Adds models that are fitted here, and chooses which one serves.
+        /// Adds models that are fitted here, chooses which one serves, and has streams learn.
         Fit = "fit",
         /// Reads what is kept: lists, models, plots, figures.
         Read = "read",
@@ -178,7 +194,7 @@ pub enum Body {
     /// The call has no body; one that is sent is ignored.
     Empty,
     /// The gateway reads all of it first, at most `max` bytes. The call may then reach its service
-    /// twice, so it must not change anything.
+    /// twice, so it must not change anything, or nothing more the second time.
     Whole {
         /// The longest body, in bytes.
         max: usize,
@@ -198,6 +214,9 @@ pub enum Routing {
     Any,
     /// The one that owns the series in the path: it keeps something that the others do not have.
     BySeries,
+    /// The one that owns the partition of the series in the path. Another one does nothing and names
+    /// the owner, so such a call may be repeated.
+    ByPartition,
 }
 
 /// The gateway's part in read-your-writes. It remembers the newest revision of each series that a
@@ -221,8 +240,26 @@ const MAX_CHANGE_BYTES: usize = 4 * 1024;
 /// The longest model file, in bytes: a model has a few thousand numbers.
 const MAX_MODEL_FILE_BYTES: usize = 16 << 20;
 
+/// The longest body of an observation, in bytes: ten thousand points take half of it.
+const MAX_OBSERVE_BYTES: usize = 1 << 20;
+
+/// The longest body of points of any streams, in bytes.
+const MAX_APPEND_BYTES: usize = 16 << 20;
+
+/// The longest options of a stream, in bytes: labels alone may have 4 KiB.
+const MAX_STREAM_BYTES: usize = 16 << 10;
+
 const POINT: Body = Body::Whole {
     max: MAX_PREDICT_BYTES,
+};
+const POINTS: Body = Body::Whole {
+    max: MAX_OBSERVE_BYTES,
+};
+const MANY_POINTS: Body = Body::Streamed {
+    max: Some(MAX_APPEND_BYTES),
+};
+const COMMAND: Body = Body::Whole {
+    max: MAX_STREAM_BYTES,
 };
 const BULK: Body = Body::Streamed { max: None };
 const MODEL_FILE: Body = Body::Streamed {
@@ -238,9 +275,9 @@ pub const ENDPOINTS: &[Endpoint] = {
     use Body::Empty;
     use EndpointName as Name;
     use Method::{Delete, Get, Post, Put};
-    use Owner::{Gateway, Predictor, Trainer};
+    use Owner::{Gateway, Observer, Predictor, Trainer};
     use RevisionRule::{None as Ignore, Note, Require};
-    use Routing::Any;
+    use Routing::{Any, ByPartition};
     use Scope::{Admin, Fit, Predict, Read};
     use Subject as About;
     &[
@@ -335,6 +372,36 @@ pub const ENDPOINTS: &[Endpoint] = {
             body: CHANGE, routing: Any, revision: Note, label: "series",
         },
         Endpoint {
+            name: Name::Observe, method: Post, path: "/observe/{series_id}",
+            owner: Observer, class: Class::Observe, scope: Fit, subject: About::Path,
+            body: POINTS, routing: ByPartition, revision: Ignore, label: "observe",
+        },
+        Endpoint {
+            name: Name::AppendPoints, method: Post, path: "/v1/points",
+            owner: Observer, class: Class::Detect, scope: Fit, subject: About::None,
+            body: MANY_POINTS, routing: Any, revision: Ignore, label: "points",
+        },
+        Endpoint {
+            name: Name::ShowStream, method: Get, path: "/v1/series/{series_id}/stream",
+            owner: Observer, class: Class::Registry, scope: Read, subject: About::Path,
+            body: Empty, routing: ByPartition, revision: Ignore, label: "stream",
+        },
+        Endpoint {
+            name: Name::SetStream, method: Put, path: "/v1/series/{series_id}/stream",
+            owner: Observer, class: Class::Registry, scope: Fit, subject: About::Path,
+            body: COMMAND, routing: ByPartition, revision: Ignore, label: "stream",
+        },
+        Endpoint {
+            name: Name::EndStream, method: Delete, path: "/v1/series/{series_id}/stream",
+            owner: Observer, class: Class::Registry, scope: Admin, subject: About::Path,
+            body: COMMAND, routing: ByPartition, revision: Ignore, label: "stream",
+        },
+        Endpoint {
+            name: Name::RestartStream, method: Post, path: "/v1/series/{series_id}/stream/restart",
+            owner: Observer, class: Class::Registry, scope: Fit, subject: About::Path,
+            body: COMMAND, routing: ByPartition, revision: Ignore, label: "stream",
+        },
+        Endpoint {
             name: Name::Healthcheck, method: Get, path: "/healthcheck",
             owner: Gateway, class: Class::Health, scope: Read, subject: About::All,
             body: Empty, routing: Any, revision: Ignore, label: "healthcheck",
@@ -405,7 +472,9 @@ mod tests {
 
     #[test]
     fn a_call_that_changes_something_reaches_its_service_at_most_once() {
-        for endpoint in ENDPOINTS.iter().filter(|row| row.is_change()) {
+        let is_repeatable = |row: &&Endpoint| row.routing == Routing::ByPartition;
+        let changes = ENDPOINTS.iter().filter(|row| row.is_change());
+        for endpoint in changes.filter(|row| !is_repeatable(row)) {
             assert!(
                 matches!(endpoint.body, Body::Streamed { .. }),
                 "{endpoint:?}"
@@ -417,7 +486,7 @@ mod tests {
     fn rules_about_a_series_belong_to_calls_that_name_one() {
         for endpoint in ENDPOINTS {
             let needs_series =
-                endpoint.routing == Routing::BySeries || endpoint.revision != RevisionRule::None;
+                endpoint.routing != Routing::Any || endpoint.revision != RevisionRule::None;
             let named = endpoint.series_in(endpoint.path).is_some();
             assert!(named || !needs_series, "{endpoint:?}");
             assert_eq!(named, endpoint.subject == Subject::Path, "{endpoint:?}");

@@ -41,6 +41,9 @@ pub struct Config {
     /// Where the predictor answers: `http://host:port`, several separated by commas.
     #[arg(long, env = "PREDICTOR_URL", default_value = "http://predictor:9000")]
     pub predictor_url: Origins,
+    /// Where the observer answers: `http://host:port`, several separated by commas.
+    #[arg(long, env = "OBSERVER_URL", default_value = "http://observer:9000")]
+    pub observer_url: Origins,
 }
 
 /// The access to the gateway, its limits and timeouts.
@@ -56,6 +59,9 @@ pub struct Settings {
     /// Predictions in flight at once; further ones are refused.
     #[arg(long, env = "MAX_INFLIGHT_PREDICT", default_value_t = Settings::default().max_inflight_predict)]
     pub max_inflight_predict: usize,
+    /// Observations in flight at once; further ones are refused.
+    #[arg(long, env = "MAX_INFLIGHT_OBSERVE", default_value_t = Settings::default().max_inflight_observe)]
+    pub max_inflight_observe: usize,
     /// Fits in flight at once; further ones are refused.
     #[arg(long, env = "MAX_INFLIGHT_FIT", default_value_t = Settings::default().max_inflight_fit)]
     pub max_inflight_fit: usize,
@@ -103,6 +109,7 @@ impl Default for Settings {
             access: AccessSettings::default(),
             max_body_bytes: 64 * 1024 * 1024,
             max_inflight_predict: 16_384,
+            max_inflight_observe: 4_096,
             max_inflight_fit: 64,
             max_inflight_plot: 16,
             max_inflight_detect: 16,
@@ -120,6 +127,9 @@ impl Default for Settings {
 /// How long the trainer may take for a call about the registry.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long the observer may take: longer than a request may wait for its verdict.
+const OBSERVE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// How long the services may take to give their figures.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -128,6 +138,7 @@ impl Settings {
     pub(crate) fn timeout(&self, class: Class) -> Duration {
         match class {
             Class::Predict => Duration::from_millis(self.predict_timeout_ms),
+            Class::Observe => OBSERVE_TIMEOUT,
             Class::Fit => Duration::from_millis(self.fit_timeout_ms),
             Class::Detect => Duration::from_millis(self.detect_timeout_ms),
             Class::Plot => Duration::from_millis(self.plot_timeout_ms),

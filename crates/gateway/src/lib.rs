@@ -43,6 +43,8 @@ pub struct Backends {
     pub trainer: Upstream,
     /// Predicts.
     pub predictor: Upstream,
+    /// Observes.
+    pub observer: Upstream,
 }
 
 impl Backends {
@@ -56,6 +58,7 @@ impl Backends {
         Ok(Self {
             trainer: upstream(&config.trainer_url),
             predictor: upstream(&config.predictor_url),
+            observer: upstream(&config.observer_url),
         })
     }
 }
@@ -90,6 +93,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         admin = %admin.addr(),
         trainer = %config.trainer_url,
         predictor = %config.predictor_url,
+        observer = %config.observer_url,
         "listening"
     );
     admin.serve_beside(gateway.serve(shutdown)).await?;
@@ -109,7 +113,7 @@ impl Gateway {
     ) -> anyhow::Result<Self> {
         metrics::register();
         let access = Access::open(&settings.access).await?;
-        let proxy = Proxy::new(settings, access, backends.trainer, backends.predictor);
+        let proxy = Proxy::new(settings, access, backends);
         Ok(Self {
             listener: Listener::bind(addr)?,
             server,
@@ -140,11 +144,13 @@ impl Gateway {
     }
 
     /// Ready while the predictor answers and `shutdown` is not cancelled. Without the trainer only
-    /// fits, plots and changes fail, and they say so.
+    /// fits, plots and changes fail, without the observer only streams, and they say so.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
         let (trainer, predictor) = (&self.proxy.trainer, &self.proxy.predictor);
         let health = Health::new(shutdown.clone());
         let health = reachable(health, "trainer", Need::Optional, trainer.clone());
+        let observer = self.proxy.observer.clone();
+        let health = reachable(health, "observer", Need::Optional, observer);
         reachable(health, "predictor", Need::Required, predictor.clone())
     }
 

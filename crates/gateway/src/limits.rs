@@ -37,6 +37,7 @@ pub(crate) struct Limits {
     fit: ConcurrencyLimit,
     detect: ConcurrencyLimit,
     plot: ConcurrencyLimit,
+    observe: ConcurrencyLimit,
     registry: ConcurrencyLimit,
     health: ConcurrencyLimit,
 }
@@ -50,6 +51,7 @@ impl Limits {
         };
         Self {
             predict: limit(settings.max_inflight_predict, A_MOMENT),
+            observe: limit(settings.max_inflight_observe, A_MOMENT),
             fit: limit(settings.max_inflight_fit, A_SECOND),
             detect: limit(settings.max_inflight_detect, A_SECOND),
             plot: limit(settings.max_inflight_plot, A_SECOND),
@@ -61,6 +63,7 @@ impl Limits {
     pub(crate) fn of(&self, class: Class) -> &ConcurrencyLimit {
         match class {
             Class::Predict => &self.predict,
+            Class::Observe => &self.observe,
             Class::Fit => &self.fit,
             Class::Detect => &self.detect,
             Class::Plot => &self.plot,

@@ -24,7 +24,7 @@ use http_server::{ClientAddress, Fallible, Fast, FastRequest, Later};
 use service::series::{decode_series, decode_series_text};
 
 use crate::{
-    AllowedOrigins, Settings,
+    AllowedOrigins, Backends, Settings,
     access::{Access, Caller},
     arrival::{Arrivals, Charge},
     exceptional::{Described, Exceptional, log_fast},
@@ -44,6 +44,7 @@ pub(crate) struct Proxy {
     pub(crate) access: Access,
     pub(crate) trainer: Upstream,
     pub(crate) predictor: Upstream,
+    pub(crate) observer: Upstream,
     pub(crate) limits: Limits,
     arrivals: Arrivals,
     settings: Settings,
@@ -52,16 +53,17 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn new(
-        settings: Settings,
-        access: Access,
-        trainer: Upstream,
-        predictor: Upstream,
-    ) -> Self {
+    pub(crate) fn new(settings: Settings, access: Access, backends: Backends) -> Self {
+        let Backends {
+            trainer,
+            predictor,
+            observer,
+        } = backends;
         Self {
             access,
             trainer,
             predictor,
+            observer,
             limits: Limits::new(&settings),
             arrivals: Arrivals::default(),
             exceptional: Exceptional::new(settings.slow_request_ms),
@@ -246,6 +248,7 @@ impl Proxy {
         let (name, service) = match owner {
             Owner::Trainer => ("trainer", &self.trainer),
             Owner::Predictor => ("predictor", &self.predictor),
+            Owner::Observer => ("observer", &self.observer),
             Owner::Gateway => unreachable!("the gateway does not ask itself"),
         };
         let response = service.call(call).await;

@@ -73,6 +73,12 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         | Name::SetAlias
         | Name::RemoveAlias
         | Name::RollBack
+        | Name::Observe
+        | Name::AppendPoints
+        | Name::ShowStream
+        | Name::SetStream
+        | Name::EndStream
+        | Name::RestartStream
         | Name::Healthcheck => unreachable!("the predictor does not own {endpoint:?}"),
     }
 }

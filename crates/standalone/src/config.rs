@@ -80,6 +80,9 @@ pub struct Settings {
     /// deleted. 0 keeps all.
     #[arg(long, env = "KEEP_VERSIONS", default_value_t = trainer::Settings::default().keep_versions)]
     pub keep_versions: u32,
+    /// The observer's settings.
+    #[command(flatten)]
+    pub observer: observer::Settings,
     /// How much may be stored.
     #[command(flatten)]
     pub quotas: store::Quotas,

@@ -1,4 +1,4 @@
-//! The five services in one process over the embedded backends: one folder instead of Kafka, Redis
+//! The six services in one process over the embedded backends: one folder instead of Kafka, Redis
 //! and Postgres.
 //!
 //! They are the services of the distributed form, connected differently: the gateway calls trainer
@@ -17,6 +17,7 @@ pub use config::{Command, Config, Settings};
 use gateway::{Gateway, Upstream};
 use http_server::{Handler, ServerConfig, Tls};
 use metrics_consumer::MetricsConsumer;
+use observer::Observer;
 use predictor::Predictor;
 use service::{admin::Admin, health::Health};
 use sqlite::DataDir;
@@ -35,6 +36,7 @@ pub struct Standalone {
     gateway: Gateway,
     trainer: Trainer,
     predictor: Predictor,
+    observer: Observer,
     metrics_consumer: MetricsConsumer,
     training_data_consumer: TrainingDataConsumer,
     store: Store,
@@ -89,16 +91,7 @@ impl Standalone {
         data_dir: &Path,
     ) -> anyhow::Result<Self> {
         let data_dir = DataDir::lock(data_dir)?;
-        let bus = Bus::sqlite(&data_dir.file("events.db"))
-            .await
-            .context("opening events.db")?;
-        let store = Store::sqlite(&data_dir.file("store.db"))
-            .await
-            .context("opening store.db")?;
-        let stats = Stats::sqlite(&data_dir.file("stats.db"))
-            .await
-            .context("opening stats.db")?;
-
+        let (bus, store, stats) = open(&data_dir).await?;
         let exports = Exports::load(&settings.exports, Some(&data_dir.file(EXPORT_KEY)))?;
         let trainer = Trainer::embedded(
             settings.trainer(exports),
@@ -116,14 +109,23 @@ impl Standalone {
                 stats: stats.clone(),
             },
         );
+        let observer = Observer::embedded(
+            settings.observer.clone(),
+            observer::Backends {
+                bus: bus.clone(),
+                store: store.clone(),
+            },
+        )?;
         let upstreams = gateway::Backends {
             trainer: Upstream::local(trainer.router()),
             predictor: Upstream::local(predictor.handler()),
+            observer: Upstream::local(observer.router()),
         };
         Ok(Self {
             gateway: Gateway::bind(addr, server, settings.gateway, upstreams).await?,
             trainer,
             predictor,
+            observer,
             metrics_consumer: MetricsConsumer::new(
                 metrics_consumer::Settings::default(),
                 metrics_consumer::Backends {
@@ -187,6 +189,7 @@ impl Standalone {
         let mut second = JoinSet::new();
         second.spawn(self.trainer.serve(services.clone()));
         second.spawn(self.predictor.serve(services.clone()));
+        second.spawn(self.observer.serve(services.clone()));
         let mut third = JoinSet::new();
         third.spawn(self.metrics_consumer.serve(consumers.clone()));
         third.spawn(self.training_data_consumer.serve(consumers.clone()));
@@ -207,6 +210,20 @@ impl Standalone {
         drop(self.data_dir);
         outcome
     }
+}
+
+/// Opens the databases in `data_dir`.
+async fn open(data_dir: &DataDir) -> anyhow::Result<(Bus, Store, Stats)> {
+    let bus = Bus::sqlite(&data_dir.file("events.db"))
+        .await
+        .context("opening events.db")?;
+    let store = Store::sqlite(&data_dir.file("store.db"))
+        .await
+        .context("opening store.db")?;
+    let stats = Stats::sqlite(&data_dir.file("stats.db"))
+        .await
+        .context("opening stats.db")?;
+    Ok((bus, store, stats))
 }
 
 /// Waits until one of `stage` ends, and returns its outcome.

@@ -24,6 +24,10 @@ pub struct StreamOffsets {
     pub effects: i64,
     /// The stored states cover all records below this offset. A replay begins here.
     pub safe: i64,
+    /// The largest time of the records below `safe`, in milliseconds since 1970; 0 if there is none.
+    pub now_ms: i64,
+    /// How much of that time was outages, in milliseconds.
+    pub outage_ms: i64,
 }
 
 /// The progress of a partition: what its records below an offset did.
@@ -38,6 +42,10 @@ pub struct PartitionCommit {
     pub effects: i64,
     /// The offset at which a replay may begin afterwards. The stored one never goes back.
     pub safe: i64,
+    /// The largest time of the records below `safe`, in milliseconds since 1970.
+    pub now_ms: i64,
+    /// How much of that time was outages, in milliseconds.
+    pub outage_ms: i64,
     /// What became of anomalies, in order.
     pub anomalies: Vec<AnomalyChange>,
     /// States of streams.
@@ -62,7 +70,8 @@ pub struct StreamState {
     pub last_timestamp: Option<i64>,
     /// When the last record arrived, in milliseconds since 1970.
     pub last_arrival_ms: i64,
-    /// When the series counts as missing, in milliseconds since 1970. `None`: never.
+    /// When the series counts as missing, in milliseconds of the partition's time without outages.
+    /// `None`: never.
     pub due_ms: Option<i64>,
     /// The version of the model that it began from. `None`: it warmed up.
     pub begun_from: Option<Version>,

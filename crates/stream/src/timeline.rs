@@ -108,6 +108,19 @@ impl Timeline {
         due
     }
 
+    /// The series that may be due by a record of time `at_ms`, in any order.
+    pub fn due_by(&self, at_ms: i64) -> impl Iterator<Item = SeriesId> {
+        let by = self.state.after(at_ms).watched_ms();
+        let is_near = self
+            .looks
+            .peek()
+            .is_some_and(|Reverse((look, _))| *look <= by);
+        // Most records find nothing due.
+        let looks = self.looks.iter().filter(move |_| is_near);
+        let due = looks.filter(move |Reverse((look, _))| *look <= by);
+        due.map(|Reverse((_, series))| series.clone())
+    }
+
     /// Watches `series` until `due`, in watched milliseconds; `None`: no longer.
     pub fn watch(&mut self, series: &SeriesId, due: Option<i64>) {
         let Some(due) = due else {

@@ -53,7 +53,16 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::SetAlias => on(method, registry::set_alias),
         Name::RemoveAlias => on(method, registry::remove_alias),
         Name::RollBack => on(method, registry::roll_back),
-        Name::Predict | Name::Batch | Name::Detect | Name::Healthcheck => {
+        Name::Predict
+        | Name::Batch
+        | Name::Detect
+        | Name::Observe
+        | Name::AppendPoints
+        | Name::ShowStream
+        | Name::SetStream
+        | Name::EndStream
+        | Name::RestartStream
+        | Name::Healthcheck => {
             unreachable!("the trainer does not own {endpoint:?}")
         }
     }

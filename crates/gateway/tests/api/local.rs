@@ -128,7 +128,8 @@ async fn door(local: bool) -> anyhow::Result<(Door, JoinSet<anyhow::Result<()>>)
     };
     let backends = Backends {
         trainer: upstream.clone(),
-        predictor: upstream,
+        predictor: upstream.clone(),
+        observer: upstream,
     };
     Ok((Door::start(config, backends).await?, serving))
 }

@@ -16,6 +16,9 @@ CREATE TABLE stream_partitions (
     partition integer NOT NULL,
     effects   bigint NOT NULL DEFAULT 0,
     safe      bigint NOT NULL DEFAULT 0,
+    -- The time of the records below `safe`, and how much of it was an outage of ours, in milliseconds.
+    now_ms    bigint NOT NULL DEFAULT 0,
+    outage_ms bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (log, partition)
 ) WITH (fillfactor = 50);
 

@@ -16,6 +16,9 @@ CREATE TABLE stream_partitions (
     partition INTEGER NOT NULL,
     effects   INTEGER NOT NULL DEFAULT 0,
     safe      INTEGER NOT NULL DEFAULT 0,
+    -- The time of the records below `safe`, and how much of it was an outage of ours, in milliseconds.
+    now_ms    INTEGER NOT NULL DEFAULT 0,
+    outage_ms INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (log, partition)
 );
 

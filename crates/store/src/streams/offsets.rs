@@ -1,20 +1,25 @@
 //! Where judging continues in a log, and who does it.
 
-use contract::TopicLog;
+use contract::{SeriesId, TopicLog};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{StreamOffsets, bulk::Bulk, sql};
-use crate::{Store, StoreError, registry::connection::Connection};
+use crate::{
+    Store, StoreError,
+    registry::{connection::Connection, rows::parse},
+};
 
-/// A row of a partition and its offsets.
-pub(super) type OffsetRow = (i32, i64, i64);
+/// A row of a partition: its offsets, and its time at the safe one.
+pub(super) type OffsetRow = (i32, i64, i64, i64, i64);
 
 impl From<OffsetRow> for StreamOffsets {
-    fn from((partition, effects, safe): OffsetRow) -> Self {
+    fn from((partition, effects, safe, now_ms, outage_ms): OffsetRow) -> Self {
         Self {
             partition,
             effects,
             safe,
+            now_ms,
+            outage_ms,
         }
     }
 }
@@ -61,6 +66,39 @@ impl Store {
         .boxed()
     }
 
+    /// The offsets of the log with the key `log`, as they are, by rising partition.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub fn stream_offsets_of<'a>(
+        &'a self,
+        log: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<StreamOffsets>, StoreError>> {
+        async move {
+            let rows: Vec<OffsetRow> = self.select(sql::OFFSETS, &[log.into()]).await?;
+            Ok(rows.into_iter().map(StreamOffsets::from).collect())
+        }
+        .boxed()
+    }
+
+    /// The series of `partition` that count as missing some time, and when: see
+    /// [`StreamState::due_ms`](super::StreamState::due_ms).
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub fn stream_dues(
+        &self,
+        partition: i32,
+    ) -> BoxFuture<'_, Result<Vec<(SeriesId, i64)>, StoreError>> {
+        async move {
+            let partition = [i64::from(partition).into()];
+            let rows: Vec<(String, i64)> = self.select(sql::DUES, &partition).await?;
+            let due = |(series, due): (String, i64)| Ok((parse(&series)?, due));
+            rows.into_iter().map(due).collect()
+        }
+        .boxed()
+    }
+
     /// Forgets all offsets, so that judging begins at the start of the log.
     ///
     /// # Errors
@@ -69,7 +107,7 @@ impl Store {
         async move {
             self.transact(async |connection| {
                 connection
-                    .run::<(i32, i64, i64)>(sql::FORGET_OTHERS, &["".into()])
+                    .run::<OffsetRow>(sql::FORGET_OTHERS, &["".into()])
                     .await?;
                 rewind(connection).await
             })

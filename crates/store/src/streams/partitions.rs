@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{PartitionCommit, bulk::Bulk, offsets::OffsetRow, sql};
+use super::{PartitionCommit, StreamOffsets, bulk::Bulk, offsets::OffsetRow, sql};
 use crate::{StoreError, registry::connection::Connection};
 
 const MOVE: &str = "
-    ON CONFLICT (log, partition) DO UPDATE SET effects = excluded.effects, safe = excluded.safe";
+    ON CONFLICT (log, partition) DO UPDATE SET effects = excluded.effects, safe = excluded.safe,
+        now_ms = excluded.now_ms, outage_ms = excluded.outage_ms";
 
 /// Moves the offsets of the commits that begin where their partition is, and returns these
 /// commits by rising partition. Their partitions are locked until the transaction ends.
@@ -22,27 +23,29 @@ pub(super) async fn advance<'c>(
     let mut at = lock(connection, log, &commits).await?;
     let mut applied = Vec::new();
     for commit in commits {
-        let Some((effects, safe)) = at.get_mut(&commit.partition) else {
+        let Some(at) = at.get_mut(&commit.partition) else {
             continue;
         };
-        if *effects == commit.expected && commit.effects >= commit.expected {
-            *effects = commit.effects;
-            *safe = commit.safe.max(*safe);
+        if at.effects == commit.expected && commit.effects >= commit.expected {
+            at.effects = commit.effects;
+            if commit.safe >= at.safe {
+                at.safe = commit.safe;
+                (at.now_ms, at.outage_ms) = (commit.now_ms, commit.outage_ms);
+            }
             applied.push(commit);
         }
     }
     let moved = || {
-        at.iter()
-            .filter(|(partition, _)| applied.iter().any(|c| c.partition == **partition))
+        at.values()
+            .filter(|at| applied.iter().any(|c| c.partition == at.partition))
     };
     Bulk::of("stream_partitions")
         .texts("log", moved().map(|_| log))
-        .numbers(
-            "partition",
-            moved().map(|(partition, _)| i64::from(*partition)),
-        )
-        .numbers("effects", moved().map(|(_, (effects, _))| *effects))
-        .numbers("safe", moved().map(|(_, (_, safe))| *safe))
+        .numbers("partition", moved().map(|at| i64::from(at.partition)))
+        .numbers("effects", moved().map(|at| at.effects))
+        .numbers("safe", moved().map(|at| at.safe))
+        .numbers("now_ms", moved().map(|at| at.now_ms))
+        .numbers("outage_ms", moved().map(|at| at.outage_ms))
         .insert(connection, MOVE)
         .await?;
     Ok(applied)
@@ -76,19 +79,19 @@ async fn make_new(
     Ok(())
 }
 
-/// Locks the partitions, and returns the offset of effects and the safe one of each.
+/// Locks the partitions, and returns their offsets.
 async fn lock(
     connection: &mut Connection<'_>,
     log: &str,
     commits: &[&PartitionCommit],
-) -> Result<BTreeMap<i32, (i64, i64)>, StoreError> {
+) -> Result<BTreeMap<i32, StreamOffsets>, StoreError> {
     let partitions = list(commits);
     let lock = dialect(connection).lock;
     let rows: Vec<OffsetRow> = connection
         .run(lock, &[log.into(), partitions.as_str().into()])
         .await?;
-    let row = |(partition, effects, safe)| (partition, (effects, safe));
-    Ok(rows.into_iter().map(row).collect())
+    let offsets = rows.into_iter().map(StreamOffsets::from);
+    Ok(offsets.map(|at| (at.partition, at)).collect())
 }
 
 fn list(commits: &[&PartitionCommit]) -> String {

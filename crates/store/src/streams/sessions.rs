@@ -22,7 +22,7 @@ const NEWER: &str = "
         last_arrival = excluded.last_arrival, due = excluded.due, begun_from = excluded.begun_from,
         labels = excluded.labels, detector = excluded.detector, format = excluded.format,
         has_ended = excluded.has_ended, stored_at = excluded.stored_at, state = excluded.state
-    WHERE stream_sessions.next_offset < excluded.next_offset";
+    WHERE stream_sessions.next_offset <= excluded.next_offset";
 
 impl Store {
     /// The stored states of those of `series` that have one, in any order.

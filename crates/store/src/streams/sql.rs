@@ -9,7 +9,10 @@ pub(super) const NOTE_LAYOUT: &str =
 
 /// The offsets in the log `$1`.
 pub(super) const OFFSETS: &str = "
-    SELECT partition, effects, safe FROM stream_partitions WHERE log = $1 ORDER BY partition";
+    SELECT partition, effects, safe, now_ms, outage_ms FROM stream_partitions WHERE log = $1 ORDER BY partition";
+
+/// When the series of the partition `$1` are due.
+pub(super) const DUES: &str = "SELECT series_id, due FROM stream_sessions WHERE partition = $1 AND due IS NOT NULL AND NOT has_ended";
 
 /// The logs that offsets are kept of, except `$1`.
 pub(super) const OTHER_LOGS: &str = "SELECT DISTINCT log FROM stream_partitions WHERE log <> $1";
@@ -21,8 +24,7 @@ pub(super) const ADOPT: &str = "UPDATE stream_partitions SET log = $1 WHERE log 
 pub(super) const FORGET: &str = "DELETE FROM stream_partitions WHERE log = $1";
 
 /// Forgets the offsets in all logs except `$1`, and returns them.
-pub(super) const FORGET_OTHERS: &str =
-    "DELETE FROM stream_partitions WHERE log <> $1 RETURNING partition, effects, safe";
+pub(super) const FORGET_OTHERS: &str = "DELETE FROM stream_partitions WHERE log <> $1 RETURNING partition, effects, safe, now_ms, outage_ms";
 
 /// Has no state cover any record.
 pub(super) const REWIND: &str = "UPDATE stream_sessions SET next_offset = 0 WHERE next_offset > 0";
@@ -58,7 +60,7 @@ macro_rules! is_past {
 
 pub(super) const POSTGRES: Dialect = Dialect {
     lock: "
-        SELECT partition, effects, safe FROM stream_partitions
+        SELECT partition, effects, safe, now_ms, outage_ms FROM stream_partitions
         WHERE log = $1 AND partition = ANY (string_to_array($2, ',')::integer[])
         ORDER BY partition FOR UPDATE",
     bury: concat!(
@@ -75,7 +77,7 @@ pub(super) const POSTGRES: Dialect = Dialect {
 pub(super) const SQLITE: Dialect = Dialect {
     // There is only one writer at a time.
     lock: "
-        SELECT partition, effects, safe FROM stream_partitions
+        SELECT partition, effects, safe, now_ms, outage_ms FROM stream_partitions
         WHERE log = $1 AND partition IN (SELECT value FROM json_each('[' || $2 || ']'))
         ORDER BY partition",
     bury: concat!(

@@ -26,6 +26,8 @@ pub(super) fn step(partition: i32, expected: i64, effects: i64) -> PartitionComm
         expected,
         effects,
         safe: effects,
+        now_ms: 0,
+        outage_ms: 0,
         anomalies: Vec::new(),
         states: Vec::new(),
         ended: Vec::new(),
@@ -63,6 +65,8 @@ fn at(partition: i32, effects: i64, safe: i64) -> StreamOffsets {
         partition,
         effects,
         safe,
+        now_ms: 0,
+        outage_ms: 0,
     }
 }
 

@@ -1,0 +1,100 @@
+//! The errors of requests, and how clients are told of them.
+
+use std::time::Duration;
+
+use bus::BusError;
+use contract::{BadJson, ProblemCode};
+use http_server::{BadParameter, ProblemReply, RequestContext};
+use service::telemetry::with_sources;
+use store::StoreError;
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The body is not valid for the route.
+    #[error("request body: {0}")]
+    Malformed(#[from] BadJson),
+    /// A line of the body is not valid. The text says which and why.
+    #[error("request body: {0}")]
+    BadLine(String),
+    /// A query parameter is not valid.
+    #[error(transparent)]
+    InvalidParameter(#[from] BadParameter),
+    /// Too much is in progress already.
+    #[error("too much is in progress")]
+    Overloaded,
+    /// The partition of the series belongs to another observer.
+    #[error("another observer owns the partition")]
+    NotOwner,
+    /// There are as many streams as there may be.
+    #[error("there are too many streams")]
+    TooManyStreams,
+    /// The series has no stream.
+    #[error("no such stream")]
+    NoStream,
+    /// The points were not acknowledged.
+    #[error("points were not acknowledged")]
+    NotAcknowledged(#[source] BusError),
+    /// The database could not be read.
+    #[error("store does not answer")]
+    Unanswered(#[from] StoreError),
+}
+
+/// A short overload has passed by then.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Error {
+    /// The reply to the request of `context`. A failure of ours is logged here, once.
+    pub(crate) fn reply(self, context: Option<&RequestContext>) -> ProblemReply {
+        if matches!(self, Self::NotAcknowledged(_) | Self::Unanswered(_)) {
+            let request_id = context.and_then(|c| c.request_id.to_str().ok());
+            tracing::error!(error = with_sources(&self), request_id, "request failed");
+        }
+        let problem = self.problem();
+        match problem.code.status() {
+            503 | 429 => problem.retry_after(RETRY_AFTER),
+            _ => problem,
+        }
+    }
+
+    fn problem(&self) -> ProblemReply {
+        use ProblemCode as Code;
+        let (code, detail) = match self {
+            Self::Malformed(fault) => return ProblemReply::invalid_payload(fault),
+            Self::BadLine(fault) => {
+                let detail = format!("Invalid request payload: {fault}");
+                return ProblemReply::new(Code::InvalidPayload, detail).errors(vec![fault.clone()]);
+            }
+            Self::InvalidParameter(fault) => {
+                return ProblemReply::new(Code::InvalidParameter, fault.to_string());
+            }
+            Self::Overloaded => return ProblemReply::overloaded(),
+            Self::NotOwner => (
+                Code::NotOwner,
+                "Another observer judges this series; nothing was stored",
+            ),
+            Self::TooManyStreams => (
+                Code::TooManyStreams,
+                "There are as many streams as there may be; nothing was stored",
+            ),
+            Self::NoStream => (Code::StreamNotFound, "The series has no stream"),
+            Self::NotAcknowledged(BusError::Busy) => (
+                Code::Overloaded,
+                "Too many points wait to be stored; these were not stored",
+            ),
+            Self::NotAcknowledged(error) if error.is_full() => (
+                Code::InsufficientStorage,
+                "The disk is full: nothing more can be stored",
+            ),
+            Self::NotAcknowledged(_) => (
+                Code::NotAcknowledged,
+                "It is not known whether the points were stored. Send them again: that is safe",
+            ),
+            Self::Unanswered(error) if error.is_transient() => {
+                (Code::BackendUnavailable, "The database does not answer now")
+            }
+            Self::Unanswered(_) => return ProblemReply::internal(),
+        };
+        ProblemReply::new(code, detail)
+    }
+}

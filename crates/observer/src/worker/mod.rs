@@ -1,0 +1,425 @@
+//! A thread that folds the records of its partitions, and stores what comes of them.
+//!
+//! A partition belongs to one worker, and its streams to nobody else, so there are no locks. What a
+//! worker stores names the offset that it was computed from: if somebody else has moved that, the
+//! worker forgets the partition and begins again at what is stored.
+
+mod commit;
+mod partition;
+mod prepare;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bus::{Bus, RawMessage};
+use contract::{SeriesId, StreamReply};
+use service::retry::retry_forever;
+use store::Store;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{Settings, metrics, waiters::Waiters};
+use commit::{Commit, Committed};
+use partition::{Partition, Placed};
+
+/// How often what was found is stored.
+const COMMIT_EVERY: Duration = Duration::from_millis(200);
+
+/// The most records that are folded before waiting requests of other partitions have their turn.
+const SLICE: usize = 512;
+
+/// The most changes of anomalies that wait to be stored, before folding waits too.
+const MAX_FOUND: usize = 100_000;
+
+/// Work for a worker.
+pub(crate) enum Work {
+    /// Records, partition by partition in the order of their offsets.
+    Records {
+        /// The generation of the assignment that they were read under.
+        generation: u64,
+        /// Whether it is certain that they were.
+        is_certain: bool,
+        records: Vec<RawMessage>,
+    },
+    /// The partitions that are read, of which some may be others'.
+    Assigned {
+        generation: u64,
+        partitions: Vec<i32>,
+    },
+    /// Shows the stream of a series that is in memory.
+    Show {
+        series: SeriesId,
+        partition: i32,
+        reply: oneshot::Sender<Option<StreamReply>>,
+    },
+    /// Stores all that it can until the deadline, and ends.
+    Stop {
+        until: Instant,
+        stopped: oneshot::Sender<()>,
+    },
+}
+
+/// What workers share.
+pub(crate) struct Shared {
+    pub(crate) bus: Bus,
+    pub(crate) store: Store,
+    pub(crate) waiters: Waiters,
+    pub(crate) settings: Settings,
+    /// The runtime that connections to databases and Kafka live on.
+    pub(crate) runtime: Handle,
+    /// Asks the reader to read all partitions again from what is stored.
+    pub(crate) reread: mpsc::UnboundedSender<()>,
+    /// Tells the reader up to where a replay need not go.
+    pub(crate) safe: mpsc::UnboundedSender<(i32, i64)>,
+    /// The number of streams, as it was counted last.
+    pub(crate) streams: std::sync::atomic::AtomicI64,
+}
+
+impl Shared {
+    /// Does `work` where connections live, and waits for it.
+    pub(crate) async fn run<F>(&self, work: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match self.runtime.spawn(work).await {
+            Ok(output) => output,
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// The state of a worker.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    /// The log that records come from, as offsets are kept by it.
+    log: Option<Arc<str>>,
+    partitions: HashMap<i32, Partition>,
+    commit: Option<Commit>,
+    committed: Instant,
+    /// Counts batches, for what was used last.
+    clock: u64,
+    /// The bytes of states that may still be copied: grows with time.
+    copy_budget: f64,
+    /// Series that were refused because there are too many.
+    refused: HashSet<SeriesId>,
+}
+
+/// Starts a worker on a thread of its own.
+///
+/// # Errors
+/// When there is no thread or runtime to be had.
+pub(crate) fn start(shared: Arc<Shared>, work: mpsc::Receiver<Work>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let worker = Worker {
+        shared,
+        log: None,
+        partitions: HashMap::new(),
+        commit: None,
+        committed: Instant::now(),
+        clock: 0,
+        copy_budget: 0.0,
+        refused: HashSet::new(),
+    };
+    std::thread::Builder::new()
+        .name("observer".to_owned())
+        .spawn(move || runtime.block_on(worker.run(work)))?;
+    Ok(())
+}
+
+impl Worker {
+    async fn run(mut self, mut work: mpsc::Receiver<Work>) {
+        let mut ticks = interval(COMMIT_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                committed = commit::finished(&mut self.commit) => self.committed(committed),
+                _ = ticks.tick() => self.tick(),
+                next = work.recv() => match next {
+                    Some(Work::Records { generation, is_certain, records }) => {
+                        self.records(generation, is_certain, records).await;
+                    }
+                    Some(Work::Assigned { generation, partitions }) => {
+                        self.assigned(generation, &partitions).await;
+                    }
+                    Some(Work::Show { series, partition, reply }) => {
+                        // The client may be gone.
+                        let _ = reply.send(self.show(&series, partition));
+                    }
+                    Some(Work::Stop { until, stopped }) => {
+                        self.stop(until).await;
+                        let _ = stopped.send(());
+                        return;
+                    }
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Looks what of the partitions in memory is still true. Memory of partitions that are others'
+    /// now is kept: if they come back unchanged, reading goes on where memory is.
+    async fn assigned(&mut self, generation: u64, partitions: &[i32]) {
+        let Some(log) = self.log.clone() else { return };
+        let mine: Vec<i32> = self.partitions.keys().copied().collect();
+        if !mine.iter().any(|number| partitions.contains(number)) {
+            return;
+        }
+        self.wait_for_commit().await;
+        let stored = self.offsets(&log).await;
+        for number in mine {
+            let effects = stored.iter().find(|o| o.partition == number);
+            let effects = effects.map_or(0, |offsets| offsets.effects);
+            let is_mine = partitions.contains(&number);
+            if let Some(partition) = self.partitions.get_mut(&number).filter(|_| is_mine) {
+                if partition.stored == effects {
+                    partition.generation = generation;
+                } else {
+                    tracing::info!(partition = number, "somebody else was here: begins again");
+                    self.partitions.remove(&number);
+                }
+            }
+        }
+    }
+
+    async fn offsets(&self, log: &Arc<str>) -> Vec<store::StreamOffsets> {
+        let (store, log) = (self.shared.store.clone(), Arc::clone(log));
+        let reading = async move {
+            retry_forever("reading the offsets of streams", || {
+                store.stream_offsets_of(&log)
+            })
+            .await
+        };
+        self.shared.run(reading).await
+    }
+
+    /// Folds `records`.
+    async fn records(&mut self, generation: u64, is_certain: bool, records: Vec<RawMessage>) {
+        self.clock += 1;
+        let mut records = records.into_iter().peekable();
+        while let Some(first) = records.next() {
+            let number = first.partition;
+            let log = Arc::clone(&first.log);
+            let mut slice = vec![first];
+            while slice.len() < SLICE
+                && let Some(next) = records.next_if(|next| next.partition == number)
+            {
+                slice.push(next);
+            }
+            self.enter(&log, number, generation).await;
+            self.slice(number, is_certain, slice).await;
+            self.evict();
+            self.poll_commit().await;
+            if self.found() > MAX_FOUND {
+                self.wait_for_commit().await;
+                self.begin_commit();
+                self.wait_for_commit().await;
+            }
+        }
+        if self.committed.elapsed() >= COMMIT_EVERY {
+            self.tick();
+        }
+    }
+
+    /// Makes sure that the partition is in memory.
+    async fn enter(&mut self, log: &Arc<str>, number: i32, generation: u64) {
+        if self.log.as_ref() != Some(log) {
+            self.wait_for_commit().await;
+            self.partitions.clear();
+            self.log = Some(Arc::clone(log));
+        }
+        if self.partitions.contains_key(&number) {
+            return;
+        }
+        let stored = self.offsets(log).await;
+        let stored = stored.iter().find(|offsets| offsets.partition == number);
+        let (effects, safe) = stored.map_or((0, 0), |o| (o.effects, o.safe));
+        let timeline = stored.map(|o| stream::TimelineState {
+            now_ms: o.now_ms,
+            outage_ms: o.outage_ms,
+        });
+        let group_by = self.shared.settings.incident_group_by.clone();
+        let mut partition = Partition::new(
+            number,
+            effects,
+            safe,
+            timeline.unwrap_or_default(),
+            generation,
+            group_by,
+        );
+        let store = self.shared.store.clone();
+        let reading = async move {
+            retry_forever("reading when series are due", || store.stream_dues(number)).await
+        };
+        for (series, due) in self.shared.run(reading).await {
+            partition.timeline.watch(&series, Some(due));
+        }
+        tracing::info!(partition = number, safe, effects, "judging");
+        self.partitions.insert(number, partition);
+    }
+
+    /// Folds `slice`, records of one partition that is in memory.
+    async fn slice(&mut self, number: i32, is_certain: bool, slice: Vec<RawMessage>) {
+        let Some(partition) = self.partitions.get(&number) else {
+            return;
+        };
+        let mut expected = partition.position;
+        let mut placed = Vec::with_capacity(slice.len());
+        for message in slice {
+            if message.offset < expected {
+                continue;
+            }
+            if message.offset > expected {
+                if !is_certain {
+                    self.forget(number);
+                    return;
+                }
+                // Offsets begin anywhere; within a log it is retention that leaves a gap.
+                if expected > 0 {
+                    let lost = message.offset - expected;
+                    metrics::RECORDS_LOST.inc_by(lost.unsigned_abs());
+                    tracing::error!(
+                        partition = number,
+                        lost,
+                        "records are gone that were not judged: the log keeps too little"
+                    );
+                }
+            }
+            expected = message.offset + 1;
+            placed.push(self.place(message).await);
+        }
+        let mut rest = &placed[..];
+        while !rest.is_empty() {
+            match self.segment(number, rest).await {
+                Some(folded) => rest = &rest[folded..],
+                None => return,
+            }
+        }
+    }
+
+    /// Folds the first of `records`, up to one that needs to be stored before others follow. Returns
+    /// how many; `None` if the partition was lost.
+    async fn segment(&mut self, number: i32, records: &[Placed]) -> Option<usize> {
+        let mut prepared = self.prepare(number, records).await?;
+        let (now, used) = (Instant::now(), self.clock);
+        let partition = self.partitions.get_mut(&number)?;
+        let mut answers = Vec::new();
+        for placed in &records[..prepared.length] {
+            let beginning = prepared.beginnings.remove(&placed.offset);
+            let answer = partition.fold(placed, beginning, now, used);
+            if let (Some(waiter), Some(answer)) = (placed.waiter, answer) {
+                answers.push((waiter, answer));
+            }
+        }
+        if prepared.must_store {
+            if let Some(series) = records[prepared.length - 1].series() {
+                partition.copy(&series.clone());
+                partition.dirty.retain(|dirty| dirty.series != *series);
+            }
+            self.barrier(number).await?;
+        }
+        for (waiter, answer) in answers {
+            self.shared.waiters.answer(waiter, answer);
+        }
+        Some(prepared.length)
+    }
+
+    /// Forgets what is in memory of a partition, and has it read again from what is stored.
+    fn forget(&mut self, number: i32) {
+        self.partitions.remove(&number);
+        // The reader ends with the process only.
+        let _ = self.shared.reread.send(());
+    }
+
+    fn show(&self, series: &SeriesId, partition: i32) -> Option<StreamReply> {
+        let entry = self.partitions.get(&partition)?.streams.get(series)?;
+        let age = entry.stored_at.map(|at| at.elapsed().as_millis());
+        let age = age.map(|age| u64::try_from(age).unwrap_or(u64::MAX));
+        Some(entry.stream.reply(partition, age))
+    }
+
+    fn found(&self) -> usize {
+        self.partitions.values().map(|p| p.found.len()).sum()
+    }
+
+    /// Removes the streams that were used longest ago, if all take too much memory. Those that have
+    /// changed are stored first.
+    fn evict(&mut self) {
+        let limit = self.shared.settings.session_cache_bytes / self.shared.settings.workers();
+        let entries = || {
+            let partitions = self.partitions.values();
+            partitions.flat_map(|partition| partition.streams.values())
+        };
+        let bytes: usize = entries().map(|entry| entry.bytes).sum();
+        metrics::SESSION_BYTES.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        // What a commit in progress is about to store is not stored yet.
+        if bytes <= limit || self.commit.is_some() {
+            return;
+        }
+        let mut used: Vec<u64> = entries().map(|entry| entry.used).collect();
+        let tenth = used.len() / 10;
+        let oldest = *used.select_nth_unstable(tenth).1;
+        for partition in self.partitions.values_mut() {
+            let is_clean = |entry: &partition::Entry| !entry.is_dirty && entry.stored_at.is_some();
+            partition
+                .streams
+                .retain(|_, entry| entry.used > oldest || !is_clean(entry));
+        }
+        // The rest is copied at the next occasion, whatever the budget.
+        self.copy_budget = self.copy_budget.max(bytes.saturating_sub(limit) as f64);
+    }
+
+    async fn stop(&mut self, until: Instant) {
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
+        let saving = async {
+            self.wait_for_commit().await;
+            loop {
+                self.copy_budget = f64::from(u32::MAX);
+                self.copy_dirty(Duration::ZERO, 64);
+                let is_last = self.partitions.values().all(|p| p.dirty.is_empty());
+                self.begin_commit();
+                self.wait_for_commit().await;
+                if is_last {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(left(until), saving).await.is_err() {
+            tracing::warn!(
+                "stopped before all streams were stored: their last points are replayed"
+            );
+        }
+    }
+
+    /// Notes the end of a commit.
+    fn committed(&mut self, committed: Committed) {
+        for (number, outcome) in committed.0 {
+            match outcome {
+                commit::Outcome::Stored { effects, safe } => {
+                    if let Some(partition) = self.partitions.get_mut(&number) {
+                        partition.stored = effects;
+                    }
+                    let _ = self.shared.safe.send((number, safe));
+                }
+                commit::Outcome::Lost => {
+                    tracing::warn!(
+                        partition = number,
+                        "somebody else judges this partition: begins again at what is stored"
+                    );
+                    metrics::LOST.inc();
+                    self.forget(number);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The streams of one partition, as far as they are in memory: its records are folded into them.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
+
+use contract::{AnomalyKind, Labels, PointsRecord, SeriesId, StreamControl};
+use store::{AnomalyChange, EndedStream, StreamState};
+use stream::{Arrival, Beginning, Finding, Findings, Stream, Timeline, TimelineState};
+
+use crate::{metrics, waiters::Answer};
+
+/// The streams of one partition.
+pub(crate) struct Partition {
+    pub(crate) number: i32,
+    /// Effects of records below this offset are stored.
+    pub(crate) stored: i64,
+    /// The next record to fold.
+    pub(crate) position: i64,
+    /// Whether its memory is known to be what is stored, or what follows from it.
+    pub(crate) generation: u64,
+    pub(crate) timeline: Timeline,
+    pub(crate) streams: HashMap<SeriesId, Entry>,
+    /// Streams that changed since they were stored, in the order in which that began.
+    pub(crate) dirty: VecDeque<Dirty>,
+    /// What was found and is not stored yet.
+    pub(crate) found: Vec<AnomalyChange>,
+    pub(crate) ended: Vec<EndedStream>,
+    /// States that are to be stored.
+    pub(crate) copied: Vec<StreamState>,
+    /// Labels by whose values anomalies are grouped.
+    group_by: Vec<String>,
+}
+
+/// A stream in memory.
+pub(crate) struct Entry {
+    pub(crate) stream: Box<Stream>,
+    /// The records below this offset are in it.
+    pub(crate) next_offset: i64,
+    pub(crate) is_dirty: bool,
+    /// When it was last used.
+    pub(crate) used: u64,
+    pub(crate) bytes: usize,
+    /// When it was stored.
+    pub(crate) stored_at: Option<Instant>,
+    /// The record that has begun it, if that was since it was loaded.
+    pub(crate) begun_at: Option<i64>,
+}
+
+/// A stream that changed since it was stored.
+pub(crate) struct Dirty {
+    pub(crate) series: SeriesId,
+    /// The first record that is not in the stored state.
+    pub(crate) offset: i64,
+    /// The time of the partition before it.
+    pub(crate) timeline: TimelineState,
+    pub(crate) since: Instant,
+}
+
+/// A record with its place in the log.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) offset: i64,
+    /// When it was appended.
+    pub(crate) at_ms: i64,
+    /// The record; `None` for one that was passed over.
+    pub(crate) record: Option<PointsRecord>,
+    /// The request that waits for it.
+    pub(crate) waiter: Option<u64>,
+}
+
+impl Partition {
+    pub(crate) fn new(
+        number: i32,
+        stored: i64,
+        safe: i64,
+        timeline: TimelineState,
+        generation: u64,
+        group_by: Vec<String>,
+    ) -> Self {
+        Self {
+            number,
+            stored,
+            position: safe,
+            generation,
+            timeline: Timeline::new(timeline),
+            streams: HashMap::new(),
+            dirty: VecDeque::new(),
+            found: Vec::new(),
+            ended: Vec::new(),
+            copied: Vec::new(),
+            group_by,
+        }
+    }
+
+    /// Folds the next record. `beginnings` are the models for streams that it begins anew. Returns
+    /// the answer to the request that waits for it.
+    pub(crate) fn fold(
+        &mut self,
+        placed: &Placed,
+        beginning: Option<Beginning>,
+        now: Instant,
+        used: u64,
+    ) -> Option<Answer> {
+        let before = self.timeline.state();
+        let moment = Moment {
+            offset: placed.offset,
+            at_ms: placed.at_ms,
+            before,
+            now,
+            used,
+        };
+        self.position = placed.offset + 1;
+        for series in self.timeline.advance(placed.at_ms) {
+            self.look_for_silence(&series, moment);
+        }
+        match &placed.record {
+            Some(PointsRecord::One {
+                series_id,
+                point,
+                quiet,
+            }) => self.observe(series_id, &[*point], *quiet, moment),
+            Some(PointsRecord::Series {
+                series_id,
+                points,
+                quiet,
+            }) => self.observe(series_id, points, *quiet, moment),
+            Some(PointsRecord::Packed { points, quiet }) => {
+                for (series, point) in points {
+                    self.observe(series, &[*point], *quiet, moment);
+                }
+                None
+            }
+            Some(PointsRecord::Control { series_id, control }) => {
+                Some(self.control(series_id, control, beginning, moment))
+            }
+            Some(PointsRecord::Tick { .. }) | None => None,
+        }
+    }
+
+    fn observe(
+        &mut self,
+        series: &SeriesId,
+        points: &[contract::Point],
+        quiet: bool,
+        moment: Moment,
+    ) -> Option<Answer> {
+        let arrival = self.arrival(moment, quiet);
+        let Some(entry) = self.streams.get_mut(series) else {
+            return Some(Answer::TooMany);
+        };
+        if moment.offset < entry.next_offset {
+            return Some(Answer::Covered);
+        }
+        let mut findings = Findings::default();
+        let folded = catch_unwind(AssertUnwindSafe(|| {
+            entry.stream.observe(arrival, points, &mut findings)
+        }));
+        let observed = match folded {
+            Ok(observed) => observed,
+            Err(_) => {
+                // What it had become must not be trusted. The record is in the log for people to
+                // look at.
+                tracing::error!(
+                    %series,
+                    partition = self.number,
+                    offset = moment.offset,
+                    "judging a record panicked: its stream begins anew"
+                );
+                metrics::PANICS.inc();
+                let options = entry.stream.options().clone();
+                let run = entry.stream.run() + 1;
+                let fresh = Stream::begin(series.clone(), options, Beginning::Nothing, run);
+                *entry.stream = fresh;
+                findings.0.clear();
+                Vec::new()
+            }
+        };
+        observed.iter().for_each(|o| metrics::count(o.status));
+        self.changed(series, findings, moment);
+        Some(Answer::Observed(observed))
+    }
+
+    /// Carries out a command.
+    fn control(
+        &mut self,
+        series: &SeriesId,
+        control: &StreamControl,
+        beginning: Option<Beginning>,
+        moment: Moment,
+    ) -> Answer {
+        let number = self.number;
+        let Some(entry) = self.streams.get_mut(series) else {
+            return Answer::Controlled(None);
+        };
+        if moment.offset < entry.next_offset {
+            return Answer::Covered;
+        }
+        let is_new = entry.begun_at == Some(moment.offset);
+        let mut findings = Findings::default();
+        let stream = &mut entry.stream;
+        match control {
+            StreamControl::Options(options) => {
+                stream.set_options(moment.at_ms, options.clone(), &mut findings);
+            }
+            StreamControl::Restart(restart) => {
+                let beginning = beginning.unwrap_or(Beginning::Nothing);
+                stream.restart(moment.at_ms, &beginning, restart.rewind, &mut findings);
+            }
+            StreamControl::Stale {} => stream.disarm(),
+            StreamControl::End { forget } => {
+                stream.end(moment.at_ms, &mut findings);
+                let ended = EndedStream {
+                    series_id: series.clone(),
+                    next_offset: moment.offset + 1,
+                    run: i64::try_from(stream.run()).unwrap_or(i64::MAX),
+                    forget: *forget,
+                };
+                let reply = Box::new(stream.reply(number, None));
+                self.keep(findings);
+                self.ended.push(ended);
+                self.streams.remove(series);
+                self.dirty.retain(|dirty| dirty.series != *series);
+                self.copied.retain(|copied| copied.series_id != *series);
+                self.timeline.watch(series, None);
+                return Answer::Controlled(Some((reply, false)));
+            }
+        }
+        let reply = Box::new(stream.reply(number, None));
+        self.changed(series, findings, moment);
+        Answer::Controlled(Some((reply, is_new)))
+    }
+
+    fn look_for_silence(&mut self, series: &SeriesId, moment: Moment) {
+        let arrival = self.arrival(moment, false);
+        let Some(entry) = self.streams.get_mut(series) else {
+            return;
+        };
+        if moment.offset < entry.next_offset {
+            return;
+        }
+        let mut findings = Findings::default();
+        entry.stream.look_for_silence(arrival, &mut findings);
+        let due = entry.stream.due();
+        self.changed(series, findings, moment);
+        self.timeline.watch(series, due);
+    }
+
+    fn arrival(&self, moment: Moment, quiet: bool) -> Arrival {
+        Arrival {
+            at_ms: moment.at_ms,
+            watched_ms: self.timeline.state().watched_ms(),
+            quiet,
+        }
+    }
+
+    /// Notes that the stream of `series` has changed.
+    fn changed(&mut self, series: &SeriesId, findings: Findings, moment: Moment) {
+        self.keep(findings);
+        let Some(entry) = self.streams.get_mut(series) else {
+            return;
+        };
+        entry.used = moment.used;
+        entry.next_offset = moment.offset + 1;
+        self.timeline.watch(series, entry.stream.look());
+        if !entry.is_dirty {
+            entry.is_dirty = true;
+            self.dirty.push_back(Dirty {
+                series: series.clone(),
+                offset: moment.offset,
+                timeline: moment.before,
+                since: moment.now,
+            });
+        }
+    }
+
+    /// Keeps what was found, unless it is stored already.
+    fn keep(&mut self, findings: Findings) {
+        if self.position <= self.stored {
+            return;
+        }
+        for finding in findings.0 {
+            metrics::found(&finding);
+            let group = self.group(&finding);
+            self.found.push(AnomalyChange {
+                group,
+                event: finding.event,
+                context: finding.context,
+                anomaly: finding.anomaly,
+            });
+        }
+    }
+
+    /// What anomalies of one incident have in common.
+    fn group(&self, finding: &Finding) -> String {
+        let anomaly = &finding.anomaly;
+        let values: Vec<&str> = self
+            .group_by
+            .iter()
+            .filter_map(|name| anomaly.labels.get(name).map(String::as_str))
+            .collect();
+        let group = match values.is_empty() {
+            // Without labels, series that fall silent together are one incident nevertheless.
+            true if anomaly.kind == AnomalyKind::Missing => String::new(),
+            true => anomaly.series_id.as_str().to_owned(),
+            false => values.join(", "),
+        };
+        match anomaly.kind {
+            AnomalyKind::Missing => format!("missing {group}").trim_end().to_owned(),
+            _ => group,
+        }
+    }
+
+    /// The offset at which a replay may begin, and the time of the partition there, if the states
+    /// that were copied are stored.
+    pub(crate) fn safe(&self) -> (i64, TimelineState) {
+        match self.dirty.front() {
+            Some(dirty) => (dirty.offset, dirty.timeline),
+            None => (self.position, self.timeline.state()),
+        }
+    }
+
+    /// Copies the state of `series` to be stored.
+    pub(crate) fn copy(&mut self, series: &SeriesId) -> usize {
+        let position = self.position;
+        let Some(entry) = self.streams.get_mut(series) else {
+            return 0;
+        };
+        entry.is_dirty = false;
+        entry.bytes = entry.stream.memory_bytes();
+        let copied = state(&entry.stream, position.max(entry.next_offset));
+        let bytes = copied.state.len();
+        self.copied.retain(|earlier| earlier.series_id != *series);
+        self.copied.push(copied);
+        bytes
+    }
+}
+
+/// When a record is folded.
+#[derive(Clone, Copy)]
+struct Moment {
+    offset: i64,
+    at_ms: i64,
+    /// The time of the partition before the record.
+    before: TimelineState,
+    now: Instant,
+    used: u64,
+}
+
+/// The state of `stream`, which covers the records below `next_offset`, as it is stored.
+pub(crate) fn state(stream: &Stream, next_offset: i64) -> StreamState {
+    let labels: Labels = stream.options().labels.clone();
+    StreamState {
+        series_id: stream.series().clone(),
+        next_offset,
+        run: i64::try_from(stream.run()).unwrap_or(i64::MAX),
+        points: i64::try_from(stream.points()).unwrap_or(i64::MAX),
+        last_timestamp: stream.last_timestamp(),
+        last_arrival_ms: stream.last_arrival_ms().unwrap_or(0),
+        due_ms: stream.due(),
+        begun_from: stream.begun_from(),
+        labels,
+        detector: stream.detector(),
+        format: stream::FORMAT,
+        state: stream.to_bytes(),
+    }
+}
