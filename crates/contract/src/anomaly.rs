@@ -219,6 +219,32 @@ pub enum AnomalyEventKind {
     Closed,
 }
 
+/// An event of an incident, before it is told: whoever tells it reads the incident then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentEvent {
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: IncidentEventKind,
+    /// The incident.
+    pub incident_id: IncidentId,
+    /// When it happened.
+    pub at: Moment,
+}
+
+/// What happened to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IncidentEventKind {
+    /// It has its first open anomaly.
+    #[serde(rename = "incident.opened")]
+    Opened,
+    /// It has become worse than people were told.
+    #[serde(rename = "incident.escalated")]
+    Escalated,
+    /// Its last anomaly is over.
+    #[serde(rename = "incident.resolved")]
+    Resolved,
+}
+
 impl Event for AnomalyEvent {
     const TOPIC: Topic = Topic {
         retention_ms: Some(7 * DAY_MS),

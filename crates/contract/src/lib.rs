@@ -29,6 +29,7 @@ mod predict;
 mod problem;
 mod reference;
 mod registry;
+mod silence;
 mod stream;
 mod time;
 mod verdict;
@@ -36,7 +37,8 @@ mod zone;
 
 pub use anomaly::{
     Anomaly, AnomalyDetail, AnomalyEvent, AnomalyEventKind, AnomalyId, AnomalyKind, AnomalyList,
-    Incident, IncidentDetail, IncidentId, IncidentList, InvalidId, OpenStatus,
+    Incident, IncidentDetail, IncidentEvent, IncidentEventKind, IncidentId, IncidentList,
+    InvalidId, OpenStatus,
 };
 pub use api_key::{
     ApiKey, Expiry, InvalidExpiry, InvalidKeyName, InvalidSecretHash, KeyLimits, KeyName,
@@ -84,6 +86,10 @@ pub use reference::{
 pub use registry::{
     AliasInfo, AliasRequest, ImportReply, ModelFile, ModelInfo, ModelList, RollbackRequest,
     SeriesDetail, SeriesList, SeriesSummary, Source,
+};
+pub use silence::{
+    Interval, InvalidInterval, MAX_INTERVALS, MAX_MATCHERS, MAX_SILENCE_TEXT, MatchOp, Matcher,
+    MinuteOfDay, MonthDays, Months, Silence, SilenceId, SilenceRequest, TimeRange, Weekdays,
 };
 pub use stream::{
     DEFAULT_WARMUP, InvalidOrigin, Labels, MAX_LABEL_BYTES, MAX_LABELS, Origin, Restart,

@@ -179,6 +179,9 @@ fn check_labels(labels: &Labels) -> Result<(), String> {
             "labels: {bytes} bytes are more than {MAX_LABEL_BYTES}"
         ));
     }
+    if let Some((name, _)) = labels.iter().find(|(_, value)| value.contains('\0')) {
+        return Err(format!("labels: the value of `{name}` has a NUL"));
+    }
     match labels.keys().find(|name| !is_label(name)) {
         Some(name) => Err(format!(
             "labels: `{name}` is not a name of letters, digits and _ that begins with no digit"
@@ -375,6 +378,10 @@ mod tests {
             (r#"{"lateness":-1}"#, "lateness: -1 is less than 0"),
             (r#"{"false_alarm_rate":0}"#, "false_alarm_rate: 0"),
             (r#"{"labels":{"a-b":"c"}}"#, "labels: `a-b` is not a name"),
+            (
+                r#"{"labels":{"a":"\u0000"}}"#,
+                "labels: the value of `a` has a NUL",
+            ),
             (r#"{"transform":"log"}"#, "transform: unknown variant `log`"),
             (r#"{"warm":1}"#, "unknown field `warm`"),
         ] {
