@@ -64,6 +64,9 @@ pub enum StoreError {
     /// The topic does not say which log it is, and offsets are kept of one that did.
     #[error("topic {0} does not say which log it is")]
     UnknownLog(String),
+    /// A list was to go on after something that is not the end of a page.
+    #[error("{0:?} is not the next of a page")]
+    BadCursor(String),
     /// The version was removed before it became ready.
     #[error("{version} of series {series} is gone")]
     Swept {
@@ -161,6 +164,7 @@ impl StoreError {
             | Self::Unreadable(_)
             | Self::Migration(_)
             | Self::Partitions { .. }
+            | Self::BadCursor(_)
             | Self::Swept { .. }
             | Self::Corrupt { .. }
             | Self::CorruptPoints { .. } => false,

@@ -14,6 +14,7 @@ mod batch;
 mod columns;
 mod config;
 mod error;
+mod migrations;
 mod postgres;
 mod registry;
 mod room;
@@ -41,7 +42,8 @@ pub use registry::{
 pub use room::{NoRoom, Quotas, StoreSize};
 use sqlite::SqliteStore;
 pub use streams::{
-    AnomalyChange, EndedStream, PartitionCommit, StoredStream, StreamOffsets, StreamState,
+    AnomalyChange, AnomalyOrder, AnomalyQuery, EndedStream, FailedNotification, MAX_SILENCES,
+    Notification, PartitionCommit, StoredStream, StreamOffsets, StreamState,
 };
 
 /// Keeps models and training points. Cheap to clone.

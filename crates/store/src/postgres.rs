@@ -23,6 +23,7 @@ use crate::{
     Changed, NewModel, Note, PostgresConfig, Precondition, Ready, RegistryError, StoreError,
     columns::version,
     error::Failure,
+    migrations,
     registry::{
         apply::{apply, finish, mark_ready},
         change::Change,
@@ -31,27 +32,6 @@ use crate::{
         sql,
     },
 };
-
-fn migrator() -> Migrator {
-    sqlite::migrator(&[
-        (
-            "0001_models_and_training_points.sql",
-            include_str!("../migrations/postgres/0001_models_and_training_points.sql"),
-        ),
-        (
-            "0002_registry.sql",
-            include_str!("../migrations/postgres/0002_registry.sql"),
-        ),
-        (
-            "0003_receipts.sql",
-            include_str!("../migrations/postgres/0003_receipts.sql"),
-        ),
-        (
-            "0004_streams.sql",
-            include_str!("../migrations/postgres/0004_streams.sql"),
-        ),
-    ])
-}
 
 /// How long a caller waits for a connection. Short, so that the client still listens when it is
 /// told that the database does not answer.
@@ -115,12 +95,12 @@ impl PostgresStore {
         match self.is_pooled {
             false => {
                 connection.execute("SET statement_timeout = 0").await?;
-                migrate(&mut connection, migrator()).await?;
+                migrate(&mut connection, migrations::postgres()).await?;
             }
             true => {
                 in_transaction(&mut connection, async |connection| {
                     connection.execute(LOCK_POOLED).await?;
-                    let mut migrator = migrator();
+                    let mut migrator = migrations::postgres();
                     migrator.set_locking(false);
                     migrate(connection, migrator).await
                 })

@@ -8,7 +8,7 @@ pub(crate) mod apply;
 pub(crate) mod change;
 pub(crate) mod connection;
 mod document;
-mod prefix;
+pub(crate) mod prefix;
 mod reads;
 pub(crate) mod receipt;
 pub(crate) mod rows;

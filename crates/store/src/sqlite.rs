@@ -6,12 +6,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use contract::{SeriesId, Version};
 use sqlite::{Database, Durability, Size, Write};
-use sqlx::migrate::Migrator;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     Changed, NewModel, Note, Precondition, Ready, RegistryError, StoreError,
     columns::version,
+    migrations,
     registry::{
         apply::{apply, finish, mark_ready},
         change::Change,
@@ -20,31 +20,6 @@ use crate::{
         sql,
     },
 };
-
-fn migrator() -> Migrator {
-    sqlite::migrator(&[
-        (
-            "0001_models_and_training_points.sql",
-            include_str!("../migrations/sqlite/0001_models_and_training_points.sql"),
-        ),
-        (
-            "0002_registry.sql",
-            include_str!("../migrations/sqlite/0002_registry.sql"),
-        ),
-        (
-            "0003_receipts.sql",
-            include_str!("../migrations/sqlite/0003_receipts.sql"),
-        ),
-        (
-            "0004_streams.sql",
-            include_str!("../migrations/sqlite/0004_streams.sql"),
-        ),
-        (
-            "0005_checksum_of_points.sql",
-            include_str!("../migrations/sqlite/0005_checksum_of_points.sql"),
-        ),
-    ])
-}
 
 /// Free pages that are kept for later models: 4 MB.
 const FREE_PAGES: i64 = 1_000;
@@ -72,7 +47,7 @@ impl SqliteStore {
         // In one transaction around those of the migrations, because sqlx takes no lock on SQLite.
         let (_turn, mut transaction) = self.begin().await?;
         // Not `run`, whose future cannot be sent to another thread.
-        migrator()
+        migrations::sqlite()
             .run_direct(&mut *transaction)
             .await
             .map_err(StoreError::Migration)?;

@@ -6,10 +6,20 @@
 
 mod bulk;
 mod commit;
+mod effects;
 mod offsets;
+mod outbox;
 mod partitions;
+mod plan;
+mod query;
+mod reads;
 mod sessions;
+mod silences;
 mod sql;
+
+pub use outbox::{FailedNotification, Notification};
+pub use query::{AnomalyOrder, AnomalyQuery};
+pub use silences::MAX_SILENCES;
 
 use contract::{Anomaly, AnomalyEventKind, DetectorName, Labels, Moment, Point, SeriesId, Version};
 

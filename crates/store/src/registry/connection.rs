@@ -9,6 +9,7 @@ use super::sql::{self, Dialect};
 pub(crate) enum Value<'a> {
     Number(Option<i64>),
     Text(Option<&'a str>),
+    Real(f64),
 }
 
 /// A row of either database.
@@ -33,6 +34,7 @@ macro_rules! fetch {
             query = match *value {
                 Value::Number(number) => query.bind(number),
                 Value::Text(text) => query.bind(text),
+                Value::Real(real) => query.bind(real),
             };
         }
         query.fetch_all(&mut **$connection).await

@@ -13,8 +13,11 @@ pub(super) struct Bulk<'a> {
 
 enum Column<'a> {
     Numbers(Vec<Option<i64>>),
+    Reals(Vec<f64>),
     Flags(Vec<bool>),
     Texts(Vec<Option<Cow<'a, str>>>),
+    /// Texts for a column of this type.
+    Json(&'static str, Vec<String>),
     Bytes(Vec<Cow<'a, [u8]>>),
 }
 
@@ -33,6 +36,17 @@ impl<'a> Bulk<'a> {
     ) -> Self {
         let numbers = numbers.into_iter().map(Into::into).collect();
         self.columns.push((name, Column::Numbers(numbers)));
+        self
+    }
+
+    /// Adds a column of floating-point numbers.
+    pub(super) fn reals(
+        mut self,
+        name: &'static str,
+        reals: impl IntoIterator<Item = f64>,
+    ) -> Self {
+        let reals = reals.into_iter().collect();
+        self.columns.push((name, Column::Reals(reals)));
         self
     }
 
@@ -67,6 +81,18 @@ impl<'a> Bulk<'a> {
         self
     }
 
+    /// Adds a column of JSON, which is of type `kind` in Postgres.
+    pub(super) fn json(
+        mut self,
+        name: &'static str,
+        kind: &'static str,
+        texts: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let texts = texts.into_iter().collect();
+        self.columns.push((name, Column::Json(kind, texts)));
+        self
+    }
+
     /// Adds a column of bytes.
     pub(super) fn bytes<B: Into<Cow<'a, [u8]>>>(
         mut self,
@@ -96,8 +122,10 @@ impl<'a> Bulk<'a> {
                 for (_, column) in &self.columns {
                     query = match column {
                         Column::Numbers(numbers) => query.bind(numbers),
+                        Column::Reals(reals) => query.bind(reals),
                         Column::Flags(flags) => query.bind(flags),
                         Column::Texts(texts) => query.bind(texts),
+                        Column::Json(_, texts) => query.bind(texts),
                         Column::Bytes(bytes) => {
                             query.bind(bytes.iter().map(|bytes| &**bytes).collect::<Vec<&[u8]>>())
                         }
@@ -112,8 +140,10 @@ impl<'a> Bulk<'a> {
                     for (_, column) in &self.columns {
                         query = match column {
                             Column::Numbers(numbers) => query.bind(numbers[row]),
+                            Column::Reals(reals) => query.bind(reals[row]),
                             Column::Flags(flags) => query.bind(flags[row]),
                             Column::Texts(texts) => query.bind(texts[row].as_deref()),
+                            Column::Json(_, texts) => query.bind(&texts[row]),
                             Column::Bytes(bytes) => query.bind(&*bytes[row]),
                         };
                     }
@@ -128,8 +158,10 @@ impl<'a> Bulk<'a> {
         let first = self.columns.first();
         first.map_or(0, |(_, column)| match column {
             Column::Numbers(numbers) => numbers.len(),
+            Column::Reals(reals) => reals.len(),
             Column::Flags(flags) => flags.len(),
             Column::Texts(texts) => texts.len(),
+            Column::Json(_, texts) => texts.len(),
             Column::Bytes(bytes) => bytes.len(),
         })
     }
@@ -149,8 +181,10 @@ impl<'a> Bulk<'a> {
         for (n, (_, column)) in (1..).zip(&self.columns) {
             let kind = match column {
                 Column::Numbers(_) => "bigint",
+                Column::Reals(_) => "double precision",
                 Column::Flags(_) => "boolean",
                 Column::Texts(_) => "text",
+                Column::Json(kind, _) => kind,
                 Column::Bytes(_) => "bytea",
             };
             let comma = if n > 1 { ", " } else { "" };

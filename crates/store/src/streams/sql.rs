@@ -40,6 +40,14 @@ pub(super) struct Dialect {
     pub(super) bury: &'static str,
     /// The states of the series `$1`, a JSON array.
     pub(super) states: &'static str,
+    /// Lets one transaction at a time count the anomalies of incidents.
+    pub(super) lock_incidents: &'static str,
+    /// Removes the anomalies of the series `$1`, a JSON array.
+    pub(super) forget_anomalies: &'static str,
+    /// The anomalies with the ids `$1`, a JSON array.
+    pub(super) known_anomalies: &'static str,
+    /// The incidents with the ids `$1`, and the open ones of the groups `$2`: JSON arrays.
+    pub(super) incidents: &'static str,
 }
 
 /// Columns of a [`StreamRow`](super::sessions::StreamRow).
@@ -58,6 +66,43 @@ macro_rules! is_past {
     };
 }
 
+/// The elements of a JSON array. An array, so that Postgres looks each up in the index.
+macro_rules! postgres_elements {
+    ($array:literal) => {
+        concat!(
+            "= ANY (ARRAY(SELECT json_array_elements_text(",
+            $array,
+            "::json)))"
+        )
+    };
+}
+
+macro_rules! sqlite_elements {
+    ($array:literal) => {
+        concat!("IN (SELECT value FROM json_each(", $array, "))")
+    };
+}
+
+/// Columns of an [`IncidentRow`](super::effects::IncidentRow).
+macro_rules! incident {
+    () => {
+        "SELECT incident_id, group_key, opened_at, last_at, closed_at, due, anomalies, open, severity, told, openings \
+         FROM incidents i "
+    };
+}
+
+macro_rules! known {
+    () => {
+        "SELECT anomaly_id, is_open, last, alarms, incident_id FROM anomalies WHERE anomaly_id "
+    };
+}
+
+macro_rules! forget {
+    () => {
+        "DELETE FROM anomalies WHERE series_id "
+    };
+}
+
 pub(super) const POSTGRES: Dialect = Dialect {
     lock: "
         SELECT partition, effects, safe, now_ms, outage_ms FROM stream_partitions
@@ -68,9 +113,22 @@ pub(super) const POSTGRES: Dialect = Dialect {
         "AND partition = ANY (string_to_array($2, ',')::integer[]) AND ",
         is_past!()
     ),
-    states: concat!(
-        stream!(),
-        "WHERE series_id IN (SELECT json_array_elements_text($1::json))"
+    states: concat!(stream!(), "WHERE series_id ", postgres_elements!("$1")),
+    lock_incidents: "SELECT pg_advisory_xact_lock(7102542)",
+    forget_anomalies: concat!(
+        forget!(),
+        postgres_elements!("$1"),
+        " RETURNING incident_id, is_open"
+    ),
+    known_anomalies: concat!(known!(), postgres_elements!("$1")),
+    incidents: concat!(
+        incident!(),
+        "WHERE incident_id ",
+        postgres_elements!("$1"),
+        " UNION ",
+        incident!(),
+        "WHERE closed_at IS NULL AND group_key ",
+        postgres_elements!("$2"),
     ),
 };
 
@@ -85,8 +143,21 @@ pub(super) const SQLITE: Dialect = Dialect {
         "AND partition IN (SELECT value FROM json_each('[' || $2 || ']')) AND ",
         is_past!()
     ),
-    states: concat!(
-        stream!(),
-        "WHERE series_id IN (SELECT value FROM json_each($1))"
+    states: concat!(stream!(), "WHERE series_id ", sqlite_elements!("$1")),
+    lock_incidents: "SELECT 1",
+    forget_anomalies: concat!(
+        forget!(),
+        sqlite_elements!("$1"),
+        " RETURNING incident_id, is_open"
+    ),
+    known_anomalies: concat!(known!(), sqlite_elements!("$1")),
+    incidents: concat!(
+        incident!(),
+        "WHERE incident_id ",
+        sqlite_elements!("$1"),
+        " UNION ",
+        incident!(),
+        "WHERE closed_at IS NULL AND group_key ",
+        sqlite_elements!("$2"),
     ),
 };

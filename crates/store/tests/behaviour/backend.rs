@@ -29,6 +29,10 @@ pub(crate) trait Backend: Sized {
     const STOP_STREAMS: &str;
     /// Undoes [`Self::STOP_STREAMS`].
     const LET_STREAMS_GO: &str;
+    /// Lets no event of an incident into the outbox.
+    const STOP_EVENTS: &str;
+    /// Undoes [`Self::STOP_EVENTS`].
+    const LET_EVENTS_GO: &str;
 
     /// Makes an empty database.
     async fn fresh() -> Result<Self>;
@@ -90,6 +94,10 @@ impl Backend for Sqlite {
         CREATE TRIGGER stop BEFORE INSERT ON stream_sessions WHEN NEW.series_id = 'bad'
         BEGIN SELECT RAISE(ABORT, 'stopped'); END";
     const LET_STREAMS_GO: &str = "DROP TRIGGER stop";
+    const STOP_EVENTS: &str = "
+        CREATE TRIGGER stop BEFORE INSERT ON outbox WHEN NEW.channel = 'incident'
+        BEGIN SELECT RAISE(ABORT, 'stopped'); END";
+    const LET_EVENTS_GO: &str = "DROP TRIGGER stop";
 
     async fn fresh() -> Result<Self> {
         Ok(Self(tempfile::tempdir()?))
@@ -189,6 +197,9 @@ impl<A: Access> Backend for Postgres<A> {
     const STOP_STREAMS: &str =
         "ALTER TABLE stream_sessions ADD CONSTRAINT stop CHECK (series_id <> 'bad')";
     const LET_STREAMS_GO: &str = "ALTER TABLE stream_sessions DROP CONSTRAINT stop";
+    const STOP_EVENTS: &str =
+        "ALTER TABLE outbox ADD CONSTRAINT stop CHECK (channel <> 'incident')";
+    const LET_EVENTS_GO: &str = "ALTER TABLE outbox DROP CONSTRAINT stop";
 
     async fn fresh() -> Result<Self> {
         let url = variable("TEST_DATABASE_URL")?;

@@ -79,6 +79,22 @@ macro_rules! run_suite {
             a_state_comes_back_as_it_was_stored
             offsets_states_and_effects_move_together_or_not_at_all
             an_ended_stream_stays_until_no_replay_can_meet_it
+            an_anomaly_comes_back_as_it_was_found
+            an_incident_counts_its_anomalies_whatever_comes_again
+            an_incident_that_becomes_worse_says_so_once
+            who_is_silenced_or_has_moved_opens_no_incident
+            a_notification_is_tried_until_it_is_told_or_given_up
+            people_are_told_on_every_channel_once_all_has_come
+            notifiers_share_what_is_due
+            owners_of_one_group_at_once_open_one_incident
+            a_series_that_is_forgotten_takes_its_anomalies_along
+            effects_are_stored_with_their_offset_or_not_at_all
+            old_anomalies_are_forgotten_and_open_ones_are_not
+            anomalies_are_listed_each_once_in_both_orders
+            anomalies_are_listed_by_series_and_labels
+            anomalies_are_listed_by_time_kind_and_severity
+            incidents_are_listed_each_once_to_who_may_see_them
+            silences_are_kept_until_they_are_deleted
             a_database_without_a_registry_gets_one_and_keeps_what_it_holds
             migrations_may_run_at_once_and_again
             a_closed_store_fails_and_says_so

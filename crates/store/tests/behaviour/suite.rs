@@ -1,10 +1,13 @@
 //! The behaviour of every store.
 
+mod anomalies;
 mod changes;
 mod life;
 mod lists;
 mod models;
+mod outbox;
 mod points;
+mod queries;
 mod receipts;
 mod streams;
 mod upgrade;
@@ -20,7 +23,8 @@ use detector::{Model, StoredModel};
 use store::{Refusal, RegistryError, Store, StoreError, VersionedModel};
 
 pub(crate) use self::{
-    changes::*, life::*, lists::*, models::*, points::*, receipts::*, streams::*, upgrade::*,
+    anomalies::*, changes::*, life::*, lists::*, models::*, outbox::*, points::*, queries::*,
+    receipts::*, streams::*, upgrade::*,
 };
 use crate::backend::fitted;
 
