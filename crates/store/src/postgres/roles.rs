@@ -1,6 +1,7 @@
-//! Roles with no more rights than a service needs: one that writes, and one that reads models.
+//! Roles with no more rights than a service needs: those that write models, judge streams and tell
+//! of anomalies, and one that reads models.
 //!
-//! The tables belong to the role that runs the migrations. The other two can neither change a table
+//! The tables belong to the role that runs the migrations. The others can neither change a table
 //! nor make one.
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,26 @@ pub struct RolesConfig {
     /// File that holds its password. Without one the role is not made.
     #[arg(long, env = "POSTGRES_READER_PASSWORD_FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub postgres_reader_password_file: Option<PathBuf>,
+    /// Role of the observers.
+    #[arg(
+        long,
+        env = "POSTGRES_OBSERVER_USER",
+        default_value = "anomaly_observer"
+    )]
+    pub postgres_observer_user: String,
+    /// File that holds its password. Without one the role is not made.
+    #[arg(long, env = "POSTGRES_OBSERVER_PASSWORD_FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub postgres_observer_password_file: Option<PathBuf>,
+    /// Role of the notifiers.
+    #[arg(
+        long,
+        env = "POSTGRES_NOTIFIER_USER",
+        default_value = "anomaly_notifier"
+    )]
+    pub postgres_notifier_user: String,
+    /// File that holds its password. Without one the role is not made.
+    #[arg(long, env = "POSTGRES_NOTIFIER_PASSWORD_FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub postgres_notifier_password_file: Option<PathBuf>,
 }
 
 /// What a role may do.
@@ -34,33 +55,62 @@ struct Role<'a> {
     name: &'a str,
     password_file: Option<&'a Path>,
     /// Privileges, and the tables on which it has them.
-    tables: (&'static str, &'static str),
+    tables: &'static [(&'static str, &'static str)],
     /// On the database.
     database: &'static str,
 }
 
 impl RolesConfig {
-    fn roles(&self) -> [Role<'_>; 2] {
+    fn roles(&self) -> [Role<'_>; 4] {
         [
             Role {
                 name: &self.postgres_writer_user,
                 password_file: self.postgres_writer_password_file.as_deref(),
-                tables: (
-                    "SELECT, INSERT, UPDATE, DELETE",
+                tables: &[(
+                    ALL,
                     "series, models, aliases, receipts, training_data, consumer_offsets",
-                ),
+                )],
                 // Points come in through a temporary table.
                 database: "CONNECT, TEMPORARY",
             },
             Role {
                 name: &self.postgres_reader_user,
                 password_file: self.postgres_reader_password_file.as_deref(),
-                tables: ("SELECT", "series, models, aliases"),
+                tables: &[("SELECT", "series, models, aliases")],
+                database: "CONNECT",
+            },
+            Role {
+                name: &self.postgres_observer_user,
+                password_file: self.postgres_observer_password_file.as_deref(),
+                tables: &[
+                    ("SELECT", "series, models, aliases, silences"),
+                    (PROBE, "consumer_offsets"),
+                    (
+                        ALL,
+                        "stream_layout, stream_partitions, stream_owners, stream_sessions, \
+                         anomalies, incidents, outbox",
+                    ),
+                ],
+                database: "CONNECT",
+            },
+            Role {
+                name: &self.postgres_notifier_user,
+                password_file: self.postgres_notifier_password_file.as_deref(),
+                tables: &[
+                    ("SELECT", "series, stream_sessions"),
+                    (PROBE, "consumer_offsets"),
+                    (ALL, "anomalies, incidents, outbox, silences"),
+                ],
                 database: "CONNECT",
             },
         ]
     }
 }
+
+/// Everything that can be done to rows.
+const ALL: &str = "SELECT, INSERT, UPDATE, DELETE";
+/// What the health check does to see whether the database can be written.
+const PROBE: &str = "SELECT, INSERT, DELETE";
 
 impl PostgresStore {
     /// See [`crate::Store::grant`].
@@ -101,18 +151,36 @@ async fn make(
             REVOKE TEMPORARY ON DATABASE %4$I FROM PUBLIC;
             REVOKE CREATE ON SCHEMA %3$I FROM PUBLIC;
             GRANT USAGE ON SCHEMA %3$I TO %1$I;
-            GRANT ' || $3 || ' ON ' || $4 || ' TO %1$I;
-            GRANT ' || $5 || ' ON DATABASE %4$I TO %1$I;',
+            GRANT ' || $3 || ' ON DATABASE %4$I TO %1$I;',
             $1, $2, current_schema(), current_database()
         )";
     let statements: String = sqlx::query_scalar(STATEMENTS)
         .bind(role.name)
         .bind(password)
-        .bind(role.tables.0)
-        .bind(role.tables.1)
         .bind(role.database)
         .fetch_one(&mut *connection)
         .await?;
     connection.execute(statements.as_str()).await?;
+    for (privileges, tables) in role.tables {
+        grant(connection, role.name, privileges, tables).await?;
+    }
+    Ok(())
+}
+
+/// Gives `role` these privileges on these tables.
+async fn grant(
+    connection: &mut PgConnection,
+    role: &str,
+    privileges: &str,
+    tables: &str,
+) -> Result<(), StoreError> {
+    const STATEMENT: &str = "SELECT format('GRANT ' || $2 || ' ON ' || $3 || ' TO %I', $1)";
+    let statement: String = sqlx::query_scalar(STATEMENT)
+        .bind(role)
+        .bind(privileges)
+        .bind(tables)
+        .fetch_one(&mut *connection)
+        .await?;
+    connection.execute(statement.as_str()).await?;
     Ok(())
 }

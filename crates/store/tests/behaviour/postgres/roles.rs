@@ -3,7 +3,9 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use contract::{Delivery, DetectorName, FitOptions, Point, SeriesId, TrainingData};
+use contract::{
+    Delivery, DetectorName, FitOptions, IncidentId, Moment, Point, SeriesId, TrainingData,
+};
 use detector::Model;
 use sqlx::{Connection, PgConnection};
 use store::{Precondition, RolesConfig, Store, StoreError};
@@ -12,7 +14,15 @@ use tempfile::NamedTempFile;
 use crate::backend::{Backend, Postgres, config, error_of, fitted, run, serving};
 
 /// The tables and what may be done to them.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 14] = [
+    "anomalies",
+    "incidents",
+    "outbox",
+    "silences",
+    "stream_layout",
+    "stream_owners",
+    "stream_partitions",
+    "stream_sessions",
     "aliases",
     "consumer_offsets",
     "models",
@@ -38,6 +48,10 @@ impl Roles {
             postgres_writer_password_file: Some(passwords.path().to_owned()),
             postgres_reader_user: format!("{name}-reader"),
             postgres_reader_password_file: Some(passwords.path().to_owned()),
+            postgres_observer_user: format!("{name}-observer"),
+            postgres_observer_password_file: Some(passwords.path().to_owned()),
+            postgres_notifier_user: format!("{name}-notifier"),
+            postgres_notifier_password_file: Some(passwords.path().to_owned()),
         };
         Ok(Self {
             config,
@@ -50,6 +64,8 @@ impl Roles {
         for role in [
             &self.config.postgres_writer_user,
             &self.config.postgres_reader_user,
+            &self.config.postgres_observer_user,
+            &self.config.postgres_notifier_user,
         ] {
             let remove = format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\"");
             backend.execute(&remove).await?;
@@ -95,6 +111,7 @@ async fn services_can_do_their_work_and_nothing_else() -> Result<()> {
 
         let checked = async {
             work(&url(backend, writer)?, &url(backend, reader)?).await?;
+            observers_and_notifiers(backend, &roles.config).await?;
             for table in TABLES {
                 for (role, sql) in [
                     (reader, format!("INSERT INTO {table} DEFAULT VALUES")),
@@ -181,6 +198,63 @@ async fn work(writer: &str, reader: &str) -> Result<()> {
     assert_eq!(serving(&reader, &series).await?, None);
     writer.close().await;
     reader.close().await;
+    Ok(())
+}
+
+/// Demands that observers and notifiers can do their work, and nothing else.
+async fn observers_and_notifiers(backend: &Postgres, config: &RolesConfig) -> Result<()> {
+    let observer = &*config.postgres_observer_user;
+    let notifier = &*config.postgres_notifier_user;
+    judge_and_tell(&url(backend, observer)?, &url(backend, notifier)?).await?;
+    for (role, sql) in [
+        (observer, "DELETE FROM models"),
+        (observer, "UPDATE series SET revision = 0"),
+        (observer, "DELETE FROM silences"),
+        (observer, "SELECT 1 FROM training_data"),
+        (observer, "SELECT 1 FROM receipts"),
+        (observer, "DROP TABLE anomalies"),
+        (observer, "CREATE TABLE mine (n INTEGER)"),
+        (notifier, "SELECT 1 FROM models"),
+        (notifier, "UPDATE stream_sessions SET run = 0"),
+        (notifier, "SELECT 1 FROM stream_partitions"),
+        (notifier, "DROP TABLE outbox"),
+        (notifier, "CREATE TEMPORARY TABLE mine (n INTEGER)"),
+    ] {
+        ensure!(is_denied(backend, role, sql).await?, "{role}: {sql}");
+    }
+    Ok(())
+}
+
+/// What an observer does, over `observer`, and a notifier, over `notifier`.
+async fn judge_and_tell(observer: &str, notifier: &str) -> Result<()> {
+    let (observer, notifier) = (
+        Store::postgres(&config(observer.to_owned()))?,
+        Store::postgres(&config(notifier.to_owned()))?,
+    );
+    observer.ping().await?;
+    observer.stream_layout(32).await?;
+    observer.own_partitions("here", &[0]).await?;
+    serving(&observer, &SeriesId::new("s")?).await?;
+    crate::suite::find_and_forget(&observer).await?;
+    observer.silences().await?;
+    observer.forget_stream_offsets().await?;
+
+    notifier.ping().await?;
+    let ever = Moment(i64::MAX / 2);
+    let told = notifier.address_incident_events(&["webhook"], ever).await?;
+    assert_eq!(told, 2);
+    for due in notifier
+        .due_notifications(&["webhook", "topic"], ever, 9)
+        .await?
+    {
+        notifier.notification_sent(&due.event_id).await?;
+    }
+    notifier.open_anomalies_for_alerts(Moment(0)).await?;
+    notifier.incidents(None, 9, None, None).await?;
+    notifier.forget_old_anomalies(ever).await?;
+    notifier.delete_silence(IncidentId(1)).await?;
+    observer.close().await;
+    notifier.close().await;
     Ok(())
 }
 
