@@ -3,6 +3,7 @@
 mod key;
 mod options;
 mod registry;
+mod stream;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,9 @@ pub(crate) use self::{
         DeleteArgs, ExportArgs, ImportArgs, ModelsArgs, PromoteArgs, RollbackArgs, SeriesArgs,
         UnpinArgs,
     },
+    stream::{
+        EndArgs, ObserveArgs, PointsArgs, RestartArgs, SetStreamArgs, StreamArgs, StreamCommand,
+    },
 };
 use crate::{
     http::{ApiKeyHeader, BaseUrl},
@@ -34,8 +38,8 @@ changed.";
 /// The heading of the options that every command takes.
 const EVERYWHERE: &str = "Options of every command";
 
-/// A client of an anomaly detection platform: fits models, asks for verdicts, draws plots, and
-/// manages series.
+/// A client of an anomaly detection platform: fits models, asks for verdicts, observes streams,
+/// draws plots, and manages series.
 #[derive(Debug, Parser)]
 #[command(name = "anomaly", version, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -110,6 +114,15 @@ pub(crate) enum Command {
     Fit(FitArgs),
     /// Ask whether one point is an anomaly, and why.
     Predict(PredictArgs),
+    /// Judge points and learn from each: one point, or those of a CSV file. Sending points again is
+    /// safe, so an observation that broke off may be run again.
+    Observe(ObserveArgs),
+    /// Store points of any series, which their streams judge soon: a file with one JSON object on
+    /// each line, or CSV. Sending points again is safe.
+    Points(PointsArgs),
+    /// Show, change, restart and end the stream of a series.
+    #[command(subcommand)]
+    Stream(StreamCommand),
     /// Find the anomalies in a CSV file: fit on its first part, then judge every later row. Nothing
     /// is kept.
     Detect(DetectArgs),

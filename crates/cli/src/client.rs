@@ -1,6 +1,7 @@
 //! The HTTP API, with one method for each route.
 
 mod registry;
+mod stream;
 
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::{
         encode, retry,
     },
 };
+
+pub(crate) use self::stream::Told;
 
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -6,7 +6,10 @@ mod ndjson;
 mod tls;
 mod url;
 
-use std::{fmt, thread, time::Duration};
+use std::{
+    fmt, thread,
+    time::{Duration, Instant},
+};
 
 use contract::{Revision, header::RETRY_AFTER_MS};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -40,6 +43,10 @@ const ASK_BEFORE: usize = 1024 * 1024;
 /// A request that may be sent again is sent at most this often while the answer is 503 with a
 /// `Retry-After`.
 const ATTEMPTS: u32 = 5;
+/// How long a call that may be made again is repeated while nothing answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The first wait for a platform that does not answer; each later one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest wait for a server that asks for one.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
@@ -311,9 +318,33 @@ pub(crate) fn retry<T>(call: impl Fn() -> Result<T, ClientError>) -> Result<T, C
     call()
 }
 
+/// Makes a call that may be made again whatever became of it: repeats it for a while if the
+/// connection broke, nothing answers, the server is too busy, or the reply is not `settled`.
+pub(crate) fn retry_unanswered<T>(
+    call: impl Fn() -> Result<T, ClientError>,
+    settled: impl Fn(&T) -> bool,
+) -> Result<T, ClientError> {
+    let began = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let done = call();
+        let asked = match &done {
+            Ok(reply) if settled(reply) => return done,
+            Err(error) if !error.may_pass() => return done,
+            Ok(_) => None,
+            Err(error) => error.retry_after(),
+        };
+        if began.elapsed() >= PATIENCE {
+            return done;
+        }
+        wait(asked.unwrap_or(pause).min(MAX_PAUSE));
+        pause = (pause * 2).min(MAX_PAUSE);
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
-    reason = "the server asked for this time, and there is no condition to wait for"
+    reason = "the server asked for this time, or is away: there is no condition to wait for"
 )]
 fn wait(pause: Duration) {
     thread::sleep(pause);

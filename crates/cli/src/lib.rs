@@ -1,5 +1,5 @@
-//! The `anomaly` command: fits series from CSV files, predicts points, finds anomalies in files,
-//! and manages models.
+//! The `anomaly` command: fits series from CSV files, predicts points, observes streams, finds
+//! anomalies in files, and manages models.
 //!
 //! Every command is a function in `commands`. `http` sends and reads, `client` knows the routes,
 //! `csv` reads series, `ordered` keeps several requests under way, and `render` writes text for
@@ -45,12 +45,20 @@ pub enum Error {
     /// `--plot` is missing, and the options of a picture are there; nothing was sent.
     #[error("--width, --height, --scale, --from and --to are for a picture: name one with --plot")]
     NothingToPlot,
-    /// A point of a replay was not judged.
+    /// A point of a file was not judged.
     #[error("at {time}: {source}")]
     Replay {
         /// Time of the point.
         time: String,
         /// Why it was not judged.
+        source: http::ClientError,
+    },
+    /// Points of a file were not stored; those before them were.
+    #[error("in the lines from {first_line} on, counted from there: {source}")]
+    Points {
+        /// The first line of those sent together, from 1.
+        first_line: usize,
+        /// Why they were not stored.
         source: http::ClientError,
     },
     /// The file has more points than the platform takes in one request.
@@ -70,7 +78,7 @@ pub enum Error {
     /// The system has no random numbers.
     #[error("the system gives no random numbers: {0}")]
     NoRandom(String),
-    /// A deletion must be confirmed, and there is no terminal to ask on; nothing was changed.
+    /// A deletion or an end must be confirmed, and there is no terminal to ask on; nothing was changed.
     #[error("this cannot be undone, and there is no terminal to ask on: confirm with --yes")]
     NobodyToAsk,
     /// The answer to the question was not yes; nothing was changed.
@@ -100,6 +108,7 @@ impl Error {
             | Self::NotConfirmed => 2,
             Self::Client(_)
             | Self::Replay { .. }
+            | Self::Points { .. }
             | Self::TooManyPoints { .. }
             | Self::NoRandom(_)
             | Self::Output { .. } => 1,

@@ -4,6 +4,7 @@ pub(crate) mod columns;
 pub(crate) mod detection;
 pub(crate) mod health;
 pub(crate) mod registry;
+pub(crate) mod stream;
 mod table;
 
 use std::{

@@ -74,16 +74,16 @@ impl JudgeArgs {
     }
 }
 
-fn detectors() -> impl TypedValueParser<Value = DetectorName> {
+pub(super) fn detectors() -> impl TypedValueParser<Value = DetectorName> {
     words(DetectorName::ALL.iter().map(|name| name.as_str()))
 }
 
-fn sides() -> impl TypedValueParser<Value = Sides> {
+pub(super) fn sides() -> impl TypedValueParser<Value = Sides> {
     words(Sides::ALL.iter().map(|sides| sides.as_str()))
 }
 
 /// One of `all`, which the help lists.
-fn words<T>(all: impl Iterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+pub(super) fn words<T>(all: impl Iterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync> + Clone + Send + Sync + 'static,
 {
@@ -105,7 +105,7 @@ pub(super) fn finite(text: &str) -> Result<f64, &'static str> {
     value.is_finite().then_some(value).ok_or("not finite")
 }
 
-fn rate(text: &str) -> Result<f64, &'static str> {
+pub(super) fn rate(text: &str) -> Result<f64, &'static str> {
     let rate = finite(text)?;
     let allowed = rate > 0.0 && rate <= 0.5;
     allowed.then_some(rate).ok_or("not above 0 and at most 0.5")

@@ -5,10 +5,13 @@ mod detect_columns;
 mod fit;
 mod health;
 mod key;
+mod observe;
 mod plot;
+mod points;
 mod predict;
 mod registry;
 mod replay;
+mod stream;
 
 use std::io::Write;
 
@@ -32,6 +35,9 @@ pub(crate) fn run(cli: &Cli, out: &mut impl Write) -> Result<(), Error> {
     match &cli.command {
         Command::Fit(args) => fit::fit(client, args, json, out),
         Command::Predict(args) => predict::predict(client, args, json, out),
+        Command::Observe(args) => observe::observe(client, args, json, out),
+        Command::Points(args) => points::points(client, args, json, out),
+        Command::Stream(command) => stream::stream(client, command, json, out),
         Command::Detect(args) => detect::detect(client, args, json, out),
         Command::Replay(args) => replay::replay(client, args, json, out),
         Command::Plot(args) => plot::plot(client, args, json, out),

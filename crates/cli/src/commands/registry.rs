@@ -173,7 +173,8 @@ pub(crate) fn import(
     Ok(registry::imported(out, &reply.body, reply.revision)?)
 }
 
-fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+/// The bytes of the file at `path`; `-` is standard input.
+pub(super) fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     if path != Path::new("-") {
         return fs::read(path);
     }
@@ -190,18 +191,12 @@ pub(crate) fn delete(
     out: &mut impl Write,
 ) -> Result<(), Error> {
     let series = &args.series;
-    if !args.yes {
-        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-            return Err(Error::NobodyToAsk);
-        }
-        let question = match &args.version {
+    confirm(args.yes, || {
+        Ok(match &args.version {
             Some(version) => format!("Delete {version} of {series} with its training points?"),
             None => registry::all_of(&client.series(series)?.body.summary),
-        };
-        if !says_yes(&question, &mut io::stdin().lock(), &mut io::stderr())? {
-            return Err(Error::NotConfirmed);
-        }
-    }
+        })
+    })?;
     client.delete(series, args.version.as_ref(), args.condition.if_match)?;
     if json {
         return Ok(());
@@ -211,6 +206,26 @@ pub(crate) fn delete(
         None => writeln!(out, "{series}: deleted")?,
     }
     Ok(())
+}
+
+/// Asks `question`, unless the answer is yes already (`is_yes`).
+///
+/// # Errors
+/// When there is nobody to ask, or the answer is another.
+pub(super) fn confirm(
+    is_yes: bool,
+    question: impl FnOnce() -> Result<String, Error>,
+) -> Result<(), Error> {
+    if is_yes {
+        return Ok(());
+    }
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(Error::NobodyToAsk);
+    }
+    match says_yes(&question()?, &mut io::stdin().lock(), &mut io::stderr())? {
+        true => Ok(()),
+        false => Err(Error::NotConfirmed),
+    }
 }
 
 /// Asks `question` on `console` and reads the answer from `input`. Anything but yes is a no.

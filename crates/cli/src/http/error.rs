@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use contract::Problem;
+use contract::{Problem, ProblemCode};
 
 use super::BaseUrl;
 
@@ -55,6 +55,26 @@ impl ClientError {
             url: url.clone(),
             status,
             start: body.chars().take(SHOWN).collect(),
+        }
+    }
+
+    /// Whether the same call may succeed soon.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::BrokenOff { .. } => true,
+            Self::Refused { problem, .. } => {
+                matches!(problem.status, 429 | 502 | 503 | 504)
+                    && problem.code != ProblemCode::TooManyStreams.as_str()
+            }
+            Self::Foreign { status, .. } => matches!(status, 502..=504),
+        }
+    }
+
+    /// The time until another try, if the platform has said it.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 

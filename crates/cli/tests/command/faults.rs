@@ -48,6 +48,8 @@ fn a_wrong_file_exits_with_2_and_sends_nothing() -> anyhow::Result<()> {
             "the file has no point before 1",
         ),
         ("import s no.json", "cannot read no.json: "),
+        ("observe s bad.csv", "line 4, column value"),
+        ("points no.ndjson", "cannot read no.ndjson: "),
     ] {
         let args: Vec<&str> = command.split(' ').collect();
         let mut command = anomaly(&server.url, &args);
@@ -100,6 +102,17 @@ fn a_wrong_command_line_exits_with_2_and_sends_nothing() -> anyhow::Result<()> {
             "promote s v1 --if-match 12",
             "revision is not of the form r1",
         ),
+        ("observe s", "--value"),
+        ("observe s - --value 1", "cannot be used with"),
+        ("stream set s --warmup 9", "9 is not in 10..=100000"),
+        ("stream set s --lateness=-1", "-1 is not in 0.."),
+        (
+            "stream set s --transform log",
+            "[possible values: none, rate]",
+        ),
+        ("stream set s --label host", "must look like NAME=TEXT"),
+        ("stream restart s --from x", "neither nothing, champion"),
+        ("stream end s", "confirm with --yes"),
         ("delete s", "confirm with --yes"),
         ("delete s v1", "confirm with --yes"),
     ] {

@@ -10,6 +10,7 @@ mod platform;
 mod points;
 mod replay;
 mod server;
+mod streams;
 mod tls;
 
 use std::{
