@@ -68,6 +68,16 @@ pub enum EndpointName {
     EndStream,
     /// Begins a stream anew.
     RestartStream,
+    /// Lists anomalies.
+    ListAnomalies,
+    /// Lists the anomalies of a series.
+    ListSeriesAnomalies,
+    /// Shows an anomaly.
+    ShowAnomaly,
+    /// Lists incidents.
+    ListIncidents,
+    /// Shows an incident.
+    ShowIncident,
     /// Shows the figures of all services.
     Healthcheck,
 }
@@ -182,7 +192,8 @@ pub enum Subject {
     Path,
     /// The one in the query, as `series_id`.
     Query,
-    /// All of them: the reply has only those that the caller may see.
+    /// All of them: the reply has only those that the caller may see, and the request may name no
+    /// others.
     All,
     /// None that is kept.
     None,
@@ -378,7 +389,7 @@ pub const ENDPOINTS: &[Endpoint] = {
         },
         Endpoint {
             name: Name::AppendPoints, method: Post, path: "/v1/points",
-            owner: Observer, class: Class::Detect, scope: Fit, subject: About::None,
+            owner: Observer, class: Class::Detect, scope: Fit, subject: About::All,
             body: MANY_POINTS, routing: Any, revision: Ignore, label: "points",
         },
         Endpoint {
@@ -402,6 +413,31 @@ pub const ENDPOINTS: &[Endpoint] = {
             body: COMMAND, routing: ByPartition, revision: Ignore, label: "stream",
         },
         Endpoint {
+            name: Name::ListAnomalies, method: Get, path: "/v1/anomalies",
+            owner: Observer, class: Class::Registry, scope: Read, subject: About::All,
+            body: Empty, routing: Any, revision: Ignore, label: "anomalies",
+        },
+        Endpoint {
+            name: Name::ListSeriesAnomalies, method: Get, path: "/v1/series/{series_id}/anomalies",
+            owner: Observer, class: Class::Registry, scope: Read, subject: About::Path,
+            body: Empty, routing: Any, revision: Ignore, label: "anomalies",
+        },
+        Endpoint {
+            name: Name::ShowAnomaly, method: Get, path: "/v1/anomalies/{anomaly_id}",
+            owner: Observer, class: Class::Registry, scope: Read, subject: About::All,
+            body: Empty, routing: Any, revision: Ignore, label: "anomalies",
+        },
+        Endpoint {
+            name: Name::ListIncidents, method: Get, path: "/v1/incidents",
+            owner: Observer, class: Class::Registry, scope: Read, subject: About::All,
+            body: Empty, routing: Any, revision: Ignore, label: "incidents",
+        },
+        Endpoint {
+            name: Name::ShowIncident, method: Get, path: "/v1/incidents/{incident_id}",
+            owner: Observer, class: Class::Registry, scope: Read, subject: About::All,
+            body: Empty, routing: Any, revision: Ignore, label: "incidents",
+        },
+        Endpoint {
             name: Name::Healthcheck, method: Get, path: "/healthcheck",
             owner: Gateway, class: Class::Health, scope: Read, subject: About::All,
             body: Empty, routing: Any, revision: Ignore, label: "healthcheck",
@@ -418,6 +454,15 @@ impl Endpoint {
     /// Whether it changes what is kept.
     pub const fn is_change(&self) -> bool {
         matches!(self.scope, Scope::Fit | Scope::Admin)
+    }
+
+    /// Whether each call of it is worth a line in the audit log: changes are, points are not.
+    pub const fn is_audited(&self) -> bool {
+        let takes_points = matches!(
+            self.name,
+            EndpointName::Observe | EndpointName::AppendPoints
+        );
+        self.is_change() && !takes_points
     }
 
     /// The series that `path`, which is one of this call, names, percent-encoded. `None` if the call

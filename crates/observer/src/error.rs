@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bus::BusError;
-use contract::{BadJson, ProblemCode};
+use contract::{BadJson, ProblemCode, SeriesId};
 use http_server::{BadParameter, ProblemReply, RequestContext};
 use service::telemetry::with_sources;
 use store::StoreError;
@@ -32,6 +32,15 @@ pub(crate) enum Error {
     /// The series has no stream.
     #[error("no such stream")]
     NoStream,
+    /// There is no such anomaly.
+    #[error("no such anomaly")]
+    NoAnomaly,
+    /// There is no such incident.
+    #[error("no such incident")]
+    NoIncident,
+    /// The caller may not touch this series.
+    #[error("{} is not among the series of the caller", .0.as_str())]
+    Forbidden(SeriesId),
     /// The points were not acknowledged.
     #[error("points were not acknowledged")]
     NotAcknowledged(#[source] BusError),
@@ -78,6 +87,12 @@ impl Error {
                 "There are as many streams as there may be; nothing was stored",
             ),
             Self::NoStream => (Code::StreamNotFound, "The series has no stream"),
+            Self::NoAnomaly => (Code::AnomalyNotFound, "There is no such anomaly"),
+            Self::NoIncident => (Code::IncidentNotFound, "There is no such incident"),
+            Self::Forbidden(series) => {
+                let detail = format!("The API key is not for the series {}", series.as_str());
+                return ProblemReply::new(Code::Forbidden, detail);
+            }
             Self::NotAcknowledged(BusError::Busy) => (
                 Code::Overloaded,
                 "Too many points wait to be stored; these were not stored",

@@ -18,7 +18,7 @@ use contract::{
     SeriesId, partition_of,
 };
 use http_server::{BadParameter, Fallible, Query, RequestContext, json, read_body};
-use service::{series::SeriesPath, task::on_main};
+use service::{prefixes, series::SeriesPath, task::on_main};
 
 use crate::{App, error::Error, header, waiters::Answer};
 
@@ -141,6 +141,10 @@ pub(crate) async fn append_points(
     let read = app.admission.read(body, MAX_POINTS_BODY).await?;
     let (_admitted, body) = read.ok_or_else(|| refused(Error::Overloaded))?;
     let points = lines(&body).map_err(refused)?;
+    let named = points.iter().map(|(series, _)| series);
+    if let Some(series) = prefixes::forbidden(&head.headers, named) {
+        return Err(refused(Error::Forbidden(series.clone())));
+    }
     let accepted_points = points.len() as u64;
     let records = packed(points, quiet);
     let bus = app.shared.bus.clone();

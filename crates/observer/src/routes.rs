@@ -10,7 +10,7 @@ use contract::{Endpoint, EndpointName, endpoint::Owner};
 use http_server::{method_not_allowed, not_found};
 use service::routes;
 
-use crate::{App, observe, streams};
+use crate::{App, anomalies, observe, streams};
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     routes::router(routes::of(Owner::Observer), handler)
@@ -29,6 +29,11 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::SetStream => on(method, streams::set),
         Name::EndStream => on(method, streams::end),
         Name::RestartStream => on(method, streams::restart),
+        Name::ListAnomalies => on(method, anomalies::list),
+        Name::ListSeriesAnomalies => on(method, anomalies::of_series),
+        Name::ShowAnomaly => on(method, anomalies::show),
+        Name::ListIncidents => on(method, anomalies::incidents),
+        Name::ShowIncident => on(method, anomalies::incident),
         _ => unreachable!("the observer does not own {endpoint:?}"),
     }
 }

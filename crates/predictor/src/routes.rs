@@ -79,6 +79,11 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         | Name::SetStream
         | Name::EndStream
         | Name::RestartStream
+        | Name::ListAnomalies
+        | Name::ListSeriesAnomalies
+        | Name::ShowAnomaly
+        | Name::ListIncidents
+        | Name::ShowIncident
         | Name::Healthcheck => unreachable!("the predictor does not own {endpoint:?}"),
     }
 }

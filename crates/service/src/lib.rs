@@ -7,6 +7,7 @@ pub mod file_stamp;
 pub mod health;
 pub mod listen;
 pub mod port;
+pub mod prefixes;
 pub mod retry;
 pub mod routes;
 pub mod series;

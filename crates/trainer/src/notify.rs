@@ -1,9 +1,9 @@
-//! Notifies predictors of changes.
+//! Notifies predictors and observers of changes.
 
 use std::time::Duration;
 
 use bus::{Bus, TraceParent};
-use contract::ModelEvent;
+use contract::{ModelEvent, PointsRecord, SeriesId, StreamControl};
 use service::telemetry::with_sources;
 use tokio::time::timeout;
 
@@ -24,5 +24,17 @@ pub(crate) async fn notify(bus: &Bus, events: Vec<ModelEvent>, trace: TraceParen
             tracing::warn!(error = with_sources(&error), %series, "predictors were not told");
         }
         Err(_) => tracing::warn!(%series, "predictors were not told in time"),
+    }
+}
+
+/// Ends the stream of `series`, which was deleted, and has what it has found removed.
+pub(crate) async fn end_stream(bus: &Bus, series: &SeriesId, trace: TraceParent) {
+    let end = PointsRecord::Control {
+        series_id: series.clone(),
+        control: Box::new(StreamControl::End { forget: true }),
+    };
+    let ended = timeout(NOTIFY_WITHIN, bus.publish([end], trace)).await;
+    if !matches!(ended, Ok(Ok(()))) {
+        tracing::warn!(%series, "the stream of a deleted series could not be ended");
     }
 }

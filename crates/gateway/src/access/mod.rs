@@ -113,7 +113,7 @@ impl Access {
             budget,
             change: None,
         };
-        if self.is_audited && endpoint.is_change() {
+        if self.is_audited && endpoint.is_audited() {
             let asked = asked(endpoint, request, series.as_deref());
             caller.change = Some(Change::begun(asked, &caller));
         }

@@ -17,5 +17,6 @@ mod program;
 mod registry;
 mod start;
 mod stop;
+mod streams;
 mod tls;
 mod tracing;

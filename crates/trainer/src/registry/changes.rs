@@ -8,7 +8,7 @@ use crate::{
     context::ChangeContext,
     error::Error,
     metrics::{self, Change},
-    notify::notify,
+    notify::{end_stream, notify},
 };
 
 /// Series and their models.
@@ -93,7 +93,8 @@ impl Registry {
         Ok(changed)
     }
 
-    /// Removes a series: its models, training points and aliases.
+    /// Removes a series: its models, training points and aliases. Its stream ends, and what it has
+    /// found is removed with it.
     pub(super) async fn delete_series(
         &self,
         series: &SeriesId,
@@ -106,7 +107,8 @@ impl Registry {
             version: None,
             revision: Some(changed.revision),
         };
-        notify(&self.bus, vec![gone], context.trace).await;
+        notify(&self.bus, vec![gone], context.trace.clone()).await;
+        end_stream(&self.bus, series, context.trace).await;
         Ok(changed)
     }
 

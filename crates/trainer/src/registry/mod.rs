@@ -9,7 +9,6 @@ mod etag;
 mod extract;
 mod file;
 mod import;
-mod prefixes;
 mod query;
 mod reply;
 mod routes;

@@ -12,12 +12,12 @@ use contract::{
     SeriesId, SeriesList,
 };
 use http_server::{Fallible, JSON, json, read_body};
-use service::{series::SeriesPath, work::blocking};
+use service::{prefixes, series::SeriesPath, work::blocking};
 use store::{Changed, Refusal};
 
 use super::{
     extract::{AliasPath, ModelPath, RegistryRequest},
-    file, prefixes,
+    file,
     query::{ModelsPage, SeriesPage},
     reply::{gone, shown, with_tag},
 };

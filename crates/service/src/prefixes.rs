@@ -2,13 +2,13 @@
 //! key.
 
 use axum::http::HeaderMap;
-use contract::header::SERIES_PREFIXES;
+use contract::{SeriesId, header::SERIES_PREFIXES};
 use percent_encoding::percent_decode_str;
 
 /// The prefixes of the series that begin with `asked` and that the caller may see by its `headers`.
 /// They are sorted, and none begins with another: listed one after the other, all series come once
 /// and in order.
-pub(super) fn within(headers: &HeaderMap, asked: &str) -> Vec<String> {
+pub fn within(headers: &HeaderMap, asked: &str) -> Vec<String> {
     let Some(allowed) = headers.get(SERIES_PREFIXES) else {
         return vec![asked.to_owned()];
     };
@@ -28,6 +28,19 @@ pub(super) fn within(headers: &HeaderMap, asked: &str) -> Vec<String> {
     prefixes.sort();
     prefixes.dedup_by(|later, earlier| later.starts_with(&**earlier));
     prefixes
+}
+
+/// The first of `series` that the caller may not touch by its `headers`.
+pub fn forbidden<'a>(
+    headers: &HeaderMap,
+    mut series: impl Iterator<Item = &'a SeriesId>,
+) -> Option<&'a SeriesId> {
+    headers.get(SERIES_PREFIXES)?;
+    let allowed = within(headers, "");
+    series.find(|id| {
+        let mut prefixes = allowed.iter();
+        !prefixes.any(|prefix| id.as_str().starts_with(&**prefix))
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,274 @@
+//! Streams: points are judged one by one as they would be all at once, whatever dies.
+
+use anyhow::{Context, ensure};
+use contract::{AnomalyList, IncidentList, ObserveReply, OpenStatus, PointStatus, StreamReply};
+use serde_json::Value;
+use testkit::{Client, eventually};
+use tokio::sync::watch;
+
+use crate::program::Program;
+
+const WARMUP: usize = 40;
+
+/// Noise with a daily rhythm, an outlier, and a burst at the end.
+fn values(n: usize) -> Vec<f64> {
+    let mut random = fastrand::Rng::with_seed(3);
+    let value = |i: usize| match i {
+        70 => 60.0,
+        120..=124 => 45.0,
+        _ => 20.0 + 3.0 * (i as f64 / 24.0).sin() + random.f64(),
+    };
+    (0..n).map(value).collect()
+}
+
+fn timestamp(i: usize) -> i64 {
+    1_700_000_000 + 3_600 * i as i64
+}
+
+async fn observe(client: Client, series: &str, i: usize, value: f64) -> anyhow::Result<Value> {
+    let body = format!(r#"{{"timestamp":{},"value":{value}}}"#, timestamp(i));
+    client
+        .post(&format!("/observe/{series}"), &body)
+        .await?
+        .ok()
+}
+
+/// The members that a verdict of `/v1/detect` has.
+fn judgement(observed: &Value, of: &Value) -> Value {
+    let members = of.as_object().into_iter().flatten();
+    members
+        .map(|(name, _)| (name.clone(), observed[name].clone()))
+        .collect::<serde_json::Map<String, Value>>()
+        .into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_by_one_equals_at_once_across_kills() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let values = values(160);
+    let timestamps: Vec<i64> = (0..values.len()).map(timestamp).collect();
+    let mut program = Program::start(folder.path()).await?;
+    let options = format!(r#"{{"warmup":{WARMUP}}}"#);
+    let created = program
+        .client
+        .put("/v1/series/s/stream", &[], &options)
+        .await?;
+    ensure!(
+        created.status == 201,
+        "{} {}",
+        created.status,
+        created.text()
+    );
+    let mut observed = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        if i % 31 == 17 {
+            program.process.kill()?;
+            program = Program::start(folder.path()).await?;
+            // The last point may have to be sent again: that is safe.
+            let again = observe(program.client, "s", i - 1, values[i - 1]).await?;
+            ensure!(again["status"] == "duplicate", "{again}");
+            let mut first: Value = observed.last().cloned().context("a point before")?;
+            first["status"] = "duplicate".into();
+            assert_eq!(again, first);
+        }
+        observed.push(observe(program.client, "s", i, *value).await?);
+    }
+    let body = serde_json::json!({"timestamps": timestamps, "values": values, "train": WARMUP});
+    let at_once: Value = program
+        .client
+        .post("/v1/detect", &body.to_string())
+        .await?
+        .ok()?;
+    let verdicts = at_once["verdicts"].as_array().context("verdicts")?;
+    // The last verdict at once knows that no other point follows.
+    for (i, verdict) in verdicts.iter().enumerate().take(verdicts.len() - 1) {
+        let found = &observed[WARMUP + i];
+        assert_eq!(&judgement(found, verdict), verdict, "{i}");
+    }
+    ensure!(verdicts.iter().any(|verdict| verdict["alarm"] == true));
+
+    // The anomalies are the episodes.
+    let episodes = at_once["episodes"].as_array().context("episodes")?;
+    let list = eventually("the stream has judged its points", || async {
+        let path = "/v1/series/s/anomalies?kind=value";
+        let listed: AnomalyList = program.client.get(path).await?.ok()?;
+        let told = listed.anomalies.iter().filter(|a| !a.silenced).count();
+        ensure!(told == episodes.len(), "{told} of {}", episodes.len());
+        Ok(listed)
+    })
+    .await?;
+    let mut starts: Vec<i64> = list
+        .anomalies
+        .iter()
+        .filter(|a| !a.silenced)
+        .map(|a| a.start)
+        .collect();
+    starts.sort_unstable();
+    let expected: Vec<i64> = episodes
+        .iter()
+        .filter_map(|e| e["start"].as_i64())
+        .collect();
+    assert_eq!(starts, expected);
+    let incidents: IncidentList = program.client.get("/v1/incidents").await?.ok()?;
+    let counted: u64 = incidents
+        .incidents
+        .iter()
+        .map(|incident| incident.count)
+        .sum();
+    assert_eq!(counted, episodes.len() as u64);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_at_any_moment_lose_no_point_and_learn_none_twice() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let values = values(120);
+    let mut acknowledged = 0;
+    let mut program = Program::start(folder.path()).await?;
+    while acknowledged < values.len() {
+        let (client, to) = (program.client, values.clone());
+        let (progress, mut reached) = watch::channel(acknowledged);
+        let sending = tokio::spawn(async move {
+            let mut next = acknowledged;
+            while next < to.len() && observe(client, "k", next, to[next]).await.is_ok() {
+                next += 1;
+                progress.send_replace(next);
+            }
+        });
+        let enough = values.len().min(acknowledged + fastrand::usize(1..12));
+        reached.wait_for(|next| *next >= enough).await?;
+        program.process.kill()?;
+        sending.await?;
+        acknowledged = *reached.borrow();
+        program = Program::start(folder.path()).await?;
+    }
+    let stream: StreamReply = eventually("the stream has judged its points", || async {
+        let stream: StreamReply = program.client.get("/v1/series/k/stream").await?.ok()?;
+        ensure!(
+            stream.points == values.len() as u64,
+            "{} points",
+            stream.points
+        );
+        Ok(stream)
+    })
+    .await?;
+    assert_eq!(stream.last_timestamp, Some(timestamp(values.len() - 1)));
+    assert_eq!(stream.counts.conflict + stream.counts.late, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_anomaly_is_found_told_and_forgotten_with_its_series() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = Program::start(folder.path()).await?;
+    let client = program.client;
+    let labels = r#"{"detector":"robust","warmup":30,"labels":{"host":"a1"}}"#;
+    client.put("/v1/series/a/stream", &[], labels).await?;
+    for i in 0..40 {
+        observe(client, "a", i, (i % 5) as f64).await?;
+    }
+    let odd: ObserveReply = serde_json::from_value(observe(client, "a", 40, 99.0).await?)?;
+    assert_eq!(odd.point.status, PointStatus::Judged);
+    let verdict = odd.point.verdict.context("a verdict")?;
+    ensure!(verdict.online.alarm && !verdict.escalation && verdict.learning.is_none());
+    let id = verdict.anomaly_id.context("an anomaly")?;
+    let find = |query: &'static str, n: usize| async move {
+        eventually("the stream has judged its points", || async {
+            let listed: AnomalyList = client.get(&format!("/v1/anomalies{query}")).await?.ok()?;
+            let found = listed.anomalies.len();
+            ensure!(found == n, "{found} at {query}");
+            Ok(listed.anomalies)
+        })
+        .await
+    };
+    let open = find("?status=open&label=host=a1&severity=low", 1).await?;
+    assert_eq!((open[0].anomaly_id, open[0].status), (id, OpenStatus::Open));
+    find("?label=host=b2", 0).await?;
+    find("?prefix=b", 0).await?;
+    let detail: Value = client.get(&format!("/v1/anomalies/{id}")).await?.ok()?;
+    assert_eq!(detail["context"].as_array().map(Vec::len), Some(41));
+    for i in 41..80 {
+        observe(client, "a", i, (i % 5) as f64).await?;
+    }
+    find("?status=open", 0).await?;
+    let closed = find("?status=closed", 1).await?;
+    assert_eq!(closed[0].end, timestamp(40));
+
+    let ended = client.delete("/v1/series/a/stream", &[]).await?;
+    assert_eq!(ended.status, 204);
+    let again = client.delete("/v1/series/a/stream", &[]).await?;
+    assert_eq!(
+        (again.status, &*again.problem()?.code),
+        (404, "stream_not_found")
+    );
+    find("", 1).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn points_of_any_series_are_taken_whole_or_not_at_all() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = Program::start(folder.path()).await?;
+    let client = program.client;
+    let line = |series: &str, i: usize| {
+        format!(
+            "{{\"series_id\":\"{series}\",\"timestamp\":{i},\"value\":{}}}\n",
+            i % 7
+        )
+    };
+    let lines: String = (0..300)
+        .flat_map(|i| [line("x", i), line("y", i)])
+        .collect();
+    let broken = client
+        .post("/v1/points", &format!("{lines}{{\"series_id\":\"x\"}}\n"))
+        .await?;
+    let problem = broken.problem()?;
+    assert_eq!(&*problem.code, "invalid_payload");
+    ensure!(problem.detail.contains("line 601"), "{}", problem.detail);
+    let nothing = client.get("/v1/series/x/stream").await?;
+    assert_eq!(nothing.status, 404);
+
+    let taken = client.post("/v1/points?notify=false", &lines).await?;
+    assert_eq!(
+        (taken.status, &*taken.text()),
+        (202, "{\"accepted\":600}\n")
+    );
+    eventually("the stream has judged its points", || async {
+        for series in ["x", "y"] {
+            let path = format!("/v1/series/{series}/stream");
+            let stream: StreamReply = client.get(&path).await?.ok()?;
+            ensure!(stream.points == 300, "{} points", stream.points);
+        }
+        Ok(())
+    })
+    .await?;
+    let accepted = client
+        .post("/observe/x?wait_ms=0", r#"{"timestamp":300,"value":1}"#)
+        .await?;
+    let body = "{\"series_id\":\"x\",\"status\":\"accepted\"}\n";
+    assert_eq!((accepted.status, &*accepted.text()), (202, body));
+    for (path, body, code) in [
+        ("/observe/x", r#"{"timestamp":1}"#, "invalid_payload"),
+        (
+            "/observe/x",
+            r#"{"timestamp":1,"value":1e999}"#,
+            "invalid_payload",
+        ),
+        (
+            "/observe/x?wait_ms=20000",
+            r#"{"timestamp":1,"value":1}"#,
+            "invalid_parameter",
+        ),
+        (
+            "/observe/x%2Fy",
+            r#"{"timestamp":1,"value":1}"#,
+            "invalid_series_id",
+        ),
+        ("/v1/points", "", "invalid_payload"),
+        ("/v1/points?x=1", &lines, "invalid_parameter"),
+    ] {
+        let problem = client.post(path, body).await?.problem()?;
+        assert_eq!(&*problem.code, code, "{path}");
+    }
+    Ok(())
+}
