@@ -1,12 +1,12 @@
 //! The streams of one partition, as far as they are in memory: its records are folded into them.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     time::Instant,
 };
 
-use contract::{AnomalyKind, Labels, PointsRecord, SeriesId, StreamControl};
+use contract::{AnomalyKind, Labels, Point, PointsRecord, SeriesId, StreamControl};
 use store::{AnomalyChange, EndedStream, StreamState};
 use stream::{Arrival, Beginning, Finding, Findings, Stream, Timeline, TimelineState};
 
@@ -128,8 +128,13 @@ impl Partition {
                 quiet,
             }) => self.observe(series_id, points, *quiet, moment),
             Some(PointsRecord::Packed { points, quiet }) => {
+                // All points of a series at once, since a stream takes a record once.
+                let mut by_series: BTreeMap<&SeriesId, Vec<Point>> = BTreeMap::new();
                 for (series, point) in points {
-                    self.observe(series, &[*point], *quiet, moment);
+                    by_series.entry(series).or_default().push(*point);
+                }
+                for (series, points) in by_series {
+                    self.observe(series, &points, *quiet, moment);
                 }
                 None
             }
@@ -143,7 +148,7 @@ impl Partition {
     fn observe(
         &mut self,
         series: &SeriesId,
-        points: &[contract::Point],
+        points: &[Point],
         quiet: bool,
         moment: Moment,
     ) -> Option<Answer> {
