@@ -9,7 +9,7 @@ RUN --mount=type=cache,id=anomaly-registry,target=/usr/local/cargo/registry,shar
     --mount=type=cache,id=anomaly-target,target=/src/target,sharing=locked \
     cargo build --profile dist --locked --bins \
     && mkdir /out /data \
-    && for bin in gateway trainer predictor observer metrics-consumer training-data-consumer init standalone anomaly; do \
+    && for bin in gateway trainer predictor observer notifier metrics-consumer training-data-consumer init standalone anomaly; do \
          cp "target/dist/$bin" /out/; \
        done
 

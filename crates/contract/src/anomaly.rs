@@ -245,6 +245,33 @@ pub enum IncidentEventKind {
     Resolved,
 }
 
+/// What people are told of an incident: the body of a webhook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentNotification {
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: IncidentEventKind,
+    /// When it happened.
+    pub timestamp: Moment,
+    /// The incident when it is told.
+    pub data: IncidentReport,
+}
+
+/// An incident in an [`IncidentNotification`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentReport {
+    /// The id.
+    pub incident_id: IncidentId,
+    /// What its anomalies have in common: the series, or the values of labels.
+    pub group: String,
+    /// The severity of its worst anomaly.
+    pub severity: Severity,
+    /// The number of its anomalies.
+    pub count: u64,
+    /// Its anomalies that are not silenced, the worst first, at most ten.
+    pub anomalies: Vec<Anomaly>,
+}
+
 impl Event for AnomalyEvent {
     const TOPIC: Topic = Topic {
         retention_ms: Some(7 * DAY_MS),

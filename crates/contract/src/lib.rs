@@ -38,7 +38,7 @@ mod zone;
 pub use anomaly::{
     Anomaly, AnomalyDetail, AnomalyEvent, AnomalyEventKind, AnomalyId, AnomalyKind, AnomalyList,
     Incident, IncidentDetail, IncidentEvent, IncidentEventKind, IncidentId, IncidentList,
-    InvalidId, OpenStatus,
+    IncidentNotification, IncidentReport, InvalidId, OpenStatus,
 };
 pub use api_key::{
     ApiKey, Expiry, InvalidExpiry, InvalidKeyName, InvalidSecretHash, KeyLimits, KeyName,

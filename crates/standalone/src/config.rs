@@ -83,6 +83,9 @@ pub struct Settings {
     /// The observer's settings.
     #[command(flatten)]
     pub observer: observer::Settings,
+    /// Whom the notifier tells.
+    #[command(flatten)]
+    pub notifier: notifier::Settings,
     /// How much may be stored.
     #[command(flatten)]
     pub quotas: store::Quotas,

@@ -1,4 +1,4 @@
-//! The six services in one process over the embedded backends: one folder instead of Kafka, Redis
+//! The seven services in one process over the embedded backends: one folder instead of Kafka, Redis
 //! and Postgres.
 //!
 //! They are the services of the distributed form, connected differently: the gateway calls trainer
@@ -17,6 +17,7 @@ pub use config::{Command, Config, Settings};
 use gateway::{Gateway, Upstream};
 use http_server::{Handler, ServerConfig, Tls};
 use metrics_consumer::MetricsConsumer;
+use notifier::Notifier;
 use observer::Observer;
 use predictor::Predictor;
 use service::{admin::Admin, health::Health};
@@ -37,6 +38,7 @@ pub struct Standalone {
     trainer: Trainer,
     predictor: Predictor,
     observer: Observer,
+    notifier: Notifier,
     metrics_consumer: MetricsConsumer,
     training_data_consumer: TrainingDataConsumer,
     store: Store,
@@ -116,16 +118,18 @@ impl Standalone {
                 store: store.clone(),
             },
         )?;
-        let upstreams = gateway::Backends {
-            trainer: Upstream::local(trainer.router()),
-            predictor: Upstream::local(predictor.handler()),
-            observer: Upstream::local(observer.router()),
+        let tells = notifier::Backends {
+            bus: bus.clone(),
+            store: store.clone(),
         };
+        let notifier = Notifier::new(&settings.notifier, tells)?;
+        let upstreams = upstreams(&trainer, &predictor, &observer);
         Ok(Self {
             gateway: Gateway::bind(addr, server, settings.gateway, upstreams).await?,
             trainer,
             predictor,
             observer,
+            notifier,
             metrics_consumer: MetricsConsumer::new(
                 metrics_consumer::Settings::default(),
                 metrics_consumer::Backends {
@@ -193,6 +197,7 @@ impl Standalone {
         let mut third = JoinSet::new();
         third.spawn(self.metrics_consumer.serve(consumers.clone()));
         third.spawn(self.training_data_consumer.serve(consumers.clone()));
+        third.spawn(self.notifier.serve(consumers.clone()));
 
         // The first to end, in any way, stops the rest.
         let early = tokio::select! {
@@ -209,6 +214,15 @@ impl Standalone {
         self.stats.close().await;
         drop(self.data_dir);
         outcome
+    }
+}
+
+/// The services that the gateway calls, in this process.
+fn upstreams(trainer: &Trainer, predictor: &Predictor, observer: &Observer) -> gateway::Backends {
+    gateway::Backends {
+        trainer: Upstream::local(trainer.router()),
+        predictor: Upstream::local(predictor.handler()),
+        observer: Upstream::local(observer.router()),
     }
 }
 

@@ -20,13 +20,15 @@ fn program<C: CommandFactory + Parser>() -> Program {
     }
 }
 
-fn programs() -> [Program; 8] {
+fn programs() -> [Program; 10] {
     [
         program::<gateway::Config>(),
         program::<trainer::Config>(),
         program::<predictor::Config>(),
         program::<metrics_consumer::Config>(),
         program::<training_data_consumer::Config>(),
+        program::<observer::Config>(),
+        program::<notifier::Config>(),
         program::<init::Config>(),
         program::<standalone::Config>(),
         program::<cli::Cli>(),
