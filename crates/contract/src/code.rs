@@ -124,8 +124,6 @@ problem_codes! {
     UriTooLong = "uri_too_long", 414;
     /// The request body is packed in a way that is not taken; `accept-encoding` says what is.
     UnsupportedEncoding = "unsupported_encoding", 415;
-    /// Another observer judges the series; `x-stream-owner` names it. Nothing was stored.
-    NotOwner = "not_owner", 421;
     /// Another request of the series had the same `Idempotency-Key`.
     IdempotencyKeyReused = "idempotency_key_reused", 422;
     /// The caller has used what it may; `retry-after` says when to return.
@@ -181,7 +179,6 @@ impl ProblemCode {
             413 => "Payload Too Large",
             414 => "URI Too Long",
             415 => "Unsupported Media Type",
-            421 => "Misdirected Request",
             422 => "Unprocessable Entity",
             429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
@@ -249,7 +246,6 @@ mod tests {
         413 body_too_large
         414 uri_too_long
         415 unsupported_encoding
-        421 not_owner
         422 idempotency_key_reused
         429 rate_limited
         429 too_many_streams

@@ -225,8 +225,8 @@ pub enum Routing {
     Any,
     /// The one that owns the series in the path: it keeps something that the others do not have.
     BySeries,
-    /// The one that owns the partition of the series in the path. Another one does nothing and names
-    /// the owner, so such a call may be repeated.
+    /// The one that owns the partition of the series in the path; another one only appends to the
+    /// log. Sending such a call again changes nothing, so it may be repeated.
     ByPartition,
 }
 

@@ -23,9 +23,6 @@ pub(crate) enum Error {
     /// Too much is in progress already.
     #[error("too much is in progress")]
     Overloaded,
-    /// The partition of the series belongs to another observer.
-    #[error("another observer owns the partition")]
-    NotOwner,
     /// There are as many streams as there may be.
     #[error("there are too many streams")]
     TooManyStreams,
@@ -46,7 +43,19 @@ pub(crate) enum Error {
     NotAcknowledged(#[source] BusError),
     /// The database could not be read.
     #[error("store does not answer")]
-    Unanswered(#[from] StoreError),
+    Unanswered(#[source] StoreError),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::BadCursor(_) => {
+                let rule = "it is not the next of a page in this order";
+                BadParameter::invalid("after", rule).into()
+            }
+            error => Self::Unanswered(error),
+        }
+    }
 }
 
 /// A short overload has passed by then.
@@ -78,10 +87,6 @@ impl Error {
                 return ProblemReply::new(Code::InvalidParameter, fault.to_string());
             }
             Self::Overloaded => return ProblemReply::overloaded(),
-            Self::NotOwner => (
-                Code::NotOwner,
-                "Another observer judges this series; nothing was stored",
-            ),
             Self::TooManyStreams => (
                 Code::TooManyStreams,
                 "There are as many streams as there may be; nothing was stored",

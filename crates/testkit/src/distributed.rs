@@ -30,6 +30,8 @@ pub enum Service {
     Trainer,
     /// Predicts.
     Predictor,
+    /// Observes.
+    Observer,
     /// Counts metrics.
     MetricsConsumer,
     /// Stores training points.
@@ -42,6 +44,7 @@ impl Service {
             Self::Gateway => "gateway",
             Self::Trainer => "trainer",
             Self::Predictor => "predictor",
+            Self::Observer => "observer",
             Self::MetricsConsumer => "metrics-consumer",
             Self::TrainingDataConsumer => "training-data-consumer",
         }
@@ -49,12 +52,12 @@ impl Service {
 }
 
 /// The number of processes of each service.
-pub type Shape = [(Service, usize); 5];
+pub type Shape = [(Service, usize); 6];
 
 /// One process of each service, but two metrics consumers.
 pub const SMALL: Shape = shape(1);
 
-/// Two processes of each service.
+/// Two processes of each service, but one observer.
 pub const DOUBLE: Shape = shape(2);
 
 const fn shape(n: usize) -> Shape {
@@ -62,6 +65,7 @@ const fn shape(n: usize) -> Shape {
         (Service::Gateway, n),
         (Service::Trainer, n),
         (Service::Predictor, n),
+        (Service::Observer, 1),
         (Service::MetricsConsumer, 2),
         (Service::TrainingDataConsumer, n),
     ]
@@ -155,6 +159,7 @@ impl Distributed {
             ("REDIS_KEY_PREFIX", format!("{}:", self.name)),
             ("TRAINER_URL", self.origins(Service::Trainer)),
             ("PREDICTOR_URL", self.origins(Service::Predictor)),
+            ("OBSERVER_URL", self.origins(Service::Observer)),
         ])
     }
 
@@ -192,6 +197,7 @@ impl Distributed {
         let role = match service {
             Service::Trainer | Service::TrainingDataConsumer => "writer",
             Service::Predictor => "reader",
+            Service::Observer => "observer",
             Service::Gateway | Service::MetricsConsumer => "nobody",
         };
         env.push((
@@ -227,10 +233,8 @@ impl Distributed {
     /// # Errors
     /// When it does not end with exit code 0.
     pub async fn init(&self) -> anyhow::Result<()> {
-        let (writer, reader) = (
-            format!("{}_writer", self.name),
-            format!("{}_reader", self.name),
-        );
+        let role = |of| format!("{}_{of}", self.name);
+        let (writer, reader, observer) = (role("writer"), role("reader"), role("observer"));
         let password = self.password.path().to_str().context("an odd name")?;
         let mut env: Vec<_> = self
             .env
@@ -242,6 +246,8 @@ impl Distributed {
             ("POSTGRES_WRITER_PASSWORD_FILE", password),
             ("POSTGRES_READER_USER", &*reader),
             ("POSTGRES_READER_PASSWORD_FILE", password),
+            ("POSTGRES_OBSERVER_USER", &*observer),
+            ("POSTGRES_OBSERVER_PASSWORD_FILE", password),
         ]);
         let mut init = Process::start("init", &env)?;
         let ended = init.ended().await?;
@@ -392,7 +398,10 @@ impl Distributed {
         // Not as one text: a database is not dropped within a transaction.
         for remove in [
             format!("DROP DATABASE {} WITH (FORCE)", self.name),
-            format!("DROP ROLE IF EXISTS {0}_writer, {0}_reader", self.name),
+            format!(
+                "DROP ROLE IF EXISTS {0}_writer, {0}_reader, {0}_observer",
+                self.name
+            ),
         ] {
             self.on_server(&remove).await?;
         }

@@ -202,6 +202,25 @@ async fn an_anomaly_is_found_told_and_forgotten_with_its_series() -> anyhow::Res
         (404, "stream_not_found")
     );
     find("", 1).await?;
+    for query in [
+        "after=x",
+        "limit=0",
+        "order=size",
+        "kind=odd",
+        "label=a",
+        "since=now",
+        "x=1",
+    ] {
+        let problem = client
+            .get(&format!("/v1/anomalies?{query}"))
+            .await?
+            .problem()?;
+        assert_eq!(&*problem.code, "invalid_parameter", "{query}");
+    }
+    for path in ["anomalies", "incidents"] {
+        let nothing = client.get(&format!("/v1/{path}/{:032x}", 0)).await?;
+        assert_eq!(nothing.status, 404, "{path}");
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod http;
 mod outage;
 mod registry;
 mod restarts;
+mod streams;
 
 use anyhow::ensure;
 use contract::HealthReply;
