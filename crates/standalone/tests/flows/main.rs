@@ -5,6 +5,7 @@
 
 mod access;
 mod backup;
+mod command;
 mod contract;
 mod differential;
 mod durability;
