@@ -59,6 +59,13 @@ pub(crate) struct Reply<T> {
     pub(crate) revision: Option<Revision>,
 }
 
+impl<T> Reply<T> {
+    /// The reply unchanged, without the line feed at its end.
+    pub(crate) fn line(&self) -> &str {
+        self.raw.trim_end()
+    }
+}
+
 /// A request to the platform.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {

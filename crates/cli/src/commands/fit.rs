@@ -31,7 +31,7 @@ pub(crate) fn fit(
     let file = files::read(&args.csv.file, &args.csv.form)?;
     let reply = fit_on(client, &args.series, &file.points, &args.options)?;
     if json {
-        return Ok(writeln!(out, "{}", reply.raw)?);
+        return Ok(writeln!(out, "{}", reply.line())?);
     }
     Ok(render::fitted(out, &reply.body, &file.points, file.clock)?)
 }
@@ -56,7 +56,7 @@ fn fit_columns(
     let reply = client.fit_columns(&args.series, &request)?;
     drop(progress);
     if json {
-        return Ok(writeln!(out, "{}", reply.raw)?);
+        return Ok(writeln!(out, "{}", reply.line())?);
     }
     Ok(render::fitted(out, &reply.body, &points, clock)?)
 }

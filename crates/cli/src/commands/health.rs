@@ -11,7 +11,7 @@ use crate::{Error, client::Client, render};
 pub(crate) fn health(client: &Client, json: bool, out: &mut impl Write) -> Result<(), Error> {
     let reply = client.health()?;
     if json {
-        return Ok(writeln!(out, "{}", reply.raw)?);
+        return Ok(writeln!(out, "{}", reply.line())?);
     }
     Ok(render::health::health(out, &reply.body)?)
 }

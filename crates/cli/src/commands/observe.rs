@@ -56,7 +56,7 @@ fn one(
     };
     let reply = client.observe(&args.series, point, !args.no_notify)?;
     if json {
-        return Ok(writeln!(out, "{}", reply.raw)?);
+        return Ok(writeln!(out, "{}", reply.line())?);
     }
     let observed = match reply.body {
         Told::Done(reply) => reply.point,
@@ -90,11 +90,11 @@ fn all_of(
             time: file.clock.show(points[0].timestamp),
             source,
         })?;
-        let verdicts = match reply.body {
-            Told::Done(reply) => reply.verdicts,
-            Told::Accepted(_) => points.iter().copied().map(accepted).collect(),
+        let verdicts = match &reply.body {
+            Told::Done(reply) => &reply.verdicts,
+            Told::Accepted(_) => &points.iter().copied().map(accepted).collect(),
         };
-        report.part(&reply.raw, &verdicts)?;
+        report.part(reply.line(), verdicts)?;
     }
     report.finish()
 }

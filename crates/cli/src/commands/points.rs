@@ -54,7 +54,7 @@ pub(crate) fn points(
         first_line += part.iter().filter(|byte| **byte == b'\n').count();
         progress.step();
         if json {
-            progress.aside(|| writeln!(out, "{}", reply.raw))?;
+            progress.aside(|| writeln!(out, "{}", reply.line()))?;
         }
     }
     drop(progress);

@@ -37,7 +37,7 @@ pub(crate) fn predict(
     };
     let reply = client.predict(&args.series, &request)?;
     if json {
-        return Ok(writeln!(out, "{}", reply.raw)?);
+        return Ok(writeln!(out, "{}", reply.line())?);
     }
     let time = moment.clock.show(moment.timestamp);
     let subject = format!("{}: {} at {time}", args.series, render::value(value));
@@ -62,7 +62,7 @@ fn predict_row(
     };
     let reply = client.predict_columns(&args.series, &request)?;
     if json {
-        return Ok(writeln!(out, "{}", reply.raw)?);
+        return Ok(writeln!(out, "{}", reply.line())?);
     }
     let subject = format!("{} at {}", args.series, moment.clock.show(moment.timestamp));
     Ok(render::columns::verdict(out, &subject, &reply.body)?)

@@ -67,7 +67,7 @@ fn pages<P, Cursor, W: Write>(
     loop {
         let page = fetch(last.as_ref().and_then(&next))?;
         if json {
-            writeln!(out, "{}", page.raw)?;
+            writeln!(out, "{}", page.line())?;
         } else {
             show(out, &page.body, last.is_none())?;
         }
@@ -88,7 +88,7 @@ pub(crate) fn promote(
     let when = args.condition.if_match;
     let reply = client.set_alias(&args.series, &args.alias, &args.version, when)?;
     if json {
-        return Ok(writeln!(out, "{}", reply.raw)?);
+        return Ok(writeln!(out, "{}", reply.line())?);
     }
     Ok(registry::alias(
         out,
@@ -126,7 +126,7 @@ pub(crate) fn rollback(
 ) -> Result<(), Error> {
     let reply = client.rollback(&args.series, args.condition.if_match)?;
     if json {
-        return Ok(writeln!(out, "{}", reply.raw)?);
+        return Ok(writeln!(out, "{}", reply.line())?);
     }
     Ok(registry::alias(
         out,
@@ -168,7 +168,7 @@ pub(crate) fn import(
     })?;
     let reply = client.import(&args.series, &file)?;
     if json {
-        return Ok(writeln!(out, "{}", reply.raw)?);
+        return Ok(writeln!(out, "{}", reply.line())?);
     }
     Ok(registry::imported(out, &reply.body, reply.revision)?)
 }

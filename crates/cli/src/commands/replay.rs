@@ -42,7 +42,7 @@ pub(crate) fn replay(
     let first = &file.points[..train];
     let fitted = fit_on(client, &args.series, first, &args.options)?;
     if json {
-        writeln!(out, "{}", fitted.raw)?;
+        writeln!(out, "{}", fitted.line())?;
     } else {
         render::fitted(out, &fitted.body, first, file.clock)?;
     }
@@ -143,7 +143,7 @@ impl<W: Write> Report<'_, W> {
         self.progress.step();
         if self.json {
             self.progress
-                .aside(|| writeln!(self.out, "{}", reply.raw))?;
+                .aside(|| writeln!(self.out, "{}", reply.line()))?;
         }
         let PredictReply {
             model_version,

@@ -34,7 +34,7 @@ pub(crate) fn stream(
 fn show(client: &Client, args: &StreamArgs, json: bool, out: &mut impl Write) -> Result<(), Error> {
     let reply = client.stream(&args.series)?;
     match json {
-        true => Ok(writeln!(out, "{}", reply.raw)?),
+        true => Ok(writeln!(out, "{}", reply.line())?),
         false => Ok(stream::shown(out, &reply.body)?),
     }
 }
@@ -62,7 +62,7 @@ fn restart(
 /// Prints what a change made of a stream.
 fn told(reply: &Reply<Told<StreamReply>>, json: bool, out: &mut impl Write) -> Result<(), Error> {
     if json {
-        return Ok(writeln!(out, "{}", reply.raw)?);
+        return Ok(writeln!(out, "{}", reply.line())?);
     }
     match &reply.body {
         Told::Done(shown) => Ok(stream::shown(out, shown)?),

@@ -74,7 +74,8 @@ fn health_is_a_table_that_says_when_figures_are_old() -> anyhow::Result<()> {
         "model_usage":{"sensor_01":"7"},
         "system_metrics":{"trainer":{"cpu_percent":1.0,"memory_percent":2.0,"load_avg":[0.1,0.2,0.3]},
                           "predictor":{"cpu_percent":3.0,"memory_percent":4.0,"load_avg":[0.4,0.5,0.6]}}}"#;
-    let server = Server::start(|_| Reply::ok(HEALTH))?;
+    // The platform ends each reply with a line feed.
+    let server = Server::start(|_| Reply::ok(format!("{HEALTH}\n")))?;
     let table = success(&server.url, &["health"])?;
     let rows: Vec<Vec<&str>> = table
         .lines()
