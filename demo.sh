@@ -1,6 +1,6 @@
 #!/bin/sh
 # Shows every kind of call, one request at a time, and checks each reply: first the calls that the
-# oldest clients know, then detection in a series that is not stored, and the life of models.
+# oldest clients know, then detection in a series that is not stored, the life of models, and streams.
 #
 #   ./demo.sh                        against http://localhost:8080; if nothing answers there, builds
 #                                    standalone and starts it on a temporary folder
@@ -8,8 +8,8 @@
 #   OUT=folder ./demo.sh             saves the plot in that folder instead of this one
 #   ANOMALY_API_KEY=key ./demo.sh    with an API key, which needs all scopes
 #
-# Each run adds versions to sensor_01 ... sensor_05, machine_01 and machine_02. Aliases stay as they
-# were, except that machine_01 ends without a champion. Needs curl, and cargo if there is something
+# Each run adds versions to sensor_01 ... sensor_05, machine_01 and machine_02, and begins and ends a
+# stream. Aliases stay as they were, except that machine_01 ends without a champion. Needs curl, and cargo if there is something
 # to build. Ends with 0 if every reply was as expected, else with 1 and the name of the step.
 set -eu
 
@@ -417,6 +417,94 @@ request DELETE /v1/series/machine_01/aliases/champion
 expect_status 204
 request POST /predict/machine_01 "$ask"
 expect_judged_by "$newer"
+passed
+
+# --- streams --------------------------------------------------------------------------------------
+
+# A series of its own for each run, since the points of a stream only go forward in time.
+stream=stream_$(date +%s)
+
+# A point for each minute of two hours as arrays of JSON: 21 to 22 degrees.
+two_hours() {
+    awk 'BEGIN {
+        for (i = 0; i < 120; i++) {
+            comma = i ? ", " : ""
+            timestamps = timestamps comma 1693459200 + 60 * i
+            values = values comma sprintf("%.2f", 21.5 + (i * 7919 % 101) / 101 - 0.5)
+        }
+        printf "{\"timestamps\": [%s], \"values\": [%s]}", timestamps, values
+    }'
+}
+
+step "observe two hours of $stream: each point is judged and learned"
+two_hours >"$work/points"
+printf '%s\n' "$dim> POST /observe/$stream {\"timestamps\": [120 of them], \"values\": [as many]}$plain"
+call "$url/observe/$stream?wait_ms=10000" -H 'Content-Type: application/json' -d "@$work/points"
+printf '%s\n' "< $status $(cut -c 1-200 "$work/reply")..."
+reply=$(tr -d '\r\n' <"$work/reply") compact=$reply
+expect_status 200
+# The first two points have no verdict.
+expect_member '"counts":{"judged":118,"learning":2}'
+passed
+
+outlier='{"timestamp": 1693466400, "value": 35.5}'
+step 'observe an outlier: an alarm is raised'
+request POST "/observe/$stream?wait_ms=10000" "$outlier"
+expect_status 200
+expect_member '"status":"judged"'
+expect_member '"anomaly":true'
+expect_member '"alarm":true'
+expect_member '"direction":"above"'
+verdict=${compact#*\"status\":\"judged\"}
+passed
+
+step 'observe the outlier again: the same verdict, and it is not learned twice'
+request POST "/observe/$stream?wait_ms=10000" "$outlier"
+expect_status 200
+expect_member '"status":"duplicate"'
+[ "${compact#*\"status\":\"duplicate\"}" = "$verdict" ] || fail "the same verdict: $verdict" "$reply"
+passed
+
+step 'ask for the anomalies of the stream: the outlier is the newest'
+give_up=$(($(date +%s) + 15))
+while :; do
+    request GET "/v1/series/$stream/anomalies?limit=1" >"$work/printed"
+    expect_status 200
+    case $compact in
+        *'"anomalies":[{'*'"peak":1693466400,'*) break ;;
+    esac
+    [ "$(date +%s)" -lt "$give_up" ] || fail 'an anomaly with "peak":1693466400 within 15 s' "$reply"
+    pause
+done
+cat "$work/printed"
+expect_member '"direction":"above"'
+passed
+
+step 'send points in bulk: they are durable, and judged soon'
+printf '%s\n' "{\"series_id\": \"$stream\", \"timestamp\": 1693466460, \"value\": 21.4}" \
+    "{\"series_id\": \"$stream\", \"timestamp\": 1693466520, \"value\": 21.6}" >"$work/lines"
+printf '%s\n' "$dim> POST /v1/points, with a line for each of two points$plain"
+call "$url/v1/points" -H 'Content-Type: application/x-ndjson' --data-binary "@$work/lines"
+show "$work/reply"
+expect_status 202
+expect_member '"accepted":2'
+give_up=$(($(date +%s) + 15))
+while :; do
+    request GET "/v1/series/$stream/stream" >"$work/printed"
+    expect_status 200
+    case $compact in
+        *'"points":123,'*) break ;;
+    esac
+    [ "$(date +%s)" -lt "$give_up" ] || fail '"points":123 within 15 s' "$reply"
+    pause
+done
+cat "$work/printed"
+expect_member '"duplicate":1'
+passed
+
+step 'end the stream'
+request DELETE "/v1/series/$stream/stream"
+expect_status 204
 passed
 
 ended=$(date +%s)
