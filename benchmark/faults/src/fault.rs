@@ -28,6 +28,7 @@ impl Target {
             Self::Service(Service::Gateway) => "gateway",
             Self::Service(Service::Trainer) => "trainer",
             Self::Service(Service::Predictor) => "predictor",
+            Self::Service(Service::Observer) => "observer",
             Self::Service(Service::MetricsConsumer) => "metrics-consumer",
             Self::Service(Service::TrainingDataConsumer) => "training-data-consumer",
             Self::Server(Server::Kafka | Server::Kafka2 | Server::Kafka3) => "kafka-node",

@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use contract::{AnomalyList, IncidentList, ObserveReply, OpenStatus, PointStatus, StreamReply};
 use serde_json::Value;
 use testkit::{Client, eventually};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::program::Program;
 
@@ -40,6 +40,39 @@ fn judgement(observed: &Value, of: &Value) -> Value {
         .map(|(name, _)| (name.clone(), observed[name].clone()))
         .collect::<serde_json::Map<String, Value>>()
         .into()
+}
+
+/// The anomalies of the series `s` are the episodes of `at_once`, and all are in incidents.
+async fn anomalies_are_episodes(client: Client, at_once: &Value) -> anyhow::Result<()> {
+    let episodes = at_once["episodes"].as_array().context("episodes")?;
+    let list = eventually("the stream has judged its points", || async {
+        let path = "/v1/series/s/anomalies?kind=value";
+        let listed: AnomalyList = client.get(path).await?.ok()?;
+        let told = listed.anomalies.iter().filter(|a| !a.silenced).count();
+        ensure!(told == episodes.len(), "{told} of {}", episodes.len());
+        Ok(listed)
+    })
+    .await?;
+    let mut starts: Vec<i64> = list
+        .anomalies
+        .iter()
+        .filter(|a| !a.silenced)
+        .map(|a| a.start)
+        .collect();
+    starts.sort_unstable();
+    let expected: Vec<i64> = episodes
+        .iter()
+        .filter_map(|e| e["start"].as_i64())
+        .collect();
+    assert_eq!(starts, expected);
+    let incidents: IncidentList = client.get("/v1/incidents").await?.ok()?;
+    let counted: u64 = incidents
+        .incidents
+        .iter()
+        .map(|incident| incident.count)
+        .sum();
+    assert_eq!(counted, episodes.len() as u64);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,36 +120,7 @@ async fn one_by_one_equals_at_once_across_kills() -> anyhow::Result<()> {
     }
     ensure!(verdicts.iter().any(|verdict| verdict["alarm"] == true));
 
-    // The anomalies are the episodes.
-    let episodes = at_once["episodes"].as_array().context("episodes")?;
-    let list = eventually("the stream has judged its points", || async {
-        let path = "/v1/series/s/anomalies?kind=value";
-        let listed: AnomalyList = program.client.get(path).await?.ok()?;
-        let told = listed.anomalies.iter().filter(|a| !a.silenced).count();
-        ensure!(told == episodes.len(), "{told} of {}", episodes.len());
-        Ok(listed)
-    })
-    .await?;
-    let mut starts: Vec<i64> = list
-        .anomalies
-        .iter()
-        .filter(|a| !a.silenced)
-        .map(|a| a.start)
-        .collect();
-    starts.sort_unstable();
-    let expected: Vec<i64> = episodes
-        .iter()
-        .filter_map(|e| e["start"].as_i64())
-        .collect();
-    assert_eq!(starts, expected);
-    let incidents: IncidentList = program.client.get("/v1/incidents").await?.ok()?;
-    let counted: u64 = incidents
-        .incidents
-        .iter()
-        .map(|incident| incident.count)
-        .sum();
-    assert_eq!(counted, episodes.len() as u64);
-    Ok(())
+    anomalies_are_episodes(program.client, &at_once).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,7 +132,8 @@ async fn kills_at_any_moment_lose_no_point_and_learn_none_twice() -> anyhow::Res
     while acknowledged < values.len() {
         let (client, to) = (program.client, values.clone());
         let (progress, mut reached) = watch::channel(acknowledged);
-        let sending = tokio::spawn(async move {
+        let mut sending = JoinSet::new();
+        sending.spawn(async move {
             let mut next = acknowledged;
             while next < to.len() && observe(client, "k", next, to[next]).await.is_ok() {
                 next += 1;
@@ -138,7 +143,7 @@ async fn kills_at_any_moment_lose_no_point_and_learn_none_twice() -> anyhow::Res
         let enough = values.len().min(acknowledged + fastrand::usize(1..12));
         reached.wait_for(|next| *next >= enough).await?;
         program.process.kill()?;
-        sending.await?;
+        sending.join_all().await;
         acknowledged = *reached.borrow();
         program = Program::start(folder.path()).await?;
     }
@@ -202,25 +207,6 @@ async fn an_anomaly_is_found_told_and_forgotten_with_its_series() -> anyhow::Res
         (404, "stream_not_found")
     );
     find("", 1).await?;
-    for query in [
-        "after=x",
-        "limit=0",
-        "order=size",
-        "kind=odd",
-        "label=a",
-        "since=now",
-        "x=1",
-    ] {
-        let problem = client
-            .get(&format!("/v1/anomalies?{query}"))
-            .await?
-            .problem()?;
-        assert_eq!(&*problem.code, "invalid_parameter", "{query}");
-    }
-    for path in ["anomalies", "incidents"] {
-        let nothing = client.get(&format!("/v1/{path}/{:032x}", 0)).await?;
-        assert_eq!(nothing.status, 404, "{path}");
-    }
     Ok(())
 }
 
@@ -266,6 +252,33 @@ async fn points_of_any_series_are_taken_whole_or_not_at_all() -> anyhow::Result<
         .await?;
     let body = "{\"series_id\":\"x\",\"status\":\"accepted\"}\n";
     assert_eq!((accepted.status, &*accepted.text()), (202, body));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_in_requests_are_named() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = Program::start(folder.path()).await?;
+    let client = program.client;
+    for query in [
+        "after=x",
+        "limit=0",
+        "order=size",
+        "kind=odd",
+        "label=a",
+        "since=now",
+        "x=1",
+    ] {
+        let problem = client
+            .get(&format!("/v1/anomalies?{query}"))
+            .await?
+            .problem()?;
+        assert_eq!(&*problem.code, "invalid_parameter", "{query}");
+    }
+    for path in ["anomalies", "incidents"] {
+        let nothing = client.get(&format!("/v1/{path}/{:032x}", 0)).await?;
+        assert_eq!(nothing.status, 404, "{path}");
+    }
     for (path, body, code) in [
         ("/observe/x", r#"{"timestamp":1}"#, "invalid_payload"),
         (
@@ -284,7 +297,11 @@ async fn points_of_any_series_are_taken_whole_or_not_at_all() -> anyhow::Result<
             "invalid_series_id",
         ),
         ("/v1/points", "", "invalid_payload"),
-        ("/v1/points?x=1", &lines, "invalid_parameter"),
+        (
+            "/v1/points?x=1",
+            r#"{"series_id":"x","timestamp":1,"value":1}"#,
+            "invalid_parameter",
+        ),
     ] {
         let problem = client.post(path, body).await?.problem()?;
         assert_eq!(&*problem.code, code, "{path}");
