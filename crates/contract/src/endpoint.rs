@@ -78,6 +78,12 @@ pub enum EndpointName {
     ListIncidents,
     /// Shows an incident.
     ShowIncident,
+    /// Lists silences.
+    ListSilences,
+    /// Makes a silence.
+    CreateSilence,
+    /// Removes a silence.
+    DeleteSilence,
     /// Shows the figures of all services.
     Healthcheck,
 }
@@ -260,6 +266,9 @@ const MAX_APPEND_BYTES: usize = 16 << 20;
 /// The longest options of a stream, in bytes: labels alone may have 4 KiB.
 const MAX_STREAM_BYTES: usize = 16 << 10;
 
+/// The longest silence, in bytes: it may have 32 matchers.
+const MAX_SILENCE_BYTES: usize = 256 << 10;
+
 const POINT: Body = Body::Whole {
     max: MAX_PREDICT_BYTES,
 };
@@ -268,6 +277,9 @@ const POINTS: Body = Body::Whole {
 };
 const MANY_POINTS: Body = Body::Streamed {
     max: Some(MAX_APPEND_BYTES),
+};
+const SILENCE: Body = Body::Streamed {
+    max: Some(MAX_SILENCE_BYTES),
 };
 const COMMAND: Body = Body::Whole {
     max: MAX_STREAM_BYTES,
@@ -436,6 +448,21 @@ pub const ENDPOINTS: &[Endpoint] = {
             name: Name::ShowIncident, method: Get, path: "/v1/incidents/{incident_id}",
             owner: Observer, class: Class::Registry, scope: Read, subject: About::All,
             body: Empty, routing: Any, revision: Ignore, label: "incidents",
+        },
+        Endpoint {
+            name: Name::ListSilences, method: Get, path: "/v1/silences",
+            owner: Observer, class: Class::Registry, scope: Read, subject: About::None,
+            body: Empty, routing: Any, revision: Ignore, label: "silences",
+        },
+        Endpoint {
+            name: Name::CreateSilence, method: Post, path: "/v1/silences",
+            owner: Observer, class: Class::Registry, scope: Admin, subject: About::None,
+            body: SILENCE, routing: Any, revision: Ignore, label: "silences",
+        },
+        Endpoint {
+            name: Name::DeleteSilence, method: Delete, path: "/v1/silences/{silence_id}",
+            owner: Observer, class: Class::Registry, scope: Admin, subject: About::None,
+            body: CHANGE, routing: Any, revision: Ignore, label: "silences",
         },
         Endpoint {
             name: Name::Healthcheck, method: Get, path: "/healthcheck",

@@ -89,7 +89,8 @@ pub use registry::{
 };
 pub use silence::{
     Interval, InvalidInterval, MAX_INTERVALS, MAX_MATCHERS, MAX_SILENCE_TEXT, MatchOp, Matcher,
-    MinuteOfDay, MonthDays, Months, Silence, SilenceId, SilenceRequest, TimeRange, Weekdays,
+    MinuteOfDay, MonthDays, Months, Silence, SilenceId, SilenceList, SilenceRequest, TimeRange,
+    Weekdays,
 };
 pub use stream::{
     DEFAULT_WARMUP, InvalidOrigin, Labels, MAX_LABEL_BYTES, MAX_LABELS, Origin, Restart,

@@ -42,6 +42,13 @@ pub struct Silence {
     pub created_by: Option<String>,
 }
 
+/// The reply of `GET /v1/silences`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SilenceList {
+    /// The silences, in the order of their beginnings.
+    pub silences: Vec<Silence>,
+}
+
 /// The body of `POST /v1/silences`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SilenceRequest {

@@ -35,6 +35,12 @@ pub(crate) enum Error {
     /// There is no such incident.
     #[error("no such incident")]
     NoIncident,
+    /// There is no such silence.
+    #[error("no such silence")]
+    NoSilence,
+    /// There are as many silences as there may be.
+    #[error("there are too many silences")]
+    TooManySilences,
     /// The caller may not touch this series.
     #[error("{} is not among the series of the caller", .0.as_str())]
     Forbidden(SeriesId),
@@ -93,6 +99,11 @@ impl Error {
             ),
             Self::NoStream => (Code::StreamNotFound, "The series has no stream"),
             Self::NoAnomaly => (Code::AnomalyNotFound, "There is no such anomaly"),
+            Self::NoSilence => (Code::SilenceNotFound, "There is no such silence"),
+            Self::TooManySilences => (
+                Code::QuotaExceeded,
+                "There are as many silences as there may be",
+            ),
             Self::NoIncident => (Code::IncidentNotFound, "There is no such incident"),
             Self::Forbidden(series) => {
                 let detail = format!("The API key is not for the series {}", series.as_str());

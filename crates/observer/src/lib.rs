@@ -14,6 +14,7 @@ mod metrics;
 mod observe;
 mod reader;
 mod routes;
+mod silences;
 mod streams;
 mod waiters;
 mod worker;

@@ -10,7 +10,7 @@ use contract::{Endpoint, EndpointName, endpoint::Owner};
 use http_server::{method_not_allowed, not_found};
 use service::routes;
 
-use crate::{App, anomalies, observe, streams};
+use crate::{App, anomalies, observe, silences, streams};
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     routes::router(routes::of(Owner::Observer), handler)
@@ -34,6 +34,9 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::ShowAnomaly => on(method, anomalies::show),
         Name::ListIncidents => on(method, anomalies::incidents),
         Name::ShowIncident => on(method, anomalies::incident),
+        Name::ListSilences => on(method, silences::list),
+        Name::CreateSilence => on(method, silences::create),
+        Name::DeleteSilence => on(method, silences::delete),
         _ => unreachable!("the observer does not own {endpoint:?}"),
     }
 }

@@ -160,7 +160,8 @@ impl App {
     }
 }
 
-fn now_ms() -> i64 {
+/// The time by the clock of this machine, in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

@@ -84,6 +84,9 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         | Name::ShowAnomaly
         | Name::ListIncidents
         | Name::ShowIncident
+        | Name::ListSilences
+        | Name::CreateSilence
+        | Name::DeleteSilence
         | Name::Healthcheck => unreachable!("the predictor does not own {endpoint:?}"),
     }
 }

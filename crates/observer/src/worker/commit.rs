@@ -51,7 +51,10 @@ impl Worker {
             self.committed.elapsed().as_secs_f64() * settings.checkpoint_mb_per_second * 1e6
                 / settings.workers() as f64;
         let most = settings.checkpoint_mb_per_second * 1e6;
-        let after = Duration::from_secs(settings.checkpoint_seconds);
+        let after = match self.is_full {
+            true => Duration::ZERO,
+            false => Duration::from_secs(settings.checkpoint_seconds),
+        };
         self.committed = Instant::now();
         self.copy_budget = (self.copy_budget + earned).min(most.max(self.copy_budget));
         self.copy_dirty(after, 16);

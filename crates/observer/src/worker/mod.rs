@@ -108,6 +108,8 @@ pub(crate) struct Worker {
     clock: u64,
     /// The bytes of states that may still be copied: grows with time.
     copy_budget: f64,
+    /// Whether streams have to be stored at once, to make room.
+    is_full: bool,
     /// Series that were refused because there are too many.
     refused: HashSet<SeriesId>,
 }
@@ -128,6 +130,7 @@ pub(crate) fn start(shared: Arc<Shared>, work: mpsc::Receiver<Work>) -> std::io:
         committed: Instant::now(),
         clock: 0,
         copy_budget: 0.0,
+        is_full: false,
         refused: HashSet::new(),
     };
     std::thread::Builder::new()
@@ -356,24 +359,20 @@ impl Worker {
     /// changed are stored first.
     fn evict(&mut self) {
         let limit = self.shared.settings.session_cache_bytes / self.shared.settings.workers();
-        let entries = || {
-            let partitions = self.partitions.values();
-            partitions.flat_map(|partition| partition.streams.values())
-        };
-        let bytes: usize = entries().map(|entry| entry.bytes).sum();
+        let bytes: usize = self.partitions.values().map(|p| p.bytes).sum();
         metrics::SESSION_BYTES.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.is_full = bytes > limit;
         // What a commit in progress is about to store is not stored yet.
         if bytes <= limit || self.commit.is_some() {
             return;
         }
-        let mut used: Vec<u64> = entries().map(|entry| entry.used).collect();
+        let partitions = self.partitions.values();
+        let entries = partitions.flat_map(|partition| partition.streams.values());
+        let mut used: Vec<u64> = entries.map(|entry| entry.used).collect();
         let tenth = used.len() / 10;
         let oldest = *used.select_nth_unstable(tenth).1;
         for partition in self.partitions.values_mut() {
-            let is_clean = |entry: &partition::Entry| !entry.is_dirty && entry.stored_at.is_some();
-            partition
-                .streams
-                .retain(|_, entry| entry.used > oldest || !is_clean(entry));
+            partition.evict(oldest);
         }
         // The rest is copied at the next occasion, whatever the budget.
         self.copy_budget = self.copy_budget.max(bytes.saturating_sub(limit) as f64);

@@ -23,6 +23,8 @@ pub(crate) struct Partition {
     pub(crate) generation: u64,
     pub(crate) timeline: Timeline,
     pub(crate) streams: HashMap<SeriesId, Entry>,
+    /// The memory of the streams, in bytes, as it was when they were last looked at.
+    pub(crate) bytes: usize,
     /// Streams that changed since they were stored, in the order in which that began.
     pub(crate) dirty: VecDeque<Dirty>,
     /// What was found and is not stored yet.
@@ -87,6 +89,7 @@ impl Partition {
             generation,
             timeline: Timeline::new(timeline),
             streams: HashMap::new(),
+            bytes: 0,
             dirty: VecDeque::new(),
             found: Vec::new(),
             ended: Vec::new(),
@@ -226,7 +229,7 @@ impl Partition {
                 let reply = Box::new(stream.reply(number, None));
                 self.keep(findings);
                 self.ended.push(ended);
-                self.streams.remove(series);
+                self.remove(series);
                 self.dirty.retain(|dirty| dirty.series != *series);
                 self.copied.retain(|copied| copied.series_id != *series);
                 self.timeline.watch(series, None);
@@ -318,6 +321,32 @@ impl Partition {
         }
     }
 
+    /// Takes a stream into memory.
+    pub(crate) fn insert(&mut self, series: SeriesId, entry: Entry) {
+        self.bytes += entry.bytes;
+        if let Some(before) = self.streams.insert(series, entry) {
+            self.bytes -= before.bytes;
+        }
+    }
+
+    fn remove(&mut self, series: &SeriesId) {
+        if let Some(entry) = self.streams.remove(series) {
+            self.bytes -= entry.bytes;
+        }
+    }
+
+    /// Removes the streams that are stored as they are and were not used since `oldest`.
+    pub(crate) fn evict(&mut self, oldest: u64) {
+        let bytes = &mut self.bytes;
+        self.streams.retain(|_, entry| {
+            let stays = entry.used > oldest || entry.is_dirty || entry.stored_at.is_none();
+            if !stays {
+                *bytes -= entry.bytes;
+            }
+            stays
+        });
+    }
+
     /// The offset at which a replay may begin, and the time of the partition there, if the states
     /// that were copied are stored.
     pub(crate) fn safe(&self) -> (i64, TimelineState) {
@@ -334,7 +363,9 @@ impl Partition {
             return 0;
         };
         entry.is_dirty = false;
-        entry.bytes = entry.stream.memory_bytes();
+        let bytes = entry.stream.memory_bytes();
+        self.bytes = self.bytes + bytes - entry.bytes;
+        entry.bytes = bytes;
         let copied = state(&entry.stream, position.max(entry.next_offset));
         let bytes = copied.state.len();
         self.copied.retain(|earlier| earlier.series_id != *series);

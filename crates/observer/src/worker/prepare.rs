@@ -223,7 +223,7 @@ impl Worker {
             partition
                 .copied
                 .push(state(&entry.stream, entry.next_offset));
-            partition.streams.insert(series, entry);
+            partition.insert(series, entry);
         }
         // Its beginning is stored before its first point is judged, since it depends on the models
         // of the moment.
@@ -262,7 +262,7 @@ impl Worker {
             stored_at: Some(Instant::now()),
             begun_at: None,
         };
-        partition.streams.insert(series.clone(), entry);
+        partition.insert(series.clone(), entry);
     }
 
     /// The beginning of a stream that one of `records` begins, or `None`.

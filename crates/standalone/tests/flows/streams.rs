@@ -308,3 +308,24 @@ async fn faults_in_requests_are_named() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silences_are_made_listed_and_removed() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = Program::start(folder.path()).await?;
+    let client = program.client;
+    let body = r#"{"matchers":[{"name":"host","op":"=~","value":"db.*"}],"ends_at":"2090-01-02T00:00:00Z"}"#;
+    let made = client.post("/v1/silences", body).await?;
+    assert_eq!(made.status, 201);
+    let made: Value = made.json()?;
+    let listed: Value = client.get("/v1/silences").await?.ok()?;
+    assert_eq!(listed["silences"], Value::from(vec![made.clone()]));
+    let id = made["silence_id"].as_str().context("an id")?;
+    let path = format!("/v1/silences/{id}");
+    for status in [204, 404] {
+        assert_eq!(client.delete(&path, &[]).await?.status, status);
+    }
+    let problem = client.post("/v1/silences", "{}").await?.problem()?;
+    assert_eq!(&*problem.code, "invalid_payload");
+    Ok(())
+}

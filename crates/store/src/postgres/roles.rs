@@ -83,12 +83,12 @@ impl RolesConfig {
                 name: &self.postgres_observer_user,
                 password_file: self.postgres_observer_password_file.as_deref(),
                 tables: &[
-                    ("SELECT", "series, models, aliases, silences"),
+                    ("SELECT", "series, models, aliases"),
                     (PROBE, "consumer_offsets"),
                     (
                         ALL,
                         "stream_layout, stream_partitions, stream_owners, stream_sessions, \
-                         anomalies, incidents, outbox",
+                         anomalies, incidents, outbox, silences",
                     ),
                 ],
                 database: "CONNECT",
