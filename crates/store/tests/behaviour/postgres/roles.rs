@@ -209,7 +209,6 @@ async fn observers_and_notifiers(backend: &Postgres, config: &RolesConfig) -> Re
     for (role, sql) in [
         (observer, "DELETE FROM models"),
         (observer, "UPDATE series SET revision = 0"),
-        (observer, "DELETE FROM silences"),
         (observer, "SELECT 1 FROM training_data"),
         (observer, "SELECT 1 FROM receipts"),
         (observer, "DROP TABLE anomalies"),
