@@ -62,6 +62,11 @@ impl Channels {
         })
     }
 
+    /// Whether an address is called at all.
+    pub(crate) fn are_called(&self) -> bool {
+        self.webhook.is_some() || self.slack.is_some() || !self.alertmanagers.is_empty()
+    }
+
     /// The channels that are told events of incidents.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         let webhook = self.webhook.as_ref().map(|_| WEBHOOK);

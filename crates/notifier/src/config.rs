@@ -50,6 +50,9 @@ pub struct Settings {
     /// The least severity that people are told of: low, medium, high or critical.
     #[arg(long, env = "ALERT_MIN_SEVERITY", default_value_t = Severity::Low, value_parser = settings::in_any_case::<Severity>)]
     pub alert_min_severity: Severity,
+    /// Days for which anomalies that are over are kept, and what was told of them; 0 keeps all.
+    #[arg(long, env = "KEEP_ANOMALIES_DAYS", default_value_t = 90)]
+    pub keep_anomalies_days: u32,
 }
 
 impl Default for Settings {
@@ -60,6 +63,7 @@ impl Default for Settings {
             slack_webhook_url_file: None,
             alertmanager_url: Vec::new(),
             alert_min_severity: Severity::Low,
+            keep_anomalies_days: 90,
         }
     }
 }

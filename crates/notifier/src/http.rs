@@ -8,7 +8,11 @@ use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{client::conn::http1, rt};
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName},
+};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
@@ -99,20 +103,31 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Sends requests, each over a connection of its own. Trusts the authorities of the system, or of
-/// `SSL_CERT_FILE`.
+/// Sends requests, each over a connection of its own.
 #[derive(Clone)]
 pub(crate) struct Client {
     tls: TlsConnector,
 }
 
 impl Client {
+    /// A client that trusts the authorities of the system, or of `SSL_CERT_FILE`.
+    ///
     /// # Errors
     /// When TLS cannot be set up.
     pub(crate) fn new() -> Result<Self, rustls::Error> {
-        let mut authorities = RootCertStore::empty();
         // What cannot be read cannot be trusted; then no server is.
-        authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Self::trusting(rustls_native_certs::load_native_certs().certs)
+    }
+
+    /// A client that trusts these authorities.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub(crate) fn trusting(
+        certificates: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, rustls::Error> {
+        let mut authorities = RootCertStore::empty();
+        authorities.add_parsable_certificates(certificates);
         let provider = Arc::new(ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -200,7 +215,54 @@ where
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+    use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+    use tokio_rustls::TlsAcceptor;
+
     use super::*;
+
+    /// Answers one request over TLS, if the client goes on after it has seen the certificate.
+    async fn serve(listener: &TcpListener, own: &CertifiedKey<KeyPair>) {
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
+        let (tcp, _) = listener.accept().await.unwrap();
+        let Ok(mut tls) = TlsAcceptor::from(Arc::new(config)).accept(tcp).await else {
+            return;
+        };
+        let _ = tls.read(&mut [0; 1024]).await;
+        let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        let _ = tls.write_all(reply).await;
+        let _ = tls.read(&mut [0; 1024]).await;
+    }
+
+    #[tokio::test]
+    async fn only_a_server_with_a_certificate_of_its_name_is_told() {
+        let [own, other] = ["localhost", "elsewhere"]
+            .map(|name| generate_simple_self_signed([name.to_owned()]).unwrap());
+        let trusts = |own: &CertifiedKey<KeyPair>| vec![own.cert.der().clone()];
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let target = Target::parse(&format!("https://localhost:{port}/"), "").unwrap();
+        for (shown, trusted, is_told) in [
+            (&own, trusts(&own), true),
+            (&own, trusts(&other), false),
+            (&other, trusts(&other), false),
+        ] {
+            let client = Client::trusting(trusted).unwrap();
+            let told = client.post(&target, &[], "{}");
+            let (told, ()) = tokio::join!(told, serve(&listener, shown));
+            assert_eq!(told.is_ok_and(|reply| reply.status == 200), is_told);
+        }
+    }
 
     #[test]
     fn an_address_shows_its_host_only() {

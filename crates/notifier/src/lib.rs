@@ -45,6 +45,10 @@ const PEOPLE_EVERY: Duration = Duration::from_secs(1);
 const ALERTMANAGERS_EVERY: Duration = Duration::from_secs(30);
 /// How often they are told at most.
 const ALERTMANAGERS_AT_MOST: Duration = Duration::from_secs(1);
+/// How often old anomalies are removed.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+/// The milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
 /// How long what is in flight may take when the service stops.
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
 /// How long a dependency may take to answer a health check.
@@ -72,6 +76,8 @@ struct Teller {
     silences: Mutex<Arc<Silences>>,
     /// Anomalies have changed.
     changed: Notify,
+    /// How long anomalies that are over are kept. `None`: for ever.
+    keep_ms: Option<i64>,
     /// Whether each Alertmanager failed last time.
     fails: Vec<AtomicBool>,
 }
@@ -111,9 +117,17 @@ impl Notifier {
         Ok(Self(Teller {
             bus: backends.bus,
             store: backends.store,
-            client: Client::new().context("setting up TLS")?,
+            client: match channels.are_called() {
+                true => Client::new(),
+                false => Client::trusting(Vec::new()),
+            }
+            .context("setting up TLS")?,
             silences: Mutex::default(),
             changed: Notify::new(),
+            keep_ms: match settings.keep_anomalies_days {
+                0 => None,
+                days => Some(i64::from(days) * DAY_MS),
+            },
             fails: fails.collect(),
             channels,
         }))
@@ -166,6 +180,15 @@ impl Notifier {
         self.0.tell_alertmanagers(now).await
     }
 
+    /// Removes the anomalies that are not kept any longer, and what was told of them. Returns their
+    /// number.
+    ///
+    /// # Errors
+    /// When the store does not answer. Some may have been removed.
+    pub async fn forget_old(&self, now: Moment) -> Result<u64, StoreError> {
+        self.0.forget_old(now).await
+    }
+
     /// Tells what is due until `shutdown` is cancelled. Then it gives what is in flight three
     /// seconds.
     ///
@@ -176,7 +199,8 @@ impl Notifier {
         let people = teller.people(&shutdown);
         let programs = teller.programs(&shutdown);
         let alertmanagers = teller.alertmanagers(&shutdown);
-        let all = async { tokio::join!(people, programs, alertmanagers) };
+        let forgetting = teller.forgetting(&shutdown);
+        let all = async { tokio::join!(people, programs, alertmanagers, forgetting) };
         let mut long_stopped = pin!(async {
             shutdown.cancelled().await;
             sleep(FINISH_WITHIN).await;
@@ -225,6 +249,25 @@ impl Teller {
                 }
             };
             shutdown.run_until_cancelled(pause).await;
+        }
+    }
+
+    async fn forgetting(&self, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let forget = || self.forget_old(now());
+            let forgetting = retry_forever("removing old anomalies", forget);
+            shutdown.run_until_cancelled(forgetting).await;
+            shutdown.run_until_cancelled(sleep(FORGET_EVERY)).await;
+        }
+    }
+
+    async fn forget_old(&self, now: Moment) -> Result<u64, StoreError> {
+        match self.keep_ms {
+            Some(keep) => {
+                let before = Moment(now.0.saturating_sub(keep));
+                self.store.forget_old_anomalies(before).await
+            }
+            None => Ok(0),
         }
     }
 

@@ -52,3 +52,33 @@ async fn a_notifier_that_serves_tells_and_ends_when_asked_to() {
     served.unwrap();
     assert_eq!(read, 1);
 }
+
+#[tokio::test]
+async fn anomalies_are_kept_for_as_long_as_the_setting_says() {
+    let platform = Platform::start().await;
+    let over = anomaly("s", 1);
+    platform.commit(vec![opened(&over), closed(&over)]).await;
+    let keeping = |keep_anomalies_days| {
+        platform.notifier(&Settings {
+            keep_anomalies_days,
+            ..Settings::default()
+        })
+    };
+    let day = 86_400_000;
+    for (days, ms, gone) in [
+        (0, day * 1_000, 0),
+        (2, day * 2 + 60_000, 0),
+        (2, day * 2 + 60_001, 1),
+    ] {
+        let forgotten = keeping(days).forget_old(after(ms)).await.unwrap();
+        assert_eq!(forgotten, gone, "{days} {ms}");
+    }
+    assert!(
+        platform
+            .store
+            .anomaly(over.anomaly_id)
+            .await
+            .unwrap()
+            .is_none()
+    );
+}

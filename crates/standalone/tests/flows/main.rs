@@ -12,6 +12,7 @@ mod durability;
 mod erase;
 mod fits;
 mod health;
+mod notifications;
 mod overload;
 mod plots;
 mod program;
