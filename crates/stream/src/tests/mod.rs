@@ -3,6 +3,7 @@
 mod anomalies;
 mod equality;
 mod places;
+mod sizes;
 
 use contract::{DetectorName, Point, SeriesId, StreamOptions};
 use detector::Judged;
