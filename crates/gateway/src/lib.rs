@@ -146,12 +146,16 @@ impl Gateway {
     /// Ready while the predictor answers and `shutdown` is not cancelled. Without the trainer only
     /// fits, plots and changes fail, without the observer only streams, and they say so.
     pub fn health(&self, shutdown: &CancellationToken) -> Health {
-        let (trainer, predictor) = (&self.proxy.trainer, &self.proxy.predictor);
+        let Proxy {
+            trainer,
+            predictor,
+            observer,
+            ..
+        } = &*self.proxy;
         let health = Health::new(shutdown.clone());
         let health = reachable(health, "trainer", Need::Optional, trainer.clone());
-        let observer = self.proxy.observer.clone();
-        let health = reachable(health, "observer", Need::Optional, observer);
-        reachable(health, "predictor", Need::Required, predictor.clone())
+        let health = reachable(health, "predictor", Need::Required, predictor.clone());
+        reachable(health, "observer", Need::Optional, observer.clone())
     }
 
     /// Serves until `shutdown` is cancelled, then ends what is in flight.

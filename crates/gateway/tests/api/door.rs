@@ -27,7 +27,15 @@ impl Door {
         arguments: &[&str],
     ) -> anyhow::Result<Self> {
         let config = Self::config(&[
-            &["--trainer-url", trainer, "--predictor-url", predictor],
+            &[
+                "--trainer-url",
+                trainer,
+                "--predictor-url",
+                predictor,
+                // Where the predictor is: a test of one of them needs no other fake.
+                "--observer-url",
+                predictor,
+            ],
             arguments,
         ])?;
         let backends = Backends::of(&config)?;
