@@ -4,7 +4,10 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use contract::{DeadLetters, Event, MetricsEvent, ModelEvent, SeriesId, TrainingData};
+use contract::{
+    AnomalyEvent, DeadLetters, Event, MetricsEvent, ModelEvent, PointsRecord, SeriesId,
+    TrainingData,
+};
 use sqlite::DataDir;
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -27,9 +30,18 @@ pub(crate) async fn run(folder: &Path, series: &SeriesId) -> anyhow::Result<()> 
         open(&folder, "stats.db").await?,
     );
     erase_events(&mut events, series).await?;
-    for table in ["aliases", "receipts", "training_data", "models", "series"] {
+    for table in [
+        "aliases",
+        "receipts",
+        "training_data",
+        "models",
+        "series",
+        "stream_sessions",
+        "anomalies",
+    ] {
         erase_rows(&mut store, table, series).await?;
     }
+    erase_notifications(&mut store, series).await?;
     for table in ["series_trained", "model_usage"] {
         erase_rows(&mut stats, table, series).await?;
     }
@@ -83,7 +95,8 @@ async fn erase_events(events: &mut SqliteConnection, series: &SeriesId) -> anyho
         .bind(key)
         .execute(&mut *events)
         .await?;
-    for topic in [MetricsEvent::TOPIC, DeadLetters::TOPIC] {
+    erase_points(events, series).await?;
+    for topic in [MetricsEvent::TOPIC, AnomalyEvent::TOPIC, DeadLetters::TOPIC] {
         sqlx::query(NAMED)
             .bind(topic.name)
             .bind(key)
@@ -91,5 +104,61 @@ async fn erase_events(events: &mut SqliteConnection, series: &SeriesId) -> anyho
             .execute(&mut *events)
             .await?;
     }
+    Ok(())
+}
+
+/// Takes the series out of the records that streams read. Their offsets stay: a gap would count as
+/// lost.
+async fn erase_points(events: &mut SqliteConnection, series: &SeriesId) -> anyhow::Result<()> {
+    const FIND: &str = "
+        SELECT partition, \"offset\", payload FROM events
+        WHERE topic = ?1 AND (key = ?2 OR instr(payload, ?3) > 0)";
+    const REPLACE: &str = "
+        UPDATE events SET key = NULL, payload = ?4 WHERE topic = ?1 AND partition = ?2 AND \"offset\" = ?3";
+    let topic = PointsRecord::TOPIC.name;
+    let found: Vec<(i32, i64, Vec<u8>)> = sqlx::query_as(FIND)
+        .bind(topic)
+        .bind(series.as_str().as_bytes())
+        .bind(serde_json::to_vec(series)?)
+        .fetch_all(&mut *events)
+        .await?;
+    for (partition, offset, payload) in found {
+        let nothing = PointsRecord::Tick { partition };
+        let rest = match serde_json::from_slice(&payload) {
+            Ok(PointsRecord::Packed { mut points, quiet }) => {
+                points.retain(|(id, _)| id != series);
+                match points.is_empty() {
+                    true => nothing,
+                    false => PointsRecord::Packed { points, quiet },
+                }
+            }
+            _ => nothing,
+        };
+        sqlx::query(REPLACE)
+            .bind(topic)
+            .bind(partition)
+            .bind(offset)
+            .bind(serde_json::to_vec(&rest)?)
+            .execute(&mut *events)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Removes what people were or would be told of the series.
+async fn erase_notifications(
+    store: &mut SqliteConnection,
+    series: &SeriesId,
+) -> anyhow::Result<()> {
+    let in_json = serde_json::to_string(series)?;
+    sqlx::query("DELETE FROM outbox WHERE instr(payload, ?) > 0")
+        .bind(in_json)
+        .execute(&mut *store)
+        .await?;
+    // Without labels the group of an incident is the series.
+    sqlx::query("DELETE FROM incidents WHERE group_key IN (?1, 'missing ' || ?1)")
+        .bind(series.as_str())
+        .execute(store)
+        .await?;
     Ok(())
 }

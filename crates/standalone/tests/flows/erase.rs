@@ -30,6 +30,29 @@ fn files_with(folder: &Path, bytes: &[u8]) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
+/// Begins a stream of the series, with an anomaly, and sends its points beside those of another one.
+async fn observe(client: testkit::Client) -> anyhow::Result<()> {
+    let stream = r#"{"detector":"robust","warmup":30}"#;
+    let path = format!("/v1/series/{NAME}/stream");
+    client.put(&path, &[], stream).await?;
+    let lines: String = (0..60)
+        .flat_map(|i| [NAME, "kept"].map(|id| (id, i)))
+        .map(|(id, i)| {
+            let value = if i == 50 { 99 } else { i % 5 };
+            format!("{{\"series_id\":\"{id}\",\"timestamp\":{i},\"value\":{value}}}\n")
+        })
+        .collect();
+    assert_eq!(client.post("/v1/points", &lines).await?.status, 202);
+    testkit::eventually("the anomaly to be found", || async {
+        let path = format!("/v1/series/{NAME}/anomalies");
+        let listed: contract::AnomalyList = client.get(&path).await?.ok()?;
+        ensure!(!listed.anomalies.is_empty());
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_of_an_erased_series_and_all_of_the_others() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -45,6 +68,7 @@ async fn nothing_is_left_of_an_erased_series_and_all_of_the_others() -> anyhow::
         program.client.plot(NAME, fitted.version).await?;
         program.client.predict(NAME, 1.0).await?;
     }
+    observe(program.client).await?;
     let (refused, said) = run(folder.path(), &["erase", NAME]).await?;
     ensure!(!refused && said.contains("in use"), "{said}");
     let deleted = program
