@@ -73,6 +73,16 @@ impl<'a> Query<'a> {
         names.filter(|name| !known.contains(name))
     }
 
+    /// Refuses any parameter: for routes that do not take any.
+    ///
+    /// # Errors
+    /// Names the first parameter of `text`.
+    pub fn none(text: Option<&str>) -> Result<(), BadParameter> {
+        Query::parse(text.unwrap_or_default())
+            .of_only(&[])
+            .map(drop)
+    }
+
     /// The query, if all its parameters are `known`.
     ///
     /// # Errors
@@ -123,6 +133,11 @@ mod tests {
         assert_eq!(unknown, ["b", "\u{FFFD}"]);
         assert!(query.clone().of_only(&["b", "\u{FFFD}", "a"]).is_ok());
         assert_eq!(fault(query.of_only(&["a"])), "Unknown query parameter: b");
+        assert_eq!(
+            fault(Query::none(Some("b=1"))),
+            "Unknown query parameter: b"
+        );
+        assert_eq!((Query::none(None), Query::none(Some(""))), (Ok(()), Ok(())));
         let long = "x".repeat(10_000);
         assert!(fault(Query::parse(&long).of_only(&[])).len() < 200);
     }

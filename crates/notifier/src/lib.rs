@@ -1,6 +1,6 @@
 //! Tells people and programs of anomalies.
 //!
-//! What is to be told lies in the outbox of the store, where the commit that found it has put it.
+//! The outbox of the store holds the events to tell, put there by the commit that found them.
 //! A notifier takes what is due, sends it and notes that; one that dies in between is followed by
 //! another, which sends it again under the same id. So everything is told at least once, and any
 //! number of notifiers share the work. Alertmanagers are told by state instead: all open anomalies,
@@ -19,7 +19,7 @@ mod silences;
 use std::{
     pin::pin,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -28,6 +28,7 @@ pub use config::{Config, Settings};
 use contract::Moment;
 use service::{
     admin::Admin,
+    clock::now,
     health::{Health, Need, chain},
     retry::retry_forever,
 };
@@ -280,11 +281,4 @@ impl Teller {
         }
         Ok(Arc::clone(&last))
     }
-}
-
-/// The present.
-fn now() -> Moment {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let ms = since.unwrap_or_default().as_millis();
-    Moment(i64::try_from(ms).unwrap_or(i64::MAX))
 }

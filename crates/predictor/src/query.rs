@@ -55,16 +55,6 @@ impl PredictQuery {
     }
 }
 
-/// Refuses any parameter: for routes that do not take any.
-///
-/// # Errors
-/// The name of the first parameter.
-pub(crate) fn none(query: Option<&str>) -> Result<(), Error> {
-    let query = Query::parse(query.unwrap_or_default());
-    query.of_only(&[])?;
-    Ok(())
-}
-
 fn invalid_version(rule: impl std::fmt::Display) -> Error {
     BadParameter::invalid("version", rule).into()
 }
@@ -136,9 +126,9 @@ mod tests {
         );
         let many = "x&".repeat(1_000);
         assert_eq!(PredictQuery::parse(Some(&many)).unwrap().warnings.len(), 10);
-        assert!(none(None).is_ok() && none(Some("")).is_ok());
+        assert!(Query::none(None).is_ok() && Query::none(Some("")).is_ok());
         assert_eq!(
-            none(Some("y=1")).unwrap_err().to_string(),
+            Query::none(Some("y=1")).unwrap_err().to_string(),
             "Unknown query parameter: y"
         );
     }

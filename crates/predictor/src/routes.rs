@@ -15,7 +15,8 @@ use contract::{
     BatchRequest, Endpoint, EndpointName, Parsed, Requested, VersionRef, endpoint::Owner,
 };
 use http_server::{
-    Fallible, Fast, FastPath, FastRequest, Handler, json, method_not_allowed, not_found, read_body,
+    Fallible, Fast, FastPath, FastRequest, Handler, Query, json, method_not_allowed, not_found,
+    read_body,
 };
 use service::{admission::Admitted, routes, series::decode_series_text};
 
@@ -29,7 +30,7 @@ use crate::{
     models::resolve::{self, Resolved, min_revision, only_if_cached, resolve_cached},
     output,
     predict::{self, Prediction},
-    query::{self, PredictQuery},
+    query::PredictQuery,
     reply::{self, PREDICTION_BYTES},
 };
 
@@ -186,7 +187,7 @@ async fn batch(State(app): State<Arc<App>>, request: Request) -> Fallible<Respon
 /// Fits and scores a series that is not kept.
 async fn detect(State(app): State<Arc<App>>, request: Request) -> Fallible<Response> {
     let (head, body) = request.into_parts();
-    query::none(head.uri.query())?;
+    Query::none(head.uri.query()).map_err(Error::from)?;
     let form = Form::of(&head.headers);
     let (admitted, body) = admit(&app, body).await?;
     let default = app.default_detector;

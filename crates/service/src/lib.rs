@@ -2,10 +2,12 @@
 
 pub mod admin;
 pub mod admission;
+pub mod clock;
 pub mod figures;
 pub mod file_stamp;
 pub mod health;
 pub mod listen;
+pub mod page;
 pub mod port;
 pub mod prefixes;
 pub mod retry;

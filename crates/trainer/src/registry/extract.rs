@@ -9,10 +9,10 @@ use axum::{
     response::Response,
 };
 use contract::{AliasName, ProblemCode, VersionRef, header};
-use http_server::{ProblemReply, RequestContext};
+use http_server::{ProblemReply, Query, RequestContext};
 use service::{series::SeriesPath, task::on_main};
 
-use super::{etag::Conditions, query, reply::refusal};
+use super::{etag::Conditions, reply::refusal};
 use crate::{
     App,
     context::{ChangeContext, trace},
@@ -63,7 +63,7 @@ impl RegistryRequest {
 
     /// The conditions of a request that reads, and takes no parameters.
     pub(super) fn reads(self) -> Result<Conditions, Error> {
-        query::none(&self.query)?;
+        Query::none(Some(&self.query))?;
         self.conditions
     }
 
@@ -79,7 +79,7 @@ impl RegistryRequest {
 
     /// The context of a change that takes no parameters.
     pub(super) fn changes(self) -> Result<ChangeContext, Error> {
-        query::none(&self.query)?;
+        Query::none(Some(&self.query))?;
         Ok(ChangeContext {
             when: self.conditions?.change()?,
             trace: trace(self.context.as_ref()),

@@ -1,17 +1,10 @@
 //! Queries of the registry. An unknown parameter is refused, not ignored.
 
-use std::ops::RangeInclusive;
-
 use contract::{SeriesId, Version};
 use http_server::{BadParameter, Query};
+use service::page::limit;
 
 use crate::error::Error;
-
-/// The number of entries that a page may have.
-const LIMITS: RangeInclusive<u32> = 1..=1000;
-
-/// The number of entries of a page unless the request names one.
-const DEFAULT_LIMIT: u32 = 100;
 
 /// A page of the list of series.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,31 +61,6 @@ impl ModelsPage {
     }
 }
 
-/// Checks that the query has no parameters.
-///
-/// # Errors
-/// The first parameter.
-pub(super) fn none(query: &str) -> Result<(), Error> {
-    Query::parse(query).of_only(&[])?;
-    Ok(())
-}
-
-fn limit(query: &Query<'_>) -> Result<u32, Error> {
-    let Some(text) = query.get("limit")? else {
-        return Ok(DEFAULT_LIMIT);
-    };
-    let digits = text.bytes().all(|b| b.is_ascii_digit());
-    let limit = text
-        .parse()
-        .ok()
-        .filter(|limit| digits && LIMITS.contains(limit));
-    limit.ok_or_else(|| {
-        let (least, most) = (LIMITS.start(), LIMITS.end());
-        let rule = format!("it is not a whole number from {least} to {most}");
-        invalid("limit", rule)
-    })
-}
-
 fn invalid(name: &str, rule: impl std::fmt::Display) -> Error {
     BadParameter::invalid(name, rule).into()
 }
@@ -122,7 +90,7 @@ mod tests {
         assert_eq!(SeriesPage::parse("prefix=..").unwrap().prefix, "..");
         let page = ModelsPage::parse("before=v12&limit=1").unwrap();
         assert_eq!((page.before, page.limit), (Version::new(12), 1));
-        assert!(none("").is_ok() && none("&").is_ok());
+        assert!(Query::none(Some("")).is_ok() && Query::none(Some("&")).is_ok());
     }
 
     #[test]
@@ -161,6 +129,6 @@ mod tests {
         let message = ModelsPage::parse("before=12").unwrap_err().to_string();
         assert!(message.starts_with("Invalid before: "), "{message}");
         let long = "x".repeat(10_000);
-        assert!(none(&long).unwrap_err().to_string().len() < 200);
+        assert!(Query::none(Some(&long)).unwrap_err().to_string().len() < 200);
     }
 }
