@@ -164,16 +164,16 @@ struct Fields {
 
 impl Fields {
     fn of(record: &PointsRecord) -> Self {
-        match record.clone() {
+        match record {
             PointsRecord::One {
                 series_id,
                 point,
                 quiet,
             } => Self {
-                series_id: Some(series_id),
+                series_id: Some(series_id.clone()),
                 timestamp: Some(point.timestamp),
                 value: Some(point.value),
-                quiet,
+                quiet: *quiet,
                 ..Self::default()
             },
             PointsRecord::Series {
@@ -181,30 +181,30 @@ impl Fields {
                 points,
                 quiet,
             } => Self {
-                series_id: Some(series_id),
+                series_id: Some(series_id.clone()),
                 timestamps: Some(points.iter().map(|p| p.timestamp).collect()),
                 values: Some(points.iter().map(|p| p.value).collect()),
-                quiet,
+                quiet: *quiet,
                 ..Self::default()
             },
             PointsRecord::Packed { points, quiet } => Self {
                 points: Some(
                     points
-                        .into_iter()
-                        .map(|(id, point)| (id, point.timestamp, point.value))
+                        .iter()
+                        .map(|(id, point)| (id.clone(), point.timestamp, point.value))
                         .collect(),
                 ),
-                quiet,
+                quiet: *quiet,
                 ..Self::default()
             },
             PointsRecord::Control { series_id, control } => Self {
-                series_id: Some(series_id),
-                control: Some(control),
+                series_id: Some(series_id.clone()),
+                control: Some(control.clone()),
                 ..Self::default()
             },
             PointsRecord::Tick { partition } => Self {
                 tick: Some(true),
-                partition: Some(partition),
+                partition: Some(*partition),
                 ..Self::default()
             },
         }

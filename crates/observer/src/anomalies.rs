@@ -1,23 +1,18 @@
 //! `/v1/anomalies` and `/v1/incidents`: what was found is asked of the database, never of an owner.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{Path, Request, State},
-    http::{HeaderMap, request::Parts},
+    http::HeaderMap,
     response::Response,
 };
-use contract::{AnomalyId, IncidentId, SeriesId, header::SERIES_PREFIXES};
-use http_server::{BadParameter, Fallible, Query, RequestContext, json};
-use service::{prefixes, series::SeriesPath, task::on_main};
+use contract::{Anomaly, AnomalyId, IncidentId, SeriesId, header::SERIES_PREFIXES};
+use http_server::{BadParameter, Fallible, Query, json};
+use service::{page::limit, prefixes, series::SeriesPath};
 use store::{AnomalyOrder, AnomalyQuery};
 
-use crate::{App, error::Error, streams::no_query};
-
-/// The number of entries that a page may have.
-const LIMITS: RangeInclusive<u32> = 1..=1000;
-/// The number of entries of a page unless the request names one.
-const DEFAULT_LIMIT: u32 = 100;
+use crate::{App, ask::ask, error::Error};
 
 /// The query of anomalies of any series, and of those of one.
 const ANY: [&str; 13] = [
@@ -31,11 +26,14 @@ const OF_ONE: [&str; 10] = [
 /// Lists anomalies.
 pub(crate) async fn list(State(app): State<Arc<App>>, request: Request) -> Fallible<Response> {
     let (head, _) = request.into_parts();
-    let parsed = parse(head.uri.query(), &ANY).map(|query| AnomalyQuery {
-        prefixes: allowed(&head.headers),
-        ..query
-    });
-    reply(&app, &head, parsed).await
+    ask(&app, head, |store, head| async move {
+        let query = AnomalyQuery {
+            prefixes: allowed(&head.headers),
+            ..parse(head.uri.query(), &ANY)?
+        };
+        Ok(json(&store.anomalies(&query).await?))
+    })
+    .await
 }
 
 /// Lists the anomalies of a series.
@@ -45,20 +43,14 @@ pub(crate) async fn of_series(
     request: Request,
 ) -> Fallible<Response> {
     let (head, _) = request.into_parts();
-    let parsed = parse(head.uri.query(), &OF_ONE).map(|query| AnomalyQuery {
-        series: Some(series),
-        ..query
-    });
-    reply(&app, &head, parsed).await
-}
-
-async fn reply(app: &App, head: &Parts, query: Result<AnomalyQuery, Error>) -> Fallible<Response> {
-    let context = head.extensions.get::<RequestContext>();
-    let refused = |error: Error| error.reply(context);
-    let query = query.map_err(refused)?;
-    let store = app.shared.store.clone();
-    let listed = on_main(async move { store.anomalies(&query).await });
-    Ok(json(&listed.await.map_err(|error| refused(error.into()))?))
+    ask(&app, head, |store, head| async move {
+        let query = AnomalyQuery {
+            series: Some(series),
+            ..parse(head.uri.query(), &OF_ONE)?
+        };
+        Ok(json(&store.anomalies(&query).await?))
+    })
+    .await
 }
 
 /// Shows an anomaly.
@@ -68,39 +60,28 @@ pub(crate) async fn show(
     request: Request,
 ) -> Fallible<Response> {
     let (head, _) = request.into_parts();
-    let context = head.extensions.get::<RequestContext>();
-    let refused = |error: Error| error.reply(context);
-    no_query(head.uri.query()).map_err(refused)?;
-    let id: AnomalyId = id.parse().map_err(|_| refused(Error::NoAnomaly))?;
-    let store = app.shared.store.clone();
-    let shown = on_main(async move { store.anomaly(id).await });
-    let shown = shown.await.map_err(|error| refused(error.into()))?;
-    shown
-        .filter(|shown| may_see(&head.headers, &shown.anomaly.series_id))
-        .map(|shown| json(&shown))
-        .ok_or_else(|| refused(Error::NoAnomaly))
+    ask(&app, head, |store, head| async move {
+        Query::none(head.uri.query())?;
+        let id: AnomalyId = id.parse().map_err(|_| Error::NoAnomaly)?;
+        let shown = store.anomaly(id).await?;
+        let shown = shown.filter(|shown| may_see(&head.headers, &shown.anomaly.series_id));
+        Ok(json(&shown.ok_or(Error::NoAnomaly)?))
+    })
+    .await
 }
 
 /// Lists incidents.
 pub(crate) async fn incidents(State(app): State<Arc<App>>, request: Request) -> Fallible<Response> {
     let (head, _) = request.into_parts();
-    let context = head.extensions.get::<RequestContext>();
-    let refused = |error: Error| error.reply(context);
-    let page = || -> Result<_, Error> {
+    ask(&app, head, |store, head| async move {
         let query = Query::parse(head.uri.query().unwrap_or_default());
         let query = query.of_only(&["status", "limit", "after"])?;
-        let after = query.get("after")?.map(str::to_owned);
-        Ok((word(&query, "status")?, limit(&query)?, after))
-    };
-    let (status, limit, after) = page().map_err(refused)?;
-    let allowed = allowed(&head.headers);
-    let store = app.shared.store.clone();
-    let listed = on_main(async move {
-        let after = after.as_deref();
-        let listing = store.incidents(status, limit, after, allowed.as_deref());
-        listing.await
-    });
-    Ok(json(&listed.await.map_err(|error| refused(error.into()))?))
+        let (status, limit) = (word(&query, "status")?, limit(&query)?);
+        let allowed = allowed(&head.headers);
+        let listing = store.incidents(status, limit, query.get("after")?, allowed.as_deref());
+        Ok(json(&listing.await?))
+    })
+    .await
 }
 
 /// Shows an incident, with those of its anomalies that the caller may see.
@@ -110,21 +91,19 @@ pub(crate) async fn incident(
     request: Request,
 ) -> Fallible<Response> {
     let (head, _) = request.into_parts();
-    let context = head.extensions.get::<RequestContext>();
-    let refused = |error: Error| error.reply(context);
-    no_query(head.uri.query()).map_err(refused)?;
-    let id: IncidentId = id.parse().map_err(|_| refused(Error::NoIncident))?;
-    let store = app.shared.store.clone();
-    let shown = on_main(async move { store.incident(id).await });
-    let shown = shown.await.map_err(|error| refused(error.into()))?;
-    let mut shown = shown.ok_or_else(|| refused(Error::NoIncident))?;
-    let headers = &head.headers;
-    let seen = |anomaly: &contract::Anomaly| may_see(headers, &anomaly.series_id);
-    shown.anomalies.retain(seen);
-    match shown.anomalies.is_empty() && headers.contains_key(SERIES_PREFIXES) {
-        true => Err(refused(Error::NoIncident)),
-        false => Ok(json(&shown)),
-    }
+    ask(&app, head, |store, head| async move {
+        Query::none(head.uri.query())?;
+        let id: IncidentId = id.parse().map_err(|_| Error::NoIncident)?;
+        let mut shown = store.incident(id).await?.ok_or(Error::NoIncident)?;
+        let headers = &head.headers;
+        let seen = |anomaly: &Anomaly| may_see(headers, &anomaly.series_id);
+        shown.anomalies.retain(seen);
+        match shown.anomalies.is_empty() && headers.contains_key(SERIES_PREFIXES) {
+            true => Err(Error::NoIncident),
+            false => Ok(json(&shown)),
+        }
+    })
+    .await
 }
 
 fn may_see(headers: &HeaderMap, series: &SeriesId) -> bool {
@@ -184,14 +163,4 @@ where
 {
     let parsed = query.get(name)?.map(str::parse).transpose();
     Ok(parsed.map_err(|why| BadParameter::invalid(name, why))?)
-}
-
-fn limit(query: &Query<'_>) -> Result<u32, Error> {
-    let Some(text) = query.get("limit")? else {
-        return Ok(DEFAULT_LIMIT);
-    };
-    let limit = text.parse().ok().filter(|limit| LIMITS.contains(limit));
-    let (least, most) = (LIMITS.start(), LIMITS.end());
-    let rule = format!("it is not a whole number from {least} to {most}");
-    Ok(limit.ok_or_else(|| BadParameter::invalid("limit", rule))?)
 }

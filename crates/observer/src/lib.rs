@@ -6,6 +6,7 @@
 //! stored in one transaction, which names the place that it was computed from.
 
 mod anomalies;
+mod ask;
 mod config;
 mod error;
 mod header;

@@ -14,8 +14,8 @@ use axum::{
 };
 use contract::{
     AcceptedPoints, AcceptedReply, EndpointName, MAX_POINTS_PER_RECORD, ObserveManyReply,
-    ObserveReply, ObserveRequest, POINT_PARTITIONS, Point, PointCounts, PointStatus, PointsRecord,
-    SeriesId, partition_of,
+    ObserveReply, ObserveRequest, ObservedPoint, POINT_PARTITIONS, Point, PointCounts, PointStatus,
+    PointsRecord, SeriesId, partition_of,
 };
 use http_server::{BadParameter, Fallible, Query, RequestContext, json, read_body};
 use service::{prefixes, series::SeriesPath, task::on_main};
@@ -92,26 +92,9 @@ pub(crate) async fn observe(
     let answer = app.append(&series, record, until).await.map_err(refused)?;
     match answer {
         Some(Answer::Observed(observed)) if !observed.is_empty() => {
-            let mut verdicts: Vec<_> = observed.iter().map(stream::Observed::reply).collect();
+            let verdicts: Vec<_> = observed.iter().map(stream::Observed::reply).collect();
             let held = verdicts.iter().all(|v| v.status == PointStatus::Accepted);
-            let reply = match verdicts.pop().filter(|_| !is_many) {
-                Some(point) => json(&ObserveReply {
-                    series_id: series,
-                    point,
-                }),
-                None => {
-                    verdicts = observed.iter().map(stream::Observed::reply).collect();
-                    let mut counts = PointCounts::default();
-                    verdicts
-                        .iter()
-                        .for_each(|verdict| counts.add(verdict.status));
-                    json(&ObserveManyReply {
-                        series_id: series,
-                        counts,
-                        verdicts,
-                    })
-                }
-            };
+            let reply = one_or_many(series, verdicts, is_many);
             Ok(match held {
                 true => (StatusCode::ACCEPTED, reply).into_response(),
                 false => reply,
@@ -123,6 +106,20 @@ pub(crate) async fn observe(
             status: PointStatus::Accepted,
         })),
     }
+}
+
+/// The reply about points, which came as arrays or as a single one.
+fn one_or_many(series_id: SeriesId, mut verdicts: Vec<ObservedPoint>, is_many: bool) -> Response {
+    if !is_many && let Some(point) = verdicts.pop() {
+        return json(&ObserveReply { series_id, point });
+    }
+    let mut counts = PointCounts::default();
+    verdicts.iter().for_each(|point| counts.add(point.status));
+    json(&ObserveManyReply {
+        series_id,
+        counts,
+        verdicts,
+    })
 }
 
 /// Appends the points in the body, one JSON object a line.

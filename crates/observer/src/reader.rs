@@ -120,8 +120,7 @@ impl Reader {
             }
             if let Some(Ok(batch)) = next {
                 let batch = batch.context("no more points")?;
-                self.hand_out(now.generation, before == now.generation, batch)
-                    .await?;
+                self.hand_out(before == now.generation, batch).await?;
             }
             if ticked.elapsed() >= TICK_EVERY {
                 ticked = Instant::now();
@@ -132,15 +131,11 @@ impl Reader {
 
     /// Tells everyone which partitions are read.
     async fn assigned(&self, assigned: &Assigned) -> anyhow::Result<()> {
-        let Assigned {
-            generation,
-            partitions,
-        } = assigned.clone();
+        let partitions = assigned.partitions.clone();
         self.owned.set(partitions.clone());
         self.shared.waiters.keep(&partitions);
         for worker in &self.workers {
             let work = Work::Assigned {
-                generation,
                 partitions: partitions.clone(),
             };
             worker.send(work).await.context("a worker has ended")?;
@@ -158,12 +153,7 @@ impl Reader {
     }
 
     /// Gives each worker the records of its partitions.
-    async fn hand_out(
-        &self,
-        generation: u64,
-        is_certain: bool,
-        batch: Vec<RawMessage>,
-    ) -> anyhow::Result<()> {
+    async fn hand_out(&self, is_certain: bool, batch: Vec<RawMessage>) -> anyhow::Result<()> {
         let mut shares: Vec<Vec<RawMessage>> = self.workers.iter().map(|_| Vec::new()).collect();
         for message in batch {
             let share = usize::try_from(message.partition).unwrap_or(0) % shares.len();
@@ -175,7 +165,6 @@ impl Reader {
             }
             records.sort_by_key(|record| record.partition);
             let work = Work::Records {
-                generation,
                 is_certain,
                 records,
             };

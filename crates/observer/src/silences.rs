@@ -3,50 +3,43 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Body,
     extract::{Path, Request, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use contract::{EndpointName, IncidentId, Moment, SilenceList, SilenceRequest};
-use http_server::{Fallible, RequestContext, json, read_body};
-use service::task::on_main;
+use contract::{EndpointName, IncidentId, SilenceList, SilenceRequest};
+use http_server::{Fallible, Query, json, read_body};
+use service::clock::now;
 
-use crate::{
-    App,
-    error::Error,
-    streams::{no_query, now_ms},
-};
+use crate::{App, ask::ask, error::Error};
 
 const MAX_BODY: usize = EndpointName::CreateSilence.endpoint().body.max();
 
 /// Lists the silences.
 pub(crate) async fn list(State(app): State<Arc<App>>, request: Request) -> Fallible<Response> {
     let (head, _) = request.into_parts();
-    let context = head.extensions.get::<RequestContext>();
-    let refused = |error: Error| error.reply(context);
-    no_query(head.uri.query()).map_err(refused)?;
-    let store = app.shared.store.clone();
-    let silences = on_main(async move { store.silences().await }).await;
-    let silences = silences.map_err(|error| refused(error.into()))?;
-    Ok(json(&SilenceList { silences }))
+    ask(&app, head, |store, head| async move {
+        Query::none(head.uri.query())?;
+        let silences = store.silences().await?;
+        Ok(json(&SilenceList { silences }))
+    })
+    .await
 }
 
 /// Makes a silence.
 pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Fallible<Response> {
     let (head, body) = request.into_parts();
-    let context = head.extensions.get::<RequestContext>();
-    let refused = |error: Error| error.reply(context);
-    no_query(head.uri.query()).map_err(refused)?;
     let body = read_body(body, MAX_BODY).await?;
-    let request = SilenceRequest::parse(&body).map_err(|fault| refused(fault.into()))?;
-    let silence = request.silence(IncidentId(fastrand::u128(..)), Moment(now_ms()));
-    let (store, kept) = (app.shared.store.clone(), silence.clone());
-    let kept = on_main(async move { store.put_silence(&kept).await }).await;
-    match kept.map_err(|error| refused(error.into()))? {
-        true => Ok((StatusCode::CREATED, json(&silence)).into_response()),
-        false => Err(refused(Error::TooManySilences)),
-    }
+    ask(&app, head, |store, head| async move {
+        Query::none(head.uri.query())?;
+        let request = SilenceRequest::parse(&body)?;
+        let silence = request.silence(IncidentId(fastrand::u128(..)), now());
+        match store.put_silence(&silence).await? {
+            true => Ok((StatusCode::CREATED, json(&silence)).into_response()),
+            false => Err(Error::TooManySilences),
+        }
+    })
+    .await
 }
 
 /// Removes a silence.
@@ -56,18 +49,13 @@ pub(crate) async fn delete(
     request: Request,
 ) -> Fallible<Response> {
     let (head, _) = request.into_parts();
-    let context = head.extensions.get::<RequestContext>();
-    let refused = |error: Error| error.reply(context);
-    no_query(head.uri.query()).map_err(refused)?;
-    let id: IncidentId = id.parse().map_err(|_| refused(Error::NoSilence))?;
-    let store = app.shared.store.clone();
-    let removed = on_main(async move { store.delete_silence(id).await }).await;
-    match removed.map_err(|error| refused(error.into()))? {
-        true => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            Ok(response)
+    ask(&app, head, |store, head| async move {
+        Query::none(head.uri.query())?;
+        let id: IncidentId = id.parse().map_err(|_| Error::NoSilence)?;
+        match store.delete_silence(id).await? {
+            true => Ok(StatusCode::NO_CONTENT.into_response()),
+            false => Err(Error::NoSilence),
         }
-        false => Err(refused(Error::NoSilence)),
-    }
+    })
+    .await
 }

@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    body::Body,
     extract::{Request, State},
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
@@ -14,7 +13,7 @@ use contract::{
     StreamControl, StreamOptions, StreamReply, partition_of,
 };
 use http_server::{Fallible, Query, RequestContext, json, read_body};
-use service::series::SeriesPath;
+use service::{clock::now, series::SeriesPath};
 use stream::Stream;
 use tokio::sync::oneshot;
 
@@ -30,7 +29,7 @@ pub(crate) async fn show(
 ) -> Fallible<Response> {
     let context = request.extensions().get::<RequestContext>();
     let refused = |error: Error| error.reply(context);
-    no_query(request.uri().query()).map_err(refused)?;
+    Query::none(request.uri().query()).map_err(|fault| refused(fault.into()))?;
     let shown = app.show(&series).await.map_err(refused)?;
     shown
         .map(|reply| json(&reply))
@@ -84,11 +83,7 @@ pub(crate) async fn end(
     let control = Ok(StreamControl::End { forget: false });
     let (_, reply) = command(&app, &head, &series, control).await?;
     Ok(match reply {
-        Some(_) => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            response
-        }
+        Some(_) => StatusCode::NO_CONTENT.into_response(),
         None => accepted(series),
     })
 }
@@ -103,7 +98,7 @@ async fn command(
 ) -> Fallible<(bool, Option<Box<StreamReply>>)> {
     let context = head.extensions.get::<RequestContext>();
     let refused = |error: Error| error.reply(context);
-    no_query(head.uri.query()).map_err(refused)?;
+    Query::none(head.uri.query()).map_err(|fault| refused(fault.into()))?;
     let control = control.map_err(refused)?;
     let record = PointsRecord::Control {
         series_id: series.clone(),
@@ -125,11 +120,6 @@ fn accepted(series_id: SeriesId) -> Response {
         json(&AcceptedReply { series_id, status }),
     )
         .into_response()
-}
-
-pub(crate) fn no_query(query: Option<&str>) -> Result<(), Error> {
-    Query::parse(query.unwrap_or_default()).of_only(&[])?;
-    Ok(())
 }
 
 impl App {
@@ -154,14 +144,8 @@ impl App {
         let Some(stored) = stored.filter(|stored| !stored.state.state.is_empty()) else {
             return Ok(None);
         };
-        let age = now_ms().saturating_sub(stored.stored_at.0);
+        let age = now().0.saturating_sub(stored.stored_at.0);
         let stream = Stream::from_bytes(&stored.state.state).ok();
         Ok(stream.map(|stream| stream.reply(partition, u64::try_from(age).ok())))
     }
-}
-
-/// The time by the clock of this machine, in milliseconds since 1970.
-pub(crate) fn now_ms() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

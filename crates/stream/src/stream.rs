@@ -317,22 +317,19 @@ impl Stream {
     /// another reading of the values it learns anew.
     pub fn set_options(&mut self, at_ms: i64, options: StreamOptions, findings: &mut Findings) {
         let before = &self.options;
-        let is_new = before.detector != options.detector
+        let has_other_values = before.transform != options.transform;
+        let is_new = has_other_values
+            || before.detector != options.detector
             || before.params != options.params
-            || before.warmup() != options.warmup()
-            || before.transform != options.transform;
-        let is_other = before.transform != options.transform;
+            || before.warmup() != options.warmup();
         *self.options = options;
         if is_new {
             self.open.end_episode(Moment(at_ms), findings);
             self.run += 1;
+            self.begun_from = None;
         }
-        if is_other {
+        if has_other_values {
             self.learner = Learner::begin(&Beginning::Nothing, &self.options);
-            self.begun_from = None;
-        }
-        if is_new && self.learner.learning(&self.options).is_none() {
-            self.begun_from = None;
         }
         self.learner.set_options(&self.options, is_new);
     }

@@ -16,7 +16,7 @@ use crate::{Assigned, BusError, assigned::Announcer, limits::BATCH_BYTES, messag
 
 /// Messages that were read ahead, and the progress in each partition.
 pub(super) struct Prefetch {
-    /// A queue of so many bytes is full and nothing more is read. If that lasts, the partitions are
+    /// A queue of this many bytes is full and nothing more is read. If that lasts, the partitions are
     /// paused, and resumed when half of it is free.
     full: usize,
     state: Mutex<State>,

@@ -1,7 +1,7 @@
 //! Stores effects, states and offsets, in one transaction.
 
 use std::{
-    panic::resume_unwind,
+    future::pending,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +10,7 @@ use service::retry::retry_forever;
 use store::{PartitionCommit, Store, StoreError};
 use tokio::task::JoinHandle;
 
-use super::Worker;
+use super::{Worker, joined};
 use crate::metrics;
 
 /// A commit in progress.
@@ -30,16 +30,11 @@ pub(super) enum Outcome {
 /// Waits for a commit to end; for ever if there is none.
 pub(super) async fn finished(commit: &mut Option<Commit>) -> Committed {
     let Some(running) = commit else {
-        return std::future::pending().await;
+        return pending().await;
     };
-    let ended = (&mut running.0).await;
+    let committed = joined(&mut running.0).await;
     *commit = None;
-    match ended {
-        Ok(committed) => committed,
-        Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
-        // The runtime ends, and the process with it.
-        Err(_) => std::future::pending().await,
-    }
+    committed
 }
 
 impl Worker {

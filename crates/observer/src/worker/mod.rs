@@ -10,6 +10,8 @@ mod prepare;
 
 use std::{
     collections::{HashMap, HashSet},
+    future::pending,
+    panic::resume_unwind,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,6 +23,7 @@ use store::Store;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
+    task::JoinHandle,
     time::{MissedTickBehavior, interval},
 };
 
@@ -31,7 +34,7 @@ use partition::{Partition, Placed};
 /// How often what was found is stored.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
 
-/// The most records that are folded before waiting requests of other partitions have their turn.
+/// The most records of a partition that are folded at a time.
 const SLICE: usize = 512;
 
 /// The most changes of anomalies that wait to be stored, before folding waits too.
@@ -41,17 +44,12 @@ const MAX_FOUND: usize = 100_000;
 pub(crate) enum Work {
     /// Records, partition by partition in the order of their offsets.
     Records {
-        /// The generation of the assignment that they were read under.
-        generation: u64,
-        /// Whether it is certain that they were.
+        /// Whether it is certain that they were read under the present assignment.
         is_certain: bool,
         records: Vec<RawMessage>,
     },
     /// The partitions that are read, of which some may be others'.
-    Assigned {
-        generation: u64,
-        partitions: Vec<i32>,
-    },
+    Assigned { partitions: Vec<i32> },
     /// Shows the stream of a series that is in memory.
     Show {
         series: SeriesId,
@@ -88,11 +86,17 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        match self.runtime.spawn(work).await {
-            Ok(output) => output,
-            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-            Err(_) => std::future::pending().await,
-        }
+        joined(&mut self.runtime.spawn(work)).await
+    }
+}
+
+/// The output of a task on the runtime of the process. A panic in it goes on here.
+async fn joined<T>(task: &mut JoinHandle<T>) -> T {
+    match task.await {
+        Ok(output) => output,
+        Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
+        // The runtime ends, and the process with it.
+        Err(_) => pending().await,
     }
 }
 
@@ -149,11 +153,11 @@ impl Worker {
                 committed = commit::finished(&mut self.commit) => self.committed(committed),
                 _ = ticks.tick() => self.tick(),
                 next = work.recv() => match next {
-                    Some(Work::Records { generation, is_certain, records }) => {
-                        self.records(generation, is_certain, records).await;
+                    Some(Work::Records { is_certain, records }) => {
+                        self.records(is_certain, records).await;
                     }
-                    Some(Work::Assigned { generation, partitions }) => {
-                        self.assigned(generation, &partitions).await;
+                    Some(Work::Assigned { partitions }) => {
+                        self.assigned(&partitions).await;
                     }
                     Some(Work::Show { series, partition, reply }) => {
                         // The client may be gone.
@@ -172,7 +176,7 @@ impl Worker {
 
     /// Looks what of the partitions in memory is still true. Memory of partitions that are others'
     /// now is kept: if they come back unchanged, reading goes on where memory is.
-    async fn assigned(&mut self, generation: u64, partitions: &[i32]) {
+    async fn assigned(&mut self, partitions: &[i32]) {
         let Some(log) = self.log.clone() else { return };
         let mine: Vec<i32> = self.partitions.keys().copied().collect();
         if !mine.iter().any(|number| partitions.contains(number)) {
@@ -184,13 +188,10 @@ impl Worker {
             let effects = stored.iter().find(|o| o.partition == number);
             let effects = effects.map_or(0, |offsets| offsets.effects);
             let is_mine = partitions.contains(&number);
-            if let Some(partition) = self.partitions.get_mut(&number).filter(|_| is_mine) {
-                if partition.stored == effects {
-                    partition.generation = generation;
-                } else {
-                    tracing::info!(partition = number, "somebody else was here: begins again");
-                    self.partitions.remove(&number);
-                }
+            let is_other = |partition: &Partition| partition.stored != effects;
+            if is_mine && self.partitions.get(&number).is_some_and(is_other) {
+                tracing::info!(partition = number, "somebody else was here: begins again");
+                self.partitions.remove(&number);
             }
         }
     }
@@ -207,7 +208,7 @@ impl Worker {
     }
 
     /// Folds `records`.
-    async fn records(&mut self, generation: u64, is_certain: bool, records: Vec<RawMessage>) {
+    async fn records(&mut self, is_certain: bool, records: Vec<RawMessage>) {
         self.clock += 1;
         let mut records = records.into_iter().peekable();
         while let Some(first) = records.next() {
@@ -219,7 +220,7 @@ impl Worker {
             {
                 slice.push(next);
             }
-            self.enter(&log, number, generation).await;
+            self.enter(&log, number).await;
             self.slice(number, is_certain, slice).await;
             self.evict();
             self.poll_commit().await;
@@ -235,7 +236,7 @@ impl Worker {
     }
 
     /// Makes sure that the partition is in memory.
-    async fn enter(&mut self, log: &Arc<str>, number: i32, generation: u64) {
+    async fn enter(&mut self, log: &Arc<str>, number: i32) {
         if self.log.as_ref() != Some(log) {
             self.wait_for_commit().await;
             self.partitions.clear();
@@ -257,7 +258,6 @@ impl Worker {
             effects,
             safe,
             timeline.unwrap_or_default(),
-            generation,
             group_by,
         );
         let store = self.shared.store.clone();

@@ -19,8 +19,6 @@ pub(crate) struct Partition {
     pub(crate) stored: i64,
     /// The next record to fold.
     pub(crate) position: i64,
-    /// Whether its memory is known to be what is stored, or what follows from it.
-    pub(crate) generation: u64,
     pub(crate) timeline: Timeline,
     pub(crate) streams: HashMap<SeriesId, Entry>,
     /// The memory of the streams, in bytes, as it was when they were last looked at.
@@ -79,14 +77,12 @@ impl Partition {
         stored: i64,
         safe: i64,
         timeline: TimelineState,
-        generation: u64,
         group_by: Vec<String>,
     ) -> Self {
         Self {
             number,
             stored,
             position: safe,
-            generation,
             timeline: Timeline::new(timeline),
             streams: HashMap::new(),
             bytes: 0,

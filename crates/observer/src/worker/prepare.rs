@@ -345,7 +345,7 @@ impl Worker {
                     Origin::Version(version) => store.model(&id, version).await,
                 };
                 match read {
-                    // A model that cannot be read is none; the store has said so.
+                    // A model that cannot be read does not count; the store has said so.
                     Err(error) if !error.is_transient() => Ok(None),
                     read => read,
                 }

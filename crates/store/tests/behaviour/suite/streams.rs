@@ -340,7 +340,7 @@ pub(crate) async fn an_ended_stream_stays_until_no_replay_can_meet_it(
     let past = commit(9, 9, 8, &[], &[]);
     assert_eq!(store.commit_streams(LOG, &[past]).await?, [0]);
     assert_eq!(stored(&store, "a").await?, None);
-    // A stream that began anew is none that has ended.
+    // A stream that began anew has not ended.
     let later = commit(9, 20, 20, &[], &[]);
     assert_eq!(store.commit_streams(LOG, &[later]).await?, [0]);
     assert_eq!(stored(&store, "b").await?, Some(state("b", 9)));
