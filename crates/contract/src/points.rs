@@ -53,7 +53,7 @@ pub enum PointsRecord {
         /// The command.
         control: Box<StreamControl>,
     },
-    /// Time has passed without other records: `{"tick":true,"partition":3}`.
+    /// Time has passed: `{"tick":true,"partition":3}`.
     Tick {
         /// The partition that it is for.
         partition: i32,

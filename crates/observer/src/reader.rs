@@ -1,7 +1,7 @@
 //! Reads the partitions that this process owns, and hands their records to the workers.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -29,7 +29,7 @@ const MAX_RECORDS: usize = 8_192;
 /// How often lag and ticks are looked after while no record comes.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How often a partition without other records gets a tick.
+/// How often partitions get a tick.
 const TICK_EVERY: Duration = Duration::from_secs(10);
 
 /// How long the states of streams may take to be stored at the end.
@@ -173,8 +173,12 @@ impl Reader {
         Ok(())
     }
 
-    /// Time passes in partitions without records too, for series that fall silent.
+    /// Time passes in partitions without records too, for series that fall silent. While there is no
+    /// stream, nothing can.
     fn tick(&self, partitions: &[i32]) {
+        if self.shared.streams.load(Ordering::Relaxed) == 0 {
+            return;
+        }
         let ticks = partitions.iter().map(|partition| PointsRecord::Tick {
             partition: *partition,
         });
