@@ -229,10 +229,8 @@ pub enum Body {
 pub enum Routing {
     /// Each in turn: all give the same reply.
     Any,
-    /// The one that owns the series in the path: it keeps something that the others do not have.
-    BySeries,
-    /// The one that owns the partition of the series in the path; another one only appends to the
-    /// log. Sending such a call again changes nothing, so it may be repeated.
+    /// The one that owns the partition of the series in the path. Others refuse it with 421, or only
+    /// append it to the log. Sending such a call again changes nothing, so it may be repeated.
     ByPartition,
 }
 

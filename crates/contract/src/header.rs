@@ -39,5 +39,9 @@ pub const MODEL_VERSION: &str = "x-model-version";
 /// of these, percent-encoded and separated by commas.
 pub const SERIES_PREFIXES: &str = "x-series-prefixes";
 
+/// In requests to an observer: `any`, if it is to append points and commands of partitions that it
+/// does not own too. It refuses them with 421 otherwise.
+pub const APPEND: &str = "x-append";
+
 /// In requests of clients: their API key. `authorization: Bearer KEY` says the same.
 pub const API_KEY: &str = "x-api-key";

@@ -15,8 +15,9 @@ use axum::{
 };
 use bytes::Bytes;
 use contract::{
-    Endpoint, EndpointName, Revision, SeriesId,
+    Endpoint, EndpointName, POINT_PARTITIONS, Revision, SeriesId,
     endpoint::{self, Owner, RevisionRule, Routing, Subject},
+    partition_of,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_client::{Call, FastOutcome, PipelinedOutcome, RequestHead, Upload, Upstream};
@@ -136,7 +137,9 @@ impl Proxy {
             }
         };
         Ok(match (endpoint.routing, series) {
-            (Routing::BySeries, Some(series)) => call.by_series(series.clone()),
+            (Routing::ByPartition, Some(series)) => {
+                call.by_partition(partition_of(series, POINT_PARTITIONS))
+            }
             _ => call,
         })
     }

@@ -36,7 +36,7 @@ pub struct PipelinedOutcome {
 
 /// A service behind one or more backends.
 #[derive(Clone)]
-pub(super) struct Http(Arc<Pool>);
+pub(super) struct Http(pub(super) Arc<Pool>);
 
 impl Http {
     pub(super) fn new(origins: Origins, metrics: Metrics) -> Self {
@@ -49,16 +49,15 @@ impl Http {
     /// When there is no whole reply.
     pub(super) async fn call(&self, call: Call) -> Result<Response, Error> {
         let (head, timeout) = (call.head, call.timeout);
-        let pick = match &call.owner_of {
-            Some(series) => Pick::BySeries(series.as_str()),
-            None => Pick::LeastBusy,
-        };
         match call.payload {
+            Payload::Whole(body) if let Some(partition) = call.partition => {
+                self.ask_owner(partition, head, &body, timeout).await
+            }
             Payload::Whole(body) if call.pipelined && PIPELINED_BODY.contains(&body.len()) => {
                 self.ask_pipelined(&head, &body, timeout).await
             }
-            Payload::Whole(body) => self.ask(pick, &head, &body, timeout).await,
-            Payload::Streamed(upload) => self.ask_streaming(pick, &head, upload, timeout).await,
+            Payload::Whole(body) => self.ask(Pick::LeastBusy, &head, &body, timeout).await,
+            Payload::Streamed(upload) => self.ask_streaming(&head, upload, timeout).await,
         }
     }
 
@@ -146,13 +145,11 @@ impl Http {
             Ok(reply) => Ok(whole(reply.head, reply.whole.unwrap_or_default())),
             Err(Failure::Unsent) => self.ask(Pick::After(&backend), head, body, timeout).await,
             Err(Failure::Lost { stale, .. }) if stale || self.0.members.are_several() => {
-                self.ask_again(Pick::LeastBusy, &backend, head, body, timeout)
-                    .await
+                self.ask_again(&backend, head, body, timeout).await
             }
             Err(Failure::Final(Error::Timeout(_))) if self.0.members.are_several() => {
                 self.0.members.note_hanging(&backend);
-                self.ask_again(Pick::LeastBusy, &backend, head, body, timeout)
-                    .await
+                self.ask_again(&backend, head, body, timeout).await
             }
             Err(Failure::Lost { error, .. }) => Err(Error::Gone(error)),
             Err(Failure::Final(error)) => Err(error),
@@ -172,7 +169,7 @@ impl Http {
     /// Asks a backend. If its connection ends without a reply, asks once more on a new connection:
     /// the backend may have closed an idle connection, or be stopping, so another backend is asked
     /// if there is one. Only calls that may happen twice come here.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         pick: Pick<'_>,
         head: &RequestHead,
@@ -183,9 +180,7 @@ impl Http {
         let asked = Arc::clone(&first.backend);
         let may_help = first.is_reused() || self.0.members.are_several();
         match self.ask_on(first, head, body, timeout).await {
-            Err(Error::Gone(_)) if may_help => {
-                self.ask_again(pick, &asked, head, body, timeout).await
-            }
+            Err(Error::Gone(_)) if may_help => self.ask_again(&asked, head, body, timeout).await,
             reply => reply,
         }
     }
@@ -194,7 +189,6 @@ impl Http {
     /// accepts.
     async fn ask_again(
         &self,
-        pick: Pick<'_>,
         asked: &Arc<Backend>,
         head: &RequestHead,
         body: &Bytes,
@@ -202,12 +196,12 @@ impl Http {
     ) -> Result<Response, Error> {
         self.0.metrics.retries.inc();
         let second = self
-            .take(pick.after(asked), Reuse::Never, Some(asked))
+            .take(Pick::After(asked), Reuse::Never, Some(asked))
             .await?;
         self.ask_on(second, head, body, timeout).await
     }
 
-    async fn ask_on(
+    pub(super) async fn ask_on(
         &self,
         mut connection: Connection,
         head: &RequestHead,
@@ -226,12 +220,11 @@ impl Http {
     /// ago.
     async fn ask_streaming(
         &self,
-        pick: Pick<'_>,
         head: &RequestHead,
         mut upload: Upload,
         timeout: Duration,
     ) -> Result<Response, Error> {
-        let mut connection = self.take(pick, Reuse::Recent, None).await?;
+        let mut connection = self.take(Pick::LeastBusy, Reuse::Recent, None).await?;
         let length = upload
             .declared()
             .map_or(BodyLength::Unknown, BodyLength::Known);
@@ -247,6 +240,16 @@ impl Http {
         last: Option<&Arc<Backend>>,
     ) -> Result<Connection, Error> {
         let taken = self.0.take(pick, reuse, last).await;
+        taken.map_err(Error::Unreachable)
+    }
+
+    /// A connection to `backend`.
+    pub(super) async fn take_of(
+        &self,
+        backend: &Arc<Backend>,
+        reuse: Reuse,
+    ) -> Result<Connection, Error> {
+        let taken = self.0.take_of(backend, reuse).await;
         taken.map_err(Error::Unreachable)
     }
 

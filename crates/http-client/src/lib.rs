@@ -9,6 +9,7 @@ mod local;
 mod members;
 mod metrics;
 mod origin;
+mod owners;
 #[cfg(any(test, fuzzing))]
 mod pieces;
 mod pipelined;
@@ -27,7 +28,7 @@ use std::{future::Future, io, pin::Pin, time::Duration};
 use ::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
-use contract::{Revision, SeriesId};
+use contract::Revision;
 use http_server::{FastRequest, Handler, ProblemReply};
 
 pub use http::PipelinedOutcome;
@@ -60,8 +61,8 @@ pub struct Call {
     pub timeout: Duration,
     /// Whether it may share a connection with others, and so wait behind them.
     pipelined: bool,
-    /// The series whose owner is asked; `None` if any backend can answer.
-    owner_of: Option<SeriesId>,
+    /// The partition whose owner is asked; `None` if any backend can answer.
+    partition: Option<i32>,
 }
 
 /// The body of a call.
@@ -196,7 +197,7 @@ impl Call {
             payload: Payload::Whole(body),
             timeout,
             pipelined: false,
-            owner_of: None,
+            partition: None,
         }
     }
 
@@ -210,12 +211,13 @@ impl Call {
         }
     }
 
-    /// Sends the call to the backend that owns `series`, the same one from every gateway. While
-    /// that does not accept connections, the next in the order of the series is asked.
+    /// Sends the call to the backend that owns `partition`: the one that does not answer 421. While
+    /// no backend owns it, or the owner does not answer, another one is told to take the call all
+    /// the same. Only calls with a whole body can be sent so.
     #[must_use]
-    pub fn by_series(self, series: SeriesId) -> Self {
+    pub fn by_partition(self, partition: i32) -> Self {
         Self {
-            owner_of: Some(series),
+            partition: Some(partition),
             ..self
         }
     }
@@ -227,7 +229,7 @@ impl Call {
             payload: Payload::Streamed(upload),
             timeout,
             pipelined: false,
-            owner_of: None,
+            partition: None,
         }
     }
 }

@@ -5,7 +5,6 @@
 
 use std::{
     cell::RefCell,
-    cmp::Reverse,
     collections::VecDeque,
     io,
     sync::{
@@ -23,6 +22,7 @@ use crate::{
     members::Members,
     metrics::Metrics,
     origin::Origins,
+    owners::Owners,
     pipelined::PipelinedConnection,
     watch::{self, Watched},
 };
@@ -66,33 +66,6 @@ pub(super) enum Pick<'a> {
     From(&'a Arc<Backend>),
     /// Those after this one, then it.
     After(&'a Arc<Backend>),
-    /// The owner of a series, then those that would own it if the ones before did not exist.
-    BySeries(&'a str),
-}
-
-impl<'a> Pick<'a> {
-    /// The order for asking again what the backend `asked` has not answered.
-    pub(super) fn after(self, asked: &'a Arc<Backend>) -> Self {
-        match self {
-            Self::LeastBusy | Self::From(_) | Self::After(_) => Self::After(asked),
-            Self::BySeries(_) => self,
-        }
-    }
-}
-
-/// The weight of a backend for a series. The backend with the greatest weight owns the series
-/// (rendezvous hashing, Thaler and Ravishankar 1998): when a backend is added or removed, only its
-/// own series move. All gateways agree as long as they name the backends alike.
-fn weight(authority: &str, series: &str) -> u64 {
-    // FNV-1a, and the finalizer of splitmix64. The standard library's hashes may change between
-    // releases, and with them the owners.
-    let text = authority.bytes().chain([0]).chain(series.bytes());
-    let mut hash = text.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }
 
 /// The backends of one service and the connections to them.
@@ -101,6 +74,7 @@ pub(super) struct Pool {
     id: usize,
     pub(super) members: Members,
     pub(super) watched: Watched,
+    pub(super) owners: Owners,
     pub(super) metrics: Metrics,
 }
 
@@ -135,6 +109,7 @@ impl Pool {
             id: POOLS.fetch_add(1, Ordering::Relaxed),
             members: Members::new(origins),
             watched: Watched::default(),
+            owners: Owners::default(),
             metrics,
         }
     }
@@ -192,9 +167,6 @@ impl Pool {
                 let next = (place(&all, last) + 1) % all.len();
                 all.rotate_left(next);
             }
-            Pick::BySeries(series) => {
-                all.sort_by_cached_key(|backend| Reverse(weight(&backend.to_string(), series)));
-            }
         }
         all
     }
@@ -235,7 +207,19 @@ impl Pool {
         })
     }
 
-    async fn take_of(&self, backend: &Arc<Backend>, reuse: Reuse) -> io::Result<Connection> {
+    /// The backends that are not ejected, in the order of `pick`.
+    pub(super) fn accepting(self: &Arc<Self>, pick: Pick<'_>) -> Vec<Arc<Backend>> {
+        watch::begin(self);
+        let mut order = self.order(pick);
+        order.retain(|backend| !backend.is_ejected());
+        order
+    }
+
+    pub(super) async fn take_of(
+        &self,
+        backend: &Arc<Backend>,
+        reuse: Reuse,
+    ) -> io::Result<Connection> {
         match self.idle(backend, reuse) {
             Some(connection) => Ok(connection),
             None => self.connect(backend).await,
@@ -419,7 +403,7 @@ mod tests {
     /// The authority of the backend that is asked after `asked` gave no answer.
     async fn elsewhere(pool: &Arc<Pool>, asked: &ReservedPort) -> io::Result<String> {
         let asked = at(pool, asked);
-        let pick = Pick::LeastBusy.after(&asked);
+        let pick = Pick::After(&asked);
         let connection = pool.take(pick, Reuse::Never, Some(&asked)).await?;
         Ok(connection.backend.authority().to_owned())
     }
@@ -462,53 +446,5 @@ mod tests {
             assert!(Arc::ptr_eq(join().backend(), &at(&pool, &other)));
         }
         Ok(())
-    }
-
-    fn pool_of(names: &[&str]) -> Pool {
-        let origins: Vec<_> = names.iter().map(|name| format!("http://{name}")).collect();
-        let origins = origins.join(",").parse().expect("valid");
-        Pool::new(origins, Metrics::unread())
-    }
-
-    /// The name of the backend that owns each of a thousand series.
-    fn owners(pool: &Pool) -> Vec<String> {
-        let series = (0..1_000).map(|number| format!("sensor_{number:03}"));
-        let owner = |series: String| pool.order(Pick::BySeries(&series)).swap_remove(0);
-        series
-            .map(|series| owner(series).authority().to_owned())
-            .collect()
-    }
-
-    #[test]
-    fn a_series_has_one_owner_wherever_that_stands_in_the_list() {
-        let owned = owners(&pool_of(&["a:1", "b:1", "c:1"]));
-        assert_eq!(owners(&pool_of(&["c:1", "a:1", "b:1"])), owned);
-        for name in ["a:1", "b:1", "c:1"] {
-            let share = owned.iter().filter(|owner| *owner == name).count();
-            assert!((250..=420).contains(&share), "{name} owns {share}");
-        }
-    }
-
-    #[test]
-    fn only_the_series_of_a_backend_that_goes_find_another_owner() {
-        let three = pool_of(&["a:1", "b:1", "c:1"]);
-        let before = owners(&three);
-        let after = owners(&pool_of(&["a:1", "b:1"]));
-        for (number, (before, after)) in before.iter().zip(&after).enumerate() {
-            if before == "c:1" {
-                // The next in its order, so that calls go there while the owner does not accept.
-                let order = three.order(Pick::BySeries(&format!("sensor_{number:03}")));
-                assert_eq!(order[1].authority(), after);
-            } else {
-                assert_eq!(before, after);
-            }
-        }
-    }
-
-    #[test]
-    fn owners_stay_the_same_from_release_to_release() {
-        let order = pool_of(&["a:1", "b:1", "c:1"]).order(Pick::BySeries("sensor_01"));
-        let order: Vec<_> = order.iter().map(|backend| backend.authority()).collect();
-        assert_eq!(order, ["c:1", "a:1", "b:1"]);
     }
 }

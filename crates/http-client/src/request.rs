@@ -37,6 +37,7 @@ pub struct RequestHead {
     context: Option<RequestContext>,
     min_revision: Option<Revision>,
     series_prefixes: Option<HeaderValue>,
+    for_any_owner: bool,
 }
 
 /// The body that follows a head.
@@ -64,6 +65,7 @@ impl RequestHead {
             context: extensions.remove(),
             min_revision: None,
             series_prefixes: None,
+            for_any_owner: false,
         }
     }
 
@@ -77,6 +79,7 @@ impl RequestHead {
             context,
             min_revision: None,
             series_prefixes: None,
+            for_any_owner: false,
         }
     }
 
@@ -98,6 +101,13 @@ impl RequestHead {
     #[must_use]
     pub fn with_series_prefixes(mut self, prefixes: Option<HeaderValue>) -> Self {
         self.series_prefixes = prefixes;
+        self
+    }
+
+    /// Has it taken by a backend that does not own the partition.
+    #[must_use]
+    pub(super) fn for_any_owner(mut self) -> Self {
+        self.for_any_owner = true;
         self
     }
 
@@ -135,6 +145,9 @@ impl RequestHead {
     fn finish(&self, body: BodyLength, out: &mut Vec<u8>) {
         if let Some(revision) = self.min_revision {
             put(out, format_args!("{MIN_REVISION}: {revision}\r\n"));
+        }
+        if self.for_any_owner {
+            put(out, format_args!("{}: any\r\n", header::APPEND));
         }
         match body {
             BodyLength::Known(0) if self.method == Method::GET => {}

@@ -15,10 +15,6 @@ pub struct Config {
     /// Port to listen on.
     #[arg(long, env = "APP_PORT", default_value_t = 9000)]
     pub app_port: u16,
-    /// The address at which gateways reach this observer, as `http://host:port`; by default that of
-    /// the port on this host's name.
-    #[arg(long, env = "OBSERVER_ADDRESS")]
-    pub address: Option<String>,
     /// The observer's own settings.
     #[command(flatten)]
     pub settings: Settings,

@@ -96,7 +96,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let (store, token) = (backends.store.clone(), config.token.read()?);
     let addr = config.listen.app_addr(config.app_port);
     let observer = Observer::bind(addr, config.server, config.settings, backends)?;
-    let observer = observer.with_token(token).at(config.address);
+    let observer = observer.with_token(token);
     let admin_addr = config.listen.admin_addr();
     let admin = Admin::bind(admin_addr, observer.health(&shutdown)).await?;
     tracing::info!(addr = %observer.addr(), admin = %admin.addr(), "listening");
@@ -118,10 +118,9 @@ impl Observer {
         backends: Backends,
     ) -> anyhow::Result<Self> {
         let port = Port::bind(addr, server)?;
-        let address = format!("http://{}", port.addr());
         Ok(Self {
             port,
-            ..Self::new(settings, backends, address, false)?
+            ..Self::new(settings, backends, false)?
         })
     }
 
@@ -131,15 +130,10 @@ impl Observer {
     /// # Errors
     /// When no thread can be started.
     pub fn embedded(settings: Settings, backends: Backends) -> anyhow::Result<Self> {
-        Self::new(settings, backends, String::new(), true)
+        Self::new(settings, backends, true)
     }
 
-    fn new(
-        settings: Settings,
-        backends: Backends,
-        address: String,
-        is_only: bool,
-    ) -> anyhow::Result<Self> {
+    fn new(settings: Settings, backends: Backends, is_only: bool) -> anyhow::Result<Self> {
         metrics::register();
         let (reread, rereads) = mpsc::unbounded_channel();
         let (safe, safes) = mpsc::unbounded_channel();
@@ -167,7 +161,6 @@ impl Observer {
             workers: workers.clone(),
             reread: rereads,
             safe: safes,
-            address,
         };
         Ok(Self {
             port: Port::default(),
@@ -181,18 +174,6 @@ impl Observer {
             }),
             reader: Mutex::new(Some(reader)),
         })
-    }
-
-    /// Tells others that it is reached at `address`, if one is given.
-    #[must_use]
-    pub fn at(self, address: Option<String>) -> Self {
-        if let Some(address) = address {
-            let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(reader) = &mut *reader {
-                reader.address = address;
-            }
-        }
-        self
     }
 
     /// Answers nothing but health checks to callers without `token`, if there is one.

@@ -218,6 +218,11 @@ fn packed(points: Vec<(SeriesId, Point)>, quiet: bool) -> Vec<PointsRecord> {
 }
 
 impl App {
+    /// Whether this observer judges what lies in `partition`.
+    pub(crate) fn owns(&self, partition: i32) -> bool {
+        self.is_only || self.owned.has(partition)
+    }
+
     /// Appends `record`, which is about `series`, and waits for what becomes of it. `None` if that
     /// takes longer than `until`, or another observer takes over: it is durable all the same.
     ///
@@ -233,7 +238,7 @@ impl App {
         let waiters = &self.shared.waiters;
         let (number, answer) = waiters.register(partition).ok_or(Error::Overloaded)?;
         // Another observer judges what this one only appends.
-        let is_ours = self.owned.has(partition) || self.is_only;
+        let is_ours = self.owns(partition);
         let (bus, process) = (self.shared.bus.clone(), waiters.process.clone());
         let appended = on_main(async move {
             let number = number.to_string();

@@ -59,8 +59,6 @@ pub(crate) struct Reader {
     pub(crate) workers: Vec<mpsc::Sender<Work>>,
     pub(crate) reread: mpsc::UnboundedReceiver<()>,
     pub(crate) safe: mpsc::UnboundedReceiver<(i32, i64)>,
-    /// The address of this process, told beside the partitions.
-    pub(crate) address: String,
 }
 
 impl Reader {
@@ -139,15 +137,6 @@ impl Reader {
                 partitions: partitions.clone(),
             };
             worker.send(work).await.context("a worker has ended")?;
-        }
-        if !partitions.is_empty() {
-            let (store, address) = (self.shared.store.clone(), self.address.clone());
-            service::task::spawn("telling who owns partitions", async move {
-                if let Err(error) = store.own_partitions(&address, &partitions).await {
-                    let error = service::telemetry::with_sources(&error).to_string();
-                    tracing::warn!(error, "the owner of partitions could not be noted");
-                }
-            });
         }
         Ok(())
     }

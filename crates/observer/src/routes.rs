@@ -4,19 +4,53 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, on},
 };
-use contract::{Endpoint, EndpointName, endpoint::Owner};
+use contract::{
+    Endpoint, EndpointName, POINT_PARTITIONS,
+    endpoint::{Owner, Routing},
+    header::APPEND,
+    partition_of,
+};
 use http_server::{method_not_allowed, not_found};
-use service::routes;
+use service::{routes, series::SeriesPath};
 
 use crate::{App, anomalies, observe, silences, streams};
 
 pub(crate) fn router(app: Arc<App>) -> Router {
-    routes::router(routes::of(Owner::Observer), handler)
+    let routes = routes::router(routes::of(Owner::Observer), |endpoint, method| {
+        let handler = handler(endpoint, method);
+        match endpoint.routing {
+            Routing::ByPartition => handler.layer(from_fn_with_state(Arc::clone(&app), of_ours)),
+            Routing::Any => handler,
+        }
+    });
+    routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
+}
+
+/// Refuses a call about a partition of another observer, which the gateway then asks; or that has
+/// no owner, until the gateway says that anybody is to take the call.
+async fn of_ours(
+    State(app): State<Arc<App>>,
+    SeriesPath(series): SeriesPath,
+    request: Request,
+    next: Next,
+) -> Response {
+    let takes_any = request
+        .headers()
+        .get(APPEND)
+        .is_some_and(|value| value == "any");
+    match takes_any || app.owns(partition_of(&series, POINT_PARTITIONS)) {
+        true => next.run(request).await,
+        false => StatusCode::MISDIRECTED_REQUEST.into_response(),
+    }
 }
 
 /// The handler of `endpoint`.

@@ -21,6 +21,10 @@ pub(crate) fn postgres() -> Migrator {
             "0004_streams.sql",
             include_str!("../migrations/postgres/0004_streams.sql"),
         ),
+        (
+            "0005_no_owners.sql",
+            include_str!("../migrations/postgres/0005_no_owners.sql"),
+        ),
     ])
 }
 
@@ -46,6 +50,10 @@ pub(crate) fn sqlite() -> Migrator {
         (
             "0005_checksum_of_points.sql",
             include_str!("../migrations/sqlite/0005_checksum_of_points.sql"),
+        ),
+        (
+            "0006_no_owners.sql",
+            include_str!("../migrations/sqlite/0006_no_owners.sql"),
         ),
     ])
 }

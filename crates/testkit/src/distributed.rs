@@ -57,7 +57,7 @@ pub type Shape = [(Service, usize); 6];
 /// One process of each service, but two metrics consumers.
 pub const SMALL: Shape = shape(1);
 
-/// Two processes of each service, but one observer.
+/// Two processes of each service.
 pub const DOUBLE: Shape = shape(2);
 
 const fn shape(n: usize) -> Shape {
@@ -65,7 +65,7 @@ const fn shape(n: usize) -> Shape {
         (Service::Gateway, n),
         (Service::Trainer, n),
         (Service::Predictor, n),
-        (Service::Observer, 1),
+        (Service::Observer, n),
         (Service::MetricsConsumer, 2),
         (Service::TrainingDataConsumer, n),
     ]

@@ -87,7 +87,7 @@ impl RolesConfig {
                     (PROBE, "consumer_offsets"),
                     (
                         ALL,
-                        "stream_layout, stream_partitions, stream_owners, stream_sessions, \
+                        "stream_layout, stream_partitions, stream_sessions, \
                          anomalies, incidents, outbox, silences",
                     ),
                 ],

@@ -3,7 +3,7 @@
 use contract::{SeriesId, TopicLog};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{StreamOffsets, bulk::Bulk, sql};
+use super::{StreamOffsets, sql};
 use crate::{
     Store, StoreError,
     registry::{connection::Connection, rows::parse},
@@ -115,37 +115,7 @@ impl Store {
         }
         .boxed()
     }
-
-    /// Notes that `owner`, an address, judges `partitions`. People and tools read it; nothing
-    /// relies on it.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub fn own_partitions<'a>(
-        &'a self,
-        owner: &'a str,
-        partitions: &'a [i32],
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        async move {
-            let mut partitions = partitions.to_vec();
-            partitions.sort_unstable();
-            partitions.dedup();
-            self.transact(async |connection| {
-                Bulk::of("stream_owners")
-                    .numbers("partition", partitions.iter().copied().map(i64::from))
-                    .texts("owner", partitions.iter().map(|_| owner))
-                    .insert(connection, OWN)
-                    .await?;
-                Ok(())
-            })
-            .await
-        }
-        .boxed()
-    }
 }
-
-const OWN: &str = "
-    ON CONFLICT (partition) DO UPDATE SET owner = excluded.owner, owned_at = excluded.owned_at";
 
 async fn note_layout(connection: &mut Connection<'_>, partitions: i32) -> Result<i32, StoreError> {
     let partitions = [i64::from(partitions).into()];

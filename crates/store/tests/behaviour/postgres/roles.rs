@@ -14,13 +14,12 @@ use tempfile::NamedTempFile;
 use crate::backend::{Backend, Postgres, config, error_of, fitted, run, serving};
 
 /// The tables and what may be done to them.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 13] = [
     "anomalies",
     "incidents",
     "outbox",
     "silences",
     "stream_layout",
-    "stream_owners",
     "stream_partitions",
     "stream_sessions",
     "aliases",
@@ -232,7 +231,6 @@ async fn judge_and_tell(observer: &str, notifier: &str) -> Result<()> {
     );
     observer.ping().await?;
     observer.stream_layout(32).await?;
-    observer.own_partitions("here", &[0]).await?;
     serving(&observer, &SeriesId::new("s")?).await?;
     crate::suite::find_and_forget(&observer).await?;
     observer.silences().await?;

@@ -296,7 +296,6 @@ pub(crate) async fn migrations_may_run_at_once_and_again(backend: &impl Backend)
         "receipts",
         "stream_layout",
         "stream_partitions",
-        "stream_owners",
         "stream_sessions",
         "anomalies",
         "incidents",

@@ -264,14 +264,6 @@ pub(crate) async fn a_state_comes_back_as_it_was_stored(backend: &impl Backend) 
     };
     assert_eq!((&one.state, &two.state), (&bare, &full));
     assert_eq!(store.stream_states(&[]).await?, []);
-    store.own_partitions("http://a:1", &[3, 1, 1]).await?;
-    store.own_partitions("http://b:1", &[3]).await?;
-    let owner = |partition| {
-        let sql = format!("SELECT owner FROM stream_owners WHERE partition = {partition}");
-        async move { backend.text(&sql).await }
-    };
-    assert_eq!(owner(1).await?, "http://a:1");
-    assert_eq!(owner(3).await?, "http://b:1");
     Ok(())
 }
 
