@@ -5,10 +5,11 @@ use contract::{AnomalyList, StreamReply};
 use serde_json::Value;
 use testkit::{
     Client,
-    distributed::{SMALL, Service, run},
+    distributed::{DOUBLE, Distributed, SMALL, Service, run},
     eventually,
     servers::Servers,
 };
+use tokio::{sync::watch, task::JoinSet};
 
 const WARMUP: usize = 40;
 
@@ -21,16 +22,53 @@ fn values(n: usize) -> Vec<f64> {
     (0..n).map(value).collect()
 }
 
+fn timestamp(i: usize) -> i64 {
+    1_700_000_000 + 3_600 * i as i64
+}
+
+fn point(i: usize, value: f64) -> String {
+    format!(r#"{{"timestamp":{},"value":{value}}}"#, timestamp(i))
+}
+
 /// Observes a point, as often as it takes: sending again is safe.
-async fn observe(client: Client, i: usize, value: f64) -> anyhow::Result<Value> {
-    let timestamp = 1_700_000_000 + 3_600 * i as i64;
-    let body = format!(r#"{{"timestamp":{timestamp},"value":{value}}}"#);
+async fn observe(client: Client, series: &str, i: usize, value: f64) -> anyhow::Result<Value> {
+    let (path, body) = (format!("/observe/{series}?wait_ms=10000"), point(i, value));
     eventually("a point to be judged", || async {
-        let reply = client.post("/observe/s?wait_ms=10000", &body).await?;
+        let reply = client.post(&path, &body).await?;
         ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
         reply.json()
     })
     .await
+}
+
+/// Begins a stream with a short warm-up.
+async fn begin(client: Client, series: &str) -> anyhow::Result<()> {
+    let (path, options) = (
+        format!("/v1/series/{series}/stream"),
+        format!(r#"{{"warmup":{WARMUP}}}"#),
+    );
+    eventually("the stream to begin", || async {
+        let put = client.put(&path, &[], &options).await?;
+        let is_done = matches!(put.status, 200 | 201);
+        ensure!(is_done, "{} {}", put.status, put.text());
+        Ok(())
+    })
+    .await
+}
+
+/// Demands that what was `observed` one by one is what all `values` get at once.
+async fn is_as_at_once(client: Client, values: &[f64], observed: &[Value]) -> anyhow::Result<()> {
+    let timestamps: Vec<i64> = (0..values.len()).map(timestamp).collect();
+    let body = serde_json::json!({"timestamps": timestamps, "values": values, "train": WARMUP});
+    let at_once: Value = client.post("/v1/detect", &body.to_string()).await?.ok()?;
+    let verdicts = at_once["verdicts"].as_array().context("verdicts")?;
+    // The last verdict at once knows that no other point follows.
+    for (i, verdict) in verdicts.iter().enumerate().take(verdicts.len() - 1) {
+        for (name, member) in verdict.as_object().into_iter().flatten() {
+            assert_eq!(&observed[WARMUP + i][name], member, "{i} {name}");
+        }
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,36 +77,16 @@ async fn one_by_one_equals_at_once_while_the_observer_is_killed() -> anyhow::Res
     run(Servers::shared()?, SMALL, async |platform| {
         let client = platform.client();
         let values = values(100);
-        let options = format!(r#"{{"warmup":{WARMUP}}}"#);
-        eventually("the stream to begin", || async {
-            let put = client.put("/v1/series/s/stream", &[], &options).await?;
-            ensure!(
-                matches!(put.status, 200 | 201),
-                "{} {}",
-                put.status,
-                put.text()
-            );
-            Ok(())
-        })
-        .await?;
+        begin(client, "s").await?;
         let mut observed = Vec::new();
         for (i, value) in values.iter().enumerate() {
             if matches!(i, 33 | 60 | 75) {
                 platform.kill(Service::Observer, 0)?;
                 platform.start(Service::Observer, 0).await?;
             }
-            observed.push(observe(client, i, *value).await?);
+            observed.push(observe(client, "s", i, *value).await?);
         }
-        let timestamps: Vec<i64> = (0..100).map(|i| 1_700_000_000 + 3_600 * i).collect();
-        let body = serde_json::json!({"timestamps": timestamps, "values": values, "train": WARMUP});
-        let at_once: Value = client.post("/v1/detect", &body.to_string()).await?.ok()?;
-        let verdicts = at_once["verdicts"].as_array().context("verdicts")?;
-        // The last verdict at once knows that no other point follows.
-        for (i, verdict) in verdicts.iter().enumerate().take(verdicts.len() - 1) {
-            for (name, member) in verdict.as_object().into_iter().flatten() {
-                assert_eq!(&observed[WARMUP + i][name], member, "{i} {name}");
-            }
-        }
+        is_as_at_once(client, &values, &observed).await?;
         let stream: StreamReply = client.get("/v1/series/s/stream").await?.ok()?;
         assert_eq!((stream.points, stream.counts.late), (100, 0));
         eventually("the outlier to be among the anomalies", || async {
@@ -79,6 +97,81 @@ async fn one_by_one_equals_at_once_while_the_observer_is_killed() -> anyhow::Res
             Ok(())
         })
         .await
+    })
+    .await
+}
+
+/// Waits until both observers own half of the partitions.
+async fn share(platform: &Distributed) -> anyhow::Result<()> {
+    for n in 0..2 {
+        let admin = platform.admin(Service::Observer, n);
+        eventually("each observer to own half", || async {
+            let metrics = admin.get("/metrics").await?.text();
+            let half = "anomaly_observer_partitions 16";
+            ensure!(metrics.lines().any(|line| line == half), "observer {n}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka, Postgres and Redis: TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL"]
+async fn two_observers_share_the_series_and_take_over_from_each_other() -> anyhow::Result<()> {
+    run(Servers::shared()?, DOUBLE, async |platform| {
+        let client = platform.client();
+        share(platform).await?;
+        // Whoever does not own a series could only accept its points.
+        for n in 0..32 {
+            observe(client, &format!("once{n}"), 0, 1.0).await?;
+        }
+
+        let values = values(120);
+        let (progress, mut reached) = watch::channel([0; 8]);
+        let mut sending = JoinSet::new();
+        for n in 0..8 {
+            let (values, progress) = (values.clone(), progress.clone());
+            sending.spawn(async move {
+                let series = format!("s{n}");
+                begin(client, &series).await?;
+                let mut observed = Vec::new();
+                for (i, value) in values.iter().enumerate() {
+                    observed.push(observe(client, &series, i, *value).await?);
+                    progress.send_modify(|reached| reached[n] += 1);
+                }
+                is_as_at_once(client, &values, &observed).await
+            });
+        }
+        let mut all_go_on = async |points: usize| {
+            let now = *reached.borrow_and_update();
+            let reached = reached.wait_for(|reached| {
+                let mut both = reached.iter().zip(now);
+                both.all(|(reached, before)| *reached >= (before + points).min(120))
+            });
+            reached.await.map(drop)
+        };
+        all_go_on(5).await?;
+        platform.kill(Service::Observer, 0)?;
+        all_go_on(5).await?;
+        platform.start(Service::Observer, 0).await?;
+        all_go_on(5).await?;
+        // It owned partitions when it fell asleep, and does not any more when it wakes up.
+        platform.freeze(Service::Observer, 1)?;
+        all_go_on(5).await?;
+        platform.thaw(Service::Observer, 1)?;
+        all_go_on(5).await?;
+        platform.stop(Service::Observer, 0).await?;
+        all_go_on(5).await?;
+        platform.start(Service::Observer, 0).await?;
+        while let Some(sent) = sending.join_next().await {
+            sent??;
+        }
+        for n in 0..8 {
+            let stream: StreamReply = client.get(&format!("/v1/series/s{n}/stream")).await?.ok()?;
+            assert_eq!((stream.points, stream.counts.late), (120, 0), "s{n}");
+        }
+        Ok(())
     })
     .await
 }
