@@ -1,8 +1,14 @@
 //! What the clients of one run asked for, and what was acknowledged.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use contract::Version;
+
+/// How long the gateway lets a predictor take before it asks another.
+const SECOND_ASKED_AFTER: Duration = Duration::from_millis(400);
 
 /// What clients asked for in one run, and what they were told.
 #[derive(Default)]
@@ -21,6 +27,17 @@ pub(crate) struct Journal {
     pub(crate) calls: Vec<Call>,
     /// Replies that no platform may give.
     pub(crate) wrong: Vec<String>,
+}
+
+impl Journal {
+    /// Predictions that took so long that the gateway may have asked a second predictor. A busy
+    /// machine is enough for that.
+    pub(crate) fn slow_predictions(&self) -> usize {
+        let is_slow = |call: &&Call| {
+            call.kind == Kind::Predict && call.ended - call.started >= SECOND_ASKED_AFTER
+        };
+        self.calls.iter().filter(is_slow).count()
+    }
 }
 
 /// An acknowledged fit. No two fits of a run have the same number of points.

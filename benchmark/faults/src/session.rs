@@ -163,6 +163,8 @@ impl<'a, 'p> Session<'a, 'p> {
             let answered = journal.answered.iter().filter(meanwhile).count();
             self.repeated += answered + clients::PREDICTORS + 1;
         }
+        // Each client may have lost the connection on which one waited too long.
+        self.repeated += journal.slow_predictions() * clients::PREDICTORS;
     }
 
     /// Reads back everything of all runs, and the counts.
