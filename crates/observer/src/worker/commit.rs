@@ -14,7 +14,10 @@ use super::{Worker, joined};
 use crate::metrics;
 
 /// A commit in progress.
-pub(super) struct Commit(JoinHandle<Committed>);
+pub(super) struct Commit {
+    storing: JoinHandle<Committed>,
+    pub(super) since: Instant,
+}
 
 /// The outcome of a commit, by partition.
 pub(super) struct Committed(pub(super) Vec<(i32, Outcome)>);
@@ -32,7 +35,7 @@ pub(super) async fn finished(commit: &mut Option<Commit>) -> Committed {
     let Some(running) = commit else {
         return pending().await;
     };
-    let committed = joined(&mut running.0).await;
+    let committed = joined(&mut running.storing).await;
     *commit = None;
     committed
 }
@@ -52,8 +55,9 @@ impl Worker {
         };
         self.committed = Instant::now();
         self.copy_budget = (self.copy_budget + earned).min(most.max(self.copy_budget));
-        self.copy_dirty(after, 16);
+        // What is copied during an outage would wait in memory, again and again.
         if self.commit.is_none() {
+            self.copy_dirty(after, 16);
             self.begin_commit();
         }
     }
@@ -97,7 +101,10 @@ impl Worker {
         }
         let store = self.shared.store.clone();
         let storing = store_all(store, log, commits);
-        self.commit = Some(Commit(self.shared.runtime.spawn(storing)));
+        self.commit = Some(Commit {
+            storing: self.shared.runtime.spawn(storing),
+            since: Instant::now(),
+        });
     }
 
     /// What there is to store of a partition.
@@ -130,7 +137,7 @@ impl Worker {
         if self
             .commit
             .as_ref()
-            .is_some_and(|commit| commit.0.is_finished())
+            .is_some_and(|commit| commit.storing.is_finished())
         {
             self.wait_for_commit().await;
         }

@@ -7,6 +7,7 @@
 mod commit;
 mod partition;
 mod prepare;
+mod waiting;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,6 +19,7 @@ use std::{
 
 use bus::{Bus, RawMessage};
 use contract::{SeriesId, StreamReply};
+use futures_util::FutureExt;
 use service::retry::retry_forever;
 use store::Store;
 use tokio::{
@@ -30,6 +32,7 @@ use tokio::{
 use crate::{Settings, metrics, waiters::Waiters};
 use commit::{Commit, Committed};
 use partition::{Partition, Placed};
+use waiting::Halt;
 
 /// How often what was found is stored.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
@@ -61,6 +64,12 @@ pub(crate) enum Work {
         until: Instant,
         stopped: oneshot::Sender<()>,
     },
+}
+
+/// Records of one partition, in the order of their offsets.
+struct Slice {
+    is_certain: bool,
+    records: Vec<RawMessage>,
 }
 
 /// What workers share.
@@ -108,6 +117,10 @@ pub(crate) struct Worker {
     partitions: HashMap<i32, Partition>,
     commit: Option<Commit>,
     committed: Instant,
+    /// Asks a database that does not answer until it does.
+    away: Option<JoinHandle<()>>,
+    /// Records of partitions that are not in memory, which wait for the database.
+    outside: HashMap<i32, Vec<Slice>>,
     /// Counts batches, for what was used last.
     clock: u64,
     /// The bytes of states that may still be copied: grows with time.
@@ -132,6 +145,8 @@ pub(crate) fn start(shared: Arc<Shared>, work: mpsc::Receiver<Work>) -> std::io:
         partitions: HashMap::new(),
         commit: None,
         committed: Instant::now(),
+        away: None,
+        outside: HashMap::new(),
         clock: 0,
         copy_budget: 0.0,
         is_full: false,
@@ -151,7 +166,13 @@ impl Worker {
             tokio::select! {
                 biased;
                 committed = commit::finished(&mut self.commit) => self.committed(committed),
-                _ = ticks.tick() => self.tick(),
+                _ = ticks.tick() => {
+                    self.look_for_database().await;
+                    if !self.is_away() {
+                        self.fold_waiting().await;
+                    }
+                    self.tick();
+                }
                 next = work.recv() => match next {
                     Some(Work::Records { is_certain, records }) => {
                         self.records(is_certain, records).await;
@@ -177,6 +198,10 @@ impl Worker {
     /// Looks what of the partitions in memory is still true. Memory of partitions that are others'
     /// now is kept: if they come back unchanged, reading goes on where memory is.
     async fn assigned(&mut self, partitions: &[i32]) {
+        self.outside.retain(|number, _| partitions.contains(number));
+        for slice in self.outside.values_mut().flatten() {
+            slice.is_certain = false;
+        }
         let Some(log) = self.log.clone() else { return };
         let mine: Vec<i32> = self.partitions.keys().copied().collect();
         if !mine.iter().any(|number| partitions.contains(number)) {
@@ -220,32 +245,54 @@ impl Worker {
             {
                 slice.push(next);
             }
-            self.enter(&log, number).await;
-            self.slice(number, is_certain, slice).await;
-            self.evict();
-            self.poll_commit().await;
-            if self.found() > MAX_FOUND {
-                self.wait_for_commit().await;
-                self.begin_commit();
-                self.wait_for_commit().await;
-            }
+            let slice = Slice {
+                is_certain,
+                records: slice,
+            };
+            self.take(&log, number, slice).await;
+            self.bound_waiting().await;
         }
         if self.committed.elapsed() >= COMMIT_EVERY {
             self.tick();
         }
     }
 
+    /// Folds `slice` once those before it are folded, and the partition is in memory.
+    async fn take(&mut self, log: &Arc<str>, number: i32, slice: Slice) {
+        let is_next = !self.outside.contains_key(&number);
+        match is_next && self.enter(log, number).await.is_ok() {
+            true => self.slice(number, slice).await,
+            false => self.outside.entry(number).or_default().push(slice),
+        }
+    }
+
+    /// Keeps memory within its bounds.
+    async fn settle(&mut self) {
+        self.evict();
+        self.poll_commit().await;
+        if self.found() > MAX_FOUND {
+            self.wait_for_commit().await;
+            self.begin_commit();
+            self.wait_for_commit().await;
+        }
+    }
+
     /// Makes sure that the partition is in memory.
-    async fn enter(&mut self, log: &Arc<str>, number: i32) {
+    async fn enter(&mut self, log: &Arc<str>, number: i32) -> Result<(), Halt> {
         if self.log.as_ref() != Some(log) {
             self.wait_for_commit().await;
             self.partitions.clear();
             self.log = Some(Arc::clone(log));
         }
         if self.partitions.contains_key(&number) {
-            return;
+            return Ok(());
         }
-        let stored = self.offsets(log).await;
+        let (store, key) = (self.shared.store.clone(), Arc::clone(log));
+        let reading = move || {
+            let (store, key) = (store.clone(), Arc::clone(&key));
+            async move { store.stream_offsets_of(&key).await }.boxed()
+        };
+        let stored = self.read("reading the offsets of streams", reading).await?;
         let stored = stored.iter().find(|offsets| offsets.partition == number);
         let (effects, safe) = stored.map_or((0, 0), |o| (o.effects, o.safe));
         let timeline = stored.map(|o| stream::TimelineState {
@@ -261,29 +308,32 @@ impl Worker {
             group_by,
         );
         let store = self.shared.store.clone();
-        let reading = async move {
-            retry_forever("reading when series are due", || store.stream_dues(number)).await
+        let reading = move || {
+            let store = store.clone();
+            async move { store.stream_dues(number).await }.boxed()
         };
-        for (series, due) in self.shared.run(reading).await {
+        for (series, due) in self.read("reading when series are due", reading).await? {
             partition.timeline.watch(&series, Some(due));
         }
         tracing::info!(partition = number, safe, effects, "judging");
         self.partitions.insert(number, partition);
+        Ok(())
     }
 
     /// Folds `slice`, records of one partition that is in memory.
-    async fn slice(&mut self, number: i32, is_certain: bool, slice: Vec<RawMessage>) {
+    async fn slice(&mut self, number: i32, slice: Slice) {
         let Some(partition) = self.partitions.get(&number) else {
             return;
         };
-        let mut expected = partition.position;
-        let mut placed = Vec::with_capacity(slice.len());
-        for message in slice {
+        let mut expected = partition.next();
+        let mut bytes = 0;
+        let mut placed = Vec::with_capacity(slice.records.len());
+        for message in slice.records {
             if message.offset < expected {
                 continue;
             }
             if message.offset > expected {
-                if !is_certain {
+                if !slice.is_certain {
                     self.forget(number);
                     return;
                 }
@@ -299,23 +349,22 @@ impl Worker {
                 }
             }
             expected = message.offset + 1;
+            bytes += message.payload.len();
             placed.push(self.place(message).await);
         }
-        let mut rest = &placed[..];
-        while !rest.is_empty() {
-            match self.segment(number, rest).await {
-                Some(folded) => rest = &rest[folded..],
-                None => return,
-            }
+        if let Some(partition) = self.partitions.get_mut(&number) {
+            partition.waiting.extend(placed);
+            partition.waiting_bytes += bytes;
         }
+        self.drain(number).await;
     }
 
     /// Folds the first of `records`, up to one that needs to be stored before others follow. Returns
-    /// how many; `None` if the partition was lost.
-    async fn segment(&mut self, number: i32, records: &[Placed]) -> Option<usize> {
+    /// how many.
+    async fn segment(&mut self, number: i32, records: &[Placed]) -> Result<usize, Halt> {
         let mut prepared = self.prepare(number, records).await?;
         let (now, used) = (Instant::now(), self.clock);
-        let partition = self.partitions.get_mut(&number)?;
+        let partition = self.partitions.get_mut(&number).ok_or(Halt::Lost)?;
         let mut answers = Vec::new();
         for placed in &records[..prepared.length] {
             let beginning = prepared.beginnings.remove(&placed.offset);
@@ -329,17 +378,18 @@ impl Worker {
                 partition.copy(&series.clone());
                 partition.dirty.retain(|dirty| dirty.series != *series);
             }
-            self.barrier(number).await?;
+            self.barrier(number).await.ok_or(Halt::Lost)?;
         }
         for (waiter, answer) in answers {
             self.shared.waiters.answer(waiter, answer);
         }
-        Some(prepared.length)
+        Ok(prepared.length)
     }
 
     /// Forgets what is in memory of a partition, and has it read again from what is stored.
     fn forget(&mut self, number: i32) {
         self.partitions.remove(&number);
+        self.outside.remove(&number);
         // The reader ends with the process only.
         let _ = self.shared.reread.send(());
     }

@@ -30,6 +30,10 @@ pub(crate) struct Partition {
     pub(crate) ended: Vec<EndedStream>,
     /// States that are to be stored.
     pub(crate) copied: Vec<StreamState>,
+    /// Records from `position` on that wait for the database.
+    pub(crate) waiting: VecDeque<Placed>,
+    /// At least their bytes in the log.
+    pub(crate) waiting_bytes: usize,
     /// Labels by whose values anomalies are grouped.
     group_by: Vec<String>,
 }
@@ -90,8 +94,16 @@ impl Partition {
             found: Vec::new(),
             ended: Vec::new(),
             copied: Vec::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
             group_by,
         }
+    }
+
+    /// The next record to take.
+    pub(crate) fn next(&self) -> i64 {
+        let last = self.waiting.back();
+        last.map_or(self.position, |placed| placed.offset + 1)
     }
 
     /// Folds the next record. `beginnings` are the models for streams that it begins anew. Returns

@@ -11,12 +11,14 @@ use contract::{
     Origin, POINT_PARTITIONS, PointsRecord, SeriesId, StreamControl, StreamOptions, partition_of,
 };
 use detector::StoredModel;
+use futures_util::FutureExt;
 use service::retry::retry_forever;
 use stream::{Beginning, Stream};
 
 use super::{
     Worker,
     partition::{Entry, Placed, state},
+    waiting::Halt,
 };
 use crate::{header, metrics};
 
@@ -144,14 +146,21 @@ impl Worker {
         }
     }
 
-    /// Loads or begins the streams that the first of `records` need. `None` if the partition was
-    /// lost.
-    pub(super) async fn prepare(&mut self, number: i32, records: &[Placed]) -> Option<Prepared> {
+    /// Loads or begins the streams that the first of `records` need.
+    pub(super) async fn prepare(
+        &mut self,
+        number: i32,
+        records: &[Placed],
+    ) -> Result<Prepared, Halt> {
         let last = records.iter().position(Placed::must_be_stored);
         let length = last.map_or(records.len(), |at| at + 1);
         let records = &records[..length];
-        let latest = records.iter().map(|placed| placed.at_ms).max()?;
-        let partition = self.partitions.get(&number)?;
+        if last.is_some() && self.is_away() {
+            return Err(Halt::Away);
+        }
+        let latest = records.iter().map(|placed| placed.at_ms).max();
+        let latest = latest.unwrap_or_default();
+        let partition = self.partitions.get(&number).ok_or(Halt::Lost)?;
         let mut needed: BTreeSet<SeriesId> = BTreeSet::new();
         for placed in records {
             match &placed.record {
@@ -173,10 +182,10 @@ impl Worker {
             && let Some(PointsRecord::Control { series_id, control }) = &last.record
             && let StreamControl::Restart(restart) = &**control
         {
-            let beginning = self.beginning(series_id, restart.from, None).await;
+            let beginning = self.beginning(series_id, restart.from, None).await?;
             beginnings.insert(last.offset, beginning);
         }
-        Some(Prepared {
+        Ok(Prepared {
             length,
             beginnings,
             must_store: last.is_some(),
@@ -189,15 +198,16 @@ impl Worker {
         number: i32,
         needed: BTreeSet<SeriesId>,
         records: &[Placed],
-    ) -> Option<()> {
+    ) -> Result<(), Halt> {
         let ids: Arc<[SeriesId]> = needed.iter().cloned().collect();
-        let (store, asked) = (self.shared.store.clone(), Arc::clone(&ids));
-        let loading =
-            async move { retry_forever("loading streams", || store.stream_states(&asked)).await };
+        let store = self.shared.store.clone();
+        let reading = move || {
+            let (store, ids) = (store.clone(), Arc::clone(&ids));
+            async move { store.stream_states(&ids).await }.boxed()
+        };
         let stored: HashMap<SeriesId, store::StoredStream> = self
-            .shared
-            .run(loading)
-            .await
+            .read("loading streams", reading)
+            .await?
             .into_iter()
             .map(|stored| (stored.state.series_id.clone(), stored))
             .collect();
@@ -208,17 +218,21 @@ impl Worker {
             let run = known.map_or(0, |stored| stored.state.run + 1);
             match known.filter(|stored| !stored.state.state.is_empty()) {
                 Some(stored) => self.enter_stream(number, stored, &series),
-                None => {
-                    if let Some(entry) = self.begin(&series, run, next_offset, records).await {
-                        begun.push((series, entry));
+                None => match self.begin(&series, run, next_offset, records).await {
+                    Ok(Some(entry)) => begun.push((series, entry)),
+                    Ok(None) => {}
+                    Err(halt) => {
+                        let begun = i64::try_from(begun.len()).unwrap_or(0);
+                        self.shared.streams.fetch_sub(begun, Ordering::Relaxed);
+                        return Err(halt);
                     }
-                }
+                },
             }
         }
         if begun.is_empty() {
-            return Some(());
+            return Ok(());
         }
-        let partition = self.partitions.get_mut(&number)?;
+        let partition = self.partitions.get_mut(&number).ok_or(Halt::Lost)?;
         for (series, entry) in begun {
             partition
                 .copied
@@ -227,7 +241,7 @@ impl Worker {
         }
         // Its beginning is stored before its first point is judged, since it depends on the models
         // of the moment.
-        self.barrier(number).await
+        self.barrier(number).await.ok_or(Halt::Lost)
     }
 
     /// Takes a stored stream into memory. One that cannot be read begins by warming up.
@@ -272,7 +286,7 @@ impl Worker {
         run: i64,
         next_offset: i64,
         records: &[Placed],
-    ) -> Option<Entry> {
+    ) -> Result<Option<Entry>, Halt> {
         let first = records.iter().find(|placed| {
             placed.offset >= next_offset
                 && match &placed.record {
@@ -289,7 +303,8 @@ impl Worker {
                     Some(record) => record.series_id() == Some(series),
                     None => false,
                 }
-        })?;
+        });
+        let Some(first) = first else { return Ok(None) };
         let (mut options, mut from) = (StreamOptions::default(), Origin::Champion);
         if let Some(PointsRecord::Control { control, .. }) = &first.record {
             match &**control {
@@ -298,13 +313,13 @@ impl Worker {
                 StreamControl::Stale {} | StreamControl::End { .. } => {}
             }
         }
+        let beginning = self.beginning(series, from, options.detector).await?;
         if !self.has_room(series) {
-            return None;
+            return Ok(None);
         }
-        let beginning = self.beginning(series, from, options.detector).await;
         let run = u64::try_from(run).unwrap_or(0);
         let stream = Stream::begin(series.clone(), options, beginning, run);
-        Some(Entry {
+        Ok(Some(Entry {
             bytes: stream.memory_bytes(),
             stream: Box::new(stream),
             next_offset: first.offset,
@@ -312,7 +327,7 @@ impl Worker {
             used: self.clock,
             stored_at: None,
             begun_at: Some(first.offset),
-        })
+        }))
     }
 
     /// Whether a further stream may begin. Counts it.
@@ -331,14 +346,15 @@ impl Worker {
 
     /// What `series` begins from.
     async fn beginning(
-        &self,
+        &mut self,
         series: &SeriesId,
         from: Origin,
         detector: Option<contract::DetectorName>,
-    ) -> Beginning {
+    ) -> Result<Beginning, Halt> {
         let (store, id) = (self.shared.store.clone(), series.clone());
-        let reading = async move {
-            retry_forever("reading the model of a stream", || async {
+        let reading = move || {
+            let (store, id) = (store.clone(), id.clone());
+            async move {
                 let read = match from {
                     Origin::Nothing => return Ok(None),
                     Origin::Champion => store.serving(&id).await.map(|serving| serving.model),
@@ -349,11 +365,11 @@ impl Worker {
                     Err(error) if !error.is_transient() => Ok(None),
                     read => read,
                 }
-            })
-            .await
+            }
+            .boxed()
         };
-        let found = self.shared.run(reading).await;
-        match found.map(|found| (found.version, found.model)) {
+        let found = self.read("reading the model of a stream", reading).await?;
+        Ok(match found.map(|found| (found.version, found.model)) {
             Some((version, StoredModel::Univariate(model)))
                 if detector.is_none_or(|name| name == model.detector()) =>
             {
@@ -363,6 +379,6 @@ impl Worker {
                 }
             }
             _ => Beginning::Nothing,
-        }
+        })
     }
 }

@@ -1,13 +1,13 @@
 //! Streams over Kafka and Postgres, with observers that are killed.
 
 use anyhow::{Context, ensure};
-use contract::{AnomalyList, StreamReply};
+use contract::{AnomalyList, POINT_PARTITIONS, SeriesId, StreamReply, partition_of};
 use serde_json::Value;
 use testkit::{
     Client,
     distributed::{DOUBLE, Distributed, SMALL, Service, run},
     eventually,
-    servers::Servers,
+    servers::{OwnServers, Server, Servers},
 };
 use tokio::{sync::watch, task::JoinSet};
 
@@ -168,10 +168,68 @@ async fn two_observers_share_the_series_and_take_over_from_each_other() -> anyho
             sent??;
         }
         for n in 0..8 {
-            let stream: StreamReply = client.get(&format!("/v1/series/s{n}/stream")).await?.ok()?;
-            assert_eq!((stream.points, stream.counts.late), (120, 0), "s{n}");
+            // Whoever has just taken over judges the last points again.
+            eventually("the stream to be replayed", || async {
+                let path = format!("/v1/series/s{n}/stream");
+                let stream: StreamReply = client.get(&path).await?.ok()?;
+                ensure!(
+                    (stream.points, stream.counts.late) == (120, 0),
+                    "{stream:?}"
+                );
+                Ok(())
+            })
+            .await?;
         }
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka, Postgres and Redis to start and stop: .ci/servers.sh install"]
+async fn streams_in_memory_are_judged_while_postgres_is_away() -> anyhow::Result<()> {
+    let servers = OwnServers::start().await?;
+    run(servers.addresses(), SMALL, async |platform| {
+        let client = platform.client();
+        let values = values(100);
+        begin(client, "s").await?;
+        let mut observed = Vec::new();
+        for (i, value) in values.iter().enumerate().take(60) {
+            observed.push(observe(client, "s", i, *value).await?);
+        }
+        servers.halt(&[Server::Postgres]).await?;
+        // Series that have to begin, in all other partitions: that takes the database.
+        let of = |series: &str| anyhow::Ok(partition_of(&SeriesId::new(series)?, POINT_PARTITIONS));
+        let mut others = Vec::new();
+        for n in 0..40 {
+            let other = format!("other{n}");
+            if of(&other)? != of("s")? {
+                let path = format!("/observe/{other}?wait_ms=0");
+                assert_eq!(client.post(&path, &point(0, 1.0)).await?.status, 202);
+                others.push(other);
+            }
+        }
+        for (i, value) in values.iter().enumerate().take(90).skip(60) {
+            let reply = client
+                .post("/observe/s?wait_ms=10000", &point(i, *value))
+                .await?;
+            ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
+            observed.push(reply.json()?);
+        }
+        servers.resume(&[Server::Postgres]).await?;
+        for other in others {
+            eventually("the others to be judged", || async {
+                let path = format!("/v1/series/{other}/stream");
+                let stream: StreamReply = client.get(&path).await?.ok()?;
+                ensure!(stream.points == 1, "{stream:?}");
+                Ok(())
+            })
+            .await?;
+        }
+        for (i, value) in values.iter().enumerate().skip(90) {
+            observed.push(observe(client, "s", i, *value).await?);
+        }
+        is_as_at_once(client, &values, &observed).await
     })
     .await
 }
