@@ -84,8 +84,8 @@ pub use reference::{
     AliasName, InvalidAlias, InvalidRevision, InvalidVersionRef, Revision, VersionRef,
 };
 pub use registry::{
-    AliasInfo, AliasRequest, ImportReply, ModelFile, ModelInfo, ModelList, RollbackRequest,
-    SeriesDetail, SeriesList, SeriesSummary, Source,
+    AliasInfo, AliasRequest, ImportReply, ListedSeries, ModelFile, ModelInfo, ModelList,
+    RollbackRequest, SeriesDetail, SeriesList, SeriesSummary, Source,
 };
 pub use silence::{
     Interval, InvalidInterval, MAX_INTERVALS, MAX_MATCHERS, MAX_SILENCE_TEXT, MatchOp, Matcher,

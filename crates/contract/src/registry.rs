@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use crate::{
-    AliasName, DetectorName, Params, Revision, SeriesId, Version, VersionRef,
+    AliasName, DetectorName, Params, Revision, SeriesId, StreamState, Version, VersionRef,
     fields::fields,
     json::{self, BadJson, Body},
     verdict::words,
@@ -23,7 +23,7 @@ words! {
     }
 }
 
-/// A series in a list of series.
+/// A series with models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesSummary {
     /// The id of the series.
@@ -40,11 +40,35 @@ pub struct SeriesSummary {
     pub revision: Revision,
 }
 
+/// A series in a list of series. One that has only a stream lacks what is known of models.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListedSeries {
+    /// The id of the series.
+    pub series_id: SeriesId,
+    /// The version that requests are scored by unless they name another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Version>,
+    /// The newest version of the series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Version>,
+    /// The number of versions.
+    pub models: u64,
+    /// The time of the last change to the series: RFC 3339, UTC, with milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<String>,
+    /// The number of changes to the series so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    /// The state of its stream when that was stored last; absent if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamState>,
+}
+
 /// The reply of `GET /v1/series`: a page of series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesList {
     /// The series, sorted by the bytes of their ids.
-    pub series: Vec<SeriesSummary>,
+    pub series: Vec<ListedSeries>,
     /// The value of `after` for the next page; `null` on the last page.
     pub next: Option<String>,
 }
@@ -52,7 +76,7 @@ pub struct SeriesList {
 /// The reply of `GET /v1/series/{id}`: one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesDetail {
-    /// The members that the list of series has, too.
+    /// What is known of it.
     #[serde(flatten)]
     pub summary: SeriesSummary,
     /// The aliases of the series, sorted by name.

@@ -25,6 +25,10 @@ pub(crate) fn postgres() -> Migrator {
             "0005_no_owners.sql",
             include_str!("../migrations/postgres/0005_no_owners.sql"),
         ),
+        (
+            "0006_stream_phase.sql",
+            include_str!("../migrations/postgres/0006_stream_phase.sql"),
+        ),
     ])
 }
 
@@ -54,6 +58,10 @@ pub(crate) fn sqlite() -> Migrator {
         (
             "0006_no_owners.sql",
             include_str!("../migrations/sqlite/0006_no_owners.sql"),
+        ),
+        (
+            "0007_stream_phase.sql",
+            include_str!("../migrations/sqlite/0007_stream_phase.sql"),
         ),
     ])
 }

@@ -89,6 +89,8 @@ pub struct StreamState {
     pub labels: Labels,
     /// The detector. `None` before the first verdict.
     pub detector: Option<DetectorName>,
+    /// What it does.
+    pub phase: contract::StreamState,
     /// The format of `state`.
     pub format: i32,
     /// The state. Not empty, unless the stream has ended.

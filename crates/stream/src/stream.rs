@@ -403,23 +403,26 @@ impl Stream {
         self.learner.session().map(Session::detector)
     }
 
-    /// The stream as clients see it.
-    pub fn reply(&self, partition: i32, checkpoint_age_ms: Option<u64>) -> StreamReply {
-        let learning = self.learner.learning(&self.options);
-        let state = match learning {
+    /// What it does.
+    pub fn state(&self) -> StreamState {
+        match self.learner.learning(&self.options) {
             _ if self.open.is_missing() => StreamState::Silent,
             Some(_) => StreamState::Learning,
             None => StreamState::Ready,
-        };
+        }
+    }
+
+    /// The stream as clients see it.
+    pub fn reply(&self, partition: i32, checkpoint_age_ms: Option<u64>) -> StreamReply {
         StreamReply {
             series_id: self.series.clone(),
-            state,
+            state: self.state(),
             detector: self.detector(),
             begun_from: self.begun_from,
             points: self.points,
             last_timestamp: self.last_timestamp(),
             usual_step: self.clock.usual_step(),
-            learning,
+            learning: self.learner.learning(&self.options),
             counts: self.counts,
             latest_by: self.clock.latest_by,
             open_anomaly: self.open.any_id(),

@@ -65,6 +65,9 @@ pub(crate) enum Error {
     /// Series and models could not be read or changed.
     #[error("registry does not answer")]
     Unanswered(#[source] StoreError),
+    /// It is not certain that the stream of a series was ended.
+    #[error("stream could not be ended")]
+    NotEnded(#[source] Option<BusError>),
     /// The series has no such model, or it has no training points.
     #[error("no such model")]
     NoTrainingData,
@@ -151,10 +154,7 @@ impl Error {
             Self::ForeignModel => (Code::ForeignModel, FOREIGN_MODEL),
             Self::MissingSeries => (Code::MissingSeriesId, MISSING_SERIES),
             Self::NoTrainingData => (Code::NoTrainingData, NO_TRAINING_DATA),
-            Self::NoPointsInRange => (
-                Code::NoPointsInRange,
-                "There are no points between from and to",
-            ),
+            Self::NoPointsInRange => (Code::NoPointsInRange, NO_POINTS_IN_RANGE),
             Self::TrainingDataPending => (
                 Code::TrainingDataPending,
                 "The training data is still being stored",
@@ -172,6 +172,7 @@ impl Error {
             Self::NotStored(_) | Self::NotPublished(_) => {
                 (Code::NotDurable, "The model could not be made durable")
             }
+            Self::NotEnded(_) => (Code::BackendUnavailable, NOT_ENDED),
             Self::NotRead(error) if error.is_transient() => (
                 Code::BackendUnavailable,
                 "The training data cannot be read now",
@@ -222,6 +223,8 @@ const DAMAGED_POINTS: &str = "The stored training points are damaged: fit the se
 const FOREIGN_MODEL: &str = "The file is not signed by an installation that is trusted here";
 const LENGTH_MISMATCH: &str = "Timestamps and values must be of same non-zero length";
 const MISSING_SERIES: &str = "The query parameter series_id is required";
+const NO_POINTS_IN_RANGE: &str = "There are no points between from and to";
+const NOT_ENDED: &str = "It is not known whether the stream was ended: delete the series again";
 const NO_TRAINING_DATA: &str = "No training data found for given series_id and version.";
 
 /// A short overload has passed by then; a longer one takes longer than anyone wants to wait.

@@ -7,6 +7,8 @@ use contract::{ModelEvent, PointsRecord, SeriesId, StreamControl};
 use service::telemetry::with_sources;
 use tokio::time::timeout;
 
+use crate::error::Error;
+
 /// How long a reply waits until predictors are notified. They also look for changes every five
 /// seconds.
 const NOTIFY_WITHIN: Duration = Duration::from_secs(2);
@@ -28,13 +30,20 @@ pub(crate) async fn notify(bus: &Bus, events: Vec<ModelEvent>, trace: TraceParen
 }
 
 /// Ends the stream of `series`, which was deleted, and has what it has found removed.
-pub(crate) async fn end_stream(bus: &Bus, series: &SeriesId, trace: TraceParent) {
+///
+/// # Errors
+/// When that is not certain.
+pub(crate) async fn end_stream(
+    bus: &Bus,
+    series: &SeriesId,
+    trace: TraceParent,
+) -> Result<(), Error> {
     let end = PointsRecord::Control {
         series_id: series.clone(),
         control: Box::new(StreamControl::End { forget: true }),
     };
-    let ended = timeout(NOTIFY_WITHIN, bus.publish([end], trace)).await;
-    if !matches!(ended, Ok(Ok(()))) {
-        tracing::warn!(%series, "the stream of a deleted series could not be ended");
+    match timeout(NOTIFY_WITHIN, bus.publish([end], trace)).await {
+        Ok(ended) => ended.map_err(|error| Error::NotEnded(Some(error))),
+        Err(_) => Err(Error::NotEnded(None)),
     }
 }

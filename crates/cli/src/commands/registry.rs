@@ -194,7 +194,10 @@ pub(crate) fn delete(
     confirm(args.yes, || {
         Ok(match &args.version {
             Some(version) => format!("Delete {version} of {series} with its training points?"),
-            None => registry::all_of(&client.series(series)?.body.summary),
+            None => match client.series(series) {
+                Err(error) if error.is_not_found() => registry::stream_of(series),
+                shown => registry::all_of(&shown?.body.summary),
+            },
         })
     })?;
     client.delete(series, args.version.as_ref(), args.condition.if_match)?;

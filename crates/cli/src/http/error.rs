@@ -70,6 +70,11 @@ impl ClientError {
         }
     }
 
+    /// Whether the platform has no such thing.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { problem, .. } if problem.status == 404)
+    }
+
     /// The time until another try, if the platform has said it.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use contract::{AliasInfo, ImportReply, ModelInfo, Revision, SeriesId, SeriesSummary};
+use contract::{
+    AliasInfo, ImportReply, ListedSeries, ModelInfo, Revision, SeriesId, SeriesSummary, Version,
+};
 
 use super::{
     count,
@@ -13,7 +15,7 @@ use crate::timestamp::{Clock, to_the_second};
 /// Writes a page of series, with headings if it is the first.
 pub(crate) fn series(
     out: &mut impl Write,
-    series: &[SeriesSummary],
+    series: &[ListedSeries],
     is_first: bool,
 ) -> io::Result<()> {
     let columns = [
@@ -23,15 +25,20 @@ pub(crate) fn series(
         Column::Right("models"),
         Column::Right("revision"),
         Column::Left("changed"),
+        Column::Left("stream"),
     ];
-    let row = |series: &SeriesSummary| {
+    let version = |version: Option<Version>| version.map(|v| v.to_string()).unwrap_or_default();
+    let row = |series: &ListedSeries| {
+        let changed_at = series.changed_at.as_deref();
+        let stream = series.stream.map_or("", |state| state.as_str());
         [
             series.series_id.to_string(),
-            series.serving.to_string(),
-            series.newest.to_string(),
+            version(series.serving),
+            version(series.newest),
             series.models.to_string(),
-            series.revision.to_string(),
-            to_the_second(&series.changed_at),
+            series.revision.map(|r| r.to_string()).unwrap_or_default(),
+            changed_at.map(to_the_second).unwrap_or_default(),
+            stream.to_owned(),
         ]
     };
     let rows: Vec<_> = series.iter().map(row).collect();
@@ -115,9 +122,14 @@ pub(crate) fn all_of(series: &SeriesSummary) -> String {
     let models = usize::try_from(series.models).unwrap_or(usize::MAX);
     let models = count(models, "model");
     format!(
-        "Delete {} with its {models} and their training points?",
+        "Delete {} with its {models}, their training points, and its stream if it has one?",
         series.series_id
     )
+}
+
+/// The question whether to delete a series that has no models.
+pub(crate) fn stream_of(series: &SeriesId) -> String {
+    format!("Delete {series} with its stream and the anomalies of it?")
 }
 
 /// A number of bytes.

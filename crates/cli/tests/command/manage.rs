@@ -55,7 +55,11 @@ fn series(request: &Request) -> Reply {
         false => r#""sensor 1""#,
         true => "null",
     };
-    Reply::ok(format!(r#"{{"series":[{SERIES}],"next":{next}}}"#))
+    let line = match next {
+        "null" => r#"{"series_id":"sensor 2","models":0,"stream":"silent"}"#,
+        _ => SERIES,
+    };
+    Reply::ok(format!(r#"{{"series":[{line}],"next":{next}}}"#))
 }
 
 #[test]
@@ -98,9 +102,9 @@ fn series_are_listed_by_prefix() -> anyhow::Result<()> {
     let table = success(&server.url, &["series", "--prefix", "sensor "])?;
     assert_eq!(
         table,
-        "series    serves  newest  models  revision  changed
+        "series    serves  newest  models  revision  changed              stream
 sensor 1      v1      v3       3       r12  2026-01-02 03:04:05
-sensor 1      v1      v3       3       r12  2026-01-02 03:04:05\n"
+sensor 2                       0                     silent\n"
     );
     assert_eq!(
         asked(&server.seen()),

@@ -407,6 +407,7 @@ pub(crate) fn state(stream: &Stream, next_offset: i64) -> StreamState {
         begun_from: stream.begun_from(),
         labels,
         detector: stream.detector(),
+        phase: stream.state(),
         format: stream::FORMAT,
         state: stream.to_bytes(),
     }

@@ -207,6 +207,24 @@ async fn an_anomaly_is_found_told_and_forgotten_with_its_series() -> anyhow::Res
         (404, "stream_not_found")
     );
     find("", 1).await?;
+
+    // Another one, which goes with its series.
+    client.put("/v1/series/b/stream", &[], labels).await?;
+    for i in 0..40 {
+        observe(client, "b", i, if i == 39 { 99.0 } else { (i % 5) as f64 }).await?;
+    }
+    find("?series=b", 1).await?;
+    let listed: Value = client.get("/v1/series").await?.ok()?;
+    let line = &listed["series"][0];
+    assert_eq!(
+        (&line["series_id"], &line["models"]),
+        (&"b".into(), &0.into())
+    );
+    assert_eq!(client.delete("/v1/series/b", &[]).await?.status, 204);
+    find("?series=b", 0).await?;
+    let listed: Value = client.get("/v1/series").await?.ok()?;
+    assert_eq!(listed["series"], Value::Array(Vec::new()));
+    assert_eq!(client.delete("/v1/series/b", &[]).await?.status, 404);
     Ok(())
 }
 

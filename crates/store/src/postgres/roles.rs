@@ -66,10 +66,13 @@ impl RolesConfig {
             Role {
                 name: &self.postgres_writer_user,
                 password_file: self.postgres_writer_password_file.as_deref(),
-                tables: &[(
-                    ALL,
-                    "series, models, aliases, receipts, training_data, consumer_offsets",
-                )],
+                tables: &[
+                    (
+                        ALL,
+                        "series, models, aliases, receipts, training_data, consumer_offsets",
+                    ),
+                    ("SELECT", "stream_sessions"),
+                ],
                 // Points come in through a temporary table.
                 database: "CONNECT, TEMPORARY",
             },

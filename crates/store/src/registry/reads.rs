@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contract::{ModelInfo, Revision, SeriesDetail, SeriesId, SeriesSummary, Version, VersionRef};
+use contract::{ListedSeries, ModelInfo, Revision, SeriesDetail, SeriesId, Version, VersionRef};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     connection::{Row, Value},
     prefix::range,
     rows::{
-        DocumentRow, ExistenceRow, InfoRow, ModelRow, ServingRow, SummaryRow, changed, detail, key,
+        DocumentRow, ExistenceRow, InfoRow, ListedRow, ModelRow, ServingRow, changed, detail, key,
     },
     sql,
 };
@@ -139,8 +139,8 @@ impl Store {
         .boxed()
     }
 
-    /// At most `limit` series whose id begins with `prefix` and comes after `after`, sorted by the
-    /// bytes of the id.
+    /// At most `limit` series with a model or a stream, whose id begins with `prefix` and comes after
+    /// `after`, sorted by the bytes of the id.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -149,7 +149,7 @@ impl Store {
         prefix: &'a str,
         after: Option<&'a SeriesId>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Vec<SeriesSummary>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<ListedSeries>, StoreError>> {
         async move {
             // No id contains one, and Postgres refuses text with a NUL.
             if prefix.contains(char::is_control) {
@@ -161,8 +161,8 @@ impl Store {
                 to.as_str().into(),
                 i64::from(limit).into(),
             ];
-            let rows: Vec<SummaryRow> = self.select(sql::LIST, &page).await?;
-            rows.into_iter().map(SummaryRow::read).collect()
+            let rows: Vec<ListedRow> = self.select(sql::LIST, &page).await?;
+            rows.into_iter().map(ListedRow::read).collect()
         }
         .boxed()
     }

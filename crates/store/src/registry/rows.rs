@@ -3,8 +3,8 @@
 use std::{fmt::Display, str::FromStr};
 
 use contract::{
-    AliasInfo, DetectorName, ModelInfo, Params, Revision, SeriesDetail, SeriesId, SeriesSummary,
-    Source, Version, VersionRef,
+    AliasInfo, DetectorName, ListedSeries, ModelInfo, Params, Revision, SeriesDetail, SeriesId,
+    SeriesSummary, Source, Version, VersionRef,
 };
 use detector::StoredModel;
 
@@ -165,7 +165,34 @@ impl ModelRow {
 }
 
 row! {
-    /// A row of `LIST`.
+    /// A row of `LIST`. Without a model only `models` is known of them, and is 0.
+    ListedRow {
+        series_id: String,
+        phase: Option<String>,
+        revision: Option<i64>,
+        changed_at: Option<Time>,
+        serving: Option<i64>,
+        newest: Option<i64>,
+        models: i64,
+    }
+}
+
+impl ListedRow {
+    pub(crate) fn read(self) -> Result<ListedSeries, StoreError> {
+        Ok(ListedSeries {
+            series_id: parse(&self.series_id)?,
+            serving: self.serving.map(version).transpose()?,
+            newest: self.newest.map(version).transpose()?,
+            models: unsigned(self.models)?,
+            changed_at: self.changed_at.map(|at| at.text()).transpose()?,
+            revision: self.revision.map(revision).transpose()?,
+            stream: self.phase.as_deref().map(parse).transpose()?,
+        })
+    }
+}
+
+row! {
+    /// A row of a series with a model.
     SummaryRow {
         series_id: String,
         revision: i64,

@@ -25,14 +25,21 @@ macro_rules! wanted {
     };
 }
 
-/// Columns of [`SummaryRow`](super::rows::SummaryRow), from series `s`.
-macro_rules! summary {
+/// What is known of series `s` and its models.
+macro_rules! facts {
     () => {
         concat!(
-            "s.series_id, s.revision, s.changed_at, ", serving!("s.series_id"), " AS serving, ",
+            "s.revision, s.changed_at, ", serving!("s.series_id"), " AS serving, ",
             "(SELECT max(version) FROM models WHERE series_id = s.series_id AND status = 'ready') AS newest, ",
             "(SELECT count(*) FROM models WHERE series_id = s.series_id AND status = 'ready') AS models",
         )
+    };
+}
+
+/// Columns of [`SummaryRow`](super::rows::SummaryRow), from series `s`.
+macro_rules! summary {
+    () => {
+        concat!("s.series_id, ", facts!())
     };
 }
 
@@ -109,13 +116,22 @@ pub(crate) const MODELS: &str = concat!(
     "WHERE m.series_id = $1 AND m.status = 'ready' AND m.version < $2 ORDER BY m.version DESC LIMIT $3",
 );
 
-/// At most `$3` series from `$1` on and below `$2`.
+/// At most `$3` series with a model or a stream, from `$1` on and below `$2`.
 pub(crate) const LIST: &str = concat!(
-    "SELECT ",
-    summary!(),
-    " FROM series s WHERE s.series_id >= $1 AND s.series_id < $2 AND ",
+    "WITH page AS (SELECT series_id FROM (SELECT s.series_id FROM series s ",
+    "WHERE s.series_id >= $1 AND s.series_id < $2 AND ",
     is_visible!(),
-    " ORDER BY s.series_id LIMIT $3",
+    " ORDER BY s.series_id LIMIT $3) fitted ",
+    "UNION SELECT series_id FROM (SELECT t.series_id FROM stream_sessions t ",
+    "WHERE t.series_id >= $1 AND t.series_id < $2 AND NOT t.has_ended ",
+    "ORDER BY t.series_id LIMIT $3) observed ",
+    "ORDER BY series_id LIMIT $3) ",
+    "SELECT page.series_id, t.phase, ",
+    facts!(),
+    " FROM page LEFT JOIN series s ON s.series_id = page.series_id AND ",
+    is_visible!(),
+    " LEFT JOIN stream_sessions t ON t.series_id = page.series_id AND NOT t.has_ended ",
+    "ORDER BY page.series_id",
 );
 
 /// A series: one row for each of its aliases, or one if it has none.

@@ -20,7 +20,7 @@ const NEWER: &str = "
     ON CONFLICT (series_id) DO UPDATE SET partition = excluded.partition, next_offset = excluded.next_offset,
         run = excluded.run, points = excluded.points, last_timestamp = excluded.last_timestamp,
         last_arrival = excluded.last_arrival, due = excluded.due, begun_from = excluded.begun_from,
-        labels = excluded.labels, detector = excluded.detector, format = excluded.format,
+        labels = excluded.labels, detector = excluded.detector, phase = excluded.phase, format = excluded.format,
         has_ended = excluded.has_ended, stored_at = excluded.stored_at, state = excluded.state
     WHERE stream_sessions.next_offset <= excluded.next_offset";
 
@@ -44,6 +44,21 @@ impl Store {
             let ids = serde_json::to_string(series).map_err(|why| unreadable(why.to_string()))?;
             let rows: Vec<StreamRow> = self.select(statement, &[ids.as_str().into()]).await?;
             rows.into_iter().map(StreamRow::read).collect()
+        }
+        .boxed()
+    }
+
+    /// Whether `series` has a stream that has not ended.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub fn has_stream<'a>(
+        &'a self,
+        series: &'a SeriesId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let rows: Vec<(i64,)> = self.select(sql::HAS, &[series.as_str().into()]).await?;
+            Ok(rows.first().is_some_and(|(count,)| *count > 0))
         }
         .boxed()
     }
@@ -75,6 +90,7 @@ row! {
         begun_from: Option<i64>,
         labels: String,
         detector: Option<String>,
+        phase: String,
         format: i32,
         stored_at: i64,
         state: Vec<u8>,
@@ -96,6 +112,7 @@ impl StreamRow {
             begun_from: self.begun_from.map(version).transpose()?,
             labels,
             detector: self.detector.as_deref().map(parse).transpose()?,
+            phase: parse(&self.phase)?,
             format: self.format,
             state: self.state,
         };
@@ -140,6 +157,7 @@ pub(super) async fn store(
             "detector",
             streams.iter().map(|s| s.state.detector.map(|d| d.as_str())),
         )
+        .texts("phase", streams.iter().map(|s| s.state.phase.as_str()))
         .numbers("format", state(|s| Some(i64::from(s.format))))
         .flags("has_ended", streams.iter().map(|s| s.has_ended))
         .bytes("state", streams.iter().map(|s| &*s.state.state))
@@ -188,6 +206,7 @@ fn tombstone(ended: &EndedStream) -> StreamState {
         begun_from: None,
         labels: Labels::new(),
         detector: None,
+        phase: contract::StreamState::Learning,
         format: 0,
         state: Vec::new(),
     }

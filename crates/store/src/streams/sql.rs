@@ -29,6 +29,10 @@ pub(super) const FORGET_OTHERS: &str = "DELETE FROM stream_partitions WHERE log 
 /// Has no state cover any record.
 pub(super) const REWIND: &str = "UPDATE stream_sessions SET next_offset = 0 WHERE next_offset > 0";
 
+/// 1 if the series `$1` has a stream that has not ended, else 0.
+pub(super) const HAS: &str =
+    "SELECT count(*) FROM stream_sessions WHERE series_id = $1 AND NOT has_ended";
+
 /// The number of streams that have not ended.
 pub(super) const COUNT: &str = "SELECT count(*) FROM stream_sessions WHERE NOT has_ended";
 
@@ -54,7 +58,7 @@ pub(super) struct Dialect {
 macro_rules! stream {
     () => {
         "SELECT series_id, partition, next_offset, run, points, last_timestamp, last_arrival, due, begun_from, \
-         labels, detector, format, stored_at, state FROM stream_sessions "
+         labels, detector, phase, format, stored_at, state FROM stream_sessions "
     };
 }
 

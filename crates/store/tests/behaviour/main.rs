@@ -67,6 +67,7 @@ macro_rules! run_suite {
             a_series_has_no_more_aliases_than_predictors_can_hold
             series_are_listed_by_prefix_page_by_page
             a_line_of_the_list_says_what_judges
+            series_with_a_stream_are_listed_too
             models_are_listed_newest_first_page_by_page
             a_model_says_what_it_is
             an_imported_model_judges_but_has_no_training_points

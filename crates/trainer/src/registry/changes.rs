@@ -2,7 +2,8 @@
 
 use bus::{Bus, TraceParent};
 use contract::{AliasName, ModelEvent, SeriesId, VersionRef};
-use store::{Changed, Store};
+use service::telemetry::with_sources;
+use store::{Changed, Precondition, Refusal, RegistryError, Store};
 
 use crate::{
     context::ChangeContext,
@@ -94,13 +95,19 @@ impl Registry {
     }
 
     /// Removes a series: its models, training points and aliases. Its stream ends, and what it has
-    /// found is removed with it.
+    /// found is removed with it. `None` if it had nothing but a stream.
     pub(super) async fn delete_series(
         &self,
         series: &SeriesId,
         context: ChangeContext,
-    ) -> Result<Changed, Error> {
-        let changed = self.store.delete_series(series, &context.when).await?;
+    ) -> Result<Option<Changed>, Error> {
+        let changed = match self.store.delete_series(series, &context.when).await {
+            Err(RegistryError::Refused(Refusal::NoSeries)) => {
+                self.delete_stream(series, context).await?;
+                return Ok(None);
+            }
+            changed => changed?,
+        };
         metrics::count(Change::SeriesDeleted, 1);
         let gone = ModelEvent::Deleted {
             series_id: series.clone(),
@@ -108,8 +115,24 @@ impl Registry {
             revision: Some(changed.revision),
         };
         notify(&self.bus, vec![gone], context.trace.clone()).await;
-        end_stream(&self.bus, series, context.trace).await;
-        Ok(changed)
+        if let Err(error) = end_stream(&self.bus, series, context.trace).await {
+            let error = with_sources(&error);
+            tracing::warn!(%series, error, "the stream of a deleted series could not be ended");
+        }
+        Ok(Some(changed))
+    }
+
+    /// Ends the stream of a series without models, if it has one and the client names no revision,
+    /// which such a series never had.
+    async fn delete_stream(&self, series: &SeriesId, context: ChangeContext) -> Result<(), Error> {
+        let is_meant = !matches!(context.when, Precondition::Revision(_));
+        let has_stream = self.store.has_stream(series).await;
+        if !(is_meant && has_stream.map_err(Error::Unanswered)?) {
+            return Err(Refusal::NoSeries.into());
+        }
+        end_stream(&self.bus, series, context.trace).await?;
+        metrics::count(Change::SeriesDeleted, 1);
+        Ok(())
     }
 
     /// Notifies predictors that another version may serve after `changed`.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, header},
-    response::Response,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use contract::{
     AliasInfo, AliasName, AliasRequest, EndpointName, ModelList, RollbackRequest, SeriesDetail,
@@ -63,8 +63,10 @@ pub(crate) async fn delete_series(
 ) -> Response {
     let deleting = async move |app: Arc<App>, request: RegistryRequest| {
         let context = request.changes()?;
-        let changed = app.registry.delete_series(&series, context).await?;
-        Ok(gone(&changed))
+        Ok(match app.registry.delete_series(&series, context).await? {
+            Some(changed) => gone(&changed),
+            None => StatusCode::NO_CONTENT.into_response(),
+        })
     };
     request.answer(deleting).await
 }

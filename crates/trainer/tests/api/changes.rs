@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use contract::{ModelEvent, Revision, SeriesId, Version};
+use contract::{ModelEvent, PointsRecord, Revision, SeriesId, StreamControl, Version};
 use serde_json::json;
 
 use crate::fixture::{Fixture, THREE};
@@ -101,6 +101,37 @@ async fn a_model_goes_unless_it_has_a_name_and_numbers_go_on() -> anyhow::Result
     let fitted = fixture.fit("s", THREE).await?;
     assert_eq!(fitted.version()?, "v5");
     assert!(fitted.revision()? > deleted.revision()?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_series_that_has_only_a_stream_is_listed_and_deleted() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
+    let begin = "INSERT INTO stream_sessions (series_id, partition, next_offset, run, points, last_arrival, \
+                 labels, format, has_ended, phase, state) VALUES ('s', 0, 1, 0, 9, 0, '{}', 1, 0, 'silent', x'00')";
+    fixture.in_store(begin).await?;
+    let listed = fixture.get("/v1/series").await?;
+    let line = r#"{"series":[{"series_id":"s","models":0,"stream":"silent"}],"next":null}"#;
+    assert_eq!(listed.body, format!("{line}\n"));
+    // It never had a revision.
+    let stale = [("if-match", "\"r1\"")];
+    let refused = fixture
+        .send_with("DELETE", "/v1/series/s", &stale, "")
+        .await?;
+    assert_eq!(refused.refusal()?.1, "series_not_found");
+    fixture.break_bus("points").await?;
+    let unknown = fixture.delete("/v1/series/s").await?.refusal()?;
+    assert_eq!((unknown.0, &*unknown.1), (503, "backend_unavailable"));
+    fixture.repair_bus().await?;
+    let deleted = fixture.delete("/v1/series/s").await?;
+    assert_eq!((deleted.status.as_u16(), deleted.body.len()), (204, 0));
+    let end = PointsRecord::Control {
+        series_id: SeriesId::new("s")?,
+        control: Box::new(StreamControl::End { forget: true }),
+    };
+    assert_eq!(fixture.published::<PointsRecord>(1).await?, [end]);
+    let none = fixture.delete("/v1/series/t").await?.refusal()?;
+    assert_eq!((none.0, &*none.1), (404, "series_not_found"));
     Ok(())
 }
 

@@ -1,10 +1,16 @@
 //! Lists of series and models.
 
 use anyhow::{Context, Result, ensure};
-use contract::{AliasName, DetectorName, Revision, SeriesSummary, Source};
-use store::{NewModel, Precondition, RegistryError, Store, StoreError, TrainingPoints};
+use contract::{AliasName, DetectorName, ListedSeries, Revision, Source, StreamState as Phase};
+use store::{
+    NewModel, PartitionCommit, Precondition, RegistryError, Store, StoreError, StreamState,
+    TrainingPoints,
+};
 
-use super::{alias, apply, deliveries, fit, model, named, of, pend, points, series, v, whole};
+use super::{
+    LOG, alias, apply, deliveries, end, fit, model, named, of, pend, points, series, state, step,
+    v, whole,
+};
 use crate::backend::{Backend, error_of, fitted};
 
 const ANY: &Precondition = &Precondition::Any;
@@ -59,8 +65,8 @@ fn ids() -> Vec<String> {
 }
 
 /// All pages of `limit`, joined.
-async fn pages(store: &Store, prefix: &str, limit: u32) -> Result<Vec<SeriesSummary>> {
-    let mut all: Vec<SeriesSummary> = Vec::new();
+async fn pages(store: &Store, prefix: &str, limit: u32) -> Result<Vec<ListedSeries>> {
+    let mut all: Vec<ListedSeries> = Vec::new();
     loop {
         let after = all.last().map(|last| &last.series_id);
         let page = store.list_series(prefix, after, limit).await?;
@@ -73,7 +79,7 @@ async fn pages(store: &Store, prefix: &str, limit: u32) -> Result<Vec<SeriesSumm
     }
 }
 
-fn names(page: &[SeriesSummary]) -> Vec<&str> {
+fn names(page: &[ListedSeries]) -> Vec<&str> {
     page.iter().map(|one| one.series_id.as_str()).collect()
 }
 
@@ -143,17 +149,80 @@ pub(crate) async fn a_line_of_the_list_says_what_judges(backend: &impl Backend) 
     let mut listed = store.list_series("", None, 10).await?;
     let line = listed.pop().context("nothing is listed")?;
     assert_eq!(listed, []);
-    assert_eq!((line.serving, line.newest, line.models), (v(2), v(3), 2));
-    assert_eq!((&line.series_id, line.revision), (&s, Revision(5)));
-    is_now(&line.changed_at)?;
     let detail = store.series(&s).await?.context("no detail")?;
-    assert_eq!(detail.summary, line);
+    let summary = &detail.summary;
+    assert_eq!(
+        (summary.serving, summary.newest, summary.models),
+        (v(2), v(3), 2)
+    );
+    assert_eq!((&summary.series_id, summary.revision), (&s, Revision(5)));
+    is_now(&summary.changed_at)?;
+    // Letter for letter, as long as there is no stream.
+    assert_eq!(
+        serde_json::to_string(&line)?,
+        serde_json::to_string(summary)?
+    );
     let [champion] = &detail.aliases[..] else {
         anyhow::bail!("{detail:?}");
     };
     assert_eq!((champion.version, champion.previous), (v(2), Some(v(3))));
     is_now(&champion.changed_at)?;
     assert_eq!(store.series(&series("pending")).await?, None);
+    Ok(())
+}
+
+pub(crate) async fn series_with_a_stream_are_listed_too(backend: &impl Backend) -> Result<()> {
+    let store = backend.open().await?;
+    for (seed, id) in (1..).zip(["a", "c", "d", "gone"]) {
+        fit(&store, &series(id), &points(seed, 3)).await?;
+    }
+    store.delete_series(&series("gone"), ANY).await?;
+    let stream = |id, phase| StreamState {
+        phase,
+        ..state(id, 1)
+    };
+    let phases = [
+        ("b", Phase::Learning),
+        ("c", Phase::Ready),
+        ("e", Phase::Silent),
+        ("gone", Phase::Ready),
+        ("over", Phase::Ready),
+    ];
+    let begin = PartitionCommit {
+        states: phases.map(|(id, phase)| stream(id, phase)).into(),
+        ..step(0, 0, 10)
+    };
+    let end = PartitionCommit {
+        ended: vec![end("over", 11, false)],
+        safe: 0,
+        ..step(0, 10, 11)
+    };
+    for commit in [begin, end] {
+        store.commit_streams(LOG, &[commit]).await?;
+    }
+    for limit in [1, 2, 3, 100] {
+        let all = pages(&store, "", limit).await?;
+        assert_eq!(names(&all), ["a", "b", "c", "d", "e", "gone"], "by {limit}");
+        let phases: Vec<_> = all.iter().map(|line| (line.models, line.stream)).collect();
+        let expected = [
+            (1, None),
+            (0, Some(Phase::Learning)),
+            (1, Some(Phase::Ready)),
+            (1, None),
+            (0, Some(Phase::Silent)),
+            (0, Some(Phase::Ready)),
+        ];
+        assert_eq!(phases, expected, "by {limit}");
+        assert_eq!(names(&pages(&store, "g", limit).await?), ["gone"]);
+    }
+    let line = serde_json::to_string(&store.list_series("b", None, 2).await?)?;
+    assert_eq!(
+        line,
+        r#"[{"series_id":"b","models":0,"stream":"learning"}]"#
+    );
+    for (id, has) in [("b", true), ("c", true), ("a", false), ("over", false)] {
+        assert_eq!(store.has_stream(&series(id)).await?, has, "{id}");
+    }
     Ok(())
 }
 

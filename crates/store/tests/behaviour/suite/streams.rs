@@ -1,7 +1,7 @@
 //! Offsets and states of streams, and the commits that move them.
 
 use anyhow::{Context, Result, ensure};
-use contract::{DetectorName, Labels, SeriesId, TopicLog};
+use contract::{DetectorName, Labels, SeriesId, StreamState as Phase, TopicLog};
 use store::{EndedStream, PartitionCommit, Store, StoreError, StreamOffsets, StreamState};
 
 use super::{series, v};
@@ -34,7 +34,7 @@ pub(super) fn step(partition: i32, expected: i64, effects: i64) -> PartitionComm
     }
 }
 
-fn state(id: &str, next_offset: i64) -> StreamState {
+pub(super) fn state(id: &str, next_offset: i64) -> StreamState {
     StreamState {
         series_id: series(id),
         next_offset,
@@ -46,12 +46,13 @@ fn state(id: &str, next_offset: i64) -> StreamState {
         begun_from: None,
         labels: Labels::new(),
         detector: None,
+        phase: Phase::Learning,
         format: 1,
         state: vec![7; 3],
     }
 }
 
-fn end(id: &str, next_offset: i64, forget: bool) -> EndedStream {
+pub(super) fn end(id: &str, next_offset: i64, forget: bool) -> EndedStream {
     EndedStream {
         series_id: series(id),
         next_offset,
@@ -229,6 +230,7 @@ pub(crate) async fn a_state_comes_back_as_it_was_stored(backend: &impl Backend) 
         begun_from: Some(v(u32::MAX)),
         labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
         detector: Some(DetectorName::Auto),
+        phase: Phase::Silent,
         format: i32::MAX,
         state: (0..=255).cycle().take(100_000).collect(),
         ..state("日本 '%\\", 1)
