@@ -196,7 +196,7 @@ pub struct IncidentList {
 pub struct AnomalyEvent {
     /// The id of the event: the same whenever it is sent again.
     pub event_id: String,
-    /// What happened: `anomaly.opened`, `anomaly.escalated` or `anomaly.closed`.
+    /// What happened: `anomaly.opened`, `anomaly.escalated`, `anomaly.closed` or `test`.
     #[serde(rename = "type")]
     pub kind: AnomalyEventKind,
     /// When.
@@ -217,6 +217,50 @@ pub enum AnomalyEventKind {
     /// It is over.
     #[serde(rename = "anomaly.closed")]
     Closed,
+    /// Nothing: somebody tests whether events arrive.
+    #[serde(rename = "test")]
+    Test,
+}
+
+impl AnomalyEvent {
+    /// The event `event_id` of a test at `now`, with an anomaly that was never found.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn test(event_id: String, id: u128, now: Moment) -> Self {
+        let at = now.0.div_euclid(1_000);
+        let anomaly = Anomaly {
+            anomaly_id: AnomalyId(id),
+            series_id: SeriesId::new("test").expect("four letters are an id"),
+            kind: AnomalyKind::Value,
+            status: OpenStatus::Open,
+            began: at,
+            start: at,
+            end: at,
+            peak: at,
+            value: None,
+            expected: None,
+            lower: None,
+            upper: None,
+            direction: Direction::None,
+            severity: Severity::Low,
+            ratio: 1.0,
+            alarms: 1,
+            reason: "This is a test: nothing was found".to_owned(),
+            detector: None,
+            opened_at: now,
+            closed_at: None,
+            incident_id: None,
+            silenced: false,
+            labels: Labels::new(),
+        };
+        Self {
+            event_id,
+            kind: AnomalyEventKind::Test,
+            at: now,
+            anomaly,
+        }
+    }
 }
 
 /// An event of an incident, before it is told: whoever tells it reads the incident then.
@@ -243,6 +287,9 @@ pub enum IncidentEventKind {
     /// Its last anomaly is over.
     #[serde(rename = "incident.resolved")]
     Resolved,
+    /// Nothing: somebody tests whether notifications arrive.
+    #[serde(rename = "test")]
+    Test,
 }
 
 /// What people are told of an incident: the body of a webhook.

@@ -84,6 +84,10 @@ pub enum EndpointName {
     CreateSilence,
     /// Removes a silence.
     DeleteSilence,
+    /// Tells everybody who is told of anomalies that this is a test.
+    TestAlerts,
+    /// Lists what could not be told.
+    ListFailedAlerts,
     /// Shows the figures of all services.
     Healthcheck,
 }
@@ -461,6 +465,16 @@ pub const ENDPOINTS: &[Endpoint] = {
             name: Name::DeleteSilence, method: Delete, path: "/v1/silences/{silence_id}",
             owner: Observer, class: Class::Registry, scope: Admin, subject: About::None,
             body: CHANGE, routing: Any, revision: Ignore, label: "silences",
+        },
+        Endpoint {
+            name: Name::TestAlerts, method: Post, path: "/v1/alerts/test",
+            owner: Observer, class: Class::Registry, scope: Admin, subject: About::None,
+            body: CHANGE, routing: Any, revision: Ignore, label: "alerts",
+        },
+        Endpoint {
+            name: Name::ListFailedAlerts, method: Get, path: "/v1/alerts/failed",
+            owner: Observer, class: Class::Registry, scope: Read, subject: About::All,
+            body: Empty, routing: Any, revision: Ignore, label: "alerts",
         },
         Endpoint {
             name: Name::Healthcheck, method: Get, path: "/healthcheck",

@@ -4,6 +4,7 @@
 //! No I/O and no async. A field is added here as optional and never renamed; the wire form of every
 //! type is pinned by a test.
 
+mod alert;
 mod anomaly;
 mod api_key;
 mod code;
@@ -21,6 +22,7 @@ mod histogram;
 mod id;
 mod json;
 mod judge;
+mod matcher;
 mod moment;
 mod observe;
 mod offset;
@@ -35,6 +37,7 @@ mod time;
 mod verdict;
 mod zone;
 
+pub use alert::{AlertTestReply, ChannelTest, FailedAlert, FailedAlertList, TestStatus};
 pub use anomaly::{
     Anomaly, AnomalyDetail, AnomalyEvent, AnomalyEventKind, AnomalyId, AnomalyKind, AnomalyList,
     Incident, IncidentDetail, IncidentEvent, IncidentEventKind, IncidentId, IncidentList,
@@ -71,6 +74,7 @@ pub use histogram::LatencyHistogram;
 pub use id::{InvalidSeriesId, InvalidVersion, Point, SeriesId, Version};
 pub use json::{BadJson, Parsed};
 pub use judge::{FitOptions, JudgeOptions, MAX_CONTEXT, Params};
+pub use matcher::{MatchOp, Matcher};
 pub use moment::{InvalidMoment, Moment};
 pub use observe::{
     AcceptedPoints, AcceptedReply, Learning, MAX_OBSERVED, ObserveManyReply, ObserveReply,
@@ -88,9 +92,8 @@ pub use registry::{
     RollbackRequest, SeriesDetail, SeriesList, SeriesSummary, Source,
 };
 pub use silence::{
-    Interval, InvalidInterval, MAX_INTERVALS, MAX_MATCHERS, MAX_SILENCE_TEXT, MatchOp, Matcher,
-    MinuteOfDay, MonthDays, Months, Silence, SilenceId, SilenceList, SilenceRequest, TimeRange,
-    Weekdays,
+    Interval, InvalidInterval, MAX_INTERVALS, MAX_MATCHERS, MAX_SILENCE_TEXT, MinuteOfDay,
+    MonthDays, Months, Silence, SilenceId, SilenceList, SilenceRequest, TimeRange, Weekdays,
 };
 pub use stream::{
     DEFAULT_WARMUP, InvalidOrigin, Labels, MAX_LABEL_BYTES, MAX_LABELS, Origin, Restart,

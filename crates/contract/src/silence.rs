@@ -6,7 +6,7 @@ use jiff::civil::{Date, date};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    IncidentId, Moment, TimeUnit, TimeZone,
+    IncidentId, Matcher, Moment, TimeUnit, TimeZone,
     fields::fields,
     json::{self, BadJson, Body},
     reference::as_text,
@@ -147,11 +147,10 @@ fn check_texts(matchers: &[Matcher], comment: &str, by: Option<&str>) -> Result<
         false => Ok(()),
     };
     for matcher in matchers {
-        check("matchers: name", &matcher.name)?;
         check("matchers: value", &matcher.value)?;
-        if matcher.name.is_empty() {
-            return Err("matchers: a name is empty".to_owned());
-        }
+        matcher
+            .check()
+            .map_err(|fault| format!("matchers: {fault}"))?;
     }
     check("comment", comment)?;
     check("created_by", by.unwrap_or_default())
@@ -164,36 +163,6 @@ impl Silence {
             && self.ends_at.is_none_or(|end| at < end)
             && (self.intervals.is_empty() || self.intervals.iter().any(|i| i.contains(at)))
     }
-}
-
-/// A condition on a label of a series. The label `series` is its id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Matcher {
-    /// The name of the label.
-    pub name: String,
-    /// How it is compared.
-    pub op: MatchOp,
-    /// The value, or a regular expression that must match all of the value. A label that is not
-    /// there counts as empty.
-    pub value: String,
-}
-
-/// How a label is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MatchOp {
-    /// It has the value.
-    #[serde(rename = "=")]
-    Equal,
-    /// It has another value.
-    #[serde(rename = "!=")]
-    NotEqual,
-    /// The regular expression matches it.
-    #[serde(rename = "=~")]
-    Matches,
-    /// The regular expression does not match it.
-    #[serde(rename = "!~")]
-    DoesNotMatch,
 }
 
 /// Times that come again, as Alertmanager has them: those that meet every condition that has
@@ -483,7 +452,7 @@ mod tests {
             ),
             (
                 r#"{"matchers":[{"name":"","op":"=","value":"b"}],"ends_at":"2027-01-01T00:00:00Z"}"#,
-                "matchers: a name is empty",
+                "matchers: name `` is neither series nor the name of a label",
             ),
             (r#"{"ends_at":"tomorrow"}"#, "ends_at: it must be a moment"),
             (
@@ -516,6 +485,49 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             assert!(message.contains(fault), "{body}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_matcher_that_no_series_can_meet_is_refused() {
+        let parse = |name: &str, op: &str, value: &str| {
+            let body = format!(
+                r#"{{"matchers":[{{"name":"{name}","op":"{op}","value":"{value}"}}],"ends_at":"2027-01-01T00:00:00Z"}}"#
+            );
+            SilenceRequest::parse(body.as_bytes()).map_err(|fault| fault.to_string())
+        };
+        for (name, op, value, fault) in [
+            (
+                "a",
+                "=~",
+                "(b",
+                "value `(b` of a is not a regular expression: unclosed group",
+            ),
+            ("a", "!~", "(x{900}){900}", "is not a regular expression"),
+            ("a", "=~", "b)|(c", "is not a regular expression"),
+            (
+                "a-b",
+                "=",
+                "c",
+                "name `a-b` is neither series nor the name of a label",
+            ),
+            (
+                "series",
+                "=",
+                "a/b",
+                "value `a/b` of series: series id has a slash",
+            ),
+        ] {
+            let message = parse(name, op, value).unwrap_err();
+            assert!(message.contains("matchers: "), "{message}");
+            assert!(message.contains(fault), "{message}");
+        }
+        for (name, op, value) in [
+            ("series", "!=", "a/b"),
+            ("__name__", "=~", "up|a.*"),
+            ("a", "=", ""),
+        ] {
+            assert!(parse(name, op, value).is_ok(), "{name}{op}{value}");
         }
     }
 }

@@ -190,7 +190,7 @@ fn check_labels(labels: &Labels) -> Result<(), String> {
     }
 }
 
-fn is_label(name: &str) -> bool {
+pub(crate) fn is_label(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes
         .next()

@@ -50,7 +50,11 @@ impl Teller {
         Ok(())
     }
 
-    async fn tell_alertmanager(&self, target: &Target, alerts: &[Value]) -> Result<(), String> {
+    pub(crate) async fn tell_alertmanager(
+        &self,
+        target: &Target,
+        alerts: &[Value],
+    ) -> Result<(), String> {
         for part in alerts.chunks(MAX_ALERTS) {
             let body = Value::from(part).to_string();
             let error = match self.client.post(target, &[], body).await {
@@ -79,6 +83,13 @@ fn alerts(anomalies: &[Anomaly], now: Moment) -> Vec<Value> {
     }
     let alert = |(labels, anomaly): (&Labels, &&Anomaly)| alert(labels, anomaly, now);
     alerts.iter().map(alert).collect()
+}
+
+/// The alert of a test.
+pub(crate) fn test_alert(anomaly: &Anomaly, now: Moment) -> Value {
+    let mut labels = labels(anomaly);
+    labels.insert("alertname".to_owned(), "AnomalyTest".to_owned());
+    alert(&labels, anomaly, now)
 }
 
 fn alert(labels: &Labels, anomaly: &Anomaly, now: Moment) -> Value {

@@ -6,7 +6,11 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use contract::{Moment, Severity};
 use ring::hmac;
 
-use crate::{Settings, http::Target};
+use crate::{
+    Settings,
+    http::Target,
+    metrics::{ALERTMANAGER, TOPIC},
+};
 
 /// The channel of webhooks, in the store and in metrics.
 pub(crate) const WEBHOOK: &str = "webhook";
@@ -72,6 +76,13 @@ impl Channels {
         let webhook = self.webhook.as_ref().map(|_| WEBHOOK);
         let slack = self.slack.as_ref().map(|_| SLACK);
         webhook.into_iter().chain(slack).collect()
+    }
+
+    /// All channels, as a test tries them.
+    pub(crate) fn tested(&self) -> Vec<&'static str> {
+        let alertmanager = (!self.alertmanagers.is_empty()).then_some(ALERTMANAGER);
+        let names = self.names().into_iter();
+        names.chain(alertmanager).chain([TOPIC]).collect()
     }
 }
 

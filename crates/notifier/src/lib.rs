@@ -15,6 +15,7 @@ mod people;
 mod programs;
 mod schedule;
 mod silences;
+mod trial;
 
 use std::{
     pin::pin,

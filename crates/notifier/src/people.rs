@@ -15,9 +15,10 @@ use crate::{
     Teller,
     channels::{SLACK, WEBHOOK},
     http::{Reply, Unreachable},
-    metrics::{self, DEAD, LEFT_OUT, RETRIED, SENT},
+    metrics::{self, ALERTMANAGER, DEAD, LEFT_OUT, RETRIED, SENT},
     schedule::{pause, retry_after},
     silences::Silences,
+    trial,
 };
 
 /// The most notifications in flight at once. Each takes as long as a request may at most, which
@@ -29,12 +30,12 @@ const MAX_ANOMALIES: usize = 10;
 const MAX_LINES: usize = 3;
 
 /// Why a notification was not accepted.
-struct Failure {
-    error: String,
+pub(crate) struct Failure {
+    pub(crate) error: String,
     /// How long the receiver wants not to be asked again.
-    retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// Whether it will never be.
-    is_final: bool,
+    pub(crate) is_final: bool,
 }
 
 impl Teller {
@@ -42,8 +43,10 @@ impl Teller {
     pub(crate) async fn tell_people(&self, now: Moment) -> Result<usize, StoreError> {
         let channels = self.channels.names();
         self.store.address_incident_events(&channels, now).await?;
+        let tested = self.channels.tested();
+        self.store.address_alert_tests(&tested, now).await?;
         // Also what was addressed to a channel that is no longer set: it must not wait for ever.
-        let all = [WEBHOOK, SLACK];
+        let all = [WEBHOOK, SLACK, ALERTMANAGER];
         let due = self.store.due_notifications(&all, now, MAX_IN_FLIGHT);
         let due = due.await?;
         if due.is_empty() {
@@ -60,7 +63,10 @@ impl Teller {
         silences: &Silences,
         now: Moment,
     ) -> Result<(), StoreError> {
-        let (id, channel) = (&*notification.event_id, &*notification.channel);
+        if let Some(test) = trial::read(&notification.payload) {
+            let sent = self.try_out(notification, &test, now).await;
+            return self.note(notification, sent, now).await;
+        }
         let sent = match serde_json::from_str::<IncidentEvent>(&notification.payload) {
             Ok(event) => match self.store.incident(event.incident_id).await? {
                 Some(incident) => match self.report(&event, incident, silences, now) {
@@ -75,10 +81,21 @@ impl Teller {
                 is_final: true,
             }),
         };
+        self.note(notification, sent, now).await
+    }
+
+    /// Notes what became of a notification.
+    async fn note(
+        &self,
+        notification: &Notification,
+        sent: Result<&'static str, Failure>,
+        now: Moment,
+    ) -> Result<(), StoreError> {
         match sent {
             Ok(result) => {
-                self.store.notification_sent(id).await?;
-                metrics::count(channel, result);
+                let noted = self.store.notification_sent(&notification.event_id);
+                noted.await?;
+                metrics::count(&notification.channel, result);
                 Ok(())
             }
             Err(failure) => self.failed(notification, failure, now).await,
@@ -122,7 +139,8 @@ impl Teller {
         })
     }
 
-    async fn send(
+    /// Sends `message` by webhook or to Slack.
+    pub(crate) async fn send(
         &self,
         notification: &Notification,
         message: &IncidentNotification,
@@ -212,6 +230,7 @@ fn text(message: &IncidentNotification) -> String {
         IncidentEventKind::Opened => "Anomaly",
         IncidentEventKind::Escalated => "Anomaly has become worse",
         IncidentEventKind::Resolved => "Anomaly is over",
+        IncidentEventKind::Test => "Test",
     };
     let group = escaped(group);
     let anomalies_are = match count {

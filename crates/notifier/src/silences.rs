@@ -1,10 +1,7 @@
 //! Which anomalies nobody is told of for the time being.
 
 use contract::{Anomaly, MatchOp, Matcher, Moment, Silence};
-use regex::{Regex, RegexBuilder};
-
-/// The largest compiled regular expression, in bytes.
-const MAX_REGEX_BYTES: usize = 1 << 20;
+use regex::Regex;
 
 /// All silences, ready to be compared with anomalies.
 #[derive(Debug, Default)]
@@ -56,16 +53,7 @@ impl Silences {
 }
 
 fn compile(silence: &Silence) -> Result<Compiled, regex::Error> {
-    let expression = |matcher: &Matcher| match matcher.op {
-        MatchOp::Equal | MatchOp::NotEqual => Ok(None),
-        MatchOp::Matches | MatchOp::DoesNotMatch => {
-            RegexBuilder::new(&format!("^(?:{})$", matcher.value))
-                .size_limit(MAX_REGEX_BYTES)
-                .build()
-                .map(Some)
-        }
-    };
-    let expressions = silence.matchers.iter().map(expression);
+    let expressions = silence.matchers.iter().map(Matcher::expression);
     Ok(Compiled {
         expressions: expressions.collect::<Result<_, _>>()?,
         silence: silence.clone(),
@@ -76,9 +64,9 @@ impl Compiled {
     fn matches(&self, anomaly: &Anomaly) -> bool {
         let mut matchers = self.silence.matchers.iter().zip(&self.expressions);
         matchers.all(|(matcher, expression)| {
-            let value = match matcher.name.as_str() {
-                "series" => anomaly.series_id.as_str(),
-                name => anomaly.labels.get(name).map_or("", String::as_str),
+            let value = match matcher.is_about_id() {
+                true => anomaly.series_id.as_str(),
+                false => anomaly.labels.get(&matcher.name).map_or("", String::as_str),
             };
             let is_match = expression.as_ref().is_some_and(|e| e.is_match(value));
             match matcher.op {

@@ -106,7 +106,7 @@ pub(crate) async fn incident(
     .await
 }
 
-fn may_see(headers: &HeaderMap, series: &SeriesId) -> bool {
+pub(crate) fn may_see(headers: &HeaderMap, series: &SeriesId) -> bool {
     prefixes::forbidden(headers, std::iter::once(series)).is_none()
 }
 

@@ -5,6 +5,7 @@
 //! goes on with the same bits. What is found, the states of streams and the place in the log are
 //! stored in one transaction, which names the place that it was computed from.
 
+mod alerts;
 mod anomalies;
 mod ask;
 mod config;

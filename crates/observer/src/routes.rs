@@ -19,7 +19,7 @@ use contract::{
 use http_server::{method_not_allowed, not_found};
 use service::{routes, series::SeriesPath};
 
-use crate::{App, anomalies, observe, silences, streams};
+use crate::{App, alerts, anomalies, observe, silences, streams};
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = routes::router(routes::of(Owner::Observer), |endpoint, method| {
@@ -71,6 +71,8 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::ListSilences => on(method, silences::list),
         Name::CreateSilence => on(method, silences::create),
         Name::DeleteSilence => on(method, silences::delete),
+        Name::TestAlerts => on(method, alerts::test),
+        Name::ListFailedAlerts => on(method, alerts::failed),
         _ => unreachable!("the observer does not own {endpoint:?}"),
     }
 }

@@ -88,6 +88,8 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         | Name::ListSilences
         | Name::CreateSilence
         | Name::DeleteSilence
+        | Name::TestAlerts
+        | Name::ListFailedAlerts
         | Name::Healthcheck => unreachable!("the predictor does not own {endpoint:?}"),
     }
 }

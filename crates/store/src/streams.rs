@@ -4,6 +4,7 @@
 //! outlives a call: a commit names the offset from which it was computed, and is applied only if
 //! nobody has moved that offset. Offset, effects and states are stored in one transaction.
 
+mod alert_tests;
 mod bulk;
 mod commit;
 mod effects;

@@ -70,6 +70,8 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         | Name::ListSilences
         | Name::CreateSilence
         | Name::DeleteSilence
+        | Name::TestAlerts
+        | Name::ListFailedAlerts
         | Name::Healthcheck => {
             unreachable!("the trainer does not own {endpoint:?}")
         }

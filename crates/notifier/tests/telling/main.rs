@@ -6,3 +6,4 @@ mod people;
 mod platform;
 mod programs;
 mod sink;
+mod trials;

@@ -3,7 +3,7 @@
 use contract::Moment;
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{bulk::Bulk, plan::INCIDENT, query::page};
+use super::{bulk::Bulk, plan::INCIDENT};
 use crate::{Backend, Store, StoreError, registry::rows::row};
 
 /// How long a notification belongs to the notifier that took it: longer than sending it takes.
@@ -16,8 +16,8 @@ pub struct Notification {
     pub event_id: String,
     /// Where it goes.
     pub channel: String,
-    /// A [`contract::AnomalyEvent`] on the channel `topic`, else a [`contract::IncidentEvent`], as
-    /// JSON.
+    /// A [`contract::AnomalyEvent`] on the channel `topic` and in a test, else a
+    /// [`contract::IncidentEvent`], as JSON.
     pub payload: String,
     /// How often it was tried, this time included.
     pub attempts: i64,
@@ -48,13 +48,23 @@ impl Store {
         channels: &'a [&'a str],
         now: Moment,
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        self.address(INCIDENT, channels, now)
+    }
+
+    /// The same with the events of channel `from`.
+    pub(super) fn address<'a>(
+        &'a self,
+        from: &'a str,
+        channels: &'a [&'a str],
+        now: Moment,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
         async move {
             let take = match &self.0 {
                 Backend::Postgres(_) => POSTGRES.take,
                 Backend::Sqlite(_) => SQLITE.take,
             };
             self.transact(async |connection| {
-                let due = [INCIDENT.into(), now.0.into()];
+                let due = [from.into(), now.0.into()];
                 let mut events: Vec<EventRow> = connection.run(take, &due).await?;
                 events.sort_by_key(|event| (event.next_at, event.seq));
                 let both = || {
@@ -184,9 +194,8 @@ impl Store {
             const FAILED: &str = "
                 SELECT seq, event_id, channel, payload, attempts, at, last_error FROM outbox
                 WHERE state = 'dead' AND seq < $1 ORDER BY seq DESC LIMIT $2";
-            let limit = i64::try_from(page(limit)).unwrap_or(i64::MAX);
-            let after = after.unwrap_or(i64::MAX);
-            let rows: Vec<LeaseRow> = self.select(FAILED, &[after.into(), limit.into()]).await?;
+            let page = [after.unwrap_or(i64::MAX).into(), i64::from(limit).into()];
+            let rows: Vec<LeaseRow> = self.select(FAILED, &page).await?;
             let failed = |mut row: LeaseRow| FailedNotification {
                 error: row.last_error.take().unwrap_or_default(),
                 cursor: row.seq,

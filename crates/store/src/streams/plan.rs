@@ -266,6 +266,7 @@ impl<'c> Plan<'c> {
             IncidentEventKind::Opened => format!("{id}-opened-{n}"),
             IncidentEventKind::Escalated => format!("{id}-escalated-{n}-{told}"),
             IncidentEventKind::Resolved => format!("{id}-resolved-{n}"),
+            IncidentEventKind::Test => format!("{id}-test"),
         };
         let event = IncidentEvent {
             kind,
@@ -293,6 +294,7 @@ impl<'c> Plan<'c> {
             AnomalyEventKind::Opened => "opened",
             AnomalyEventKind::Escalated => "escalated",
             AnomalyEventKind::Closed => "closed",
+            AnomalyEventKind::Test => "test",
         };
         let (id, alarms, end) = (anomaly.anomaly_id, anomaly.alarms, anomaly.end);
         let at = when(anomaly);

@@ -86,6 +86,7 @@ macro_rules! run_suite {
             who_is_silenced_or_has_moved_opens_no_incident
             a_notification_is_tried_until_it_is_told_or_given_up
             people_are_told_on_every_channel_once_all_has_come
+            a_test_is_told_on_every_channel_and_its_outcome_is_known
             notifiers_share_what_is_due
             owners_of_one_group_at_once_open_one_incident
             a_series_that_is_forgotten_takes_its_anomalies_along

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use contract::{
     Anomaly, AnomalyEvent, AnomalyEventKind, AnomalyKind, IncidentEvent, IncidentEventKind, Moment,
+    TestStatus,
 };
 use store::{AnomalyChange, AnomalyQuery, Notification, Store};
 
@@ -94,6 +95,7 @@ pub(crate) async fn people_are_told_on_every_channel_once_all_has_come(
             IncidentEventKind::Opened => "opened",
             IncidentEventKind::Escalated => "escalated",
             IncidentEventKind::Resolved => "resolved",
+            IncidentEventKind::Test => "test",
         });
     }
     assert_eq!(kinds, ["opened", "opened", "resolved"]);
@@ -101,6 +103,50 @@ pub(crate) async fn people_are_told_on_every_channel_once_all_has_come(
     let opened = store.incident(events[1].incident_id).await?;
     assert_eq!(opened.context("none")?.anomalies.len(), 1);
     assert_eq!(due(store, "slack", 60_000).await?.len(), 3);
+    Ok(())
+}
+
+pub(crate) async fn a_test_is_told_on_every_channel_and_its_outcome_is_known(
+    backend: &impl Backend,
+) -> Result<()> {
+    let store = &backend.open().await?;
+    let test = AnomalyEvent::test("test-1".to_owned(), 1, Moment(T0));
+    // One whose id begins alike.
+    let other = AnomalyEvent::test("test-10".to_owned(), 2, Moment(T0));
+    for event in [&test, &test, &other] {
+        store.put_alert_test(event).await?;
+    }
+    assert_eq!(store.alert_test("test-1").await?, None);
+    let channels = ["webhook", "topic"];
+    let now = Moment(T0);
+    assert_eq!(store.address_incident_events(&channels, now).await?, 0);
+    assert_eq!(store.address_alert_tests(&channels, now).await?, 2);
+    assert_eq!(store.address_alert_tests(&channels, now).await?, 0);
+    let outcome = async || -> Result<Vec<(String, TestStatus, Option<String>)>> {
+        let outcome = store.alert_test("test-1").await?.context("not taken")?;
+        let outcome = outcome.into_iter();
+        Ok(outcome.map(|c| (c.channel, c.status, c.error)).collect())
+    };
+    let pending = |channel: &str| (channel.to_owned(), TestStatus::Pending, None);
+    assert_eq!(outcome().await?, [pending("topic"), pending("webhook")]);
+    let told = due(store, "webhook", 0).await?;
+    assert_eq!(told.len(), 2);
+    assert_eq!(
+        serde_json::from_str::<AnomalyEvent>(&told[0].payload)?,
+        test
+    );
+    store.notification_sent("test-1-topic").await?;
+    let id = &told[0].event_id;
+    store.notification_failed(id, "no", Some(now)).await?;
+    assert_eq!(outcome().await?[1], pending("webhook"));
+    store.notification_failed(id, "gone", None).await?;
+    let failed = (
+        "webhook".to_owned(),
+        TestStatus::Failed,
+        Some("gone".to_owned()),
+    );
+    let sent = ("topic".to_owned(), TestStatus::Sent, None);
+    assert_eq!(outcome().await?, [sent, failed]);
     Ok(())
 }
 

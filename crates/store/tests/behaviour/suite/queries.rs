@@ -213,7 +213,7 @@ pub(crate) async fn incidents_are_listed_each_once_to_who_may_see_them(
 
 pub(crate) async fn silences_are_kept_until_they_are_deleted(backend: &impl Backend) -> Result<()> {
     let store = backend.open().await?;
-    let body = br#"{"matchers":[{"name":"host","op":"!~","value":"db'\"\\"}],
+    let body = br#"{"matchers":[{"name":"host","op":"!~","value":"db'\"\\\\"}],
         "intervals":[{"weekdays":["sunday"],"location":"Europe/Vienna"}],"comment":"\u00e9"}"#;
     let silence = |id, at| -> Result<Silence> {
         Ok(SilenceRequest::parse(body)?.silence(IncidentId(id), Moment(at)))
