@@ -1,5 +1,6 @@
 //! The command line.
 
+mod anomaly;
 mod key;
 mod options;
 mod plot;
@@ -16,6 +17,10 @@ use contract::{SeriesId, Train, VersionRef};
 
 use self::options::{finite, train};
 pub(crate) use self::{
+    anomaly::{
+        AddSilenceArgs, AnomaliesArgs, AnomalyCommand, AnomalyFilter, IncidentFilter,
+        SilenceCommand,
+    },
     key::{KeyCommand, NewKeyArgs},
     options::{FitOptionArgs, JudgeArgs},
     plot::{PlotArgs, PlotFormat, SizeArgs, ViewArgs},
@@ -125,6 +130,11 @@ pub(crate) enum Command {
     /// Show, change, restart and end the stream of a series.
     #[command(subcommand)]
     Stream(StreamCommand),
+    /// List the anomalies that streams have found, and incidents.
+    Anomalies(AnomaliesArgs),
+    /// Make, list and remove silences.
+    #[command(subcommand)]
+    Silence(SilenceCommand),
     /// Find the anomalies in a CSV file: fit on its first part, then judge every later row. Nothing
     /// is kept.
     Detect(DetectArgs),

@@ -1,5 +1,6 @@
 //! The HTTP API, with one method for each route.
 
+mod anomaly;
 mod registry;
 mod stream;
 

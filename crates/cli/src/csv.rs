@@ -83,6 +83,11 @@ pub enum FileError {
     /// The columns cannot be taken together.
     #[error("--columns: {0}")]
     Columns(String),
+    /// A time is finer than those that were sent already.
+    #[error(
+        "{0} is finer than the times before it, and some points were sent: write all of them as whole numbers"
+    )]
+    Finer(String),
     /// It has no points.
     #[error("the file has no points")]
     Empty,
@@ -164,6 +169,39 @@ impl SeriesFile {
     }
 
     fn parse(input: impl Read, args: &FormArgs) -> Result<Self, FileError> {
+        let mut rows = Rows::of(input, args)?;
+        let mut stamps = Vec::new();
+        let mut values = Vec::new();
+        for row in &mut rows {
+            let (stamp, value) = row?;
+            stamps.push(stamp);
+            values.push(value);
+        }
+        let clock = rows.columns.clock(&stamps);
+        Ok(Self {
+            points: join(&stamps, &values)?,
+            clock,
+            skipped: rows.skipped,
+        })
+    }
+}
+
+/// The rows of a file, one after the other, each as soon as its line is there.
+pub(crate) struct Rows<R> {
+    reader: csv::Reader<io::Chain<R, &'static [u8]>>,
+    columns: Columns,
+    row: Row,
+    skip_bad: bool,
+    /// The number of rows that were left out so far.
+    pub(crate) skipped: usize,
+}
+
+impl<R: Read> Rows<R> {
+    /// The rows of `input` in the form that `args` describe. Waits for the first line.
+    ///
+    /// # Errors
+    /// When a column is missing.
+    pub(crate) fn of(input: R, args: &FormArgs) -> Result<Self, FileError> {
         // Every row ends in exactly one line feed, so the reader's line is that of the row,
         // whatever blank lines or carriage returns there are. Trimming takes the carriage returns
         // away.
@@ -172,32 +210,42 @@ impl SeriesFile {
             .trim(csv::Trim::All)
             .terminator(csv::Terminator::Any(b'\n'))
             .from_reader(input.chain(&b"\n"[..]));
-        let columns = Columns::find(reader.headers()?, args)?;
-        let mut stamps = Vec::new();
-        let mut values = Vec::new();
-        let mut skipped = 0;
-        let mut row = Row::default();
-        while reader.read_record(&mut row.cells)? {
-            row.line = reader.position().line() - 1;
-            if row.is_blank() {
+        Ok(Self {
+            columns: Columns::find(reader.headers()?, args)?,
+            reader,
+            row: Row::default(),
+            skip_bad: args.skip_bad,
+            skipped: 0,
+        })
+    }
+
+    /// How to show times such as `stamp`.
+    pub(crate) fn clock(&self, stamp: Timestamp) -> Clock {
+        self.columns.clock(&[stamp])
+    }
+}
+
+impl<R: Read> Iterator for Rows<R> {
+    type Item = Result<(Timestamp, f64), FileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.reader.read_record(&mut self.row.cells) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error.into())),
+            }
+            self.row.line = self.reader.position().line() - 1;
+            if self.row.is_blank() {
                 continue;
             }
-            match columns.point(&row) {
-                Ok((stamp, value)) => {
-                    stamps.push(stamp);
-                    values.push(value);
-                }
-                Err(_) if args.skip_bad => skipped += 1,
-                Err(bad) => return Err(bad),
+            let point = self.columns.point(&self.row);
+            self.row.index += 1;
+            match point {
+                Err(_) if self.skip_bad => self.skipped += 1,
+                point => return Some(point),
             }
-            row.index += 1;
         }
-        let clock = columns.clock(&stamps);
-        Ok(Self {
-            points: join(&stamps, &values)?,
-            clock,
-            skipped,
-        })
     }
 }
 

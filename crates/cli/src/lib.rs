@@ -13,6 +13,7 @@ mod csv;
 mod files;
 mod groups;
 mod http;
+mod live;
 mod ordered;
 mod progress;
 mod render;

@@ -1,5 +1,6 @@
 //! Writes text for people.
 
+pub(crate) mod anomaly;
 pub(crate) mod columns;
 pub(crate) mod detection;
 pub(crate) mod health;

@@ -17,7 +17,8 @@ pub(crate) struct ObserveArgs {
     /// The series that the points belong to.
     #[arg(value_parser = SeriesId::new)]
     pub(crate) series: SeriesId,
-    /// CSV file of points whose first line names the columns; `-` for standard input.
+    /// CSV file of points whose first line names the columns; `-` for standard input, whose rows
+    /// are sent as they come and so must be in the order of their times.
     pub(crate) file: Option<PathBuf>,
     /// Value of a single point.
     #[arg(long, allow_hyphen_values = true, value_parser = finite)]
@@ -173,7 +174,7 @@ fn transforms() -> impl TypedValueParser<Value = Transform> {
 }
 
 /// `NAME=TEXT`.
-fn label(text: &str) -> Result<(String, String), &'static str> {
+pub(super) fn label(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text.split_once('=').ok_or("must look like NAME=TEXT")?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -1,5 +1,6 @@
 //! The commands, a file for each or for those that belong together.
 
+mod anomalies;
 mod detect;
 mod detect_columns;
 mod fit;
@@ -11,6 +12,7 @@ mod points;
 mod predict;
 mod registry;
 mod replay;
+mod silence;
 mod stream;
 
 use std::io::Write;
@@ -38,6 +40,8 @@ pub(crate) fn run(cli: &Cli, out: &mut impl Write) -> Result<(), Error> {
         Command::Observe(args) => observe::observe(client, args, json, out),
         Command::Points(args) => points::points(client, args, json, out),
         Command::Stream(command) => stream::stream(client, command, json, out),
+        Command::Anomalies(args) => anomalies::anomalies(client, args, json, out),
+        Command::Silence(command) => silence::silence(client, command, json, out),
         Command::Detect(args) => detect::detect(client, args, json, out),
         Command::Replay(args) => replay::replay(client, args, json, out),
         Command::Plot(args) => plot::plot(client, args, json, out),

@@ -9,7 +9,9 @@ use crate::{
     args::ObserveArgs,
     client::{Client, Told},
     context::Moment,
+    csv::FileError,
     files,
+    live::Live,
     progress::Progress,
     render::{
         count,
@@ -34,10 +36,8 @@ pub(crate) fn observe(
 ) -> Result<(), Error> {
     match (&args.file, args.value) {
         (None, Some(value)) => one(client, args, value, json, out),
-        (file, _) => {
-            let path = file.as_deref().unwrap_or(Path::new("-"));
-            all_of(client, args, path, json, out)
-        }
+        (Some(path), _) if path != Path::new("-") => all_of(client, args, path, json, out),
+        _ => as_they_come(client, args, json, out),
     }
 }
 
@@ -85,18 +85,42 @@ fn all_of(
         tally: ObservedTally::default(),
     };
     for (part, points) in file.points.chunks(AT_ONCE).enumerate() {
-        let sent = client.observe_many(&args.series, points, !args.no_notify, part > 0);
-        let reply = sent.map_err(|source| Error::Replay {
-            time: file.clock.show(points[0].timestamp),
-            source,
-        })?;
-        let verdicts = match &reply.body {
-            Told::Done(reply) => &reply.verdicts,
-            Told::Accepted(_) => &points.iter().copied().map(accepted).collect(),
-        };
-        report.part(reply.line(), verdicts)?;
+        report.send(client, args, points, part > 0)?;
     }
     report.finish()
+}
+
+/// Observes the rows of standard input as they come, which may take for ever.
+fn as_they_come(
+    client: &Client,
+    args: &ObserveArgs,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let live = Live::start(args.form.clone());
+    let mut report = Report {
+        out,
+        json,
+        all: args.all,
+        clock: Clock::Rows,
+        progress: Progress::spinner("observing standard input".to_owned()),
+        tally: ObservedTally::default(),
+    };
+    let mut is_known = false;
+    while let Some(rows) = live.next(AT_ONCE) {
+        report.clock = rows.clock;
+        if !rows.points.is_empty() {
+            report.send(client, args, &rows.points, is_known)?;
+            is_known = true;
+        }
+        if let Some(fault) = rows.fault {
+            return Err(fault.into());
+        }
+    }
+    match is_known {
+        true => report.finish(),
+        false => Err(FileError::Empty.into()),
+    }
 }
 
 /// A point that is kept, and of which nothing more is known.
@@ -123,6 +147,26 @@ struct Report<'a, W> {
 }
 
 impl<W: Write> Report<'_, W> {
+    /// Observes `points` and prints what became of them.
+    fn send(
+        &mut self,
+        client: &Client,
+        args: &ObserveArgs,
+        points: &[Point],
+        is_known: bool,
+    ) -> Result<(), Error> {
+        let sent = client.observe_many(&args.series, points, !args.no_notify, is_known);
+        let reply = sent.map_err(|source| Error::Replay {
+            time: self.clock.show(points[0].timestamp),
+            source,
+        })?;
+        let verdicts = match &reply.body {
+            Told::Done(reply) => &reply.verdicts,
+            Told::Accepted(_) => &points.iter().copied().map(accepted).collect(),
+        };
+        self.part(reply.line(), verdicts)
+    }
+
     /// Prints the verdicts of one reply.
     fn part(&mut self, raw: &str, verdicts: &[ObservedPoint]) -> Result<(), Error> {
         if self.json {

@@ -1,7 +1,7 @@
 //! Observing points, and looking at streams and changing them.
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     process::Stdio,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -197,6 +197,39 @@ fn a_refused_point_is_named_and_ends_the_observation() -> anyhow::Result<()> {
     let url = "http://127.0.0.1:1";
     let said = failure(url, &["observe", "s", &file], 1)?;
     assert!(said.contains("no answer from"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn standard_input_is_observed_as_it_comes() -> anyhow::Result<()> {
+    let server = Server::start(observer)?;
+    let mut child = anomaly(&server.url, &["observe", "s", "-", "--all"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut input = child.stdin.take().context("piped")?;
+    let mut printed = BufReader::new(child.stdout.take().context("piped")?).lines();
+    // The pipe stays open, and each verdict comes before the next row goes.
+    input.write_all(b"ts,value\n")?;
+    for row in 1..=10 {
+        input.write_all(format!("{row},50\n").as_bytes())?;
+        let line = printed.next().context("a line")??;
+        assert_eq!(line, format!("  {row:<23}  normal             value 50"));
+    }
+    // What cannot be read ends it, after what came before.
+    input.write_all(b"11,50\n12,x\n13,50\n")?;
+    let line = printed.next().context("a line")??;
+    assert!(line.starts_with("  11 "), "{line}");
+    let output = child.wait_with_output()?;
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains("error: line 13, column value"), "{said}");
+    assert_eq!(server.seen().len(), 11);
+    let nothing = anomaly(&server.url, &["observe", "s", "-"])
+        .stdin(Stdio::null())
+        .output()?;
+    assert!(stderr(&nothing).contains("no column value"));
     Ok(())
 }
 

@@ -74,3 +74,65 @@ async fn the_command_observes_a_file_again_and_manages_its_stream() -> anyhow::R
     );
     platform.stop().await.map(drop)
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_lists_what_was_found_and_silences_it() -> anyhow::Result<()> {
+    let platform = Platform::start().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("points.csv");
+    let mut rows = "ts,value\n".to_owned();
+    for row in 1..=60 {
+        let value = if row == 55 { 900 } else { row * 31 % 7 };
+        writeln!(rows, "{row},{value}")?;
+    }
+    std::fs::write(&file, rows)?;
+    command(
+        &platform,
+        "stream set web --warmup 40 --detector robust --label host=a1",
+    )
+    .await?;
+    command(&platform, &format!("observe web {}", file.display())).await?;
+    let filter =
+        "anomalies --label host=a1 --severity low --kind value --since 2020-01-01T00:00:00Z";
+    let listed = testkit::eventually("the anomaly is stored", || async {
+        let listed = command(&platform, filter).await?;
+        ensure!(listed.contains("web at 55 (value, "), "{listed}");
+        Ok(listed)
+    })
+    .await?;
+    let id = listed.lines().last().unwrap_or_default().trim();
+    let shown = command(&platform, &format!("anomalies show {id}")).await?;
+    ensure!(
+        shown.starts_with(&listed) && shown.contains("  value 900, expected "),
+        "{shown}"
+    );
+    let incidents = command(&platform, "anomalies incidents").await?;
+    let incident = incidents.split_whitespace().last().unwrap_or_default();
+    let shown = command(&platform, &format!("anomalies incident {incident}")).await?;
+    ensure!(
+        shown.starts_with("web: ") && shown.ends_with(&listed),
+        "{shown}"
+    );
+    ensure!(
+        command(&platform, "anomalies --series other")
+            .await?
+            .is_empty()
+    );
+
+    let add = "silence add --matcher host=~a.* --ends-at 2090-01-02T00:00:00Z --comment moving";
+    let added = command(&platform, add).await?;
+    ensure!(
+        added.contains(": host=~a.*, from ")
+            && added.ends_with(" to 2090-01-02 00:00:00 (moving)\n"),
+        "{added}"
+    );
+    assert_eq!(command(&platform, "silence list").await?, added);
+    let bad = add.replace("a.*", "(");
+    let bad = command(&platform, &bad).await.unwrap_err().to_string();
+    ensure!(bad.contains("is not a regular expression"), "{bad}");
+    let (id, _) = added.split_once(':').unwrap_or_default();
+    let deleted = command(&platform, &format!("silence delete {id}")).await?;
+    assert_eq!(deleted, format!("{id}: deleted\n"));
+    assert_eq!(command(&platform, "silence list").await?, "");
+    platform.stop().await.map(drop)
+}
