@@ -124,6 +124,8 @@ problem_codes! {
     UriTooLong = "uri_too_long", 414;
     /// The request body is packed in a way that is not taken; `accept-encoding` says what is.
     UnsupportedEncoding = "unsupported_encoding", 415;
+    /// The request body is of a kind that the route does not take.
+    UnsupportedMediaType = "unsupported_media_type", 415;
     /// Another request of the series had the same `Idempotency-Key`.
     IdempotencyKeyReused = "idempotency_key_reused", 422;
     /// The caller has used what it may; `retry-after` says when to return.
@@ -246,6 +248,7 @@ mod tests {
         413 body_too_large
         414 uri_too_long
         415 unsupported_encoding
+        415 unsupported_media_type
         422 idempotency_key_reused
         429 rate_limited
         429 too_many_streams

@@ -88,6 +88,8 @@ pub enum EndpointName {
     TestAlerts,
     /// Lists what could not be told.
     ListFailedAlerts,
+    /// Takes samples as Prometheus sends them, which are judged later.
+    RemoteWrite,
     /// Shows the figures of all services.
     Healthcheck,
 }
@@ -477,6 +479,11 @@ pub const ENDPOINTS: &[Endpoint] = {
             body: Empty, routing: Any, revision: Ignore, label: "alerts",
         },
         Endpoint {
+            name: Name::RemoteWrite, method: Post, path: "/api/v1/write",
+            owner: Observer, class: Class::Detect, scope: Fit, subject: About::All,
+            body: MANY_POINTS, routing: Any, revision: Ignore, label: "write",
+        },
+        Endpoint {
             name: Name::Healthcheck, method: Get, path: "/healthcheck",
             owner: Gateway, class: Class::Health, scope: Read, subject: About::All,
             body: Empty, routing: Any, revision: Ignore, label: "healthcheck",
@@ -499,7 +506,7 @@ impl Endpoint {
     pub const fn is_audited(&self) -> bool {
         let takes_points = matches!(
             self.name,
-            EndpointName::Observe | EndpointName::AppendPoints
+            EndpointName::Observe | EndpointName::AppendPoints | EndpointName::RemoteWrite
         );
         self.is_change() && !takes_points
     }

@@ -29,8 +29,8 @@ words! {
     Transform {
         /// As they are.
         None = "none",
-        /// As readings of a counter: the change per unit of time since the point before. A counter
-        /// that falls has begun anew.
+        /// As readings of a counter: the change per second since the point before, or per unit of the
+        /// timestamps where these are no times since 1970. A counter that falls has begun anew.
         Rate = "rate",
     }
 }
@@ -205,6 +205,9 @@ pub(crate) fn is_label(name: &str) -> bool {
 pub enum StreamControl {
     /// The options are these from the next point on.
     Options(StreamOptions),
+    /// The labels and the transform are these where the options have none. Begins the stream if
+    /// there is none.
+    Defaults(StreamOptions),
     /// The stream begins anew at the next point.
     Restart(Restart),
     /// The stream ends.

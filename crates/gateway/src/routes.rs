@@ -82,7 +82,11 @@ async fn reply(
     request: Request,
     caller: &Caller,
 ) -> Fallible<Response> {
-    let mut request = encoding::unpacked(caller.metered(request))?;
+    let mut request = caller.metered(request);
+    // Snappy is a part of remote write, so its service unpacks it.
+    if endpoint.name != EndpointName::RemoteWrite {
+        request = encoding::unpacked(request)?;
+    }
     if endpoint.name == EndpointName::ImportModel && !caller.has(Scope::Admin) {
         let headers = request.headers_mut();
         headers.insert(FOREIGN_MODEL, HeaderValue::from_static("refuse"));

@@ -14,9 +14,15 @@ pub(crate) enum Error {
     /// The body is not valid for the route.
     #[error("request body: {0}")]
     Malformed(#[from] BadJson),
-    /// A line of the body is not valid. The text says which and why.
+    /// The body is not valid. The text says why, and in which line if it has lines.
     #[error("request body: {0}")]
-    BadLine(String),
+    BadBody(String),
+    /// The body has more than may be, of what the text says.
+    #[error("request body has more than {0}")]
+    TooLarge(String),
+    /// The body is of remote write 2.0.
+    #[error("request body is of remote write 2.0")]
+    UnknownVersion,
     /// A query parameter is not valid.
     #[error(transparent)]
     InvalidParameter(#[from] BadParameter),
@@ -85,13 +91,21 @@ impl Error {
         use ProblemCode as Code;
         let (code, detail) = match self {
             Self::Malformed(fault) => return ProblemReply::invalid_payload(fault),
-            Self::BadLine(fault) => {
+            Self::BadBody(fault) => {
                 let detail = format!("Invalid request payload: {fault}");
                 return ProblemReply::new(Code::InvalidPayload, detail).errors(vec![fault.clone()]);
             }
             Self::InvalidParameter(fault) => {
                 return ProblemReply::new(Code::InvalidParameter, fault.to_string());
             }
+            Self::TooLarge(what) => {
+                let detail = format!("Request body has more than {what}");
+                return ProblemReply::new(Code::BodyTooLarge, detail);
+            }
+            Self::UnknownVersion => (
+                Code::UnsupportedMediaType,
+                "Only remote write 1.0 is taken: prometheus.WriteRequest, in a block of Snappy",
+            ),
             Self::Overloaded => return ProblemReply::overloaded(),
             Self::TooManyStreams => (
                 Code::TooManyStreams,

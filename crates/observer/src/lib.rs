@@ -20,6 +20,7 @@ mod silences;
 mod streams;
 mod waiters;
 mod worker;
+mod write;
 
 use std::{
     mem,
@@ -42,6 +43,7 @@ use crate::{
     reader::{Owned, PARTITIONS, Reader},
     waiters::Waiters,
     worker::{Shared, Work},
+    write::Writer,
 };
 
 /// The memory of all appends in progress, in bytes; further ones are refused.
@@ -80,6 +82,7 @@ pub(crate) struct App {
     owned: Arc<Owned>,
     workers: Vec<mpsc::Sender<Work>>,
     admission: Admission,
+    writer: Writer,
     /// Whether there is no other observer.
     is_only: bool,
 }
@@ -171,6 +174,7 @@ impl Observer {
                 owned,
                 workers,
                 admission: Admission::new(MAX_APPEND_BYTES, MAX_APPEND_BODY, BYTES_PER_NUMBER),
+                writer: Writer::default(),
                 is_only,
             }),
             reader: Mutex::new(Some(reader)),

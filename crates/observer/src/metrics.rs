@@ -54,6 +54,15 @@ static POINTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("the name is valid and used once")
 });
 
+static SAMPLES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "anomaly_observer_remote_write_samples_total",
+        "Samples of remote write by what became of them.",
+        &["result"]
+    )
+    .expect("the name is valid and used once")
+});
+
 static ANOMALIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
         "anomaly_observer_anomalies_total",
@@ -79,6 +88,20 @@ pub(crate) fn count(status: PointStatus) {
     POINTS.with_label_values(&[status.as_str()]).inc();
 }
 
+/// The sample is in the log.
+const TAKEN: &str = "taken";
+/// The sample says that its series has no more.
+const STALE: &str = "stale";
+/// The sample is not finite.
+const SKIPPED: &str = "skipped";
+
+/// Counts samples of remote write.
+pub(crate) fn count_samples(taken: u64, stale: u64, skipped: u64) {
+    for (result, count) in [(TAKEN, taken), (STALE, stale), (SKIPPED, skipped)] {
+        SAMPLES.with_label_values(&[result]).inc_by(count);
+    }
+}
+
 /// Counts an anomaly that was opened.
 pub(crate) fn found(finding: &Finding) {
     if finding.event == Some(AnomalyEventKind::Opened) {
@@ -93,6 +116,7 @@ pub(crate) fn register() {
     for status in PointStatus::ALL {
         POINTS.with_label_values(&[status.as_str()]);
     }
+    count_samples(0, 0, 0);
     LazyLock::force(&ANOMALIES);
     LazyLock::force(&COMMIT_DURATION);
     let counters = [

@@ -165,7 +165,7 @@ fn lines(body: &[u8]) -> Result<Vec<(SeriesId, Point)>, Error> {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let fault = |why: String| Error::BadLine(format!("line {}: {why}", number + 1));
+        let fault = |why: String| Error::BadBody(format!("line {}: {why}", number + 1));
         let record: PointsRecord =
             serde_json::from_slice(line).map_err(|why| fault(why.to_string()))?;
         match record {
@@ -184,13 +184,13 @@ fn lines(body: &[u8]) -> Result<Vec<(SeriesId, Point)>, Error> {
         }
     }
     match points.is_empty() {
-        true => Err(Error::BadLine("there are no points".to_owned())),
+        true => Err(Error::BadBody("there are no points".to_owned())),
         false => Ok(points),
     }
 }
 
 /// The points in records of one partition each, in their order.
-fn packed(points: Vec<(SeriesId, Point)>, quiet: bool) -> Vec<PointsRecord> {
+pub(crate) fn packed(points: Vec<(SeriesId, Point)>, quiet: bool) -> Vec<PointsRecord> {
     let mut by_partition: BTreeMap<i32, Vec<(SeriesId, Point)>> = BTreeMap::new();
     for (series, point) in points {
         let partition = partition_of(&series, POINT_PARTITIONS);

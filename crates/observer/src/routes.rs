@@ -19,7 +19,7 @@ use contract::{
 use http_server::{method_not_allowed, not_found};
 use service::{routes, series::SeriesPath};
 
-use crate::{App, alerts, anomalies, observe, silences, streams};
+use crate::{App, alerts, anomalies, observe, silences, streams, write};
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = routes::router(routes::of(Owner::Observer), |endpoint, method| {
@@ -73,6 +73,7 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::DeleteSilence => on(method, silences::delete),
         Name::TestAlerts => on(method, alerts::test),
         Name::ListFailedAlerts => on(method, alerts::failed),
+        Name::RemoteWrite => on(method, write::write),
         _ => unreachable!("the observer does not own {endpoint:?}"),
     }
 }

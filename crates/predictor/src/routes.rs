@@ -90,6 +90,7 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         | Name::DeleteSilence
         | Name::TestAlerts
         | Name::ListFailedAlerts
+        | Name::RemoteWrite
         | Name::Healthcheck => unreachable!("the predictor does not own {endpoint:?}"),
     }
 }

@@ -255,7 +255,9 @@ impl Stream {
             .checked_sub(last.timestamp)
             .filter(|step| *step > 0)?;
         let grown = sent.value - last.value;
-        let rate = grown / step as f64;
+        let second =
+            TimeUnit::guess(sent.timestamp).map_or(1, |unit| 1_000_000_000 / unit.nanoseconds());
+        let rate = grown / (step as f64 / second as f64);
         (grown >= 0.0 && rate.is_finite()).then_some(rate)
     }
 
@@ -332,6 +334,18 @@ impl Stream {
             self.learner = Learner::begin(&Beginning::Nothing, &self.options);
         }
         self.learner.set_options(&self.options, is_new);
+    }
+
+    /// Takes the labels and the transform of `defaults` where the options have none.
+    pub fn take_defaults(&mut self, at_ms: i64, defaults: &StreamOptions, findings: &mut Findings) {
+        let mut options = (*self.options).clone();
+        if options.labels.is_empty() {
+            options.labels.clone_from(&defaults.labels);
+        }
+        options.transform = options.transform.or(defaults.transform);
+        if options != *self.options {
+            self.set_options(at_ms, options, findings);
+        }
     }
 
     /// Begins anew. Points may go back to before the last one if `rewind`, and may be any number of

@@ -72,6 +72,7 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         | Name::DeleteSilence
         | Name::TestAlerts
         | Name::ListFailedAlerts
+        | Name::RemoteWrite
         | Name::Healthcheck => {
             unreachable!("the trainer does not own {endpoint:?}")
         }

@@ -221,6 +221,9 @@ impl Partition {
             StreamControl::Options(options) => {
                 stream.set_options(moment.at_ms, options.clone(), &mut findings);
             }
+            StreamControl::Defaults(defaults) => {
+                stream.take_defaults(moment.at_ms, defaults, &mut findings);
+            }
             StreamControl::Restart(restart) => {
                 let beginning = beginning.unwrap_or(Beginning::Nothing);
                 stream.restart(moment.at_ms, &beginning, restart.rewind, &mut findings);

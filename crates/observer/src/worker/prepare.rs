@@ -296,7 +296,9 @@ impl Worker {
                     Some(PointsRecord::Control { series_id, control }) => {
                         let begins = matches!(
                             **control,
-                            StreamControl::Options(_) | StreamControl::Restart(_)
+                            StreamControl::Options(_)
+                                | StreamControl::Defaults(_)
+                                | StreamControl::Restart(_)
                         );
                         begins && series_id == series
                     }
@@ -308,7 +310,9 @@ impl Worker {
         let (mut options, mut from) = (StreamOptions::default(), Origin::Champion);
         if let Some(PointsRecord::Control { control, .. }) = &first.record {
             match &**control {
-                StreamControl::Options(given) => options = given.clone(),
+                StreamControl::Options(given) | StreamControl::Defaults(given) => {
+                    options = given.clone();
+                }
                 StreamControl::Restart(restart) => from = restart.from,
                 StreamControl::Stale {} | StreamControl::End { .. } => {}
             }

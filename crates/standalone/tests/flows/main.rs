@@ -17,6 +17,7 @@ mod overload;
 mod plots;
 mod program;
 mod registry;
+mod remote_write;
 mod start;
 mod stop;
 mod streams;
