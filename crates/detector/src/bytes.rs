@@ -16,6 +16,10 @@ pub(crate) trait Number: Copy {
     fn write(self, out: &mut Vec<u8>);
     /// Reads it from exactly [`size_of::<Self>()`] bytes.
     fn read(bytes: &[u8]) -> Self;
+    /// The bytes of `numbers`: the first of each, then the second of each, and so on.
+    fn to_columns(numbers: &[Self]) -> Vec<u8>;
+    /// Reads number `i` of `n` from such bytes, of which there are enough.
+    fn from_columns(bytes: &[u8], i: usize, n: usize) -> Self;
 }
 
 macro_rules! numbers {
@@ -26,6 +30,16 @@ macro_rules! numbers {
             }
             fn read(bytes: &[u8]) -> Self {
                 Self::from_le_bytes(bytes.try_into().expect("chunks have the size of a number"))
+            }
+            fn to_columns(numbers: &[Self]) -> Vec<u8> {
+                let mut bytes = Vec::with_capacity(size_of_val(numbers));
+                for byte in 0..size_of::<Self>() {
+                    bytes.extend(numbers.iter().map(|number| number.to_le_bytes()[byte]));
+                }
+                bytes
+            }
+            fn from_columns(bytes: &[u8], i: usize, n: usize) -> Self {
+                Self::from_le_bytes(std::array::from_fn(|byte| bytes[byte * n + i]))
             }
         }
     )*};
@@ -61,18 +75,12 @@ fn decode<T: Number>(text: &str) -> Result<Vec<T>, &'static str> {
     )
 }
 
-/// `bytes`, of which each `row` in a row belong together, column by column.
-fn transposed(bytes: &[u8], row: usize) -> Vec<u8> {
-    let column = |first| bytes.iter().skip(first).step_by(row);
-    (0..row).flat_map(column).copied().collect()
-}
-
-fn from_columns<T: Number>(columns: &[u8]) -> Result<Vec<T>, &'static str> {
-    let numbers = columns.len() / size_of::<T>();
-    if numbers * size_of::<T>() != columns.len() {
+fn from_columns<T: Number>(bytes: &[u8]) -> Result<Vec<T>, &'static str> {
+    let n = bytes.len() / size_of::<T>();
+    if n * size_of::<T>() != bytes.len() {
         return Err("an array ends inside a number");
     }
-    from_bytes(&transposed(columns, numbers.max(1)))
+    Ok((0..n).map(|i| T::from_columns(bytes, i, n)).collect())
 }
 
 /// Reads an array from text or from bytes, whichever comes.
@@ -105,7 +113,7 @@ pub(crate) mod vec {
         if serializer.is_human_readable() {
             serializer.serialize_str(&encode(numbers))
         } else {
-            serializer.serialize_bytes(&transposed(&to_bytes(numbers), size_of::<T>()))
+            serializer.serialize_bytes(&T::to_columns(numbers))
         }
     }
 
@@ -146,7 +154,7 @@ mod tests {
         let again: Vec<f64> = decode(&encode(&numbers)).unwrap();
         assert_eq!(again.map_bits(), numbers.to_vec().map_bits());
         assert!(decode::<f64>("AAAA").is_err() && decode::<u8>("not base64").is_err());
-        let columns = transposed(&to_bytes(&numbers), 8);
+        let columns = f64::to_columns(&numbers);
         let again: Vec<f64> = from_columns(&columns).unwrap();
         assert_eq!(again.map_bits(), numbers.to_vec().map_bits());
         assert_eq!(

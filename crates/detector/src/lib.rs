@@ -68,8 +68,10 @@
 //! assert!(alarms.iter().any(|at| (hour(600).timestamp..=hour(606).timestamp).contains(at)));
 //! assert_eq!(session.episodes().len(), alarms.len());
 //!
-//! // A session is text too, and goes on from it as if nothing had happened.
-//! assert_eq!(Session::from_json(&session.to_json())?, session);
+//! // A session is data too, and goes on from it as if nothing had happened.
+//! let mut bytes = Vec::new();
+//! ciborium::into_writer(&session, &mut bytes)?;
+//! assert_eq!(ciborium::from_reader::<Session, _>(&bytes[..])?, session);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -147,7 +149,7 @@ pub use multivariate::{
 };
 pub use params::BadParam;
 pub use reason::Reason;
-pub use session::{ChangePoint, Detection, Episode, Judged, Session, detect};
+pub use session::{ChangePoint, Detection, Episode, Judged, Session, ShortJudged, detect};
 pub use verdict::{Band, DEFAULT_RATE, Verdict};
 pub use warning::Warning;
 

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use contract::{AnomalyId, Learning, Point, PointStatus};
-use detector::Judged;
+use contract::{AnomalyId, Point, PointStatus};
 use serde::{Deserialize, Serialize};
+
+use crate::given::{Given, Remembered};
 
 /// The number of verdicts that are kept, for points that are sent again.
 const REMEMBERED: usize = 8;
@@ -18,22 +19,6 @@ const MAX_STEPS: i64 = 1_000_000;
 /// The number of steps from which on the usual one is known.
 const KNOWN: usize = 8;
 
-/// A verdict that was given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Given {
-    /// The point as it was sent.
-    pub(crate) sent: Point,
-    /// The value that was judged.
-    pub(crate) value: f64,
-    /// The verdict; `None` for a point without one.
-    pub(crate) judged: Option<Judged>,
-    /// The open anomaly that it belongs to.
-    pub(crate) anomaly_id: Option<AnomalyId>,
-    /// How far the stream had warmed up.
-    pub(crate) learning: Option<Learning>,
-}
-
 /// The last points, and the verdicts on the newest of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,8 +26,9 @@ pub(crate) struct Clock {
     /// The last point as it was sent.
     last: Option<Point>,
     /// The last points as they were judged, the oldest first.
+    #[serde(with = "crate::points")]
     points: VecDeque<Point>,
-    given: VecDeque<Given>,
+    given: VecDeque<Remembered>,
     /// By how much the last late point was late.
     pub(crate) latest_by: Option<i64>,
     /// The number of points in a row that were refused.
@@ -76,10 +62,10 @@ impl Clock {
             };
         }
         let mut newest = self.given.iter().rev();
-        match newest.find(|given| given.sent.timestamp == point.timestamp) {
+        match newest.find(|known| known.sent().timestamp == point.timestamp) {
             // Bits, so that 0 and -0 are two values, as they are everywhere else.
-            Some(given) if given.sent.value.to_bits() == point.value.to_bits() => {
-                Place::Again(Box::new(given.clone()))
+            Some(known) if known.sent().value.to_bits() == point.value.to_bits() => {
+                Place::Again(Box::new(known.given()))
             }
             Some(_) => Place::Refused(PointStatus::Conflict),
             None => Place::Refused(PointStatus::Late),
@@ -110,16 +96,19 @@ impl Clock {
         }
         self.points.push_back(judged);
         self.last = Some(given.sent);
-        self.given.push_back(given);
+        self.given.push_back(given.into());
         self.refused = 0;
         self.rewound = false;
     }
 
     /// Notes the anomaly that the last point belongs to.
-    pub(crate) fn belongs(&mut self, anomaly: Option<AnomalyId>) -> Option<&Given> {
-        let newest = self.given.back_mut()?;
-        newest.anomaly_id = anomaly;
-        Some(newest)
+    pub(crate) fn belongs(&mut self, anomaly: Option<AnomalyId>) {
+        if let (Some(_), Some(newest)) = (anomaly, self.given.back_mut()) {
+            *newest = Remembered::from(Given {
+                anomaly_id: anomaly,
+                ..newest.given()
+            });
+        }
     }
 
     /// Lets the next point be before the last one; what was before it is forgotten.
@@ -147,9 +136,10 @@ impl Clock {
     }
 
     /// The verdict that was given at `timestamp`, if it is remembered.
-    pub(crate) fn given_at(&self, timestamp: i64) -> Option<&Given> {
+    pub(crate) fn given_at(&self, timestamp: i64) -> Option<Given> {
         let mut newest = self.given.iter().rev();
-        newest.find(|given| given.sent.timestamp == timestamp)
+        let known = newest.find(|known| known.sent().timestamp == timestamp)?;
+        Some(known.given())
     }
 
     /// The usual distance of two timestamps: the median of the last ones. `None` before the second
@@ -181,15 +171,16 @@ impl Clock {
     /// Whether a stream could have reached this state.
     pub(crate) fn is_sound(&self) -> bool {
         let finite = |point: &Point| point.value.is_finite();
-        let is_given = |given: &Given| finite(&given.sent) && given.value.is_finite();
         self.points.len() <= KEPT
             && self.given.len() <= REMEMBERED
             && self.points.iter().all(finite)
-            && self.given.iter().all(is_given)
+            && self.given.iter().all(Remembered::is_sound)
             && self.last.as_ref().is_none_or(finite)
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.points.capacity() * size_of::<Point>() + self.given.capacity() * size_of::<Given>()
+        self.points.capacity() * size_of::<Point>()
+            + self.given.capacity() * size_of::<Remembered>()
+            + self.given.iter().map(Remembered::heap_bytes).sum::<usize>()
     }
 }

@@ -43,7 +43,9 @@
 mod anomalies;
 mod arrivals;
 mod clock;
+mod given;
 mod learner;
+mod points;
 mod reorder;
 mod stored;
 mod stream;

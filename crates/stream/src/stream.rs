@@ -10,7 +10,8 @@ use crate::{
     Beginning, Findings,
     anomalies::{self, Open, Scene},
     arrivals::Arrivals,
-    clock::{Clock, Given, Place},
+    clock::{Clock, Place},
+    given::Given,
     learner::{Learner, Lesson},
     reorder::Reorder,
 };

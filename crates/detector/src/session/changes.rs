@@ -87,6 +87,16 @@ const OFTEN: usize = 2;
 /// The number of changes that are kept; if there are more, the oldest are forgotten.
 const KEPT: usize = 4;
 
+/// Appends to the `newest`, of which at most this many are kept, in no more memory than those take.
+fn push<T>(newest: &mut VecDeque<T>, next: T, kept: usize) {
+    if newest.len() == kept {
+        newest.pop_front();
+    } else if newest.len() == newest.capacity() {
+        newest.reserve_exact(newest.len().max(4).min(kept - newest.len()));
+    }
+    newest.push_back(next);
+}
+
 impl Changes {
     /// Takes the next point. Returns a change that has become known with it. `in_episode` says
     /// whether an episode was running before it.
@@ -96,15 +106,9 @@ impl Changes {
         point: Point,
         in_episode: bool,
     ) -> Option<ChangePoint> {
-        if self.levels.len() == BEFORE + AFTER {
-            self.levels.pop_front();
-        }
-        if self.timestamps.len() == AFTER {
-            self.timestamps.pop_front();
-        }
         let level = (point.value - step.season).clamp(-f64::MAX, f64::MAX);
-        self.levels.push_back(level);
-        self.timestamps.push_back(point.timestamp);
+        push(&mut self.levels, level, BEFORE + AFTER);
+        push(&mut self.timestamps, point.timestamp, AFTER);
         self.note_move();
         let mut watched = in_episode;
         if let Some(alarm) = &step.alarm {
@@ -202,10 +206,8 @@ impl Changes {
             return;
         }
         self.since = 0;
-        if self.moves.len() == MOVES {
-            self.moves.pop_front();
-        }
-        self.moves.push_back(self.last_move());
+        let last = self.last_move();
+        push(&mut self.moves, last, MOVES);
     }
 
     /// By how much the last points lie above those before them; negative if they lie below.

@@ -51,7 +51,7 @@ const SHORT_PAUSE: u64 = 3;
 #[serde(deny_unknown_fields)]
 pub(super) struct EpisodeLog {
     closed: Vec<Episode>,
-    open: Option<Episode>,
+    open: Option<Box<Episode>>,
     /// The number of points since the last evidence of the running episode.
     quiet: u64,
     /// The number of points since the last abnormal one.
@@ -95,22 +95,24 @@ impl EpisodeLog {
     fn record(&mut self, point: Point, alarm: &Alarm, strength: f64) {
         let about = alarm.about.timestamp;
         let run = self.run.unwrap_or(about).min(about);
-        let open = self.open.get_or_insert(Episode {
-            began: run,
-            start: point.timestamp,
-            end: point.timestamp,
-            peak: about,
-            value: alarm.about.value,
-            expected: alarm.expected,
-            direction: alarm.direction,
-            severity: alarm.severity,
-            ratio: strength,
-            alarms: 0,
-            reason: Reason(alarm.reason).at_its_point(),
+        let open = self.open.get_or_insert_with(|| {
+            Box::new(Episode {
+                began: run,
+                start: point.timestamp,
+                end: point.timestamp,
+                peak: about,
+                value: alarm.about.value,
+                expected: alarm.expected,
+                direction: alarm.direction,
+                severity: alarm.severity,
+                ratio: strength,
+                alarms: 0,
+                reason: Reason(alarm.reason).at_its_point(),
+            })
         });
         open.alarms += 1;
         if strength > open.ratio {
-            *open = Episode {
+            **open = Episode {
                 peak: about,
                 value: alarm.about.value,
                 expected: alarm.expected,
@@ -118,7 +120,7 @@ impl EpisodeLog {
                 severity: open.severity.max(alarm.severity),
                 ratio: strength,
                 reason: Reason(alarm.reason).at_its_point(),
-                ..*open
+                ..**open
             };
         }
     }
@@ -128,13 +130,13 @@ impl EpisodeLog {
             if self.closed.len() == KEPT {
                 self.closed.remove(0);
             }
-            self.closed.push(open);
+            self.closed.push(*open);
         }
     }
 
     /// The running episode.
     pub(super) fn open(&self) -> Option<Episode> {
-        self.open
+        self.open.as_deref().copied()
     }
 
     /// Whether an episode is running.
@@ -144,7 +146,7 @@ impl EpisodeLog {
 
     /// The finished episodes that were not taken yet, then the running one.
     pub(super) fn episodes(&self) -> impl Iterator<Item = Episode> {
-        self.closed.iter().copied().chain(self.open)
+        self.closed.iter().copied().chain(self.open())
     }
 
     /// Hands over the finished episodes.
@@ -153,7 +155,8 @@ impl EpisodeLog {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.closed.capacity() * size_of::<Episode>()
+        let open = usize::from(self.open.is_some());
+        (self.closed.capacity() + open) * size_of::<Episode>()
     }
 
     pub(super) fn is_sound(&self) -> bool {

@@ -3,6 +3,7 @@
 mod changes;
 mod detection;
 mod log;
+mod short;
 mod stored;
 
 pub use changes::ChangePoint;
@@ -12,6 +13,7 @@ pub use detection::{Detection, detect};
 pub use log::Episode;
 use log::EpisodeLog;
 use serde::{Deserialize, Serialize};
+pub use short::ShortJudged;
 
 use crate::{
     Band, Model, Reason, Verdict, detectors::OnlineState, online::Step, reason::ReasonKind,
@@ -43,8 +45,10 @@ pub struct Judged {
     pub peak_timestamp: i64,
 }
 
-/// Judges the points of a series in order, and keeps learning.
-#[derive(Clone, Debug, PartialEq)]
+/// Judges the points of a series in order, and keeps learning. What is read is checked, so that no
+/// data make a session that could not have been.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "stored::Unchecked")]
 pub struct Session {
     state: OnlineState,
     rule: ScoringRule,

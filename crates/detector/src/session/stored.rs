@@ -1,4 +1,5 @@
-//! Sessions as data, like models:
+//! Sessions as data: any self-describing format of serde takes them, and arrays are short in binary
+//! ones. Before, they were text like models:
 //! `{"format":3,"detector":"sigma","ask":{…},"state":{…},"log":{…},"changes":{…},"checksum":"…"}`.
 
 use serde::{Deserialize, Serialize};
@@ -8,16 +9,16 @@ use super::{Changes, EpisodeLog, Session};
 use crate::{
     BadModel,
     detectors::OnlineState,
-    model::format::{Head, checksum, to_json, verify},
+    model::format::{Head, checksum, verify},
     verdict::ScoringRule,
 };
 
-/// The format number that is written.
+/// The number of the format of the text.
 const FORMAT: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored<'a> {
+struct StoredText<'a> {
     format: u32,
     detector: String,
     #[serde(rename = "ask")]
@@ -30,25 +31,39 @@ struct Stored<'a> {
     checksum: Option<String>,
 }
 
-impl Session {
-    /// The session as JSON.
-    pub fn to_json(&self) -> String {
-        let state = self.state.to_json();
-        let mut stored = Stored {
-            format: FORMAT,
-            detector: self.detector().as_str().to_owned(),
-            rule: self.rule,
-            state: &state,
-            log: self.log.clone(),
-            changes: self.changes.clone(),
-            checksum: None,
-        };
-        stored.checksum = Some(checksum(&stored));
-        to_json(&stored)
-    }
+/// A session that was read and may be damaged.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unchecked {
+    state: OnlineState,
+    rule: ScoringRule,
+    log: EpisodeLog,
+    changes: Changes,
+}
 
-    /// Reads the text that [`Self::to_json`] wrote. The session goes on with the same verdicts, to
-    /// the last bit.
+impl TryFrom<Unchecked> for Session {
+    type Error = BadModel;
+
+    fn try_from(read: Unchecked) -> Result<Self, BadModel> {
+        let is_sound = read.state.is_sound()
+            && read.rule.is_sound()
+            && read.log.is_sound()
+            && read.changes.is_sound();
+        match is_sound {
+            true => Ok(Self {
+                state: read.state,
+                rule: read.rule,
+                log: read.log,
+                changes: read.changes,
+            }),
+            false => Err(BadModel::OutOfRange),
+        }
+    }
+}
+
+impl Session {
+    /// Reads the text that sessions were before they were binary data. The session goes on with the
+    /// same verdicts, to the last bit.
     ///
     /// # Errors
     /// [`BadModel`] for any other text.
@@ -57,17 +72,13 @@ impl Session {
         if format != FORMAT {
             return Err(BadModel::UnknownFormat(format));
         }
-        let mut stored: Stored<'_> = serde_json::from_str(json)?;
+        let mut stored: StoredText<'_> = serde_json::from_str(json)?;
         verify(stored.checksum.take(), || checksum(&stored))?;
         let Ok(name) = stored.detector.parse() else {
             return Err(BadModel::UnknownDetector(stored.detector));
         };
-        let state = OnlineState::from_json(name, stored.state)?;
-        if !(stored.rule.is_sound() && stored.log.is_sound() && stored.changes.is_sound()) {
-            return Err(BadModel::OutOfRange);
-        }
-        Ok(Self {
-            state,
+        Self::try_from(Unchecked {
+            state: OnlineState::from_json(name, stored.state)?,
             rule: stored.rule,
             log: stored.log,
             changes: stored.changes,

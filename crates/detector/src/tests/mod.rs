@@ -54,6 +54,17 @@ fn fit(name: DetectorName, values: &[f64]) -> Result<Model, Unfit> {
     Model::fit(&points(values), &FitOptions::default(), name).map(|fitted| fitted.model)
 }
 
+/// A session as a binary format has it.
+fn to_bytes(session: &Session) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(session, &mut bytes).unwrap();
+    bytes
+}
+
+fn from_bytes(bytes: &[u8]) -> Option<Session> {
+    ciborium::from_reader(bytes).ok()
+}
+
 fn finite() -> impl Strategy<Value = f64> {
     prop::num::f64::ANY.prop_filter("finite", |v| v.is_finite())
 }
@@ -109,7 +120,7 @@ proptest! {
         let mut restored = None;
         for (i, (timestamp, value)) in then.into_iter().enumerate() {
             if i == stored_after {
-                let again = Session::from_json(&session.to_json()).unwrap();
+                let again = from_bytes(&to_bytes(&session)).unwrap();
                 prop_assert_eq!(&again, &session);
                 restored = Some(again);
             }

@@ -4,6 +4,7 @@ mod anomalies;
 mod equality;
 mod places;
 mod sizes;
+mod stored;
 
 use contract::{DetectorName, Point, SeriesId, StreamOptions};
 use detector::Judged;

@@ -16,12 +16,12 @@ fn sizes(detector: DetectorName, points: usize) -> (usize, usize) {
 #[test]
 fn streams_are_as_small_as_the_documents_say() {
     for (detector, points, in_memory, stored) in [
-        (DetectorName::Auto, 749, 74 << 10, 100 << 10),
-        (DetectorName::Auto, 2_000, 66 << 10, 90 << 10),
-        (DetectorName::Seasonal, 2_000, 10 << 10, 20 << 10),
-        (DetectorName::Ewma, 2_000, 8 << 10, 16 << 10),
-        (DetectorName::Robust, 2_000, 7 << 10, 14 << 10),
-        (DetectorName::Sigma, 2_000, 7 << 10, 14 << 10),
+        (DetectorName::Auto, 749, 70 << 10, 64 << 10),
+        (DetectorName::Auto, 2_000, 64 << 10, 60 << 10),
+        (DetectorName::Seasonal, 2_000, 10 << 10, 11 << 10),
+        (DetectorName::Ewma, 2_000, 5 << 10, 5 << 10),
+        (DetectorName::Robust, 2_000, 4 << 10, 4_500),
+        (DetectorName::Sigma, 2_000, 4 << 10, 4_500),
     ] {
         let (memory, bytes) = sizes(detector, points);
         assert!(memory <= in_memory, "{detector}: {memory} bytes in memory");
