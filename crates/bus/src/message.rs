@@ -198,9 +198,17 @@ impl RawMessage {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The event in the payload, or why it cannot be read.
+    ///
+    /// # Errors
+    /// When it is not the JSON of one.
+    pub fn event<E: Event>(&self) -> Result<E, String> {
+        serde_json::from_slice(&self.payload).map_err(|error| error.to_string())
+    }
+
     /// Parses the payload.
     pub fn read<E: Event>(self) -> Message<E> {
-        let event = serde_json::from_slice(&self.payload).map_err(|error| error.to_string());
+        let event = self.event();
         let trace = self.header(TRACE).map(str::to_owned);
         Message {
             topic: self.topic.to_string(),

@@ -41,7 +41,7 @@ counters! {
 gauges! {
     LAG = "anomaly_observer_lag_records", "Records of our partitions that were not judged yet.";
     PARTITIONS = "anomaly_observer_partitions", "Partitions that this observer judges.";
-    SESSION_BYTES = "anomaly_observer_session_bytes", "Memory of the streams of one thread, in bytes.";
+    SESSION_BYTES = "anomaly_observer_session_bytes", "Memory of the streams, in bytes.";
     STREAMS = "anomaly_observer_streams", "Streams that there are, as counted last.";
 }
 
@@ -83,9 +83,19 @@ pub(crate) static COMMIT_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
     .expect("the name is valid and used once")
 });
 
+/// The counter of each status, since a look-up for every point would cost as much as judging it.
+static BY_STATUS: LazyLock<Vec<IntCounter>> = LazyLock::new(|| {
+    let all = PointStatus::ALL.iter();
+    all.map(|status| POINTS.with_label_values(&[status.as_str()]))
+        .collect()
+});
+
 /// Counts a point.
 pub(crate) fn count(status: PointStatus) {
-    POINTS.with_label_values(&[status.as_str()]).inc();
+    let at = PointStatus::ALL.iter().position(|known| *known == status);
+    if let Some(counter) = at.and_then(|at| BY_STATUS.get(at)) {
+        counter.inc();
+    }
 }
 
 /// The sample is in the log.
@@ -113,10 +123,8 @@ pub(crate) fn found(finding: &Finding) {
 
 /// Makes the metrics known before anything happens.
 pub(crate) fn register() {
-    for status in PointStatus::ALL {
-        POINTS.with_label_values(&[status.as_str()]);
-    }
     count_samples(0, 0, 0);
+    LazyLock::force(&BY_STATUS);
     LazyLock::force(&ANOMALIES);
     LazyLock::force(&COMMIT_DURATION);
     let counters = [

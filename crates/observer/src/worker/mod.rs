@@ -127,6 +127,8 @@ pub(crate) struct Worker {
     copy_budget: f64,
     /// Whether streams have to be stored at once, to make room.
     is_full: bool,
+    /// The memory of the streams in the metrics.
+    told_bytes: usize,
     /// Series that were refused because there are too many.
     refused: HashSet<SeriesId>,
 }
@@ -150,6 +152,7 @@ pub(crate) fn start(shared: Arc<Shared>, work: mpsc::Receiver<Work>) -> std::io:
         clock: 0,
         copy_budget: 0.0,
         is_full: false,
+        told_bytes: 0,
         refused: HashSet::new(),
     };
     std::thread::Builder::new()
@@ -410,7 +413,8 @@ impl Worker {
     fn evict(&mut self) {
         let limit = self.shared.settings.session_cache_bytes / self.shared.settings.workers();
         let bytes: usize = self.partitions.values().map(|p| p.bytes).sum();
-        metrics::SESSION_BYTES.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        metrics::SESSION_BYTES.add(bytes as i64 - self.told_bytes as i64);
+        self.told_bytes = bytes;
         self.is_full = bytes > limit;
         // What a commit in progress is about to store is not stored yet.
         if bytes <= limit || self.commit.is_some() {

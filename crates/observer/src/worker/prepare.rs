@@ -61,16 +61,14 @@ impl Worker {
             message.header(header::REQUEST),
         );
         let (offset, at_ms) = (message.offset, message.timestamp_ms);
-        let message: Message<PointsRecord> = message.read();
-        let partition = message.partition;
-        let record = match &message.event {
-            Ok(record) if self.is_at_home(record, partition) => message.event.ok(),
+        let record = match message.event::<PointsRecord>() {
+            Ok(record) if self.is_at_home(&record, message.partition) => Some(record),
             Ok(record) => {
-                self.pass_on(record.clone(), &message).await;
+                self.pass_on(record, message.partition).await;
                 None
             }
             Err(reason) => {
-                self.bury(&message, &reason.clone()).await;
+                self.bury(message.read(), reason).await;
                 None
             }
         };
@@ -93,11 +91,11 @@ impl Worker {
 
     /// Publishes what lies in the wrong partition to the right one. Sent twice after a crash, it is
     /// a duplicate.
-    async fn pass_on(&self, record: PointsRecord, message: &Message<PointsRecord>) {
+    async fn pass_on(&self, record: PointsRecord, partition: i32) {
         metrics::PASSED_ON.inc();
         if metrics::PASSED_ON.get() == 1 {
             tracing::warn!(
-                partition = message.partition,
+                partition,
                 "records lie in another partition than their series and are passed on"
             );
         }
@@ -120,7 +118,7 @@ impl Worker {
     }
 
     /// Keeps a record that cannot be used as a dead letter.
-    async fn bury(&self, message: &Message<PointsRecord>, reason: &str) {
+    async fn bury(&self, message: Message<PointsRecord>, reason: String) {
         metrics::DEAD_LETTERS.inc();
         tracing::warn!(
             partition = message.partition,
@@ -128,7 +126,7 @@ impl Worker {
             reason,
             "a record cannot be judged and lies in the dead letters"
         );
-        let (bus, message, reason) = (self.shared.bus.clone(), message.clone(), reason.to_owned());
+        let bus = self.shared.bus.clone();
         let keeping = async move {
             retry_forever("keeping a dead letter", || async {
                 match bus.dead_letter(&message, &reason).await {
@@ -161,18 +159,19 @@ impl Worker {
         let latest = records.iter().map(|placed| placed.at_ms).max();
         let latest = latest.unwrap_or_default();
         let partition = self.partitions.get(&number).ok_or(Halt::Lost)?;
+        let is_absent = |series: &&SeriesId| !partition.streams.contains_key(*series);
         let mut needed: BTreeSet<SeriesId> = BTreeSet::new();
         for placed in records {
             match &placed.record {
                 Some(PointsRecord::Packed { points, .. }) => {
-                    needed.extend(points.iter().map(|(series, _)| series.clone()));
+                    let series = points.iter().map(|(series, _)| series);
+                    needed.extend(series.filter(is_absent).cloned());
                 }
-                Some(record) => needed.extend(record.series_id().cloned()),
+                Some(record) => needed.extend(record.series_id().filter(is_absent).cloned()),
                 None => {}
             }
         }
-        needed.extend(partition.timeline.due_by(latest));
-        needed.retain(|series| !partition.streams.contains_key(series));
+        needed.extend(partition.timeline.due_by(latest).filter(|s| is_absent(&s)));
         if !needed.is_empty() {
             metrics::SESSION_MISSES.inc_by(needed.len() as u64);
             self.load(number, needed, records).await?;
