@@ -14,12 +14,17 @@ use contract::{DetectorName, FitOptions, FitReply, PredictReply, Version};
 use testkit::{Client, Reply, eventually, series};
 use tokio::task::JoinSet;
 
-use crate::journal::{Call, End, Fit, Journal, Kind};
+use crate::{
+    journal::{Call, End, Fit, Journal, Kind},
+    streams,
+};
 
 /// The series that is predicted. It is fitted once.
 pub(crate) const HELD: &str = "held";
 /// Clients that fit, on half as many series.
 const FITTERS: usize = 4;
+/// Clients that observe, each a stream of its own.
+const OBSERVERS: usize = 2;
 /// Clients that predict.
 pub(crate) const PREDICTORS: usize = 2;
 /// The least points of the largest fits: several messages, so that a fault finds some published
@@ -71,6 +76,13 @@ impl Load {
         for _ in 0..PREDICTORS {
             let predict = async |state: Arc<State>| state.predict().await;
             clients.spawn(Arc::clone(&state).repeat(SHORT_PAUSE, predict));
+        }
+        for n in 0..OBSERVERS {
+            let series = format!("run{run}_stream{n}");
+            clients.spawn(Arc::clone(&state).repeat(PAUSE, move |state| {
+                let series = series.clone();
+                async move { state.observe(&series).await.is_ok() }
+            }));
         }
         let last = Arc::<Mutex<Option<Version>>>::default();
         clients.spawn(Arc::clone(&state).repeat(PAUSE, move |state| {
@@ -222,6 +234,18 @@ impl State {
             None => journal.unanswered += 1,
         }
         reply.is_some()
+    }
+
+    /// The next point of `series`, until it is judged.
+    async fn observe(&self, series: &str) -> anyhow::Result<()> {
+        let next = self.journal().streams.get(series).map_or(0, Vec::len);
+        if next == 0 {
+            streams::begin(self.client, series).await?;
+        }
+        let verdict = streams::observe(self.client, series, next).await?;
+        let streams = &mut self.journal().streams;
+        streams.entry(series.to_owned()).or_default().push(verdict);
+        Ok(())
     }
 
     /// A fit of a series that no other client uses, a promotion of it, and a deletion of the `last`.

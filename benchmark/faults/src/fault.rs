@@ -169,6 +169,11 @@ impl Fault {
         }
     }
 
+    /// Whether points that were judged are lost with the log: those since their streams were stored.
+    pub(crate) fn loses_points(self) -> bool {
+        matches!(self, Self::LostLog)
+    }
+
     /// Whether the gateway may ask a second predictor what the first has judged already.
     pub(crate) fn has_predictions_repeated(self) -> bool {
         match self {

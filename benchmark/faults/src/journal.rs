@@ -1,11 +1,12 @@
 //! What the clients of one run asked for, and what was acknowledged.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use contract::Version;
+use serde_json::Value;
 
 /// How long the gateway lets a predictor take before it asks another.
 const SECOND_ASKED_AFTER: Duration = Duration::from_millis(400);
@@ -21,6 +22,8 @@ pub(crate) struct Journal {
     pub(crate) answered: Vec<Instant>,
     /// Predictions without an answer: they may have been counted or not.
     pub(crate) unanswered: usize,
+    /// The verdicts of the points of each stream, in order.
+    pub(crate) streams: BTreeMap<String, Vec<Value>>,
     /// Changes of the registry.
     pub(crate) registry: Registry,
     /// Every fit and prediction, as readiness is compared with them.

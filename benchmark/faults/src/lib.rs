@@ -20,6 +20,7 @@ mod report;
 mod scenario;
 mod session;
 mod setup;
+mod streams;
 
 pub use report::{Outcome, record, table};
 pub use scenario::{Form, Scenario, all};

@@ -18,7 +18,7 @@ pub(crate) const SHAPE: Shape = [
     (Service::Gateway, 1),
     (Service::Trainer, 2),
     (Service::Predictor, 2),
-    (Service::Observer, 1),
+    (Service::Observer, 2),
     (Service::MetricsConsumer, 2),
     (Service::TrainingDataConsumer, 2),
 ];

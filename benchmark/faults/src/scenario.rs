@@ -57,10 +57,11 @@ const FREEZES: [Duration; 3] = [
 ];
 
 /// The parts of the distributed form.
-const PARTS: [Target; 9] = [
+const PARTS: [Target; 10] = [
     Target::Service(Service::Gateway),
     Target::Service(Service::Trainer),
     Target::Service(Service::Predictor),
+    Target::Service(Service::Observer),
     Target::Service(Service::MetricsConsumer),
     Target::Service(Service::TrainingDataConsumer),
     Target::Server(Server::Kafka2),

@@ -15,6 +15,7 @@ use crate::{
     readiness::Watch,
     report::Outcome,
     scenario::Scenario,
+    streams,
 };
 
 /// Fits before and after each fault. There are ten times as many predictions.
@@ -80,7 +81,11 @@ impl<'a, 'p> Session<'a, 'p> {
         let load = Load::start(self.client, run);
         let happened = self.let_it_happen(fault, scenario, run, &load).await;
         let happened = happened.with_context(|| format!("{fault:?}"));
-        let journal = load.end().await?;
+        let mut journal = load.end().await?;
+        if fault.loses_points() {
+            journal.streams.clear();
+        }
+        let finished = streams::finish(&mut journal, self.client).await;
         let mut truth = Vec::new();
         for watch in watches {
             truth.extend(watch.end(&journal.calls).await?);
@@ -89,6 +94,8 @@ impl<'a, 'p> Session<'a, 'p> {
         self.journals.push(journal);
         let last = self.journals.last().context("it was just pushed")?;
         happened?;
+        finished?;
+        streams::check(last, self.client).await?;
         check(last, self.client, &self.store).await?;
         ensure!(truth.is_empty(), "readiness: {}", truth.join("; "));
         Ok(())
@@ -170,6 +177,7 @@ impl<'a, 'p> Session<'a, 'p> {
     /// Reads back everything of all runs, and the counts.
     async fn check_all(&mut self) -> anyhow::Result<()> {
         for journal in &self.journals {
+            streams::check(journal, self.client).await?;
             check(journal, self.client, &self.store).await?;
         }
         let made = |journal: &Journal| journal.answered.len() + journal.unanswered;
