@@ -68,6 +68,8 @@ pub enum EndpointName {
     EndStream,
     /// Begins a stream anew.
     RestartStream,
+    /// Shows the points of a stream.
+    ListPoints,
     /// Lists anomalies.
     ListAnomalies,
     /// Lists the anomalies of a series.
@@ -427,6 +429,11 @@ pub const ENDPOINTS: &[Endpoint] = {
             name: Name::RestartStream, method: Post, path: "/v1/series/{series_id}/stream/restart",
             owner: Observer, class: Class::Registry, scope: Fit, subject: About::Path,
             body: COMMAND, routing: ByPartition, revision: Ignore, label: "stream",
+        },
+        Endpoint {
+            name: Name::ListPoints, method: Get, path: "/v1/series/{series_id}/points",
+            owner: Observer, class: Class::Detect, scope: Read, subject: About::Path,
+            body: Empty, routing: ByPartition, revision: Ignore, label: "points",
         },
         Endpoint {
             name: Name::ListAnomalies, method: Get, path: "/v1/anomalies",

@@ -19,6 +19,7 @@ mod fit;
 pub mod header;
 mod health;
 mod histogram;
+mod history;
 mod id;
 mod json;
 mod judge;
@@ -71,6 +72,7 @@ pub use health::{
     SystemMetrics, Throughput, TrainerHealth,
 };
 pub use histogram::LatencyHistogram;
+pub use history::{LearnedPoint, MAX_SHOWN_POINTS, SeriesPoints};
 pub use id::{InvalidSeriesId, InvalidVersion, Point, SeriesId, Version};
 pub use json::{BadJson, Parsed};
 pub use judge::{FitOptions, JudgeOptions, MAX_CONTEXT, Params};

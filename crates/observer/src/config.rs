@@ -60,6 +60,12 @@ pub struct Settings {
     /// each series is a group.
     #[arg(long, env = "INCIDENT_GROUP_BY", value_delimiter = ',')]
     pub incident_group_by: Vec<String>,
+    /// Days for which points are kept for people to look at; 0 keeps none.
+    #[arg(long, env = "KEEP_POINTS_DAYS", default_value_t = 14)]
+    pub keep_points_days: u32,
+    /// Megabytes that these points may take; the oldest go first.
+    #[arg(long, env = "KEEP_POINTS_MB", default_value_t = 4096)]
+    pub keep_points_mb: u32,
     /// The number of threads that judge; 0: one for each core.
     #[arg(long, env = "OBSERVER_THREADS", default_value_t = 0)]
     pub observer_threads: usize,
@@ -74,6 +80,8 @@ impl Default for Settings {
             session_cache_bytes: 1 << 30,
             max_streams: 100_000,
             incident_group_by: Vec::new(),
+            keep_points_days: 14,
+            keep_points_mb: 4096,
             observer_threads: 0,
         }
     }

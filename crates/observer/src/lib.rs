@@ -12,6 +12,7 @@ mod config;
 mod error;
 mod header;
 mod health;
+mod history;
 mod metrics;
 mod observe;
 mod reader;
@@ -33,8 +34,9 @@ use anyhow::Context;
 use axum::Router;
 use bus::Bus;
 pub use config::{Config, Settings};
+use contract::Moment;
 use http_server::{ServerConfig, ServiceToken};
-use service::{admin::Admin, admission::Admission, health::Health, port::Port};
+use service::{admin::Admin, admission::Admission, clock::now, health::Health, port::Port};
 use store::Store;
 use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -55,6 +57,10 @@ const BYTES_PER_NUMBER: usize = 24;
 
 /// The batches that may wait for a worker.
 const WAITING_BATCHES: usize = 4;
+
+/// How often points that are kept no longer are removed.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+const DAY_MS: i64 = 86_400_000;
 
 /// How often the streams are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(30);
@@ -223,11 +229,12 @@ impl Observer {
         http.spawn(mem::take(&mut self.port).serve(routes, stop_http.clone()));
         let mut reading = JoinSet::new();
         reading.spawn(reader.run(stop_reading.clone()));
-        let counting = self.count_streams();
+        let (counting, forgetting) = (self.count_streams(), self.forget_points());
         let early = tokio::select! {
             ended = http.join_next() => ended,
             ended = reading.join_next() => ended,
             never = counting => match never {},
+            never = forgetting => match never {},
         };
         let mut outcome = flat(early);
         for (stop, mut stage) in [(stop_http, http), (stop_reading, reading)] {
@@ -262,6 +269,19 @@ impl Observer {
         match shutdown.run_until_cancelled(noting).await {
             Some(noted) => Ok(noted?),
             None => Ok(()),
+        }
+    }
+
+    /// Removes points that are kept no longer, now and then.
+    async fn forget_points(&self) -> std::convert::Infallible {
+        let settings = &self.app.shared.settings;
+        let keep = i64::from(settings.keep_points_days) * DAY_MS;
+        let most = i64::from(settings.keep_points_mb) << 20;
+        loop {
+            let before = Moment(now().0.saturating_sub(keep));
+            // Without an answer, the next time will do as well.
+            let _ = self.backends.store.forget_old_points(before, most).await;
+            tokio::time::sleep(FORGET_EVERY).await;
         }
     }
 

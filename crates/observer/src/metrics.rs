@@ -35,6 +35,7 @@ counters! {
     REFUSED_STREAMS = "anomaly_observer_streams_refused_total", "Times that a stream could not begin because there are as many as may be.";
     COMMITS = "anomaly_observer_commits_total", "Transactions that stored effects and states.";
     CHECKPOINT_BYTES = "anomaly_observer_checkpoint_bytes_total", "Bytes of states that were stored.";
+    POINTS_NOT_KEPT = "anomaly_observer_points_not_kept_total", "Points that people cannot look at, because the database did not take them in time.";
     LOST = "anomaly_observer_partitions_lost_total", "Times that another observer had judged a partition meanwhile.";
 }
 

@@ -19,7 +19,7 @@ use contract::{
 use http_server::{method_not_allowed, not_found};
 use service::{routes, series::SeriesPath};
 
-use crate::{App, alerts, anomalies, observe, silences, streams, write};
+use crate::{App, alerts, anomalies, history, observe, silences, streams, write};
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = routes::router(routes::of(Owner::Observer), |endpoint, method| {
@@ -63,6 +63,7 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::SetStream => on(method, streams::set),
         Name::EndStream => on(method, streams::end),
         Name::RestartStream => on(method, streams::restart),
+        Name::ListPoints => on(method, history::list),
         Name::ListAnomalies => on(method, anomalies::list),
         Name::ListSeriesAnomalies => on(method, anomalies::of_series),
         Name::ShowAnomaly => on(method, anomalies::show),

@@ -124,7 +124,7 @@ fn accepted(series_id: SeriesId) -> Response {
 
 impl App {
     /// The stream of `series`.
-    async fn show(&self, series: &SeriesId) -> Result<Option<StreamReply>, Error> {
+    pub(crate) async fn show(&self, series: &SeriesId) -> Result<Option<StreamReply>, Error> {
         let partition = partition_of(series, POINT_PARTITIONS);
         let worker = self.worker_of(partition);
         let (reply, shown) = oneshot::channel();

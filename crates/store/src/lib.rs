@@ -43,7 +43,8 @@ pub use room::{NoRoom, Quotas, StoreSize};
 use sqlite::SqliteStore;
 pub use streams::{
     AnomalyChange, AnomalyOrder, AnomalyQuery, EndedStream, FailedNotification, MAX_SILENCES,
-    Notification, PartitionCommit, StoredStream, StreamOffsets, StreamState,
+    NamedBlock, Notification, PartitionCommit, PointBlock, PointExtent, StoredStream,
+    StreamOffsets, StreamState,
 };
 
 /// Keeps models and training points. Cheap to clone.

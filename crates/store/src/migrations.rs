@@ -29,6 +29,10 @@ pub(crate) fn postgres() -> Migrator {
             "0006_stream_phase.sql",
             include_str!("../migrations/postgres/0006_stream_phase.sql"),
         ),
+        (
+            "0007_stream_points.sql",
+            include_str!("../migrations/postgres/0007_stream_points.sql"),
+        ),
     ])
 }
 
@@ -62,6 +66,10 @@ pub(crate) fn sqlite() -> Migrator {
         (
             "0007_stream_phase.sql",
             include_str!("../migrations/sqlite/0007_stream_phase.sql"),
+        ),
+        (
+            "0008_stream_points.sql",
+            include_str!("../migrations/sqlite/0008_stream_points.sql"),
         ),
     ])
 }

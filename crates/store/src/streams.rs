@@ -8,6 +8,7 @@ mod alert_tests;
 mod bulk;
 mod commit;
 mod effects;
+mod history;
 mod offsets;
 mod outbox;
 mod partitions;
@@ -18,6 +19,7 @@ mod sessions;
 mod silences;
 mod sql;
 
+pub use history::{NamedBlock, PointBlock, PointExtent};
 pub use outbox::{FailedNotification, Notification};
 pub use query::{AnomalyOrder, AnomalyQuery};
 pub use silences::MAX_SILENCES;
@@ -61,6 +63,8 @@ pub struct PartitionCommit {
     pub anomalies: Vec<AnomalyChange>,
     /// States of streams.
     pub states: Vec<StreamState>,
+    /// Points to be kept.
+    pub points: Vec<PointBlock>,
     /// Streams that have ended.
     pub ended: Vec<EndedStream>,
 }

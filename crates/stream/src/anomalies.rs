@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use contract::{
-    Anomaly, AnomalyEventKind, AnomalyId, AnomalyKind, DetectorName, Direction, Labels, Moment,
-    OpenStatus, Point, SeriesId, Severity,
+    Anomaly, AnomalyEventKind, AnomalyId, AnomalyKind, DetectorName, Direction, Labels,
+    LearnedPoint, Moment, OpenStatus, Point, SeriesId, Severity,
 };
 use detector::{ChangePoint, Episode};
 use serde::{Deserialize, Serialize};
@@ -32,9 +32,14 @@ pub struct Finding {
     pub context: Vec<Point>,
 }
 
-/// Changes of anomalies, in order.
+/// What comes of records.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Findings(pub Vec<Finding>);
+pub struct Findings {
+    /// Changes of anomalies, in order.
+    pub changes: Vec<Finding>,
+    /// The points that were learned, in order.
+    pub learned: Vec<LearnedPoint>,
+}
 
 /// Where and when something is found.
 pub(crate) struct Scene<'a> {
@@ -119,7 +124,7 @@ impl Tracked {
             events: 1,
             quiet: 0,
         });
-        findings.0.push(Finding {
+        findings.changes.push(Finding {
             context: scene.clock.points().collect(),
             ..tracked.finding(Some(AnomalyEventKind::Opened))
         });
@@ -137,7 +142,7 @@ impl Tracked {
 
     fn tell(&mut self, event: AnomalyEventKind, findings: &mut Findings) {
         self.events += 1;
-        findings.0.push(self.finding(Some(event)));
+        findings.changes.push(self.finding(Some(event)));
     }
 
     fn close(&mut self, at: Moment, findings: &mut Findings) {
@@ -245,7 +250,7 @@ impl Open {
                 if tracked.anomaly.alarms > before.alarms {
                     tracked.tell(AnomalyEventKind::Escalated, findings);
                 } else if tracked.anomaly != before {
-                    findings.0.push(tracked.finding(None));
+                    findings.changes.push(tracked.finding(None));
                 }
             }
             None => {
@@ -361,7 +366,7 @@ pub(crate) fn moved(
         closed_at: Some(scene.at),
         ..scene.anomaly(AnomalyKind::Level, change.timestamp)
     };
-    findings.0.push(Finding {
+    findings.changes.push(Finding {
         anomaly,
         event: None,
         events: 0,

@@ -1,8 +1,8 @@
 //! The fold: inputs in, verdicts and findings out.
 
 use contract::{
-    DetectorName, Moment, ObservedPoint, Point, PointStatus, SeriesId, StreamCounts, StreamOptions,
-    StreamReply, StreamState, StreamVerdict, TimeUnit, Transform, Version,
+    DetectorName, LearnedPoint, Moment, ObservedPoint, Point, PointStatus, SeriesId, StreamCounts,
+    StreamOptions, StreamReply, StreamState, StreamVerdict, TimeUnit, Transform, Version,
 };
 use detector::{Judged, Session};
 
@@ -211,6 +211,16 @@ impl Stream {
                 .learn(Point { timestamp, value }, &self.options, DEFAULT_DETECTOR);
         self.points += 1;
         self.counts.judged += u64::from(lesson.judged.is_some());
+        let verdict = lesson.judged.as_ref().map(|judged| &judged.verdict);
+        findings.learned.push(LearnedPoint {
+            timestamp,
+            value,
+            expected: verdict.and_then(|verdict| verdict.expected),
+            lower: verdict.and_then(|verdict| verdict.lower),
+            upper: verdict.and_then(|verdict| verdict.upper),
+            anomaly: verdict.is_some_and(|verdict| verdict.anomaly),
+            alarm: lesson.judged.is_some_and(|judged| judged.alarm),
+        });
         given.value = value;
         given.judged = lesson.judged;
         given.learning = lesson.learning;

@@ -62,6 +62,7 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         | Name::SetStream
         | Name::EndStream
         | Name::RestartStream
+        | Name::ListPoints
         | Name::ListAnomalies
         | Name::ListSeriesAnomalies
         | Name::ShowAnomaly

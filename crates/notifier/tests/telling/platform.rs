@@ -83,6 +83,7 @@ impl Platform {
             now_ms: 0,
             outage_ms: 0,
             anomalies,
+            points: Vec::new(),
             states: Vec::new(),
             ended: Vec::new(),
         };

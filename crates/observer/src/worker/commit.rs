@@ -128,6 +128,7 @@ impl Worker {
             outage_ms: timeline.outage_ms,
             anomalies: std::mem::take(&mut partition.found),
             states: std::mem::take(&mut partition.copied),
+            points: std::mem::take(&mut partition.points),
             ended: std::mem::take(&mut partition.ended),
         })
     }

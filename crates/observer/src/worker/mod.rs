@@ -5,6 +5,7 @@
 //! worker forgets the partition and begins again at what is stored.
 
 mod commit;
+mod history;
 mod partition;
 mod prepare;
 mod waiting;
@@ -18,7 +19,7 @@ use std::{
 };
 
 use bus::{Bus, RawMessage};
-use contract::{SeriesId, StreamReply};
+use contract::{LearnedPoint, SeriesId, StreamReply};
 use futures_util::FutureExt;
 use service::retry::retry_forever;
 use store::Store;
@@ -58,6 +59,12 @@ pub(crate) enum Work {
         series: SeriesId,
         partition: i32,
         reply: oneshot::Sender<Option<StreamReply>>,
+    },
+    /// Tells the points of a series that are not stored yet.
+    History {
+        series: SeriesId,
+        partition: i32,
+        reply: oneshot::Sender<Vec<LearnedPoint>>,
     },
     /// Stores all that it can until the deadline, and ends.
     Stop {
@@ -187,6 +194,10 @@ impl Worker {
                         // The client may be gone.
                         let _ = reply.send(self.show(&series, partition));
                     }
+                    Some(Work::History { series, partition, reply }) => {
+                        let partition = self.partitions.get(&partition);
+                        let _ = reply.send(partition.map_or_else(Vec::new, |p| p.history(&series)));
+                    }
                     Some(Work::Stop { until, stopped }) => {
                         self.stop(until).await;
                         let _ = stopped.send(());
@@ -309,6 +320,7 @@ impl Worker {
             safe,
             timeline.unwrap_or_default(),
             group_by,
+            self.shared.settings.keep_points_days > 0,
         );
         let store = self.shared.store.clone();
         let reading = move || {

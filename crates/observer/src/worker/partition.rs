@@ -7,9 +7,10 @@ use std::{
 };
 
 use contract::{AnomalyKind, Labels, Point, PointsRecord, SeriesId, StreamControl};
-use store::{AnomalyChange, EndedStream, StreamState};
+use store::{AnomalyChange, EndedStream, PointBlock, StreamState};
 use stream::{Arrival, Beginning, Finding, Findings, Stream, Timeline, TimelineState};
 
+use super::history::History;
 use crate::{metrics, waiters::Answer};
 
 /// The streams of one partition.
@@ -30,6 +31,10 @@ pub(crate) struct Partition {
     pub(crate) ended: Vec<EndedStream>,
     /// States that are to be stored.
     pub(crate) copied: Vec<StreamState>,
+    /// Points that are to be stored.
+    pub(crate) points: Vec<PointBlock>,
+    /// Whether points are kept for people to look at.
+    pub(super) keeps_points: bool,
     /// Records from `position` on that wait for the database.
     pub(crate) waiting: VecDeque<Placed>,
     /// At least their bytes in the log.
@@ -51,6 +56,8 @@ pub(crate) struct Entry {
     pub(crate) stored_at: Option<Instant>,
     /// The record that has begun it, if that was since it was loaded.
     pub(crate) begun_at: Option<i64>,
+    /// Points for people to look at.
+    pub(crate) history: History,
 }
 
 /// A stream that changed since it was stored.
@@ -82,6 +89,7 @@ impl Partition {
         safe: i64,
         timeline: TimelineState,
         group_by: Vec<String>,
+        keeps_points: bool,
     ) -> Self {
         Self {
             number,
@@ -94,6 +102,8 @@ impl Partition {
             found: Vec::new(),
             ended: Vec::new(),
             copied: Vec::new(),
+            points: Vec::new(),
+            keeps_points,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             group_by,
@@ -190,7 +200,7 @@ impl Partition {
                 let run = entry.stream.run() + 1;
                 let fresh = Stream::begin(series.clone(), options, Beginning::Nothing, run);
                 *entry.stream = fresh;
-                findings.0.clear();
+                findings.changes.clear();
                 Vec::new()
             }
         };
@@ -240,6 +250,10 @@ impl Partition {
                 let reply = Box::new(stream.reply(number, None));
                 self.keep(findings);
                 self.ended.push(ended);
+                self.finish_block(series);
+                if *forget {
+                    self.points.retain(|block| block.series_id != *series);
+                }
                 self.remove(series);
                 self.dirty.retain(|dirty| dirty.series != *series);
                 self.copied.retain(|copied| copied.series_id != *series);
@@ -276,11 +290,13 @@ impl Partition {
     }
 
     /// Notes that the stream of `series` has changed.
-    fn changed(&mut self, series: &SeriesId, findings: Findings, moment: Moment) {
+    fn changed(&mut self, series: &SeriesId, mut findings: Findings, moment: Moment) {
+        let learned = std::mem::take(&mut findings.learned);
         self.keep(findings);
         let Some(entry) = self.streams.get_mut(series) else {
             return;
         };
+        let has_block = self.keeps_points && entry.history.add(moment.at_ms, learned);
         entry.used = moment.used;
         entry.next_offset = moment.offset + 1;
         self.timeline.watch(series, entry.stream.look());
@@ -293,6 +309,9 @@ impl Partition {
                 since: moment.now,
             });
         }
+        if has_block {
+            self.finish_block(series);
+        }
     }
 
     /// Keeps what was found, unless it is stored already.
@@ -300,7 +319,7 @@ impl Partition {
         if self.position <= self.stored {
             return;
         }
-        for finding in findings.0 {
+        for finding in findings.changes {
             metrics::found(&finding);
             let group = self.group(&finding);
             self.found.push(AnomalyChange {
@@ -369,6 +388,7 @@ impl Partition {
 
     /// Copies the state of `series` to be stored.
     pub(crate) fn copy(&mut self, series: &SeriesId) -> usize {
+        self.finish_block(series);
         let position = self.position;
         let Some(entry) = self.streams.get_mut(series) else {
             return 0;

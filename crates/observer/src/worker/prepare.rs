@@ -17,6 +17,7 @@ use stream::{Beginning, Stream};
 
 use super::{
     Worker,
+    history::History,
     partition::{Entry, Placed, state},
     waiting::Halt,
 };
@@ -274,6 +275,7 @@ impl Worker {
             used: self.clock,
             stored_at: Some(Instant::now()),
             begun_at: None,
+            history: History::default(),
         };
         partition.insert(series.clone(), entry);
     }
@@ -330,6 +332,7 @@ impl Worker {
             used: self.clock,
             stored_at: None,
             begun_at: Some(first.offset),
+            history: History::default(),
         }))
     }
 

@@ -347,3 +347,87 @@ async fn silences_are_made_listed_and_removed() -> anyhow::Result<()> {
     assert_eq!(&*problem.code, "invalid_payload");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn points_can_be_looked_at_before_and_after_they_are_stored() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut program = Program::start(folder.path()).await?;
+    let values = values(130);
+    let options = format!(r#"{{"warmup":{WARMUP}}}"#);
+    program
+        .client
+        .put("/v1/series/p/stream", &[], &options)
+        .await?;
+    let mut verdicts = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        if matches!(i, 60 | 100) {
+            // States are stored at a stop and not after a kill.
+            match i {
+                60 => program.process.kill()?,
+                _ => drop(program.process.terminate().await?),
+            }
+            program = Program::start(folder.path()).await?;
+        }
+        verdicts.push(observe(program.client, "p", i, *value).await?);
+    }
+    let client = program.client;
+    let of = |name: &'static str, shown: &Value| -> Vec<Value> {
+        shown[name].as_array().cloned().unwrap_or_default()
+    };
+    let shown: Value = eventually("all points to be shown", || async {
+        let shown: Value = client.get("/v1/series/p/points").await?.ok()?;
+        let n = of("timestamp", &shown).len();
+        ensure!(n == values.len(), "{n} points");
+        Ok(shown)
+    })
+    .await?;
+    for (i, verdict) in verdicts.iter().enumerate() {
+        for (column, member) in [
+            ("timestamp", "timestamp"),
+            ("value", "value"),
+            ("expected", "expected"),
+            ("lower", "lower"),
+            ("upper", "upper"),
+        ] {
+            assert_eq!(of(column, &shown)[i], verdict[member], "{i} {column}");
+        }
+    }
+    let odd = |member: &str| -> Vec<Value> {
+        let odd = verdicts.iter().filter(|verdict| verdict[member] == true);
+        odd.map(|verdict| verdict["timestamp"].clone()).collect()
+    };
+    assert_eq!(of("anomalies", &shown), odd("anomaly"));
+    assert_eq!(of("alarms", &shown), odd("alarm"));
+    ensure!(!odd("alarm").is_empty());
+    parts_of_it(client, &shown).await?;
+
+    client.delete("/v1/series/p/stream", &[]).await?;
+    let ended: Value = client.get("/v1/series/p/points").await?.ok()?;
+    assert_eq!(ended, shown);
+    Ok(())
+}
+
+/// Asks for a few of the points that are `shown`, for buckets of them, and in vain.
+async fn parts_of_it(client: Client, shown: &Value) -> anyhow::Result<()> {
+    let rows = |shown: &Value| shown["timestamp"].as_array().map(Vec::len);
+    let path = format!(
+        "/v1/series/p/points?from={}&to={}",
+        timestamp(5),
+        timestamp(7)
+    );
+    let few: Value = client.get(&path).await?.ok()?;
+    assert_eq!(rows(&few), Some(3));
+    let buckets: Value = client.get("/v1/series/p/points?max=10").await?.ok()?;
+    ensure!(
+        rows(&buckets).is_some_and(|n| (5..=11).contains(&n)),
+        "{buckets}"
+    );
+    assert_eq!(buckets["anomalies"], shown["anomalies"]);
+    for (query, fault) in [("max=0", "max"), ("from=x", "from"), ("until=1", "until")] {
+        let reply = client.get(&format!("/v1/series/p/points?{query}")).await?;
+        assert_eq!(reply.status, 400);
+        ensure!(reply.text().contains(fault), "{}", reply.text());
+    }
+    assert_eq!(client.get("/v1/series/q/points").await?.status, 404);
+    Ok(())
+}

@@ -90,7 +90,7 @@ impl RolesConfig {
                     (PROBE, "consumer_offsets"),
                     (
                         ALL,
-                        "stream_layout, stream_partitions, stream_sessions, \
+                        "stream_layout, stream_partitions, stream_sessions, stream_points, \
                          anomalies, incidents, outbox, silences",
                     ),
                 ],

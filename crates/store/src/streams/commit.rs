@@ -2,7 +2,7 @@
 
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{PartitionCommit, effects, partitions, sessions};
+use super::{PartitionCommit, effects, history, partitions, sessions};
 use crate::{Store, StoreError, registry::connection::Connection};
 
 impl Store {
@@ -37,6 +37,7 @@ async fn commit(
     if !applied.is_empty() {
         sessions::store(connection, &applied).await?;
         partitions::bury(connection, log, &applied).await?;
+        history::store(connection, &applied).await?;
         effects::store(connection, &applied).await?;
     }
     Ok(applied.iter().map(|commit| commit.partition).collect())

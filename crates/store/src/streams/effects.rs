@@ -7,6 +7,7 @@ use contract::{Anomaly, AnomalyId, IncidentId, Moment, Point, Severity};
 use super::{
     PartitionCommit,
     bulk::Bulk,
+    history,
     partitions::dialect,
     plan::{IncidentState, Known, Plan, Progress, incident_id, is_notified},
 };
@@ -91,6 +92,7 @@ async fn remove(
         return Ok(Vec::new());
     }
     let series = serde_json::to_string(series).map_err(unwritable)?;
+    history::remove(connection, &series).await?;
     let forget = dialect(connection).forget_anomalies;
     let rows: Vec<(Option<String>, bool)> =
         connection.run(forget, &[series.as_str().into()]).await?;

@@ -97,6 +97,8 @@ macro_rules! run_suite {
             anomalies_are_listed_by_time_kind_and_severity
             incidents_are_listed_each_once_to_who_may_see_them
             silences_are_kept_until_they_are_deleted
+            points_are_added_to_their_block
+            points_go_with_their_series_with_time_and_when_they_are_too_many
             a_database_without_a_registry_gets_one_and_keeps_what_it_holds
             migrations_may_run_at_once_and_again
             a_closed_store_fails_and_says_so

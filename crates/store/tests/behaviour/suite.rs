@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod changes;
+mod history;
 mod life;
 mod lists;
 mod models;
@@ -23,8 +24,21 @@ use detector::{Model, StoredModel};
 use store::{Refusal, RegistryError, Store, StoreError, VersionedModel};
 
 pub(crate) use self::{
-    anomalies::*, changes::*, life::*, lists::*, models::*, outbox::*, points::*, queries::*,
-    receipts::*, streams::*, upgrade::*,
+    anomalies::*,
+    changes::*,
+    history::{
+        points_are_added_to_their_block,
+        points_go_with_their_series_with_time_and_when_they_are_too_many,
+    },
+    life::*,
+    lists::*,
+    models::*,
+    outbox::*,
+    points::*,
+    queries::*,
+    receipts::*,
+    streams::*,
+    upgrade::*,
 };
 use crate::backend::fitted;
 

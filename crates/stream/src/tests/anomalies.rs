@@ -9,7 +9,7 @@ use crate::{Timeline, TimelineState};
 /// The anomalies as they are in the end, by the order in which they were opened.
 fn rows(findings: &Findings) -> Vec<contract::Anomaly> {
     let mut rows: Vec<contract::Anomaly> = Vec::new();
-    for finding in &findings.0 {
+    for finding in &findings.changes {
         match rows
             .iter_mut()
             .find(|row| row.anomaly_id == finding.anomaly.anomaly_id)
@@ -92,10 +92,16 @@ fn an_anomaly_is_opened_once_and_closed_once_and_its_points_say_which_it_is() {
                 .and_then(|verdict| verdict.anomaly_id),
         );
     }
-    let events = |event| findings.0.iter().filter(|f| f.event == Some(event)).count();
+    let events = |event| {
+        findings
+            .changes
+            .iter()
+            .filter(|f| f.event == Some(event))
+            .count()
+    };
     assert_eq!(events(AnomalyEventKind::Opened), 1);
     assert_eq!(events(AnomalyEventKind::Closed), 1);
-    let opened = &findings.0[0];
+    let opened = &findings.changes[0];
     assert_eq!(opened.context.len(), 64);
     assert_eq!(opened.context.last().unwrap().timestamp, 200);
     let row = &rows(&findings)[0];
@@ -133,7 +139,7 @@ fn what_is_found_while_learning_or_in_history_is_silenced() {
             );
         }
         assert!(rows(&findings).iter().all(|row| row.silenced), "{quiet}");
-        assert!(!findings.0.is_empty(), "{quiet}");
+        assert!(!findings.changes.is_empty(), "{quiet}");
     }
 }
 
@@ -201,7 +207,7 @@ fn a_silent_series_is_missing_once_and_until_its_next_point() {
         );
         timeline.watch(stream.series(), stream.look());
     }
-    findings.0.clear();
+    findings.changes.clear();
     for tick in 1..20 {
         at_ms += 10_000;
         let due = timeline.advance(at_ms);
@@ -217,7 +223,7 @@ fn a_silent_series_is_missing_once_and_until_its_next_point() {
             timeline.watch(stream.series(), stream.look());
         }
     }
-    let [missing] = &findings.0[..] else {
+    let [missing] = &findings.changes[..] else {
         panic!("{findings:?}")
     };
     assert_eq!(missing.anomaly.kind, AnomalyKind::Missing);
@@ -231,6 +237,6 @@ fn a_silent_series_is_missing_once_and_until_its_next_point() {
         }],
         &mut findings,
     );
-    assert_eq!(findings.0[1].event, Some(AnomalyEventKind::Closed));
-    assert_eq!(findings.0[1].anomaly.end, 200);
+    assert_eq!(findings.changes[1].event, Some(AnomalyEventKind::Closed));
+    assert_eq!(findings.changes[1].anomaly.end, 200);
 }

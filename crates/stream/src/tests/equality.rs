@@ -95,7 +95,10 @@ fn disorder_repetition_and_restarts_change_nothing() {
     }
     // The last ones still wait.
     let known = |findings: &Findings| -> Vec<(i64, i64, String)> {
-        let openings = findings.0.iter().filter(|finding| finding.event.is_some());
+        let openings = findings
+            .changes
+            .iter()
+            .filter(|finding| finding.event.is_some());
         let openings = openings.filter(|finding| !finding.context.is_empty());
         openings
             .map(|f| (f.anomaly.start, f.anomaly.peak, f.anomaly.reason.clone()))

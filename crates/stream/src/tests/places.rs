@@ -92,17 +92,17 @@ fn a_thousandfold_timestamp_does_not_lock_the_stream() {
 #[test]
 fn a_clock_that_went_back_is_told_after_sixteen_points_and_closed_by_the_next_good_one() {
     let (mut stream, mut findings) = plain(100);
-    findings.0.clear();
+    findings.changes.clear();
     for i in 0..20 {
         observe(&mut stream, point(i), &mut findings);
     }
-    assert_eq!(findings.0.len(), 1);
-    let opened = &findings.0[0].anomaly;
+    assert_eq!(findings.changes.len(), 1);
+    let opened = &findings.changes[0].anomaly;
     assert_eq!(opened.kind, contract::AnomalyKind::Clock);
     observe(&mut stream, point(6_000), &mut findings);
-    assert_eq!(findings.0.len(), 2);
+    assert_eq!(findings.changes.len(), 2);
     assert_eq!(
-        findings.0[1].event,
+        findings.changes[1].event,
         Some(contract::AnomalyEventKind::Closed)
     );
 }

@@ -14,13 +14,14 @@ use tempfile::NamedTempFile;
 use crate::backend::{Backend, Postgres, config, error_of, fitted, run, serving};
 
 /// The tables and what may be done to them.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "anomalies",
     "incidents",
     "outbox",
     "silences",
     "stream_layout",
     "stream_partitions",
+    "stream_points",
     "stream_sessions",
     "aliases",
     "consumer_offsets",

@@ -296,6 +296,7 @@ pub(crate) async fn migrations_may_run_at_once_and_again(backend: &impl Backend)
         "receipts",
         "stream_layout",
         "stream_partitions",
+        "stream_points",
         "stream_sessions",
         "anomalies",
         "incidents",

@@ -30,6 +30,7 @@ pub(super) fn step(partition: i32, expected: i64, effects: i64) -> PartitionComm
         outage_ms: 0,
         anomalies: Vec::new(),
         states: Vec::new(),
+        points: Vec::new(),
         ended: Vec::new(),
     }
 }

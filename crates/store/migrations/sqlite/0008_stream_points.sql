@@ -1,0 +1,12 @@
+-- Points that streams have learned, for people to look at: in blocks that are named by the timestamp of their first point and grow with
+-- every commit. 41 bytes a point: timestamp, value, expected, lower and upper limit (little-endian), and flags.
+CREATE TABLE stream_points (
+    series_id TEXT NOT NULL,
+    first     INTEGER NOT NULL,
+    last      INTEGER NOT NULL,
+    -- When the last of them arrived, in milliseconds since 1970.
+    arrived   INTEGER NOT NULL,
+    points    BLOB NOT NULL,
+    PRIMARY KEY (series_id, first)
+);
+CREATE INDEX stream_points_arrived ON stream_points (arrived);
