@@ -174,6 +174,16 @@ impl Fault {
         matches!(self, Self::LostLog)
     }
 
+    /// Whether what predictors published may be in Kafka twice. The client library gives the rest of
+    /// its messages new numbers once one of them was given up after 15 s, and so sends those again
+    /// of which it does not know whether they arrived (librdkafka issue 4953).
+    pub(crate) fn has_events_repeated(self) -> bool {
+        matches!(
+            self,
+            Self::Kill(Target::AllKafka) | Self::Freeze(Target::AllKafka, _)
+        )
+    }
+
     /// Whether the gateway may ask a second predictor what the first has judged already.
     pub(crate) fn has_predictions_repeated(self) -> bool {
         match self {

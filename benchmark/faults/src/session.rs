@@ -164,7 +164,11 @@ impl<'a, 'p> Session<'a, 'p> {
             (Some(before), Some((began, over))) => **at + before < began || **at > over,
             (Some(_), None) => false,
         };
-        self.counted += journal.answered.iter().filter(is_safe).count();
+        let safe = journal.answered.iter().filter(is_safe).count();
+        self.counted += safe;
+        if fault.has_events_repeated() {
+            self.repeated += journal.answered.len() - safe;
+        }
         if fault.has_predictions_repeated() {
             let meanwhile = |at: &&Instant| time.is_none_or(|(from, to)| (from..=to).contains(*at));
             let answered = journal.answered.iter().filter(meanwhile).count();
