@@ -39,8 +39,8 @@ pub struct Config {
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Settings {
-    /// Name of this observer among the others, by which it has its partitions back at once after a
-    /// restart. By default the name of the host.
+    /// Name of this observer, which no other one has. With one it has its partitions back at once
+    /// after a restart; without, the others share them while it is away.
     #[arg(long, env = "OBSERVER_ID")]
     pub observer_id: Option<String>,
     /// Seconds after which the state of a stream that has changed is stored.
