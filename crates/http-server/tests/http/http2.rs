@@ -201,20 +201,28 @@ async fn whoever_cancels_all_the_time_is_disconnected() -> anyhow::Result<()> {
     let server = Server::start(app());
     let mut client = Http2::connect(&server).await?;
     client.ask("GET", "/hello", "").await?;
-    for _ in 0..1000 {
-        let request = Request::get("http://a.example/hello").body(())?;
-        let Ok(mut ready) = client.requests.clone().ready().await else {
-            break;
-        };
-        let Ok((_, mut sending)) = ready.send_request(request, false) else {
-            break;
-        };
-        sending.send_reset(h2::Reason::CANCEL);
-        client.requests = ready;
-    }
-    let end = client.ended().await?;
-    let reason = end.err().and_then(|error| error.reason());
-    assert_eq!(reason, Some(h2::Reason::ENHANCE_YOUR_CALM));
+    // Only requests that are cancelled before they are looked at count, so nobody knows how many
+    // it takes.
+    let cancel = async {
+        while let Ok(mut ready) = client.requests.clone().ready().await {
+            let request = Request::get("http://a.example/hello").body(())?;
+            let Ok((_, mut sending)) = ready.send_request(request, false) else {
+                break;
+            };
+            sending.send_reset(h2::Reason::CANCEL);
+            client.requests = ready;
+            // What is to be sent would pile up.
+            tokio::task::yield_now().await;
+        }
+        anyhow::Ok(())
+    };
+    timeout(PATIENCE, cancel)
+        .await
+        .context("it goes on for ever")??;
+    let error = client.ended().await?.err().context("no fault")?;
+    // The connection may break before its last words are read.
+    let is_told = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+    ensure!(is_told || error.is_io(), "{error:?}");
     server.stop().await
 }
 
