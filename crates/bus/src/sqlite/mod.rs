@@ -1,11 +1,12 @@
 //! The bus over a log in SQLite, for one process.
 //!
 //! One task writes: all events that arrived meanwhile share a transaction. Readers learn in memory
-//! that there are more, and read them from the file. Groups live in memory, for all their members
+//! that there are more, and read them there if they are new, else from the file. Groups live in memory, for all their members
 //! are in this process.
 
 mod groups;
 mod reader;
+mod recent;
 mod retention;
 mod writer;
 
@@ -26,6 +27,7 @@ use tokio::{
 
 use self::{
     groups::Groups,
+    recent::Recent,
     writer::{Request, Writer},
 };
 use crate::{
@@ -67,6 +69,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     ends: Ends,
+    /// The newest events, of partitions that were written to since the start.
+    recent: HashMap<(&'static str, i32), Recent>,
     groups: Groups,
 }
 
@@ -87,6 +91,14 @@ impl Shared {
 }
 
 impl State {
+    /// Notes that `record` was appended at `offset`.
+    fn appended(&mut self, record: Record, partition: i32, offset: i64, timestamp_ms: i64) {
+        let topic = record.topic.name;
+        self.ends.insert((topic.to_owned(), partition), offset + 1);
+        let recent = self.recent.entry((topic, partition)).or_default();
+        recent.push(record, offset, timestamp_ms);
+    }
+
     fn end(&self, topic: &str, partition: i32) -> i64 {
         let end = self.ends.get(&(topic.to_owned(), partition));
         end.copied().unwrap_or(0)
@@ -116,6 +128,7 @@ impl SqliteLog {
             .await?;
         let state = State {
             ends: writer::ends(database.pool()).await?,
+            recent: HashMap::new(),
             groups: Groups::default(),
         };
         let shared = Arc::new(Shared {

@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::{Inner, groups::GroupKey};
+use super::{Inner, groups::GroupKey, recent::Recent};
 use crate::{
     Assigned, BusError, OffsetSource, OffsetsError, assigned::Announcer, cuts::Cut,
     limits::BATCH_BYTES, message::RawMessage,
@@ -210,10 +210,27 @@ impl LogSubscription {
     async fn read(&self, max: usize) -> Result<(BTreeMap<i32, i64>, Vec<RawMessage>), sqlx::Error> {
         let (mut cursors, mut batch, mut bytes) = (BTreeMap::new(), Vec::new(), 0);
         for (&partition, &cursor) in &self.cursors {
-            let end = self.log.shared.state().end(self.topic.name, partition);
-            if cursor >= end || batch.len() >= max || bytes >= BATCH_BYTES {
-                continue;
-            }
+            let end = {
+                let state = self.log.shared.state();
+                let end = state.end(self.topic.name, partition);
+                if cursor >= end || batch.len() >= max || bytes >= BATCH_BYTES {
+                    continue;
+                }
+                let recent = state.recent.get(&(self.topic.name, partition));
+                let (before, left) = (batch.len(), max - batch.len());
+                let read = |r: &Recent| {
+                    let read = r.read(cursor, left, &self.name, &self.key, partition);
+                    read.map(|events| batch.extend(events))
+                };
+                if recent.and_then(read).is_some() {
+                    let new = &batch[before..];
+                    bytes += new.iter().map(RawMessage::size).sum::<usize>();
+                    let last = new.last().map_or(cursor, |message| message.offset + 1);
+                    cursors.insert(partition, last);
+                    continue;
+                }
+                end
+            };
             let mut rows = sqlx::query(
                 "SELECT \"offset\", key, payload, headers, timestamp_ms FROM events
                  WHERE topic = ? AND partition = ? AND \"offset\" >= ? AND \"offset\" < ?

@@ -7,7 +7,7 @@ use std::{
 };
 
 use sqlite::Database;
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -23,6 +23,8 @@ use crate::{
 /// How many requests share one transaction and one write to the disk at most. The budget bounds
 /// their size.
 const MAX_REQUESTS: usize = 4_096;
+/// How many rows one statement writes at most.
+const AT_ONCE: usize = 32;
 /// How often the log is tidied, and how soon again if there is more to do.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 const TIDY_ON: Duration = Duration::from_millis(20);
@@ -98,11 +100,16 @@ impl Writer {
     /// Writes `batch` in one transaction, then reports the outcome to those who wait.
     async fn write(&mut self, batch: &mut Vec<Request>) {
         batch.retain(Request::is_wanted);
-        let written = self.append(batch).await;
-        let outcome = match written {
-            Ok(ends) => {
+        let timestamp_ms = now_ms();
+        let outcome = match self.append(batch, timestamp_ms).await {
+            Ok(places) => {
                 self.failing = false;
-                self.shared.change(|state| state.ends.extend(ends));
+                let records = batch.iter_mut().flat_map(|r| r.records.drain(..));
+                self.shared.change(|state| {
+                    for (record, (partition, offset)) in records.zip(places) {
+                        state.appended(record, partition, offset, timestamp_ms);
+                    }
+                });
                 Ok(())
             }
             Err(error) => {
@@ -120,32 +127,37 @@ impl Writer {
         }
     }
 
-    async fn append(&mut self, batch: &[Request]) -> Result<Ends, sqlx::Error> {
-        let timestamp_ms = now_ms();
+    /// Writes the records of `batch`. Returns the partition and the offset of each.
+    async fn append(
+        &mut self,
+        batch: &[Request],
+        timestamp_ms: i64,
+    ) -> Result<Vec<(i32, i64)>, sqlx::Error> {
         let mut ends = Ends::new();
-        let mut transaction = self.database.begin().await?;
+        let mut rows = Vec::new();
         for record in batch.iter().flat_map(|request| &request.records) {
             let topic = record.topic.name;
             let partition = self.partition_of(record);
             let end = ends
                 .entry((topic.to_owned(), partition))
                 .or_insert_with(|| self.shared.state().end(topic, partition));
-            insert(&mut transaction, record, partition, *end, timestamp_ms).await?;
+            rows.push(Row {
+                record,
+                partition,
+                offset: *end,
+            });
             *end += 1;
         }
-        for ((topic, partition), end) in &ends {
-            sqlx::query(
-                "INSERT INTO partitions (topic, partition, next_offset) VALUES (?, ?, ?)
-                 ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
-            )
-            .bind(topic)
-            .bind(partition)
-            .bind(end)
-            .execute(&mut *transaction)
-            .await?;
+        let ends: Vec<((String, i32), i64)> = ends.into_iter().collect();
+        let mut transaction = self.database.begin().await?;
+        for rows in rows.chunks(AT_ONCE) {
+            insert(&mut transaction, rows, timestamp_ms).await?;
+        }
+        for ends in ends.chunks(AT_ONCE) {
+            note(&mut transaction, ends).await?;
         }
         transaction.commit().await?;
-        Ok(ends)
+        Ok(rows.iter().map(|row| (row.partition, row.offset)).collect())
     }
 
     fn partition_of(&mut self, record: &Record) -> i32 {
@@ -224,28 +236,58 @@ pub(super) async fn ends(pool: &SqlitePool) -> Result<Ends, BusError> {
         .collect())
 }
 
-async fn insert(
-    connection: &mut SqliteConnection,
-    record: &Record,
+/// A record on its way into the file.
+struct Row<'a> {
+    record: &'a Record,
     partition: i32,
     offset: i64,
+}
+
+/// Writes `rows` by one statement: each costs two changes of the thread.
+async fn insert(
+    connection: &mut SqliteConnection,
+    rows: &[Row<'_>],
     timestamp_ms: i64,
 ) -> Result<(), sqlx::Error> {
-    let headers = serde_json::to_string(&record.headers)
-        .map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    sqlx::query(
-        "INSERT INTO events (topic, partition, \"offset\", key, payload, headers, timestamp_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(record.topic.name)
-    .bind(partition)
-    .bind(offset)
-    .bind(record.key.as_deref())
-    .bind(record.payload.as_slice())
-    .bind(headers)
-    .bind(timestamp_ms)
-    .execute(connection)
-    .await?;
+    let headers = rows.iter().map(|row| match row.record.headers.is_empty() {
+        true => Ok("[]".to_owned()),
+        false => serde_json::to_string(&row.record.headers)
+            .map_err(|error| sqlx::Error::Encode(Box::new(error))),
+    });
+    let headers: Vec<String> = headers.collect::<Result<_, _>>()?;
+    let mut statement = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO events (topic, partition, \"offset\", key, payload, headers, timestamp_ms) ",
+    );
+    statement.push_values(rows.iter().zip(headers), |mut values, (row, headers)| {
+        values
+            .push_bind(row.record.topic.name)
+            .push_bind(row.partition)
+            .push_bind(row.offset)
+            .push_bind(row.record.key.as_deref())
+            .push_bind(row.record.payload.as_slice())
+            .push_bind(headers)
+            .push_bind(timestamp_ms);
+    });
+    statement.build().execute(connection).await?;
+    Ok(())
+}
+
+/// Notes the next offsets of partitions.
+async fn note(
+    connection: &mut SqliteConnection,
+    ends: &[((String, i32), i64)],
+) -> Result<(), sqlx::Error> {
+    let mut statement =
+        QueryBuilder::<Sqlite>::new("INSERT INTO partitions (topic, partition, next_offset) ");
+    statement.push_values(ends, |mut values, ((topic, partition), end)| {
+        values
+            .push_bind(topic.as_str())
+            .push_bind(*partition)
+            .push_bind(*end);
+    });
+    statement
+        .push(" ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset");
+    statement.build().execute(connection).await?;
     Ok(())
 }
 
