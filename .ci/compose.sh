@@ -49,10 +49,18 @@ confined() {
   published=$(docker compose ps --format '{{range .Publishers}}{{if .PublishedPort}}{{.URL}}:{{.PublishedPort}} {{end}}{{end}}' | tr -d '\n')
   [ "$published" = '127.0.0.1:8080 ' ] || fail "published" "$published"
   say "published" "$published"
-  local networks
-  networks=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}' "$(docker compose ps -q gateway)")
-  [ "$networks" = "${COMPOSE_PROJECT_NAME}_edge ${COMPOSE_PROJECT_NAME}_inner " ] || fail "networks of the gateway" "$networks"
-  say "networks of the gateway" "$networks"
+  networks gateway edge inner
+  networks observer data inner
+  networks notifier data out
+}
+
+# networks SERVICE NAME…: it is in these networks, sorted by name, and no other.
+networks() {
+  local service=$1 found
+  shift
+  found=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}' "$(docker compose ps -q "$service")")
+  [ "$found" = "$(printf "${COMPOSE_PROJECT_NAME}_%s " "$@")" ] || fail "networks of the $service" "$found"
+  say "networks of the $service" "$found"
 }
 
 least_rights() {
@@ -60,7 +68,10 @@ least_rights() {
   refused "predictor's role deletes models" "permission denied" "${sql[@]}" -U anomaly_reader -c 'DELETE FROM models'
   refused "predictor's role reads points" "permission denied" "${sql[@]}" -U anomaly_reader -c 'SELECT 1 FROM training_data'
   refused "trainer's role drops a table" "must be owner" "${sql[@]}" -U anomaly_writer -c 'DROP TABLE models'
-  refused "Redis without a user" "NOPERM" docker compose exec -T redis redis-cli keys '*'
+  refused "observer's role deletes models" "permission denied" "${sql[@]}" -U anomaly_observer -c 'DELETE FROM models'
+  refused "notifier's role reads models" "permission denied" "${sql[@]}" -U anomaly_notifier -c 'SELECT 1 FROM models'
+  refused "notifier's role deletes streams" "permission denied" "${sql[@]}" -U anomaly_notifier -c 'DELETE FROM stream_sessions'
+  refused "Redis without a user" "NOAUTH" docker compose exec -T redis redis-cli keys '*'
   refused "Postgres without a password" "password" docker compose exec -T -e PGPASSWORD=anomaly postgres \
     psql -h postgres -U anomaly -d anomaly -c 'SELECT 1'
 }
@@ -78,4 +89,6 @@ for database in redis postgres; do
   docker compose restart "$database"
   demo "$database restarted"
 done
+# What it refuses to itself at its start is lost.
+! docker compose logs redis | grep NOPERM || fail "Redis reads its log" "refused"
 docker compose ps -a
