@@ -117,8 +117,13 @@ impl Reader {
                 records.commit_offset(partition, safe);
             }
             if let Some(Ok(batch)) = next {
-                let batch = batch.context("no more points")?;
-                self.hand_out(before == now.generation, batch).await?;
+                let mut batch = batch.context("no more points")?;
+                let is_certain = before == now.generation;
+                if !is_certain {
+                    // What is read now begins again at what is stored; the rest is others'.
+                    batch.retain(|record| now.partitions.contains(&record.partition));
+                }
+                self.hand_out(is_certain, batch).await?;
             }
             if ticked.elapsed() >= TICK_EVERY {
                 ticked = Instant::now();

@@ -8,6 +8,8 @@ mod commit;
 mod history;
 mod partition;
 mod prepare;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::{
@@ -209,16 +211,22 @@ impl Worker {
         }
     }
 
-    /// Looks what of the partitions in memory is still true. Memory of partitions that are others'
-    /// now is kept: if they come back unchanged, reading goes on where memory is.
+    /// Looks what of the partitions in memory is still true. While none are assigned, as at the
+    /// beginning of a rebalance, memory is kept: what comes back unchanged goes on where memory is.
+    /// What others have is forgotten, or this worker would store it when its time comes.
     async fn assigned(&mut self, partitions: &[i32]) {
         self.outside.retain(|number, _| partitions.contains(number));
         for slice in self.outside.values_mut().flatten() {
             slice.is_certain = false;
         }
         let Some(log) = self.log.clone() else { return };
+        if partitions.is_empty() {
+            return;
+        }
+        self.partitions
+            .retain(|number, _| partitions.contains(number));
         let mine: Vec<i32> = self.partitions.keys().copied().collect();
-        if !mine.iter().any(|number| partitions.contains(number)) {
+        if mine.is_empty() {
             return;
         }
         self.wait_for_commit().await;
@@ -226,9 +234,8 @@ impl Worker {
         for number in mine {
             let effects = stored.iter().find(|o| o.partition == number);
             let effects = effects.map_or(0, |offsets| offsets.effects);
-            let is_mine = partitions.contains(&number);
             let is_other = |partition: &Partition| partition.stored != effects;
-            if is_mine && self.partitions.get(&number).is_some_and(is_other) {
+            if self.partitions.get(&number).is_some_and(is_other) {
                 tracing::info!(partition = number, "somebody else was here: begins again");
                 self.partitions.remove(&number);
             }
@@ -476,6 +483,8 @@ impl Worker {
                     }
                     let _ = self.shared.safe.send((number, safe));
                 }
+                // It was given to somebody else meanwhile.
+                commit::Outcome::Lost if !self.partitions.contains_key(&number) => {}
                 commit::Outcome::Lost => {
                     tracing::warn!(
                         partition = number,
