@@ -154,6 +154,16 @@ impl Bus {
     /// # Errors
     /// When the client library refuses the configuration; not when no broker answers.
     pub fn kafka(config: &KafkaConfig) -> Result<Self, BusError> {
+        let bus = KafkaBus::new(config)?;
+        bus.warm_up()?;
+        Ok(Self(Backend::Kafka(bus)))
+    }
+
+    /// A bus over a Kafka that may have no topics yet, for [`Self::create_topics`].
+    ///
+    /// # Errors
+    /// As [`Self::kafka`].
+    pub fn kafka_without_topics(config: &KafkaConfig) -> Result<Self, BusError> {
         KafkaBus::new(config).map(|bus| Self(Backend::Kafka(bus)))
     }
 

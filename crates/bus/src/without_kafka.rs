@@ -34,6 +34,10 @@ impl KafkaBus {
         Err(BusError::Unusable(why.to_owned()))
     }
 
+    pub(crate) fn warm_up(self) -> Result<(), BusError> {
+        match self {}
+    }
+
     pub(crate) async fn create_topics(self) -> Result<(), BusError> {
         match self {}
     }

@@ -40,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// # Errors
 /// The last failure, when the time has passed.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let bus = Bus::kafka(&config.kafka)?;
+    let bus = Bus::kafka_without_topics(&config.kafka)?;
     let store = Store::postgres(&config.postgres)?;
     let deadline = Instant::now() + Duration::from_secs(config.init_timeout_seconds);
     let prepare = prepare(&bus, &store, &config.roles, deadline);

@@ -54,8 +54,11 @@ impl Connectivity {
 /// Puts a line of the client library's log into ours.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
     match (level, facility) {
-        // These come as errors, too, and by the second.
-        (_, "FAIL" | "ERROR" | "REQTMOUT") => tracing::debug!(facility, "librdkafka: {line}"),
+        // These come as errors, too, and by the second; but GETPID, which says that the producer
+        // asks for its id again. That goes on while Kafka starts, and then no event is acknowledged.
+        (_, "FAIL" | "ERROR" | "REQTMOUT" | "GETPID") => {
+            tracing::debug!(facility, "librdkafka: {line}")
+        }
         (
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert

@@ -62,7 +62,6 @@ impl KafkaBus {
         let names: Vec<_> = topics.map(|topic| (*topic, name(*topic, config))).collect();
         let base = base(config)?;
         let producer = Producer::new(base.clone())?;
-        producer.warm_up(names.iter().map(|(_, name)| name.clone()).collect())?;
         Ok(Self(Arc::new(Inner {
             config: config.clone(),
             base,
@@ -70,6 +69,11 @@ impl KafkaBus {
             producer,
             cuts: Arc::default(),
         })))
+    }
+
+    pub(crate) fn warm_up(&self) -> Result<(), BusError> {
+        let names = self.0.names.iter().map(|(_, name)| name.clone());
+        self.0.producer.warm_up(names.collect())
     }
 
     pub(crate) async fn create_topics(&self) -> Result<(), BusError> {
