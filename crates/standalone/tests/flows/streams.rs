@@ -75,6 +75,14 @@ async fn anomalies_are_episodes(client: Client, at_once: &Value) -> anyhow::Resu
     Ok(())
 }
 
+/// How often the observer has stored what it found.
+async fn commits(admin: Client) -> anyhow::Result<u64> {
+    let metrics = admin.get("/metrics").await?.text();
+    let mut lines = metrics.lines();
+    let count = lines.find_map(|line| line.strip_prefix("anomaly_observer_commits_total "));
+    Ok(count.context("no such metric")?.parse()?)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_by_one_equals_at_once_across_kills() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -95,6 +103,13 @@ async fn one_by_one_equals_at_once_across_kills() -> anyhow::Result<()> {
     let mut observed = Vec::new();
     for (i, value) in values.iter().enumerate() {
         if i % 31 == 17 {
+            // What was found is stored, and the state is not: a replay has to begin before.
+            let before = commits(program.admin).await?;
+            eventually("a commit", || async {
+                ensure!(commits(program.admin).await? > before + 1);
+                Ok(())
+            })
+            .await?;
             program.process.kill()?;
             program = Program::start(folder.path()).await?;
             // The last point may have to be sent again: that is safe.
