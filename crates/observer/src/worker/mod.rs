@@ -128,6 +128,8 @@ pub(crate) struct Worker {
     committed: Instant,
     /// Asks a database that does not answer until it does.
     away: Option<JoinHandle<()>>,
+    /// Partitions that were forgotten, and are not read again from what is stored yet.
+    forgotten: HashSet<i32>,
     /// Records of partitions that are not in memory, which wait for the database.
     outside: HashMap<i32, Vec<Slice>>,
     /// Counts batches, for what was used last.
@@ -157,6 +159,7 @@ pub(crate) fn start(shared: Arc<Shared>, work: mpsc::Receiver<Work>) -> std::io:
         commit: None,
         committed: Instant::now(),
         away: None,
+        forgotten: HashSet::new(),
         outside: HashMap::new(),
         clock: 0,
         copy_budget: 0.0,
@@ -215,6 +218,7 @@ impl Worker {
     /// beginning of a rebalance, memory is kept: what comes back unchanged goes on where memory is.
     /// What others have is forgotten, or this worker would store it when its time comes.
     async fn assigned(&mut self, partitions: &[i32]) {
+        self.forgotten.clear();
         self.outside.retain(|number, _| partitions.contains(number));
         for slice in self.outside.values_mut().flatten() {
             slice.is_certain = false;
@@ -280,6 +284,10 @@ impl Worker {
 
     /// Folds `slice` once those before it are folded, and the partition is in memory.
     async fn take(&mut self, log: &Arc<str>, number: i32, slice: Slice) {
+        // They were read before, and may not follow what is stored.
+        if self.forgotten.contains(&number) {
+            return;
+        }
         let is_next = !self.outside.contains_key(&number);
         match is_next && self.enter(log, number).await.is_ok() {
             true => self.slice(number, slice).await,
@@ -412,6 +420,7 @@ impl Worker {
     fn forget(&mut self, number: i32) {
         self.partitions.remove(&number);
         self.outside.remove(&number);
+        self.forgotten.insert(number);
         // The reader ends with the process only.
         let _ = self.shared.reread.send(());
     }
