@@ -40,6 +40,9 @@ use waiting::Halt;
 /// How often what was found is stored.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
 
+/// When a partition that was forgotten, and is not read again, is asked for once more.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
 /// The most records of a partition that are folded at a time.
 const SLICE: usize = 512;
 
@@ -130,6 +133,8 @@ pub(crate) struct Worker {
     away: Option<JoinHandle<()>>,
     /// Partitions that were forgotten, and are not read again from what is stored yet.
     forgotten: HashSet<i32>,
+    /// When they were last asked for.
+    asked: Instant,
     /// Records of partitions that are not in memory, which wait for the database.
     outside: HashMap<i32, Vec<Slice>>,
     /// Counts batches, for what was used last.
@@ -160,6 +165,7 @@ pub(crate) fn start(shared: Arc<Shared>, work: mpsc::Receiver<Work>) -> std::io:
         committed: Instant::now(),
         away: None,
         forgotten: HashSet::new(),
+        asked: Instant::now(),
         outside: HashMap::new(),
         clock: 0,
         copy_budget: 0.0,
@@ -183,6 +189,10 @@ impl Worker {
                 committed = commit::finished(&mut self.commit) => self.committed(committed),
                 _ = ticks.tick() => {
                     self.look_for_database().await;
+                    if !self.forgotten.is_empty() && self.asked.elapsed() > ASK_AGAIN {
+                        self.asked = Instant::now();
+                        let _ = self.shared.reread.send(());
+                    }
                     if !self.is_away() {
                         self.fold_waiting().await;
                     }
@@ -421,6 +431,7 @@ impl Worker {
         self.partitions.remove(&number);
         self.outside.remove(&number);
         self.forgotten.insert(number);
+        self.asked = Instant::now();
         // The reader ends with the process only.
         let _ = self.shared.reread.send(());
     }
