@@ -38,6 +38,11 @@ impl Announcer {
         self.begin(std::iter::empty());
     }
 
+    /// The generation of what was announced last.
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.borrow().generation
+    }
+
     pub(crate) fn subscribe(&self) -> watch::Receiver<Assigned> {
         self.0.subscribe()
     }

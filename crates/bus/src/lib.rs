@@ -37,7 +37,9 @@ use crate::{
 pub use crate::{
     assigned::Assigned,
     config::KafkaConfig,
-    message::{Message, OffsetSource, OffsetsError, OffsetsFuture, RawMessage, TraceParent},
+    message::{
+        Message, OffsetSource, OffsetsError, OffsetsFuture, RawBatch, RawMessage, TraceParent,
+    },
     options::SubscribeOptions,
     security::{KafkaSecurity, SaslMechanism, SecurityProtocol},
     subscription::Subscription,

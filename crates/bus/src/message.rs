@@ -23,6 +23,15 @@ pub type OffsetsFuture =
 /// Why an [`OffsetSource`] has no answer.
 pub type OffsetsError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Messages that were read under one assignment.
+#[derive(Debug, Default)]
+pub struct RawBatch {
+    /// The [`generation`](crate::Assigned::generation) of the assignment.
+    pub generation: u64,
+    /// The messages, in the order of their offsets within each partition.
+    pub messages: Vec<RawMessage>,
+}
+
 /// One message, readable or not.
 #[derive(Clone, Debug)]
 pub struct Message<E> {

@@ -6,7 +6,8 @@ use contract::Event;
 use tokio::sync::watch;
 
 use crate::{
-    Assigned, BusError, Message, RawMessage, kafka::KafkaSubscription, sqlite::LogSubscription,
+    Assigned, BusError, Message, RawBatch, RawMessage, kafka::KafkaSubscription,
+    sqlite::LogSubscription,
 };
 
 /// A stream of the messages of one topic.
@@ -49,18 +50,15 @@ impl<E: Event> Subscription<E> {
         max_wait: Duration,
     ) -> Result<Vec<Message<E>>, BusError> {
         let batch = self.next_raw(max, max_wait).await?;
-        Ok(batch.into_iter().map(RawMessage::read).collect())
+        Ok(batch.messages.into_iter().map(RawMessage::read).collect())
     }
 
-    /// As [`Self::next_batch`], without parsing the messages.
+    /// As [`Self::next_batch`], without parsing the messages. A batch is of one generation of the
+    /// [`assignment`](Self::assignment).
     ///
     /// # Errors
     /// As [`Self::next_batch`].
-    pub async fn next_raw(
-        &mut self,
-        max: usize,
-        max_wait: Duration,
-    ) -> Result<Vec<RawMessage>, BusError> {
+    pub async fn next_raw(&mut self, max: usize, max_wait: Duration) -> Result<RawBatch, BusError> {
         match &mut self.source {
             Source::Kafka(source) => source.next_batch(max, max_wait).await,
             Source::Sqlite(source) => source.next_batch(max, max_wait).await,

@@ -11,7 +11,7 @@ use crate::{
     Assigned, BusError, KafkaConfig, OffsetSource, SubscribeOptions,
     budget::Budget,
     cuts::Cuts,
-    message::{RawMessage, Record},
+    message::{RawBatch, Record},
 };
 
 /// The error of a client that was not compiled in.
@@ -89,11 +89,7 @@ impl KafkaBus {
 }
 
 impl KafkaSubscription {
-    pub(crate) async fn next_batch(
-        self,
-        _: usize,
-        _: Duration,
-    ) -> Result<Vec<RawMessage>, BusError> {
+    pub(crate) async fn next_batch(self, _: usize, _: Duration) -> Result<RawBatch, BusError> {
         match self {}
     }
 

@@ -96,7 +96,6 @@ impl Reader {
         let mut known = 0;
         let mut ticked = Instant::now();
         loop {
-            let before = assigned.borrow().generation;
             let next = tokio::select! {
                 biased;
                 _ = assigned.changed() => None,
@@ -117,13 +116,11 @@ impl Reader {
                 records.commit_offset(partition, safe);
             }
             if let Some(Ok(batch)) = next {
-                let mut batch = batch.context("no more points")?;
-                let is_certain = before == now.generation;
-                if !is_certain {
-                    // What is read now begins again at what is stored; the rest is others'.
-                    batch.retain(|record| now.partitions.contains(&record.partition));
+                let batch = batch.context("no more points")?;
+                // A new generation begins again at what is stored.
+                if batch.generation == known {
+                    self.hand_out(batch.messages).await?;
                 }
-                self.hand_out(is_certain, batch).await?;
             }
             if ticked.elapsed() >= TICK_EVERY {
                 ticked = Instant::now();
@@ -147,7 +144,7 @@ impl Reader {
     }
 
     /// Gives each worker the records of its partitions.
-    async fn hand_out(&self, is_certain: bool, batch: Vec<RawMessage>) -> anyhow::Result<()> {
+    async fn hand_out(&self, batch: Vec<RawMessage>) -> anyhow::Result<()> {
         let mut shares: Vec<Vec<RawMessage>> = self.workers.iter().map(|_| Vec::new()).collect();
         for message in batch {
             let share = usize::try_from(message.partition).unwrap_or(0) % shares.len();
@@ -158,10 +155,7 @@ impl Reader {
                 continue;
             }
             records.sort_by_key(|record| record.partition);
-            let work = Work::Records {
-                is_certain,
-                records,
-            };
+            let work = Work::Records(records);
             worker.send(work).await.context("a worker has ended")?;
         }
         Ok(())

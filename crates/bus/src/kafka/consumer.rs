@@ -22,7 +22,7 @@ use super::{
     prefetch::{Prefetch, Pushed},
     statistics,
 };
-use crate::{Assigned, BusError, SubscribeOptions, message::RawMessage};
+use crate::{Assigned, BusError, RawBatch, SubscribeOptions, message::RawMessage};
 
 /// How long a poll waits for a message, and so how long anything else may wait for the poll.
 const TICK: Duration = Duration::from_millis(100);
@@ -51,7 +51,7 @@ impl KafkaSubscription {
         &self,
         max: usize,
         max_wait: Duration,
-    ) -> Result<Vec<RawMessage>, BusError> {
+    ) -> Result<RawBatch, BusError> {
         self.prefetch.next_batch(max, max_wait).await
     }
 

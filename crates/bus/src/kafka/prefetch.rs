@@ -12,7 +12,9 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Assigned, BusError, assigned::Announcer, limits::BATCH_BYTES, message::RawMessage};
+use crate::{
+    Assigned, BusError, RawBatch, assigned::Announcer, limits::BATCH_BYTES, message::RawMessage,
+};
 
 /// Messages that were read ahead, and the progress in each partition.
 pub(super) struct Prefetch {
@@ -165,7 +167,7 @@ impl Prefetch {
         &self,
         max: usize,
         max_wait: Duration,
-    ) -> Result<Vec<RawMessage>, BusError> {
+    ) -> Result<RawBatch, BusError> {
         while !self.holds(1)? {
             self.arrived.notified().await;
         }
@@ -176,7 +178,13 @@ impl Prefetch {
                 break;
             }
         }
-        let batch = self.state().take(max);
+        let batch = {
+            let mut state = self.state();
+            RawBatch {
+                messages: state.take(max),
+                generation: self.announcer.generation(),
+            }
+        };
         self.taken.notify_one();
         Ok(batch)
     }
@@ -290,8 +298,9 @@ mod tests {
         }
     }
 
-    fn offsets(batch: &[RawMessage]) -> Vec<i64> {
-        batch.iter().map(|message| message.offset).collect()
+    fn offsets(batch: &RawBatch) -> Vec<i64> {
+        let messages = batch.messages.iter();
+        messages.map(|message| message.offset).collect()
     }
 
     #[tokio::test]
@@ -398,7 +407,7 @@ mod tests {
         assert_eq!(prefetch.push(message(1, 5, 1)), Pushed::Taken);
         assert_eq!(assigned.borrow().generation, 3);
         let batch = prefetch.next_batch(9, Duration::ZERO).await.unwrap();
-        assert_eq!(offsets(&batch), [5]);
+        assert_eq!((offsets(&batch), batch.generation), (vec![5], 3));
     }
 
     #[test]
@@ -431,8 +440,8 @@ mod tests {
         prefetch.push(message(0, 0, 1));
         prefetch.end(None);
         assert_eq!(
-            prefetch.next_batch(1, Duration::ZERO).await.unwrap().len(),
-            1
+            offsets(&prefetch.next_batch(1, Duration::ZERO).await.unwrap()),
+            [0]
         );
         let ended = prefetch.next_batch(1, Duration::ZERO).await.map(|_| ());
         assert!(matches!(ended, Err(BusError::Closed)));

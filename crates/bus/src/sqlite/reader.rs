@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{Inner, groups::GroupKey, recent::Recent};
 use crate::{
-    Assigned, BusError, OffsetSource, OffsetsError, assigned::Announcer, cuts::Cut,
+    Assigned, BusError, OffsetSource, OffsetsError, RawBatch, assigned::Announcer, cuts::Cut,
     limits::BATCH_BYTES, message::RawMessage,
 };
 
@@ -103,7 +103,7 @@ impl LogSubscription {
         &mut self,
         max: usize,
         max_wait: Duration,
-    ) -> Result<Vec<RawMessage>, BusError> {
+    ) -> Result<RawBatch, BusError> {
         loop {
             self.changes.mark_unchanged();
             let tried = match self.settle().await {
@@ -116,7 +116,7 @@ impl LogSubscription {
             };
             match tried {
                 // The events were deleted, or are no longer assigned to us.
-                Ok(batch) if batch.is_empty() => {}
+                Ok(batch) if batch.messages.is_empty() => {}
                 Ok(batch) => {
                     self.retry = RETRY.0;
                     return Ok(batch);
@@ -174,20 +174,19 @@ impl LogSubscription {
         Ok(())
     }
 
-    /// Whether no member joined or left since the cursors were found out.
-    fn is_current(&self) -> bool {
+    /// The generation that the cursors belong to, unless a member joined or left since they were
+    /// found out.
+    fn current(&self) -> Option<u64> {
         let state = self.log.shared.state();
-        self.member
+        let is_current = self
+            .member
             .as_ref()
-            .is_none_or(|member| member.generation == Some(state.groups.generation(&member.group)))
+            .is_none_or(|member| member.generation == Some(state.groups.generation(&member.group)));
+        is_current.then(|| self.announcer.generation())
     }
 
     /// Waits until there are `max` messages, for at most `max_wait`, and reads them.
-    async fn gather(
-        &mut self,
-        max: usize,
-        max_wait: Duration,
-    ) -> Result<Vec<RawMessage>, OffsetsError> {
+    async fn gather(&mut self, max: usize, max_wait: Duration) -> Result<RawBatch, OffsetsError> {
         let deadline = Instant::now() + max_wait;
         let wanted = i64::try_from(max.max(1)).unwrap_or(i64::MAX);
         while self.lag() < wanted {
@@ -196,14 +195,17 @@ impl LogSubscription {
                 Err(_) => break,
             }
         }
-        let (cursors, batch) = self.read(max.max(1)).await?;
-        if !self.is_current() {
-            return Ok(Vec::new());
-        }
+        let (cursors, messages) = self.read(max.max(1)).await?;
+        let Some(generation) = self.current() else {
+            return Ok(RawBatch::default());
+        };
         // Nothing below awaits: a future that is dropped has either read nothing or handed
         // everything out.
         self.cursors.extend(cursors);
-        Ok(batch)
+        Ok(RawBatch {
+            generation,
+            messages,
+        })
     }
 
     /// Reads up to `max` messages from the cursors on. Returns them with the cursors after them.

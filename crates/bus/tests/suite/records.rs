@@ -136,8 +136,9 @@ pub(crate) async fn come_unparsed_to_those_who_want_them_so(
         fixture.bus.subscribe_with("reader", offsets, options)?;
     let next = reader.next_raw(9, Duration::ZERO);
     let mut batch = tokio::time::timeout(PATIENCE, next).await??;
-    assert_eq!(batch.len(), 1);
-    let raw = batch.remove(0);
+    assert_eq!(batch.generation, reader.assignment().borrow().generation);
+    assert_eq!(batch.messages.len(), 1);
+    let raw = batch.messages.remove(0);
     assert_eq!(raw.payload, br#"{"partition":3,"number":7}"#);
     assert_eq!(raw.key.as_deref(), Some(&b"a"[..]));
     assert_eq!((raw.partition, raw.offset), (3, 0));

@@ -40,9 +40,6 @@ use waiting::Halt;
 /// How often what was found is stored.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
 
-/// When a partition that was forgotten, and is not read again, is asked for once more.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
-
 /// The most records of a partition that are folded at a time.
 const SLICE: usize = 512;
 
@@ -51,13 +48,11 @@ const MAX_FOUND: usize = 100_000;
 
 /// Work for a worker.
 pub(crate) enum Work {
-    /// Records, partition by partition in the order of their offsets.
-    Records {
-        /// Whether it is certain that they were read under the present assignment.
-        is_certain: bool,
-        records: Vec<RawMessage>,
-    },
-    /// The partitions that are read, of which some may be others'.
+    /// Records, partition by partition in the order of their offsets. They were read under the
+    /// assignment that was told last.
+    Records(Vec<RawMessage>),
+    /// The partitions that are read from now on, each from where its replay begins. Some may be
+    /// other workers'.
     Assigned { partitions: Vec<i32> },
     /// Shows the stream of a series that is in memory.
     Show {
@@ -76,12 +71,6 @@ pub(crate) enum Work {
         until: Instant,
         stopped: oneshot::Sender<()>,
     },
-}
-
-/// Records of one partition, in the order of their offsets.
-struct Slice {
-    is_certain: bool,
-    records: Vec<RawMessage>,
 }
 
 /// What workers share.
@@ -133,10 +122,8 @@ pub(crate) struct Worker {
     away: Option<JoinHandle<()>>,
     /// Partitions that were forgotten, and are not read again from what is stored yet.
     forgotten: HashSet<i32>,
-    /// When they were last asked for.
-    asked: Instant,
     /// Records of partitions that are not in memory, which wait for the database.
-    outside: HashMap<i32, Vec<Slice>>,
+    outside: HashMap<i32, Vec<RawMessage>>,
     /// Counts batches, for what was used last.
     clock: u64,
     /// The bytes of states that may still be copied: grows with time.
@@ -165,7 +152,6 @@ pub(crate) fn start(shared: Arc<Shared>, work: mpsc::Receiver<Work>) -> std::io:
         committed: Instant::now(),
         away: None,
         forgotten: HashSet::new(),
-        asked: Instant::now(),
         outside: HashMap::new(),
         clock: 0,
         copy_budget: 0.0,
@@ -189,19 +175,13 @@ impl Worker {
                 committed = commit::finished(&mut self.commit) => self.committed(committed),
                 _ = ticks.tick() => {
                     self.look_for_database().await;
-                    if !self.forgotten.is_empty() && self.asked.elapsed() > ASK_AGAIN {
-                        self.asked = Instant::now();
-                        let _ = self.shared.reread.send(());
-                    }
                     if !self.is_away() {
                         self.fold_waiting().await;
                     }
                     self.tick();
                 }
                 next = work.recv() => match next {
-                    Some(Work::Records { is_certain, records }) => {
-                        self.records(is_certain, records).await;
-                    }
+                    Some(Work::Records(records)) => self.records(records).await,
                     Some(Work::Assigned { partitions }) => {
                         self.assigned(&partitions).await;
                     }
@@ -229,10 +209,8 @@ impl Worker {
     /// What others have is forgotten, or this worker would store it when its time comes.
     async fn assigned(&mut self, partitions: &[i32]) {
         self.forgotten.clear();
-        self.outside.retain(|number, _| partitions.contains(number));
-        for slice in self.outside.values_mut().flatten() {
-            slice.is_certain = false;
-        }
+        // They are read again.
+        self.outside.clear();
         let Some(log) = self.log.clone() else { return };
         if partitions.is_empty() {
             return;
@@ -268,7 +246,7 @@ impl Worker {
     }
 
     /// Folds `records`.
-    async fn records(&mut self, is_certain: bool, records: Vec<RawMessage>) {
+    async fn records(&mut self, records: Vec<RawMessage>) {
         self.clock += 1;
         let mut records = records.into_iter().peekable();
         while let Some(first) = records.next() {
@@ -280,10 +258,6 @@ impl Worker {
             {
                 slice.push(next);
             }
-            let slice = Slice {
-                is_certain,
-                records: slice,
-            };
             self.take(&log, number, slice).await;
             self.bound_waiting().await;
         }
@@ -293,15 +267,15 @@ impl Worker {
     }
 
     /// Folds `slice` once those before it are folded, and the partition is in memory.
-    async fn take(&mut self, log: &Arc<str>, number: i32, slice: Slice) {
-        // They were read before, and may not follow what is stored.
+    async fn take(&mut self, log: &Arc<str>, number: i32, slice: Vec<RawMessage>) {
+        // They follow what was forgotten, not what is stored.
         if self.forgotten.contains(&number) {
             return;
         }
         let is_next = !self.outside.contains_key(&number);
         match is_next && self.enter(log, number).await.is_ok() {
             true => self.slice(number, slice).await,
-            false => self.outside.entry(number).or_default().push(slice),
+            false => self.outside.entry(number).or_default().extend(slice),
         }
     }
 
@@ -361,32 +335,26 @@ impl Worker {
     }
 
     /// Folds `slice`, records of one partition that is in memory.
-    async fn slice(&mut self, number: i32, slice: Slice) {
+    async fn slice(&mut self, number: i32, slice: Vec<RawMessage>) {
         let Some(partition) = self.partitions.get(&number) else {
             return;
         };
         let mut expected = partition.next();
         let mut bytes = 0;
-        let mut placed = Vec::with_capacity(slice.records.len());
-        for message in slice.records {
+        let mut placed = Vec::with_capacity(slice.len());
+        for message in slice {
             if message.offset < expected {
                 continue;
             }
-            if message.offset > expected {
-                if !slice.is_certain {
-                    self.forget(number);
-                    return;
-                }
-                // Offsets begin anywhere; within a log it is retention that leaves a gap.
-                if expected > 0 {
-                    let lost = message.offset - expected;
-                    metrics::RECORDS_LOST.inc_by(lost.unsigned_abs());
-                    tracing::error!(
-                        partition = number,
-                        lost,
-                        "records are gone that were not judged: the log keeps too little"
-                    );
-                }
+            // Offsets begin anywhere; within a log it is retention that leaves a gap.
+            if message.offset > expected && expected > 0 {
+                let lost = message.offset - expected;
+                metrics::RECORDS_LOST.inc_by(lost.unsigned_abs());
+                tracing::error!(
+                    partition = number,
+                    lost,
+                    "records are gone that were not judged: the log keeps too little"
+                );
             }
             expected = message.offset + 1;
             bytes += message.payload.len();
@@ -431,7 +399,6 @@ impl Worker {
         self.partitions.remove(&number);
         self.outside.remove(&number);
         self.forgotten.insert(number);
-        self.asked = Instant::now();
         // The reader ends with the process only.
         let _ = self.shared.reread.send(());
     }

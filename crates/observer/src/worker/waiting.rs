@@ -58,12 +58,10 @@ impl Worker {
 
     /// Folds what waits in all partitions, as far as that is possible.
     pub(super) async fn fold_waiting(&mut self) {
-        for (number, slices) in mem::take(&mut self.outside) {
-            for slice in slices {
-                if let Some(first) = slice.records.first() {
-                    let log = Arc::clone(&first.log);
-                    self.take(&log, number, slice).await;
-                }
+        for (number, records) in mem::take(&mut self.outside) {
+            if let Some(first) = records.first() {
+                let log = Arc::clone(&first.log);
+                self.take(&log, number, records).await;
             }
         }
         let numbers: Vec<i32> = self.partitions.keys().copied().collect();
@@ -101,7 +99,6 @@ impl Worker {
     /// Waits for the database once too much waits for it.
     pub(super) async fn bound_waiting(&mut self) {
         let outside = self.outside.values().flatten();
-        let outside = outside.flat_map(|slice| &slice.records);
         let outside: usize = outside.map(|record| record.payload.len()).sum();
         let inside: usize = self.partitions.values().map(|p| p.waiting_bytes).sum();
         let bytes = outside + inside;
