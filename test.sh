@@ -6,7 +6,8 @@
 # where one is (`.ci/servers.sh` starts all three), and are reported as skipped otherwise. With
 # CI=true they are demanded: the servers are installed and started here, and stopped at the end.
 # The suite over published series runs where TEST_LABELLED_SERIES says where they are. Instructions
-# are counted where valgrind is.
+# are counted where valgrind is. The dashboard is tested where node, npm and Chromium are; pictures of
+# its pages are left in .cache/dashboard.
 set -eu
 cd "$(dirname "$0")"
 
@@ -39,6 +40,17 @@ if [ "${CI:-}" = true ]; then
   fi
 fi
 PATH="$PWD/.cache/tools/bin:$PATH"
+if [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  missing=''
+  command -v node >/dev/null || missing="$missing nodejs"
+  command -v npm >/dev/null || missing="$missing npm"
+  command -v chromium >/dev/null || missing="$missing chromium"
+  if [ -n "$missing" ]; then
+    printf '\n== browser\n'
+    # shellcheck disable=SC2086 # several words
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null || true # it is skipped by name then
+  fi
+fi
 
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets -- -D warnings
@@ -57,6 +69,16 @@ step "documentation" env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-d
 # Tests that kill a process start the real one.
 step "binaries" cargo build --workspace --bins
 step "tests" cargo test --workspace --no-fail-fast
+if ! command -v node >/dev/null; then
+  skip "dashboard" "node is not installed"
+else
+  step "files of points" node --test crates/dashboard/cases/
+  if ! command -v npm >/dev/null || ! command -v chromium >/dev/null; then
+    skip "dashboard in a browser" "npm or chromium is not installed"
+  else
+    step "dashboard in a browser" sh -c 'cd crates/dashboard/browser && npm ci --silent --no-audit --no-fund && node --test'
+  fi
+fi
 if [ "$(uname -m)" != x86_64 ]; then
   skip "cost check" "instructions were counted on x86-64"
 elif command -v valgrind >/dev/null; then

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
+use clap::{
+    ArgAction,
+    builder::{BoolishValueParser, RangedU64ValueParser},
+};
 use contract::endpoint::Class;
 use http_client::Origins;
 use http_server::{ServerConfig, TlsFiles, TokenConfig};
@@ -97,6 +100,9 @@ pub struct Settings {
     /// separated by commas; `*` allows all.
     #[arg(long, env = "CORS_ALLOWED_ORIGINS", default_value = "")]
     pub cors_allowed_origins: AllowedOrigins,
+    /// Whether browsers get the dashboard at `/`; without it there is only the API.
+    #[arg(long, env = "DASHBOARD", default_value = "true", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub dashboard: bool,
 }
 
 fn percent() -> RangedU64ValueParser<usize> {
@@ -120,6 +126,7 @@ impl Default for Settings {
             detect_timeout_ms: 60_000,
             slow_request_ms: 1_000,
             cors_allowed_origins: AllowedOrigins::default(),
+            dashboard: true,
         }
     }
 }

@@ -73,6 +73,11 @@ impl Proxy {
         }
     }
 
+    /// Whether browsers get the dashboard.
+    pub(crate) fn has_dashboard(&self) -> bool {
+        self.settings.dashboard
+    }
+
     /// Passes a request of `caller` for `endpoint` on, as its row says, and returns the reply of its
     /// owner. A new revision is noted before the client hears of it.
     ///

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{Path, Request, State},
     response::{IntoResponse, Response},
     routing::{get, on},
 };
 use contract::{ENDPOINTS, Endpoint, EndpointName, endpoint::Scope, header};
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::VARY};
 use http_server::{Fallible, FastPath, FastRequest, Handler, json};
 use serde_json::json;
 use service::health::Health;
@@ -30,7 +30,8 @@ pub(crate) fn routes(proxy: Arc<Proxy>) -> Router {
         })
     };
     service::routes::router(ENDPOINTS, handler)
-        .route("/", get(about))
+        .route("/", get(root))
+        .route(dashboard::ASSETS, get(asset))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(proxy)
@@ -98,8 +99,33 @@ async fn reply(
     }
 }
 
-/// What this is, and where to go on: load balancers and monitors ask for `/` by default.
-async fn about() -> Response {
+/// The dashboard for browsers, else what this is and where to go on: load balancers and monitors ask
+/// for `/` by default.
+async fn root(State(proxy): State<Arc<Proxy>>, headers: HeaderMap) -> Response {
+    if proxy.has_dashboard() && dashboard::is_asked_for(&headers) {
+        return dashboard::page(&headers);
+    }
+    let mut about = about();
+    let vary = HeaderValue::from_static("accept");
+    about.headers_mut().insert(VARY, vary);
+    about
+}
+
+/// A file of the dashboard. They hold no data, so they need no API key.
+async fn asset(
+    State(proxy): State<Arc<Proxy>>,
+    Path((version, name)): Path<(String, String)>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let has = proxy.has_dashboard();
+    match has.then(|| dashboard::asset(&version, &name, &headers)) {
+        Some(Some(file)) => file,
+        _ => not_found(Method::GET, uri).await,
+    }
+}
+
+fn about() -> Response {
     json(&json!({
         "name": "anomaly",
         "version": env!("CARGO_PKG_VERSION"),

@@ -193,3 +193,29 @@ async fn the_default_checks_of_load_balancers_find_it_alive() -> anyhow::Result<
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn browsers_get_the_dashboard_unless_it_is_off() -> anyhow::Result<()> {
+    let fake = Fake::answering("{}").await?;
+    let browser = "GET / HTTP/1.1\r\nhost: x\r\naccept: text/html,*/*;q=0.8\r\n\r\n";
+    let door = Door::to(&fake).await?;
+    let page = door.client().await?.ask(browser).await?;
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert_eq!(page.header("cache-control"), Some("no-cache"));
+    let text = String::from_utf8(page.body.clone())?;
+    let (_, rest) = text.split_once("/assets/").expect("files");
+    let (path, _) = rest.split_once('"').expect("a path");
+    let file = door.get(&format!("/assets/{path}")).await?;
+    assert_eq!(file.status, 200);
+    assert_eq!(door.get("/assets/0/main.js").await?.problem().0, 404);
+
+    let off = Door::open(&fake.url(), &fake.url(), &["--dashboard", "false"]).await?;
+    let about = off.client().await?.ask(browser).await?;
+    assert_eq!(about.json()["name"], "anomaly");
+    let file = off.get(&format!("/assets/{path}")).await?;
+    assert_eq!(file.problem().0, 404);
+    Ok(())
+}
