@@ -19,6 +19,7 @@ pub mod registry;
 mod reply;
 pub mod series;
 pub mod servers;
+pub mod streams;
 mod wait;
 
 pub use client::{Begun, Client};

@@ -1,6 +1,6 @@
 //! Streams over Kafka and Postgres, with observers that are killed.
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use contract::{AnomalyList, POINT_PARTITIONS, SeriesId, StreamReply, partition_of};
 use serde_json::Value;
 use testkit::{
@@ -8,6 +8,7 @@ use testkit::{
     distributed::{DOUBLE, Distributed, SMALL, Service, run},
     eventually,
     servers::{OwnServers, Server, Servers},
+    streams::at_once,
 };
 use tokio::{sync::watch, task::JoinSet};
 
@@ -59,15 +60,7 @@ async fn begin(client: Client, series: &str) -> anyhow::Result<()> {
 /// Demands that what was `observed` one by one is what all `values` get at once.
 async fn is_as_at_once(client: Client, values: &[f64], observed: &[Value]) -> anyhow::Result<()> {
     let timestamps: Vec<i64> = (0..values.len()).map(timestamp).collect();
-    let body = serde_json::json!({"timestamps": timestamps, "values": values, "train": WARMUP});
-    let at_once: Value = client.post("/v1/detect", &body.to_string()).await?.ok()?;
-    let verdicts = at_once["verdicts"].as_array().context("verdicts")?;
-    // The last verdict at once knows that no other point follows.
-    for (i, verdict) in verdicts.iter().enumerate().take(verdicts.len() - 1) {
-        for (name, member) in verdict.as_object().into_iter().flatten() {
-            assert_eq!(&observed[WARMUP + i][name], member, "{i} {name}");
-        }
-    }
+    at_once(client, &timestamps, values, WARMUP, observed).await?;
     Ok(())
 }
 
