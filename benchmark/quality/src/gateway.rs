@@ -42,6 +42,7 @@ impl Gateway {
             train: Train::Points(series.train),
             fit: options.clone(),
             min_deviation: None,
+            form: None,
         };
         let url = format!("{}/v1/detect", self.url);
         let body = serde_json::to_vec(&request)?;

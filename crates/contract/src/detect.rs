@@ -9,6 +9,7 @@ use crate::{
     fit::{FitOptionFields, sorted_points},
     json::{self, BadJson, Body},
     judge::{check_deviation, columns},
+    verdict::words,
 };
 
 /// The fraction of the points that is fitted on unless a request says otherwise.
@@ -69,6 +70,17 @@ impl Serialize for Train {
     }
 }
 
+words! {
+    /// The form of the reply to a detection.
+    DetectForm {
+        /// An object for each scored point: a [`DetectReply`].
+        Rows = "rows",
+        /// An array for each number of the verdicts: a
+        /// [`ColumnarDetectReply`](crate::ColumnarDetectReply).
+        Columns = "columns",
+    }
+}
+
 /// The body of a detection. An unknown field is refused.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DetectRequest {
@@ -84,6 +96,9 @@ pub struct DetectRequest {
     /// values; at least 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_deviation: Option<f64>,
+    /// The form of the reply; `None`: rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<DetectForm>,
 }
 
 impl DetectRequest {
@@ -103,6 +118,7 @@ fields! {
         values: Vec<f64>,
         train: Option<Train>,
         min_deviation: Option<f64>,
+        form: Option<DetectForm>,
     }
     and fit: FitOptionFields
 }
@@ -126,6 +142,7 @@ impl Body for DetectRequest {
             train,
             fit: fields.fit.options()?,
             min_deviation: fields.min_deviation,
+            form: fields.form,
         })
     }
 }
@@ -249,6 +266,7 @@ mod tests {
                 "unknown field `x`, expected one of `timestamps`",
             ),
             (r#","min_deviation":-2"#, "min_deviation: -2"),
+            (r#","form":"csv""#, "form: unknown variant `csv`"),
             (r#","false_alarm_rate":2"#, "false_alarm_rate: 2"),
         ] {
             let body = format!(r#"{{"timestamps":[1,2,3],"values":[1,2,3]{rest}}}"#);
@@ -270,7 +288,7 @@ mod tests {
     fn a_request_reads_what_it_writes() {
         for body in [
             r#"{"timestamps":[1,2],"values":[0.5,1.0],"train":1}"#,
-            r#"{"timestamps":[1,2],"values":[0.5,1.0],"train":0.5,"detector":"ewma","params":{"k":2.0},"min_deviation":3.0}"#,
+            r#"{"timestamps":[1,2],"values":[0.5,1.0],"train":0.5,"detector":"ewma","params":{"k":2.0},"min_deviation":3.0,"form":"columns"}"#,
         ] {
             let request = DetectRequest::parse(body.as_bytes()).unwrap();
             assert_eq!(serde_json::to_string(&request).unwrap(), body);

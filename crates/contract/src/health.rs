@@ -42,6 +42,12 @@ pub struct LoadFigures {
     pub latency_ms: LatencyMs,
     /// The mean number of requests a minute, over the last five minutes or since the first request.
     pub per_minute: f64,
+    /// The median latency over the last five minutes, in milliseconds, within 5 %.
+    #[serde(default)]
+    pub p50_ms: f64,
+    /// The 99th percentile of latencies over the last five minutes, in milliseconds, within 5 %.
+    #[serde(default)]
+    pub p99_ms: f64,
 }
 
 /// The running figures of the platform.

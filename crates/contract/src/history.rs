@@ -8,7 +8,7 @@ use crate::SeriesId;
 pub const MAX_SHOWN_POINTS: u32 = 10_000;
 
 /// A point that a stream has learned, with what was expected of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnedPoint {
     /// The timestamp, in the unit of the series.
     pub timestamp: i64,

@@ -8,12 +8,14 @@ mod alert;
 mod anomaly;
 mod api_key;
 mod code;
+mod columnar;
 mod columns;
 mod columns_reply;
 mod columns_request;
 mod detect;
 pub mod endpoint;
 mod event;
+mod feed;
 mod fields;
 mod fit;
 pub mod header;
@@ -23,17 +25,21 @@ mod history;
 mod id;
 mod json;
 mod judge;
+mod live;
 mod matcher;
 mod moment;
 mod observe;
 mod offset;
+mod overview;
 mod points;
 mod predict;
 mod problem;
 mod reference;
 mod registry;
 mod silence;
+mod silenced;
 mod stream;
+mod system;
 mod time;
 mod verdict;
 mod zone;
@@ -49,6 +55,7 @@ pub use api_key::{
     SecretHash,
 };
 pub use code::ProblemCode;
+pub use columnar::{AlarmReply, ColumnarDetectReply, ColumnarSummary};
 pub use columns::{COLUMNS, Columns, Table};
 pub use columns_reply::{
     ColumnReply, ColumnsDetectSummary, ColumnsEpisodeReply, ColumnsJudgedReply,
@@ -58,14 +65,15 @@ pub use columns_request::{
     ColumnsBatchRequest, ColumnsDetectRequest, ColumnsFitRequest, ColumnsPredictRequest, Requested,
 };
 pub use detect::{
-    ChangePointReply, DEFAULT_TRAIN, DetectLine, DetectReply, DetectRequest, DetectSummary,
-    EpisodeReply, MAX_TITLE_BYTES, MAX_TRAIN_SHARE, Train,
+    ChangePointReply, DEFAULT_TRAIN, DetectForm, DetectLine, DetectReply, DetectRequest,
+    DetectSummary, EpisodeReply, MAX_TITLE_BYTES, MAX_TRAIN_SHARE, Train,
 };
 pub use endpoint::{ENDPOINTS, Endpoint, EndpointName};
 pub use event::{
     DeadLetters, Event, InferenceBatch, MAX_POINTS_PER_PART, MetricsEvent, ModelEvent, Topic,
     TrainingData,
 };
+pub use feed::{FEED_PATH, FeedEvent, FeedReply, FeedRequest, MAX_FOLLOWED, PointEvent};
 pub use fit::{FitReply, FitRequest};
 pub use health::{
     Figures, HealthReply, LatencyMs, LoadFigures, PredictorHealth, ServiceRate, Status,
@@ -76,6 +84,7 @@ pub use history::{LearnedPoint, MAX_SHOWN_POINTS, SeriesPoints};
 pub use id::{InvalidSeriesId, InvalidVersion, Point, SeriesId, Version};
 pub use json::{BadJson, Parsed};
 pub use judge::{FitOptions, JudgeOptions, MAX_CONTEXT, Params};
+pub use live::{LIVE_PATH, LiveReply, LiveRequest, LiveSeries};
 pub use matcher::{MatchOp, Matcher};
 pub use moment::{InvalidMoment, Moment};
 pub use observe::{
@@ -83,6 +92,10 @@ pub use observe::{
     ObserveRequest, ObservedPoint, PointCounts, PointStatus, StreamVerdict,
 };
 pub use offset::{Delivery, TopicLog, TopicOffset};
+pub use overview::{
+    AlarmHistogram, MAX_HISTOGRAM_STEPS, Overview, OverviewCounts, OverviewRow, RowGroup, RowState,
+    SPARK_STEPS, Sparkline,
+};
 pub use points::{MAX_POINTS_PER_RECORD, POINT_PARTITIONS, PointsRecord, partition_of};
 pub use predict::{BatchReply, BatchRequest, MAX_BATCH, PredictReply, PredictRequest};
 pub use problem::{Fault, Problem};
@@ -97,9 +110,14 @@ pub use silence::{
     Interval, InvalidInterval, MAX_INTERVALS, MAX_MATCHERS, MAX_SILENCE_TEXT, MinuteOfDay,
     MonthDays, Months, Silence, SilenceId, SilenceList, SilenceRequest, TimeRange, Weekdays,
 };
+pub use silenced::CompiledSilence;
 pub use stream::{
     DEFAULT_WARMUP, InvalidOrigin, Labels, MAX_LABEL_BYTES, MAX_LABELS, Origin, Restart,
     StreamControl, StreamCounts, StreamOptions, StreamReply, StreamState, Transform,
+};
+pub use system::{
+    DependencyFigures, PlatformForm, ProcessFigures, ServiceFigures, ServiceStatus, SystemHistory,
+    SystemReply,
 };
 pub use time::{TimeUnit, UtcTime};
 pub use verdict::{

@@ -113,6 +113,14 @@ impl TimeUnit {
         }
     }
 
+    /// The number of points a minute at a distance of `step`, to three digits; `None` if that is not
+    /// over 0.
+    pub fn per_minute(self, step: i64) -> Option<f64> {
+        let rate = 60.0 * self.per_second() as f64 / step as f64;
+        let scale = 10_f64.powi(2 - rate.log10().floor() as i32);
+        (step > 0).then(|| (rate * scale).round() / scale)
+    }
+
     /// The number of this unit in a second.
     pub const fn per_second(self) -> i64 {
         SECOND / self.nanoseconds()

@@ -149,6 +149,7 @@ pub use multivariate::{
 };
 pub use params::BadParam;
 pub use reason::Reason;
+pub use series::gaps::{gaps, is_gap, usual_step};
 pub use session::{ChangePoint, Detection, Episode, Judged, Session, ShortJudged, detect};
 pub use verdict::{Band, DEFAULT_RATE, Verdict};
 pub use warning::Warning;

@@ -1,20 +1,12 @@
 //! Which anomalies nobody is told of for the time being.
 
-use contract::{Anomaly, MatchOp, Matcher, Moment, Silence};
-use regex::Regex;
+use contract::{Anomaly, CompiledSilence, Moment, Silence};
 
 /// All silences, ready to be compared with anomalies.
 #[derive(Debug, Default)]
 pub(crate) struct Silences {
-    silences: Vec<Compiled>,
+    silences: Vec<CompiledSilence>,
     source: Vec<Silence>,
-}
-
-#[derive(Debug)]
-struct Compiled {
-    silence: Silence,
-    /// The regular expressions of its matchers, in their order.
-    expressions: Vec<Option<Regex>>,
 }
 
 impl Silences {
@@ -25,16 +17,16 @@ impl Silences {
 
     /// Compiles `silences`. One with an expression that cannot be used silences nothing.
     pub(crate) fn new(silences: Vec<Silence>) -> Self {
-        let compiled = silences
-            .iter()
-            .filter_map(|silence| match compile(silence) {
+        let compiled = silences.iter().filter_map(|silence| {
+            match CompiledSilence::new(silence.clone()) {
                 Ok(compiled) => Some(compiled),
                 Err(error) => {
                     let id = silence.silence_id;
                     tracing::warn!(%id, %error, "a silence cannot be used: it silences nothing");
                     None
                 }
-            });
+            }
+        });
         Self {
             silences: compiled.collect(),
             source: silences,
@@ -47,34 +39,7 @@ impl Silences {
         self.silences.iter().any(|compiled| {
             let silence = &compiled.silence;
             (silence.is_active(now) || silence.is_active(anomaly.opened_at))
-                && compiled.matches(anomaly)
-        })
-    }
-}
-
-fn compile(silence: &Silence) -> Result<Compiled, regex::Error> {
-    let expressions = silence.matchers.iter().map(Matcher::expression);
-    Ok(Compiled {
-        expressions: expressions.collect::<Result<_, _>>()?,
-        silence: silence.clone(),
-    })
-}
-
-impl Compiled {
-    fn matches(&self, anomaly: &Anomaly) -> bool {
-        let mut matchers = self.silence.matchers.iter().zip(&self.expressions);
-        matchers.all(|(matcher, expression)| {
-            let value = match matcher.is_about_id() {
-                true => anomaly.series_id.as_str(),
-                false => anomaly.labels.get(&matcher.name).map_or("", String::as_str),
-            };
-            let is_match = expression.as_ref().is_some_and(|e| e.is_match(value));
-            match matcher.op {
-                MatchOp::Equal => value == matcher.value,
-                MatchOp::NotEqual => value != matcher.value,
-                MatchOp::Matches => is_match,
-                MatchOp::DoesNotMatch => !is_match,
-            }
+                && compiled.matches(&anomaly.series_id, &anomaly.labels)
         })
     }
 }

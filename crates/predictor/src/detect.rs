@@ -6,13 +6,14 @@ use std::time::Instant;
 use axum::http::{HeaderMap, header::ACCEPT};
 use bytes::Bytes;
 use contract::{
-    ChangePointReply, DetectRequest, DetectSummary, DetectorName, EpisodeReply, Point, Requested,
+    ChangePointReply, DetectForm, DetectRequest, DetectSummary, DetectorName, EpisodeReply, Point,
+    Requested,
 };
 use detector::Detection;
 use serde::Serialize;
 
 use crate::{
-    columns,
+    columnar, columns,
     error::Error,
     metrics,
     output::{Output, Stop},
@@ -89,8 +90,15 @@ fn series(
     output: &mut Output,
 ) -> Result<(), Stop> {
     let DetectRequest { points, train, .. } = request;
+    let in_columns = request.form == Some(DetectForm::Columns);
+    if in_columns && form == Form::Ndjson {
+        return Err(Error::ColumnsInLines.into());
+    }
     let fitted = detector::detect(points, *train, &request.fit, default, request.min_deviation);
     let mut detection = fitted.map_err(Error::from)?;
+    if in_columns {
+        return columnar::write(&mut detection, points, count, output);
+    }
     let rest = &points[train.of(points.len())..];
     score(&mut detection, rest, form, count, output)?;
     write_summary(&summary(&detection, count), form, output.buffer());
@@ -130,16 +138,15 @@ fn score(
 
 fn summary(detection: &Detection, count: &Count) -> DetectSummary {
     let model = &detection.model;
-    let changes = detection.change_points().iter();
     DetectSummary {
         detector: model.detector(),
         train: model.points(),
         anomalies: count.anomalies,
         alarms: count.alarms,
         period: model.period(),
-        episodes: detection.episodes().iter().map(episode).collect(),
-        change_points: changes.map(change_point).collect(),
-        warnings: detection.warnings.iter().map(ToString::to_string).collect(),
+        episodes: episodes(detection),
+        change_points: change_points(detection),
+        warnings: warnings(detection),
     }
 }
 
@@ -158,6 +165,22 @@ pub(crate) fn write_summary<S: Serialize>(summary: &S, form: Form, out: &mut Vec
             out.extend_from_slice(b"}\n");
         }
     }
+}
+
+/// The episodes, as types of the contract.
+pub(crate) fn episodes(detection: &Detection) -> Vec<EpisodeReply> {
+    detection.episodes().iter().map(episode).collect()
+}
+
+/// The change points, as types of the contract.
+pub(crate) fn change_points(detection: &Detection) -> Vec<ChangePointReply> {
+    let changes = detection.change_points().iter();
+    changes.map(change_point).collect()
+}
+
+/// The warnings about the training points, as sentences.
+pub(crate) fn warnings(detection: &Detection) -> Vec<String> {
+    detection.warnings.iter().map(ToString::to_string).collect()
 }
 
 fn episode(episode: &detector::Episode) -> EpisodeReply {

@@ -28,6 +28,9 @@ pub(crate) enum Error {
     /// The body of a detection is not what the route takes.
     #[error("request body: {0}")]
     MalformedDetection(BadJson),
+    /// A detection is to be answered in columns and in lines.
+    #[error("form: columns are one JSON object, and the request accepts lines")]
+    ColumnsInLines,
     /// No model can be fitted on the points of a detection, or not with these options.
     #[error(transparent)]
     Unfit(#[from] Unfit),
@@ -72,6 +75,11 @@ impl From<Error> for ProblemReply {
                 ..Self::invalid_payload(&fault)
             },
             Error::MalformedDetection(fault) => Self::invalid_payload(&fault),
+            Error::ColumnsInLines => {
+                let fault = error.to_string();
+                let detail = format!("Invalid request payload: {fault}");
+                Self::new(Code::InvalidPayload, detail).errors(vec![fault])
+            }
             Error::Unfit(why) => Self::new(why.code(), why.to_string()).errors(why.errors()),
             Error::Columns(why) => Self::new(Code::ColumnsMismatch, sentence(&why)),
             Error::WrongUnit(why) => Self::new(Code::WrongTimeUnit, sentence(&why.to_string())),

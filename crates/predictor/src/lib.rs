@@ -6,6 +6,7 @@
 //! counted.
 
 mod batch;
+mod columnar;
 mod columns;
 mod config;
 mod detect;

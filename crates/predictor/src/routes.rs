@@ -47,6 +47,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let health = EndpointName::Healthcheck.endpoint();
     routes::router(routes::of(Owner::Predictor), handler)
         .route(health.path, get(healthcheck))
+        .route(EndpointName::System.endpoint().path, get(system))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
@@ -59,40 +60,7 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::Predict => on(method, predict),
         Name::Batch => on(method, batch),
         Name::Detect => on(method, detect),
-        Name::Fit
-        | Name::Plot
-        | Name::DetectPlot
-        | Name::ListSeries
-        | Name::ShowSeries
-        | Name::DeleteSeries
-        | Name::ListModels
-        | Name::ImportModel
-        | Name::ShowModel
-        | Name::DeleteModel
-        | Name::ExportModel
-        | Name::ShowAlias
-        | Name::SetAlias
-        | Name::RemoveAlias
-        | Name::RollBack
-        | Name::Observe
-        | Name::AppendPoints
-        | Name::ShowStream
-        | Name::SetStream
-        | Name::EndStream
-        | Name::RestartStream
-        | Name::ListPoints
-        | Name::ListAnomalies
-        | Name::ListSeriesAnomalies
-        | Name::ShowAnomaly
-        | Name::ListIncidents
-        | Name::ShowIncident
-        | Name::ListSilences
-        | Name::CreateSilence
-        | Name::DeleteSilence
-        | Name::TestAlerts
-        | Name::ListFailedAlerts
-        | Name::RemoteWrite
-        | Name::Healthcheck => unreachable!("the predictor does not own {endpoint:?}"),
+        _ => unreachable!("the predictor does not own {endpoint:?}"),
     }
 }
 
@@ -209,6 +177,11 @@ async fn detect(State(app): State<Arc<App>>, request: Request) -> Fallible<Respo
 
 async fn healthcheck(State(app): State<Arc<App>>) -> Response {
     json(&health::report(&app.figures).await)
+}
+
+/// What this process tells the gateway of itself.
+async fn system(State(app): State<Arc<App>>) -> Response {
+    json(&app.figures.process(|figures| figures.inference).await)
 }
 
 /// Reads a body that may be large, unless too many are in progress.

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{Figures, Status, SystemMetrics};
+use contract::{Figures, LoadFigures, ProcessFigures, Status, SystemMetrics};
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::{system::Sampler, task::on_main};
@@ -83,6 +83,18 @@ impl FigureReader {
             status: last.status,
             figures: Arc::clone(&last.figures),
             system: self.sampler.sample(),
+        }
+    }
+}
+
+impl FigureReader {
+    /// What this process tells the gateway of itself, with the load that `of` finds in the latest
+    /// figures.
+    pub async fn process(&self, of: impl Fn(&Figures) -> LoadFigures) -> ProcessFigures {
+        let latest = self.latest().await;
+        ProcessFigures {
+            load: (latest.status == Status::Ok).then(|| of(&latest.figures)),
+            ..self.sampler.process()
         }
     }
 }

@@ -7,9 +7,9 @@ use axum::{
     http::request::Parts,
 };
 use contract::{InvalidSeriesId, ProblemCode, SeriesId};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use http_server::{Fallible, ProblemReply};
+use http_server::{BadParameter, Fallible, ProblemReply};
 
 /// The `{series_id}` of a route, percent-decoded and checked.
 pub struct SeriesPath(pub SeriesId);
@@ -49,6 +49,30 @@ pub fn decode_series_text(raw: &str) -> Fallible<Cow<'_, str>> {
     Ok(id)
 }
 
+/// The ids in a query parameter `name`, whose value is `list`: separated by commas, and each
+/// percent-encoded, so that an id may have a comma.
+///
+/// # Errors
+/// Says which rule an id breaks.
+pub fn parse_list(name: &str, list: &str) -> Result<Vec<SeriesId>, BadParameter> {
+    let id = |raw: &str| {
+        let id = percent_decode_str(raw).decode_utf8();
+        let id = id.map_err(|_| BadParameter::invalid(name, "it is not UTF-8"))?;
+        SeriesId::new(&id).map_err(|rule| BadParameter::invalid(name, rule))
+    };
+    list.split(',').map(id).collect()
+}
+
+/// `series` as the value of a query parameter, for [`parse_list`].
+pub fn write_list(series: &[SeriesId]) -> String {
+    let id = |id: &SeriesId| {
+        let once = utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC).to_string();
+        utf8_percent_encode(&once, NON_ALPHANUMERIC).to_string()
+    };
+    let ids: Vec<String> = series.iter().map(id).collect();
+    ids.join(",")
+}
+
 fn decode(raw: &str) -> Fallible<Cow<'_, str>> {
     percent_decode_str(raw)
         .decode_utf8()
@@ -66,4 +90,23 @@ fn not_utf8() -> ProblemReply {
 
 fn refused(detail: impl Into<Cow<'static, str>>) -> ProblemReply {
     ProblemReply::new(ProblemCode::InvalidSeriesId, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_server::Query;
+
+    use super::*;
+
+    #[test]
+    fn a_list_of_ids_may_have_any() {
+        let ids = ["a", "b,c", "50% & more", "é+ü"].map(|id| SeriesId::new(id).unwrap());
+        let text = format!("x={}", write_list(&ids));
+        let query = Query::parse(&text);
+        assert_eq!(
+            parse_list("x", query.get("x").unwrap().unwrap()).unwrap(),
+            ids
+        );
+        assert!(parse_list("x", "a,,b").is_err());
+    }
 }

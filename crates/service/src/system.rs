@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::SystemMetrics;
+use contract::{ProcessFigures, SystemMetrics};
 
 /// Clock ticks a second in `/proc`: fixed by Linux for programs, whatever the kernel's own rate.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -33,6 +33,16 @@ impl Sampler {
             cpu_percent: rounded(process.as_ref().map_or(0.0, |p| self.cpu_percent(p))),
             memory_percent: rounded(memory_percent(process.as_ref()).unwrap_or_default()),
             load_avg: load_avg().unwrap_or_default(),
+        }
+    }
+
+    /// What the process tells the gateway of itself: memory, and CPU time as [`Self::sample`] gives it.
+    pub fn process(&self) -> ProcessFigures {
+        let process = ProcessStat::read();
+        ProcessFigures {
+            memory_bytes: process.as_ref().map_or(0, |process| process.resident_bytes),
+            cpu_percent: rounded(process.as_ref().map_or(0.0, |p| self.cpu_percent(p))),
+            ..ProcessFigures::default()
         }
     }
 
@@ -140,6 +150,7 @@ mod tests {
         let (sampler, began) = (Sampler::default(), Instant::now());
         let first = sampler.sample();
         assert!(first.memory_percent > 0.0 && first.memory_percent < 100.0);
+        assert!(sampler.process().memory_bytes > 1 << 20);
         let cpu_seconds = || ProcessStat::read().map_or(0.0, |process| process.cpu_seconds);
         let (looked, before) = (Instant::now(), cpu_seconds());
         while looked.elapsed() < MIN_INTERVAL || cpu_seconds() < before + 0.3 {}

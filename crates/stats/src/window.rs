@@ -98,6 +98,8 @@ impl Latencies {
                 p95: self.histogram.quantile(0.95) / 1e6,
             },
             per_minute: self.count as f64 / minutes,
+            p50_ms: self.histogram.quantile(0.5) / 1e6,
+            p99_ms: self.histogram.quantile(0.99) / 1e6,
         }
     }
 }
@@ -124,6 +126,18 @@ mod tests {
         // The slots in sight began 297 s ago.
         assert_eq!(per_minute(297, 400_000), 60.0);
         assert_eq!(requests(297).figures(None, NOW).per_minute, 60.0);
+    }
+
+    #[test]
+    fn the_slowest_requests_do_not_change_the_median() {
+        let mut latencies = requests(98);
+        latencies.record(2, 100.0, None);
+        let figures = latencies.figures(None, NOW);
+        let is_about = |one: f64, other: f64| (one / other - 1.0).abs() < 0.05;
+        assert!(
+            is_about(figures.p50_ms, 2.0) && is_about(figures.p99_ms, 100.0),
+            "{figures:?}"
+        );
     }
 
     #[test]

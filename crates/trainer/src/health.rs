@@ -1,13 +1,14 @@
 //! The trainer's section of `/healthcheck`, and its readiness.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use contract::{ServiceRate, TrainerHealth};
+use contract::{DependencyFigures, ServiceRate, TrainerHealth};
 use service::{
     figures::{FigureReader, Snapshot},
     health::{Health, LATEST, Need, Worked, chain},
 };
 use store::StoreError;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::Backends;
@@ -30,6 +31,38 @@ pub(crate) async fn report(figures: &FigureReader) -> TrainerHealth {
             avg_per_minute: figures.training.per_minute,
         },
         system_metrics: system,
+    }
+}
+
+/// Asks everything that the platform depends on whether it answers.
+pub(crate) async fn dependencies(backends: Backends) -> Vec<DependencyFigures> {
+    let Backends { bus, store, stats } = backends;
+    let store = asked("store", store.name(), store.ping());
+    let events = asked("events", bus.name(), bus.ping(ANSWER_WITHIN));
+    let figures = asked("figures", stats.name(), stats.ping());
+    let (store, events, figures) = tokio::join!(store, events, figures);
+    vec![store, events, figures]
+}
+
+/// Waits for an `answer` of the part `name`, which health checks call `known_as`.
+async fn asked<E>(
+    name: &str,
+    known_as: &str,
+    answer: impl Future<Output = Result<(), E>>,
+) -> DependencyFigures {
+    let since = Instant::now();
+    let ok = matches!(timeout(ANSWER_WITHIN, answer).await, Ok(Ok(())));
+    let kind = match known_as {
+        "postgres" => "Postgres",
+        "kafka" => "Kafka",
+        "redis" => "Redis",
+        _ => "SQLite",
+    };
+    DependencyFigures {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        ok,
+        ms: ok.then(|| (since.elapsed().as_secs_f64() * 1e6).round() / 1e3),
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Trainer {
 
 /// The state that request handlers share.
 struct App {
+    /// For the question whether they answer.
+    backends: Backends,
     max_body_bytes: usize,
     admission: Admission,
     publisher: Arc<Publisher>,
@@ -145,6 +147,7 @@ impl Trainer {
             min_free_bytes: settings.min_free_bytes,
         });
         let app = App {
+            backends: backends.clone(),
             max_body_bytes: settings.max_body_bytes,
             admission: Admission::new(
                 settings.max_inflight_fit_bytes,

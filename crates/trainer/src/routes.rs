@@ -9,7 +9,7 @@ use axum::{
     response::Response,
     routing::{MethodFilter, MethodRouter, get, on},
 };
-use contract::{Endpoint, EndpointName, SeriesId, endpoint::Owner};
+use contract::{Endpoint, EndpointName, ProcessFigures, SeriesId, endpoint::Owner};
 use http_server::{Fallible, RequestContext, json, method_not_allowed, not_found};
 use service::{routes, series::SeriesPath, task::on_main};
 
@@ -29,6 +29,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let health = EndpointName::Healthcheck.endpoint();
     routes::router(routes::of(Owner::Trainer), handler)
         .route(health.path, get(healthcheck))
+        .route(EndpointName::System.endpoint().path, get(system))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
@@ -53,30 +54,7 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::SetAlias => on(method, registry::set_alias),
         Name::RemoveAlias => on(method, registry::remove_alias),
         Name::RollBack => on(method, registry::roll_back),
-        Name::Predict
-        | Name::Batch
-        | Name::Detect
-        | Name::Observe
-        | Name::AppendPoints
-        | Name::ShowStream
-        | Name::SetStream
-        | Name::EndStream
-        | Name::RestartStream
-        | Name::ListPoints
-        | Name::ListAnomalies
-        | Name::ListSeriesAnomalies
-        | Name::ShowAnomaly
-        | Name::ListIncidents
-        | Name::ShowIncident
-        | Name::ListSilences
-        | Name::CreateSilence
-        | Name::DeleteSilence
-        | Name::TestAlerts
-        | Name::ListFailedAlerts
-        | Name::RemoteWrite
-        | Name::Healthcheck => {
-            unreachable!("the trainer does not own {endpoint:?}")
-        }
+        _ => unreachable!("the trainer does not own {endpoint:?}"),
     }
 }
 
@@ -138,4 +116,16 @@ async fn plot(State(app): State<Arc<App>>, request: Request) -> Fallible<Respons
 
 async fn healthcheck(State(app): State<Arc<App>>) -> Response {
     json(&health::report(&app.figures).await)
+}
+
+/// What this process tells the gateway of itself.
+async fn system(State(app): State<Arc<App>>) -> Response {
+    let process = app.figures.process(|figures| figures.training);
+    let backends = app.backends.clone();
+    let dependencies = on_main(health::dependencies(backends));
+    let (process, dependencies) = tokio::join!(process, dependencies);
+    json(&ProcessFigures {
+        dependencies,
+        ..process
+    })
 }

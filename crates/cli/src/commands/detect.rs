@@ -148,6 +148,7 @@ fn request(args: &DetectArgs) -> Result<(DetectRequest, Clock), Error> {
         train: args.train,
         fit: args.options.options(),
         min_deviation: args.min_deviation,
+        form: None,
     };
     Ok((request, clock))
 }

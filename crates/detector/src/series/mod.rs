@@ -1,6 +1,7 @@
 //! Properties of a series that detectors share: clock, period, season, scale, trend, quantiles.
 
 pub(crate) mod clock;
+pub(crate) mod gaps;
 pub(crate) mod linear;
 pub(crate) mod quantile;
 pub(crate) mod scale;

@@ -1,8 +1,10 @@
 //! Series that are not kept: fitted on their beginning, and judged, in one call.
 
+use anyhow::Context;
 use axum::http::{StatusCode, header};
 use contract::{
-    DetectLine, DetectReply, DetectorName, FitOptions, JudgedReply, Point, Train, VerdictReply,
+    ColumnarDetectReply, DetectLine, DetectReply, DetectorName, FitOptions, JudgedReply, Point,
+    Train, VerdictReply,
 };
 use predictor::{DetectSettings, Settings};
 use serde_json::{Value, json};
@@ -136,6 +138,93 @@ async fn the_detector_can_be_asked_for_and_has_a_default() -> anyhow::Result<()>
         ask(DetectorName::Robust, sigma).await?,
         (DetectorName::Sigma, 15)
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn columns_say_the_same_as_rows_in_fewer_bytes() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
+    let values = values(3_000);
+    let ask = async |form: &str| {
+        let body = body(&values, &json!({"train": 300, "form": form}));
+        let reply = fixture.post("/v1/detect", &body).await?;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+        anyhow::Ok(reply.text)
+    };
+    let (rows, columns) = (ask("rows").await?, ask("columns").await?);
+    assert!(10 * columns.len() < rows.len(), "{}", columns.len());
+    let rows: DetectReply = serde_json::from_str(&rows)?;
+    let columns: ColumnarDetectReply = serde_json::from_str(&columns)?;
+    let (summary, of_rows) = (&columns.summary, &rows.summary);
+    assert_eq!(
+        (summary.detector, summary.train, summary.anomalies),
+        (of_rows.detector, 300, of_rows.anomalies)
+    );
+    assert_eq!(summary.episodes, of_rows.episodes);
+    assert_eq!(summary.change_points, of_rows.change_points);
+    assert_eq!(
+        (summary.period, &summary.warnings),
+        (of_rows.period, &of_rows.warnings)
+    );
+    assert!(summary.gaps.is_empty());
+    let (mut alarms, range) = (columns.alarms.iter(), 99.0);
+    for (i, row) in rows.verdicts.iter().enumerate() {
+        let verdict = &row.verdict;
+        for (column, number) in [
+            (&columns.expected, verdict.expected),
+            (&columns.lower, verdict.lower),
+            (&columns.upper, verdict.upper),
+        ] {
+            let off = column[i]
+                .zip(number)
+                .map(|(one, other)| (one - other).abs());
+            assert_eq!(column[i].is_some(), number.is_some());
+            assert!(off.is_none_or(|off| off <= 1e-5 * range), "{off:?}");
+        }
+        let Some(online) = row.online.as_ref().filter(|online| online.alarm) else {
+            continue;
+        };
+        let alarm = alarms.next().context("an alarm")?;
+        assert_eq!(
+            (alarm.index, alarm.timestamp),
+            (300 + i as u64, row.timestamp)
+        );
+        assert_eq!(
+            (alarm.severity, alarm.direction),
+            (verdict.severity, verdict.direction)
+        );
+        assert_eq!(
+            (alarm.ratio, alarm.p_value),
+            (online.ratio, verdict.p_value)
+        );
+        assert_eq!(
+            (&alarm.reason, Some(alarm.cause)),
+            (&verdict.reason, online.cause)
+        );
+    }
+    assert!(alarms.next().is_none() && !columns.alarms.is_empty());
+    assert_eq!(columns.upper.len(), rows.verdicts.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn columns_name_the_gaps_and_are_not_lines() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
+    let values = values(60);
+    let timestamps: Vec<i64> = (0..60).map(|i| if i < 30 { i } else { i + 5 }).collect();
+    let body = json!({
+        "timestamps": timestamps, "values": values, "train": 20, "form": "columns",
+    });
+    let reply = fixture.post("/v1/detect", &body.to_string()).await?;
+    let columns: ColumnarDetectReply = serde_json::from_str(&reply.text)?;
+    assert_eq!(columns.summary.gaps, [(29, 35)]);
+    assert_eq!(columns.expected.len(), 40);
+    let lines = [("accept", LINES)];
+    let body = body.to_string();
+    let reply = fixture.send("POST", "/v1/detect", &lines, &body);
+    let detail = "Invalid request payload: form: columns are one JSON object, and the request \
+                  accepts lines";
+    assert_eq!(reply.await?.refusal(), (400, "invalid_payload", detail));
     Ok(())
 }
 

@@ -67,6 +67,8 @@ fn series(
         train,
         fit,
         min_deviation,
+        // A picture has one form.
+        form: _,
     } = request;
     let mut detection = detect(&points, train, &fit, default, min_deviation)?;
     let fitted = train.of(points.len());
