@@ -13,8 +13,10 @@ mod error;
 mod header;
 mod health;
 mod history;
+mod live;
 mod metrics;
 mod observe;
+mod overview;
 mod reader;
 mod routes;
 mod silences;
@@ -36,12 +38,16 @@ use bus::Bus;
 pub use config::{Config, Settings};
 use contract::Moment;
 use http_server::{ServerConfig, ServiceToken};
-use service::{admin::Admin, admission::Admission, clock::now, health::Health, port::Port};
+use service::{
+    admin::Admin, admission::Admission, clock::now, health::Health, port::Port, system::Sampler,
+};
 use store::Store;
 use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    live::Pace,
+    overview::Counted,
     reader::{Owned, PARTITIONS, Reader},
     waiters::Waiters,
     worker::{Shared, Work},
@@ -91,6 +97,10 @@ pub(crate) struct App {
     writer: Writer,
     /// Whether there is no other observer.
     is_only: bool,
+    sampler: Sampler,
+    pace: Pace,
+    /// The number of all series, as they were counted last.
+    counted: Arc<Counted>,
 }
 
 /// Runs the observer over Kafka and Postgres until `shutdown` is cancelled.
@@ -182,6 +192,9 @@ impl Observer {
                 admission: Admission::new(MAX_APPEND_BYTES, MAX_APPEND_BODY, BYTES_PER_NUMBER),
                 writer: Writer::default(),
                 is_only,
+                sampler: Sampler::default(),
+                pace: Pace::default(),
+                counted: Arc::default(),
             }),
             reader: Mutex::new(Some(reader)),
         })
@@ -301,8 +314,11 @@ impl Observer {
 impl App {
     /// The worker of a partition.
     pub(crate) fn worker_of(&self, partition: i32) -> &mpsc::Sender<Work> {
-        let number = usize::try_from(partition).unwrap_or(0);
-        &self.workers[number % self.workers.len()]
+        &self.workers[self.number_of_worker(partition)]
+    }
+
+    fn number_of_worker(&self, partition: i32) -> usize {
+        usize::try_from(partition).unwrap_or(0) % self.workers.len()
     }
 }
 

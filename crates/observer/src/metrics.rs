@@ -99,6 +99,11 @@ pub(crate) fn count(status: PointStatus) {
     }
 }
 
+/// The points so far.
+pub(crate) fn points() -> u64 {
+    BY_STATUS.iter().map(IntCounter::get).sum()
+}
+
 /// The sample is in the log.
 const TAKEN: &str = "taken";
 /// The sample says that its series has no more.

@@ -8,18 +8,20 @@ use axum::{
     http::StatusCode,
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{MethodFilter, MethodRouter, on},
+    routing::{MethodFilter, MethodRouter, get, on, post},
 };
 use contract::{
-    Endpoint, EndpointName, POINT_PARTITIONS,
+    Endpoint, EndpointName, FEED_PATH, LIVE_PATH, POINT_PARTITIONS, ProcessFigures,
     endpoint::{Owner, Routing},
     header::APPEND,
     partition_of,
 };
-use http_server::{method_not_allowed, not_found};
+use http_server::{json, method_not_allowed, not_found};
 use service::{routes, series::SeriesPath};
 
-use crate::{App, alerts, anomalies, history, observe, silences, streams, write};
+use crate::{
+    App, alerts, anomalies, history, live, metrics, observe, overview, silences, streams, write,
+};
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = routes::router(routes::of(Owner::Observer), |endpoint, method| {
@@ -30,9 +32,20 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         }
     });
     routes
+        .route(EndpointName::System.endpoint().path, get(system))
+        .route(LIVE_PATH, post(live::live))
+        .route(FEED_PATH, post(live::feed))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
+}
+
+/// What this process tells the gateway of itself.
+async fn system(State(app): State<Arc<App>>) -> Response {
+    json(&ProcessFigures {
+        lag_messages: u64::try_from(metrics::LAG.get()).ok(),
+        ..app.sampler.process()
+    })
 }
 
 /// Refuses a call about a partition of another observer, which the gateway then asks; or that has
@@ -64,6 +77,8 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::EndStream => on(method, streams::end),
         Name::RestartStream => on(method, streams::restart),
         Name::ListPoints => on(method, history::list),
+        Name::Overview => on(method, overview::overview),
+        Name::AlarmHistogram => on(method, overview::histogram),
         Name::ListAnomalies => on(method, anomalies::list),
         Name::ListSeriesAnomalies => on(method, anomalies::of_series),
         Name::ShowAnomaly => on(method, anomalies::show),

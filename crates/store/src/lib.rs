@@ -42,9 +42,9 @@ pub use registry::{
 pub use room::{NoRoom, Quotas, StoreSize};
 use sqlite::SqliteStore;
 pub use streams::{
-    AnomalyChange, AnomalyOrder, AnomalyQuery, EndedStream, FailedNotification, MAX_SILENCES,
-    NamedBlock, Notification, PartitionCommit, PointBlock, PointExtent, StoredStream,
-    StreamOffsets, StreamState,
+    AnomalyChange, AnomalyOrder, AnomalyQuery, EndedStream, FailedNotification, HotSeries,
+    MAX_SILENCES, NamedBlock, Notification, PartitionCommit, PointBlock, PointExtent, SeriesFacts,
+    StoredStream, StreamOffsets, StreamState,
 };
 
 /// Keeps models and training points. Cheap to clone.

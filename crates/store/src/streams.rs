@@ -8,9 +8,11 @@ mod alert_tests;
 mod bulk;
 mod commit;
 mod effects;
+mod feed;
 mod history;
 mod offsets;
 mod outbox;
+mod overview;
 mod partitions;
 mod plan;
 mod query;
@@ -21,6 +23,7 @@ mod sql;
 
 pub use history::{NamedBlock, PointBlock, PointExtent};
 pub use outbox::{FailedNotification, Notification};
+pub use overview::{HotSeries, SeriesFacts};
 pub use query::{AnomalyOrder, AnomalyQuery};
 pub use silences::MAX_SILENCES;
 

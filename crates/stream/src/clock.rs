@@ -135,6 +135,11 @@ impl Clock {
         self.points.iter().copied()
     }
 
+    /// The verdict that was given last, if one is remembered.
+    pub(crate) fn newest(&self) -> Option<Given> {
+        self.given.back().map(Remembered::given)
+    }
+
     /// The verdict that was given at `timestamp`, if it is remembered.
     pub(crate) fn given_at(&self, timestamp: i64) -> Option<Given> {
         let mut newest = self.given.iter().rev();

@@ -1,8 +1,9 @@
 //! The fold: inputs in, verdicts and findings out.
 
 use contract::{
-    DetectorName, LearnedPoint, Moment, ObservedPoint, Point, PointStatus, SeriesId, StreamCounts,
-    StreamOptions, StreamReply, StreamState, StreamVerdict, TimeUnit, Transform, Version,
+    DetectorName, LearnedPoint, LiveSeries, Moment, ObservedPoint, Point, PointStatus, SeriesId,
+    StreamCounts, StreamOptions, StreamReply, StreamState, StreamVerdict, TimeUnit, Transform,
+    Version,
 };
 use detector::{Judged, Session};
 
@@ -434,6 +435,34 @@ impl Stream {
             _ if self.open.is_missing() => StreamState::Silent,
             Some(_) => StreamState::Learning,
             None => StreamState::Ready,
+        }
+    }
+
+    /// The last point, with what was expected of it. `None` before the first one.
+    pub fn latest(&self) -> Option<LearnedPoint> {
+        let given = self.clock.newest()?;
+        let verdict = given.judged.as_ref().map(|judged| &judged.verdict);
+        Some(LearnedPoint {
+            timestamp: given.sent.timestamp,
+            value: given.value,
+            expected: verdict.and_then(|verdict| verdict.expected),
+            lower: verdict.and_then(|verdict| verdict.lower),
+            upper: verdict.and_then(|verdict| verdict.upper),
+            anomaly: verdict.is_some_and(|verdict| verdict.anomaly),
+            alarm: given.judged.as_ref().is_some_and(|judged| judged.alarm),
+        })
+    }
+
+    /// The stream as the overview shows it.
+    pub fn live(&self) -> LiveSeries {
+        LiveSeries {
+            series_id: self.series.clone(),
+            state: self.state(),
+            learning: self.learner.learning(&self.options),
+            points: self.points,
+            latest: self.latest(),
+            usual_step: self.clock.usual_step(),
+            detector: self.detector(),
         }
     }
 

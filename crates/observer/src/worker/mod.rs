@@ -21,7 +21,7 @@ use std::{
 };
 
 use bus::{Bus, RawMessage};
-use contract::{LearnedPoint, SeriesId, StreamReply};
+use contract::{LearnedPoint, LiveSeries, SeriesId, StreamReply};
 use futures_util::FutureExt;
 use service::retry::retry_forever;
 use store::Store;
@@ -59,6 +59,11 @@ pub(crate) enum Work {
         series: SeriesId,
         partition: i32,
         reply: oneshot::Sender<Option<StreamReply>>,
+    },
+    /// Tells what is new of those of these series that are in memory.
+    Live {
+        series: Vec<(i32, SeriesId)>,
+        reply: oneshot::Sender<Vec<LiveSeries>>,
     },
     /// Tells the points of a series that are not stored yet.
     History {
@@ -188,6 +193,9 @@ impl Worker {
                     Some(Work::Show { series, partition, reply }) => {
                         // The client may be gone.
                         let _ = reply.send(self.show(&series, partition));
+                    }
+                    Some(Work::Live { series, reply }) => {
+                        let _ = reply.send(self.live(&series));
                     }
                     Some(Work::History { series, partition, reply }) => {
                         let partition = self.partitions.get(&partition);
@@ -408,6 +416,14 @@ impl Worker {
         let age = entry.stored_at.map(|at| at.elapsed().as_millis());
         let age = age.map(|age| u64::try_from(age).unwrap_or(u64::MAX));
         Some(entry.stream.reply(partition, age))
+    }
+
+    fn live(&self, series: &[(i32, SeriesId)]) -> Vec<LiveSeries> {
+        let entry = |(partition, id): &(i32, SeriesId)| {
+            let entry = self.partitions.get(partition)?.streams.get(id)?;
+            Some(entry.stream.live())
+        };
+        series.iter().filter_map(entry).collect()
     }
 
     fn found(&self) -> usize {

@@ -134,6 +134,43 @@ pub(crate) const LIST: &str = concat!(
     "ORDER BY page.series_id",
 );
 
+/// As `LIST`, with nothing but the labels of streams.
+pub(crate) const LABELLED: &str = concat!(
+    "WITH page AS (SELECT series_id FROM (SELECT s.series_id FROM series s ",
+    "WHERE s.series_id >= $1 AND s.series_id < $2 AND ",
+    is_visible!(),
+    " ORDER BY s.series_id LIMIT $3) fitted ",
+    "UNION SELECT series_id FROM (SELECT t.series_id FROM stream_sessions t ",
+    "WHERE t.series_id >= $1 AND t.series_id < $2 AND NOT t.has_ended ",
+    "ORDER BY t.series_id LIMIT $3) observed ",
+    "ORDER BY series_id LIMIT $3) ",
+    "SELECT page.series_id, t.labels FROM page ",
+    "LEFT JOIN stream_sessions t ON t.series_id = page.series_id AND NOT t.has_ended ",
+    "ORDER BY page.series_id",
+);
+
+/// The number of series with a model or a stream. Further conditions may follow.
+pub(crate) const ALL_SERIES: &str = concat!(
+    "SELECT count(*) FROM (SELECT s.series_id FROM series s WHERE ",
+    is_visible!(),
+    " UNION SELECT series_id FROM stream_sessions WHERE NOT has_ended) known WHERE 1 = 1",
+);
+
+/// What is known of the series in an array `$1`, in the registry and of their streams.
+macro_rules! facts_of {
+    ($ids:literal) => {
+        concat!(
+            "SELECT i.series_id, t.labels, t.phase, t.detector AS stream_detector, t.last_timestamp, ",
+            "m.version AS serving, m.detector, m.last_timestamp AS trained_until FROM (",
+            $ids,
+            ") i LEFT JOIN stream_sessions t ON t.series_id = i.series_id AND NOT t.has_ended ",
+            "LEFT JOIN models m ON m.series_id = i.series_id AND m.status = 'ready' AND m.version = ",
+            serving!("i.series_id"),
+            " WHERE t.series_id IS NOT NULL OR m.series_id IS NOT NULL",
+        )
+    };
+}
+
 /// A series: one row for each of its aliases, or one if it has none.
 pub(crate) const DETAIL: &str = concat!(
     "SELECT ",
@@ -218,6 +255,8 @@ pub(crate) struct Dialect {
     pub(crate) receipt: &'static str,
     /// Removes older receipts.
     pub(crate) forget_receipts: &'static str,
+    /// What is known of the series `$1`, a JSON array.
+    pub(crate) facts_of: &'static str,
 }
 
 pub(crate) const POSTGRES: Dialect = Dialect {
@@ -246,6 +285,7 @@ pub(crate) const POSTGRES: Dialect = Dialect {
         SELECT digest, version, revision, serving, reply FROM receipts
         WHERE series_id = $1 AND key = $2 AND created_at > now() - interval '1 day'",
     forget_receipts: "DELETE FROM receipts WHERE created_at <= now() - interval '1 day'",
+    facts_of: facts_of!("SELECT json_array_elements_text($1::json) AS series_id"),
 };
 
 pub(crate) const SQLITE: Dialect = Dialect {
@@ -275,4 +315,5 @@ pub(crate) const SQLITE: Dialect = Dialect {
     forget_receipts: "
         DELETE FROM receipts
         WHERE created_at <= CAST(unixepoch('subsec') * 1000 AS INTEGER) - 86400000",
+    facts_of: facts_of!("SELECT value AS series_id FROM json_each($1)"),
 };

@@ -46,6 +46,8 @@ pub type NamedBlock = (i64, Vec<LearnedPoint>);
 /// The bytes of a point: timestamp, value, expected, lower and upper limit, eight each, in
 /// little-endian order, and flags. A limit that is not there is NaN.
 const POINT: usize = 41;
+/// The same for statements.
+pub(super) const POINT_BYTES: i64 = POINT as i64;
 const ANOMALY: u8 = 1;
 const ALARM: u8 = 2;
 
@@ -62,7 +64,7 @@ fn write(points: &[LearnedPoint]) -> Vec<u8> {
     bytes
 }
 
-fn read(bytes: &[u8]) -> Result<Vec<LearnedPoint>, StoreError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<LearnedPoint>, StoreError> {
     let (points, rest) = bytes.as_chunks::<POINT>();
     if !rest.is_empty() {
         return Err(unreadable("a block of points is cut".to_owned()));
@@ -154,7 +156,7 @@ impl Store {
             let values: [Value<'_>; 3] = [series.as_str().into(), from.into(), to.into()];
             let rows: Vec<(i64, i64, i64)> = self.select(EXTENT, &values).await?;
             let (bytes, first, last) = rows.first().copied().unwrap_or_default();
-            let points = bytes / POINT as i64;
+            let points = bytes / POINT_BYTES;
             Ok(PointExtent {
                 points,
                 first,

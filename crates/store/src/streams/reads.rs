@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Columns of an [`AnomalyRow`].
-const ANOMALIES: &str = "
+pub(super) const ANOMALIES: &str = "
     SELECT anomaly_id, opened_at, ratio, incident_id, CAST(document AS text) AS document
     FROM anomalies WHERE 1 = 1";
 const INCIDENTS: &str = "
@@ -40,12 +40,8 @@ impl Store {
         query: &'a AnomalyQuery,
     ) -> BoxFuture<'a, Result<AnomalyList, StoreError>> {
         async move {
-            let has_label = match &self.0 {
-                Backend::Postgres(_) => query::postgres_label,
-                Backend::Sqlite(_) => query::sqlite_label,
-            };
             let mut select = Select::of(ANOMALIES);
-            query.write(&mut select, &(has_label as query::Label))?;
+            query.write(&mut select, &self.has_label())?;
             let mut rows: Vec<AnomalyRow> = self.list(&select).await?;
             let is_last = rows.len() <= query.limit();
             rows.truncate(query.limit());
@@ -180,7 +176,15 @@ impl Store {
         .boxed()
     }
 
-    async fn list<R: Row>(&self, select: &Select) -> Result<Vec<R>, StoreError> {
+    /// Adds the condition that a row has a label.
+    pub(super) fn has_label(&self) -> query::Label {
+        match &self.0 {
+            Backend::Postgres(_) => query::postgres_label,
+            Backend::Sqlite(_) => query::sqlite_label,
+        }
+    }
+
+    pub(super) async fn list<R: Row>(&self, select: &Select) -> Result<Vec<R>, StoreError> {
         let value = |parameter| match parameter {
             &Parameter::Number(number) => Value::Number(Some(number)),
             &Parameter::Real(real) => Value::Real(real),
@@ -211,7 +215,7 @@ row! {
     }
 }
 
-fn anomalies(rows: Vec<AnomalyRow>) -> Result<Vec<Anomaly>, StoreError> {
+pub(super) fn anomalies(rows: Vec<AnomalyRow>) -> Result<Vec<Anomaly>, StoreError> {
     let anomaly = |row: AnomalyRow| read(&row.document, row.incident_id.as_deref());
     rows.into_iter().map(anomaly).collect()
 }

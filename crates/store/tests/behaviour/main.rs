@@ -99,6 +99,10 @@ macro_rules! run_suite {
             silences_are_kept_until_they_are_deleted
             points_are_added_to_their_block
             points_go_with_their_series_with_time_and_when_they_are_too_many
+            a_series_is_hot_by_its_worst_and_its_latest_anomaly
+            series_with_models_streams_or_both_are_known_alike
+            a_sparkline_is_of_all_points_or_of_some_of_many
+            anomalies_are_counted_by_time_and_severity
             a_database_without_a_registry_gets_one_and_keeps_what_it_holds
             migrations_may_run_at_once_and_again
             a_closed_store_fails_and_says_so

@@ -7,6 +7,7 @@ mod life;
 mod lists;
 mod models;
 mod outbox;
+mod overview;
 mod points;
 mod queries;
 mod receipts;
@@ -34,6 +35,7 @@ pub(crate) use self::{
     lists::*,
     models::*,
     outbox::*,
+    overview::*,
     points::*,
     queries::*,
     receipts::*,
