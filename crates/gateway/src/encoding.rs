@@ -55,12 +55,13 @@ pub(crate) fn unpacked(mut request: Request) -> Fallible<Request> {
     }))
 }
 
-/// Packs long replies for clients that ask for it. Pictures are packed already, and the lines of
-/// NDJSON have to leave as they come.
+/// Packs long replies for clients that ask for it. Pictures are packed already, and events and the
+/// lines of NDJSON have to leave as they come.
 pub(crate) fn packing() -> CompressionLayer<impl Predicate> {
     let worthwhile = SizeAbove::new(MIN_PACKED)
         .and(NotForContentType::IMAGES)
-        .and(NotForContentType::const_new("application/x-ndjson"));
+        .and(NotForContentType::const_new("application/x-ndjson"))
+        .and(NotForContentType::SSE);
     // The fastest level makes verdicts ten times smaller already.
     CompressionLayer::new()
         .gzip(true)

@@ -6,17 +6,20 @@ mod arrival;
 mod config;
 mod cors;
 mod encoding;
+mod events;
 mod exceptional;
 mod failure;
 mod healthcheck;
 mod limits;
 mod metrics;
+mod overview;
 mod proxy;
 mod revisions;
 mod routes;
+mod system;
 mod throttle;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use http_server::{Handler, Listener, ServerConfig, Tls};
@@ -178,10 +181,20 @@ impl Gateway {
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let app = self.handler(&health);
+        let (events, stopped) = (self.proxy.events.clone(), shutdown.clone());
+        let stopping = async move {
+            // Streams of events would last as long as the server lets them.
+            stopped.cancelled().await;
+            events.stop();
+            pending::<Infallible>().await
+        };
         let served = http_server::serve(self.listener, app, self.server, shutdown);
         tokio::select! {
             served = served => served,
             never = self.proxy.access.watch() => match never {},
+            never = self.proxy.system.keep_history(&self.proxy) => match never {},
+            never = self.proxy.events.follow(&self.proxy.observer) => match never {},
+            never = stopping => match never {},
         }
     }
 }

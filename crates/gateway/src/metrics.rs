@@ -8,7 +8,7 @@ use std::{
 use contract::{ENDPOINTS, Endpoint};
 use http::StatusCode;
 use prometheus::{
-    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, core::Collector,
     register_histogram_vec, register_int_counter, register_int_counter_vec, register_int_gauge_vec,
 };
 
@@ -27,14 +27,20 @@ static REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("registered once")
 });
 
+/// The upper bounds of the buckets that requests are counted in, in seconds.
+pub(crate) const BOUNDS: [f64; 15] = [
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
+];
+
+/// The number of requests so far that took no longer than each of [`BOUNDS`], and of all.
+pub(crate) type Buckets = Vec<u64>;
+
 static SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     register_histogram_vec!(
         "anomaly_gateway_request_seconds",
         "Time from the head of a request to the head of its reply, by route.",
         &["route"],
-        vec![
-            0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0
-        ]
+        BOUNDS.to_vec()
     )
     .expect("registered once")
 });
@@ -129,6 +135,36 @@ pub(crate) fn register() {
     LazyLock::force(&OTHER_FIGURES);
     LazyLock::force(&UPSTREAM);
     LazyLock::force(&FAILURES);
+}
+
+/// The requests so far, of all routes.
+pub(crate) fn request_buckets() -> Buckets {
+    let mut sums = vec![0; BOUNDS.len() + 1];
+    for family in SECONDS.collect() {
+        for histogram in family
+            .get_metric()
+            .iter()
+            .map(|metric| metric.get_histogram())
+        {
+            let buckets = histogram.get_bucket().iter();
+            let counts = buckets.map(|bucket| bucket.cumulative_count());
+            let counts = counts
+                .take(BOUNDS.len())
+                .chain([histogram.get_sample_count()]);
+            sums.iter_mut()
+                .zip(counts)
+                .for_each(|(sum, count)| *sum += count);
+        }
+    }
+    sums
+}
+
+/// The requests that are being answered, on all routes.
+pub(crate) fn in_flight() -> u64 {
+    let families = IN_FLIGHT.collect();
+    let metrics = families.iter().flat_map(|family| family.get_metric());
+    let gauges = metrics.map(|metric| metric.get_gauge().get_value());
+    gauges.sum::<f64>().max(0.0) as u64
 }
 
 fn figures(endpoint: &Endpoint) -> &'static RouteFigures {

@@ -28,11 +28,13 @@ use crate::{
     AllowedOrigins, Backends, Settings,
     access::{Access, Caller},
     arrival::{Arrivals, Charge},
+    events::Events,
     exceptional::{Described, Exceptional, log_fast},
     failure::{known, no_reply},
     limits::Limits,
     metrics::Measured,
     revisions::RevisionTracker,
+    system::System,
 };
 
 /// The revision of a series after a change, in the trainer's replies.
@@ -51,6 +53,8 @@ pub(crate) struct Proxy {
     settings: Settings,
     revisions: RevisionTracker,
     pub(crate) exceptional: Exceptional,
+    pub(crate) system: System,
+    pub(crate) events: Events,
 }
 
 impl Proxy {
@@ -70,6 +74,8 @@ impl Proxy {
             exceptional: Exceptional::new(settings.slow_request_ms),
             settings,
             revisions: RevisionTracker::new(),
+            system: System::default(),
+            events: Events::default(),
         }
     }
 

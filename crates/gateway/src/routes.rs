@@ -15,8 +15,8 @@ use serde_json::json;
 use service::health::Health;
 
 use crate::{
-    access::Caller, encoding, exceptional::Described, healthcheck::healthcheck, metrics::Measured,
-    proxy::Proxy,
+    access::Caller, encoding, events::events, exceptional::Described, healthcheck::healthcheck,
+    metrics::Measured, overview::overview, proxy::Proxy, system::system,
 };
 
 /// Tells the trainer that the client may import only what a trusted installation has exported.
@@ -95,6 +95,9 @@ async fn reply(
     match endpoint.name {
         EndpointName::Predict => proxy.predict(request).await,
         EndpointName::Healthcheck => healthcheck(proxy, endpoint, request, caller).await,
+        EndpointName::Overview => overview(proxy, endpoint, request, caller).await,
+        EndpointName::Events => events(proxy, endpoint, request, caller).await,
+        EndpointName::System => system(proxy, endpoint, request).await,
         _ => proxy.forward(endpoint, request, caller).await,
     }
 }

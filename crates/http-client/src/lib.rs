@@ -125,6 +125,31 @@ impl Upstream {
         Self(Transport::Local(local::Local::new(handler.into())))
     }
 
+    /// Asks every backend of the service for `path` with a request of our own: a `POST` of `body`, or
+    /// a `GET` if that is empty. One in this process is asked once.
+    pub async fn call_each(
+        &self,
+        path: &'static str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Vec<Result<Response, Error>> {
+        let head = match body.is_empty() {
+            true => RequestHead::get(path, None),
+            false => RequestHead::post(path),
+        };
+        match &self.0 {
+            Transport::Local(local) => {
+                vec![local.call(Call::whole(head, body, timeout)).await]
+            }
+            Transport::Http(http) => http.ask_each(&head, &body, timeout).await,
+        }
+    }
+
+    /// Whether the service is in this process.
+    pub fn is_local(&self) -> bool {
+        matches!(self.0, Transport::Local(_))
+    }
+
     /// Checks that the service answers us; any reply will do but that it does not know us.
     ///
     /// # Errors

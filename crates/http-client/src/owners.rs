@@ -12,6 +12,7 @@ use std::{
 
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::StatusCode;
 use tokio::time;
 
@@ -72,6 +73,20 @@ impl Http {
         }
         let head = head.for_any_owner();
         self.ask(Pick::LeastBusy, &head, body, timeout).await
+    }
+
+    /// Asks each backend, also those that do not accept.
+    pub(super) async fn ask_each(
+        &self,
+        head: &RequestHead,
+        body: &Bytes,
+        timeout: Duration,
+    ) -> Vec<Result<Response, Error>> {
+        let backends = self.0.all();
+        let asked = backends
+            .iter()
+            .map(|backend| self.ask_this(backend, head, body, timeout));
+        join_all(asked).await
     }
 
     /// Asks `backend`, and no longer once it is known to hang.

@@ -215,6 +215,12 @@ impl Pool {
         order
     }
 
+    /// All backends.
+    pub(super) fn all(self: &Arc<Self>) -> Arc<[Arc<Backend>]> {
+        watch::begin(self);
+        self.members.now().1
+    }
+
     pub(super) async fn take_of(
         &self,
         backend: &Arc<Backend>,

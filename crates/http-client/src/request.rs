@@ -83,6 +83,22 @@ impl RequestHead {
         }
     }
 
+    /// A `GET` of the gateway's own, which is on behalf of no client.
+    pub fn own(uri: Uri) -> Self {
+        Self {
+            uri,
+            ..Self::get("/", None)
+        }
+    }
+
+    /// A `POST` of the gateway's own, which is on behalf of no client.
+    pub fn post(path: &'static str) -> Self {
+        Self {
+            method: Method::POST,
+            ..Self::get(path, None)
+        }
+    }
+
     /// Passes none of the client's headers on, for a route that uses none.
     #[must_use]
     pub fn bare(mut self) -> Self {

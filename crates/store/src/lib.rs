@@ -44,7 +44,7 @@ use sqlite::SqliteStore;
 pub use streams::{
     AnomalyChange, AnomalyOrder, AnomalyQuery, EndedStream, FailedNotification, HotSeries,
     MAX_SILENCES, NamedBlock, Notification, PartitionCommit, PointBlock, PointExtent, SeriesFacts,
-    StoredStream, StreamOffsets, StreamState,
+    StepCount, StoredStream, StreamOffsets, StreamState,
 };
 
 /// Keeps models and training points. Cheap to clone.

@@ -23,7 +23,7 @@ mod sql;
 
 pub use history::{NamedBlock, PointBlock, PointExtent};
 pub use outbox::{FailedNotification, Notification};
-pub use overview::{HotSeries, SeriesFacts};
+pub use overview::{HotSeries, SeriesFacts, StepCount};
 pub use query::{AnomalyOrder, AnomalyQuery};
 pub use silences::MAX_SILENCES;
 

@@ -52,6 +52,22 @@ pub(crate) struct Caller {
     change: Option<Change>,
 }
 
+/// The series that somebody may see.
+#[derive(Default)]
+pub(crate) struct Sight(Option<Arc<Key>>);
+
+impl Sight {
+    /// Whether `series` is one of them.
+    pub(crate) fn includes(&self, series: &str) -> bool {
+        self.0.as_ref().is_none_or(|key| key.is_for(series))
+    }
+
+    /// Whether all are.
+    pub(crate) fn is_all(&self) -> bool {
+        self.0.as_ref().is_none_or(|key| key.prefixes().is_none())
+    }
+}
+
 /// Why a request is refused.
 enum Denied {
     /// It has no key.
@@ -206,6 +222,11 @@ impl Caller {
     /// Whether the caller may see `series`.
     pub(crate) fn may_see(&self, series: &str) -> bool {
         self.key.as_ref().is_none_or(|key| key.is_for(series))
+    }
+
+    /// The series that the caller may see, for as long as a reply goes on.
+    pub(crate) fn sight(&self) -> Sight {
+        Sight(self.key.clone())
     }
 
     /// The only beginnings of series that the caller may see, as a header. `None`: all.

@@ -1,7 +1,7 @@
 //! Health and figures of the platform.
 
 use anyhow::ensure;
-use contract::HealthReply;
+use contract::{HealthReply, PlatformForm, ServiceFigures, ServiceStatus, SystemReply};
 use serde_json::Value;
 use testkit::{Client, Platform, eventually, exposition, series};
 
@@ -87,6 +87,56 @@ async fn the_figures_are_exactly_what_was_done_and_survive_a_restart() -> anyhow
         Ok(())
     })
     .await?;
+    platform.stop().await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_system_shows_what_runs_and_how_well() -> anyhow::Result<()> {
+    let platform = Platform::start().await?;
+    let client = platform.client();
+    use_it(client).await?;
+    let system: SystemReply = eventually("the figures of predictions", || async {
+        let system: SystemReply = client.get("/v1/system").await?.ok()?;
+        let predictor = system
+            .services
+            .iter()
+            .find(|service| service.name == "predictor");
+        ensure!(
+            predictor.is_some_and(|service| service.p99_ms.is_some()),
+            "{system:?}"
+        );
+        Ok(system)
+    })
+    .await?;
+    assert_eq!(system.form, PlatformForm::Standalone);
+    let names: Vec<&str> = system.services.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["standalone", "predictor", "trainer", "observer"]);
+    let is_up = |service: &ServiceFigures| service.up == 1 && service.status == ServiceStatus::Ok;
+    assert!(system.services.iter().all(is_up), "{system:?}");
+    let [process, predictor, trainer, observer] = &system.services[..] else {
+        anyhow::bail!("{system:?}");
+    };
+    assert!(process.memory_bytes > Some(1 << 20) && process.p99_ms > process.p50_ms);
+    // This call itself.
+    assert!(process.in_flight >= Some(1));
+    assert!(predictor.p50_ms > Some(0.0) && predictor.p50_ms <= predictor.p99_ms);
+    assert!(trainer.p99_ms > Some(0.0) && predictor.memory_bytes.is_none());
+    assert_eq!(observer.lag_messages, Some(0));
+    let dependencies: Vec<_> = system
+        .dependencies
+        .iter()
+        .map(|d| (&*d.name, &*d.kind))
+        .collect();
+    let expected = ["store", "events", "figures"].map(|name| (name, "SQLite"));
+    assert_eq!(dependencies, expected);
+    assert!(system.dependencies.iter().all(|d| d.ok && d.ms > Some(0.0)));
+    let history = &system.history;
+    assert!(
+        history.step == 60 && history.from > 1_700_000_000,
+        "{history:?}"
+    );
+    assert!(history.memory[0] > Some(1 << 20), "{history:?}");
+    assert_eq!(client.get("/v1/system?x=1").await?.status, 400);
     platform.stop().await.map(drop)
 }
 

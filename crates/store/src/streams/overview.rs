@@ -63,6 +63,9 @@ pub struct SeriesFacts {
     pub trained_until: Option<i64>,
 }
 
+/// The number of a step, a severity, and the number of anomalies of it.
+pub type StepCount = (usize, Severity, u64);
+
 /// The most blocks of a series whose points are all read for a sparkline.
 const WHOLE_BLOCKS: i64 = 24;
 /// The most blocks of a series of which a point is read.
@@ -298,7 +301,7 @@ impl Store {
         steps: usize,
         label: Option<&'a (String, String)>,
         prefixes: Option<&'a [String]>,
-    ) -> BoxFuture<'a, Result<Vec<(usize, Severity, u64)>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<StepCount>, StoreError>> {
         async move {
             let mut select = Select::of("");
             let (first, step) = (Parameter::Number(from.0), Parameter::Number(step_ms));
