@@ -12,6 +12,9 @@ import { chromium } from 'playwright-core';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
+/** The programs under test. */
+export const BINARIES = { standalone: process.env.STANDALONE ?? join(root, 'target/debug/standalone'), anomaly: process.env.ANOMALY ?? join(root, 'target/debug/anomaly') };
+
 /** Where pictures of the pages go. */
 export const PICTURES = process.env.DASHBOARD_PICTURES ?? join(root, '.cache/dashboard');
 mkdirSync(PICTURES, { recursive: true });
@@ -45,7 +48,7 @@ export class Platform {
   }
 
   async start() {
-    const binary = process.env.STANDALONE ?? join(root, 'target/debug/standalone');
+    const binary = BINARIES.standalone;
     assert.ok(existsSync(binary), `${binary} is not built: cargo build -p standalone -p cli`);
     const env = { PATH: process.env.PATH, LOG_FORMAT: 'json', APP_PORT: String(this.port), ADMIN_PORT: '0', DATA_DIR: this.folder, ...this.environment };
     this.process = spawn(binary, [], { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -133,7 +136,7 @@ export async function drop(page, name, content) {
 export const picture = (page, name) => page.screenshot({ path: join(PICTURES, `${name}.png`) });
 
 /** Points with a daily season and two outages, from a fixed seed. */
-export function sample({ points = 2000, start = 1_780_000_000, step = 600, seed = 3 } = {}) {
+export function sample({ points = 2000, start = 1_779_999_600, step = 600, seed = 3 } = {}) {
   let state = seed;
   const noise = () => { state = (state * 1_103_515_245 + 12_345) % 2_147_483_648; return state / 2_147_483_648 - 0.5; };
   const timestamps = Array.from({ length: points }, (_, i) => start + i * step);
@@ -147,3 +150,14 @@ export function sample({ points = 2000, start = 1_780_000_000, step = 600, seed 
 
 /** Points as a file. */
 export const csv = ({ timestamps, values }) => `timestamp,value\n${timestamps.map((t, i) => `${t},${values[i]}`).join('\n')}\n`;
+
+/** Waits until `holds` does. */
+export async function settled(holds, patience = 15_000) {
+  const end = Date.now() + patience;
+  for (;;) {
+    const value = await holds();
+    if (value) return value;
+    assert.ok(Date.now() < end, `it does not come about: ${holds}`);
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+  }
+}

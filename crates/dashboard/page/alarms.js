@@ -32,7 +32,7 @@ export function alarms({ signal, picked, pick }) {
   function ticks() {
     const all = [];
     const hours = canvas.clientWidth < 500 ? 6 : 3;
-    for (let i = 0; i < data.low.length - 6; i += 1) {
+    for (let i = 0; i < data.low.length * (hours > 3 ? 0.88 : 0.94); i += 1) {
       const text = moment((data.from + i * data.step) * 1000).split(', ')[1];
       if (text?.endsWith(':00') && Number(text.slice(0, 2)) % hours === 0) all.push(h('span', { style: { left: `${((i + 0.5) / data.low.length) * 100}%` } }, text));
     }

@@ -233,7 +233,7 @@ export class SeriesChart {
     const scale = (by) => this.zoom([middle - (middle - a) * by, middle + (b - middle) * by]);
     const acts = {
       ArrowLeft: () => this.move(here - step), ArrowRight: () => this.move(here + step),
-      n: () => this.move(alarms.find((i) => i > here) ?? alarms[0] ?? here), p: () => this.move(alarms.findLast((i) => i < here) ?? alarms.at(-1) ?? here),
+      n: () => this.move(alarms.find((i) => i > (this.idx ?? -1)) ?? alarms[0] ?? here), p: () => this.move(alarms.findLast((i) => i < (this.idx ?? Infinity)) ?? alarms.at(-1) ?? here),
       '+': () => scale(0.5), '=': () => scale(0.5), '-': () => scale(2), 0: () => this.zoom(null), Escape: () => this.zoom(null),
     };
     if (!acts[e.key]) return;

@@ -52,15 +52,18 @@ class SeriesView {
 
   async load() {
     const options = { signal: this.signal };
-    const [summary, stream, points, found] = await Promise.all([
-      get(this.path(), {}, options).catch(absent), get(this.path('/stream'), {}, options).catch(absent), this.points(), get(this.path('/anomalies'), { limit: 200 }, options).catch(absent),
-    ]);
-    Object.assign(this, { summary, stream, reply: points, anomalies: found?.anomalies ?? [] });
-    if (summary) {
-      this.models = new Models(this.id, { signal: this.signal, again: (anchor) => this.fitAgain(anchor), changed: () => this.head() });
-      await this.models.load().catch(absent);
+    // What the series has, before it is asked for: a stream, models, or both. One that has just begun is not listed yet.
+    const { series } = await get('/v1/series', { prefix: this.id, limit: 1 }, options);
+    const summary = series.find((one) => one.series_id === this.id) ?? { models: 0, stream: 'new' };
+    const stream = summary.stream ? await get(this.path('/stream'), {}, options).catch(absent) : null;
+    const [points, found] = stream ? await Promise.all([this.points(), get(this.path('/anomalies'), { limit: 200 }, options)]) : [];
+    Object.assign(this, { summary, stream, reply: points ?? null, anomalies: found?.anomalies ?? [] });
+    if (summary.models > 0) {
+      const again = points?.timestamp.length > 2 && !points.bucket ? (anchor) => this.fitAgain(anchor) : null;
+      this.models = new Models(this.id, { signal: this.signal, again, changed: () => this.head() });
+      await this.models.load();
     }
-    this.known = summary || stream || points?.timestamp.length;
+    this.known = summary.models > 0 || stream;
   }
 
   points(more = {}) {
@@ -216,7 +219,7 @@ class SeriesView {
   menu(anchor) {
     popover(anchor, `More for ${this.id}`, (close) => {
       const then = (act) => () => { close(); act(); };
-      return h('div.menu', this.reply?.timestamp.length > 2 && button('Fit again', { onclick: then(() => this.fitAgain(anchor)) }), this.stream && button('Rename labels', { onclick: then(() => labelsForm(anchor, this.id, this.stream, () => this.refound())) }),
+      return h('div.menu', this.models?.again && button('Fit again', { onclick: then(() => this.fitAgain(anchor)) }), this.stream && button('Rename labels', { onclick: then(() => labelsForm(anchor, this.id, this.stream, () => this.refound())) }),
         button('Delete', { onclick: then(() => this.remove(anchor)) }));
     });
   }
@@ -236,10 +239,6 @@ class SeriesView {
 
   fitAgain(anchor) {
     const points = this.reply;
-    if (!points?.timestamp.length || points.bucket) {
-      toast('There are too many points to fit from this page, or none are kept. Use POST /fit.');
-      return;
-    }
     confirmIn(anchor, { title: 'Fit again', text: `Fits a new version on the ${count(points.timestamp.length)} points that are kept.`, action: 'Fit', danger: false }, async () => {
       try {
         const fitted = await send('POST', path`/fit/${this.id}`, { timestamps: points.timestamp, values: points.value });
