@@ -146,7 +146,9 @@ test('a late reply never overwrites a newer one', async () => {
   await page.fill('#rate', '9');
   await settled(() => bodies.length === 1);
   await page.fill('#rate', '1');
+  await settled(() => page.evaluate(() => document.querySelector('#rate').value === '1'));
   release();
+  await settled(() => bodies.at(-1) === 1 / 50_000);
   const reply = await detect({ ...points, false_alarm_rate: 1 / 50_000 });
   await page.waitForFunction((text) => document.querySelector('h1.big').textContent === text, said(reply, points));
   assert.deepEqual([bodies[0], bodies.at(-1)], [1 / 100, 1 / 50_000]);
@@ -173,7 +175,9 @@ test('a file is kept as a series, and again as its second version', async () => 
 test('each mark says why, and stands at the point that it is about', async () => {
   const points = sample();
   const reply = await detect(points);
-  const alarms = reply.verdicts.filter((v) => v.alarm).sort((a, b) => a.cause.at - b.cause.at);
+  // An episode that grows has several alarms about one point.
+  const alarms = [...new Map(reply.verdicts.filter((v) => v.alarm).map((v) => [v.cause.at, v])).values()].sort((a, b) => a.cause.at - b.cause.at);
+  assert.ok(alarms.length >= 2);
   const page = await result(points);
   await page.focus('.plot');
   await page.keyboard.press('0');
@@ -209,22 +213,24 @@ test('dragging zooms, the strip follows, and the address shows the same', async 
   };
   await drag();
   const range = () => Object.fromEntries(new URLSearchParams(new URL(page.url()).hash.split('?')[1]));
-  const { from, to } = range();
+  const whole = () => settled(() => !range().from);
+  const { from, to } = await settled(() => range().from && range());
   const [first, last] = [points.timestamps[0], points.timestamps.at(-1)];
   assert.ok(Math.abs((from - first) / (last - first) - 0.5) < 0.02 && Math.abs((to - first) / (last - first) - 0.75) < 0.02, `${from} to ${to}`);
   assert.match(await page.locator('.strip .window').getAttribute('style'), /left: (49|50)\.\d+%/);
   await page.dblclick('.u-over');
-  assert.deepEqual(range(), {});
+  await whole();
   assert.ok(await page.locator('.strip .window').isHidden());
   await drag();
+  await settled(() => range().from);
   await page.focus('.plot');
   await page.keyboard.press('0');
-  assert.deepEqual(range(), {});
+  await whole();
   await page.focus('.strip');
   await page.keyboard.press('+');
-  const narrow = range();
+  const narrow = await settled(() => range().from && range());
   await page.keyboard.press('ArrowRight');
-  assert.ok(Number(range().from) > Number(narrow.from), 'the strip moves the window');
+  await settled(() => Number(range().from) > Number(narrow.from));
   await close(page);
 });
 

@@ -70,23 +70,12 @@ function marked(alarm) {
   return { ...alarm, at, direction: ['unseen', 'stuck'].includes(cause?.kind) ? 'pattern' : alarm.direction };
 }
 
-/** The reply of `POST /v1/detect`, in either form, as a chart's data. `sent` are the points. */
+/** The reply of `POST /v1/detect` in columns as a chart's data. `sent` are the points. */
 export function judged(reply, sent) {
-  const n = sent.timestamps.length;
   const pad = (list) => [...new Array(reply.train).fill(null), ...list];
-  if (reply.verdicts === undefined) {
-    const alarms = reply.alarms.map(marked);
-    const long = (list) => (list.length === n ? list : pad(list));
-    return build({
-      ...sent, alarms, expected: long(reply.expected), lower: long(reply.lower), upper: long(reply.upper), learned: reply.train,
-      episodes: reply.episodes, changePoints: reply.change_points, period: reply.period,
-    });
-  }
-  const of = (name) => pad(reply.verdicts.map((v) => v[name]));
-  const alarms = reply.verdicts.filter((v) => v.alarm).map(marked);
   return build({
-    ...sent, alarms, expected: of('expected'), lower: of('lower'), upper: of('upper'), learned: reply.train,
-    episodes: reply.episodes ?? [], changePoints: reply.change_points ?? [], period: reply.period,
+    ...sent, alarms: reply.alarms.map(marked), expected: pad(reply.expected), lower: pad(reply.lower), upper: pad(reply.upper), learned: reply.train,
+    episodes: reply.episodes, changePoints: reply.change_points, period: reply.period,
   });
 }
 

@@ -1,8 +1,7 @@
 // The list of all series: those that need attention first.
 
-import { path, persist } from './api.js';
+import { get, path, persist } from './api.js';
 import { alarms } from './alarms.js';
-import { overview } from './overview.js';
 import { ago, at, count, number, roughly, short, SEVERITIES, title as word } from './format.js';
 import { listen, watch } from './live.js';
 import { sparkline } from './spark.js';
@@ -60,20 +59,20 @@ class SeriesList {
     const label = /^[^=\s]+=.*/.test(q) ? q : '';
     return {
       q: label ? '' : q, label, severity: [...severity].join(','), limit: PAGE, ...more,
-      ...(from ? { from: iso(from), to: iso(to) } : hours ? { from: new Date(Date.now() - hours * HOUR).toISOString() } : {}),
+      ...(from ? { from: from / 1000, to: to / 1000 } : hours ? { from: Math.floor((Date.now() - hours * HOUR) / 1000) } : {}),
     };
   }
 
   /** Loads the first page. */
   async load() {
-    const reply = await overview(this.query(), { signal: this.signal });
+    const reply = await get('/v1/overview', this.query(), { signal: this.signal });
     Object.assign(this, { rows: reply.rows, next: reply.next, counts: reply.counts, changed: 0 });
   }
 
   /** Loads pages until row `last` is there. */
   async reach(last) {
     if (this.loading || !this.next || last < this.rows.length) return;
-    this.loading = overview(this.query({ after: this.next, limit: Math.min(1000, Math.max(PAGE, last - this.rows.length + PAGE)) }), { signal: this.signal });
+    this.loading = get('/v1/overview', this.query({ after: this.next, limit: Math.min(1000, Math.max(PAGE, last - this.rows.length + PAGE)) }), { signal: this.signal });
     try {
       const reply = await this.loading;
       const known = new Set(this.rows.map((row) => row.series_id));
@@ -177,7 +176,7 @@ class SeriesList {
     this.refreshing = true;
     try {
       const far = this.rows.length;
-      const reply = await overview(this.query({ limit: Math.min(1000, Math.max(PAGE, far)) }), { signal: this.signal });
+      const reply = await get('/v1/overview', this.query({ limit: Math.min(1000, Math.max(PAGE, far)) }), { signal: this.signal });
       Object.assign(this, { rows: reply.rows, next: reply.next, counts: reply.counts, changed: 0 });
       this.again.hidden = true;
       this.show();
@@ -266,10 +265,8 @@ class SeriesList {
   }
 }
 
-const iso = (ms) => new Date(Number(ms)).toISOString();
-
-/** 0 with an open anomaly, 1 with one in the last day, 2 without. */
-const groupOf = (row) => (row.state === 'open' ? 0 : row.severity ? 1 : 2);
+/** The groups by their names in the API. */
+const groupOf = (row) => ['open', 'recent', 'quiet'].indexOf(row.group);
 
 /** What a series does, in words. */
 export function stateOf(row) {

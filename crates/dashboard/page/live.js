@@ -1,11 +1,11 @@
-// What changes by itself: a stream of events where the server has one, else questions every few seconds.
+// What changes by itself: the stream of events. A page that nobody sees has none.
 
 import { call, credentials, get, onAnswer, Problem, renewKey } from './api.js';
 
 /** Milliseconds after which a lost connection is tried again. */
 const AGAIN = 3000;
-/** Milliseconds between two questions where there is no stream of events. */
-const POLL = 5000;
+/** Milliseconds after which a hidden page gives its stream back: a browser has few connections to a server. */
+const HIDDEN = 30_000;
 
 /** What the shell and the pages listen to: `counts`, `rows`, `point`, `anomaly`, `connection`, `tick`. */
 export const live = new EventTarget();
@@ -14,6 +14,8 @@ export const live = new EventTarget();
 export const connection = { up: true, since: null, counts: null };
 
 let wanted = [];
+/** Whether the stream ends only to follow other series: nothing was missed. */
+let renewed = false;
 let stream = null;
 
 function emit(name, detail) {
@@ -24,7 +26,6 @@ function set(up) {
   if (connection.up === up) return;
   Object.assign(connection, { up, since: up ? null : Date.now() });
   emit('connection', up);
-  if (up) emit('tick');
 }
 
 onAnswer((answered) => set(answered));
@@ -37,6 +38,7 @@ export function watch(ids) {
   const next = [...ids].slice(0, 200);
   if (next.join('\n') === wanted.join('\n')) return;
   wanted = next;
+  renewed = true;
   stream?.abort();
 }
 
@@ -44,32 +46,42 @@ export function watch(ids) {
 export async function start() {
   let last = null;
   for (;;) {
+    await shown();
     stream = new AbortController();
     let pause = AGAIN;
     try {
       last = await events(last, stream.signal);
     } catch (error) {
+      last = error.last ?? last;
       if (error.name === 'AbortError') pause = 0;
-      else if (error instanceof Problem && [404, 405].includes(error.status)) {
-        await poll();
-        pause = POLL;
-      } else if (error instanceof Problem && error.status === 401) pause = (await renewKey()) ? 0 : POLL;
-      else {
+      else if (error.status === 401) pause = (await renewKey()) ? 0 : AGAIN;
+      else if (!error.status) {
         set(false);
         await probe();
       }
     }
-    await new Promise((resolve) => { setTimeout(resolve, document.hidden ? pause * 2 : pause); });
+    await new Promise((resolve) => { setTimeout(resolve, pause); });
   }
 }
 
-/** Without a stream of events: asks how many incidents are open, and lets pages ask for theirs. */
-async function poll() {
+/** Resolves when the page is seen. */
+const shown = () => new Promise((resolve) => {
+  if (!document.hidden) resolve();
+  else document.addEventListener('visibilitychange', () => resolve(), { once: true });
+});
+
+let hiding;
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(hiding);
+  if (document.hidden) hiding = setTimeout(() => stream?.abort(), HIDDEN);
+});
+
+/** Pages ask for what they may have missed, and the shell for its counts. */
+async function refresh() {
+  emit('tick');
   try {
-    const { incidents } = await get('/v1/incidents', { status: 'open', limit: 1000 });
-    connection.counts = { ...connection.counts, open: incidents.length };
-    emit('counts', connection.counts);
-    emit('tick');
+    const { counts } = await get('/v1/overview', { limit: 1, spark: false });
+    tell('counts', counts);
   } catch {
     // The connection's state says it.
   }
@@ -83,9 +95,9 @@ async function probe() {
   }
 }
 
-/** Reads the stream of events until it ends; the id of the last one. */
+/** Reads the stream of events until it ends; the id of the last one, by which the next begins with what was missed. */
 async function events(last, signal) {
-  const query = wanted.length ? `?series=${wanted.map(encodeURIComponent).join(',')}` : '';
+  const query = wanted.length ? `?series=${encodeURIComponent(wanted.map(encodeURIComponent).join(','))}` : '';
   let response;
   try {
     response = await fetch(`/v1/events${query}`, { signal, cache: 'no-store', headers: { accept: 'text/event-stream', ...credentials(), ...(last && { 'last-event-id': last }) } });
@@ -95,13 +107,14 @@ async function events(last, signal) {
   }
   if (!response.ok) throw new Problem('refused', { status: response.status });
   set(true);
-  emit('tick');
+  if (!renewed) refresh();
+  renewed = false;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = '';
   let id = last;
   for (;;) {
-    const { value, done } = await reader.read().catch((error) => { throw signal.aborted ? error : new Problem('lost'); });
-    if (done) throw new Problem('ended');
+    const { value, done } = await reader.read().catch((error) => { throw Object.assign(signal.aborted ? error : new Problem('lost'), { last: id }); });
+    if (done) return id;
     text += value;
     const parts = text.split(/\r?\n\r?\n/);
     text = parts.pop();
@@ -132,6 +145,10 @@ function hear(name, data) {
   } catch {
     return;
   }
+  tell(name, detail);
+}
+
+function tell(name, detail) {
   if (name === 'counts') connection.counts = detail;
   emit(name, detail);
 }

@@ -76,7 +76,7 @@ function state() {
   const { up, since, counts } = connection;
   const speed = counts?.points_per_minute;
   fill(status, h('span.dot', { class: up ? 'ok' : '' }), up
-    ? h('span', h('b', 'Live'), Number.isFinite(speed) && ` · ${count(speed)} points a minute`)
+    ? h('span', h('b', 'Live'), speed > 0 && ` · ${count(speed)} points a minute`)
     : h('span', h('b', 'Not connected, trying again'), h('span.wide', ` · as of ${clock(since)}`)));
   const open = counts?.open ?? 0;
   badge.hidden = !open;
@@ -148,3 +148,7 @@ document.querySelector('.bar').append(h('button.button.icon-only.wide', { type: 
 state();
 show({ focus: false });
 start();
+// The other pages, so that they open at once, and when the server is away.
+const rest = () => Object.values(PAGES).forEach(([load]) => load().catch(() => {}));
+addEventListener('load', () => setTimeout(rest, 1000));
+if (document.readyState === 'complete') setTimeout(rest, 1000);

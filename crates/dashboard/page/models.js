@@ -35,7 +35,7 @@ export class Models {
       h('td.num', count(model.points)), h('td.num', millis(model.fit_ms)), h('td', model.aliases.map((alias) => h('span.chip', { class: alias === 'champion' ? 'champion' : '' }, bdi(alias))), model.serving && !model.aliases.includes('champion') && h('span.chip.champion', 'serves')),
       h('td.num', h('div.actions', button('Promote', { kind: 'ghost', small: true, disabled: model.serving && model.aliases.includes('champion'), onclick: () => this.promote(model.version) }),
         iconButton('download', `Export ${model.version}`, { onclick: () => this.export(model.version) })))));
-    fill(this.node, card('Models', aside, h('div.scroll', { tabindex: '0', role: 'region', 'aria-label': 'Models' }, h('table', h('thead', h('tr', head)), h('tbody', body)))));
+    fill(this.node, card('Models', aside, h('div.scroll', { tabindex: '0', role: 'region', 'aria-label': 'Table of models' }, h('table', h('thead', h('tr', head)), h('tbody', body)))));
   }
 
   promote(version) {

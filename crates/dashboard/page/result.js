@@ -114,7 +114,7 @@ const FEW = 20;
 /** The body of the request for `file` with its options. */
 function body({ points, options }) {
   return {
-    timestamps: points.timestamps, values: points.values, ...(points.values.length < FEW && { train: 3 }),
+    form: 'columns', timestamps: points.timestamps, values: points.values, ...(points.values.length < FEW && { train: 3 }),
     ...(options.step !== undefined && { false_alarm_rate: 1 / STEPS[options.step] }), ...(options.direction && { direction: options.direction }), ...(options.least > 0 && { min_deviation: options.least }),
     ...(options.detector && options.detector !== 'auto' && { detector: options.detector }),
   };
@@ -204,7 +204,7 @@ function episodes(data, rows, { light, choose }) {
   if (all.length === 0) {
     return card('No episodes', h('span', 'by time'), h('div.empty', h('h2', 'All of it looks normal'), h('p', 'Move the slider to the right to see what comes closest to an alarm.')));
   }
-  return card('Episodes', h('span', 'by time'), h('ol.episodes', { tabindex: '0', role: 'region', 'aria-label': 'Episodes' }, all.map((episode) => {
+  return card('Episodes', h('span', 'by time'), h('ol.episodes', all.map((episode) => {
     const began = episode.began ?? episode.start;
     const row = h('button.episode', {
       type: 'button', onclick: () => choose(episode), onpointerenter: () => light(episode), onpointerleave: () => light(null), onfocus: () => light(episode), onblur: () => light(null),

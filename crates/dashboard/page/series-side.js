@@ -22,7 +22,7 @@ export function anomaliesCard(anomalies, { light, choose, changed }) {
   const since = sorted.length ? Math.min(...sorted.map((a) => a.began ?? a.start)) : null;
   const aside = since !== null && unitOf(since) ? `${count(sorted.length)} in ${duration(Date.now() / 1000 - toMs(since, unitOf(since)) / 1000)}` : count(sorted.length);
   const node = card('Incidents', h('span', sorted.length ? aside : ''), sorted.length
-    ? h('ol.episodes', { tabindex: '0', role: 'region', 'aria-label': 'Incidents' }, items)
+    ? h('ol.episodes', items)
     : h('div.empty', h('h2', 'All of it looks normal'), h('p', 'Nothing unusual was found in this series.')));
   return { node, mark: (episode) => { for (const [id, row] of rows) row.classList.toggle('lit', id === episode?.anomaly_id); } };
 }

@@ -98,7 +98,7 @@ class SeriesView {
     if (wish) this.chart.zoom(wish); else if (SPANS[this.query.get('last')]) this.preset(this.query.get('last'));
     watch([this.id]);
     listen('point', () => this.look(), signal);
-    listen('tick', () => this.look(), signal);
+    listen('tick', () => { this.look(); if (this.stream) this.refound().catch(() => {}); }, signal);
     listen('anomaly', (event) => { if ((event.anomaly ?? event).series_id === this.id) this.refound(); }, signal);
     const timer = setInterval(() => this.head(), 30_000);
     signal.addEventListener('abort', () => { clearInterval(timer); clearTimeout(this.looking); watch([]); });

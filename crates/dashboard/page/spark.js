@@ -104,7 +104,8 @@ export function histogram(canvas, data, picked) {
 export function area(canvas, first, second) {
   const { ctx, width, height } = surface(canvas);
   const all = [...first, ...(second ?? [])].filter((v) => v !== null && Number.isFinite(v));
-  if (all.length === 0) return;
+  // One sample is no line yet.
+  if (all.length === 0 || first.length < 2) return;
   const top = Math.max(...all) * 1.08 || 1;
   const line = (list, close) => {
     ctx.beginPath();

@@ -41,7 +41,7 @@ export async function render(root, { signal, title }) {
 
 async function load(signal) {
   const options = { signal };
-  const [system, health] = await Promise.all([get('/v1/system', {}, options).catch(simple(options)), get('/healthcheck', {}, options).catch((error) => { if (error instanceof Problem) return null; throw error; })]);
+  const [system, health] = await Promise.all([get('/v1/system', {}, options), get('/healthcheck', {}, options).catch((error) => { if (error instanceof Problem) return null; throw error; })]);
   return { ...system, health };
 }
 
@@ -97,7 +97,7 @@ function serviceTable(services) {
   const names = ['Service', 'Running', 'p99', 'Memory', 'CPU', 'Doing'];
   const rows = services.map((s) => h('tr', h('td', h('span.dot', { class: s.status, role: 'img', 'aria-label': s.status }), s.name), h('td', `${s.up} of ${s.of}`), h('td.num', s.p99_ms === null ? '–' : millis(s.p99_ms)), h('td.num', s.memory_bytes === null ? '–' : bytes(s.memory_bytes)),
     h('td.num', s.cpu_percent === null ? '–' : `${number(s.cpu_percent, s.cpu_percent < 10 ? 1 : 2)} %`), h('td', { class: s.status === 'ok' ? '' : 't-medium' }, doing(s))));
-  return h('div.services', card('Services', h('span', 'last 5 minutes'), h('div.scroll', { tabindex: '0', role: 'region', 'aria-label': 'Services' }, h('table', h('thead', h('tr', names.map((n, i) => h('th', { class: i >= 2 && i <= 4 ? 'num' : '', scope: 'col' }, n)))), h('tbody', rows)))));
+  return h('div.services', card('Services', h('span', 'last 5 minutes'), h('div.scroll', { tabindex: '0', role: 'region', 'aria-label': 'Table of services' }, h('table', h('thead', h('tr', names.map((n, i) => h('th', { class: i >= 2 && i <= 4 ? 'num' : '', scope: 'col' }, n)))), h('tbody', rows)))));
 }
 
 function doing(s) {
@@ -123,14 +123,3 @@ function about(state) {
   return h('section.card', { 'aria-label': 'About' }, h('dl.facts', rows.map(([name, value]) => [h('dt', name), h('dd', value)])));
 }
 
-
-/** The same from /readyz and /healthcheck, of a platform without figures of its parts. */
-const simple = (options) => async (error) => {
-  if (!(error instanceof Problem) || error.status !== 404) throw error;
-  const [{ dependencies }, about] = await Promise.all([get('/readyz', { verbose: '' }, options), get('/', {}, { ...options, headers: { accept: 'application/json' } })]);
-  const none = { up: 1, of: 1, p99_ms: null, memory_bytes: null, cpu_percent: null, in_flight: null, lag_messages: null };
-  return {
-    version: about.version, commit: null, uptime_s: NaN, form: 'standalone', admin_url: null, history: { predictions: [], p50_ms: [], p99_ms: [], lag: [], memory: [] },
-    services: [{ ...none, name: 'gateway', status: 'ok', detail: '' }], dependencies: dependencies.map((d) => ({ name: d.name, kind: d.required ? 'required' : '', ok: d.ok, ms: null })),
-  };
-};
