@@ -103,7 +103,7 @@ export class Browser {
     const note = (text) => { if (!expected.some((pattern) => pattern.test(text))) page.faults.push(text); };
     page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) note(`console: ${message.text()} ${message.location().url}`); });
     page.on('pageerror', (error) => note(`error: ${error.stack}`));
-    page.on('request', (request) => { if (!request.url().startsWith(platform.url) && !request.url().startsWith('blob:')) note(`request: ${request.url()}`); });
+    page.on('request', (request) => { if (!request.url().startsWith(platform.url) && !/^(blob|about):/.test(request.url())) note(`request: ${request.url()}`); });
     await page.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`));
     });

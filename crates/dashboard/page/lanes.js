@@ -29,7 +29,7 @@ export function lanes(incidents) {
   grid.append(h('i.now'));
   const bar = (one) => h('i.bar-of', {
     class: one.open ? 'open' : '',
-    style: { left: share(one.began), width: `max(5px, calc(${share(one.open ? now : one.end)} - ${share(one.began)}))`, height: `${THICK[weight(one.severity)] ?? 5}px`, background: `var(--${one.severity})` },
+    style: { left: `min(${share(one.began)}, 100% - 5px)`, width: `max(5px, calc(${share(one.open ? now : one.end)} - ${share(one.began)}))`, height: `${THICK[weight(one.severity)] ?? 5}px`, background: `var(--${one.severity})` },
   });
   const list = h('ul', rows.map(([series, list]) => h('li', h('a', { href: path`#/series/${series}`, 'aria-label': `${series}: ${plural(list.length, 'incident')}, ${list.some((one) => one.open) ? 'one is open' : 'none is open'}` }, bdi(series)), h('div.track', { 'aria-hidden': 'true' }, list.toReversed().map(bar)))));
   const node = h('section.card.lanes', { 'aria-label': 'Last 7 days' }, h('div.between', h('h2', 'Last 7 days'), h('span.hint', `${rows.length < all.size ? `${rows.length} of ` : ''}${plural(all.size, 'series', 'series')}, the most severe first`)), h('div.field-of-lanes', axis, grid, list));

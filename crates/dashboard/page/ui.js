@@ -192,7 +192,7 @@ export function popover(anchor, label, content) {
   add(node, [content(close)].flat());
   document.body.append(shade, node);
   if (anchor) place(node, anchor); else node.classList.add('centred');
-  (node.querySelector('[autofocus], input:checked, input, button') ?? node).focus();
+  (['[autofocus]', 'input:checked', 'input', 'button'].map((wish) => node.querySelector(wish)).find(Boolean) ?? node).focus();
   return close;
 }
 
