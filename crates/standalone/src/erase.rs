@@ -37,7 +37,9 @@ pub(crate) async fn run(folder: &Path, series: &SeriesId) -> anyhow::Result<()> 
         "models",
         "series",
         "stream_sessions",
+        "stream_points",
         "anomalies",
+        "feedback",
     ] {
         erase_rows(&mut store, table, series).await?;
     }
