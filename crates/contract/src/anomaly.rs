@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    DetectorName, Direction, Event, Labels, Moment, Point, SeriesId, Severity, Topic,
-    event::DAY_MS, reference::as_text, verdict::words,
+    DetectorName, Direction, Event, Feedback, HeldBack, Labels, Moment, Point, SeriesId, Severity,
+    Topic, event::DAY_MS, reference::as_text, verdict::words,
 };
 
 /// The id of an anomaly: 128 bits, written as 32 hexadecimal digits.
@@ -128,6 +128,12 @@ pub struct Anomaly {
     pub silenced: bool,
     /// The labels of the series when it was found.
     pub labels: Labels,
+    /// Why people are not told of it although it is not silenced; `null` if they are.
+    #[serde(default)]
+    pub held_back: Option<HeldBack>,
+    /// What somebody has said of it; `null` if nobody has.
+    #[serde(default)]
+    pub feedback: Option<Feedback>,
 }
 
 /// The reply of `GET /v1/anomalies/{id}`.
@@ -253,6 +259,8 @@ impl AnomalyEvent {
             incident_id: None,
             silenced: false,
             labels: Labels::new(),
+            held_back: None,
+            feedback: None,
         };
         Self {
             event_id,

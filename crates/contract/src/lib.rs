@@ -16,6 +16,7 @@ mod detect;
 pub mod endpoint;
 mod event;
 mod feed;
+mod feedback;
 mod fields;
 mod fit;
 pub mod header;
@@ -74,13 +75,19 @@ pub use event::{
     TrainingData,
 };
 pub use feed::{FEED_PATH, FeedEvent, FeedReply, FeedRequest, MAX_FOLLOWED, PointEvent};
+pub use feedback::{
+    Budget, BudgetPeriod, FalseAlarms, Feedback, FeedbackRequest, FeedbackVerdict, HeldBack,
+};
 pub use fit::{FitReply, FitRequest};
 pub use health::{
     Figures, HealthReply, LatencyMs, LoadFigures, PredictorHealth, ServiceRate, Status,
     SystemMetrics, Throughput, TrainerHealth,
 };
 pub use histogram::LatencyHistogram;
-pub use history::{LearnedPoint, MAX_SHOWN_POINTS, SeriesPoints};
+pub use history::{
+    LearnedPoint, MAX_SHOWN_ANOMALIES, MAX_SHOWN_POINTS, SeriesPoints, ShownAlarm, ShownAnomaly,
+    ShownFit,
+};
 pub use id::{InvalidSeriesId, InvalidVersion, Point, SeriesId, Version};
 pub use json::{BadJson, Parsed};
 pub use judge::{FitOptions, JudgeOptions, MAX_CONTEXT, Params};

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    AnomalyId, DetectorName, FitOptions, JudgeOptions, Learning, Params, SeriesId, Sides, Version,
+    AnomalyId, Budget, DetectorName, FalseAlarms, FitOptions, JudgeOptions, Learning, Params,
+    SeriesId, Sides, TimeUnit, Version,
     fields::fields,
     json::{self, BadJson, Body},
     judge::{Named, check_deviation, check_rate},
@@ -70,6 +71,9 @@ pub struct StreamOptions {
     /// Labels, by which anomalies are grouped, searched and silenced.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
+    /// The most anomalies that people want to be told of; absent: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 fields! {
@@ -85,6 +89,7 @@ fields! {
         missing_after_ms: Option<u64>,
         transform: Option<Transform>,
         labels: Option<Labels>,
+        budget: Option<Budget>,
     }
 }
 
@@ -114,6 +119,7 @@ impl StreamOptions {
         if let Some(lateness) = self.lateness.filter(|lateness| *lateness < 0) {
             return Err(format!("lateness: {lateness} is less than 0"));
         }
+        self.budget.map_or(Ok(()), |budget| budget.check())?;
         check_labels(&self.labels)
     }
 
@@ -161,6 +167,7 @@ impl Body for StreamOptions {
             missing_after_ms: fields.missing_after_ms,
             transform: fields.transform,
             labels: fields.labels.unwrap_or_default(),
+            budget: fields.budget,
         };
         options.check()?;
         Ok(options)
@@ -347,6 +354,12 @@ pub struct StreamReply {
     pub partition: i32,
     /// The age of its last checkpoint in milliseconds; `null` if it was never stored.
     pub checkpoint_age_ms: Option<u64>,
+    /// The unit of its timestamps since 1970; `null` if they are no such times.
+    #[serde(default)]
+    pub unit: Option<TimeUnit>,
+    /// How many anomalies people were told of; absent in replies to commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_alarms: Option<FalseAlarms>,
 }
 
 /// The number of points that a stream was sent, by what became of them.
@@ -387,6 +400,14 @@ mod tests {
             ),
             (r#"{"transform":"log"}"#, "transform: unknown variant `log`"),
             (r#"{"warm":1}"#, "unknown field `warm`"),
+            (
+                r#"{"budget":{"alarms":0,"per":"week"}}"#,
+                "budget: alarms: 0 is not from 1 to 10000",
+            ),
+            (
+                r#"{"budget":{"alarms":1,"per":"year"}}"#,
+                "budget: unknown variant `year`",
+            ),
         ] {
             let message = StreamOptions::parse(body.as_bytes())
                 .unwrap_err()

@@ -2,16 +2,22 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The unit that timestamps count in, from 1970-01-01 00:00 UTC on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimeUnit {
     /// Seconds.
+    #[serde(rename = "s")]
     Seconds,
     /// Thousandths of a second.
+    #[serde(rename = "ms")]
     Milliseconds,
     /// Millionths of a second.
+    #[serde(rename = "us")]
     Microseconds,
     /// Billionths of a second.
+    #[serde(rename = "ns")]
     Nanoseconds,
 }
 

@@ -35,6 +35,18 @@ pub(crate) enum Error {
     /// The series has no stream.
     #[error("no such stream")]
     NoStream,
+    /// The series has no such model, or none that was fitted here.
+    #[error("no such model")]
+    NoModel,
+    /// The points of a new model are still being stored.
+    #[error("training points are not stored yet")]
+    PointsPending,
+    /// The model is of several columns.
+    #[error("model has columns")]
+    HasColumns,
+    /// Work of ours panicked.
+    #[error("work panicked")]
+    Panicked,
     /// There is no such anomaly.
     #[error("no such anomaly")]
     NoAnomaly,
@@ -70,13 +82,19 @@ impl From<StoreError> for Error {
     }
 }
 
+/// Why training points are not there yet.
+const PENDING: &str = "The points of the new model are still being stored";
+
 /// A short overload has passed by then.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Error {
     /// The reply to the request of `context`. A failure of ours is logged here, once.
     pub(crate) fn reply(self, context: Option<&RequestContext>) -> ProblemReply {
-        if matches!(self, Self::NotAcknowledged(_) | Self::Unanswered(_)) {
+        if matches!(
+            self,
+            Self::NotAcknowledged(_) | Self::Unanswered(_) | Self::Panicked
+        ) {
             let request_id = context.and_then(|c| c.request_id.to_str().ok());
             tracing::error!(error = with_sources(&self), request_id, "request failed");
         }
@@ -112,6 +130,10 @@ impl Error {
                 "There are as many streams as there may be; nothing was stored",
             ),
             Self::NoStream => (Code::StreamNotFound, "The series has no stream"),
+            Self::NoModel => (Code::NoTrainingData, "No such model was fitted here"),
+            Self::PointsPending => (Code::TrainingDataPending, PENDING),
+            Self::HasColumns => (Code::ColumnsMismatch, "The model has several columns"),
+            Self::Panicked => return ProblemReply::internal(),
             Self::NoAnomaly => (Code::AnomalyNotFound, "There is no such anomaly"),
             Self::NoSilence => (Code::SilenceNotFound, "There is no such silence"),
             Self::TooManySilences => (

@@ -10,6 +10,7 @@ mod anomalies;
 mod ask;
 mod config;
 mod error;
+mod feedback;
 mod header;
 mod health;
 mod history;

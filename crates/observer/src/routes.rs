@@ -20,7 +20,8 @@ use http_server::{json, method_not_allowed, not_found};
 use service::{routes, series::SeriesPath};
 
 use crate::{
-    App, alerts, anomalies, history, live, metrics, observe, overview, silences, streams, write,
+    App, alerts, anomalies, feedback, history, live, metrics, observe, overview, silences, streams,
+    write,
 };
 
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -82,6 +83,8 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::ListAnomalies => on(method, anomalies::list),
         Name::ListSeriesAnomalies => on(method, anomalies::of_series),
         Name::ShowAnomaly => on(method, anomalies::show),
+        Name::SetFeedback => on(method, feedback::set),
+        Name::RemoveFeedback => on(method, feedback::remove),
         Name::ListIncidents => on(method, anomalies::incidents),
         Name::ShowIncident => on(method, anomalies::incident),
         Name::ListSilences => on(method, silences::list),

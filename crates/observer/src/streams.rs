@@ -13,7 +13,7 @@ use contract::{
     StreamControl, StreamOptions, StreamReply, partition_of,
 };
 use http_server::{Fallible, Query, RequestContext, json, read_body};
-use service::{clock::now, series::SeriesPath};
+use service::{clock::now, series::SeriesPath, task::on_main};
 use stream::Stream;
 use tokio::sync::oneshot;
 
@@ -31,9 +31,11 @@ pub(crate) async fn show(
     let refused = |error: Error| error.reply(context);
     Query::none(request.uri().query()).map_err(|fault| refused(fault.into()))?;
     let shown = app.show(&series).await.map_err(refused)?;
-    shown
-        .map(|reply| json(&reply))
-        .ok_or_else(|| refused(Error::NoStream))
+    let mut shown = shown.ok_or_else(|| refused(Error::NoStream))?;
+    let (store, budget) = (app.shared.store.clone(), shown.options.budget);
+    let counting = on_main(async move { store.false_alarms(&series, budget, now()).await });
+    shown.false_alarms = Some(counting.await.map_err(|why| refused(why.into()))?);
+    Ok(json(&shown))
 }
 
 /// Creates a stream or changes its options.

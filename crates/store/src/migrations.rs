@@ -33,6 +33,10 @@ pub(crate) fn postgres() -> Migrator {
             "0007_stream_points.sql",
             include_str!("../migrations/postgres/0007_stream_points.sql"),
         ),
+        (
+            "0008_feedback.sql",
+            include_str!("../migrations/postgres/0008_feedback.sql"),
+        ),
     ])
 }
 
@@ -70,6 +74,10 @@ pub(crate) fn sqlite() -> Migrator {
         (
             "0008_stream_points.sql",
             include_str!("../migrations/sqlite/0008_stream_points.sql"),
+        ),
+        (
+            "0009_feedback.sql",
+            include_str!("../migrations/sqlite/0009_feedback.sql"),
         ),
     ])
 }

@@ -9,6 +9,7 @@ mod bulk;
 mod commit;
 mod effects;
 mod feed;
+mod feedback;
 mod history;
 mod offsets;
 mod outbox;
@@ -27,7 +28,9 @@ pub use overview::{HotSeries, SeriesFacts, StepCount};
 pub use query::{AnomalyOrder, AnomalyQuery};
 pub use silences::MAX_SILENCES;
 
-use contract::{Anomaly, AnomalyEventKind, DetectorName, Labels, Moment, Point, SeriesId, Version};
+use contract::{
+    Anomaly, AnomalyEventKind, Budget, DetectorName, Labels, Moment, Point, SeriesId, Version,
+};
 
 use crate::{Backend, Store, StoreError, registry::connection::Connection};
 
@@ -142,6 +145,8 @@ pub struct AnomalyChange {
     pub event: Option<AnomalyEventKind>,
     /// What anomalies of one incident have in common.
     pub group: String,
+    /// The most anomalies of the series that people want to be told of.
+    pub budget: Option<Budget>,
     /// The points before it. Stored with the first change of an anomaly only.
     pub context: Vec<Point>,
 }

@@ -111,6 +111,8 @@ impl Scene<'_> {
             closed_at: None,
             incident_id: None,
             silenced: self.silenced,
+            held_back: None,
+            feedback: None,
             labels: self.labels.clone(),
         }
     }

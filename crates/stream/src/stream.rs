@@ -484,6 +484,8 @@ impl Stream {
             options: (*self.options).clone(),
             partition,
             checkpoint_age_ms,
+            unit: self.last_timestamp().and_then(TimeUnit::guess),
+            false_alarms: None,
         }
     }
 

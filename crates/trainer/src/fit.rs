@@ -13,7 +13,7 @@ use contract::{
 };
 use detector::{Column, Fitted, JointlyFitted, Model, MultivariateModel, StoredModel};
 use service::work::CorePool;
-use store::{NewModel, Precondition};
+use store::{NewModel, Precondition, Store};
 
 use crate::{
     context::ChangeContext,
@@ -28,6 +28,7 @@ use crate::{
 pub(crate) struct Fitter {
     publisher: Arc<Publisher>,
     room: Arc<Room>,
+    store: Store,
     bus: Bus,
     /// The detector of a request that names none.
     default: DetectorName,
@@ -57,12 +58,14 @@ impl Fitter {
     pub(crate) fn new(
         publisher: Arc<Publisher>,
         room: Arc<Room>,
+        store: Store,
         bus: Bus,
         default: DetectorName,
     ) -> Self {
         Self {
             publisher,
             room,
+            store,
             bus,
             default,
             cores: CorePool::new(),
@@ -116,7 +119,7 @@ impl Fitter {
             points,
             columns,
             warnings,
-        } = self.learn(body).await?;
+        } = self.learn(series, body).await?;
         let points_used = usize::try_from(model.points()).unwrap_or(usize::MAX);
         let new = NewModel::fitted(&model, &points, took);
         let reply = |version| FitReply {
@@ -133,10 +136,12 @@ impl Fitter {
         Ok(DurableFit::new(reply, &published))
     }
 
-    async fn learn(&self, body: Bytes) -> Result<Learned, Error> {
+    async fn learn(&self, series: &SeriesId, body: Bytes) -> Result<Learned, Error> {
         let default = self.default;
+        let spans = self.store.confirmed_spans(series).await;
+        let spans = spans.map_err(Error::Unanswered)?;
         let core = self.cores.acquire().await;
-        core.run(move || learn(body, default)).await
+        core.run(move || learn(body, default, &spans)).await
     }
 }
 
@@ -154,14 +159,14 @@ impl DurableFit {
 }
 
 /// Parses `body` and fits a model. Takes about a microsecond a point for the simplest detector.
-fn learn(body: Bytes, default: DetectorName) -> Result<Learned, Error> {
+fn learn(body: Bytes, default: DetectorName, confirmed: &[(i64, i64)]) -> Result<Learned, Error> {
     let Parsed {
         body: request,
         mut warnings,
     } = FitRequest::parse_any(&body)?;
     drop(body);
     let mut learned = match request {
-        Requested::Series(request) => learn_series(request, default)?,
+        Requested::Series(request) => learn_series(request, default, confirmed)?,
         Requested::Columns(request) => learn_columns(request, default)?,
     };
     warnings.append(&mut learned.warnings);
@@ -171,9 +176,25 @@ fn learn(body: Bytes, default: DetectorName) -> Result<Learned, Error> {
     })
 }
 
-fn learn_series(mut request: FitRequest, default: DetectorName) -> Result<Learned, Error> {
+/// Leaves the points of the spans `confirmed` out, which people know to be anomalies.
+fn learn_series(
+    mut request: FitRequest,
+    default: DetectorName,
+    confirmed: &[(i64, i64)],
+) -> Result<Learned, Error> {
     let options = std::mem::take(&mut request.options);
-    let points = request.into_points().ok_or(Error::LengthMismatch)?;
+    let mut points = request.into_points().ok_or(Error::LengthMismatch)?;
+    let sent = points.len();
+    let is_confirmed = |point: &Point| {
+        let mut spans = confirmed.iter();
+        spans.any(|(began, last)| (*began..=*last).contains(&point.timestamp))
+    };
+    points.retain(|point| !is_confirmed(point));
+    let left_out = match sent - points.len() {
+        0 => None,
+        1 => Some("1 point of a confirmed anomaly was left out".to_owned()),
+        n => Some(format!("{n} points of confirmed anomalies were left out")),
+    };
     let started = Instant::now();
     let Fitted { model, warnings } = Model::fit(&points, &options, default)?;
     Ok(Learned {
@@ -181,7 +202,10 @@ fn learn_series(mut request: FitRequest, default: DetectorName) -> Result<Learne
         took: started.elapsed(),
         points,
         columns: Vec::new(),
-        warnings: warnings.iter().map(ToString::to_string).collect(),
+        warnings: left_out
+            .into_iter()
+            .chain(warnings.iter().map(ToString::to_string))
+            .collect(),
     })
 }
 

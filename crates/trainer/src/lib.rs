@@ -157,6 +157,7 @@ impl Trainer {
             fitter: Fitter::new(
                 Arc::clone(&publisher),
                 Arc::clone(&room),
+                store.clone(),
                 bus.clone(),
                 settings.default_detector,
             ),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, builder::TypedValueParser};
-use contract::{DetectorName, Origin, Restart, SeriesId, Sides, StreamOptions, Transform};
+use contract::{Budget, DetectorName, Origin, Restart, SeriesId, Sides, StreamOptions, Transform};
 
 use super::{
     FormArgs,
@@ -101,6 +101,22 @@ pub(crate) struct SetStreamArgs {
     /// A label. May be given several times.
     #[arg(long = "label", value_name = "NAME=TEXT", value_parser = label)]
     labels: Vec<(String, String)>,
+    /// The most anomalies that people want to be told of: `3/week`, or a day or a month [default: any
+    /// number].
+    #[arg(long, value_name = "N/TIME", value_parser = budget)]
+    budget: Option<Budget>,
+}
+
+/// A budget, such as `3/week`.
+fn budget(text: &str) -> Result<Budget, String> {
+    let (alarms, per) = text.split_once('/').ok_or("it is not of the form 3/week")?;
+    let budget = Budget {
+        alarms: alarms.parse().map_err(|why| format!("{alarms}: {why}"))?,
+        per: per
+            .parse()
+            .map_err(|why: contract::UnknownWord| format!("{per}: {why}"))?,
+    };
+    budget.check().map(|()| budget)
 }
 
 impl SetStreamArgs {
@@ -117,6 +133,7 @@ impl SetStreamArgs {
             missing_after_ms: self.missing_after_ms,
             transform: self.transform,
             labels: self.labels.iter().cloned().collect(),
+            budget: self.budget,
         }
     }
 }

@@ -61,6 +61,10 @@ pub enum EndpointName {
     ListSeriesAnomalies,
     /// Shows an anomaly.
     ShowAnomaly,
+    /// Says what an anomaly is.
+    SetFeedback,
+    /// Takes back what was said of an anomaly.
+    RemoveFeedback,
     /// Lists incidents.
     ListIncidents,
     /// Shows an incident.
@@ -83,6 +87,10 @@ pub enum EndpointName {
     Overview,
     /// Counts anomalies by time and severity.
     AlarmHistogram,
+    /// Puts an API key into a cookie, for web pages.
+    BeginSession,
+    /// Removes that cookie.
+    EndSession,
     /// Tells what happens, as it happens.
     Events,
     /// Shows what runs, how well, and how the last hour was.

@@ -201,6 +201,16 @@ pub const ENDPOINTS: &[Endpoint] = {
             body: Empty, routing: Any, revision: Ignore, label: "anomalies",
         },
         Endpoint {
+            name: Name::SetFeedback, method: Put, path: "/v1/anomalies/{anomaly_id}/feedback",
+            owner: Observer, class: Class::Registry, scope: Fit, subject: About::All,
+            body: CHANGE, routing: Any, revision: Ignore, label: "feedback",
+        },
+        Endpoint {
+            name: Name::RemoveFeedback, method: Delete, path: "/v1/anomalies/{anomaly_id}/feedback",
+            owner: Observer, class: Class::Registry, scope: Fit, subject: About::All,
+            body: CHANGE, routing: Any, revision: Ignore, label: "feedback",
+        },
+        Endpoint {
             name: Name::ListIncidents, method: Get, path: "/v1/incidents",
             owner: Observer, class: Class::Registry, scope: Read, subject: About::All,
             body: Empty, routing: Any, revision: Ignore, label: "incidents",
@@ -254,6 +264,16 @@ pub const ENDPOINTS: &[Endpoint] = {
             name: Name::AlarmHistogram, method: Get, path: "/v1/alarms/histogram",
             owner: Observer, class: Class::Registry, scope: Read, subject: About::All,
             body: Empty, routing: Any, revision: Ignore, label: "overview",
+        },
+        Endpoint {
+            name: Name::BeginSession, method: Post, path: "/v1/session",
+            owner: Gateway, class: Class::Health, scope: Read, subject: About::None,
+            body: Empty, routing: Any, revision: Ignore, label: "session",
+        },
+        Endpoint {
+            name: Name::EndSession, method: Delete, path: "/v1/session",
+            owner: Gateway, class: Class::Health, scope: Read, subject: About::None,
+            body: Empty, routing: Any, revision: Ignore, label: "session",
         },
         Endpoint {
             name: Name::Events, method: Get, path: "/v1/events",

@@ -116,6 +116,8 @@ pub(crate) fn anomaly(series: &str, id: u128) -> Anomaly {
         opened_at: Moment(T0),
         closed_at: None,
         incident_id: None,
+        held_back: None,
+        feedback: None,
         silenced: false,
         labels: [("host".to_owned(), "db1".to_owned())].into(),
     }
@@ -126,6 +128,7 @@ pub(crate) fn opened(anomaly: &Anomaly) -> AnomalyChange {
     AnomalyChange {
         anomaly: anomaly.clone(),
         event: Some(AnomalyEventKind::Opened),
+        budget: None,
         group: anomaly.series_id.to_string(),
         context: Vec::new(),
     }

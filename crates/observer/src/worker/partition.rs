@@ -322,8 +322,10 @@ impl Partition {
         for finding in findings.changes {
             metrics::found(&finding);
             let group = self.group(&finding);
+            let stream = self.streams.get(&finding.anomaly.series_id);
             self.found.push(AnomalyChange {
                 group,
+                budget: stream.and_then(|entry| entry.stream.options().budget),
                 event: finding.event,
                 context: finding.context,
                 anomaly: finding.anomaly,

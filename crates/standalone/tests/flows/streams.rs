@@ -1,7 +1,10 @@
 //! Streams: points are judged one by one as they would be all at once, whatever dies.
 
 use anyhow::{Context, ensure};
-use contract::{AnomalyList, IncidentList, ObserveReply, OpenStatus, PointStatus, StreamReply};
+use contract::{
+    AnomalyList, IncidentList, ObserveReply, OpenStatus, PointStatus, SeriesPoints, StreamReply,
+    TimeUnit,
+};
 use serde_json::Value;
 use testkit::{Client, eventually, streams};
 use tokio::{sync::watch, task::JoinSet};
@@ -11,7 +14,7 @@ use crate::program::Program;
 const WARMUP: usize = 40;
 
 /// Noise with a daily rhythm, an outlier, and a burst at the end.
-fn values(n: usize) -> Vec<f64> {
+pub(crate) fn values(n: usize) -> Vec<f64> {
     let mut random = fastrand::Rng::with_seed(3);
     let value = |i: usize| match i {
         70 => 60.0,
@@ -21,7 +24,7 @@ fn values(n: usize) -> Vec<f64> {
     (0..n).map(value).collect()
 }
 
-fn timestamp(i: usize) -> i64 {
+pub(crate) fn timestamp(i: usize) -> i64 {
     1_700_000_000 + 3_600 * i as i64
 }
 
@@ -393,14 +396,56 @@ async fn points_can_be_looked_at_before_and_after_they_are_stored() -> anyhow::R
         let odd = verdicts.iter().filter(|verdict| verdict[member] == true);
         odd.map(|verdict| verdict["timestamp"].clone()).collect()
     };
-    assert_eq!(of("anomalies", &shown), odd("anomaly"));
-    assert_eq!(of("alarms", &shown), odd("alarm"));
+    assert_eq!(of("outside", &shown), odd("anomaly"));
+    let alarms = of("alarms", &shown);
+    let raised: Vec<Value> = alarms
+        .iter()
+        .map(|alarm| alarm["timestamp"].clone())
+        .collect();
+    assert_eq!(raised, odd("alarm"));
     ensure!(!odd("alarm").is_empty());
     parts_of_it(client, &shown).await?;
+    findings(client).await?;
 
     client.delete("/v1/series/p/stream", &[]).await?;
     let ended: Value = client.get("/v1/series/p/points").await?.ok()?;
-    assert_eq!(ended, shown);
+    for column in [
+        "timestamp",
+        "value",
+        "lower",
+        "outside",
+        "gaps",
+        "unit",
+        "step",
+    ] {
+        assert_eq!(ended[column], shown[column], "{column}");
+    }
+    Ok(())
+}
+
+/// What was found is shown with the points.
+async fn findings(client: Client) -> anyhow::Result<()> {
+    let shown = eventually("what was found", || async {
+        let shown: SeriesPoints = client.get("/v1/series/p/points").await?.ok()?;
+        let told = shown.alarms.iter().all(|alarm| alarm.reason.is_some());
+        ensure!(told && !shown.anomalies.is_empty(), "{:?}", shown.alarms);
+        Ok(shown)
+    })
+    .await?;
+    assert_eq!(
+        (shown.unit, shown.step),
+        (Some(TimeUnit::Seconds), Some(3_600))
+    );
+    let [first, ..] = &shown.anomalies[..] else {
+        anyhow::bail!("{shown:?}");
+    };
+    assert!(first.anomaly_id.is_some() && shown.gaps.is_empty() && shown.fits.is_empty());
+    let alarm = &shown.alarms[0];
+    assert_eq!(
+        (alarm.severity, alarm.direction),
+        (Some(first.severity), Some(first.direction))
+    );
+    assert!(shown.timestamp.contains(&alarm.about));
     Ok(())
 }
 
@@ -419,7 +464,11 @@ async fn parts_of_it(client: Client, shown: &Value) -> anyhow::Result<()> {
         rows(&buckets).is_some_and(|n| (5..=11).contains(&n)),
         "{buckets}"
     );
-    assert_eq!(buckets["anomalies"], shown["anomalies"]);
+    assert_eq!(buckets["outside"], shown["outside"]);
+    assert_eq!(
+        buckets["alarms"].as_array().map(Vec::len),
+        shown["alarms"].as_array().map(Vec::len)
+    );
     for (query, fault) in [("max=0", "max"), ("from=x", "from"), ("until=1", "until")] {
         let reply = client.get(&format!("/v1/series/p/points?{query}")).await?;
         assert_eq!(reply.status, 400);

@@ -71,7 +71,7 @@ impl RolesConfig {
                         ALL,
                         "series, models, aliases, receipts, training_data, consumer_offsets",
                     ),
-                    ("SELECT", "stream_sessions"),
+                    ("SELECT", "stream_sessions, anomalies, feedback"),
                 ],
                 // Points come in through a temporary table.
                 database: "CONNECT, TEMPORARY",
@@ -86,12 +86,12 @@ impl RolesConfig {
                 name: &self.postgres_observer_user,
                 password_file: self.postgres_observer_password_file.as_deref(),
                 tables: &[
-                    ("SELECT", "series, models, aliases"),
+                    ("SELECT", "series, models, aliases, training_data"),
                     (PROBE, "consumer_offsets"),
                     (
                         ALL,
                         "stream_layout, stream_partitions, stream_sessions, stream_points, \
-                         anomalies, incidents, outbox, silences",
+                         anomalies, feedback, incidents, outbox, silences",
                     ),
                 ],
                 database: "CONNECT",
@@ -102,7 +102,7 @@ impl RolesConfig {
                 tables: &[
                     ("SELECT", "series, stream_sessions"),
                     (PROBE, "consumer_offsets"),
-                    (ALL, "anomalies, incidents, outbox, silences"),
+                    (ALL, "anomalies, feedback, incidents, outbox, silences"),
                 ],
                 database: "CONNECT",
             },

@@ -7,9 +7,10 @@ use contract::{Anomaly, AnomalyId, IncidentId, Moment, Point, Severity};
 use super::{
     PartitionCommit,
     bulk::Bulk,
+    feedback::{self, Limits},
     history,
     partitions::dialect,
-    plan::{IncidentState, Known, Plan, Progress, incident_id, is_notified},
+    plan::{IncidentState, Known, Plan, Progress, incident_id, may_be_told},
 };
 use crate::{
     StoreError,
@@ -23,7 +24,7 @@ use crate::{
 const LATER: &str = "
     ON CONFLICT (anomaly_id) DO UPDATE SET is_open = excluded.is_open, last = excluded.last, alarms = excluded.alarms,
         severity = excluded.severity, ratio = excluded.ratio, opened_at = excluded.opened_at,
-        closed_at = excluded.closed_at, silenced = excluded.silenced, incident_id = excluded.incident_id,
+        closed_at = excluded.closed_at, silenced = excluded.silenced, incident_id = excluded.incident_id, held_back = excluded.held_back,
         labels = excluded.labels, document = excluded.document";
 const LATEST: &str = "
     ON CONFLICT (incident_id) DO UPDATE SET last_at = excluded.last_at, closed_at = excluded.closed_at,
@@ -57,11 +58,12 @@ pub(super) async fn store(
     let known = known(connection, changes.iter().map(|c| c.anomaly.anomaly_id)).await?;
     let members = known.values().filter_map(|known| known.incident);
     let members = members.chain(removed.iter().map(|(id, _)| *id));
-    let new = changes.iter().filter(|change| is_notified(change));
+    let new = changes.iter().filter(|change| may_be_told(change));
     let new = new.map(|change| incident_id(&change.group, change.anomaly.anomaly_id));
     let ids = members.chain(new).map(|id| id.to_string()).collect();
     let groups = changes.iter().map(|change| change.group.clone()).collect();
-    let mut plan = Plan::new(known, incidents(connection, ids, groups).await?);
+    let limits = Limits::read(connection, &changes).await?;
+    let mut plan = Plan::new(known, incidents(connection, ids, groups).await?, limits);
     for (incident, was_open) in removed {
         plan.remove(incident, was_open).map_err(unwritable)?;
     }
@@ -93,6 +95,7 @@ async fn remove(
     }
     let series = serde_json::to_string(series).map_err(unwritable)?;
     history::remove(connection, &series).await?;
+    feedback::remove(connection, &series).await?;
     let forget = dialect(connection).forget_anomalies;
     let rows: Vec<(Option<String>, bool)> =
         connection.run(forget, &[series.as_str().into()]).await?;
@@ -111,6 +114,7 @@ row! {
         last: i64,
         alarms: i64,
         incident_id: Option<String>,
+        held_back: Option<String>,
     }
 }
 
@@ -129,7 +133,12 @@ async fn known(
             is_closed: !row.is_open,
         };
         let incident = row.incident_id.as_deref().map(parse).transpose()?;
-        Ok((parse(&row.anomaly_id)?, Known { progress, incident }))
+        let known = Known {
+            progress,
+            incident,
+            held_back: row.held_back.as_deref().map(parse).transpose()?,
+        };
+        Ok((parse(&row.anomaly_id)?, known))
     };
     rows.into_iter().map(row).collect()
 }
@@ -239,6 +248,10 @@ async fn write_anomalies(
         .optional_texts(
             "incident_id",
             rows().map(|row| row.incident.map(|id| id.to_string())),
+        )
+        .optional_texts(
+            "held_back",
+            rows().map(|row| row.held_back.map(|why| why.as_str())),
         )
         .json("labels", "jsonb", labels.map_err(unwritable)?)
         .json("document", "json", documents.map_err(unwritable)?)

@@ -236,7 +236,7 @@ impl Store {
 
 /// In steps, which hold up nobody for long. The incidents of anomalies that go are closed, so
 /// nothing counts them any more.
-const FORGET: [&str; 3] = [
+const FORGET: [&str; 4] = [
     "DELETE FROM anomalies WHERE anomaly_id IN (
         SELECT a.anomaly_id FROM anomalies a LEFT JOIN incidents i ON i.incident_id = a.incident_id
         WHERE a.closed_at < $1 AND (i.incident_id IS NULL OR i.closed_at < $1) LIMIT 1000
@@ -248,6 +248,11 @@ const FORGET: [&str; 3] = [
     "DELETE FROM outbox WHERE event_id IN (
         SELECT event_id FROM outbox WHERE state <> 'pending' AND at < $1 LIMIT 1000
      ) RETURNING event_id",
+    // Confirmed points stay out of fits for as long as there are any of that time.
+    "DELETE FROM feedback WHERE anomaly_id IN (
+        SELECT f.anomaly_id FROM feedback f WHERE f.verdict = 'dismissed' AND f.at < $1
+            AND NOT EXISTS (SELECT 1 FROM anomalies a WHERE a.anomaly_id = f.anomaly_id) LIMIT 1000
+     ) RETURNING anomaly_id",
 ];
 
 /// The statements that differ between the databases.

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    Anomaly, AnomalyEvent, AnomalyEventKind, AnomalyId, AnomalyKind, IncidentEvent,
+    Anomaly, AnomalyEvent, AnomalyEventKind, AnomalyId, AnomalyKind, HeldBack, IncidentEvent,
     IncidentEventKind, IncidentId, Moment, OpenStatus, Point, Severity,
 };
 use sha2::{Digest, Sha256};
 
-use super::AnomalyChange;
+use super::{AnomalyChange, feedback::Limits};
 
 /// How long people are not told of an incident, so that they are told of all that comes together.
 const GATHER_MS: i64 = 10_000;
@@ -30,6 +30,8 @@ pub(super) struct Known {
     pub(super) progress: Progress,
     /// The incident that it belongs to.
     pub(super) incident: Option<IncidentId>,
+    /// Why people were not told of it.
+    pub(super) held_back: Option<HeldBack>,
 }
 
 /// How far an anomaly has come: later states are greater.
@@ -77,6 +79,7 @@ pub(super) struct AnomalyRow<'c> {
     pub(super) anomaly: &'c Anomaly,
     pub(super) context: &'c [Point],
     pub(super) incident: Option<IncidentId>,
+    pub(super) held_back: Option<HeldBack>,
 }
 
 /// An event to tell.
@@ -98,12 +101,17 @@ pub(super) struct Plan<'c> {
     pub(super) rows: BTreeMap<AnomalyId, AnomalyRow<'c>>,
     /// The events to tell, in order.
     pub(super) events: Vec<Telling>,
+    limits: Limits,
 }
 
 impl<'c> Plan<'c> {
     /// `incidents` are those of the known anomalies, the open ones of the groups that changes
     /// name, and those with ids that new incidents would have.
-    pub(super) fn new(known: BTreeMap<AnomalyId, Known>, incidents: Vec<IncidentState>) -> Self {
+    pub(super) fn new(
+        known: BTreeMap<AnomalyId, Known>,
+        incidents: Vec<IncidentState>,
+        limits: Limits,
+    ) -> Self {
         let open = incidents.iter().filter(|i| i.closed_at.is_none());
         Self {
             known,
@@ -111,6 +119,7 @@ impl<'c> Plan<'c> {
             incidents: incidents.into_iter().map(|i| (i.id, i)).collect(),
             rows: BTreeMap::new(),
             events: Vec::new(),
+            limits,
         }
     }
 
@@ -128,22 +137,34 @@ impl<'c> Plan<'c> {
             return Ok(());
         }
         let was_open = before.is_some_and(|before| !before.progress.is_closed);
-        let incident = match before.and_then(|before| before.incident) {
-            Some(id) => Some(self.go_on(id, change, was_open)?),
-            None if is_notified(change) => Some(self.join(change)?),
-            None => None,
+        let held_before = before.and_then(|before| before.held_back);
+        let (incident, held_back) = match before.and_then(|before| before.incident) {
+            Some(id) => (Some(self.go_on(id, change, was_open)?), None),
+            // One that was held back has become worse.
+            None if is_notified(change) || (held_before.is_some() && may_be_told(change)) => {
+                match self.limits.hold_back(change) {
+                    Some(why) => (None, Some(why)),
+                    None => (Some(self.join(change)?), None),
+                }
+            }
+            None => (None, held_before),
         };
         if let Some(id) = incident {
             self.settle(id, anomaly.severity, when(anomaly))?;
         }
-        self.known
-            .insert(anomaly.anomaly_id, Known { progress, incident });
+        let known = Known {
+            progress,
+            incident,
+            held_back,
+        };
+        self.known.insert(anomaly.anomaly_id, known);
         let row = self.rows.entry(anomaly.anomaly_id).or_insert(AnomalyRow {
             anomaly,
             context: &change.context,
             incident,
+            held_back,
         });
-        (row.anomaly, row.incident) = (anomaly, incident);
+        (row.anomaly, row.incident, row.held_back) = (anomaly, incident, held_back);
         if let Some(kind) = change.event {
             self.tell_programs(kind, anomaly, incident)?;
         }
@@ -328,9 +349,17 @@ impl IncidentState {
 }
 
 /// Whether people are told of the change of an anomaly that has no incident yet.
-pub(super) fn is_notified(change: &AnomalyChange) -> bool {
-    change.event == Some(AnomalyEventKind::Opened)
-        && !change.anomaly.silenced
+fn is_notified(change: &AnomalyChange) -> bool {
+    change.event == Some(AnomalyEventKind::Opened) && may_be_told(change)
+}
+
+/// Whether people may be told of the change of an anomaly, if it is a new one or was held back.
+pub(super) fn may_be_told(change: &AnomalyChange) -> bool {
+    let event = change.event;
+    matches!(
+        event,
+        Some(AnomalyEventKind::Opened | AnomalyEventKind::Escalated)
+    ) && !change.anomaly.silenced
         && change.anomaly.kind != AnomalyKind::Level
 }
 

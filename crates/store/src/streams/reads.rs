@@ -8,6 +8,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
     effects::{IncidentRow, decode},
+    feedback,
     plan::IncidentState,
     query::{self, AnomalyQuery, Parameter, Select, cursor, page},
 };
@@ -22,7 +23,8 @@ use crate::{
 
 /// Columns of an [`AnomalyRow`].
 pub(super) const ANOMALIES: &str = "
-    SELECT anomaly_id, opened_at, ratio, incident_id, CAST(document AS text) AS document
+    SELECT anomaly_id, opened_at, ratio, incident_id, held_back, CAST(document AS text) AS document,
+        (SELECT f.document FROM feedback f WHERE f.anomaly_id = anomalies.anomaly_id) AS feedback
     FROM anomalies WHERE 1 = 1";
 const INCIDENTS: &str = "
     SELECT incident_id, group_key, opened_at, last_at, closed_at, due, anomalies, open, severity, told, openings
@@ -65,14 +67,22 @@ impl Store {
     ) -> BoxFuture<'_, Result<Option<AnomalyDetail>, StoreError>> {
         async move {
             const SELECT: &str = "
-                SELECT incident_id, CAST(document AS text) AS document, context
+                SELECT incident_id, held_back, CAST(document AS text) AS document, context,
+                    (SELECT f.document FROM feedback f WHERE f.anomaly_id = $1) AS feedback
                 FROM anomalies WHERE anomaly_id = $1";
             let id = id.to_string();
             let rows: Vec<DetailRow> = self.select(SELECT, &[id.as_str().into()]).await?;
             let detail = |row: DetailRow| {
+                let context = decode(&row.context)?;
+                let anomaly = Said {
+                    document: row.document,
+                    incident_id: row.incident_id,
+                    held_back: row.held_back,
+                    feedback: row.feedback,
+                };
                 Ok(AnomalyDetail {
-                    anomaly: read(&row.document, row.incident_id.as_deref())?,
-                    context: decode(&row.context)?,
+                    anomaly: anomaly.read()?,
+                    context,
                 })
             };
             rows.into_iter().next().map(detail).transpose()
@@ -157,7 +167,8 @@ impl Store {
     }
 
     /// The anomalies that people are to see at the moment: those that are open or were closed
-    /// since. Neither silenced ones nor moves of the level are among them.
+    /// since. Silenced ones, those that are held back or dismissed, and moves of the level are not among
+    /// them.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -167,7 +178,10 @@ impl Store {
     ) -> BoxFuture<'_, Result<Vec<Anomaly>, StoreError>> {
         async move {
             let mut select = Select::of(ANOMALIES);
-            select.and("NOT silenced AND kind <> 'level'", []);
+            select.and("NOT silenced AND kind <> 'level' AND held_back IS NULL", []);
+            let dismissed = "NOT EXISTS (SELECT 1 FROM feedback f \
+                             WHERE f.anomaly_id = anomalies.anomaly_id AND f.verdict = 'dismissed')";
+            select.and(dismissed, []);
             let since = [Parameter::Number(closed_since.0)];
             select.and("(is_open OR closed_at >= ?)", since);
             select.add(" ORDER BY opened_at, anomaly_id", []);
@@ -202,7 +216,9 @@ row! {
         opened_at: i64,
         ratio: f64,
         incident_id: Option<String>,
+        held_back: Option<String>,
         document: String,
+        feedback: Option<String>,
     }
 }
 
@@ -210,23 +226,45 @@ row! {
     /// A row of an anomaly and the points before it.
     DetailRow {
         incident_id: Option<String>,
+        held_back: Option<String>,
         document: String,
         context: Vec<u8>,
+        feedback: Option<String>,
     }
 }
 
 pub(super) fn anomalies(rows: Vec<AnomalyRow>) -> Result<Vec<Anomaly>, StoreError> {
-    let anomaly = |row: AnomalyRow| read(&row.document, row.incident_id.as_deref());
+    let anomaly = |row: AnomalyRow| {
+        let said = Said {
+            document: row.document,
+            incident_id: row.incident_id,
+            held_back: row.held_back,
+            feedback: row.feedback,
+        };
+        said.read()
+    };
     rows.into_iter().map(anomaly).collect()
 }
 
-fn read(document: &str, incident: Option<&str>) -> Result<Anomaly, StoreError> {
-    let anomaly: Anomaly =
-        serde_json::from_str(document).map_err(|why| unreadable(format!("an anomaly: {why}")))?;
-    Ok(Anomaly {
-        incident_id: incident.map(parse).transpose()?,
-        ..anomaly
-    })
+/// An anomaly as it was found, and what became of it.
+struct Said {
+    document: String,
+    incident_id: Option<String>,
+    held_back: Option<String>,
+    feedback: Option<String>,
+}
+
+impl Said {
+    fn read(&self) -> Result<Anomaly, StoreError> {
+        let anomaly: Anomaly = serde_json::from_str(&self.document)
+            .map_err(|why| unreadable(format!("an anomaly: {why}")))?;
+        Ok(Anomaly {
+            incident_id: self.incident_id.as_deref().map(parse).transpose()?,
+            held_back: self.held_back.as_deref().map(parse).transpose()?,
+            feedback: feedback::read(self.feedback.as_deref())?,
+            ..anomaly
+        })
+    }
 }
 
 fn incident(state: IncidentState) -> Result<Incident, StoreError> {

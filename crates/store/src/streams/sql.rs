@@ -50,6 +50,13 @@ pub(super) struct Dialect {
     pub(super) forget_anomalies: &'static str,
     /// The anomalies with the ids `$1`, a JSON array.
     pub(super) known_anomalies: &'static str,
+    /// When anomalies of the series `$1`, a JSON array, were dismissed after `$2`, and their ratios.
+    pub(super) dismissals: &'static str,
+    /// When people were told of anomalies of the series `$1`, a JSON array, after `$2`, and their
+    /// severities.
+    pub(super) told: &'static str,
+    /// Removes the feedback about the series `$1`, a JSON array.
+    pub(super) forget_feedback: &'static str,
     /// The incidents with the ids `$1`, and the open ones of the groups `$2`: JSON arrays.
     pub(super) incidents: &'static str,
 }
@@ -97,7 +104,26 @@ macro_rules! incident {
 
 macro_rules! known {
     () => {
-        "SELECT anomaly_id, is_open, last, alarms, incident_id FROM anomalies WHERE anomaly_id "
+        "SELECT anomaly_id, is_open, last, alarms, incident_id, held_back FROM anomalies WHERE anomaly_id "
+    };
+}
+
+macro_rules! dismissals {
+    ($series:expr) => {
+        concat!(
+            "SELECT series_id, at, ratio FROM feedback WHERE verdict = 'dismissed' AND at > $2 AND series_id ",
+            $series
+        )
+    };
+}
+
+macro_rules! told {
+    ($series:expr) => {
+        concat!(
+            "SELECT series_id, opened_at, severity FROM anomalies ",
+            "WHERE incident_id IS NOT NULL AND opened_at > $2 AND series_id ",
+            $series
+        )
     };
 }
 
@@ -125,6 +151,12 @@ pub(super) const POSTGRES: Dialect = Dialect {
         " RETURNING incident_id, is_open"
     ),
     known_anomalies: concat!(known!(), postgres_elements!("$1")),
+    dismissals: dismissals!(postgres_elements!("$1")),
+    told: told!(postgres_elements!("$1")),
+    forget_feedback: concat!(
+        "DELETE FROM feedback WHERE series_id ",
+        postgres_elements!("$1")
+    ),
     incidents: concat!(
         incident!(),
         "WHERE incident_id ",
@@ -155,6 +187,12 @@ pub(super) const SQLITE: Dialect = Dialect {
         " RETURNING incident_id, is_open"
     ),
     known_anomalies: concat!(known!(), sqlite_elements!("$1")),
+    dismissals: dismissals!(sqlite_elements!("$1")),
+    told: told!(sqlite_elements!("$1")),
+    forget_feedback: concat!(
+        "DELETE FROM feedback WHERE series_id ",
+        sqlite_elements!("$1")
+    ),
     incidents: concat!(
         incident!(),
         "WHERE incident_id ",

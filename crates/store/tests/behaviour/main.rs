@@ -103,6 +103,10 @@ macro_rules! run_suite {
             series_with_models_streams_or_both_are_known_alike
             a_sparkline_is_of_all_points_or_of_some_of_many
             anomalies_are_counted_by_time_and_severity
+            what_was_said_is_shown_and_can_be_taken_back
+            only_stronger_ones_are_told_after_a_dismissal
+            no_more_are_told_than_the_budget_has_unless_they_are_worse
+            feedback_goes_with_its_series
             a_database_without_a_registry_gets_one_and_keeps_what_it_holds
             migrations_may_run_at_once_and_again
             a_closed_store_fails_and_says_so

@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod changes;
+mod feedback;
 mod history;
 mod life;
 mod lists;
@@ -27,6 +28,7 @@ use store::{Refusal, RegistryError, Store, StoreError, VersionedModel};
 pub(crate) use self::{
     anomalies::*,
     changes::*,
+    feedback::*,
     history::{
         points_are_added_to_their_block,
         points_go_with_their_series_with_time_and_when_they_are_too_many,

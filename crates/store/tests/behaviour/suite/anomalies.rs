@@ -39,6 +39,8 @@ pub(super) fn anomaly(id: &str, n: u32) -> Anomaly {
         opened_at: Moment(T0 + i64::from(n) * 1_000),
         closed_at: None,
         incident_id: None,
+        held_back: None,
+        feedback: None,
         silenced: false,
         labels: [("host".to_owned(), format!("h{}", n % 3))].into(),
     }
@@ -69,6 +71,7 @@ pub(super) fn change(anomaly: &Anomaly, event: Option<AnomalyEventKind>) -> Anom
         anomaly: anomaly.clone(),
         event,
         group: "g".to_owned(),
+        budget: None,
         context: vec![Point {
             timestamp: i64::MIN,
             value: -0.0,

@@ -297,6 +297,7 @@ pub(crate) async fn migrations_may_run_at_once_and_again(backend: &impl Backend)
         "stream_layout",
         "stream_partitions",
         "stream_points",
+        "feedback",
         "stream_sessions",
         "anomalies",
         "incidents",
