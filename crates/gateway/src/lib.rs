@@ -16,6 +16,7 @@ mod overview;
 mod proxy;
 mod revisions;
 mod routes;
+mod session;
 mod system;
 mod throttle;
 
@@ -127,6 +128,9 @@ impl Gateway {
     /// Serves clients over TLS, if `tls` is given.
     #[must_use]
     pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        if tls.is_some() {
+            self.proxy.sessions.use_tls();
+        }
         let listener = self.listener.with_tls(tls);
         Self { listener, ..self }
     }

@@ -34,6 +34,7 @@ use crate::{
     limits::Limits,
     metrics::Measured,
     revisions::RevisionTracker,
+    session::Sessions,
     system::System,
 };
 
@@ -55,6 +56,7 @@ pub(crate) struct Proxy {
     pub(crate) exceptional: Exceptional,
     pub(crate) system: System,
     pub(crate) events: Events,
+    pub(crate) sessions: Sessions,
 }
 
 impl Proxy {
@@ -76,6 +78,7 @@ impl Proxy {
             revisions: RevisionTracker::new(),
             system: System::default(),
             events: Events::default(),
+            sessions: Sessions::default(),
         }
     }
 

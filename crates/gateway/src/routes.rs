@@ -16,7 +16,7 @@ use service::health::Health;
 
 use crate::{
     access::Caller, encoding, events::events, exceptional::Described, healthcheck::healthcheck,
-    metrics::Measured, overview::overview, proxy::Proxy, system::system,
+    metrics::Measured, overview::overview, proxy::Proxy, session::session, system::system,
 };
 
 /// Tells the trainer that the client may import only what a trusted installation has exported.
@@ -97,6 +97,9 @@ async fn reply(
         EndpointName::Healthcheck => healthcheck(proxy, endpoint, request, caller).await,
         EndpointName::Overview => overview(proxy, endpoint, request, caller).await,
         EndpointName::Events => events(proxy, endpoint, request, caller).await,
+        EndpointName::BeginSession | EndpointName::EndSession => {
+            session(proxy, endpoint, request).await
+        }
         EndpointName::System => system(proxy, endpoint, request).await,
         _ => proxy.forward(endpoint, request, caller).await,
     }

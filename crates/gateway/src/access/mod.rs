@@ -7,6 +7,7 @@
 mod audit;
 mod budget;
 mod config;
+mod cookie;
 mod credential;
 mod keyring;
 mod metered;
@@ -29,6 +30,7 @@ use audit::{Asked, Change};
 use budget::{Addresses, Spent, now};
 pub(crate) use budget::{Budget, Working};
 pub use config::AccessSettings;
+pub(crate) use cookie::cookie;
 use credential::Credential;
 use keyring::{Key, KeyFile};
 
@@ -76,6 +78,8 @@ enum Denied {
     SeveralKeys,
     /// Its key is not valid.
     UnknownKey,
+    /// Its key is in a cookie, it changes something, and it does not come from our page.
+    ForeignPage,
     /// Its key lacks this scope.
     Scope(Scope),
     /// Its key is only for series that begin with one of these.
@@ -204,6 +208,11 @@ impl Access {
         self.addresses.as_ref()?.of(client?)
     }
 
+    /// Whether callers need a key.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// Follows changes of the keys, for ever.
     pub(crate) async fn watch(&self) -> Infallible {
         match &self.keys {
@@ -307,11 +316,30 @@ fn key_of(
     request: &Request,
     subject: &Named<'_>,
 ) -> Result<Option<Arc<Key>>, Refused> {
-    let credential = Credential::of(lines(request.headers()));
+    let headers = request.headers();
+    let mut credential = Credential::of(lines(headers));
+    let secret = match credential {
+        Credential::None => cookie::secret(headers),
+        _ => None,
+    };
+    if let Some(secret) = &secret {
+        credential = Credential::One(secret.as_bytes());
+    }
     let key = find(keys, credential, Arc::clone).map_err(|denied| (denied, None))?;
+    if secret.is_some() && !cookie::may_be_used(endpoint, headers) {
+        return Err((Denied::ForeignPage, Some(key)));
+    }
     match key.check(endpoint.scope, subject.series()) {
         Ok(()) => Ok(Some(key)),
         Err(denied) => Err((denied, Some(key))),
+    }
+}
+
+/// The secret of a request, wherever it is.
+pub(crate) fn secret_of(headers: &HeaderMap) -> Option<String> {
+    match Credential::of(lines(headers)) {
+        Credential::One(secret) => Some(String::from_utf8_lossy(secret).into_owned()),
+        _ => cookie::secret(headers),
     }
 }
 
@@ -361,6 +389,9 @@ impl From<Denied> for ProblemReply {
             }
             Denied::SeveralKeys => unauthorized("The request has more than one API key"),
             Denied::UnknownKey => unauthorized("The API key is not valid, or not any more"),
+            Denied::ForeignPage => forbidden(
+                "A change with a key in a cookie needs Sec-Fetch-Site: same-origin".to_owned(),
+            ),
             Denied::Scope(scope) => forbidden(format!("The API key lacks the scope {scope}")),
             Denied::Series(prefixes) => {
                 let prefixes = prefixes.join(", ");

@@ -96,6 +96,12 @@ pub(crate) async fn backend() -> anyhow::Result<Fake> {
     .await
 }
 
+/// Whether the gateway answers without asking anybody first.
+fn is_answered_here(endpoint: &Endpoint) -> bool {
+    use EndpointName::{BeginSession, EndSession, Events};
+    matches!(endpoint.name, BeginSession | EndSession | Events)
+}
+
 #[tokio::test]
 async fn every_call_needs_a_key_with_its_scope() -> anyhow::Result<()> {
     let keys: Vec<_> = Scope::ALL
@@ -121,9 +127,13 @@ async fn every_call_needs_a_key_with_its_scope() -> anyhow::Result<()> {
         }
         let before = fake.received().len();
         for scope in Scope::ALL {
+            if *scope == endpoint.scope && endpoint.name == EndpointName::Events {
+                continue; // Its reply does not end.
+            }
             let reply = call(&door, endpoint, "s", &bearer(scope.as_str())).await?;
             if *scope == endpoint.scope {
-                assert_eq!(reply.status, 200, "{endpoint:?} {scope}");
+                let status = if is_answered_here(endpoint) { 204 } else { 200 };
+                assert_eq!(reply.status, status, "{endpoint:?} {scope}");
                 continue;
             }
             assert_eq!(
@@ -134,7 +144,8 @@ async fn every_call_needs_a_key_with_its_scope() -> anyhow::Result<()> {
             let detail = format!("The API key lacks the scope {}", endpoint.scope);
             assert_eq!(reply.json()["detail"], detail);
         }
-        assert!(fake.received().len() > before, "{endpoint:?}");
+        let is_passed_on = fake.received().len() > before;
+        assert!(is_passed_on || is_answered_here(endpoint), "{endpoint:?}");
         for received in &fake.received()[before..] {
             assert_eq!(received.header("authorization"), None, "{endpoint:?}");
         }
@@ -174,7 +185,10 @@ async fn a_key_is_for_the_series_of_its_prefixes() -> anyhow::Result<()> {
     let keys = Keys::new(&[of("one", json!(["shop."])), of("two", json!(["web", "é"]))])?;
     let fake = backend().await?;
     let door = keys.door(&fake).await?;
-    for endpoint in ENDPOINTS {
+    for endpoint in ENDPOINTS
+        .iter()
+        .filter(|endpoint| !is_answered_here(endpoint))
+    {
         let is_about_one = matches!(endpoint.subject, Subject::Path | Subject::Query);
         for (series, secret, allowed) in [
             ("shop.a", "one", true),

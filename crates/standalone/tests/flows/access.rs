@@ -151,6 +151,98 @@ async fn beyond_this_machine_it_needs_keys_or_a_decision() -> anyhow::Result<()>
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
+async fn a_page_has_its_key_in_a_cookie_and_changes_come_from_it_only() -> anyhow::Result<()> {
+    let (folder, data) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let file = keys(folder.path(), "k-1", r#""scopes":["fit","predict","read"]"#)?;
+    let program = Program::start_with(data.path(), &[("API_KEYS_FILE", &*file)]).await?;
+    let client = program.client;
+    let send = async |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
+        client
+            .send(method, path, headers, Some(body.as_bytes()))
+            .await
+    };
+    assert_eq!(send("POST", "/v1/session", &[], "").await?.status, 401);
+    let wrong = [("authorization", "Bearer k-2")];
+    assert_eq!(send("POST", "/v1/session", &wrong, "").await?.status, 401);
+    let begun = send(
+        "POST",
+        "/v1/session",
+        &[("authorization", "Bearer k-1")],
+        "",
+    )
+    .await?;
+    let cookie = begun.header("set-cookie").unwrap_or_default().to_owned();
+    assert_eq!(begun.status, 204);
+    assert_eq!(
+        cookie,
+        "anomaly_key=k%2D1; Path=/; HttpOnly; SameSite=Strict"
+    );
+    let pair = ("cookie", "anomaly_key=k%2D1");
+    let by_tls = [("x-api-key", "k-1"), ("x-forwarded-proto", "https")];
+    let begun = send("POST", "/v1/session", &by_tls, "").await?;
+    ensure!(
+        begun
+            .header("set-cookie")
+            .is_some_and(|cookie| cookie.ends_with("; Secure"))
+    );
+
+    let points = r#"{"timestamps":[1,2,3],"values":[1,2,3]}"#;
+    let same = ("sec-fetch-site", "same-origin");
+    for (site, status) in [
+        (None, 403),
+        (Some("cross-site"), 403),
+        (Some("same-site"), 403),
+    ] {
+        let site = site.map(|site| ("sec-fetch-site", site));
+        let headers: Vec<_> = [pair].into_iter().chain(site).collect();
+        let refused = send("POST", "/fit/s", &headers, points).await?;
+        assert_eq!(refused.status, status, "{site:?}");
+        ensure!(
+            refused.text().contains("Sec-Fetch-Site"),
+            "{}",
+            refused.text()
+        );
+    }
+    assert_eq!(
+        send("POST", "/fit/s", &[pair, same], points).await?.status,
+        200
+    );
+    // Reading and judging change nothing, on the fast path or beside it.
+    let point = r#"{"timestamp":4,"value":2.0}"#;
+    assert_eq!(
+        send("POST", "/predict/s", &[pair], point).await?.status,
+        200
+    );
+    assert_eq!(
+        client
+            .send("GET", "/v1/series", &[pair], None)
+            .await?
+            .status,
+        200
+    );
+    // A header counts more than a cookie.
+    let both = [pair, ("authorization", "Bearer k-2")];
+    assert_eq!(
+        client.send("GET", "/v1/series", &both, None).await?.status,
+        401
+    );
+    let twice = [("cookie", "anomaly_key=k%2D1; anomaly_key=k%2D1")];
+    assert_eq!(
+        client.send("GET", "/v1/series", &twice, None).await?.status,
+        401
+    );
+
+    let ended = send("DELETE", "/v1/session", &[pair], "").await?;
+    let removed = "anomaly_key=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0";
+    assert_eq!(
+        (ended.status, ended.header("set-cookie")),
+        (204, Some(removed))
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_key_lists_its_series_only() -> anyhow::Result<()> {
     let (folder, data) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let rest = r#""scopes":["read","fit"],"series":["web.","a"]"#;

@@ -381,29 +381,7 @@ async fn points_can_be_looked_at_before_and_after_they_are_stored() -> anyhow::R
         Ok(shown)
     })
     .await?;
-    for (i, verdict) in verdicts.iter().enumerate() {
-        for (column, member) in [
-            ("timestamp", "timestamp"),
-            ("value", "value"),
-            ("expected", "expected"),
-            ("lower", "lower"),
-            ("upper", "upper"),
-        ] {
-            assert_eq!(of(column, &shown)[i], verdict[member], "{i} {column}");
-        }
-    }
-    let odd = |member: &str| -> Vec<Value> {
-        let odd = verdicts.iter().filter(|verdict| verdict[member] == true);
-        odd.map(|verdict| verdict["timestamp"].clone()).collect()
-    };
-    assert_eq!(of("outside", &shown), odd("anomaly"));
-    let alarms = of("alarms", &shown);
-    let raised: Vec<Value> = alarms
-        .iter()
-        .map(|alarm| alarm["timestamp"].clone())
-        .collect();
-    assert_eq!(raised, odd("alarm"));
-    ensure!(!odd("alarm").is_empty());
+    say_what_was_said(&shown, &verdicts)?;
     parts_of_it(client, &shown).await?;
     findings(client).await?;
 
@@ -420,6 +398,35 @@ async fn points_can_be_looked_at_before_and_after_they_are_stored() -> anyhow::R
     ] {
         assert_eq!(ended[column], shown[column], "{column}");
     }
+    Ok(())
+}
+
+/// The points that are `shown` have what their `verdicts` said.
+fn say_what_was_said(shown: &Value, verdicts: &[Value]) -> anyhow::Result<()> {
+    let of = |name: &str| shown[name].as_array().cloned().unwrap_or_default();
+    for (i, verdict) in verdicts.iter().enumerate() {
+        for (column, member) in [
+            ("timestamp", "timestamp"),
+            ("value", "value"),
+            ("expected", "expected"),
+            ("lower", "lower"),
+            ("upper", "upper"),
+        ] {
+            assert_eq!(of(column)[i], verdict[member], "{i} {column}");
+        }
+    }
+    let odd = |member: &str| -> Vec<Value> {
+        let odd = verdicts.iter().filter(|verdict| verdict[member] == true);
+        odd.map(|verdict| verdict["timestamp"].clone()).collect()
+    };
+    assert_eq!(of("outside"), odd("anomaly"));
+    let alarms = of("alarms");
+    let raised: Vec<Value> = alarms
+        .iter()
+        .map(|alarm| alarm["timestamp"].clone())
+        .collect();
+    assert_eq!(raised, odd("alarm"));
+    ensure!(!odd("alarm").is_empty());
     Ok(())
 }
 
