@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use contract::SystemHistory;
 
-use crate::metrics::Buckets;
+use crate::metrics::{Buckets, request_buckets};
 
 /// The time between two samples.
 pub(super) const STEP: Duration = Duration::from_secs(60);
@@ -41,7 +41,16 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(super) fn add(&mut self, sample: Sample, buckets: Buckets) {
+    pub(super) fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Adds a sample, with the requests so far.
+    pub(super) fn add(&mut self, sample: Sample) {
+        self.add_with(sample, request_buckets());
+    }
+
+    fn add_with(&mut self, sample: Sample, buckets: Buckets) {
         self.samples.push_back(sample);
         self.buckets.push_back(buckets);
         let excess = self.samples.len().saturating_sub(SAMPLES);
@@ -50,9 +59,11 @@ impl History {
         self.buckets.drain(..excess);
     }
 
-    /// The requests five minutes ago, by latency; `None` before the first sample.
+    /// The requests five minutes ago, by latency; `None` as long as there were none.
     pub(super) fn buckets_before(&self) -> Option<&Buckets> {
-        self.buckets.front()
+        self.buckets
+            .front()
+            .filter(|_| self.buckets.len() == RECENT)
     }
 
     /// The samples, column by column.
@@ -78,6 +89,7 @@ mod tests {
     fn an_hour_is_kept_and_no_more() {
         let mut history = History::default();
         assert_eq!((history.columns().from, history.columns().step), (0, 60));
+        assert!(history.is_empty() && history.buckets_before().is_none());
         for minute in 0..100 {
             let sample = Sample {
                 at: 60 * minute,
@@ -87,7 +99,7 @@ mod tests {
                 lag: None,
                 memory: None,
             };
-            history.add(sample, vec![minute.cast_unsigned()]);
+            history.add_with(sample, vec![minute.cast_unsigned()]);
         }
         let columns = history.columns();
         assert_eq!((columns.from, columns.predictions.len()), (60 * 40, 60));

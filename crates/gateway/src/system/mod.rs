@@ -8,8 +8,8 @@ mod latency;
 
 use std::{
     convert::Infallible,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::{extract::Request, response::Response};
@@ -23,7 +23,7 @@ use http::StatusCode;
 use http_client::{Error, Upstream};
 use http_server::{Fallible, ProblemReply, Query, json, read_body};
 use service::{clock::now, system::Sampler};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::{
     metrics,
@@ -87,14 +87,17 @@ pub(crate) async fn system(
 impl System {
     /// Keeps the history, for ever.
     pub(crate) async fn keep_history(&self, proxy: &Proxy) -> Infallible {
-        let mut minutes = interval(STEP);
+        let mut minutes = interval_at(Instant::now() + STEP, STEP);
         minutes.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             minutes.tick().await;
             let sample = Platform::ask(proxy).await.sample();
-            let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-            history.add(sample, metrics::request_buckets());
+            self.history().add(sample);
         }
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,8 +162,11 @@ impl Platform {
     }
 
     fn reply(&self, system: &System) -> SystemReply {
-        let history = system.history.lock();
-        let history = history.unwrap_or_else(PoisonError::into_inner);
+        let mut history = system.history();
+        if history.is_empty() {
+            // Who asks first does not wait a minute for it.
+            history.add(self.sample());
+        }
         let gateway = self.gateway(&history);
         let figures = [
             ("predictor", &self.predictor),
