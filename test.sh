@@ -76,7 +76,7 @@ else
   if ! command -v npm >/dev/null || ! command -v chromium >/dev/null; then
     skip "dashboard in a browser" "npm or chromium is not installed"
   else
-    step "dashboard in a browser" sh -c 'cd crates/dashboard/browser && npm ci --silent --no-audit --no-fund && node --test'
+    step "dashboard in a browser" sh -c 'cd crates/dashboard/browser && npm ci --silent --no-audit --no-fund && npm run --silent format:check && node --test'
   fi
 fi
 if [ "$(uname -m)" != x86_64 ]; then

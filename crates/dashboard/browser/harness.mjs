@@ -13,7 +13,10 @@ import { chromium } from 'playwright-core';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The programs under test. */
-export const BINARIES = { standalone: process.env.STANDALONE ?? join(root, 'target/debug/standalone'), anomaly: process.env.ANOMALY ?? join(root, 'target/debug/anomaly') };
+export const BINARIES = {
+  standalone: process.env.STANDALONE ?? join(root, 'target/debug/standalone'),
+  anomaly: process.env.ANOMALY ?? join(root, 'target/debug/anomaly'),
+};
 
 /** Where pictures of the pages go. */
 export const PICTURES = process.env.DASHBOARD_PICTURES ?? join(root, '.cache/dashboard');
@@ -22,7 +25,15 @@ mkdirSync(PICTURES, { recursive: true });
 export const THEMES = ['light', 'dark'];
 export const WIDTHS = [1440, 1024, 390, 320];
 
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 function browserPath() {
   if (process.env.CHROMIUM) return process.env.CHROMIUM;
@@ -50,9 +61,18 @@ export class Platform {
   async start() {
     const binary = BINARIES.standalone;
     assert.ok(existsSync(binary), `${binary} is not built: cargo build -p standalone -p cli`);
-    const env = { PATH: process.env.PATH, LOG_FORMAT: 'json', APP_PORT: String(this.port), ADMIN_PORT: '0', DATA_DIR: this.folder, ...this.environment };
+    const env = {
+      PATH: process.env.PATH,
+      LOG_FORMAT: 'json',
+      APP_PORT: String(this.port),
+      ADMIN_PORT: '0',
+      DATA_DIR: this.folder,
+      ...this.environment,
+    };
     this.process = spawn(binary, [], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-    this.ended = new Promise((resolve) => { this.process.once('exit', resolve); });
+    this.ended = new Promise((resolve) => {
+      this.process.once('exit', resolve);
+    });
     this.port = await new Promise((resolve, reject) => {
       const hear = (line) => {
         const found = /"addr":"127\.0\.0\.1:(\d+)"/.exec(line);
@@ -64,7 +84,9 @@ export class Platform {
     });
   }
 
-  get url() { return `http://127.0.0.1:${this.port}`; }
+  get url() {
+    return `http://127.0.0.1:${this.port}`;
+  }
 
   async stop() {
     this.process.kill('SIGTERM');
@@ -78,7 +100,10 @@ export class Platform {
 
   /** Calls the API; the JSON of a success. */
   async call(method, path, body) {
-    const response = await fetch(this.url + path, { method, body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body) });
+    const response = await fetch(this.url + path, {
+      method,
+      body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
+    });
     const text = await response.text();
     assert.ok(response.ok, `${method} ${path}: ${response.status} ${text.slice(0, 300)}`);
     return text ? JSON.parse(text) : null;
@@ -93,19 +118,42 @@ export class Browser {
     return browser;
   }
 
-  end() { return this.chromium.close(); }
+  end() {
+    return this.chromium.close();
+  }
 
   /** A page of `platform` at `hash`. `page.faults` has what it must never do. */
-  async open(platform, hash = '', { theme = 'dark', width = 1440, height = 900, expected = [], ...options } = {}) {
-    const context = await this.chromium.newContext({ viewport: { width, height }, colorScheme: theme, timezoneId: 'UTC', acceptDownloads: true, hasTouch: width < 640, ...options });
+  async open(
+    platform,
+    hash = '',
+    { theme = 'dark', width = 1440, height = 900, expected = [], ...options } = {},
+  ) {
+    const context = await this.chromium.newContext({
+      viewport: { width, height },
+      colorScheme: theme,
+      timezoneId: 'UTC',
+      acceptDownloads: true,
+      hasTouch: width < 640,
+      ...options,
+    });
     const page = await context.newPage();
     page.faults = [];
-    const note = (text) => { if (!expected.some((pattern) => pattern.test(text))) page.faults.push(text); };
-    page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) note(`console: ${message.text()} ${message.location().url}`); });
+    const note = (text) => {
+      if (!expected.some((pattern) => pattern.test(text))) page.faults.push(text);
+    };
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type()))
+        note(`console: ${message.text()} ${message.location().url}`);
+    });
     page.on('pageerror', (error) => note(`error: ${error.stack}`));
-    page.on('request', (request) => { if (!request.url().startsWith(platform.url) && !/^(blob|about):/.test(request.url())) note(`request: ${request.url()}`); });
+    page.on('request', (request) => {
+      if (!request.url().startsWith(platform.url) && !/^(blob|about):/.test(request.url()))
+        note(`request: ${request.url()}`);
+    });
     await page.addInitScript(() => {
-      document.addEventListener('securitypolicyviolation', (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`));
+      document.addEventListener('securitypolicyviolation', (e) =>
+        console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`),
+      );
     });
     await page.goto(`${platform.url}/${hash}`);
     return page;
@@ -121,11 +169,14 @@ export async function close(page) {
 /** Drops a file on the page, as a person does. */
 export async function drop(page, name, content) {
   const bytes = [...Buffer.from(content)];
-  const transfer = await page.evaluateHandle(([fileName, list]) => {
-    const data = new DataTransfer();
-    data.items.add(new File([new Uint8Array(list)], fileName, { type: 'text/csv' }));
-    return data;
-  }, [name, bytes]);
+  const transfer = await page.evaluateHandle(
+    ([fileName, list]) => {
+      const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array(list)], fileName, { type: 'text/csv' }));
+      return data;
+    },
+    [name, bytes],
+  );
   await page.waitForSelector('.drop');
   await page.dispatchEvent('.drop', 'drop', { dataTransfer: transfer });
 }
@@ -136,7 +187,10 @@ export const picture = (page, name) => page.screenshot({ path: join(PICTURES, `$
 /** Points with a daily season and two outages, from a fixed seed. */
 export function sample({ points = 2000, start = 1_779_999_600, step = 600, seed = 3 } = {}) {
   let state = seed;
-  const noise = () => { state = (state * 1_103_515_245 + 12_345) % 2_147_483_648; return state / 2_147_483_648 - 0.5; };
+  const noise = () => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return state / 2_147_483_648 - 0.5;
+  };
   const timestamps = Array.from({ length: points }, (_, i) => start + i * step);
   const values = timestamps.map((t, i) => {
     const normal = 500 + 200 * Math.sin((t / 86_400) * 2 * Math.PI) + 30 * noise();
@@ -147,7 +201,8 @@ export function sample({ points = 2000, start = 1_779_999_600, step = 600, seed 
 }
 
 /** Points as a file. */
-export const csv = ({ timestamps, values }) => `timestamp,value\n${timestamps.map((t, i) => `${t},${values[i]}`).join('\n')}\n`;
+export const csv = ({ timestamps, values }) =>
+  `timestamp,value\n${timestamps.map((t, i) => `${t},${values[i]}`).join('\n')}\n`;
 
 /** Waits until `holds` does. */
 export async function settled(holds, patience = 15_000) {
@@ -156,6 +211,8 @@ export async function settled(holds, patience = 15_000) {
     const value = await holds();
     if (value) return value;
     assert.ok(Date.now() < end, `it does not come about: ${holds}`);
-    await new Promise((resolve) => { setTimeout(resolve, 50); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50);
+    });
   }
 }

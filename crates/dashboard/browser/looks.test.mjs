@@ -5,7 +5,18 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 
-import { Browser, close, csv, drop, picture, Platform, sample, settled, THEMES, WIDTHS } from './harness.mjs';
+import {
+  Browser,
+  close,
+  csv,
+  drop,
+  picture,
+  Platform,
+  sample,
+  settled,
+  THEMES,
+  WIDTHS,
+} from './harness.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let platform;
@@ -14,7 +25,10 @@ before(async () => {
   [platform, browser] = await Promise.all([Platform.start(), Browser.start()]);
   await series();
 });
-after(async () => { await browser?.end(); await platform?.end(); });
+after(async () => {
+  await browser?.end();
+  await platform?.end();
+});
 
 /** A few series with incidents, models and labels. */
 async function series() {
@@ -23,11 +37,15 @@ async function series() {
   for (const [i, id] of ['checkout.requests', 'search.latency_p99', 'payments.errors'].entries()) {
     const points = sample({ points: 1500, step, start: now - 1499 * step, seed: 5 + i });
     if (i < 2) points.values.splice(-4, 4, ...[1, 2, 3, 4].map((k) => 1500 + 10 * k * (i + 1)));
-    await platform.call('PUT', `/v1/series/${id}/stream`, { labels: { team: ['core', 'web', 'pay'][i] } });
+    await platform.call('PUT', `/v1/series/${id}/stream`, {
+      labels: { team: ['core', 'web', 'pay'][i] },
+    });
     await platform.call('POST', `/observe/${id}?wait_ms=10000`, points);
     await platform.call('POST', `/fit/${id}`, points);
   }
-  await settled(async () => (await platform.call('GET', '/v1/anomalies?status=open')).anomalies.length >= 2);
+  await settled(
+    async () => (await platform.call('GET', '/v1/anomalies?status=open')).anomalies.length >= 2,
+  );
 }
 
 /** The faults that axe finds, each with where it is. */
@@ -35,8 +53,16 @@ async function faults(page) {
   // As a script of the page's own it would be refused: it is not of this server.
   await page.evaluate(axe);
   return page.evaluate(async () => {
-    const { violations } = await globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] });
-    return violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 4).join(' | ')}: ${v.nodes[0].failureSummary}`);
+    const { violations } = await globalThis.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    });
+    return violations.map(
+      (v) =>
+        `${v.id}: ${v.nodes
+          .map((n) => n.target.join(' '))
+          .slice(0, 4)
+          .join(' | ')}: ${v.nodes[0].failureSummary}`,
+    );
   });
 }
 
@@ -45,13 +71,37 @@ const wide = (page) => page.evaluate(() => document.documentElement.scrollWidth 
 /** Where each page is, and how it is made ready. */
 const PAGES = {
   start: ['#/file', (page) => page.waitForSelector('.lines')],
-  file: ['#/file', async (page) => { await drop(page, 'traffic.csv', csv(sample())); await page.waitForSelector('.uplot canvas'); }],
-  'file-nothing': ['#/file', async (page) => {
-    const calm = sample({ points: 300 });
-    await drop(page, 'calm.csv', csv({ ...calm, values: calm.values.map((_, i) => 10 + ((i * 7) % 5)) }));
-    await page.waitForSelector('.uplot canvas');
-  }],
-  refused: ['#/file', async (page) => { await drop(page, 'words.csv', 'time,name\n2024-01-01,a\n'); await page.waitForSelector('.notice.error'); }],
+  file: [
+    '#/file',
+    async (page) => {
+      await drop(page, 'traffic.csv', csv(sample()));
+      await page.waitForSelector('.uplot canvas');
+    },
+  ],
+  'file-nothing': [
+    '#/file',
+    async (page) => {
+      const calm = sample({ points: 1000 });
+      await drop(
+        page,
+        'calm.csv',
+        csv({
+          ...calm,
+          values: calm.values.map((v, i) => (Math.abs(v - 500) < 240 ? v : 500 + (i % 3))),
+        }),
+      );
+      await page.fill('#least', '5000');
+      await page.getByText('All of it looks normal').waitFor();
+      await page.waitForSelector('.uplot canvas');
+    },
+  ],
+  refused: [
+    '#/file',
+    async (page) => {
+      await drop(page, 'words.csv', 'time,name\n2024-01-01,a\n');
+      await page.waitForSelector('.notice.error');
+    },
+  ],
   list: ['#/', (page) => page.waitForSelector('.row bdi.name')],
   'list-nothing': ['#/?q=kubernetes', (page) => page.getByText('No series matches').waitFor()],
   series: ['#/series/checkout.requests', (page) => page.waitForSelector('.uplot canvas')],
@@ -61,14 +111,21 @@ const PAGES = {
   system: ['#/system', (page) => page.getByText('Everything works').waitFor()],
 };
 const DIALOGS = {
-  'dialog-silence': ['#/incidents', '.incident .does button:last-child'], 'dialog-keys': ['#/system', 'button[aria-label="Keyboard and time zone"]'],
-  'dialog-menu': ['#/series/checkout.requests', 'button[aria-label="More"]'], 'dialog-silences': ['#/incidents', '.head .button'],
+  'dialog-silence': ['#/incidents', '.incident .does > button'],
+  'dialog-keys': ['#/system', 'button[aria-label="Keyboard and time zone"]'],
+  'dialog-menu': ['#/series/checkout.requests', 'button[aria-label="More"]'],
+  'dialog-silences': ['#/incidents', '.head .button'],
 };
 
 for (const theme of THEMES) {
   for (const width of WIDTHS) {
     test(`the pages, ${theme}, ${width} px`, async (t) => {
-      const page = await browser.open(platform, '', { theme, width, height: width < 700 ? 844 : 900, expected: [/404.*nowhere/] });
+      const page = await browser.open(platform, '', {
+        theme,
+        width,
+        height: width < 700 ? 844 : 900,
+        expected: [/404.*nowhere/],
+      });
       for (const [name, [hash, ready]] of Object.entries(PAGES)) {
         await t.test(name, async () => {
           await page.goto('about:blank');
@@ -94,7 +151,13 @@ for (const theme of THEMES) {
       assert.deepEqual(await faults(page), [], name);
       await page.keyboard.press('Escape');
       assert.equal(await page.getByRole('dialog').count(), 0);
-      assert.ok(await page.evaluate((selector) => document.activeElement === document.querySelector(selector), button), 'the focus is given back');
+      assert.ok(
+        await page.evaluate(
+          (selector) => document.activeElement === document.querySelector(selector),
+          button,
+        ),
+        'the focus is given back',
+      );
       await close(page);
     }
   });
@@ -105,7 +168,8 @@ test('by keyboard alone: a file, a kept series, a silence', async () => {
   const tabTo = async (name) => {
     for (let i = 0; i < 80; i += 1) {
       await page.keyboard.press('Tab');
-      if (await page.evaluate((text) => document.activeElement.textContent.trim() === text, name)) return;
+      if (await page.evaluate((text) => document.activeElement.textContent.trim() === text, name))
+        return;
     }
     assert.fail(`${name} is not reached by Tab`);
   };

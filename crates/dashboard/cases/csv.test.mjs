@@ -7,11 +7,25 @@ import { CsvError, decode, read } from '../page/csv.js';
 
 const { cases } = JSON.parse(await readFile(new URL('csv.json', import.meta.url), 'utf8'));
 
-for (const { name, text, utf16le, timestamps, values, skipped = 0, first_bad: firstBad, header = true, error } of cases) {
+for (const {
+  name,
+  text,
+  utf16le,
+  timestamps,
+  values,
+  skipped = 0,
+  first_bad: firstBad,
+  header = true,
+  error,
+} of cases) {
   test(name, () => {
-    const bytes = utf16le === undefined ? new TextEncoder().encode(text) : Buffer.from(utf16le, 'utf16le');
+    const bytes =
+      utf16le === undefined ? new TextEncoder().encode(text) : Buffer.from(utf16le, 'utf16le');
     if (error) {
-      assert.throws(() => read(decode(bytes), { any: true }), (e) => e instanceof CsvError && e.message.includes(error));
+      assert.throws(
+        () => read(decode(bytes), { any: true }),
+        (e) => e instanceof CsvError && e.message.includes(error),
+      );
       return;
     }
     const file = read(decode(bytes), { any: true });
@@ -22,9 +36,18 @@ for (const { name, text, utf16le, timestamps, values, skipped = 0, first_bad: fi
 
 test('another column can be chosen', () => {
   const file = read('time,a,b\n1,10,20\n2,11,21\n', { time: 0, value: 2, any: true });
-  assert.deepEqual([file.values, file.columns.map((c) => c.name)], [[20, 21], ['time', 'a', 'b']]);
+  assert.deepEqual(
+    [file.values, file.columns.map((c) => c.name)],
+    [
+      [20, 21],
+      ['time', 'a', 'b'],
+    ],
+  );
 });
 
 test('fewer points than can be judged are refused', () => {
-  assert.throws(() => read('time,value\n1,1\n2,2\n'), (e) => e instanceof CsvError && e.message.includes('It has 2 points'));
+  assert.throws(
+    () => read('time,value\n1,1\n2,2\n'),
+    (e) => e instanceof CsvError && e.message.includes('It has 2 points'),
+  );
 });

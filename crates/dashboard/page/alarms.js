@@ -21,7 +21,10 @@ export function alarms({ signal, picked, pick }) {
     if (drag) return [Math.min(...drag), Math.max(...drag)];
     const { from, to } = picked();
     if (!from || !data) return null;
-    return [Math.floor((from / 1000 - data.from) / data.step), Math.ceil((to / 1000 - data.from) / data.step) - 1];
+    return [
+      Math.floor((from / 1000 - data.from) / data.step),
+      Math.ceil((to / 1000 - data.from) / data.step) - 1,
+    ];
   };
   function draw() {
     if (!data) return;
@@ -34,14 +37,19 @@ export function alarms({ signal, picked, pick }) {
     const hours = canvas.clientWidth < 500 ? 6 : 3;
     for (let i = 0; i < data.low.length * (hours > 3 ? 0.88 : 0.94); i += 1) {
       const text = moment((data.from + i * data.step) * 1000).split(', ')[1];
-      if (text?.endsWith(':00') && Number(text.slice(0, 2)) % hours === 0) all.push(h('span', { style: { left: `${((i + 0.5) / data.low.length) * 100}%` } }, text));
+      if (text?.endsWith(':00') && Number(text.slice(0, 2)) % hours === 0)
+        all.push(h('span', { style: { left: `${((i + 0.5) / data.low.length) * 100}%` } }, text));
     }
     fill(axis, all, h('span.now', 'now'));
   }
   async function load() {
     const to = (Math.floor(Date.now() / 1000 / STEP) + 1) * STEP;
     try {
-      data = await get('/v1/alarms/histogram', { from: to - BARS * STEP, to, step: STEP }, { signal });
+      data = await get(
+        '/v1/alarms/histogram',
+        { from: to - BARS * STEP, to, step: STEP },
+        { signal },
+      );
       draw();
     } catch {
       // The list says what is wrong; bars of before stay.
@@ -50,13 +58,22 @@ export function alarms({ signal, picked, pick }) {
 
   const bar = (e) => {
     const box = canvas.getBoundingClientRect();
-    return Math.max(0, Math.min(data.low.length - 1, Math.floor(((e.clientX - box.left) / box.width) * data.low.length)));
+    return Math.max(
+      0,
+      Math.min(
+        data.low.length - 1,
+        Math.floor(((e.clientX - box.left) / box.width) * data.low.length),
+      ),
+    );
   };
   canvas.addEventListener('pointerdown', (down) => {
     if (!data) return;
     canvas.setPointerCapture(down.pointerId);
     drag = [bar(down), bar(down)];
-    const move = (e) => { drag[1] = bar(e); draw(); };
+    const move = (e) => {
+      drag[1] = bar(e);
+      draw();
+    };
     canvas.addEventListener('pointermove', move);
     const end = () => {
       canvas.removeEventListener('pointermove', move);

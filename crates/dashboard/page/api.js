@@ -1,6 +1,8 @@
 // Calls to the API. Failures are problems (RFC 9457) with a sentence for people.
 
-const KEY = 'api-key';
+const KEYED = 'keyed';
+/** The API key, if it is not in the cookie. */
+let key = null;
 
 /** A call that failed: `status` (0: no answer), `code`, `requestId`, `wait` (seconds until it may be tried again). */
 export class Problem extends Error {
@@ -18,22 +20,40 @@ export function onKey(how) {
   ask = how;
 }
 
-/** Headers of every call. The key lives as long as the tab. */
-export function credentials() {
-  const key = sessionStorage.getItem(KEY);
-  return key ? { authorization: `Bearer ${key}` } : {};
+/** Headers of every call: a key that is not in the cookie. */
+export const credentials = () => (key ? { authorization: `Bearer ${key}` } : {});
+
+/** Whether calls need a key here: commands that are copied name the variable with it then. */
+const isKeyed = () => Boolean(key) || sessionStorage.getItem(KEYED) === 'yes';
+
+/** Asks once for a key, whoever is waiting for one, and keeps it. Whether there is one now. */
+export async function renewKey() {
+  asking ??= ask()
+    .then(keep)
+    .finally(() => {
+      asking = null;
+    });
+  return asking;
 }
 
-/** Asks once for a key, whoever is waiting for one. Whether there is one now. */
-export async function renewKey() {
-  asking ??= ask().finally(() => { asking = null; });
-  const key = await asking;
-  if (key) sessionStorage.setItem(KEY, key);
-  return Boolean(key);
+/** Keeps a key in a cookie that no script can read; in this page where it may not have a session. */
+async function keep(given) {
+  if (!given) return false;
+  key = given;
+  sessionStorage.setItem(KEYED, 'yes');
+  const reply = await fetch('/v1/session', { method: 'POST', headers: credentials() }).catch(
+    () => null,
+  );
+  if (reply?.ok) key = null;
+  return true;
 }
 
 /** The path of a call with ids in it: path`/v1/series/${id}`. */
-export const path = (parts, ...ids) => parts.reduce((text, part, i) => text + part + (i < ids.length ? encodeURIComponent(ids[i]) : ''), '');
+export const path = (parts, ...ids) =>
+  parts.reduce(
+    (text, part, i) => text + part + (i < ids.length ? encodeURIComponent(ids[i]) : ''),
+    '',
+  );
 
 const listeners = new Set();
 /** Hears of each call whether the server answered. */
@@ -48,7 +68,11 @@ export async function call(method, where, { query, body, headers, signal } = {})
   let response;
   try {
     response = await fetch(url, {
-      method, signal, cache: 'no-store', headers: { ...credentials(), ...headers }, body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+      method,
+      signal,
+      cache: 'no-store',
+      headers: { ...credentials(), ...headers },
+      body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
     });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
@@ -57,7 +81,8 @@ export async function call(method, where, { query, body, headers, signal } = {})
   }
   listeners.forEach((hear) => hear(true));
   if (response.ok || response.status === 304) return response;
-  if (response.status === 401 && (await renewKey())) return call(method, where, { query, body, headers, signal });
+  if (response.status === 401 && (await renewKey()))
+    return call(method, where, { query, body, headers, signal });
   throw await problem(response);
 }
 
@@ -68,17 +93,23 @@ async function problem(response) {
   } catch {
     // A proxy in between has answered.
   }
-  const errors = (said.errors ?? []).map((error) => error.detail).filter((detail) => detail && detail !== said.detail);
+  const errors = (said.errors ?? [])
+    .map((error) => error.detail)
+    .filter((detail) => detail && detail !== said.detail);
   const first = said.detail || `The answer is ${response.status} ${response.statusText}.`;
   const stop = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
   return new Problem([first, ...errors].map(stop).join(' '), {
-    status: response.status, code: said.code ?? '', requestId: said.request_id ?? response.headers.get('x-request-id'), errors: said.errors ?? [],
+    status: response.status,
+    code: said.code ?? '',
+    requestId: said.request_id ?? response.headers.get('x-request-id'),
+    errors: said.errors ?? [],
     wait: Number(response.headers.get('retry-after')) || null,
   });
 }
 
 /** The JSON of a GET. */
-export const get = async (where, query, options) => (await call('GET', where, { query, ...options })).json();
+export const get = async (where, query, options) =>
+  (await call('GET', where, { query, ...options })).json();
 
 /** The JSON of a call with a body. */
 export async function send(method, where, body, options) {
@@ -87,7 +118,9 @@ export async function send(method, where, body, options) {
 }
 
 /** Whether a call may succeed when it is made again. */
-export const passes = (error) => error instanceof Problem && (error.status === 0 || [408, 429, 502, 503, 504].includes(error.status));
+export const passes = (error) =>
+  error instanceof Problem &&
+  (error.status === 0 || [408, 429, 502, 503, 504].includes(error.status));
 
 /** Makes a call again for as long as it may still succeed, as late as the server asks. `onwait` hears of each pause. */
 export async function persist(make, { onwait = () => {}, signal } = {}) {
@@ -109,13 +142,15 @@ export async function persist(make, { onwait = () => {}, signal } = {}) {
 }
 
 /** A string as a shell takes it. */
-export const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+export const quoted = (text) =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 /** The options of `anomaly` that name this server. */
-export const urlOption = () => (location.origin === 'http://localhost:8080' ? '' : ` --url ${quoted(location.origin)}`);
+export const urlOption = () =>
+  location.origin === 'http://localhost:8080' ? '' : ` --url ${quoted(location.origin)}`;
 
 /** `curl` with this server's address and a path, and the variable with the key where one is in use. */
 export function curl(where, options = '') {
-  const key = sessionStorage.getItem(KEY) ? ' -H "x-api-key: $ANOMALY_API_KEY"' : '';
-  return `curl -sS${key}${options} ${quoted(location.origin + where)}`;
+  const header = isKeyed() ? ' -H "x-api-key: $ANOMALY_API_KEY"' : '';
+  return `curl -sS${header}${options} ${quoted(location.origin + where)}`;
 }

@@ -2,11 +2,20 @@
 
 import { index } from './data.js';
 import { axis, detail } from './detail.js';
-import { at, atFull, number, plural, sentence, short, span, title, weight, zone } from './format.js';
-import { back, faded, frame, front, palette, visible } from './layers.js';
+import {
+  at,
+  atFull,
+  number,
+  plural,
+  sentence,
+  short,
+  span,
+  title,
+  weight,
+  zone,
+} from './format.js';
+import { back, frame, front, palette, visible } from './layers.js';
 import { announce, bdi, fill, h, severityIcon } from './ui.js';
-
-/* global uPlot */
 
 /** Times of the x-axis, by the distance of the ticks; dates stand below hours, years below months. */
 const TIMES = [
@@ -15,15 +24,42 @@ const TIMES = [
   [86_400, '{D} {MMM}', '\n{YYYY}', null, null, null, null, null, 1],
   [60, '{HH}:{mm}', '\n{D} {MMM} {YYYY}', null, '\n{D} {MMM}', null, null, null, 1],
   [1, '{HH}:{mm}:{ss}', '\n{D} {MMM} {YYYY}', null, '\n{D} {MMM}', null, null, null, 1],
-  [0.001, ':{ss}.{fff}', '\n{D} {MMM} {YYYY} {HH}:{mm}', null, '\n{D} {MMM} {HH}:{mm}', null, '\n{HH}:{mm}', null, 1],
+  [
+    0.001,
+    ':{ss}.{fff}',
+    '\n{D} {MMM} {YYYY} {HH}:{mm}',
+    null,
+    '\n{D} {MMM} {HH}:{mm}',
+    null,
+    '\n{HH}:{mm}',
+    null,
+    1,
+  ],
 ];
 /** Pixels within which the cursor goes to a mark. */
 const SNAP = 8;
 
 /** A chart in `host`. `onrange(from, to)` hears of zooms (null, null: all of it); `onpoint(episode)` of the one under the cursor. */
 export class SeriesChart {
-  constructor(host, { onrange = () => {}, onpoint = () => {}, onepisode = () => {}, ondraw = () => {}, signal } = {}) {
-    Object.assign(this, { onrange, onpoint, onepisode, ondraw, range: null, lit: null, colours: palette() });
+  constructor(
+    host,
+    {
+      onrange = () => {},
+      onpoint = () => {},
+      onepisode = () => {},
+      ondraw = () => {},
+      signal,
+    } = {},
+  ) {
+    Object.assign(this, {
+      onrange,
+      onpoint,
+      onepisode,
+      ondraw,
+      range: null,
+      lit: null,
+      colours: palette(),
+    });
     this.plot = h('div.plot', { role: 'img', tabindex: '0', 'aria-label': 'Chart' });
     this.lane = h('div.lane');
     this.tip = h('div.tip', { hidden: true });
@@ -37,7 +73,11 @@ export class SeriesChart {
     dark.addEventListener('change', () => this.theme(), { signal });
     addEventListener('zone', () => this.data && this.show(this.data), { signal });
     document.fonts?.ready.then(() => this.u?.redraw(false, true));
-    signal?.addEventListener('abort', () => { sizes.disconnect(); this.u?.destroy(); this.u = null; });
+    signal?.addEventListener('abort', () => {
+      sizes.disconnect();
+      this.u?.destroy();
+      this.u = null;
+    });
   }
 
   /** Shows `data`, and keeps the range in view. */
@@ -58,11 +98,19 @@ export class SeriesChart {
     return b > a ? [a, b] : [a - (this.data.step || 1), b + (this.data.step || 1)];
   }
 
-  get view() { return this.range ?? this.full; }
+  get view() {
+    return this.range ?? this.full;
+  }
 
   size() {
     const style = getComputedStyle(this.host);
-    return { width: Math.max(200, this.host.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)), height: Math.max(300, Math.min(420, Math.round(innerHeight * 0.42))) };
+    return {
+      width: Math.max(
+        200,
+        this.host.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight),
+      ),
+      height: Math.max(300, Math.min(420, Math.round(innerHeight * 0.42))),
+    };
   }
 
   resize() {
@@ -79,42 +127,76 @@ export class SeriesChart {
   options() {
     const { colours, data } = this;
     const font = '11px Inter, system-ui, sans-serif';
-    const text = { stroke: colours['text-3'], font, ticks: { show: false }, border: { show: false } };
+    const text = {
+      stroke: colours['text-3'],
+      font,
+      ticks: { show: false },
+      border: { show: false },
+    };
     return {
-      ...this.size(), padding: [10, 14, 0, 0], legend: { show: false },
-      tzDate: (seconds) => (zone.utc ? uPlot.tzDate(new Date(seconds * 1e3), 'Etc/UTC') : new Date(seconds * 1e3)),
-      scales: { x: { time: data.unit !== null, range: () => this.view }, y: { range: () => this.fit() } },
+      ...this.size(),
+      padding: [10, 14, 0, 0],
+      legend: { show: false },
+      tzDate: (seconds) =>
+        zone.utc ? uPlot.tzDate(new Date(seconds * 1e3), 'Etc/UTC') : new Date(seconds * 1e3),
+      scales: {
+        x: { time: data.unit !== null, range: () => this.view },
+        y: { range: () => this.fit() },
+      },
       axes: [
         {
-          ...text, grid: { show: false }, gap: 22, size: 62, space: 86,
+          ...text,
+          grid: { show: false },
+          gap: 22,
+          size: 62,
+          space: 86,
           values: data.unit === null ? (u, list) => list.map((v) => number(v, 12)) : TIMES,
         },
         {
-          ...text, grid: { stroke: colours.line, width: 1 }, gap: 8, space: 44, values: (u, list) => list.map((v) => short(v, 7)),
+          ...text,
+          grid: { stroke: colours.line, width: 1 },
+          gap: 8,
+          space: 44,
+          values: (u, list) => list.map((v) => short(v, 7)),
           size: (u, list) => 24 + 6.4 * Math.max(2, ...(list ?? []).map((s) => s.length)),
         },
       ],
       series: [{}, { paths: () => null, points: { show: false } }],
       cursor: {
-        drag: { x: true, y: false, setScale: false, dist: 4 }, y: false,
+        drag: { x: true, y: false, setScale: false, dist: 4 },
+        y: false,
         points: { size: 9, width: 2, fill: colours.accent, stroke: colours.surface },
         move: (u, left, top) => [this.snap(left), top],
-        bind: { dblclick: () => () => { this.zoom(null); return null; } },
+        bind: {
+          dblclick: () => () => {
+            this.zoom(null);
+            return null;
+          },
+        },
       },
       hooks: {
         drawClear: [(u) => back(this.frame(u), this.columns, this.lit)],
-        draw: [(u) => { front(this.frame(u), this.columns, this.lit); this.lanes(u); this.ondraw(); }],
+        draw: [
+          (u) => {
+            front(this.frame(u), this.columns, this.lit);
+            this.lanes(u);
+            this.ondraw();
+          },
+        ],
         setSelect: [(u) => this.select(u)],
         setCursor: [(u) => this.point(u)],
       },
     };
   }
 
-  frame(u) { return frame(u, this.data, this.colours); }
+  frame(u) {
+    return frame(u, this.data, this.colours);
+  }
 
   /** The y-axis for what is in view; the columns that are drawn come of it. */
   fit() {
-    const width = (this.u?.bbox.width ?? this.size().width * (devicePixelRatio || 1)) / (devicePixelRatio || 1);
+    const width =
+      (this.u?.bbox.width ?? this.size().width * (devicePixelRatio || 1)) / (devicePixelRatio || 1);
     this.columns = detail(this.data, ...this.view, width || 800);
     return axis(this.columns);
   }
@@ -151,8 +233,11 @@ export class SeriesChart {
   snap(left) {
     const { u, data } = this;
     if (!u || left < 0) return left;
-    const near = visible(this.frame(u)).map((a) => u.valToPos(a.x, 'x')).filter((x) => Math.abs(x - left) <= SNAP);
-    if (near.length) return near.reduce((a, b) => (Math.abs(b - left) < Math.abs(a - left) ? b : a));
+    const near = visible(this.frame(u))
+      .map((a) => u.valToPos(a.x, 'x'))
+      .filter((x) => Math.abs(x - left) <= SNAP);
+    if (near.length)
+      return near.reduce((a, b) => (Math.abs(b - left) < Math.abs(a - left) ? b : a));
     const x = u.posToVal(left, 'x');
     const i = this.nearest(x);
     const place = u.valToPos(data.x[i], 'x');
@@ -183,7 +268,9 @@ export class SeriesChart {
     const x = this.data.x[i];
     const alarms = this.data.alarms.filter((a) => a.i === i);
     const pad = this.data.step / 2;
-    const episode = this.data.episodes.find((e) => x >= e.x0 - pad && x <= (e.open ? Infinity : e.x1 + pad));
+    const episode = this.data.episodes.find(
+      (e) => x >= e.x0 - pad && x <= (e.open ? Infinity : e.x1 + pad),
+    );
     return { alarm: alarms.sort((a, b) => (b.ratio ?? 0) - (a.ratio ?? 0))[0], episode };
   }
 
@@ -194,17 +281,33 @@ export class SeriesChart {
     const row = (name, value) => h('div.pair', h('span', name), h('span', value));
     const digits = (v) => number(v, 4);
     const limits = rangeText(data.lower[i], data.upper[i]);
-    fill(this.tip, h('p.hint', atFull(data.timestamps[i], data.unit)), h('p.large', number(data.values[i], 6)),
+    fill(
+      this.tip,
+      h('p.hint', atFull(data.timestamps[i], data.unit)),
+      h('p.large', number(data.values[i], 6)),
       data.low && row('lowest to highest', `${digits(data.low[i])} to ${digits(data.high[i])}`),
-      !Number.isNaN(data.expected[i]) && row('expected', digits(data.expected[i])), limits && row('normal range', limits),
-      shown && h('div.why', severityIcon(shown.severity), h('div',
-        h(`p.t-${shown.severity}`, `${title(shown.severity)}${strength(shown)}`), h('p', bdi(sentence(shown.reason))))));
+      !Number.isNaN(data.expected[i]) && row('expected', digits(data.expected[i])),
+      limits && row('normal range', limits),
+      shown &&
+        h(
+          'div.why',
+          severityIcon(shown.severity),
+          h(
+            'div',
+            h(`p.t-${shown.severity}`, `${title(shown.severity)}${strength(shown)}`),
+            h('p', bdi(sentence(shown.reason))),
+          ),
+        ),
+    );
     this.tip.hidden = false;
     const [width, height] = [this.tip.offsetWidth, this.tip.offsetHeight];
     const left = u.over.offsetLeft + u.cursor.left;
     const fits = left + 18 + width < this.host.clientWidth;
     this.tip.style.setProperty('left', `${Math.max(4, fits ? left + 18 : left - width - 18)}px`);
-    this.tip.style.setProperty('top', `${Math.max(4, Math.min(this.plot.offsetTop + u.over.offsetTop + u.over.clientHeight - height - 6, this.plot.offsetTop + 80))}px`);
+    this.tip.style.setProperty(
+      'top',
+      `${Math.max(4, Math.min(this.plot.offsetTop + u.over.offsetTop + u.over.clientHeight - height - 6, this.plot.offsetTop + 80))}px`,
+    );
     this.onpoint(episode ?? null);
   }
 
@@ -220,7 +323,9 @@ export class SeriesChart {
     u.setCursor({ left: u.valToPos(data.x[next], 'x'), top: u.over.clientHeight / 2 });
     const { alarm, episode } = this.found(next);
     const why = alarm ?? episode;
-    announce(`${atFull(data.timestamps[next], data.unit)}, ${number(data.values[next], 6)}.${why ? ` ${title(why.severity)}. ${sentence(why.reason)}` : ''}`);
+    announce(
+      `${atFull(data.timestamps[next], data.unit)}, ${number(data.values[next], 6)}.${why ? ` ${title(why.severity)}. ${sentence(why.reason)}` : ''}`,
+    );
   }
 
   key(e) {
@@ -232,9 +337,16 @@ export class SeriesChart {
     const middle = this.idx === undefined ? (a + b) / 2 : this.data.x[here];
     const scale = (by) => this.zoom([middle - (middle - a) * by, middle + (b - middle) * by]);
     const acts = {
-      ArrowLeft: () => this.move(here - step), ArrowRight: () => this.move(here + step),
-      n: () => this.move(alarms.find((i) => i > (this.idx ?? -1)) ?? alarms[0] ?? here), p: () => this.move(alarms.findLast((i) => i < (this.idx ?? Infinity)) ?? alarms.at(-1) ?? here),
-      '+': () => scale(0.5), '=': () => scale(0.5), '-': () => scale(2), 0: () => this.zoom(null), Escape: () => this.zoom(null),
+      ArrowLeft: () => this.move(here - step),
+      ArrowRight: () => this.move(here + step),
+      n: () => this.move(alarms.find((i) => i > (this.idx ?? -1)) ?? alarms[0] ?? here),
+      p: () =>
+        this.move(alarms.findLast((i) => i < (this.idx ?? Infinity)) ?? alarms.at(-1) ?? here),
+      '+': () => scale(0.5),
+      '=': () => scale(0.5),
+      '-': () => scale(2),
+      0: () => this.zoom(null),
+      Escape: () => this.zoom(null),
     };
     if (!acts[e.key]) return;
     e.preventDefault();
@@ -258,29 +370,38 @@ export class SeriesChart {
     }
     const top = u.over.offsetTop + u.over.clientHeight - 1 + this.plot.offsetTop;
     const edge = u.over.clientWidth;
-    fill(this.lane, groups.map(({ left, right, all }) => {
-      const width = Math.max(24, right - left);
-      const x = Math.min(edge - width + 8, (left + right) / 2 - width / 2);
-      const button = h('button', {
-        type: 'button', 'aria-label': this.laneLabel(all), title: this.laneLabel(all),
-        style: { left: `${u.over.offsetLeft + x}px`, top: `${top}px`, width: `${width}px` },
-        onclick: () => this.onepisode(all), onpointerenter: () => this.light(all[0]), onpointerleave: () => this.light(null),
-      });
-      return button;
-    }));
+    fill(
+      this.lane,
+      groups.map(({ left, right, all }) => {
+        const width = Math.max(24, right - left);
+        const x = Math.min(edge - width + 8, (left + right) / 2 - width / 2);
+        const button = h('button', {
+          type: 'button',
+          'aria-label': this.laneLabel(all),
+          title: this.laneLabel(all),
+          style: { left: `${u.over.offsetLeft + x}px`, top: `${top}px`, width: `${width}px` },
+          onclick: () => this.onepisode(all),
+          onpointerenter: () => this.light(all[0]),
+          onpointerleave: () => this.light(null),
+        });
+        return button;
+      }),
+    );
   }
 
   laneLabel(all) {
     const { unit } = this.data;
     const from = at(all[0].began ?? all[0].start, unit);
     const worst = all.reduce((p, q) => (weight(q.severity) > weight(p.severity) ? q : p));
-    if (all.length === 1) return `${title(worst.severity)}, ${from}, ${span(worst.end - (worst.began ?? worst.start), unit)}: ${sentence(worst.reason)}`;
+    if (all.length === 1)
+      return `${title(worst.severity)}, ${from}, ${span(worst.end - (worst.began ?? worst.start), unit)}: ${sentence(worst.reason)}`;
     return `${all.length} episodes, ${from} to ${at(all.at(-1).began ?? all.at(-1).start, unit)}; ${worst.severity}: ${sentence(worst.reason)}`;
   }
 }
 
 /** `, 14.3 × what an alarm takes`. */
-export const strength = ({ ratio }) => (ratio >= 1 ? `, ${number(ratio, 3)} × what an alarm takes` : '');
+export const strength = ({ ratio }) =>
+  ratio >= 1 ? `, ${number(ratio, 3)} × what an alarm takes` : '';
 
 /** `26.09 to 35.79`, `up to 5`, `from 3`, or nothing. */
 export function rangeText(lower, upper) {
@@ -289,5 +410,3 @@ export function rangeText(lower, upper) {
   if (low && high) return `${digits(lower)} to ${digits(upper)}`;
   return high ? `up to ${digits(upper)}` : low ? `from ${digits(lower)}` : '';
 }
-
-export { faded };

@@ -1,7 +1,20 @@
 // Files of points: separators, quotes, decimal commas, dates, units. What it guesses, it tells.
 // The table of cases in ../cases/csv.json says what comes of which file.
 
-const TIME_NAMES = ['timestamp', 'timestamps', 'time', 'date', 'datetime', 'date_time', 'ts', 'ds', 't', 'month', 'day', 'period'];
+const TIME_NAMES = [
+  'timestamp',
+  'timestamps',
+  'time',
+  'date',
+  'datetime',
+  'date_time',
+  'ts',
+  'ds',
+  't',
+  'month',
+  'day',
+  'period',
+];
 const VALUE_NAMES = ['value', 'values', 'y', 'v', 'count', 'cnt'];
 const MISSING = /^(|-|–|na|n\/a|nan|null|none|nil|#n\/a)$/i;
 /** The most rows that are looked at to choose columns. */
@@ -16,7 +29,8 @@ export class CsvError extends Error {}
 /** The text of a file: UTF-8, or UTF-16 by its byte-order mark. */
 export function decode(bytes) {
   const [a, b] = bytes;
-  const encoding = a === 0xff && b === 0xfe ? 'utf-16le' : a === 0xfe && b === 0xff ? 'utf-16be' : 'utf-8';
+  const encoding =
+    a === 0xff && b === 0xfe ? 'utf-16le' : a === 0xfe && b === 0xff ? 'utf-16be' : 'utf-8';
   return new TextDecoder(encoding).decode(bytes);
 }
 
@@ -32,23 +46,50 @@ export function read(text, choice = {}) {
   const columns = describe(table);
   const time = choice.time ?? chosen(columns, 'time', TIME_NAMES);
   const value = choice.value ?? chosen(columns, 'number', VALUE_NAMES, time);
-  if (value === undefined) throw new CsvError('No column holds numbers only. A file needs one column of times and one of numbers.');
+  if (value === undefined)
+    throw new CsvError(
+      'No column holds numbers only. A file needs one column of times and one of numbers.',
+    );
   const result = points(table, columns[time], time, value);
   if (result.values.length === 0) throw new CsvError('No row has both a time and a number.');
-  if (choice.any !== true && result.values.length < FEWEST) throw new CsvError(`It has ${result.values.length === 1 ? 'one point' : `${result.values.length} points`}; at least four are needed.`);
-  return { columns, time, value, ...result, separator: table.separator, decimal: table.decimal, header: table.header };
+  if (choice.any !== true && result.values.length < FEWEST)
+    throw new CsvError(
+      `It has ${result.values.length === 1 ? 'one point' : `${result.values.length} points`}; at least four are needed.`,
+    );
+  return {
+    columns,
+    time,
+    value,
+    ...result,
+    separator: table.separator,
+    decimal: table.decimal,
+    header: table.header,
+  };
 }
 
 /** The rows of cells, with the number of the line that each begins at. */
 function parse(text) {
   const separator = sniff(text);
   const { rows, lines } = cells(text, separator);
-  const decimal = separator !== ',' && rows.slice(0, SAMPLE).some((row) => row.some((cell) => /^\s*-?[\d.]*\d,\d+\s*$/.test(cell))) ? ',' : '.';
+  const decimal =
+    separator !== ',' &&
+    rows.slice(0, SAMPLE).some((row) => row.some((cell) => /^\s*-?[\d.]*\d,\d+\s*$/.test(cell)))
+      ? ','
+      : '.';
   const first = rows[0] ?? [];
   // The first line names the columns where none of its cells is a time or a number.
   const header = first.every((cell) => number(cell, decimal) === undefined && !looksLikeTime(cell));
-  const names = header ? first.map((cell, i) => cell.trim() || `column ${i + 1}`) : first.map((_, i) => `column ${i + 1}`);
-  return { rows: header ? rows.slice(1) : rows, lines: header ? lines.slice(1) : lines, names, header, separator, decimal };
+  const names = header
+    ? first.map((cell, i) => cell.trim() || `column ${i + 1}`)
+    : first.map((_, i) => `column ${i + 1}`);
+  return {
+    rows: header ? rows.slice(1) : rows,
+    lines: header ? lines.slice(1) : lines,
+    names,
+    header,
+    separator,
+    decimal,
+  };
 }
 
 /** The separator that cuts the first lines into the same number of cells, at least two. */
@@ -56,7 +97,9 @@ function sniff(text) {
   const sample = text.slice(0, 20_000);
   let best = [',', 0];
   for (const separator of [',', ';', '\t', '|']) {
-    const widths = cells(sample, separator).rows.slice(0, 20).map((row) => row.length);
+    const widths = cells(sample, separator)
+      .rows.slice(0, 20)
+      .map((row) => row.length);
     const width = widths[1] ?? widths[0] ?? 0;
     const same = widths.filter((w) => w === width).length / Math.max(1, widths.length);
     const worth = width > 1 ? same + (separator === ';' || separator === '\t' ? 0.05 : 0) : 0;
@@ -105,9 +148,15 @@ function split(row, separator) {
     const c = row[i];
     if (inside) {
       if (c !== '"') cell += c;
-      else if (row[i + 1] === '"') { cell += '"'; i += 1; } else inside = false;
+      else if (row[i + 1] === '"') {
+        cell += '"';
+        i += 1;
+      } else inside = false;
     } else if (c === '"') inside = true;
-    else if (c === separator) { out.push(cell); cell = ''; } else cell += c;
+    else if (c === separator) {
+      out.push(cell);
+      cell = '';
+    } else cell += c;
   }
   out.push(cell);
   return out;
@@ -125,8 +174,10 @@ export function number(cell, decimal = '.') {
   return Number.isFinite(value) ? value : undefined;
 }
 
-const ISO = /^(\d{4})-(\d{1,2})(?:-(\d{1,2}))?(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$/i;
-const DAY_FIRST = /^(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[T ,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(AM|PM)?)?\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})?$/i;
+const ISO =
+  /^(\d{4})-(\d{1,2})(?:-(\d{1,2}))?(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$/i;
+const DAY_FIRST =
+  /^(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[T ,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(AM|PM)?)?\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})?$/i;
 const YEAR_FIRST = /^(\d{4})[/.](\d{1,2})[/.](\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}))?)?$/;
 const COMPACT = /^(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})(\d{2})?Z?)$/;
 
@@ -152,7 +203,16 @@ export function date(text, order = 'dmy') {
 
 function build(year, month, day, hour = 0, minute = 0, second = 0, fraction = '', zone = '') {
   const parts = [month, day, hour, minute, second].map(Number);
-  if (parts[0] < 1 || parts[0] > 12 || parts[1] < 1 || parts[1] > 31 || parts[2] > 24 || parts[3] > 59 || parts[4] > 60) return undefined;
+  if (
+    parts[0] < 1 ||
+    parts[0] > 12 ||
+    parts[1] < 1 ||
+    parts[1] > 31 ||
+    parts[2] > 24 ||
+    parts[3] > 59 ||
+    parts[4] > 60
+  )
+    return undefined;
   const moment = new Date(0);
   moment.setUTCFullYear(Number(year), parts[0] - 1, parts[1]);
   if (moment.getUTCDate() !== parts[1]) return undefined;
@@ -164,14 +224,21 @@ function build(year, month, day, hour = 0, minute = 0, second = 0, fraction = ''
 
 /** Names and kinds of the columns, from the first rows. */
 function describe({ rows, names, decimal }) {
-  const sample = rows.length > SAMPLE ? rows.filter((_, i) => i % Math.ceil(rows.length / SAMPLE) === 0) : rows;
+  const sample =
+    rows.length > SAMPLE ? rows.filter((_, i) => i % Math.ceil(rows.length / SAMPLE) === 0) : rows;
   return names.map((name, i) => {
     const full = sample.map((row) => (row[i] ?? '').trim()).filter((cell) => !MISSING.test(cell));
     const share = (test) => (full.length ? full.filter(test).length / full.length : 0);
     const dates = share((cell) => date(cell) !== undefined || date(cell, 'mdy') !== undefined);
     const numbers = share((cell) => number(cell, decimal) !== undefined);
     const kind = dates >= 0.8 && dates > numbers ? 'time' : numbers >= 0.8 ? 'number' : 'text';
-    return { name, kind, order: kind === 'time' ? order(rows, i) : undefined, rising: kind === 'number' && rising(full, decimal), counts: kind === 'number' && counts(full, decimal) };
+    return {
+      name,
+      kind,
+      order: kind === 'time' ? order(rows, i) : undefined,
+      rising: kind === 'number' && rising(full, decimal),
+      counts: kind === 'number' && counts(full, decimal),
+    };
   });
 }
 
@@ -188,20 +255,34 @@ function order(rows, column) {
   return slash ? 'mdy' : 'dmy';
 }
 
-const rising = (list, decimal) => list.length > 0 && list.every((cell, i) => i === 0 || number(cell, decimal) >= number(list[i - 1], decimal));
+const rising = (list, decimal) =>
+  list.length > 0 &&
+  list.every((cell, i) => i === 0 || number(cell, decimal) >= number(list[i - 1], decimal));
 
 /** Whether the cells only number the rows. */
-const counts = (list, decimal) => list.length > 1 && list.every((cell, i) => i === 0 || number(cell, decimal) === number(list[i - 1], decimal) + 1);
+const counts = (list, decimal) =>
+  list.length > 1 &&
+  list.every((cell, i) => i === 0 || number(cell, decimal) === number(list[i - 1], decimal) + 1);
 
 /** The column of `kind`: by its name, else the first. Times may be numbers that rise. */
 function chosen(columns, kind, names, taken) {
-  const fits = ({ kind: own, rising: up }, i) => i !== taken && (kind === 'number' ? own === 'number' : own === 'time' || (own === 'number' && up));
+  const fits = ({ kind: own, rising: up }, i) =>
+    i !== taken &&
+    (kind === 'number' ? own === 'number' : own === 'time' || (own === 'number' && up));
   for (const name of names) {
-    const i = columns.findIndex((column, at) => column.name.toLowerCase() === name && (fits(column, at) || (kind === 'time' && column.kind === 'number')) && at !== taken);
+    const i = columns.findIndex(
+      (column, at) =>
+        column.name.toLowerCase() === name &&
+        (fits(column, at) || (kind === 'time' && column.kind === 'number')) &&
+        at !== taken,
+    );
     if (i >= 0) return i;
   }
   const dates = kind === 'time' ? columns.findIndex((column) => column.kind === 'time') : -1;
-  const better = kind === 'number' ? columns.findIndex((column, at) => fits(column, at) && !column.counts) : dates;
+  const better =
+    kind === 'number'
+      ? columns.findIndex((column, at) => fits(column, at) && !column.counts)
+      : dates;
   const i = better >= 0 ? better : columns.findIndex(fits);
   if (i < 0) return undefined;
   // One column of numbers alone is values without times.
@@ -222,7 +303,9 @@ function moment(cell, column) {
     return text.startsWith('-') && nanos > 0 ? [whole - 1, 1e9 - nanos] : [whole, nanos];
   }
   const value = number(text);
-  return value === undefined ? undefined : [Math.floor(value), Math.round((value - Math.floor(value)) * 1e9)];
+  return value === undefined
+    ? undefined
+    : [Math.floor(value), Math.round((value - Math.floor(value)) * 1e9)];
 }
 
 function points({ rows, lines, decimal }, column, time, value) {
@@ -246,8 +329,14 @@ function points({ rows, lines, decimal }, column, time, value) {
   const scale = 10 ** digits;
   // Numbers of nanoseconds are finer than a page can hold: they become microseconds.
   const nano = digits === 0 && found.length > 0 && Math.abs(found[0][0]) >= 1e17;
-  const ticks = ([whole, nanos]) => (nano ? Math.floor(whole / 1000) : whole * scale + Math.floor(nanos / 10 ** (9 - digits)));
+  const ticks = ([whole, nanos]) =>
+    nano ? Math.floor(whole / 1000) : whole * scale + Math.floor(nanos / 10 ** (9 - digits));
   const sorted = found.map((p) => [ticks(p), p[2]]);
   if (sorted.some((p, i) => i > 0 && p[0] < sorted[i - 1][0])) sorted.sort((a, b) => a[0] - b[0]);
-  return { timestamps: sorted.map((p) => p[0]), values: sorted.map((p) => p[1]), skipped, firstBad };
+  return {
+    timestamps: sorted.map((p) => p[0]),
+    values: sorted.map((p) => p[1]),
+    skipped,
+    firstBad,
+  };
 }

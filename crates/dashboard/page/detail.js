@@ -19,7 +19,8 @@ export function detail(data, a, b, width) {
   if (density <= LINE) return { kind: 'line', density, ...plain(data, first, last) };
   const perPixel = (b - a) / width;
   const season = data.season / perPixel;
-  if (season >= SEASON[0] && season <= SEASON[1]) return { kind: 'season', density, ...gathered(data, first, last, data.season) };
+  if (season >= SEASON[0] && season <= SEASON[1])
+    return { kind: 'season', density, ...gathered(data, first, last, data.season) };
   return { kind: 'pixel', density, ...gathered(data, first, last, perPixel) };
 }
 
@@ -28,14 +29,33 @@ function plain(data, first, last) {
   const from = Int32Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
   const y = cut(data.y);
   return {
-    x: cut(data.x), lowest: data.low ? cut(data.low) : y, highest: data.high ? cut(data.high) : y, mean: y,
-    lower: cut(data.lower), upper: cut(data.upper), expected: cut(data.expected), from, breaks: cut(data.breaks), last,
+    x: cut(data.x),
+    lowest: data.low ? cut(data.low) : y,
+    highest: data.high ? cut(data.high) : y,
+    mean: y,
+    lower: cut(data.lower),
+    upper: cut(data.upper),
+    expected: cut(data.expected),
+    from,
+    breaks: cut(data.breaks),
+    last,
   };
 }
 
 /** The points from `first` to `last` in steps of `width`. */
 export function gathered(data, first, last, width) {
-  const out = { x: [], lowest: [], highest: [], mean: [], lower: [], upper: [], expected: [], from: [], breaks: [], last };
+  const out = {
+    x: [],
+    lowest: [],
+    highest: [],
+    mean: [],
+    lower: [],
+    upper: [],
+    expected: [],
+    from: [],
+    breaks: [],
+    last,
+  };
   const start = data.x[first];
   let bin = -1;
   let count = 0;
@@ -63,8 +83,10 @@ export function gathered(data, first, last, width) {
     out.mean[at] += (y - out.mean[at]) / count;
     out.breaks[at] |= data.breaks[i] && width > 3 * data.step ? 0 : data.breaks[i];
     // A limit that is absent stays absent only where the whole step has none.
-    if (!(data.lower[i] >= out.lower[at])) out.lower[at] = Number.isNaN(data.lower[i]) ? out.lower[at] : data.lower[i];
-    if (!(data.upper[i] <= out.upper[at])) out.upper[at] = Number.isNaN(data.upper[i]) ? out.upper[at] : data.upper[i];
+    if (!(data.lower[i] >= out.lower[at]))
+      out.lower[at] = Number.isNaN(data.lower[i]) ? out.lower[at] : data.lower[i];
+    if (!(data.upper[i] <= out.upper[at]))
+      out.upper[at] = Number.isNaN(data.upper[i]) ? out.upper[at] : data.upper[i];
   }
   return out;
 }

@@ -31,27 +31,45 @@ const wave = (day, peak) => Math.cos((day - peak) * 2 * Math.PI);
 /** Name, unit, file name and points of each. */
 export const EXAMPLES = [
   {
-    name: 'Daily traffic, one outage', text: 'requests a minute, two weeks', file: 'daily_traffic.csv',
-    make: () => series(7, 14, 600, (day, noise) => {
-      const normal = 620 + 330 * wave(day, 0.58) - (Math.floor(day) % 7 > 4 ? 130 : 0) + 28 * noise();
-      return Math.max(0, day > 11.42 && day < 11.5 ? 40 + 12 * noise() : normal);
-    }),
+    name: 'Daily traffic, one outage',
+    text: 'requests a minute, two weeks',
+    file: 'daily_traffic.csv',
+    make: () =>
+      series(7, 14, 600, (day, noise) => {
+        const normal =
+          620 + 330 * wave(day, 0.58) - (Math.floor(day) % 7 > 4 ? 130 : 0) + 28 * noise();
+        return Math.max(0, day > 11.42 && day < 11.5 ? 40 + 12 * noise() : normal);
+      }),
   },
   {
-    name: 'CPU, a stuck process', text: 'per cent, nine days', file: 'cpu.csv',
-    make: () => series(21, 9, 300, (day, noise) => {
-      const busy = 24 + 9 * wave(day, 0.6) + 2.6 * noise();
-      return Math.min(100, day > 7.15 ? busy + 38 : Math.abs(day - 4.3) < 0.012 ? busy + 30 : busy);
-    }),
+    name: 'CPU, a stuck process',
+    text: 'per cent, nine days',
+    file: 'cpu.csv',
+    make: () =>
+      series(21, 9, 300, (day, noise) => {
+        const busy = 24 + 9 * wave(day, 0.6) + 2.6 * noise();
+        return Math.min(
+          100,
+          day > 7.15 ? busy + 38 : Math.abs(day - 4.3) < 0.012 ? busy + 30 : busy,
+        );
+      }),
   },
   {
-    name: 'Temperature, a failing sensor', text: 'degrees, three months', file: 'temperature.csv',
-    make: () => series(4, 90, 3600, (day, noise) => {
-      const normal = 18 + 5 * Math.sin((day / 90) * 3.1) + 4 * wave(day, 0.62) + 0.7 * noise();
-      return day > 71 && day < 71.4 ? normal - 14 : day > 80 ? normal - 3 + 3.5 * noise() : normal;
-    }),
+    name: 'Temperature, a failing sensor',
+    text: 'degrees, three months',
+    file: 'temperature.csv',
+    make: () =>
+      series(4, 90, 3600, (day, noise) => {
+        const normal = 18 + 5 * Math.sin((day / 90) * 3.1) + 4 * wave(day, 0.62) + 0.7 * noise();
+        return day > 71 && day < 71.4
+          ? normal - 14
+          : day > 80
+            ? normal - 3 + 3.5 * noise()
+            : normal;
+      }),
   },
 ];
 
 /** Points as a file. */
-export const csv = ({ timestamps, values }) => `timestamp,value\n${timestamps.map((t, i) => `${t},${values[i]}`).join('\n')}\n`;
+export const csv = ({ timestamps, values }) =>
+  `timestamp,value\n${timestamps.map((t, i) => `${t},${values[i]}`).join('\n')}\n`;

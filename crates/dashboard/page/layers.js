@@ -5,12 +5,29 @@ import { weight } from './format.js';
 
 /** The colours of the theme, read again when it changes. */
 export function palette() {
-  const names = ['text', 'text-3', 'line', 'line-2', 'surface', 'raised', 'accent', 'expected', 'range', 'edge', 'veil', 'low', 'medium', 'high', 'critical'];
+  const names = [
+    'text',
+    'text-3',
+    'line',
+    'line-2',
+    'surface',
+    'raised',
+    'accent',
+    'expected',
+    'range',
+    'edge',
+    'veil',
+    'low',
+    'medium',
+    'high',
+    'critical',
+  ];
   return Object.fromEntries(names.map((name) => [name, token(name)]));
 }
 
 /** A colour with a transparency from 0 to 1. */
-export const faded = (colour, share) => `color-mix(in srgb, ${colour} ${Math.round(share * 100)}%, transparent)`;
+export const faded = (colour, share) =>
+  `color-mix(in srgb, ${colour} ${Math.round(share * 100)}%, transparent)`;
 
 /** Thickness of a bar in the lane, and size of a mark, by severity. */
 export const THICK = [5, 7, 9, 11];
@@ -22,7 +39,16 @@ export function frame(u, data, colours) {
   const { min: x0, max: x1 } = u.scales.x;
   const { min: y0, max: y1 } = u.scales.y;
   return {
-    ctx: u.ctx, data, colours, left, top, width, height, x0, x1, ratio: devicePixelRatio || 1,
+    ctx: u.ctx,
+    data,
+    colours,
+    left,
+    top,
+    width,
+    height,
+    x0,
+    x1,
+    ratio: devicePixelRatio || 1,
     X: (x) => left + ((x - x0) / (x1 - x0)) * width,
     Y: (y) => top + height - ((y - y0) / (y1 - y0)) * height,
   };
@@ -159,16 +185,21 @@ function trace(f, c, a, b) {
   ctx.beginPath();
   let before = NaN;
   for (let i = a; i < b; i += 1) {
-    if (Number.isNaN(c.mean[i])) { before = NaN; continue; }
+    if (Number.isNaN(c.mean[i])) {
+      before = NaN;
+      continue;
+    }
     const x = f.X(c.x[i]);
     if (c.kind === 'season') {
-      if (Number.isNaN(before) || c.breaks[i]) ctx.moveTo(x, f.Y(c.mean[i])); else ctx.lineTo(x, f.Y(c.mean[i]));
+      if (Number.isNaN(before) || c.breaks[i]) ctx.moveTo(x, f.Y(c.mean[i]));
+      else ctx.lineTo(x, f.Y(c.mean[i]));
       before = c.mean[i];
       continue;
     }
     const up = Math.abs(before - c.highest[i]) < Math.abs(before - c.lowest[i]);
     const [one, two] = up ? [c.highest[i], c.lowest[i]] : [c.lowest[i], c.highest[i]];
-    if (Number.isNaN(before) || c.breaks[i]) ctx.moveTo(x, f.Y(one)); else ctx.lineTo(x, f.Y(one));
+    if (Number.isNaN(before) || c.breaks[i]) ctx.moveTo(x, f.Y(one));
+    else ctx.lineTo(x, f.Y(one));
     if (one !== two) ctx.lineTo(x, f.Y(two));
     before = two;
     // A point alone between two gaps is seen as a dot.
@@ -254,8 +285,9 @@ function flag(f, { x, version }) {
   ctx.setLineDash([]);
   ctx.font = `${11 * ratio}px Inter, system-ui, sans-serif`;
   const width = ctx.measureText(version).width + 12 * ratio;
+  const left = Math.min(at, f.left + f.width - width);
   ctx.beginPath();
-  ctx.roundRect(at, f.top + f.height - 18 * ratio, width, 17 * ratio, 4 * ratio);
+  ctx.roundRect(left, f.top + f.height - 18 * ratio, width, 17 * ratio, 4 * ratio);
   ctx.fillStyle = f.colours.surface;
   ctx.fill();
   ctx.strokeStyle = f.colours['line-2'];
@@ -263,7 +295,7 @@ function flag(f, { x, version }) {
   ctx.fillStyle = f.colours['text-3'];
   ctx.textAlign = 'left';
   ctx.textBaseline = 'middle';
-  ctx.fillText(version, at + 6 * ratio, f.top + f.height - 9 * ratio);
+  ctx.fillText(version, left + 6 * ratio, f.top + f.height - 9 * ratio);
 }
 
 /** The marks in view, the strongest first; of those closer than 16 pixels only the strongest. */
@@ -331,11 +363,20 @@ function bar(f, episode, lit) {
   const { ctx, ratio } = f;
   const thick = (THICK[weight(episode.severity)] ?? THICK[0]) * ratio;
   const missing = Math.max(0, 5 * ratio - (b - a));
-  const [from, to] = [Math.max(f.left, a - missing / 2), Math.min(f.left + f.width, b + missing / 2)];
+  const [from, to] = [
+    Math.max(f.left, a - missing / 2),
+    Math.min(f.left + f.width, b + missing / 2),
+  ];
   ctx.fillStyle = f.colours[episode.severity] ?? f.colours.low;
   ctx.globalAlpha = lit ? 1 : 0.9;
   ctx.beginPath();
-  ctx.roundRect(from, f.top + f.height + 11 * ratio - thick / 2, Math.max(5 * ratio, to - from), thick, 2.5 * ratio);
+  ctx.roundRect(
+    from,
+    f.top + f.height + 11 * ratio - thick / 2,
+    Math.max(5 * ratio, to - from),
+    thick,
+    2.5 * ratio,
+  );
   ctx.fill();
   ctx.globalAlpha = 1;
 }

@@ -31,7 +31,8 @@ function set(up) {
 onAnswer((answered) => set(answered));
 
 /** Hears of `name` until `signal` is aborted. */
-export const listen = (name, hear, signal) => live.addEventListener(name, (e) => hear(e.detail), { signal });
+export const listen = (name, hear, signal) =>
+  live.addEventListener(name, (e) => hear(e.detail), { signal });
 
 /** Says which series the page shows: their rows come as they change. */
 export function watch(ids) {
@@ -60,15 +61,18 @@ export async function start() {
         await probe();
       }
     }
-    await new Promise((resolve) => { setTimeout(resolve, pause); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, pause);
+    });
   }
 }
 
 /** Resolves when the page is seen. */
-const shown = () => new Promise((resolve) => {
-  if (!document.hidden) resolve();
-  else document.addEventListener('visibilitychange', () => resolve(), { once: true });
-});
+const shown = () =>
+  new Promise((resolve) => {
+    if (!document.hidden) resolve();
+    else document.addEventListener('visibilitychange', () => resolve(), { once: true });
+  });
 
 let hiding;
 document.addEventListener('visibilitychange', () => {
@@ -97,10 +101,20 @@ async function probe() {
 
 /** Reads the stream of events until it ends; the id of the last one, by which the next begins with what was missed. */
 async function events(last, signal) {
-  const query = wanted.length ? `?series=${encodeURIComponent(wanted.map(encodeURIComponent).join(','))}` : '';
+  const query = wanted.length
+    ? `?series=${encodeURIComponent(wanted.map(encodeURIComponent).join(','))}`
+    : '';
   let response;
   try {
-    response = await fetch(`/v1/events${query}`, { signal, cache: 'no-store', headers: { accept: 'text/event-stream', ...credentials(), ...(last && { 'last-event-id': last }) } });
+    response = await fetch(`/v1/events${query}`, {
+      signal,
+      cache: 'no-store',
+      headers: {
+        accept: 'text/event-stream',
+        ...credentials(),
+        ...(last && { 'last-event-id': last }),
+      },
+    });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new Problem('lost');
@@ -113,7 +127,9 @@ async function events(last, signal) {
   let text = '';
   let id = last;
   for (;;) {
-    const { value, done } = await reader.read().catch((error) => { throw Object.assign(signal.aborted ? error : new Problem('lost'), { last: id }); });
+    const { value, done } = await reader.read().catch((error) => {
+      throw Object.assign(signal.aborted ? error : new Problem('lost'), { last: id });
+    });
     if (done) return id;
     text += value;
     const parts = text.split(/\r?\n\r?\n/);

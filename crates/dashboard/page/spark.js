@@ -23,11 +23,14 @@ export function sparkline(canvas, spark) {
   if (known.length === 0) return;
   let [min, max] = [Math.min(...known), Math.max(...known)];
   const span = max - min || Math.abs(max) || 1;
-  const limits = [...lo, ...hi].filter((y) => y !== null && y >= min - 0.35 * span && y <= max + 0.35 * span);
+  const limits = [...lo, ...hi].filter(
+    (y) => y !== null && y >= min - 0.35 * span && y <= max + 0.35 * span,
+  );
   [min, max] = [Math.min(min, ...limits), Math.max(max, ...limits)];
   if (max === min) [min, max] = [min - 1, max + 1];
   const X = (i) => 3 + (i / Math.max(1, v.length - 1)) * (width - 6);
-  const Y = (y) => Math.max(1, Math.min(height - 1, height - 7 - ((y - min) / (max - min)) * (height - 14)));
+  const Y = (y) =>
+    Math.max(1, Math.min(height - 1, height - 7 - ((y - min) / (max - min)) * (height - 14)));
   ctx.fillStyle = token('range');
   ctx.beginPath();
   const with2 = v.map((_, i) => i).filter((i) => lo[i] !== null || hi[i] !== null);
@@ -40,12 +43,21 @@ export function sparkline(canvas, spark) {
   ctx.beginPath();
   let drawn = false;
   v.forEach((y, i) => {
-    if (y === null) { drawn = false; return; }
-    if (drawn) ctx.lineTo(X(i), Y(y)); else { ctx.moveTo(X(i), Y(y)); ctx.lineTo(X(i) + 0.5, Y(y)); }
+    if (y === null) {
+      drawn = false;
+      return;
+    }
+    if (drawn) ctx.lineTo(X(i), Y(y));
+    else {
+      ctx.moveTo(X(i), Y(y));
+      ctx.lineTo(X(i) + 0.5, Y(y));
+    }
     drawn = true;
   });
   ctx.stroke();
-  for (const [i, severity, direction] of [...(a ?? [])].sort((p, q) => weight(p[1]) - weight(q[1]))) {
+  for (const [i, severity, direction] of [...(a ?? [])].sort(
+    (p, q) => weight(p[1]) - weight(q[1]),
+  )) {
     const [x, y] = [X(i), Y(v[i] ?? known.at(-1))];
     ctx.fillStyle = token(severity);
     ctx.strokeStyle = token('surface');
@@ -111,12 +123,23 @@ export function area(canvas, first, second) {
     ctx.beginPath();
     let open = false;
     list.forEach((v, i) => {
-      if (v === null) { open = false; return; }
-      const [x, y] = [(i / Math.max(1, list.length - 1)) * width, height - 1 - (v / top) * (height - 3)];
-      if (open) ctx.lineTo(x, y); else ctx.moveTo(x, y);
+      if (v === null) {
+        open = false;
+        return;
+      }
+      const [x, y] = [
+        (i / Math.max(1, list.length - 1)) * width,
+        height - 1 - (v / top) * (height - 3),
+      ];
+      if (open) ctx.lineTo(x, y);
+      else ctx.moveTo(x, y);
       open = true;
     });
-    if (close) { ctx.lineTo(width, height); ctx.lineTo(0, height); ctx.fill(); } else ctx.stroke();
+    if (close) {
+      ctx.lineTo(width, height);
+      ctx.lineTo(0, height);
+      ctx.fill();
+    } else ctx.stroke();
   };
   ctx.fillStyle = token('range');
   line(first, true);

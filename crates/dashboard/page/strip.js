@@ -15,11 +15,25 @@ export class Strip {
     this.chart = chart;
     this.canvas = h('canvas', { 'aria-hidden': 'true' });
     this.window = h('div.window', { hidden: true }, h('i'), h('i'));
-    this.box = h('div.strip', { role: 'slider', tabindex: '0', 'aria-label': 'Window on the series', 'aria-valuemin': '0', 'aria-valuemax': '100', 'aria-valuenow': '0' }, this.canvas, this.window);
+    this.box = h(
+      'div.strip',
+      {
+        role: 'slider',
+        tabindex: '0',
+        'aria-label': 'Window on the series',
+        'aria-valuemin': '0',
+        'aria-valuemax': '100',
+        'aria-valuenow': '0',
+      },
+      this.canvas,
+      this.window,
+    );
     fill(host, this.box);
     const sizes = new ResizeObserver(() => this.draw());
     sizes.observe(this.box);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw(), { signal });
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw(), {
+      signal,
+    });
     signal?.addEventListener('abort', () => sizes.disconnect());
     this.box.addEventListener('pointerdown', (e) => this.grab(e));
     this.box.addEventListener('dblclick', () => chart.zoom(null));
@@ -46,14 +60,19 @@ export class Strip {
     }
     const columns = gathered(data, 0, data.x.length - 1, (b - a) / width);
     let [low, high] = [Infinity, -Infinity];
-    columns.lowest.forEach((v) => { if (v < low) low = v; });
-    columns.highest.forEach((v) => { if (v > high) high = v; });
+    columns.lowest.forEach((v) => {
+      if (v < low) low = v;
+    });
+    columns.highest.forEach((v) => {
+      if (v > high) high = v;
+    });
     const Y = (y) => HEIGHT - 6 - ((y - low) / (high - low || 1)) * (HEIGHT - 14);
     ctx.strokeStyle = colours.accent;
     ctx.beginPath();
     columns.x.forEach((x, i) => {
       const at = X(x);
-      if (i === 0) ctx.moveTo(at, Y(columns.lowest[i])); else ctx.lineTo(at, Y(columns.lowest[i]));
+      if (i === 0) ctx.moveTo(at, Y(columns.lowest[i]));
+      else ctx.lineTo(at, Y(columns.lowest[i]));
       ctx.lineTo(at, Y(columns.highest[i]));
     });
     ctx.stroke();
@@ -71,7 +90,12 @@ export class Strip {
     this.window.style.setProperty('left', `${share(from)}%`);
     this.window.style.setProperty('right', `${100 - share(to)}%`);
     this.box.setAttribute('aria-valuenow', String(Math.round(share((from + to) / 2))));
-    this.box.setAttribute('aria-valuetext', range ? `${number(share(to) - share(from), 2)} % of the series in view` : 'all of the series in view');
+    this.box.setAttribute(
+      'aria-valuetext',
+      range
+        ? `${number(share(to) - share(from), 2)} % of the series in view`
+        : 'all of the series in view',
+    );
   }
 
   /** Inside the window a drag moves it, at an edge it resizes it, outside it starts anew. */
@@ -79,15 +103,27 @@ export class Strip {
     if (!this.chart.data || down.button !== 0) return;
     const box = this.box.getBoundingClientRect();
     const [a, b] = this.chart.full;
-    const at = (e) => a + (Math.max(0, Math.min(box.width, e.clientX - box.left)) / box.width) * (b - a);
+    const at = (e) =>
+      a + (Math.max(0, Math.min(box.width, e.clientX - box.left)) / box.width) * (b - a);
     const start = at(down);
     const [from, to] = this.chart.view;
     const edge = (EDGE / box.width) * (b - a);
     const whole = !this.chart.range;
-    const mode = !whole && Math.abs(start - from) < edge ? 'from' : !whole && Math.abs(start - to) < edge ? 'to' : !whole && start > from && start < to ? 'move' : 'new';
+    const mode =
+      !whole && Math.abs(start - from) < edge
+        ? 'from'
+        : !whole && Math.abs(start - to) < edge
+          ? 'to'
+          : !whole && start > from && start < to
+            ? 'move'
+            : 'new';
     const onto = {
-      from: (x) => [Math.min(x, to), Math.max(x, to)], to: (x) => [Math.min(x, from), Math.max(x, from)],
-      move: (x) => { const by = Math.max(a - from, Math.min(b - to, x - start)); return [from + by, to + by]; },
+      from: (x) => [Math.min(x, to), Math.max(x, to)],
+      to: (x) => [Math.min(x, from), Math.max(x, from)],
+      move: (x) => {
+        const by = Math.max(a - from, Math.min(b - to, x - start));
+        return [from + by, to + by];
+      },
       new: (x) => [Math.min(start, x), Math.max(start, x)],
     }[mode];
     this.box.setPointerCapture(down.pointerId);
@@ -111,9 +147,13 @@ export class Strip {
       this.chart.zoom([from + step, to + step]);
     };
     const acts = {
-      ArrowLeft: () => by(e.shiftKey ? -1 : -0.1), ArrowRight: () => by(e.shiftKey ? 1 : 0.1),
-      '+': () => this.chart.zoom([from + width / 4, to - width / 4]), '=': () => this.chart.zoom([from + width / 4, to - width / 4]),
-      '-': () => this.chart.zoom([from - width / 2, to + width / 2]), 0: () => this.chart.zoom(null), Escape: () => this.chart.zoom(null),
+      ArrowLeft: () => by(e.shiftKey ? -1 : -0.1),
+      ArrowRight: () => by(e.shiftKey ? 1 : 0.1),
+      '+': () => this.chart.zoom([from + width / 4, to - width / 4]),
+      '=': () => this.chart.zoom([from + width / 4, to - width / 4]),
+      '-': () => this.chart.zoom([from - width / 2, to + width / 2]),
+      0: () => this.chart.zoom(null),
+      Escape: () => this.chart.zoom(null),
     };
     if (!acts[e.key]) return;
     e.preventDefault();

@@ -36,7 +36,8 @@ export class VirtualList {
     let [a, b] = [0, this.items.length];
     while (a < b) {
       const m = (a + b) >> 1;
-      if (this.tops[m + 1] <= y) a = m + 1; else b = m;
+      if (this.tops[m + 1] <= y) a = m + 1;
+      else b = m;
     }
     return a;
   }
@@ -72,7 +73,8 @@ export class VirtualList {
   focus(i) {
     const [top, bottom] = [this.tops[i], this.tops[i + 1]];
     if (top < this.node.scrollTop + 34) this.node.scrollTop = Math.max(0, top - 40);
-    else if (bottom > this.node.scrollTop + this.node.clientHeight) this.node.scrollTop = bottom - this.node.clientHeight + 4;
+    else if (bottom > this.node.scrollTop + this.node.clientHeight)
+      this.node.scrollTop = bottom - this.node.clientHeight + 4;
     this.draw();
     this.nodes.get(this.items[i].key)?.focus({ preventScroll: true });
   }
