@@ -120,7 +120,7 @@ impl BudgetPeriod {
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     /// The number of anomalies, 1 to 10,000.
-    pub alarms: u32,
+    pub alarms: u16,
     /// In any time of this length.
     pub per: BudgetPeriod,
 }

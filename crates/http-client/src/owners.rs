@@ -224,6 +224,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn each_backend_is_asked_once_and_those_that_are_away_say_so() -> anyhow::Result<()> {
+        let (a, a_origin) = Peer::start("a", &[1]).await?;
+        let (b, b_origin) = Peer::start("b", &[]).await?;
+        let away = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+        let origins = format!("{a_origin},http://{away},{b_origin}").parse()?;
+        let upstream = Upstream::http(origins, Metrics::unread());
+        let body = Bytes::from_static(b"x");
+        let replies = upstream
+            .call_each("/1", body, Duration::from_secs(20))
+            .await;
+        let statuses: Vec<_> = replies
+            .iter()
+            .map(|reply| reply.as_ref().ok().map(Response::status))
+            .collect();
+        let (owner, other) = (Some(StatusCode::OK), Some(StatusCode::MISDIRECTED_REQUEST));
+        assert_eq!(statuses, [owner, None, other]);
+        assert_eq!((a.calls(), b.calls(), upstream.is_local()), (1, 1, false));
+        Ok(())
+    }
+
+    #[tokio::test]
     async fn what_nobody_owns_is_taken_by_any() -> anyhow::Result<()> {
         let (a, a_origin) = Peer::start("a", &[1]).await?;
         let (b, b_origin) = Peer::start("b", &[]).await?;

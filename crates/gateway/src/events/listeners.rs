@@ -185,7 +185,10 @@ mod tests {
         let events = Events::default();
         let listen = |client: &str, series: &[&str]| {
             let listener = events.listen(ids(series), client.parse().ok(), Sight::default());
-            listener.ok().expect("few listen")
+            let Ok(listener) = listener else {
+                panic!("few listen");
+            };
+            listener
         };
         let held: Vec<_> = (0..8).map(|_| listen("10.0.0.1", &["a", "b"])).collect();
         let other = listen("10.0.0.2", &["b", "c"]);

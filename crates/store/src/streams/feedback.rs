@@ -220,7 +220,7 @@ impl Limits {
         let told = self.told.entry(anomaly.series_id.to_string()).or_default();
         let window = at - budget.per.milliseconds() + 1..=at;
         let within = || told.iter().filter(|(told, _)| window.contains(told));
-        let is_used_up = within().count() >= budget.alarms as usize;
+        let is_used_up = within().count() >= usize::from(budget.alarms);
         let worst = within().map(|(_, severity)| *severity).max();
         if is_used_up && worst >= Some(anomaly.severity) {
             return Some(HeldBack::Budget);

@@ -105,6 +105,7 @@ macro_rules! run_suite {
             anomalies_are_counted_by_time_and_severity
             what_was_said_is_shown_and_can_be_taken_back
             only_stronger_ones_are_told_after_a_dismissal
+            a_dismissal_of_something_strong_makes_no_series_mute
             no_more_are_told_than_the_budget_has_unless_they_are_worse
             feedback_goes_with_its_series
             a_database_without_a_registry_gets_one_and_keeps_what_it_holds

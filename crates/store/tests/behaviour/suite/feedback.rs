@@ -134,8 +134,12 @@ pub(crate) async fn only_stronger_ones_are_told_after_a_dismissal(
         .map(|anomaly| anomaly.anomaly_id.0 - 1)
         .collect();
     assert_eq!(open, [1, 2, 3]);
+    Ok(())
+}
 
-    // A dismissal of something strong does not make a series mute.
+pub(crate) async fn a_dismissal_of_something_strong_makes_no_series_mute(
+    backend: &impl Backend,
+) -> Result<()> {
     let store = backend.open().await?;
     commit(&store, vec![opened(&found(20, 50.0, 40))]).await?;
     let at = T0 + 40 * DAY_MS;

@@ -1,7 +1,7 @@
 //! All series at a glance.
 
 use anyhow::{Context, Result};
-use contract::{Anomaly, LearnedPoint, Moment, Severity, StreamState as Phase};
+use contract::{Anomaly, Labels, LearnedPoint, Moment, SeriesId, Severity, StreamState as Phase};
 use store::{PartitionCommit, PointBlock, SeriesFacts, Store, StreamState};
 
 use super::{
@@ -146,14 +146,19 @@ pub(crate) async fn series_with_models_streams_or_both_are_known_alike(
     };
     assert_eq!(facts.get(&series("streamed")), Some(&streamed));
 
+    counted_and_listed(&store, &both, &ready.labels).await
+}
+
+/// The three series `both`, which has these labels, `fitted` and `streamed`.
+async fn counted_and_listed(store: &Store, both: &SeriesId, labels: &Labels) -> Result<()> {
     assert_eq!(store.series_count(None).await?, 3);
     let prefixes = ["b".to_owned(), "s".to_owned()];
     assert_eq!(store.series_count(Some(&prefixes)).await?, 2);
-    let listed = store.labelled_series("", Some(&both), 10).await?;
+    let listed = store.labelled_series("", Some(both), 10).await?;
     let listed: Vec<&str> = listed.iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(listed, ["fitted", "streamed"]);
     let first = store.labelled_series("", None, 1).await?;
-    assert_eq!(first, [(both, ready.labels)]);
+    assert_eq!(first, [(both.clone(), labels.clone())]);
     Ok(())
 }
 
