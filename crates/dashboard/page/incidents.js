@@ -139,10 +139,14 @@ class Incidents {
     const confirmed = said.filter((a) => a.feedback.verdict === 'confirmed').length;
     const last = Math.max(...incidents.map((one) => one.end), 0);
     const heading = open.length ? plural(open.length, 'open incident') : 'No open incidents';
-    const text =
-      incidents.length === 0
-        ? 'None in the last 7 days.'
-        : `${count(incidents.length)} in the last 7 days, in ${plural(series.size, 'series', 'series')}.${said.length ? ` ${count(confirmed)} of ${count(said.length)} reviewed ones ${said.length === 1 ? 'was' : 'were'} confirmed.` : ''}`;
+    const verdicts =
+      said.length === 1
+        ? ` The one that was reviewed was ${said[0].feedback.verdict}.`
+        : ` ${count(confirmed)} of ${count(said.length)} reviewed ones were confirmed.`;
+    const week = `${count(incidents.length)} in the last 7 days, in ${plural(series.size, 'series', 'series')}.`;
+    const text = incidents.length
+      ? week + (said.length ? verdicts : '')
+      : 'None in the last 7 days.';
     const choose = (to) => {
       this.week = to === 'week';
       history.replaceState({ own: true }, '', `#/incidents${this.week ? '?show=week' : ''}`);
