@@ -79,6 +79,12 @@ else
     step "dashboard in a browser" sh -c 'cd crates/dashboard/browser && npm ci --silent --no-audit --no-fund && npm run --silent format:check && node --test'
   fi
 fi
+# Other people's clients, from their registries.
+if [ "${CI:-}" = true ] || { python3 -c 'import ensurepip' && command -v npm; } >/dev/null 2>&1; then
+  step "clients of Azure" clients/compat/run.sh
+else
+  skip "clients of Azure" "python3 with venv and npm are not installed"
+fi
 if [ "$(uname -m)" != x86_64 ]; then
   skip "cost check" "instructions were counted on x86-64"
 elif command -v valgrind >/dev/null; then

@@ -7,6 +7,7 @@
 mod alert;
 mod anomaly;
 mod api_key;
+pub mod azure;
 mod code;
 mod columnar;
 mod columns;

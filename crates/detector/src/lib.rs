@@ -123,6 +123,7 @@
 
 mod bytes;
 mod calibration;
+pub mod decomposition;
 mod detector;
 mod detectors;
 mod forecast;

@@ -12,7 +12,7 @@ use contract::{ENDPOINTS, Endpoint, EndpointName, endpoint::Scope, header};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::VARY};
 use http_server::{Fallible, FastPath, FastRequest, Handler, json};
 use serde_json::json;
-use service::health::Health;
+use service::{error_form, health::Health};
 
 use crate::{
     access::Caller, encoding, events::events, exceptional::Described, healthcheck::healthcheck,
@@ -69,6 +69,7 @@ async fn answer(proxy: Arc<Proxy>, endpoint: &'static Endpoint, request: Request
         }
         Err(refused) => refused.into_response(),
     };
+    let response = error_form::write(endpoint.name.error_form(), response);
     let took = measured.answered(response.status());
     if proxy.exceptional.includes(response.status(), took) {
         described.log(response.status(), took);

@@ -5,6 +5,7 @@
 //! Metrics are counted by thread and reported in batches; those that cannot be sent are dropped and
 //! counted.
 
+mod azure;
 mod batch;
 mod columnar;
 mod columns;

@@ -21,7 +21,7 @@ use http_server::{
 use service::{admission::Admitted, routes, series::decode_series_text};
 
 use crate::{
-    App,
+    App, azure,
     batch::Batch,
     columns,
     detect::{self, Form},
@@ -60,6 +60,7 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::Predict => on(method, predict),
         Name::Batch => on(method, batch),
         Name::Detect => on(method, detect),
+        Name::AzureDetect => on(method, azure::detect),
         _ => unreachable!("the predictor does not own {endpoint:?}"),
     }
 }
@@ -185,7 +186,7 @@ async fn system(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Reads a body that may be large, unless too many are in progress.
-async fn admit(app: &App, body: Body) -> Fallible<(Admitted, Bytes)> {
+pub(crate) async fn admit(app: &App, body: Body) -> Fallible<(Admitted, Bytes)> {
     let read = app.admission.read(body, app.max_body_bytes).await?;
     Ok(read.ok_or(Error::Overloaded)?)
 }

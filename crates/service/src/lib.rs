@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod admission;
 pub mod clock;
+pub mod error_form;
 pub mod figures;
 pub mod file_stamp;
 pub mod health;

@@ -17,7 +17,7 @@
 mod name;
 mod table;
 
-pub use name::EndpointName;
+pub use name::{EndpointName, ErrorForm};
 pub use table::ENDPOINTS;
 
 use crate::verdict::words;

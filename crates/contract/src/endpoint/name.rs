@@ -95,11 +95,30 @@ pub enum EndpointName {
     Events,
     /// Shows what runs, how well, and how the last hour was.
     System,
+    /// Judges a whole series, its last point or its level, as Azure Anomaly Detector does.
+    AzureDetect,
+}
+
+/// The form in which a call tells its errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorForm {
+    /// A [`Problem`](crate::Problem).
+    Problem,
+    /// An [`AzureError`](crate::azure::AzureError).
+    Azure,
 }
 
 impl EndpointName {
     /// The row of this call.
     pub const fn endpoint(self) -> &'static Endpoint {
         &ENDPOINTS[self as usize]
+    }
+
+    /// The form in which it tells its errors.
+    pub const fn error_form(self) -> ErrorForm {
+        match self {
+            Self::AzureDetect => ErrorForm::Azure,
+            _ => ErrorForm::Problem,
+        }
     }
 }

@@ -285,5 +285,11 @@ pub const ENDPOINTS: &[Endpoint] = {
             owner: Gateway, class: Class::Health, scope: Read, subject: About::None,
             body: Empty, routing: Any, revision: Ignore, label: "system",
         },
+        Endpoint {
+            name: Name::AzureDetect, method: Post,
+            path: "/anomalydetector/{version}/timeseries/{task}/detect",
+            owner: Predictor, class: Class::Detect, scope: Predict, subject: About::None,
+            body: BULK, routing: Any, revision: Ignore, label: "azure",
+        },
     ]
 };

@@ -3,6 +3,7 @@
 mod agreement;
 mod columns;
 mod constants;
+mod decomposition;
 mod last;
 mod rates;
 mod sessions;

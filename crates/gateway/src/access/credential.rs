@@ -17,7 +17,7 @@ impl<'a> Credential<'a> {
         for (name, value) in lines {
             let key = match name.as_bytes() {
                 name if is(name, AUTHORIZATION) => after(BEARER, value),
-                name if is(name, header::API_KEY) => Some(value),
+                name if is(name, header::API_KEY) || is(name, AZURE_KEY) => Some(value),
                 _ => None,
             };
             if let Some(key) = key {
@@ -33,6 +33,8 @@ impl<'a> Credential<'a> {
 
 /// The headers that may carry a key, and the word before it in the first.
 const AUTHORIZATION: &str = "authorization";
+/// The header by which clients of Azure send one.
+const AZURE_KEY: &str = "ocp-apim-subscription-key";
 const BEARER: &str = "bearer ";
 
 /// What comes after `scheme` in `value`. `None` if the value is of another scheme.
@@ -69,6 +71,7 @@ mod tests {
         assert_eq!(of(&[("Authorization", "Bearer k")]), key);
         assert_eq!(of(&[("authorization", "bEARER   k ")]), key);
         assert_eq!(of(&[("X-API-Key", "k"), ("host", "h")]), key);
+        assert_eq!(of(&[("Ocp-Apim-Subscription-Key", "k")]), key);
         // Meant for a proxy.
         let basic = ("authorization", "Basic dTpw");
         assert_eq!(of(&[basic, ("x-api-key", "k")]), key);

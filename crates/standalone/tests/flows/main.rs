@@ -4,6 +4,7 @@
 //! process of the test ([`testkit::Platform`]).
 
 mod access;
+mod azure;
 mod backup;
 mod command;
 mod contract;
