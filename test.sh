@@ -81,9 +81,9 @@ else
 fi
 # Other people's clients, from their registries.
 if [ "${CI:-}" = true ] || { python3 -c 'import ensurepip' && command -v npm; } >/dev/null 2>&1; then
-  step "clients of Azure" clients/compat/run.sh
+  step "clients of other services" clients/compat/run.sh
 else
-  skip "clients of Azure" "python3 with venv and npm are not installed"
+  skip "clients of other services" "python3 with venv and npm are not installed"
 fi
 if [ "$(uname -m)" != x86_64 ]; then
   skip "cost check" "instructions were counted on x86-64"

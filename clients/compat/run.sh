@@ -28,4 +28,5 @@ done
 
 "$installed/bin/python" "$compat/azure_python.py" "http://127.0.0.1:$port"
 (cd "$installed" && node azure_javascript.mjs "http://127.0.0.1:$port")
-echo "Microsoft's clients for Python (both) and JavaScript get what they need"
+"$installed/bin/python" "$compat/triton_python.py" "http://127.0.0.1:$port"
+echo "Microsoft's clients for Python (both) and JavaScript, and tritonclient, get what they need"

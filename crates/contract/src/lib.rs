@@ -32,6 +32,7 @@ mod matcher;
 mod moment;
 mod observe;
 mod offset;
+pub mod open_inference;
 mod overview;
 mod points;
 mod predict;

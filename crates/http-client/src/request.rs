@@ -12,12 +12,13 @@ use http::{
 use http_server::{FastRequest, REQUEST_ID, RequestContext, TRACEPARENT};
 
 /// The client's headers that are passed on.
-static FORWARDED: [HeaderName; 6] = [
+static FORWARDED: [HeaderName; 7] = [
     CONTENT_TYPE,
     ACCEPT,
     IF_MATCH,
     IF_NONE_MATCH,
     HeaderName::from_static(header::IDEMPOTENCY_KEY),
+    HeaderName::from_static(contract::open_inference::JSON_LENGTH),
     // Of a client it can only make the platform stricter.
     HeaderName::from_static(header::FOREIGN_MODEL),
 ];

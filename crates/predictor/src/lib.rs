@@ -15,6 +15,7 @@ mod error;
 mod health;
 mod metrics;
 mod models;
+mod open_inference;
 mod output;
 mod predict;
 mod query;

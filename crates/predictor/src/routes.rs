@@ -28,7 +28,7 @@ use crate::{
     error::Error,
     health,
     models::resolve::{self, Resolved, min_revision, only_if_cached, resolve_cached},
-    output,
+    open_inference, output,
     predict::{self, Prediction},
     query::PredictQuery,
     reply::{self, PREDICTION_BYTES},
@@ -61,6 +61,10 @@ fn handler(endpoint: &Endpoint, method: MethodFilter) -> MethodRouter<Arc<App>> 
         Name::Batch => on(method, batch),
         Name::Detect => on(method, detect),
         Name::AzureDetect => on(method, azure::detect),
+        Name::InferServer => on(method, open_inference::server),
+        Name::InferModel | Name::InferModelVersion => on(method, open_inference::model),
+        Name::InferReady | Name::InferReadyVersion => on(method, open_inference::ready),
+        Name::Infer | Name::InferVersion => on(method, open_inference::infer),
         _ => unreachable!("the predictor does not own {endpoint:?}"),
     }
 }

@@ -21,6 +21,7 @@ pub fn write(form: ErrorForm, mut response: Response) -> Response {
         ErrorForm::Azure if status == StatusCode::UNAUTHORIZED => {
             json!({"error": {"code": "401", "message": message}})
         }
+        ErrorForm::OpenInference => json!({"error": message}),
         ErrorForm::Azure => return azure(response, &AzureError { code, message }),
     };
     with_body(response, json(&body))

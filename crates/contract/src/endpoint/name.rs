@@ -97,6 +97,20 @@ pub enum EndpointName {
     System,
     /// Judges a whole series, its last point or its level, as Azure Anomaly Detector does.
     AzureDetect,
+    /// Tells what this is, as the Open Inference Protocol asks.
+    InferServer,
+    /// Shows what the model of a series takes and gives.
+    InferModel,
+    /// The same of one version.
+    InferModelVersion,
+    /// Tells whether the model of a series can judge.
+    InferReady,
+    /// The same of one version.
+    InferReadyVersion,
+    /// Judges points that come as tensors.
+    Infer,
+    /// The same by one version.
+    InferVersion,
 }
 
 /// The form in which a call tells its errors.
@@ -106,6 +120,8 @@ pub enum ErrorForm {
     Problem,
     /// An [`AzureError`](crate::azure::AzureError).
     Azure,
+    /// `{"error": …}`, as the Open Inference Protocol has it.
+    OpenInference,
 }
 
 impl EndpointName {
@@ -118,6 +134,13 @@ impl EndpointName {
     pub const fn error_form(self) -> ErrorForm {
         match self {
             Self::AzureDetect => ErrorForm::Azure,
+            Self::InferServer
+            | Self::InferModel
+            | Self::InferModelVersion
+            | Self::InferReady
+            | Self::InferReadyVersion
+            | Self::Infer
+            | Self::InferVersion => ErrorForm::OpenInference,
             _ => ErrorForm::Problem,
         }
     }

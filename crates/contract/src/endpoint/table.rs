@@ -291,5 +291,40 @@ pub const ENDPOINTS: &[Endpoint] = {
             owner: Predictor, class: Class::Detect, scope: Predict, subject: About::None,
             body: BULK, routing: Any, revision: Ignore, label: "azure",
         },
+        Endpoint {
+            name: Name::InferServer, method: Get, path: "/v2",
+            owner: Predictor, class: Class::Registry, scope: Predict, subject: About::None,
+            body: Empty, routing: Any, revision: Ignore, label: "infer",
+        },
+        Endpoint {
+            name: Name::InferModel, method: Get, path: "/v2/models/{series_id}",
+            owner: Predictor, class: Class::Registry, scope: Predict, subject: About::Path,
+            body: Empty, routing: Any, revision: Require, label: "infer",
+        },
+        Endpoint {
+            name: Name::InferModelVersion, method: Get, path: "/v2/models/{series_id}/versions/{version}",
+            owner: Predictor, class: Class::Registry, scope: Predict, subject: About::Path,
+            body: Empty, routing: Any, revision: Require, label: "infer",
+        },
+        Endpoint {
+            name: Name::InferReady, method: Get, path: "/v2/models/{series_id}/ready",
+            owner: Predictor, class: Class::Registry, scope: Predict, subject: About::Path,
+            body: Empty, routing: Any, revision: Require, label: "infer",
+        },
+        Endpoint {
+            name: Name::InferReadyVersion, method: Get, path: "/v2/models/{series_id}/versions/{version}/ready",
+            owner: Predictor, class: Class::Registry, scope: Predict, subject: About::Path,
+            body: Empty, routing: Any, revision: Require, label: "infer",
+        },
+        Endpoint {
+            name: Name::Infer, method: Post, path: "/v2/models/{series_id}/infer",
+            owner: Predictor, class: Class::Detect, scope: Predict, subject: About::Path,
+            body: BULK, routing: Any, revision: Require, label: "infer",
+        },
+        Endpoint {
+            name: Name::InferVersion, method: Post, path: "/v2/models/{series_id}/versions/{version}/infer",
+            owner: Predictor, class: Class::Detect, scope: Predict, subject: About::Path,
+            body: BULK, routing: Any, revision: Require, label: "infer",
+        },
     ]
 };

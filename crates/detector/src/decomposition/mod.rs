@@ -114,10 +114,15 @@ impl Season {
     fn of(values: &[Option<f64>], period: usize) -> Self {
         let half = period.div_ceil(2);
         let mut level = running_median(values, half);
-        // Where the window is cut, the level would follow the season. It goes on as it has changed
-        // over the next season.
+        // Where the window is cut, the level would follow the season. It goes on as it usually changes
+        // over the next season, so a step there does not count.
         let (first, last) = (half, level.len() - 1 - half);
-        let slope = |from: usize| (level[from + period] - level[from]) / period as f64;
+        let apart = (period / 6).max(1);
+        let slope = |from: usize| {
+            let places = from..=from + period - apart;
+            let changes = places.map(|i| (level[i + apart] - level[i]) / apart as f64);
+            select_median(&mut changes.collect::<Vec<f64>>())
+        };
         let (head, tail) = (slope(first), slope(last - period));
         for i in 1..=half {
             level[first - i] = level[first] - head * i as f64;
@@ -164,20 +169,28 @@ fn without(values: &[Option<f64>], season: Option<&Season>) -> Vec<Option<f64>> 
 }
 
 /// The length of the season that the values have, if they have one. What changes more slowly than
-/// the longest season is left out.
+/// the longest season is left out. A step hides a season from that; the differences of neighbours,
+/// of which only one has the step, do not hide it.
 fn found(values: &[Option<f64>]) -> Option<usize> {
     let slow = running_median(values, values.len().div_ceil(2 * CYCLES));
-    let values: Vec<Option<f64>> = values
-        .iter()
-        .zip(slow)
-        .map(|(v, slow)| v.map(|v| v - slow))
-        .collect();
-    let places = values.iter().enumerate();
-    let present = places.filter_map(|(place, value)| Some((i64::try_from(place).ok()?, (*value)?)));
+    let quick = values.iter().zip(slow).map(|(v, slow)| Some((*v)? - slow));
+    let neighbours = values.iter().zip(values.iter().skip(1));
+    let differences = neighbours.map(|(a, b)| Some((*b)? - (*a)?));
+    period_of(quick).or_else(|| period_of(differences))
+}
+
+fn period_of(values: impl Iterator<Item = Option<f64>>) -> Option<usize> {
+    let present = (0..)
+        .zip(values)
+        .filter_map(|(place, value)| Some((place, value?)));
     let (slots, present): (Vec<i64>, Vec<f64>) = present.unzip();
+    if present.is_empty() {
+        return None;
+    }
     let median = select_median(&mut present.clone());
     let grid = Gridded::new(&slots, &present, median, of_any(&present));
-    Found::of(&grid, None, values.len() / CYCLES).reported()
+    let longest = slots.last().map_or(0, |last| *last as usize / CYCLES);
+    Found::of(&grid, None, longest).reported()
 }
 
 /// A level of a season is found from a season on each side, else from a tenth of the series.

@@ -42,6 +42,7 @@ async fn all_points_the_last_one_and_changes_are_judged() -> anyhow::Result<()> 
     );
 
     let mut stepped = body.clone();
+    stepped["period"] = 24.into();
     for point in stepped["series"]
         .as_array_mut()
         .into_iter()

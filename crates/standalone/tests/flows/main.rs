@@ -16,6 +16,7 @@ mod feedback;
 mod fits;
 mod health;
 mod notifications;
+mod open_inference;
 mod overload;
 mod overview;
 mod plots;
