@@ -375,8 +375,20 @@ mod tests {
         assert_eq!(filled("notFill"), [None; 2]);
     }
 
+    /// Demands that a request with `change` is refused so.
+    fn refused(change: &Value, code: &str, message: &str) {
+        let (found, said) = parse(change.clone()).unwrap_err();
+        assert_eq!(found, code, "{change}");
+        assert!(said.contains(message), "{said}");
+    }
+
     #[test]
-    fn faults_are_named_as_azure_names_them() {
+    fn faults_of_the_series_are_named_as_azure_names_them() {
+        let weekly =
+            "The 'timestamp' at index 1 is invalid in weekly granularity with 1 gran as interval.";
+        let none = json!({"granularity": "none", "customInterval": 2});
+        let twice = json!({"timestamp": "2024-01-01T00:00:00Z", "value": 1});
+        let twice = json!({"series": vec![twice; 12], "granularity": "none"});
         for (change, code, message) in [
             (
                 json!({"series": null}),
@@ -384,66 +396,46 @@ mod tests {
                 "'series' is required",
             ),
             (json!({"series": points(5)}), "InvalidSeries", "12 to 8640"),
+            (json!({"series": "x"}), "InvalidJsonFormat", "line 1"),
+            (twice, "InvalidSeries", "at index 1 must be later"),
             (
                 json!({"granularity": "hourlyish"}),
                 "InvalidGranularity",
                 "'hourlyish'",
             ),
-            (
-                json!({"granularity": "weekly"}),
-                "InvalidSeries",
-                "The 'timestamp' at index 1 is invalid in weekly granularity with 1 gran as interval.",
-            ),
+            (json!({"granularity": "weekly"}), "InvalidSeries", weekly),
             (
                 json!({"customInterval": 0}),
                 "InvalidCustomInterval",
                 "1 to",
             ),
-            (
-                json!({"granularity": "none", "customInterval": 2}),
-                "InvalidCustomInterval",
-                "granularity",
-            ),
-            (json!({"period": -1}), "InvalidPeriod", "whole number"),
-            (json!({"period": 1.5}), "InvalidPeriod", "whole number"),
-            (
-                json!({"sensitivity": 100}),
-                "InvalidModelArgument",
-                "'sensitivity' must be from 0 to 99.",
-            ),
-            (
-                json!({"maxAnomalyRatio": 0.6}),
-                "InvalidModelArgument",
-                "'maxAnomalyRatio'",
-            ),
-            (
-                json!({"threshold": 2}),
-                "InvalidModelArgument",
-                "'threshold'",
-            ),
-            (
-                json!({"stableTrendWindow": 0}),
-                "InvalidModelArgument",
-                "'stableTrendWindow'",
-            ),
-            (
-                json!({"imputeMode": "magic"}),
-                "InvalidImputeMode",
-                "'magic'",
-            ),
-            (
-                json!({"imputeMode": "fixed"}),
-                "InvalidImputeFixedValue",
-                "required",
-            ),
-            (json!({"series": "x"}), "InvalidJsonFormat", "line 1"),
+            (none, "InvalidCustomInterval", "granularity"),
         ] {
-            let (found, said) = parse(change.clone()).unwrap_err();
-            assert_eq!(found, code, "{change}");
-            assert!(said.contains(message), "{said}");
+            refused(&change, code, message);
         }
-        let twice = json!({"timestamp": "2024-01-01T00:00:00Z", "value": 1});
-        let same = parse(json!({"series": vec![twice; 12], "granularity": "none"})).unwrap_err();
-        assert!(same.1.contains("at index 1 must be later"), "{}", same.1);
+    }
+
+    #[test]
+    fn faults_of_the_options_are_named_as_azure_names_them() {
+        for (name, value, code) in [
+            ("period", json!(-1), "InvalidPeriod"),
+            ("period", json!(1.5), "InvalidPeriod"),
+            ("sensitivity", json!(100), "InvalidModelArgument"),
+            ("maxAnomalyRatio", json!(0.6), "InvalidModelArgument"),
+            ("threshold", json!(2), "InvalidModelArgument"),
+            ("stableTrendWindow", json!(0), "InvalidModelArgument"),
+        ] {
+            refused(&json!({name: value}), code, name);
+        }
+        refused(
+            &json!({"imputeMode": "magic"}),
+            "InvalidImputeMode",
+            "'magic'",
+        );
+        refused(
+            &json!({"imputeMode": "fixed"}),
+            "InvalidImputeFixedValue",
+            "required",
+        );
     }
 }

@@ -141,6 +141,12 @@ async fn the_detector_can_be_asked_for_and_has_a_default() -> anyhow::Result<()>
     Ok(())
 }
 
+fn is_near(one: Option<f64>, other: Option<f64>, most: f64) {
+    let off = one.zip(other).map(|(one, other)| (one - other).abs());
+    assert_eq!(one.is_some(), other.is_some());
+    assert!(off.is_none_or(|off| off <= most), "{off:?}");
+}
+
 #[tokio::test]
 async fn columns_say_the_same_as_rows_in_fewer_bytes() -> anyhow::Result<()> {
     let fixture = Fixture::new().await?;
@@ -175,11 +181,7 @@ async fn columns_say_the_same_as_rows_in_fewer_bytes() -> anyhow::Result<()> {
             (&columns.lower, verdict.lower),
             (&columns.upper, verdict.upper),
         ] {
-            let off = column[i]
-                .zip(number)
-                .map(|(one, other)| (one - other).abs());
-            assert_eq!(column[i].is_some(), number.is_some());
-            assert!(off.is_none_or(|off| off <= 1e-5 * range), "{off:?}");
+            is_near(column[i], number, 1e-5 * range);
         }
         let Some(online) = row.online.as_ref().filter(|online| online.alarm) else {
             continue;
