@@ -11,6 +11,7 @@ import {
   short,
   span,
   title,
+  toMs,
   weight,
   zone,
 } from './format.js';
@@ -63,7 +64,8 @@ export class SeriesChart {
     this.plot = h('div.plot', { role: 'img', tabindex: '0', 'aria-label': 'Chart' });
     this.lane = h('div.lane');
     this.tip = h('div.tip', { hidden: true });
-    fill(host, this.plot, this.lane, this.tip);
+    this.zone = h('span.zone', { 'aria-hidden': 'true' });
+    fill(host, this.plot, this.lane, this.zone, this.tip);
     this.host = host;
     this.plot.addEventListener('keydown', (e) => this.key(e));
     this.plot.addEventListener('blur', () => this.leave());
@@ -87,6 +89,7 @@ export class SeriesChart {
     this.plot.setAttribute('aria-label', `Chart of ${label}`);
     this.u?.destroy();
     this.u = null;
+    this.zone.textContent = data.unit ? zone.short(toMs(data.timestamps.at(-1), data.unit)) : '';
     this.leave();
     if (data.x.length === 0) return;
     this.u = new uPlot(this.options(), [data.x, data.y], this.plot);

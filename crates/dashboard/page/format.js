@@ -94,6 +94,10 @@ export const zone = {
     formats.clear();
     dispatchEvent(new Event('zone'));
   },
+  /** Its short name at `ms`: UTC, CET, GMT+2. */
+  short(ms) {
+    return this.utc ? 'UTC' : zoneShort(ms);
+  },
   get name() {
     return this.utc ? 'UTC' : Intl.DateTimeFormat().resolvedOptions().timeZone;
   },
@@ -154,6 +158,7 @@ export function full(ms) {
   return `${three(date)}, ${time} ${zone.utc ? 'UTC' : zoneShort(ms)}`;
 }
 
+/** The short name of the zone at a time: CET, GMT+2. */
 const zoneShort = (ms) =>
   format('zone', { timeZoneName: 'short' })
     .formatToParts(ms)
