@@ -1,7 +1,7 @@
 //! The training points of a model, with its verdict on each of them alone: what is normal at that time
 //! if nothing is known of the points before, as in `/plot`.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, time::Duration};
 
 use contract::{
     AnomalyKind, JudgeOptions, LearnedPoint, MAX_SHOWN_ANOMALIES, OpenStatus, Point, SeriesId,
@@ -9,10 +9,17 @@ use contract::{
 };
 use detector::{Judged, Model, StoredModel, Verdict};
 use store::{Store, TrainingPoints, VersionedModel};
-use tokio::task::spawn_blocking;
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
 
 use super::{PointsQuery, chart::Chart, fits};
 use crate::error::Error;
+
+/// How long the points of a new model may take to be stored, and how often they are looked for.
+const STORED_WITHIN: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The training points of the version that `query` names, or of the one that serves.
 ///
@@ -23,9 +30,16 @@ pub(super) async fn of_model(
     series: SeriesId,
     query: PointsQuery,
 ) -> Result<SeriesPoints, Error> {
-    let points = store
-        .training_points(&series, query.version.as_ref())
-        .await?;
+    let until = Instant::now() + STORED_WITHIN;
+    let points = loop {
+        let points = store
+            .training_points(&series, query.version.as_ref())
+            .await?;
+        match points {
+            TrainingPoints::Incomplete if Instant::now() < until => sleep(AGAIN).await,
+            points => break points,
+        }
+    };
     let (model, points) = match points {
         TrainingPoints::Complete(model, points) => (model, points),
         TrainingPoints::Incomplete => return Err(Error::PointsPending),

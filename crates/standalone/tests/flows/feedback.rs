@@ -114,7 +114,10 @@ async fn confirmed(
         "{fit:?}"
     );
     // For people to look at, the version shows what it was fitted on.
-    let shown: SeriesPoints = client.get("/v1/series/s/points?version=v1").await?.ok()?;
+    let shown: SeriesPoints = eventually("the points of the new model", || async {
+        client.get("/v1/series/s/points?version=v1").await?.ok()
+    })
+    .await?;
     assert_eq!(shown.timestamp.len(), fit.points_used);
     assert!(!shown.timestamp.contains(&anomaly.peak));
     for _ in 0..2 {
