@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use contract::{
     ENDPOINTS, Endpoint, EndpointName,
-    endpoint::{Method, Scope, Subject},
+    endpoint::{ErrorForm, Method, Scope, Subject},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -96,6 +96,30 @@ pub(crate) async fn backend() -> anyhow::Result<Fake> {
     .await
 }
 
+/// The sentence of a refusal with `status`, in the form that clients of the call read.
+fn refusal(endpoint: &Endpoint, reply: &Reply, status: u16) -> String {
+    let code = if status == 401 {
+        "unauthorized"
+    } else {
+        "forbidden"
+    };
+    assert_eq!(reply.status, status, "{endpoint:?}");
+    let said = reply.json();
+    let sentence = match endpoint.name.error_form() {
+        ErrorForm::Problem => {
+            assert_eq!(reply.problem(), (status, code.into()), "{endpoint:?}");
+            &said["detail"]
+        }
+        ErrorForm::Azure if status == 401 => &said["error"]["message"],
+        ErrorForm::Azure => {
+            assert_eq!(reply.header("x-ms-error-code"), Some(code));
+            &said["message"]
+        }
+        ErrorForm::OpenInference => &said["error"],
+    };
+    sentence.as_str().unwrap_or_default().to_owned()
+}
+
 /// Whether the gateway answers without asking anybody first.
 fn is_answered_here(endpoint: &Endpoint) -> bool {
     use EndpointName::{BeginSession, EndSession, Events};
@@ -118,10 +142,10 @@ async fn every_call_needs_a_key_with_its_scope() -> anyhow::Result<()> {
             &bearer(""),
         ] {
             let reply = call(&door, endpoint, "s", lines).await?;
-            assert_eq!(
-                reply.problem(),
-                (401, "unauthorized".into()),
-                "{endpoint:?} {lines}"
+            let sentence = refusal(endpoint, &reply, 401);
+            assert!(
+                sentence.contains("API key"),
+                "{endpoint:?} {lines}: {sentence}"
             );
             assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
         }
@@ -136,13 +160,12 @@ async fn every_call_needs_a_key_with_its_scope() -> anyhow::Result<()> {
                 assert_eq!(reply.status, status, "{endpoint:?} {scope}");
                 continue;
             }
+            let detail = format!("The API key lacks the scope {}", endpoint.scope);
             assert_eq!(
-                reply.problem(),
-                (403, "forbidden".into()),
+                refusal(endpoint, &reply, 403),
+                detail,
                 "{endpoint:?} {scope}"
             );
-            let detail = format!("The API key lacks the scope {}", endpoint.scope);
-            assert_eq!(reply.json()["detail"], detail);
         }
         let is_passed_on = fake.received().len() > before;
         assert!(is_passed_on || is_answered_here(endpoint), "{endpoint:?}");
@@ -205,12 +228,7 @@ async fn a_key_is_for_the_series_of_its_prefixes() -> anyhow::Result<()> {
             if allowed || !is_about_one {
                 assert_eq!(reply.status, 200, "{series} {secret} {endpoint:?}");
             } else {
-                assert_eq!(
-                    reply.problem(),
-                    (403, "forbidden".into()),
-                    "{series} {secret} {endpoint:?}"
-                );
-                let detail = reply.json()["detail"].to_string();
+                let detail = refusal(endpoint, &reply, 403);
                 let prefix = if secret == "one" {
                     "begin with: shop."
                 } else {
