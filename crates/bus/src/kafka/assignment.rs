@@ -78,6 +78,11 @@ impl Assignment {
         }
     }
 
+    /// Whether a group shares the partitions.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.mode, Mode::Group { .. })
+    }
+
     /// Kafka assigned these partitions.
     pub(super) fn assigned(&mut self, partitions: Vec<i32>) {
         self.state = match partitions.is_empty() {

@@ -2,23 +2,21 @@
 //! member.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList,
-    config::{FromClientConfigAndContext, RDKafkaLogLevel},
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
-    types::RDKafkaRespErr,
 };
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    assignment::{Assignment, Mode},
-    connectivity::{self, Connectivity},
+    assignment::{Assignment, Mode, StartOffsets},
+    callbacks::{self, Context, Rebalanced},
     prefetch::{Prefetch, Pushed},
     statistics,
 };
@@ -90,6 +88,7 @@ impl Drop for KafkaSubscription {
 /// The side of a consumer that polls.
 pub(super) struct Reader {
     consumer: BaseConsumer<Context>,
+    config: ClientConfig,
     prefetch: Arc<Prefetch>,
     topic: Arc<str>,
     group: String,
@@ -116,32 +115,11 @@ impl Reader {
         mode: Mode,
         options: SubscribeOptions,
     ) -> Result<KafkaSubscription, BusError> {
-        let prefetch = Arc::new(Prefetch::new(options.read_ahead_bytes));
-        let context = Context {
-            prefetch: prefetch.clone(),
-            topic: topic.to_owned(),
-            connectivity: Connectivity::default(),
-            rebalanced: Mutex::new(None),
-        };
-        let consumer = BaseConsumer::from_config_and_context(settings(&mut config), context)?;
-        let is_member = matches!(mode, Mode::Group { .. });
-        if is_member {
-            consumer.subscribe(&[topic])?;
-        }
         let (ends, ended) = oneshot::channel();
-        let reader = Self {
-            consumer,
-            prefetch: prefetch.clone(),
-            topic: topic.into(),
-            group: config.get("group.id").unwrap_or_default().to_owned(),
-            instance: options.instance,
-            log: topic.into(),
-            cluster: None,
-            assignment: Assignment::new(mode),
-            paused: false,
-            committed: Instant::now(),
-            _ended: ends,
-        };
+        let is_member = matches!(mode, Mode::Group { .. });
+        set(&mut config);
+        let reader = Self::new(config, topic, mode, options, ends)?;
+        let prefetch = reader.prefetch.clone();
         std::thread::Builder::new()
             .name("kafka-consumer".to_owned())
             .spawn(move || reader.run())
@@ -153,39 +131,97 @@ impl Reader {
         })
     }
 
+    fn new(
+        config: ClientConfig,
+        topic: &str,
+        mode: Mode,
+        options: SubscribeOptions,
+        ends: oneshot::Sender<()>,
+    ) -> Result<Self, BusError> {
+        let prefetch = Arc::new(Prefetch::new(options.read_ahead_bytes));
+        let consumer = callbacks::connect(&config, topic, &prefetch)?;
+        if matches!(mode, Mode::Group { .. }) {
+            consumer.subscribe(&[topic])?;
+        }
+        Ok(Self {
+            consumer,
+            group: config.get("group.id").unwrap_or_default().to_owned(),
+            config,
+            prefetch,
+            topic: topic.into(),
+            instance: options.instance,
+            log: topic.into(),
+            cluster: None,
+            assignment: Assignment::new(mode),
+            paused: false,
+            committed: Instant::now(),
+            _ended: ends,
+        })
+    }
+
     fn run(mut self) {
         while !self.prefetch.is_abandoned() {
-            self.follow_rebalance();
-            self.throttle();
-            if self.committed.elapsed() >= COMMIT_EVERY {
-                self.commit(CommitMode::Async);
-                self.watch_cluster();
-            }
-            let tick = if self.assignment.is_pending() {
-                SHORT_TICK
-            } else {
-                TICK
-            };
-            match self.consumer.poll(tick) {
-                Some(Ok(message)) => {
-                    self.consumer.context().connectivity.works();
-                    let message = taken(&self.topic, &self.log, &message);
-                    if self.prefetch.push(message) == Pushed::WentBack {
-                        self.went_back();
-                    }
-                }
-                Some(Err(_)) => {
-                    if let Some(error) = self.fatal() {
-                        self.prefetch.end(Some(error));
-                        break;
-                    }
-                    // The context was told of it, and the client library recovers by itself.
-                }
-                None => {}
+            if let Err(error) = self.turn() {
+                self.prefetch.end(Some(error));
+                break;
             }
         }
         self.commit(CommitMode::Sync);
         // Dropped, the consumer leaves its group.
+    }
+
+    /// Does what is due, and polls once.
+    ///
+    /// # Errors
+    /// When the client has given up.
+    fn turn(&mut self) -> Result<(), BusError> {
+        if self.consumer.context().brokers.are_lost() {
+            self.reconnect()?;
+        }
+        self.follow_rebalance();
+        self.throttle();
+        if self.committed.elapsed() >= COMMIT_EVERY {
+            self.commit(CommitMode::Async);
+            self.watch_cluster();
+        }
+        let tick = if self.assignment.is_pending() {
+            SHORT_TICK
+        } else {
+            TICK
+        };
+        match self.consumer.poll(tick) {
+            Some(Ok(message)) => {
+                self.consumer.context().connectivity.works();
+                let message = taken(&self.topic, &self.log, &message);
+                if self.prefetch.push(message) == Pushed::WentBack {
+                    self.went_back();
+                }
+                Ok(())
+            }
+            // The context was told of it, and the client library recovers by itself from all else.
+            Some(Err(_)) => self.fatal().map_or(Ok(()), Err),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads on with a new client: as a new member of the group, or from where reading stood.
+    fn reconnect(&mut self) -> Result<(), BusError> {
+        tracing::warn!(
+            topic = &*self.topic,
+            "kafka consumer lost all brokers: it is replaced"
+        );
+        let stood = self.prefetch.positions();
+        let fresh = callbacks::connect(&self.config, &self.topic, &self.prefetch)?;
+        // Dropped, it gives up its partitions.
+        drop(std::mem::replace(&mut self.consumer, fresh));
+        self.paused = false;
+        if self.assignment.is_shared() {
+            self.prefetch.revoke();
+            self.assignment.revoked();
+            return Ok(self.consumer.subscribe(&[&self.topic])?);
+        }
+        self.read_from(&stood);
+        Ok(())
     }
 
     /// Why the client has given up, if it has.
@@ -221,18 +257,22 @@ impl Reader {
         };
         self.log = log.key().into();
         self.cluster = log.id;
-        let mut list = TopicPartitionList::with_capacity(starts.len());
-        for (partition, offset) in &starts {
-            // Fails only for an offset that Kafka cannot have.
-            if let Err(error) = list.add_partition_offset(&self.topic, *partition, *offset) {
-                tracing::error!(%error, partition, ?offset, "database names an impossible offset");
-            }
-        }
         self.prefetch.assign(
             starts
                 .iter()
                 .map(|(partition, start)| (*partition, known(*start))),
         );
+        self.read_from(&starts);
+    }
+
+    fn read_from(&self, starts: &StartOffsets) {
+        let mut list = TopicPartitionList::with_capacity(starts.len());
+        for (partition, offset) in starts {
+            // Fails only for an offset that Kafka cannot have.
+            if let Err(error) = list.add_partition_offset(&self.topic, *partition, *offset) {
+                tracing::error!(%error, partition, ?offset, "database names an impossible offset");
+            }
+        }
         match self.consumer.assign(&list) {
             Ok(()) => tracing::info!(topic = &*self.topic, ?starts, "reading"),
             Err(error) => tracing::error!(topic = &*self.topic, %error, "cannot read"),
@@ -326,7 +366,7 @@ impl Drop for Reader {
 }
 
 /// Settings of all consumers: little memory, and only our own commits.
-fn settings(config: &mut ClientConfig) -> &ClientConfig {
+fn set(config: &mut ClientConfig) {
     if config.get("auto.offset.reset").is_none() {
         config.set("auto.offset.reset", "earliest");
     }
@@ -338,8 +378,8 @@ fn settings(config: &mut ClientConfig) -> &ClientConfig {
         .set("queued.min.messages", "1000")
         .set("queued.max.messages.kbytes", "4096")
         .set("fetch.queue.backoff.ms", "50")
-        // For lag.
-        .set("statistics.interval.ms", "5000")
+        // For lag, too.
+        .set("statistics.interval.ms", statistics::EVERY_MS);
 }
 
 fn known(offset: Offset) -> Option<i64> {
@@ -371,81 +411,5 @@ fn taken(topic: &Arc<str>, log: &Arc<str>, message: &BorrowedMessage<'_>) -> Raw
         key: message.key().map(<[u8]>::to_vec),
         payload: message.payload().unwrap_or_default().to_vec(),
         headers: headers.unwrap_or_default(),
-    }
-}
-
-/// The callbacks of the client library, called on the thread that polls.
-pub(super) struct Context {
-    prefetch: Arc<Prefetch>,
-    topic: String,
-    connectivity: Connectivity,
-    rebalanced: Mutex<Option<Rebalanced>>,
-}
-
-enum Rebalanced {
-    Assigned(Vec<i32>),
-    Revoked,
-}
-
-impl Context {
-    fn take_rebalance(&self) -> Option<Rebalanced> {
-        let mut rebalanced = self
-            .rebalanced
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        rebalanced.take()
-    }
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        connectivity::log(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.connectivity.failed(&error, reason);
-    }
-
-    fn stats_raw(&self, statistics: &[u8]) {
-        for (partition, progress) in statistics::read(statistics, &self.topic) {
-            self.prefetch
-                .note_high(partition, progress.hi_offset, progress.next_offset);
-        }
-    }
-}
-
-impl ConsumerContext for Context {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        kind: RDKafkaRespErr,
-        partitions: &mut TopicPartitionList,
-    ) {
-        let assigned = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        let (done, rebalanced) = if assigned {
-            // Joins with nothing to read. The database is asked where to begin outside of this
-            // callback, while polling and so the membership continue.
-            let partitions = partitions
-                .elements()
-                .iter()
-                .map(|p| p.partition())
-                .collect();
-            let nothing = TopicPartitionList::new();
-            (consumer.assign(&nothing), Rebalanced::Assigned(partitions))
-        } else {
-            self.prefetch.revoke();
-            // A partition that comes back later must not come back paused.
-            let resumed = consumer
-                .assignment()
-                .and_then(|list| consumer.resume(&list));
-            (resumed.and(consumer.unassign()), Rebalanced::Revoked)
-        };
-        if let Err(error) = done {
-            tracing::warn!(%error, "kafka rebalance failed");
-        }
-        *self
-            .rebalanced
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(rebalanced);
     }
 }

@@ -10,7 +10,10 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::connectivity::{self, Connectivity};
+use super::{
+    connectivity::{self, Connectivity},
+    statistics::{KnownBrokers, Report},
+};
 use crate::budget::{Budget, Permit};
 
 /// The client library's producer, reporting to us.
@@ -27,6 +30,7 @@ pub(super) struct Parcel {
 pub(super) struct Context {
     pub(super) budget: Arc<Budget>,
     pub(super) connectivity: Arc<Connectivity>,
+    pub(super) brokers: KnownBrokers,
 }
 
 impl ClientContext for Context {
@@ -36,6 +40,12 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.connectivity.failed(&error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Some(report) = Report::read(statistics) {
+            self.brokers.note(&report);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod assignment;
+mod callbacks;
 mod connectivity;
 mod consumer;
 mod delivery;

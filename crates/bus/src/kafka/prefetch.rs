@@ -12,6 +12,9 @@ use tokio::{
     time::Instant,
 };
 
+use rdkafka::Offset;
+
+use super::assignment::StartOffsets;
 use crate::{
     Assigned, BusError, RawBatch, assigned::Announcer, limits::BATCH_BYTES, message::RawMessage,
 };
@@ -92,6 +95,15 @@ impl Prefetch {
             state.partitions = partitions.map(|(p, next)| (p, progress(next))).collect();
             self.announcer.begin(state.partitions.keys().copied());
         }
+    }
+
+    /// The assigned partitions, and where reading goes on in each: at the end where nothing was read
+    /// yet and Kafka has not said.
+    pub(super) fn positions(&self) -> StartOffsets {
+        let position = |(&partition, progress): (&i32, &Progress)| {
+            (partition, progress.next.map_or(Offset::End, Offset::Offset))
+        };
+        self.state().partitions.iter().map(position).collect()
     }
 
     /// All partitions were revoked. Messages that still wait are left to the next owner.

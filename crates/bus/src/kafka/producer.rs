@@ -11,7 +11,7 @@ use rdkafka::{
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::BaseRecord,
+    producer::{BaseRecord, Producer as _},
 };
 use tokio::sync::oneshot;
 
@@ -19,6 +19,7 @@ use super::{
     connectivity::Connectivity,
     delivery::{Client, Context, Parcel},
     probe::{self, Probe, check_topic},
+    statistics::{self, KnownBrokers},
 };
 use crate::{
     BusError,
@@ -30,7 +31,7 @@ use crate::{
 /// How long the metadata of a topic may take at the start.
 const WARM_UP: Duration = Duration::from_secs(5);
 
-/// Publishes to Kafka. A client that is broken for good is replaced.
+/// Publishes to Kafka. A client that is broken for good, or has lost all brokers, is replaced.
 pub(super) struct Producer {
     client: RwLock<Arc<Client>>,
     config: ClientConfig,
@@ -53,7 +54,8 @@ impl Producer {
             .set("topic.metadata.propagation.max.ms", "1000")
             .set("message.max.bytes", MAX_MESSAGE_BYTES)
             // More than the budget, so that the budget is the limit.
-            .set("queue.buffering.max.kbytes", "65536");
+            .set("queue.buffering.max.kbytes", "65536")
+            .set("statistics.interval.ms", statistics::EVERY_MS);
         let (budget, connectivity) = (Arc::default(), Arc::default());
         let client = RwLock::new(connect(&config, &budget, &connectivity)?);
         Ok(Self {
@@ -153,8 +155,12 @@ impl Producer {
     }
 
     fn current(&self) -> Arc<Client> {
-        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
-        client.clone()
+        let read = || self.client.read().unwrap_or_else(PoisonError::into_inner);
+        let client = read().clone();
+        if !client.context().brokers.are_lost() {
+            return client;
+        }
+        self.replace(client.clone()).unwrap_or(client)
     }
 
     fn send(
@@ -200,6 +206,7 @@ fn connect(
     let context = Context {
         budget: budget.clone(),
         connectivity: connectivity.clone(),
+        brokers: KnownBrokers::default(),
     };
     Client::from_config_and_context(config, context).map(Arc::new)
 }

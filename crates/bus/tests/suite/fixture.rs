@@ -9,11 +9,20 @@ use std::{
 use anyhow::Context;
 use bus::{Bus, KafkaConfig, KafkaSecurity};
 use contract::{
-    AnomalyEvent, DeadLetters, Event, MetricsEvent, ModelEvent, PointsRecord, TrainingData,
+    AnomalyEvent, DeadLetters, Event, MetricsEvent, ModelEvent, PointsRecord, Topic, TrainingData,
 };
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
 use crate::database::PATIENCE;
+
+pub(crate) const TOPICS: [Topic; 6] = [
+    MetricsEvent::TOPIC,
+    TrainingData::TOPIC,
+    ModelEvent::TOPIC,
+    PointsRecord::TOPIC,
+    AnomalyEvent::TOPIC,
+    DeadLetters::TOPIC,
+];
 
 /// A backend with nothing in it.
 pub(crate) struct Fixture {
@@ -41,15 +50,7 @@ impl Fixture {
 
     pub(crate) fn mock() -> anyhow::Result<Self> {
         let cluster = MockCluster::new(1)?;
-        let topics = [
-            MetricsEvent::TOPIC,
-            TrainingData::TOPIC,
-            ModelEvent::TOPIC,
-            PointsRecord::TOPIC,
-            AnomalyEvent::TOPIC,
-            DeadLetters::TOPIC,
-        ];
-        for topic in topics {
+        for topic in TOPICS {
             cluster.create_topic(topic.name, topic.partitions, 1)?;
         }
         let config = config(cluster.bootstrap_servers(), String::new());

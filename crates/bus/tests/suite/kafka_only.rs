@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use bus::Bus;
 use contract::{ModelEvent, Point, TrainingData};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -10,7 +11,8 @@ use tokio::time::{Instant, interval, timeout};
 
 use crate::{
     database::{Database, PATIENCE, consume, event, publish, read},
-    fixture::Fixture,
+    fixture::{self, Fixture},
+    front::Front,
 };
 
 const GROUP: &str = "training-data-consumer";
@@ -126,6 +128,54 @@ mod mock {
             fixture.bus.publish([ready], None).await?;
             let batch = tail.next_batch(1, Duration::ZERO);
             seen = timeout(Duration::from_millis(100), batch).await.is_ok();
+        }
+        Ok(())
+    }
+
+    /// A cluster that has just started lists no broker at first. To forget all brokers then, and for
+    /// good, takes a client some bad luck: this tries several.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn finds_back_after_kafka_listed_no_broker() -> anyhow::Result<()> {
+        let fixture = Fixture::mock()?;
+        let cluster = fixture.cluster()?;
+        let servers = cluster.bootstrap_servers();
+        let port = servers.rsplit(':').next().context("no port")?.parse()?;
+        let front = Front::start(port)?;
+        let config = fixture::config(front.address.clone(), String::new());
+        publish(&fixture.bus, &["a"], 1..=1).await?;
+        let mut clients = Vec::new();
+        for number in 2..=7 {
+            let (bus, database) = (Bus::kafka(&config)?, Database::default());
+            let mut member = bus.subscribe(&format!("group-{number}"), database.offsets())?;
+            consume(&mut member, &database, 1).await?;
+            clients.push((number, bus, database, member));
+        }
+
+        front.name(None);
+        cluster.broker_down(-1)?;
+        // A client that has lost all brokers asks no more.
+        let asked = timeout(Duration::from_secs(10), async {
+            let mut ticks = interval(Duration::from_millis(20));
+            while front.asked() < 500 {
+                ticks.tick().await;
+            }
+        });
+        drop(asked.await);
+        cluster.broker_up(-1)?;
+        front.name(Some(port));
+
+        let deadline = Instant::now() + PATIENCE;
+        for (number, bus, ..) in &clients {
+            while let Err(error) = bus.publish([event("a", *number)], None).await {
+                assert!(Instant::now() < deadline, "{number}: {error}");
+            }
+        }
+        for (number, _, database, member) in &mut clients {
+            while (1..=7).any(|number| !database.applied("a").contains(&number)) {
+                let one_more = database.len() + 1;
+                let read = consume(member, database, one_more).await;
+                read.with_context(|| format!("client {number}"))?;
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 mod behaviour;
 mod database;
 mod fixture;
+mod front;
 mod instances;
 mod kafka_only;
 mod managed;
