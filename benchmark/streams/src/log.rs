@@ -69,6 +69,7 @@ impl Fill {
             points: (self.from..self.from + self.points)
                 .map(|i| points::point(n, i))
                 .collect(),
+            unit: None,
             quiet: true,
         };
         for first in (0..self.series).step_by(500) {
@@ -84,6 +85,7 @@ impl Fill {
             PointsRecord::One {
                 series_id: points::series(n),
                 point: points::point(n, i),
+                unit: None,
                 quiet: false,
             }
         };
@@ -131,6 +133,7 @@ impl Roundtrip {
                 timestamp: i as i64,
                 value: 1.0,
             },
+            unit: None,
             quiet: false,
         };
         let near = Duration::from_millis(100);

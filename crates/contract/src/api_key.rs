@@ -16,7 +16,7 @@ use crate::{
     SeriesId,
     endpoint::Scope,
     fields::fields,
-    json::{self, BadJson, Body},
+    json::{self, BadJson, Body, Notes},
 };
 
 /// An API key without its secret: a line of the file.
@@ -115,7 +115,7 @@ impl Body for ApiKey {
     const CONTENT: &'static str = "the fields of an API key";
     const STRICT: bool = true;
 
-    fn build(fields: KeyFields) -> Result<Self, String> {
+    fn build(fields: KeyFields, _: &mut Notes) -> Result<Self, String> {
         if fields.scopes.is_empty() {
             return Err("scopes is empty: a key needs at least one".to_owned());
         }

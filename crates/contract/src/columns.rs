@@ -4,10 +4,13 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{self, DeserializeSeed, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::{ColumnReply, MAX_CONTEXT, SeriesId, fields::duplicate};
+use crate::{
+    ColumnReply, MAX_CONTEXT, SeriesId, fields::duplicate, judge::ValuesVisitor,
+    timestamps::Timestamps,
+};
 
 /// The smallest and the largest number of columns.
 pub const COLUMNS: std::ops::RangeInclusive<usize> = 2..=64;
@@ -112,6 +115,23 @@ impl Table {
         Ok(self)
     }
 
+    /// The rows of which no value is NaN, and the number of the others.
+    ///
+    /// # Errors
+    /// When none is whole.
+    pub(crate) fn without_gaps(mut self) -> Result<(Self, usize), String> {
+        let is_whole = |row: &usize| self.values.iter().all(|(_, values)| !values[*row].is_nan());
+        let whole: Vec<usize> = (0..self.rows()).filter(is_whole).collect();
+        let gaps = self.rows() - whole.len();
+        if whole.is_empty() {
+            return Err("values: every row has a null".to_owned());
+        }
+        if gaps > 0 {
+            self.take_rows(&whole);
+        }
+        Ok((self, gaps))
+    }
+
     /// The rows sorted by timestamp, stably.
     pub(crate) fn sorted(mut self) -> Self {
         if self.timestamps.is_sorted() {
@@ -119,11 +139,16 @@ impl Table {
         }
         let mut order: Vec<usize> = (0..self.rows()).collect();
         order.sort_by_key(|&row| self.timestamps[row]);
-        self.timestamps = order.iter().map(|&row| self.timestamps[row]).collect();
-        for (_, values) in &mut self.values.0 {
-            *values = order.iter().map(|&row| values[row]).collect();
-        }
+        self.take_rows(&order);
         self
+    }
+
+    /// Keeps the rows of these numbers, in their order.
+    fn take_rows(&mut self, rows: &[usize]) {
+        self.timestamps = rows.iter().map(|&row| self.timestamps[row]).collect();
+        for (_, values) in &mut self.values.0 {
+            *values = rows.iter().map(|&row| values[row]).collect();
+        }
     }
 }
 
@@ -156,24 +181,6 @@ impl Content for Vec<f64> {
 impl Content for ColumnReply {
     fn read<'de, D: Deserializer<'de>>(name: &str, deserializer: D) -> Result<Self, D::Error> {
         Self::deserialize(deserializer).map_err(|e| de::Error::custom(format_args!("{name}: {e}")))
-    }
-}
-
-/// Reads numbers one by one, so that an error has a place.
-struct ValuesVisitor<'a>(&'a mut Vec<f64>);
-
-impl<'de> Visitor<'de> for ValuesVisitor<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a sequence of numbers")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(value) = seq.next_element()? {
-            self.0.push(value);
-        }
-        Ok(())
     }
 }
 
@@ -228,14 +235,14 @@ impl<T: Serialize> Serialize for Columns<T> {
     }
 }
 
-/// The rows just before those to be scored, oldest first.
-pub(crate) struct ColumnsContext(pub(crate) Table);
+/// The rows just before those to be scored, oldest first; their values may be NaN.
+pub(crate) struct ColumnsContext(pub(crate) ContextFields);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ContextFields {
-    timestamps: Vec<i64>,
-    values: Columns<Vec<f64>>,
+pub(crate) struct ContextFields {
+    pub(crate) timestamps: Timestamps,
+    pub(crate) values: Columns<Vec<f64>>,
 }
 
 struct ContextVisitor;
@@ -254,20 +261,18 @@ impl<'de> Visitor<'de> for ContextVisitor {
 
 impl<'de> Deserialize<'de> for ColumnsContext {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let ContextFields { timestamps, values } = deserializer.deserialize_map(ContextVisitor)?;
-        let table = Table { timestamps, values }
-            .check()
-            .map_err(de::Error::custom)?;
-        if table.rows() > MAX_CONTEXT {
-            let n = table.rows();
+        let context = deserializer.deserialize_map(ContextVisitor)?;
+        let rows = &context.timestamps.counts;
+        if rows.len() > MAX_CONTEXT {
+            let n = rows.len();
             return Err(de::Error::custom(format_args!(
                 "{n} rows are more than {MAX_CONTEXT}"
             )));
         }
-        if !table.timestamps.is_sorted() {
+        if !rows.is_sorted() {
             return Err(de::Error::custom("the oldest row must come first"));
         }
-        Ok(Self(table))
+        Ok(Self(context))
     }
 }
 

@@ -7,11 +7,12 @@ use serde_json::value::RawValue;
 use crate::{
     BadJson, BatchRequest, Columns, DetectRequest, FitOptions, FitRequest, MAX_BATCH, Parsed,
     PredictRequest, Table, Train, VersionRef,
-    columns::ColumnsContext,
+    columns::{ColumnsContext, ContextFields},
     fields::fields,
     fit::FitOptionFields,
-    json::{self, Body},
+    json::{self, Body, Notes},
     judge::check_rate,
+    timestamps::{Timestamp, Timestamps},
 };
 
 /// A request about a series of numbers, or about columns.
@@ -85,7 +86,7 @@ pub struct ColumnsDetectRequest {
 fields! {
     /// The fields of a fit of columns.
     struct ColumnsFitFields {
-        timestamps: Vec<i64>,
+        timestamps: Timestamps,
         values: Columns<Vec<f64>>,
     }
     and options: FitOptionFields
@@ -103,7 +104,7 @@ fields! {
 fields! {
     /// The fields of a prediction about a row.
     struct ColumnsPredictFields {
-        timestamp: i64,
+        timestamp: Timestamp,
         value: Columns<f64>,
     }
     and judge: ColumnsJudgeFields
@@ -112,7 +113,7 @@ fields! {
 fields! {
     /// The fields of a batch of rows.
     struct ColumnsBatchFields {
-        timestamps: Vec<i64>,
+        timestamps: Timestamps,
         values: Columns<Vec<f64>>,
     }
     and judge: ColumnsJudgeFields
@@ -121,11 +122,43 @@ fields! {
 fields! {
     /// The fields of a detection over columns.
     struct ColumnsDetectFields {
-        timestamps: Vec<i64>,
+        timestamps: Timestamps,
         values: Columns<Vec<f64>>,
         train: Option<Train>,
     }
     and fit: FitOptionFields
+}
+
+/// The rows of a request that are whole. The others are counted in `notes`.
+fn table(
+    timestamps: Timestamps,
+    values: Columns<Vec<f64>>,
+    notes: &mut Notes,
+) -> Result<Table, String> {
+    notes.unit = timestamps.unit;
+    let timestamps = timestamps.counts;
+    let table = Table { timestamps, values }.check()?;
+    let (table, gaps) = table.without_gaps()?;
+    notes.gaps(gaps, "row");
+    Ok(table)
+}
+
+/// The rows of a context, in one unit with `times`, which may change.
+fn context(
+    context: Option<ColumnsContext>,
+    times: &mut Timestamps,
+    notes: &mut Notes,
+) -> Result<Option<Table>, String> {
+    let Some(ColumnsContext(ContextFields {
+        mut timestamps,
+        values,
+    })) = context
+    else {
+        return Ok(None);
+    };
+    let fault = |why| format!("context: {why}");
+    times.align(&mut timestamps).map_err(fault)?;
+    table(timestamps, values, notes).map(Some).map_err(fault)
 }
 
 /// The options of a fit, of which columns have no sides.
@@ -140,10 +173,9 @@ impl Body for ColumnsFitRequest {
     type Fields = ColumnsFitFields;
     const CONTENT: &'static str = "timestamps and values";
 
-    fn build(fields: ColumnsFitFields) -> Result<Self, String> {
-        let (timestamps, values) = (fields.timestamps, fields.values);
+    fn build(fields: ColumnsFitFields, notes: &mut Notes) -> Result<Self, String> {
         Ok(Self {
-            table: Table { timestamps, values }.check()?.sorted(),
+            table: table(fields.timestamps, fields.values, notes)?.sorted(),
             options: options(fields.options)?,
         })
     }
@@ -153,14 +185,17 @@ impl Body for ColumnsPredictRequest {
     type Fields = ColumnsPredictFields;
     const CONTENT: &'static str = "timestamp and value";
 
-    fn build(fields: ColumnsPredictFields) -> Result<Self, String> {
+    fn build(fields: ColumnsPredictFields, notes: &mut Notes) -> Result<Self, String> {
         check_rate(fields.judge.false_alarm_rate)?;
+        let mut times = fields.timestamp.into();
+        let context = context(fields.judge.context, &mut times, notes)?;
+        notes.unit = times.unit;
         Ok(Self {
-            timestamp: fields.timestamp,
+            timestamp: times.counts[0],
             value: fields.value,
             false_alarm_rate: fields.judge.false_alarm_rate,
             version: fields.judge.version,
-            context: fields.judge.context.map(|context| context.0),
+            context,
         })
     }
 }
@@ -169,10 +204,11 @@ impl Body for ColumnsBatchRequest {
     type Fields = ColumnsBatchFields;
     const CONTENT: &'static str = "timestamps and values";
 
-    fn build(fields: ColumnsBatchFields) -> Result<Self, String> {
+    fn build(fields: ColumnsBatchFields, notes: &mut Notes) -> Result<Self, String> {
         check_rate(fields.judge.false_alarm_rate)?;
-        let (timestamps, values) = (fields.timestamps, fields.values);
-        let table = Table { timestamps, values }.check()?;
+        let mut timestamps = fields.timestamps;
+        let context = context(fields.judge.context, &mut timestamps, notes)?;
+        let table = table(timestamps, fields.values, notes)?;
         if table.rows() > MAX_BATCH {
             return Err(format!("{} rows are more than {MAX_BATCH}", table.rows()));
         }
@@ -180,7 +216,7 @@ impl Body for ColumnsBatchRequest {
             table,
             false_alarm_rate: fields.judge.false_alarm_rate,
             version: fields.judge.version,
-            context: fields.judge.context.map(|context| context.0),
+            context,
         })
     }
 }
@@ -190,9 +226,8 @@ impl Body for ColumnsDetectRequest {
     const CONTENT: &'static str = "timestamps and values";
     const STRICT: bool = true;
 
-    fn build(fields: ColumnsDetectFields) -> Result<Self, String> {
-        let (timestamps, values) = (fields.timestamps, fields.values);
-        let table = Table { timestamps, values }.check()?.sorted();
+    fn build(fields: ColumnsDetectFields, notes: &mut Notes) -> Result<Self, String> {
+        let table = table(fields.timestamps, fields.values, notes)?.sorted();
         let train = fields.train.unwrap_or_default();
         let (first, rows) = (train.of(table.rows()), table.rows());
         if first >= rows {
@@ -219,10 +254,7 @@ struct Peek<'a> {
 /// is neither gets the fault that it has as one about a series.
 fn either<S: Body, C: Body>(body: &[u8]) -> Result<Parsed<Requested<S, C>>, BadJson> {
     let fault = match json::parse::<S>(body) {
-        Ok(Parsed { body, warnings }) => {
-            let body = Requested::Series(body);
-            return Ok(Parsed { body, warnings });
-        }
+        Ok(parsed) => return Ok(parsed.map(Requested::Series)),
         Err(fault) => fault,
     };
     let has_columns = serde_json::from_slice(body).is_ok_and(|Peek { values, value }| {
@@ -232,9 +264,7 @@ fn either<S: Body, C: Body>(body: &[u8]) -> Result<Parsed<Requested<S, C>>, BadJ
     if !has_columns {
         return Err(fault);
     }
-    let Parsed { body, warnings } = json::parse::<C>(body)?;
-    let body = Requested::Columns(body);
-    Ok(Parsed { body, warnings })
+    Ok(json::parse::<C>(body)?.map(Requested::Columns))
 }
 
 macro_rules! either {
@@ -294,8 +324,8 @@ mod tests {
     fn a_fault_names_the_column_and_the_place() {
         for (values, fault) in [
             (
-                r#"{"a":[1,2,3],"b":[1,null,3]}"#,
-                "values: b[1]: invalid type: null, expected f64 at line 1 column 55",
+                r#"{"a":[1,2,3],"b":[1,true,3]}"#,
+                "values: b[1]: invalid type: boolean `true`, expected a number at line 1 column 55",
             ),
             (
                 r#"{"a":[1,2,3],"b":7}"#,
@@ -335,6 +365,25 @@ mod tests {
             said.starts_with("values: there are more than 64 columns"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_row_with_a_null_is_a_gap() {
+        let body = br#"{"timestamps":["2023-08-31T05:45:00Z","2023-08-31T05:46:00Z"],"values":{"a":[1,2],"b":[null,4]}}"#;
+        let Parsed {
+            body: Requested::Columns(request),
+            warnings,
+            unit,
+        } = FitRequest::parse_any(body).unwrap()
+        else {
+            panic!("a series");
+        };
+        assert_eq!(request.table.timestamps, [1_693_460_760]);
+        assert_eq!(warnings, ["1 row is null and counts as a gap"]);
+        assert_eq!(unit, Some(crate::TimeUnit::Seconds));
+        let body = br#"{"timestamps":[1],"values":{"a":[1],"b":[null]}}"#;
+        let said = FitRequest::parse_any(body).unwrap_err().to_string();
+        assert!(said.starts_with("values: every row has a null"), "{said}");
     }
 
     #[test]
@@ -381,7 +430,7 @@ mod tests {
         for (field, fault) in [
             (
                 r#""value":{"a":1,"b":"x"}"#,
-                "value: b: invalid type: string \"x\", expected f64",
+                "value: b: invalid type: string \"x\", expected a number",
             ),
             (
                 r#""value":{"a":1,"b":2},"context":{"timestamps":[2,1],"values":{"a":[1,2],"b":[1,2]}}"#,

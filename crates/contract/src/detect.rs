@@ -6,9 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     DetectorName, Direction, FitOptions, JudgedReply, Point, Severity,
     fields::fields,
-    fit::{FitOptionFields, sorted_points},
-    json::{self, BadJson, Body},
-    judge::{check_deviation, columns},
+    fit::{FitOptionFields, sorted},
+    json::{self, BadJson, Body, Notes, Parsed},
+    judge::{self, Values, check_deviation, columns},
+    timestamps::Timestamps,
     verdict::words,
 };
 
@@ -106,16 +107,16 @@ impl DetectRequest {
     ///
     /// # Errors
     /// A message that names the field, line and column of the first fault.
-    pub fn parse(body: &[u8]) -> Result<Self, BadJson> {
-        json::parse(body).map(|parsed| parsed.body)
+    pub fn parse(body: &[u8]) -> Result<Parsed<Self>, BadJson> {
+        json::parse(body)
     }
 }
 
 fields! {
     /// The fields of a detection.
     struct DetectFields {
-        timestamps: Vec<i64>,
-        values: Vec<f64>,
+        timestamps: Timestamps,
+        values: Values,
         train: Option<Train>,
         min_deviation: Option<f64>,
         form: Option<DetectForm>,
@@ -128,10 +129,14 @@ impl Body for DetectRequest {
     const CONTENT: &'static str = "timestamps and values";
     const STRICT: bool = true;
 
-    fn build(fields: DetectFields) -> Result<Self, String> {
+    fn build(fields: DetectFields, notes: &mut Notes) -> Result<Self, String> {
         check_deviation(fields.min_deviation)?;
-        let points = sorted_points(fields.timestamps, fields.values)
-            .ok_or("Timestamps and values must be of same non-zero length")?;
+        notes.unit = fields.timestamps.unit;
+        let timestamps = fields.timestamps.counts;
+        if timestamps.is_empty() || timestamps.len() != fields.values.0.len() {
+            return Err("Timestamps and values must be of same non-zero length".to_owned());
+        }
+        let points = sorted(judge::points(timestamps, fields.values, notes)?);
         let train = fields.train.unwrap_or_default();
         if train.of(points.len()) >= points.len() {
             let (train, n) = (train.of(points.len()), points.len());
@@ -249,7 +254,7 @@ mod tests {
         ] {
             let zeros = format!("[{}0]", "0,".repeat(n - 1));
             let body = format!(r#"{{"timestamps":{zeros},"values":{zeros}{train}}}"#);
-            let request = DetectRequest::parse(body.as_bytes()).unwrap();
+            let request = DetectRequest::parse(body.as_bytes()).unwrap().body;
             assert_eq!(request.train.of(request.points.len()), used, "{train}");
         }
     }
@@ -290,7 +295,7 @@ mod tests {
             r#"{"timestamps":[1,2],"values":[0.5,1.0],"train":1}"#,
             r#"{"timestamps":[1,2],"values":[0.5,1.0],"train":0.5,"detector":"ewma","params":{"k":2.0},"min_deviation":3.0,"form":"columns"}"#,
         ] {
-            let request = DetectRequest::parse(body.as_bytes()).unwrap();
+            let request = DetectRequest::parse(body.as_bytes()).unwrap().body;
             assert_eq!(serde_json::to_string(&request).unwrap(), body);
         }
     }
@@ -298,7 +303,7 @@ mod tests {
     #[test]
     fn points_are_sorted_as_for_a_fit() {
         let body = br#"{"timestamps":[3,1,2],"values":[3,1,2],"train":1}"#;
-        let request = DetectRequest::parse(body).unwrap();
+        let request = DetectRequest::parse(body).unwrap().body;
         assert!(request.points.is_sorted_by_key(|p| p.timestamp));
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     BadJson, Moment,
     fields::fields,
-    json::{self, Body},
+    json::{self, Body, Notes},
     verdict::words,
 };
 
@@ -65,7 +65,7 @@ impl Body for FeedbackRequest {
     const CONTENT: &'static str = "verdict and comment";
     const STRICT: bool = true;
 
-    fn build(fields: FeedbackFields) -> Result<Self, String> {
+    fn build(fields: FeedbackFields, _: &mut Notes) -> Result<Self, String> {
         let comment = fields.comment.unwrap_or_default();
         if comment.len() > MAX_COMMENT {
             let n = comment.len();

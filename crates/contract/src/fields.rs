@@ -196,7 +196,7 @@ impl<'de, E: de::Error> Deserializer<'de> for Absent<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{self, Body};
+    use crate::json::{self, Body, Notes};
 
     fields! {
         struct Inner {
@@ -217,7 +217,7 @@ mod tests {
         type Fields = Self;
         const CONTENT: &'static str = "an a";
 
-        fn build(fields: Self) -> Result<Self, String> {
+        fn build(fields: Self, _: &mut Notes) -> Result<Self, String> {
             Ok(fields)
         }
     }

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     DetectorName, FitOptions, Point, SeriesId, Sides, TimeZone, Version,
     fields::fields,
-    json::{self, BadJson, Body, Parsed},
-    judge::{Named, check_rate, zip},
+    json::{self, BadJson, Body, Notes, Parsed},
+    judge::{self, Named, Values, check_rate, zip},
+    timestamps::Timestamps,
 };
 
 /// The body of a fit: the training points, in any order, as two arrays, and options.
@@ -32,20 +33,19 @@ impl FitRequest {
 
     /// The points sorted by timestamp, stably; `None` if the arrays differ in length or are empty.
     pub fn into_points(self) -> Option<Vec<Point>> {
-        sorted_points(self.timestamps, self.values)
+        if self.timestamps.is_empty() {
+            return None;
+        }
+        zip(self.timestamps, self.values).ok().map(sorted)
     }
 }
 
-/// Two columns as points sorted by timestamp, stably; `None` if they differ in length or are empty.
-pub(crate) fn sorted_points(timestamps: Vec<i64>, values: Vec<f64>) -> Option<Vec<Point>> {
-    if timestamps.is_empty() {
-        return None;
-    }
-    let mut points = zip(timestamps, values).ok()?;
+/// Points sorted by timestamp, stably.
+pub(crate) fn sorted(mut points: Vec<Point>) -> Vec<Point> {
     if !points.is_sorted_by_key(|p| p.timestamp) {
         points.sort_by_key(|p| p.timestamp);
     }
-    Some(points)
+    points
 }
 
 fields! {
@@ -63,8 +63,8 @@ fields! {
 fields! {
     /// The fields of a fit.
     struct FitFields {
-        timestamps: Vec<i64>,
-        values: Vec<f64>,
+        timestamps: Timestamps,
+        values: Values,
     }
     and options: FitOptionFields
 }
@@ -87,10 +87,22 @@ impl Body for FitRequest {
     type Fields = FitFields;
     const CONTENT: &'static str = "timestamps and values";
 
-    fn build(fields: FitFields) -> Result<Self, String> {
+    fn build(fields: FitFields, notes: &mut Notes) -> Result<Self, String> {
+        let Timestamps {
+            counts: mut timestamps,
+            unit,
+        } = fields.timestamps;
+        let Values(mut values) = fields.values;
+        notes.unit = unit;
+        // Columns that do not match are refused by `into_points`.
+        if timestamps.len() == values.len() && values.iter().any(|value| value.is_nan()) {
+            let points = judge::points(timestamps, Values(values), notes)?;
+            timestamps = points.iter().map(|point| point.timestamp).collect();
+            values = points.iter().map(|point| point.value).collect();
+        }
         Ok(Self {
-            timestamps: fields.timestamps,
-            values: fields.values,
+            timestamps,
+            values,
             options: fields.options.options()?,
         })
     }
@@ -144,15 +156,15 @@ mod tests {
         for (body, fault) in [
             (
                 r#"{"timestamps":[1],"values":null}"#,
-                "values: invalid type: null, expected a sequence at line 1 column 31",
+                "values: invalid type: null, expected a sequence of numbers and nulls at line 1 column 31",
             ),
             (
                 r#"{"timestamps":[1.0],"values":[1]}"#,
-                "timestamps: invalid type: floating point `1.0`, expected i64",
+                "timestamps: invalid value: floating point `1.0`, expected an integer, seconds since 1970",
             ),
             (
                 r#"{"timestamps":[9223372036854775808],"values":[1]}"#,
-                "timestamps: invalid value: integer `9223372036854775808`",
+                "timestamps: a timestamp has at most 19 digits",
             ),
             (
                 r#"{"timestamps":[1],"values":[1e400]}"#,
@@ -182,7 +194,7 @@ mod tests {
             ),
             (
                 r#"{"timestamps":[1],"values":[1],"params":{"k":"x"}}"#,
-                "params: invalid type: string \"x\", expected f64",
+                "params: invalid type: string \"x\", expected a number",
             ),
             (
                 r#"{"timestamps":[1],"values":[1],"params":{"k":1,"k":2}}"#,

@@ -4,15 +4,53 @@ use std::{borrow::Cow, cell::Cell, fmt};
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::fields::{FieldReader, Fields, duplicate};
+use crate::{
+    TimeUnit,
+    fields::{FieldReader, Fields, duplicate},
+};
 
-/// A body that was accepted, with warnings for the client.
+/// A body that was accepted, with what is to be said of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parsed<T> {
     /// The body.
     pub body: T,
-    /// One sentence for each unknown field that was ignored.
+    /// One sentence for each unknown field that was ignored, and for values that are gaps.
     pub warnings: Vec<String>,
+    /// The unit of the timestamps, if they were written as dates or with fractions; `None`: they
+    /// were integers, and count in the unit that they were sent in.
+    pub unit: Option<TimeUnit>,
+}
+
+impl<T> Parsed<T> {
+    pub(crate) fn map<U>(self, map: impl FnOnce(T) -> U) -> Parsed<U> {
+        Parsed {
+            body: map(self.body),
+            warnings: self.warnings,
+            unit: self.unit,
+        }
+    }
+}
+
+/// What is to be said of a body that is being built: see [`Parsed`].
+#[derive(Default)]
+pub(crate) struct Notes {
+    pub(crate) warnings: Vec<String>,
+    pub(crate) unit: Option<TimeUnit>,
+}
+
+impl Notes {
+    /// Tells of `gaps` points without a value; `what` they are: `value`, `row`.
+    pub(crate) fn gaps(&mut self, gaps: usize, what: &str) {
+        match gaps {
+            0 => {}
+            1 => self
+                .warnings
+                .push(format!("1 {what} is null and counts as a gap")),
+            n => self
+                .warnings
+                .push(format!("{n} {what}s are null and count as gaps")),
+        }
+    }
 }
 
 /// A body that is not of the form that the route takes; the message names the field, the line and
@@ -34,7 +72,7 @@ pub(crate) trait Body: Sized {
     ///
     /// # Errors
     /// A sentence that says which of them is wrong, and why.
-    fn build(fields: Self::Fields) -> Result<Self, String>;
+    fn build(fields: Self::Fields, notes: &mut Notes) -> Result<Self, String>;
 }
 
 /// The most unknown fields that are named; the rest is ignored silently.
@@ -65,10 +103,30 @@ pub(crate) fn parse<T: Body>(body: &[u8]) -> Result<Parsed<T>, BadJson> {
 }
 
 fn name_field(field: &str, error: &serde_json::Error) -> BadJson {
+    let said = in_plain_words(&error.to_string());
     match field {
-        "" => BadJson(error.to_string()),
-        field => BadJson(format!("{field}: {error}")),
+        "" => BadJson(said),
+        field => BadJson(format!("{field}: {said}")),
     }
+}
+
+/// A message of the parser without the names of types.
+pub(crate) fn in_plain_words(message: &str) -> String {
+    let mut said = message.to_owned();
+    for (of_parser, plain) in [
+        ("expected f64", "expected a number"),
+        ("expected i64", "expected an integer"),
+        ("expected u64", "expected a whole number"),
+        ("expected usize", "expected a whole number"),
+        ("expected u32", "expected a whole number"),
+        ("expected u8", "expected a whole number"),
+        ("expected ident", "expected null, true or false"),
+    ] {
+        if said.contains(of_parser) {
+            said = said.replace(of_parser, plain);
+        }
+    }
+    said
 }
 
 struct ObjectVisitor<'a, T> {
@@ -100,13 +158,17 @@ impl<'de, T: Body> Visitor<'de> for ObjectVisitor<'_, T> {
             }
             skip_unknown(&key, &mut unknown, &mut map)?;
         }
-        let body = T::build(T::Fields::finish::<A::Error>(partial)?)
+        let mut notes = Notes::default();
+        let body = T::build(T::Fields::finish::<A::Error>(partial)?, &mut notes)
             .map_err(<A::Error as de::Error>::custom)?;
-        let warnings = unknown
-            .iter()
-            .map(|key| format!("unknown field `{key}` was ignored"))
-            .collect();
-        Ok(Parsed { body, warnings })
+        let Notes { mut warnings, unit } = notes;
+        let ignored = unknown.iter();
+        warnings.extend(ignored.map(|key| format!("unknown field `{key}` was ignored")));
+        Ok(Parsed {
+            body,
+            warnings,
+            unit,
+        })
     }
 }
 

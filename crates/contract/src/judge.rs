@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
     ser::SerializeStruct,
 };
 
-use crate::{DetectorName, Point, Sides, TimeZone};
+use crate::{DetectorName, Point, Sides, TimeZone, json::Notes, timestamps::Timestamps};
 
 /// Parameters of a detector by name. The detector says which it has and in which range.
 pub type Params = BTreeMap<String, f64>;
@@ -90,8 +90,64 @@ pub(crate) fn check_deviation(deviation: Option<f64>) -> Result<(), String> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Columns {
+    timestamps: Timestamps,
+    values: Values,
+}
+
+/// The values of a request. NaN stands for `null`: there is none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Values(pub(crate) Vec<f64>);
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut values = Vec::new();
+        deserializer.deserialize_seq(ValuesVisitor(&mut values))?;
+        Ok(Self(values))
+    }
+}
+
+impl Serialize for Values {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// Reads values one by one, so that an error has a place; `null` as NaN.
+pub(crate) struct ValuesVisitor<'a>(pub(crate) &'a mut Vec<f64>);
+
+impl<'de> Visitor<'de> for ValuesVisitor<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence of numbers and nulls")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(value) = seq.next_element::<Option<f64>>()? {
+            self.0.push(value.unwrap_or(f64::NAN));
+        }
+        Ok(())
+    }
+}
+
+/// Puts two columns of a request together. Points without a value are left out, and counted in
+/// `notes`.
+///
+/// # Errors
+/// When the columns differ in length, or no value is there.
+pub(crate) fn points(
     timestamps: Vec<i64>,
-    values: Vec<f64>,
+    values: Values,
+    notes: &mut Notes,
+) -> Result<Vec<Point>, String> {
+    let mut points = zip(timestamps, values.0)?;
+    let sent = points.len();
+    points.retain(|point| !point.value.is_nan());
+    if points.is_empty() && sent > 0 {
+        return Err("values: all are null".to_owned());
+    }
+    notes.gaps(sent - points.len(), "value");
+    Ok(points)
 }
 
 /// Writes points as [`Columns`].
@@ -104,20 +160,48 @@ pub(crate) fn columns<S: Serializer>(points: &[Point], serializer: S) -> Result<
     object.end()
 }
 
+fn same_length(timestamps: usize, values: usize) -> Result<(), String> {
+    match timestamps == values {
+        true => Ok(()),
+        false => Err(format!(
+            "there are {timestamps} timestamps and {values} values"
+        )),
+    }
+}
+
 /// Puts two columns together.
 pub(crate) fn zip(timestamps: Vec<i64>, values: Vec<f64>) -> Result<Vec<Point>, String> {
-    if timestamps.len() != values.len() {
-        let (left, right) = (timestamps.len(), values.len());
-        return Err(format!("there are {left} timestamps and {right} values"));
-    }
+    same_length(timestamps.len(), values.len())?;
     let pairs = timestamps.into_iter().zip(values);
     Ok(pairs
         .map(|(timestamp, value)| Point { timestamp, value })
         .collect())
 }
 
-/// The points just before those to be scored, oldest first.
-pub(crate) struct Context(pub(crate) Vec<Point>);
+/// The points just before those to be scored, oldest first; their values may be NaN.
+pub(crate) struct Context {
+    timestamps: Timestamps,
+    values: Values,
+}
+
+impl Context {
+    /// The points with a value, in one unit with `times`, which may change.
+    ///
+    /// # Errors
+    /// See [`Timestamps::align`].
+    pub(crate) fn align(
+        mut self,
+        times: &mut Timestamps,
+        notes: &mut Notes,
+    ) -> Result<Vec<Point>, String> {
+        let fault = |why| format!("context: {why}");
+        times.align(&mut self.timestamps).map_err(fault)?;
+        if self.values.0.is_empty() {
+            return Ok(Vec::new());
+        }
+        points(self.timestamps.counts, self.values, notes).map_err(fault)
+    }
+}
 
 /// Takes an object only: by itself serde reads a struct from an array too.
 struct ColumnsVisitor;
@@ -137,17 +221,17 @@ impl<'de> Visitor<'de> for ColumnsVisitor {
 impl<'de> Deserialize<'de> for Context {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Columns { timestamps, values } = deserializer.deserialize_map(ColumnsVisitor)?;
-        let points = zip(timestamps, values).map_err(de::Error::custom)?;
-        if points.len() > MAX_CONTEXT {
-            let n = points.len();
+        same_length(timestamps.counts.len(), values.0.len()).map_err(de::Error::custom)?;
+        if timestamps.counts.len() > MAX_CONTEXT {
+            let n = timestamps.counts.len();
             return Err(de::Error::custom(format_args!(
                 "{n} points are more than {MAX_CONTEXT}"
             )));
         }
-        if !points.is_sorted_by_key(|p| p.timestamp) {
+        if !timestamps.counts.is_sorted() {
             return Err(de::Error::custom("the oldest point must come first"));
         }
-        Ok(Self(points))
+        Ok(Self { timestamps, values })
     }
 }
 

@@ -44,6 +44,7 @@ mod silenced;
 mod stream;
 mod system;
 mod time;
+mod timestamps;
 mod verdict;
 mod zone;
 
@@ -129,6 +130,7 @@ pub use system::{
     SystemReply,
 };
 pub use time::{TimeUnit, UtcTime};
+pub use timestamps::{InvalidTimestamp, Timestamp};
 pub use verdict::{
     Cause, DetectorName, Direction, JudgedReply, OnlineReply, Severity, Sides, UnknownWord,
     VerdictReply,

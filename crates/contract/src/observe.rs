@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AnomalyId, OnlineReply, Point, SeriesId, VerdictReply,
     fields::fields,
-    json::{self, BadJson, Body},
-    judge::zip,
+    json::{self, BadJson, Body, Notes, Parsed},
+    judge::{self, Values},
+    timestamps::{Timestamp, Timestamps},
     verdict::words,
 };
 
@@ -25,10 +26,10 @@ pub struct ObserveRequest {
 fields! {
     /// The fields of an observation.
     struct ObserveFields {
-        timestamp: Option<i64>,
+        timestamp: Option<Timestamp>,
         value: Option<f64>,
-        timestamps: Option<Vec<i64>>,
-        values: Option<Vec<f64>>,
+        timestamps: Option<Timestamps>,
+        values: Option<Values>,
     }
 }
 
@@ -37,8 +38,8 @@ impl ObserveRequest {
     ///
     /// # Errors
     /// A message that names the field, line and column of the first fault.
-    pub fn parse(body: &[u8]) -> Result<Self, BadJson> {
-        json::parse(body).map(|parsed| parsed.body)
+    pub fn parse(body: &[u8]) -> Result<Parsed<Self>, BadJson> {
+        json::parse(body)
     }
 }
 
@@ -47,7 +48,7 @@ impl Body for ObserveRequest {
     const CONTENT: &'static str = "timestamp and value, or timestamps and values";
     const STRICT: bool = true;
 
-    fn build(fields: ObserveFields) -> Result<Self, String> {
+    fn build(fields: ObserveFields, notes: &mut Notes) -> Result<Self, String> {
         let missing = |name| Err(format!("missing field `{name}`"));
         let (points, is_many) = match fields {
             ObserveFields {
@@ -55,13 +56,20 @@ impl Body for ObserveRequest {
                 value: None,
                 timestamps: Some(timestamps),
                 values: Some(values),
-            } => (zip(timestamps, values)?, true),
+            } => {
+                notes.unit = timestamps.unit;
+                (judge::points(timestamps.counts, values, notes)?, true)
+            }
             ObserveFields {
                 timestamp: Some(timestamp),
                 value: Some(value),
                 timestamps: None,
                 values: None,
-            } => (vec![Point { timestamp, value }], false),
+            } => {
+                notes.unit = timestamp.unit;
+                let timestamp = timestamp.count;
+                (vec![Point { timestamp, value }], false)
+            }
             ObserveFields {
                 timestamp,
                 value,
@@ -228,6 +236,9 @@ pub struct ObserveManyReply {
     pub counts: PointCounts,
     /// The points, in the order in which they were sent.
     pub verdicts: Vec<ObservedPoint>,
+    /// One sentence for values that are `null`; absent when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The reply of 202: the points are kept and will be judged.
@@ -252,9 +263,13 @@ mod tests {
 
     #[test]
     fn one_point_or_arrays_of_them_are_observed() {
-        let one = ObserveRequest::parse(br#"{"timestamp":1,"value":2}"#).unwrap();
+        let one = ObserveRequest::parse(br#"{"timestamp":1,"value":2}"#)
+            .unwrap()
+            .body;
         assert_eq!((one.points.len(), one.is_many), (1, false));
-        let many = ObserveRequest::parse(br#"{"timestamps":[1],"values":[2]}"#).unwrap();
+        let many = ObserveRequest::parse(br#"{"timestamps":[1],"values":[2]}"#)
+            .unwrap()
+            .body;
         assert_eq!((many.points, many.is_many), (one.points, true));
         for (body, fault) in [
             (r#"{"timestamp":1}"#, "missing field `value`"),

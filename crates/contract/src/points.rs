@@ -7,7 +7,12 @@ use serde::{
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::{Event, Point, SeriesId, StreamControl, Topic, event::DAY_MS, judge::zip};
+use crate::{
+    Event, Point, SeriesId, StreamControl, TimeUnit, Topic,
+    event::DAY_MS,
+    judge::{Values, zip},
+    timestamps::{Timestamp, Timestamps},
+};
 
 /// The number of partitions of the topic `points`. A series belongs to the partition
 /// [`partition_of`] its id for as long as the topic lives, so it never changes.
@@ -27,6 +32,9 @@ pub enum PointsRecord {
         series_id: SeriesId,
         /// The point.
         point: Point,
+        /// The unit of its timestamp, if that was written as a date or with a fraction. The stream
+        /// takes it in its own unit.
+        unit: Option<TimeUnit>,
         /// Whether nothing found at the point is notified.
         quiet: bool,
     },
@@ -36,6 +44,8 @@ pub enum PointsRecord {
         series_id: SeriesId,
         /// The points, in any order.
         points: Vec<Point>,
+        /// The unit of their timestamps, if those were written as dates or with fractions.
+        unit: Option<TimeUnit>,
         /// Whether nothing found at the points is notified.
         quiet: bool,
     },
@@ -143,13 +153,13 @@ struct Fields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     series_id: Option<SeriesId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    timestamp: Option<i64>,
+    timestamp: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     value: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    timestamps: Option<Vec<i64>>,
+    timestamps: Option<Timestamps>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    values: Option<Vec<f64>>,
+    values: Option<Values>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     points: Option<Vec<(SeriesId, i64, f64)>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,6 +168,8 @@ struct Fields {
     tick: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     partition: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unit: Option<TimeUnit>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     quiet: bool,
 }
@@ -168,22 +180,26 @@ impl Fields {
             PointsRecord::One {
                 series_id,
                 point,
+                unit,
                 quiet,
             } => Self {
                 series_id: Some(series_id.clone()),
-                timestamp: Some(point.timestamp),
+                timestamp: Some(point.timestamp.into()),
                 value: Some(point.value),
+                unit: *unit,
                 quiet: *quiet,
                 ..Self::default()
             },
             PointsRecord::Series {
                 series_id,
                 points,
+                unit,
                 quiet,
             } => Self {
                 series_id: Some(series_id.clone()),
                 timestamps: Some(points.iter().map(|p| p.timestamp).collect()),
-                values: Some(points.iter().map(|p| p.value).collect()),
+                values: Some(Values(points.iter().map(|p| p.value).collect())),
+                unit: *unit,
                 quiet: *quiet,
                 ..Self::default()
             },
@@ -211,7 +227,7 @@ impl Fields {
     }
 
     fn build(self) -> Result<PointsRecord, String> {
-        let quiet = self.quiet;
+        let (unit, quiet) = (self.unit, self.quiet);
         let one = (self.timestamp, self.value);
         let many = (self.timestamps, self.values);
         let command = (self.control, self.tick, self.partition);
@@ -224,7 +240,11 @@ impl Fields {
                 (None, None, None),
             ) => Ok(PointsRecord::One {
                 series_id,
-                point: Point { timestamp, value },
+                point: Point {
+                    timestamp: timestamp.count,
+                    value,
+                },
+                unit: unit.or(timestamp.unit),
                 quiet,
             }),
             (
@@ -233,12 +253,19 @@ impl Fields {
                 (Some(timestamps), Some(values)),
                 None,
                 (None, None, None),
-            ) => zip(timestamps, values).map(|points| PointsRecord::Series {
-                series_id,
-                points,
-                quiet,
-            }),
-            (None, (None, None), (None, None), Some(points), (None, None, None)) => {
+            ) => {
+                let mut points = zip(timestamps.counts, values.0)?;
+                points.retain(|point| !point.value.is_nan());
+                Ok(PointsRecord::Series {
+                    series_id,
+                    points,
+                    unit: unit.or(timestamps.unit),
+                    quiet,
+                })
+            }
+            (None, (None, None), (None, None), Some(points), (None, None, None))
+                if unit.is_none() =>
+            {
                 let point = |(id, timestamp, value)| (id, Point { timestamp, value });
                 let points = points.into_iter().map(point).collect();
                 Ok(PointsRecord::Packed { points, quiet })
@@ -339,6 +366,7 @@ mod tests {
         for json in [
             r#"{"series_id":"s","timestamp":1,"value":2.5}"#,
             r#"{"series_id":"s","timestamp":1,"value":2.5,"quiet":true}"#,
+            r#"{"series_id":"s","timestamp":1,"value":2.5,"unit":"ms"}"#,
             r#"{"series_id":"s","timestamps":[1,2],"values":[2.5,-0.0]}"#,
             r#"{"points":[["s",1,2.5],["t",-1,0.0]]}"#,
             r#"{"series_id":"s","control":{"end":{"forget":true}}}"#,
@@ -348,6 +376,16 @@ mod tests {
             let record: PointsRecord = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&record).unwrap(), json);
         }
+    }
+
+    #[test]
+    fn dates_are_read_their_unit_is_kept_and_nulls_are_gaps() {
+        let json = r#"{"series_id":"s","timestamps":["2023-08-31T05:45:00Z","2023-08-31T05:46:00Z"],"values":[1,null]}"#;
+        let record: PointsRecord = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            serde_json::to_string(&record).unwrap(),
+            r#"{"series_id":"s","timestamps":[1693460700],"values":[1.0],"unit":"s"}"#
+        );
     }
 
     #[test]

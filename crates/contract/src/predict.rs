@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     DetectorName, JudgeOptions, JudgedReply, Point, Sides, VerdictReply, Version, VersionRef,
     fields::fields,
-    json::{self, BadJson, Body, Parsed},
-    judge::{Context, check_deviation, check_rate, columns, zip},
+    json::{self, BadJson, Body, Notes, Parsed},
+    judge::{self, Context, Values, check_deviation, check_rate, columns},
+    timestamps::{Timestamp, Timestamps},
 };
 
 /// The most points of a batch.
@@ -62,7 +63,7 @@ fields! {
 fields! {
     /// The fields of a prediction.
     struct PredictFields {
-        timestamp: i64,
+        timestamp: Timestamp,
         value: f64,
     }
     and judge: JudgeFields
@@ -71,8 +72,8 @@ fields! {
 fields! {
     /// The fields of a batch.
     struct BatchFields {
-        timestamps: Vec<i64>,
-        values: Vec<f64>,
+        timestamps: Timestamps,
+        values: Values,
     }
     and judge: JudgeFields
 }
@@ -113,17 +114,31 @@ impl Body for PredictRequest {
     type Fields = PredictFields;
     const CONTENT: &'static str = "timestamp and value";
 
-    fn build(fields: PredictFields) -> Result<Self, String> {
+    fn build(fields: PredictFields, notes: &mut Notes) -> Result<Self, String> {
         let PredictFields {
-            timestamp,
+            mut timestamp,
             value,
             judge,
         } = fields;
+        let options = judge.options()?;
+        let mut context = Vec::new();
+        if let Some(before) = judge.context {
+            let mut times = timestamp.into();
+            context = before.align(&mut times, notes)?;
+            timestamp = Timestamp {
+                count: times.counts[0],
+                unit: times.unit,
+            };
+        }
+        notes.unit = timestamp.unit;
         Ok(Self {
-            point: Point { timestamp, value },
-            judge: judge.options()?,
+            point: Point {
+                timestamp: timestamp.count,
+                value,
+            },
+            judge: options,
             version: judge.version,
-            context: points_of(judge.context),
+            context,
         })
     }
 }
@@ -132,13 +147,18 @@ impl Body for BatchRequest {
     type Fields = BatchFields;
     const CONTENT: &'static str = "timestamps and values";
 
-    fn build(fields: BatchFields) -> Result<Self, String> {
+    fn build(fields: BatchFields, notes: &mut Notes) -> Result<Self, String> {
         let BatchFields {
-            timestamps,
+            mut timestamps,
             values,
             judge,
         } = fields;
-        let points = zip(timestamps, values)?;
+        let options = judge.options()?;
+        let context = judge.context;
+        let context = context.map(|before| before.align(&mut timestamps, notes));
+        let context = context.transpose()?.unwrap_or_default();
+        notes.unit = timestamps.unit;
+        let points = judge::points(timestamps.counts, values, notes)?;
         if points.is_empty() {
             return Err("there are no points".to_owned());
         }
@@ -148,15 +168,11 @@ impl Body for BatchRequest {
         }
         Ok(Self {
             points,
-            judge: judge.options()?,
+            judge: options,
             version: judge.version,
-            context: points_of(judge.context),
+            context,
         })
     }
-}
-
-fn points_of(context: Option<Context>) -> Vec<Point> {
-    context.map(|context| context.0).unwrap_or_default()
 }
 
 /// The reply to a prediction.
@@ -310,6 +326,25 @@ mod tests {
                 .to_string();
             assert!(message.contains(fault), "{body}: {message}");
         }
+    }
+
+    #[test]
+    fn dates_and_context_come_to_one_unit_and_nulls_are_gaps() {
+        let body = br#"{"timestamp":"2023-08-31T05:45:00.5Z","value":1,
+            "context":{"timestamps":["2023-08-31T05:43:00Z","2023-08-31T05:44:00Z"],"values":[1,null]}}"#;
+        let parsed = PredictRequest::parse(body).unwrap();
+        assert_eq!(parsed.body.point.timestamp, 1_693_460_700_500);
+        let context: Vec<i64> = parsed.body.context.iter().map(|p| p.timestamp).collect();
+        assert_eq!(context, [1_693_460_580_000]);
+        assert_eq!(parsed.unit, Some(crate::TimeUnit::Milliseconds));
+        assert_eq!(parsed.warnings, ["1 value is null and counts as a gap"]);
+        let body = br#"{"timestamps":[1,2,3],"values":[null,5,null]}"#;
+        let parsed = BatchRequest::parse(body).unwrap();
+        assert_eq!((parsed.body.points.len(), parsed.unit), (1, None));
+        assert_eq!(parsed.warnings, ["2 values are null and count as gaps"]);
+        let body = br#"{"timestamps":[1],"values":[null]}"#;
+        let said = BatchRequest::parse(body).unwrap_err().to_string();
+        assert!(said.starts_with("values: all are null"), "{said}");
     }
 
     #[test]

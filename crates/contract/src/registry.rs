@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::{
     AliasName, DetectorName, Params, Revision, SeriesId, StreamState, Version, VersionRef,
     fields::fields,
-    json::{self, BadJson, Body},
+    json::{self, BadJson, Body, Notes},
     verdict::words,
 };
 
@@ -231,7 +231,7 @@ impl Body for RollbackRequest {
     const CONTENT: &'static str = "nothing in it";
     const STRICT: bool = true;
 
-    fn build(_: RollbackFields) -> Result<Self, String> {
+    fn build(_: RollbackFields, _: &mut Notes) -> Result<Self, String> {
         Ok(Self)
     }
 }
@@ -248,7 +248,7 @@ impl Body for AliasRequest {
     const CONTENT: &'static str = "a version";
     const STRICT: bool = true;
 
-    fn build(AliasFields { version }: AliasFields) -> Result<Self, String> {
+    fn build(AliasFields { version }: AliasFields, _: &mut Notes) -> Result<Self, String> {
         Ok(Self { version })
     }
 }
@@ -287,7 +287,7 @@ impl Body for ModelFile {
     const CONTENT: &'static str = "the fields of an exported model";
     const STRICT: bool = true;
 
-    fn build(fields: FileFields) -> Result<Self, String> {
+    fn build(fields: FileFields, _: &mut Notes) -> Result<Self, String> {
         Ok(Self {
             anomaly_model: fields.anomaly_model.0,
             series_id: fields.series_id,

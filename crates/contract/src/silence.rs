@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     IncidentId, Matcher, Moment, TimeUnit, TimeZone,
     fields::fields,
-    json::{self, BadJson, Body},
+    json::{self, BadJson, Body, Notes},
     reference::as_text,
 };
 
@@ -106,7 +106,7 @@ impl Body for SilenceRequest {
     const CONTENT: &'static str = "matchers, and ends_at or intervals";
     const STRICT: bool = true;
 
-    fn build(fields: SilenceFields) -> Result<Self, String> {
+    fn build(fields: SilenceFields, _: &mut Notes) -> Result<Self, String> {
         let matchers = fields.matchers.ok_or("missing field `matchers`")?;
         let intervals = fields.intervals.unwrap_or_default();
         let comment = fields.comment.unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::{
     AnomalyId, Budget, DetectorName, FalseAlarms, FitOptions, JudgeOptions, Learning, Params,
     SeriesId, Sides, TimeUnit, Version,
     fields::fields,
-    json::{self, BadJson, Body},
+    json::{self, BadJson, Body, Notes},
     judge::{Named, check_deviation, check_rate},
     reference::as_text,
     verdict::words,
@@ -155,7 +155,7 @@ impl Body for StreamOptions {
     const CONTENT: &'static str = "options of a stream";
     const STRICT: bool = true;
 
-    fn build(fields: StreamOptionFields) -> Result<Self, String> {
+    fn build(fields: StreamOptionFields, _: &mut Notes) -> Result<Self, String> {
         let options = Self {
             detector: fields.detector,
             params: fields.params.map(|named| named.0).unwrap_or_default(),
@@ -301,7 +301,7 @@ impl Body for Restart {
     const CONTENT: &'static str = "from and rewind";
     const STRICT: bool = true;
 
-    fn build(fields: RestartFields) -> Result<Self, String> {
+    fn build(fields: RestartFields, _: &mut Notes) -> Result<Self, String> {
         Ok(Self {
             from: fields.from.unwrap_or(Origin::Champion),
             rewind: fields.rewind.unwrap_or(false),

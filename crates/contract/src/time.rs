@@ -132,6 +132,23 @@ impl TimeUnit {
         SECOND / self.nanoseconds()
     }
 
+    /// `timestamp`, which counts in this unit, in `other`; `None` if it is no whole number of those, or
+    /// does not fit.
+    pub fn convert(self, timestamp: i64, other: Self) -> Option<i64> {
+        let nanoseconds = i128::from(timestamp) * i128::from(self.nanoseconds());
+        let unit = i128::from(other.nanoseconds());
+        let count = i64::try_from(nanoseconds / unit).ok()?;
+        (nanoseconds % unit == 0).then_some(count)
+    }
+
+    /// `timestamp`, which counts in this unit, in `other`: the last whole one before it, or the nearest
+    /// that fits.
+    pub fn cut(self, timestamp: i64, other: Self) -> i64 {
+        let nanoseconds = i128::from(timestamp) * i128::from(self.nanoseconds());
+        let count = nanoseconds.div_euclid(i128::from(other.nanoseconds()));
+        i64::try_from(count).unwrap_or(if count < 0 { i64::MIN } else { i64::MAX })
+    }
+
     /// The moment of `timestamp`, if that lies in the years 1 to 9999.
     pub fn utc(self, timestamp: i64) -> Option<UtcTime> {
         let per_second = self.per_second();
@@ -171,6 +188,12 @@ impl TimeUnit {
                 _ => write!(f, "{whole}.{tenth} {name}{plural}"),
             }
         }))
+    }
+}
+
+impl fmt::Display for TimeUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -14,8 +14,8 @@ use axum::{
 };
 use contract::{
     AcceptedPoints, AcceptedReply, EndpointName, MAX_POINTS_PER_RECORD, ObserveManyReply,
-    ObserveReply, ObserveRequest, ObservedPoint, POINT_PARTITIONS, Point, PointCounts, PointStatus,
-    PointsRecord, SeriesId, partition_of,
+    ObserveReply, ObserveRequest, ObservedPoint, POINT_PARTITIONS, Parsed, Point, PointCounts,
+    PointStatus, PointsRecord, SeriesId, TimeUnit, partition_of,
 };
 use http_server::{BadParameter, Fallible, Query, RequestContext, json, read_body};
 use service::{prefixes, series::SeriesPath, task::on_main};
@@ -29,6 +29,9 @@ const MAX_POINTS_BODY: usize = EndpointName::AppendPoints.endpoint().body.max();
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(2);
 /// The longest that it may wait, in milliseconds.
 const MAX_WAIT_MS: u64 = 10_000;
+
+/// A point and its series.
+type SeriesPoint = (SeriesId, Point);
 
 /// The query of an observation.
 struct ObserveQuery {
@@ -74,17 +77,23 @@ pub(crate) async fn observe(
     let refused = |error: Error| error.reply(context);
     let query = ObserveQuery::parse(head.uri.query().unwrap_or_default()).map_err(refused)?;
     let body = read_body(body, MAX_BODY).await?;
-    let request = ObserveRequest::parse(&body).map_err(|fault| refused(fault.into()))?;
+    let Parsed {
+        body: request,
+        warnings,
+        unit,
+    } = ObserveRequest::parse(&body).map_err(|fault| refused(fault.into()))?;
     let is_many = request.is_many;
     let record = match request.points[..] {
         [point] => PointsRecord::One {
             series_id: series.clone(),
             point,
+            unit,
             quiet: query.quiet,
         },
         _ => PointsRecord::Series {
             series_id: series.clone(),
             points: request.points,
+            unit,
             quiet: query.quiet,
         },
     };
@@ -94,7 +103,7 @@ pub(crate) async fn observe(
         Some(Answer::Observed(observed)) if !observed.is_empty() => {
             let verdicts: Vec<_> = observed.iter().map(stream::Observed::reply).collect();
             let held = verdicts.iter().all(|v| v.status == PointStatus::Accepted);
-            let reply = one_or_many(series, verdicts, is_many);
+            let reply = one_or_many(series, verdicts, is_many, warnings);
             Ok(match held {
                 true => (StatusCode::ACCEPTED, reply).into_response(),
                 false => reply,
@@ -109,7 +118,12 @@ pub(crate) async fn observe(
 }
 
 /// The reply about points, which came as arrays or as a single one.
-fn one_or_many(series_id: SeriesId, mut verdicts: Vec<ObservedPoint>, is_many: bool) -> Response {
+fn one_or_many(
+    series_id: SeriesId,
+    mut verdicts: Vec<ObservedPoint>,
+    is_many: bool,
+    warnings: Vec<String>,
+) -> Response {
     if !is_many && let Some(point) = verdicts.pop() {
         return json(&ObserveReply { series_id, point });
     }
@@ -119,6 +133,7 @@ fn one_or_many(series_id: SeriesId, mut verdicts: Vec<ObservedPoint>, is_many: b
         series_id,
         counts,
         verdicts,
+        warnings,
     })
 }
 
@@ -137,19 +152,21 @@ pub(crate) async fn append_points(
         .map_err(refused)?;
     let read = app.admission.read(body, MAX_POINTS_BODY).await?;
     let (_admitted, body) = read.ok_or_else(|| refused(Error::Overloaded))?;
-    let points = lines(&body).map_err(refused)?;
-    let named = points.iter().map(|(series, _)| series);
+    let (points, dated) = lines(&body, quiet).map_err(refused)?;
+    let in_dates = dated.iter().filter_map(PointsRecord::series_id);
+    let named = points.iter().map(|(series, _)| series).chain(in_dates);
     if let Some(series) = prefixes::forbidden(&head.headers, named) {
         return Err(refused(Error::Forbidden(series.clone())));
     }
-    let accepted_points = points.len() as u64;
-    let records = packed(points, quiet);
+    let accepted_points = points.len() + dated.iter().map(PointsRecord::points).sum::<usize>();
+    let mut records = packed(points, quiet);
+    records.extend(dated);
     let bus = app.shared.bus.clone();
     on_main(async move { bus.publish(records, None).await })
         .await
         .map_err(|error| refused(Error::NotAcknowledged(error)))?;
     Ok(accepted(&AcceptedPoints {
-        accepted: accepted_points,
+        accepted: accepted_points as u64,
     }))
 }
 
@@ -157,10 +174,10 @@ fn accepted(body: &impl serde::Serialize) -> Response {
     (StatusCode::ACCEPTED, json(body)).into_response()
 }
 
-/// The points of all lines. Empty lines are skipped.
-fn lines(body: &[u8]) -> Result<Vec<(SeriesId, Point)>, Error> {
+/// The points of all lines, and records of those whose timestamps are dates. Empty lines are skipped.
+fn lines(body: &[u8], quiet: bool) -> Result<(Vec<SeriesPoint>, Vec<PointsRecord>), Error> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let mut points = Vec::new();
+    let (mut points, mut dated) = (Vec::new(), BTreeMap::new());
     for (number, line) in body.split(|byte| *byte == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {
             continue;
@@ -168,25 +185,53 @@ fn lines(body: &[u8]) -> Result<Vec<(SeriesId, Point)>, Error> {
         let fault = |why: String| Error::BadBody(format!("line {}: {why}", number + 1));
         let record: PointsRecord =
             serde_json::from_slice(line).map_err(|why| fault(why.to_string()))?;
-        match record {
+        let (series_id, several, unit) = match record {
             PointsRecord::One {
-                series_id, point, ..
-            } => points.push((series_id, point)),
+                series_id,
+                point,
+                unit,
+                ..
+            } => (series_id, vec![point], unit),
             PointsRecord::Series {
                 series_id,
-                points: several,
+                points,
+                unit,
                 ..
-            } => points.extend(several.into_iter().map(|point| (series_id.clone(), point))),
+            } => (series_id, points, unit),
             _ => {
                 let form = "it is not a series_id with timestamp and value";
                 return Err(fault(form.to_owned()));
             }
+        };
+        match unit {
+            None => points.extend(several.into_iter().map(|point| (series_id.clone(), point))),
+            Some(unit) => dated
+                .entry((series_id, unit.decimals()))
+                .or_insert_with(Vec::new)
+                .extend(several),
         }
     }
-    match points.is_empty() {
+    match points.is_empty() && dated.is_empty() {
         true => Err(Error::BadBody("there are no points".to_owned())),
-        false => Ok(points),
+        false => Ok((points, in_records(dated, quiet))),
     }
+}
+
+/// Records of the points of each series and unit, which is given by its decimals.
+fn in_records(dated: BTreeMap<(SeriesId, u32), Vec<Point>>, quiet: bool) -> Vec<PointsRecord> {
+    let records = dated
+        .into_iter()
+        .flat_map(|((series_id, decimals), points)| {
+            let chunks = points.chunks(MAX_POINTS_PER_RECORD).map(<[Point]>::to_vec);
+            let record = move |points| PointsRecord::Series {
+                series_id: series_id.clone(),
+                points,
+                unit: TimeUnit::with_decimals(decimals),
+                quiet,
+            };
+            chunks.map(record).collect::<Vec<_>>()
+        });
+    records.collect()
 }
 
 /// The points in records of one partition each, in their order.

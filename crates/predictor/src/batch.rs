@@ -3,14 +3,14 @@
 
 use std::time::Instant;
 
-use contract::{BatchRequest, ColumnsBatchRequest, Requested};
+use contract::{BatchRequest, ColumnsBatchRequest, Requested, TimeUnit};
 
 use crate::{
     columns,
     error::Error,
     models::resolve::Resolved,
     output::{Output, Stop},
-    predict::of_numbers,
+    predict::{of_numbers, placed},
     recorder::{Recorder, Scored},
     reply,
 };
@@ -19,6 +19,8 @@ use crate::{
 pub(crate) struct Batch {
     /// The body of the request.
     pub(crate) request: Requested<BatchRequest, ColumnsBatchRequest>,
+    /// The unit of its timestamps, if they are dates or have fractions.
+    pub(crate) unit: Option<TimeUnit>,
     /// One sentence for each thing in the request that was ignored.
     pub(crate) warnings: Vec<String>,
     /// The model.
@@ -64,7 +66,7 @@ impl Batch {
         match &self.request {
             Requested::Series(request) => self.write_verdicts(request, output, tally)?,
             Requested::Columns(request) => {
-                columns::write_verdicts(request, loaded, output, tally)?;
+                columns::write_verdicts(request, self.unit, loaded, output, tally)?;
             }
         }
         let anomalies = tally.anomalies;
@@ -82,12 +84,11 @@ impl Batch {
     ) -> Result<(), Stop> {
         let loaded = self.resolved.model();
         let model = of_numbers(&loaded.model)?;
-        for point in request.context.iter().chain(&request.points) {
-            model.check_unit(point.timestamp).map_err(Error::from)?;
-        }
+        let context = placed(model, &request.context, self.unit).map_err(Error::from)?;
+        let points = placed(model, &request.points, self.unit).map_err(Error::from)?;
         reply::batch_opening(loaded.version, model.detector(), output.buffer());
-        let mut scorer = model.fixed_scorer(&request.context);
-        for point in &request.points {
+        let mut scorer = model.fixed_scorer(&context);
+        for point in &*points {
             let verdict = scorer.score(*point, &request.judge);
             if tally.points > 0 {
                 output.buffer().push(b',');

@@ -57,7 +57,7 @@ pub(crate) fn write(
     column("upper", &upper, output)?;
     output.buffer().extend_from_slice(b"],\"alarms\":");
     reply::value(&alarms, output.buffer());
-    let summary = summary(detection, points, count.anomalies);
+    let summary = summary(detection, points, count);
     reply::members(&summary, output.buffer());
     output.buffer().push(b'\n');
     Ok(())
@@ -91,18 +91,18 @@ fn alarm(index: usize, point: Point, judged: &Judged) -> AlarmReply {
     }
 }
 
-fn summary(detection: &Detection, points: &[Point], anomalies: u64) -> ColumnarSummary {
+fn summary(detection: &Detection, points: &[Point], count: &Count) -> ColumnarSummary {
     let model = &detection.model;
     let timestamps: Vec<i64> = points.iter().map(|point| point.timestamp).collect();
     ColumnarSummary {
         detector: model.detector(),
         train: model.points(),
-        anomalies,
+        anomalies: count.anomalies,
         period: model.period(),
         episodes: episodes(detection),
         change_points: change_points(detection),
         gaps: gaps(&timestamps),
-        warnings: warnings(detection),
+        warnings: warnings(detection, count),
     }
 }
 

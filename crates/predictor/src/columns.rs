@@ -6,7 +6,7 @@ use axum::{http::request::Parts, response::Response};
 use contract::{
     ColumnReply, Columns, ColumnsBatchRequest, ColumnsDetectRequest, ColumnsDetectSummary,
     ColumnsEpisodeReply, ColumnsJudgedReply, ColumnsPredictReply, ColumnsPredictRequest,
-    ColumnsVerdictReply, DetectorName, Parsed, PredictRequest, Requested, Table,
+    ColumnsVerdictReply, DetectorName, Parsed, PredictRequest, Requested, Table, TimeUnit,
 };
 use detector::{
     Column, JointDetection, JointEpisode, JointVerdict, MultivariateModel, Row, StoredModel,
@@ -53,6 +53,7 @@ pub(crate) async fn predict(
     let Parsed {
         body: request,
         mut warnings,
+        unit,
     } = PredictRequest::parse_any(body).map_err(Error::Malformed)?;
     let Requested::Columns(mut request) = request else {
         return Err(fault);
@@ -63,7 +64,7 @@ pub(crate) async fn predict(
     warnings.append(&mut query.warnings);
     let (resolved, hit) = resolve_for(app, head, &series, version.as_ref()).await?;
     let core = output::acquire(&app.cores).await?;
-    let judging = core.run(move || (judge(&request, &resolved), resolved));
+    let judging = core.run(move || (judge(&request, unit, &resolved), resolved));
     let (verdict, resolved) = judging.await;
     let (verdict, anomaly) = verdict?;
     let reply = ColumnsPredictReply {
@@ -81,19 +82,19 @@ pub(crate) async fn predict(
 /// The verdict on the row of `request`, and whether it is an anomaly.
 fn judge(
     request: &ColumnsPredictRequest,
+    unit: Option<TimeUnit>,
     resolved: &Resolved,
 ) -> Result<(ColumnsVerdictReply, bool), Error> {
     let model = of_columns(&resolved.model().model)?;
-    let context = rows_of(model, request.context.as_ref())?;
+    let context = rows_of(model, request.context.as_ref(), unit)?;
     let values = request
         .value
         .in_order_of(model.columns())
         .map_err(mismatch)?;
     let row = Row {
-        timestamp: request.timestamp,
+        timestamp: model.timestamp(request.timestamp, unit)?,
         values: values.into_iter().copied().collect(),
     };
-    model.check_unit(row.timestamp)?;
     let verdict = model.score(&context, &row, request.false_alarm_rate);
     let anomaly = verdict.anomaly;
     Ok((verdict_reply(model, verdict), anomaly))
@@ -107,13 +108,14 @@ fn judge(
 /// [`Stop::Disconnected`].
 pub(crate) fn write_verdicts(
     request: &ColumnsBatchRequest,
+    unit: Option<TimeUnit>,
     loaded: &LoadedModel,
     output: &mut Output,
     tally: &mut Tally,
 ) -> Result<(), Stop> {
     let model = of_columns(&loaded.model)?;
-    let context = rows_of(model, request.context.as_ref())?;
-    let rows = rows_of(model, Some(&request.table))?;
+    let context = rows_of(model, request.context.as_ref(), unit)?;
+    let rows = rows_of(model, Some(&request.table), unit)?;
     reply::batch_opening(loaded.version, model.detector(), output.buffer());
     let mut scorer = model.fixed_scorer(&context);
     for row in &rows {
@@ -184,8 +186,11 @@ fn summary(detection: &JointDetection, counted: &Count) -> ColumnsDetectSummary 
         anomalies: counted.anomalies,
         alarms: counted.alarms,
         episodes: detection.episodes().iter().map(episode).collect(),
-        warnings: warnings
-            .map(|(column, warning)| format!("{column}: {warning}"))
+        warnings: counted
+            .said
+            .iter()
+            .cloned()
+            .chain(warnings.map(|(column, warning)| format!("{column}: {warning}")))
             .collect(),
     }
 }
@@ -200,20 +205,24 @@ fn episode(episode: &JointEpisode) -> ColumnsEpisodeReply {
     }
 }
 
-/// The rows of `table` with the columns in the order of `model`.
-fn rows_of(model: &MultivariateModel, table: Option<&Table>) -> Result<Vec<Row>, Error> {
+/// The rows of `table`, whose timestamps count in `unit`, with the columns in the order of `model` and
+/// its unit.
+fn rows_of(
+    model: &MultivariateModel,
+    table: Option<&Table>,
+    unit: Option<TimeUnit>,
+) -> Result<Vec<Row>, Error> {
     let Some(Table { timestamps, values }) = table else {
         return Ok(Vec::new());
     };
     let columns = values.in_order_of(model.columns()).map_err(mismatch)?;
-    for timestamp in timestamps {
-        model.check_unit(*timestamp)?;
-    }
-    let row = |(at, timestamp): (usize, &i64)| Row {
-        timestamp: *timestamp,
-        values: columns.iter().map(|values| values[at]).collect(),
+    let row = |(at, timestamp): (usize, &i64)| {
+        Ok(Row {
+            timestamp: model.timestamp(*timestamp, unit)?,
+            values: columns.iter().map(|values| values[at]).collect(),
+        })
     };
-    Ok(timestamps.iter().enumerate().map(row).collect())
+    timestamps.iter().enumerate().map(row).collect()
 }
 
 fn mismatch(why: String) -> Error {

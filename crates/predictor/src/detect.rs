@@ -51,6 +51,8 @@ pub(crate) struct Count {
     pub(crate) points: u64,
     pub(crate) anomalies: u64,
     pub(crate) alarms: u64,
+    /// One sentence for each thing in the request that is to be told.
+    pub(crate) said: Vec<String>,
 }
 
 /// Fits and scores the series in `body`, and writes the reply. The detector is `default` unless the
@@ -68,7 +70,10 @@ pub(crate) fn detect(
     let start = Instant::now();
     let parsed = DetectRequest::parse_any(&body).map_err(Error::MalformedDetection)?;
     drop(body);
-    let mut count = Count::default();
+    let mut count = Count {
+        said: parsed.warnings,
+        ..Count::default()
+    };
     let written = match parsed.body {
         Requested::Series(request) => series(&request, form, default, &mut count, output),
         Requested::Columns(request) => columns::detect(request, form, default, &mut count, output),
@@ -146,7 +151,7 @@ fn summary(detection: &Detection, count: &Count) -> DetectSummary {
         period: model.period(),
         episodes: episodes(detection),
         change_points: change_points(detection),
-        warnings: warnings(detection),
+        warnings: warnings(detection, count),
     }
 }
 
@@ -178,9 +183,10 @@ pub(crate) fn change_points(detection: &Detection) -> Vec<ChangePointReply> {
     changes.map(change_point).collect()
 }
 
-/// The warnings about the training points, as sentences.
-pub(crate) fn warnings(detection: &Detection) -> Vec<String> {
-    detection.warnings.iter().map(ToString::to_string).collect()
+/// What was said of the request, and the warnings about the training points, as sentences.
+pub(crate) fn warnings(detection: &Detection, count: &Count) -> Vec<String> {
+    let about_points = detection.warnings.iter().map(ToString::to_string);
+    count.said.iter().cloned().chain(about_points).collect()
 }
 
 fn episode(episode: &detector::Episode) -> EpisodeReply {

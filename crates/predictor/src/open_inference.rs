@@ -24,7 +24,7 @@ use crate::{
     error::Error,
     models::resolve::{self, Resolved, min_revision},
     output,
-    predict::of_numbers,
+    predict::{of_numbers, placed},
     recorder::Scored,
     routes::admit,
 };
@@ -125,12 +125,10 @@ async fn judge(
         let request = InferRequest::parse(&body, json_length).map_err(refused)?;
         let loaded = resolved.model();
         let model = of_numbers(&loaded.model)?;
-        for point in &request.points {
-            model.check_unit(point.timestamp).map_err(Error::from)?;
-        }
+        let points = placed(model, &request.points, None).map_err(Error::from)?;
         let mut scorer = model.fixed_scorer(&[]);
         let options = JudgeOptions::default();
-        let points = request.points.iter();
+        let points = points.iter();
         let verdicts: Vec<Verdict> = points.map(|point| scorer.score(*point, &options)).collect();
         let anomalies = verdicts.iter().filter(|verdict| verdict.anomaly).count();
         let scored = Scored {

@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, time::Instant};
 
-use contract::{Parsed, PredictRequest, VersionRef};
-use detector::{Model, StoredModel, Verdict};
+use contract::{Parsed, Point, PredictRequest, TimeUnit, VersionRef};
+use detector::{Model, StoredModel, Verdict, WrongUnit};
 use http_server::{Fallible, FastRequest};
 use service::series::decode_series_text;
 
@@ -23,6 +23,8 @@ pub(crate) struct Prediction<'a> {
     /// The version to score by; `None`: the one that serves.
     pub(crate) version: Option<VersionRef>,
     request: PredictRequest,
+    /// The unit of its timestamps, if they are dates or have fractions.
+    unit: Option<TimeUnit>,
     warnings: Vec<String>,
 }
 
@@ -38,6 +40,7 @@ impl<'a> Prediction<'a> {
         let Parsed {
             body: mut request,
             mut warnings,
+            unit,
         } = parsed;
         let version = query.version(request.version.take())?;
         warnings.append(&mut query.warnings);
@@ -45,6 +48,7 @@ impl<'a> Prediction<'a> {
             series,
             version,
             request,
+            unit,
             warnings,
         })
     }
@@ -62,14 +66,39 @@ impl<'a> Prediction<'a> {
         } = &self.request;
         let loaded = resolved.model();
         let model = of_numbers(&loaded.model)?;
-        for point in context.iter().chain([point]) {
-            model.check_unit(point.timestamp)?;
-        }
+        let context = placed(model, context, self.unit)?;
+        let point = Point {
+            timestamp: model.timestamp(point.timestamp, self.unit)?,
+            ..*point
+        };
         // The longest context takes a fifth of a millisecond, less than parsing it does.
-        let verdict = model.score(context, *point, judge);
+        let verdict = model.score(&context, point, judge);
         reply::prediction(loaded.version, &verdict, &self.warnings, body);
         Ok(verdict)
     }
+}
+
+/// `points`, whose timestamps count in `unit`, with timestamps in the unit of `model`.
+///
+/// # Errors
+/// [`WrongUnit`] for the first that has no place there.
+pub(crate) fn placed<'a>(
+    model: &Model,
+    points: &'a [Point],
+    unit: Option<TimeUnit>,
+) -> Result<Cow<'a, [Point]>, WrongUnit> {
+    let mut places = points.iter().map(|point| {
+        let timestamp = model.timestamp(point.timestamp, unit)?;
+        Ok(Point {
+            timestamp,
+            ..*point
+        })
+    });
+    if unit.is_none() {
+        places.try_for_each(|place| place.map(drop))?;
+        return Ok(points.into());
+    }
+    places.collect()
 }
 
 /// The model of a series of numbers in `model`.

@@ -135,6 +135,7 @@ async fn batch(State(app): State<Arc<App>>, request: Request) -> Fallible<Respon
     let Parsed {
         body: mut request,
         mut warnings,
+        unit,
     } = parsed.map_err(Error::Malformed)?;
     let named = match &mut request {
         Requested::Series(request) => request.version.take(),
@@ -147,6 +148,7 @@ async fn batch(State(app): State<Arc<App>>, request: Request) -> Fallible<Respon
     let (resolved, hit) = resolving.await?;
     let batch = Batch {
         request,
+        unit,
         warnings,
         resolved,
         hit,

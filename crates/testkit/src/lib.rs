@@ -20,6 +20,7 @@ mod reply;
 pub mod series;
 pub mod servers;
 pub mod streams;
+pub mod times;
 mod wait;
 
 pub use client::{Begun, Client};

@@ -9,7 +9,7 @@ use bus::{Bus, TraceParent};
 use bytes::Bytes;
 use contract::{
     ColumnsFitRequest, DetectorName, FitReply, FitRequest, MetricsEvent, Parsed, Point, Requested,
-    Revision, SeriesId, Table,
+    Revision, SeriesId, Table, TimeUnit,
 };
 use detector::{Column, Fitted, JointlyFitted, Model, MultivariateModel, StoredModel};
 use service::work::CorePool;
@@ -163,11 +163,12 @@ fn learn(body: Bytes, default: DetectorName, confirmed: &[(i64, i64)]) -> Result
     let Parsed {
         body: request,
         mut warnings,
+        unit,
     } = FitRequest::parse_any(&body)?;
     drop(body);
     let mut learned = match request {
-        Requested::Series(request) => learn_series(request, default, confirmed)?,
-        Requested::Columns(request) => learn_columns(request, default)?,
+        Requested::Series(request) => learn_series(request, unit, default, confirmed)?,
+        Requested::Columns(request) => learn_columns(request, unit, default)?,
     };
     warnings.append(&mut learned.warnings);
     Ok(Learned {
@@ -179,6 +180,7 @@ fn learn(body: Bytes, default: DetectorName, confirmed: &[(i64, i64)]) -> Result
 /// Leaves the points of the spans `confirmed` out, which people know to be anomalies.
 fn learn_series(
     mut request: FitRequest,
+    unit: Option<TimeUnit>,
     default: DetectorName,
     confirmed: &[(i64, i64)],
 ) -> Result<Learned, Error> {
@@ -196,7 +198,11 @@ fn learn_series(
         n => Some(format!("{n} points of confirmed anomalies were left out")),
     };
     let started = Instant::now();
-    let Fitted { model, warnings } = Model::fit(&points, &options, default)?;
+    let Fitted {
+        mut model,
+        warnings,
+    } = Model::fit(&points, &options, default)?;
+    unit.into_iter().for_each(|unit| model.set_unit(unit));
     Ok(Learned {
         model: model.into(),
         took: started.elapsed(),
@@ -209,7 +215,11 @@ fn learn_series(
     })
 }
 
-fn learn_columns(request: ColumnsFitRequest, default: DetectorName) -> Result<Learned, Error> {
+fn learn_columns(
+    request: ColumnsFitRequest,
+    unit: Option<TimeUnit>,
+    default: DetectorName,
+) -> Result<Learned, Error> {
     let ColumnsFitRequest { table, options } = request;
     let Table { timestamps, values } = table;
     let named = values.into_vec().into_iter();
@@ -217,7 +227,11 @@ fn learn_columns(request: ColumnsFitRequest, default: DetectorName) -> Result<Le
         .map(|(name, values)| Column::new(name, &timestamps, values))
         .collect();
     let started = Instant::now();
-    let JointlyFitted { model, warnings } = MultivariateModel::fit(&columns, &options, default)?;
+    let JointlyFitted {
+        mut model,
+        warnings,
+    } = MultivariateModel::fit(&columns, &options, default)?;
+    unit.into_iter().for_each(|unit| model.set_unit(unit));
     let warnings = warnings.iter();
     Ok(Learned {
         model: model.into(),

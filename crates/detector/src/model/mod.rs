@@ -30,16 +30,34 @@ pub struct Model {
     pub(crate) unit: Option<TimeUnit>,
 }
 
-/// Timestamps that count in another unit than those that the model was fitted on.
+/// A timestamp that has no place among those that the model was fitted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("timestamp {timestamp} counts in {}, but the model was fitted on {}", unit.name(), fitted.name())]
-pub struct WrongUnit {
-    /// The timestamp.
-    pub timestamp: i64,
-    /// The unit that it counts in.
-    pub unit: TimeUnit,
-    /// The unit of the training points.
-    pub fitted: TimeUnit,
+pub enum WrongUnit {
+    /// It is an integer in another unit.
+    #[error("timestamp {timestamp} counts in {unit}, but the model was fitted on {fitted}")]
+    Other {
+        /// The timestamp.
+        timestamp: i64,
+        /// The unit that it counts in.
+        unit: TimeUnit,
+        /// The unit of the training points.
+        fitted: TimeUnit,
+    },
+    /// It is a date with a fraction that the unit of the training points does not have.
+    #[error(
+        "timestamp {timestamp}, in {unit}, is not a whole number of {fitted}, which the model was fitted on"
+    )]
+    Finer {
+        /// The timestamp.
+        timestamp: i64,
+        /// The unit that it counts in.
+        unit: TimeUnit,
+        /// The unit of the training points.
+        fitted: TimeUnit,
+    },
+    /// It is a date, and the training points have counters.
+    #[error("the timestamp is a date, but the model was fitted on integers that are no dates")]
+    Counters,
 }
 
 /// An optional false-alarm rate in the space of a number, since it is in every model in memory.
@@ -222,15 +240,39 @@ impl Model {
     ///
     /// # Errors
     /// [`WrongUnit`] if it counts in another one.
-    pub fn check_unit(&self, timestamp: i64) -> Result<(), WrongUnit> {
+    fn check_unit(&self, timestamp: i64) -> Result<(), WrongUnit> {
         match (self.unit, TimeUnit::guess(timestamp)) {
-            (Some(fitted), Some(unit)) if fitted != unit => Err(WrongUnit {
+            (Some(fitted), Some(unit)) if fitted != unit => Err(WrongUnit::Other {
                 timestamp,
                 unit,
                 fitted,
             }),
             _ => Ok(()),
         }
+    }
+
+    /// `timestamp` in the unit of the training points. It counts in `unit`, if it was sent as a date or
+    /// with a fraction, and otherwise in the unit that its size tells.
+    ///
+    /// # Errors
+    /// [`WrongUnit`] if it has no place there.
+    pub fn timestamp(&self, timestamp: i64, unit: Option<TimeUnit>) -> Result<i64, WrongUnit> {
+        let Some(unit) = unit else {
+            return self.check_unit(timestamp).map(|()| timestamp);
+        };
+        let fitted = self.unit.ok_or(WrongUnit::Counters)?;
+        let converted = unit.convert(timestamp, fitted);
+        converted.ok_or(WrongUnit::Finer {
+            timestamp,
+            unit,
+            fitted,
+        })
+    }
+
+    /// Says that the training timestamps, which were sent as dates, count in `unit`. Otherwise their
+    /// size tells, which it does from March 1973 on.
+    pub fn set_unit(&mut self, unit: TimeUnit) {
+        self.unit = Some(unit);
     }
 
     /// Starts a session: its points follow the training points and each other, and are learned

@@ -191,12 +191,19 @@ impl MultivariateModel {
         self.points
     }
 
-    /// Checks that `timestamp` counts in the unit of the training rows.
+    /// Says that the training timestamps, which were sent as dates, count in `unit`.
+    pub fn set_unit(&mut self, unit: TimeUnit) {
+        for column in &mut self.columns {
+            column.model.set_unit(unit);
+        }
+    }
+
+    /// `timestamp`, which counts in `unit`, in the unit of the training rows.
     ///
     /// # Errors
-    /// As [`Model::check_unit`].
-    pub fn check_unit(&self, timestamp: i64) -> Result<(), WrongUnit> {
-        self.columns[0].model.check_unit(timestamp)
+    /// As [`Model::timestamp`].
+    pub fn timestamp(&self, timestamp: i64, unit: Option<TimeUnit>) -> Result<i64, WrongUnit> {
+        self.columns[0].model.timestamp(timestamp, unit)
     }
 
     /// The unit of the training timestamps, where they are dates.

@@ -1,6 +1,6 @@
 //! False-alarm rates of single calls, and timestamps of the wrong unit.
 
-use contract::{DetectorName, FitOptions, JudgeOptions, Point};
+use contract::{DetectorName, FitOptions, JudgeOptions, Point, TimeUnit};
 use proptest::prelude::*;
 
 use super::{PLAIN, daily, noise, points};
@@ -100,16 +100,40 @@ fn timestamps_of_another_unit_are_told_from_those_of_the_fit() {
         Model::from_json(&json).unwrap()
     };
     let seconds = model(&daily(100));
-    assert_eq!(seconds.check_unit(1_719_208_800), Ok(()));
+    assert_eq!(seconds.timestamp(1_719_208_800, None), Ok(1_719_208_800));
     // Counters have no unit.
-    assert_eq!(seconds.check_unit(7), Ok(()));
-    let refused = seconds.check_unit(1_719_208_800_000).unwrap_err();
+    assert_eq!(seconds.timestamp(7, None), Ok(7));
+    let refused = seconds.timestamp(1_719_208_800_000, None).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "timestamp 1719208800000 counts in milliseconds, but the model was fitted on seconds"
     );
     let counted = model(&points(&[1.0, 2.0, 3.0]));
-    assert_eq!(counted.check_unit(1_719_208_800_000), Ok(()));
+    assert_eq!(
+        counted.timestamp(1_719_208_800_000, None),
+        Ok(1_719_208_800_000)
+    );
+    // Dates take the unit of the fit.
+    let milliseconds = Some(TimeUnit::Milliseconds);
+    assert_eq!(
+        seconds.timestamp(1_719_208_800_000, milliseconds),
+        Ok(1_719_208_800)
+    );
+    let said = |model: &Model| {
+        let refused = model.timestamp(1_719_208_800_500, milliseconds);
+        refused.unwrap_err().to_string()
+    };
+    assert!(said(&seconds).contains("is not a whole number of seconds"));
+    assert!(said(&counted).contains("integers that are no dates"));
+    // Dates before 1973 are as small as counters: only how they were sent tells.
+    let mut early = Model::fit(
+        &points(&[1.0, 2.0, 3.0]),
+        &FitOptions::default(),
+        DetectorName::Sigma,
+    );
+    early.as_mut().unwrap().model.set_unit(TimeUnit::Seconds);
+    let early = Model::from_json(&early.unwrap().model.to_json()).unwrap();
+    assert_eq!(early.timestamp(-5_000, milliseconds), Ok(-5));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use axum::{
 use contract::{
     AnomalyKind, ChangePointReply, LearnedPoint, MAX_SHOWN_ANOMALIES, MAX_SHOWN_POINTS,
     POINT_PARTITIONS, SeriesId, SeriesPoints, ShownAlarm, ShownAnomaly, ShownFit, StreamReply,
-    TimeUnit, VersionRef, partition_of,
+    TimeUnit, Timestamp, VersionRef, partition_of,
 };
 use http_server::{BadParameter, Fallible, Query, RequestContext, json};
 use service::{series::SeriesPath, task::on_main};
@@ -29,23 +29,28 @@ const DEFAULT_SHOWN: u32 = 2_000;
 /// The models that are shown at most.
 const FITS: u32 = 100;
 
-/// The points that are asked for.
-struct PointsQuery {
-    from: i64,
-    to: i64,
+/// The query of a request for points.
+struct PointsRequest {
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
     max: u32,
     /// The training points of this version, instead of those of the stream.
     version: Option<VersionRef>,
 }
 
-impl PointsQuery {
+/// The points that are asked for.
+struct PointsQuery {
+    from: i64,
+    to: i64,
+    max: u32,
+}
+
+impl PointsRequest {
     fn parse(query: &str) -> Result<Self, Error> {
         let query = Query::parse(query).of_only(&["from", "to", "max", "version"])?;
-        let timestamp = |name: &'static str, default| match query.get(name)? {
-            None => Ok(default),
-            Some(text) => text
-                .parse()
-                .map_err(|_| BadParameter::invalid(name, "it is not a timestamp")),
+        let timestamp = |name: &'static str| {
+            let parsed = query.get(name)?.map(str::parse).transpose();
+            parsed.map_err(|rule| BadParameter::invalid(name, rule))
         };
         let max = match query.get("max")? {
             None => DEFAULT_SHOWN,
@@ -58,13 +63,25 @@ impl PointsQuery {
         };
         let version = query.get("version")?.map(str::parse).transpose();
         Ok(Self {
-            from: timestamp("from", i64::MIN)?,
-            to: timestamp("to", i64::MAX)?,
+            from: timestamp("from")?,
+            to: timestamp("to")?,
             max,
             version: version.map_err(|why| BadParameter::invalid("version", why))?,
         })
     }
 
+    /// The points of a series that counts in `unit`.
+    fn in_unit(&self, unit: Option<TimeUnit>) -> PointsQuery {
+        let end = |time: Option<Timestamp>| time.map(|time| time.in_unit(unit));
+        PointsQuery {
+            from: end(self.from).unwrap_or(i64::MIN),
+            to: end(self.to).unwrap_or(i64::MAX),
+            max: self.max,
+        }
+    }
+}
+
+impl PointsQuery {
     /// The width of the buckets for `n` points from `first` to `last`; `None` if all can be shown.
     fn width(&self, n: u64, first: i64, last: i64) -> Option<i64> {
         let span = last.abs_diff(first) / u64::from(self.max);
@@ -81,29 +98,24 @@ pub(crate) async fn list(
     request: Request,
 ) -> Fallible<Response> {
     let context = request.extensions().get::<RequestContext>();
-    let query = PointsQuery::parse(request.uri().query().unwrap_or_default());
+    let query = PointsRequest::parse(request.uri().query().unwrap_or_default());
     let shown = async { app.points(series, query?).await };
     let shown = shown.await.map_err(|error: Error| error.reply(context))?;
     Ok(json(&shown))
 }
 
 impl App {
-    async fn points(&self, series: SeriesId, query: PointsQuery) -> Result<SeriesPoints, Error> {
+    async fn points(&self, series: SeriesId, query: PointsRequest) -> Result<SeriesPoints, Error> {
         let store = self.shared.store.clone();
         if query.version.is_none() {
             let stream = self.show(&series).await?;
             let newest = self.newest(&series).await;
             let (id, store) = (series.clone(), store.clone());
-            let (from, to, max) = (query.from, query.to, query.max);
-            let of_stream = on_main(async move {
-                let query = PointsQuery {
-                    from,
-                    to,
-                    max,
-                    version: None,
-                };
-                of_stream(&store, id, &query, &newest, stream.as_ref()).await
-            });
+            let query = query.in_unit(stream.as_ref().and_then(|stream| stream.unit));
+            let of_stream =
+                on_main(
+                    async move { of_stream(&store, id, &query, &newest, stream.as_ref()).await },
+                );
             if let Some(shown) = of_stream.await? {
                 return Ok(shown);
             }

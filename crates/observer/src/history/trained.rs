@@ -5,7 +5,7 @@ use std::{cmp::Reverse, time::Duration};
 
 use contract::{
     AnomalyKind, JudgeOptions, LearnedPoint, MAX_SHOWN_ANOMALIES, OpenStatus, Point, SeriesId,
-    SeriesPoints, ShownAlarm, ShownAnomaly, Version,
+    SeriesPoints, ShownAlarm, ShownAnomaly, TimeUnit, Version,
 };
 use detector::{Judged, Model, StoredModel, Verdict};
 use store::{Store, TrainingPoints, VersionedModel};
@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{PointsQuery, chart::Chart, fits};
+use super::{PointsQuery, PointsRequest, chart::Chart, fits};
 use crate::error::Error;
 
 /// How long the points of a new model may take to be stored, and how often they are looked for.
@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_millis(50);
 pub(super) async fn of_model(
     store: &Store,
     series: SeriesId,
-    query: PointsQuery,
+    query: PointsRequest,
 ) -> Result<SeriesPoints, Error> {
     let until = Instant::now() + STORED_WITHIN;
     let points = loop {
@@ -50,6 +50,10 @@ pub(super) async fn of_model(
     let StoredModel::Univariate(model) = model else {
         return Err(Error::HasColumns);
     };
+    let unit = points
+        .last()
+        .and_then(|last| TimeUnit::guess(last.timestamp));
+    let query = query.in_unit(unit);
     let fits = fits(store, &query, &series).await?;
     let judging = spawn_blocking(move || judged(series, version, &model, &points, &query));
     let mut shown = judging.await.map_err(|_| Error::Panicked)?;

@@ -1,12 +1,13 @@
 //! The streams of one partition, as far as they are in memory: its records are folded into them.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     time::Instant,
 };
 
-use contract::{AnomalyKind, Labels, Point, PointsRecord, SeriesId, StreamControl};
+use contract::{AnomalyKind, Labels, Point, PointsRecord, SeriesId, StreamControl, TimeUnit};
 use store::{AnomalyChange, EndedStream, PointBlock, StreamState};
 use stream::{Arrival, Beginning, Finding, Findings, Stream, Timeline, TimelineState};
 
@@ -82,6 +83,21 @@ pub(crate) struct Placed {
     pub(crate) waiter: Option<u64>,
 }
 
+/// `points` in the unit that a stream counts in, whose last timestamp was `last`: a stream in seconds
+/// does not take fractions. Only dates have a `unit`; a new stream takes it.
+fn placed(points: &[Point], unit: Option<TimeUnit>, last: Option<i64>) -> Cow<'_, [Point]> {
+    match (unit, last.and_then(TimeUnit::guess)) {
+        (Some(sent), Some(unit)) if sent != unit => {
+            let place = |point: &Point| Point {
+                timestamp: sent.cut(point.timestamp, unit),
+                ..*point
+            };
+            points.iter().map(place).collect()
+        }
+        _ => points.into(),
+    }
+}
+
 impl Partition {
     pub(crate) fn new(
         number: i32,
@@ -141,13 +157,15 @@ impl Partition {
             Some(PointsRecord::One {
                 series_id,
                 point,
+                unit,
                 quiet,
-            }) => self.observe(series_id, &[*point], *quiet, moment),
+            }) => self.observe(series_id, &[*point], *unit, *quiet, moment),
             Some(PointsRecord::Series {
                 series_id,
                 points,
+                unit,
                 quiet,
-            }) => self.observe(series_id, points, *quiet, moment),
+            }) => self.observe(series_id, points, *unit, *quiet, moment),
             Some(PointsRecord::Packed { points, quiet }) => {
                 // All points of a series at once, since a stream takes a record once.
                 let mut by_series: BTreeMap<&SeriesId, Vec<Point>> = BTreeMap::new();
@@ -155,7 +173,7 @@ impl Partition {
                     by_series.entry(series).or_default().push(*point);
                 }
                 for (series, points) in by_series {
-                    self.observe(series, &points, *quiet, moment);
+                    self.observe(series, &points, None, *quiet, moment);
                 }
                 None
             }
@@ -170,6 +188,7 @@ impl Partition {
         &mut self,
         series: &SeriesId,
         points: &[Point],
+        unit: Option<TimeUnit>,
         quiet: bool,
         moment: Moment,
     ) -> Option<Answer> {
@@ -181,8 +200,9 @@ impl Partition {
             return Some(Answer::Covered);
         }
         let mut findings = Findings::default();
+        let points = placed(points, unit, entry.stream.last_timestamp());
         let folded = catch_unwind(AssertUnwindSafe(|| {
-            entry.stream.observe(arrival, points, &mut findings)
+            entry.stream.observe(arrival, &points, &mut findings)
         }));
         let observed = match folded {
             Ok(observed) => observed,

@@ -106,6 +106,7 @@ impl Worker {
                 .map(|(series_id, point)| PointsRecord::One {
                     series_id,
                     point,
+                    unit: None,
                     quiet,
                 })
                 .collect(),

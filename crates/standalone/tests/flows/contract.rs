@@ -4,7 +4,7 @@ use std::io::Read;
 
 use contract::Problem;
 use flate2::read::GzDecoder;
-use testkit::{Platform, columns, compat, hostile, series};
+use testkit::{Platform, columns, compat, hostile, series, times};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_recorded_is_answered_as_recorded() -> anyhow::Result<()> {
@@ -24,6 +24,13 @@ async fn hostile_requests_are_refused_by_name_and_change_nothing() -> anyhow::Re
 async fn columns_are_fitted_judged_drawn_and_refused_as_documented() -> anyhow::Result<()> {
     let platform = Platform::start().await?;
     columns::check(platform.client()).await?;
+    platform.stop().await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dates_are_answered_as_the_integers_that_they_stand_for() -> anyhow::Result<()> {
+    let platform = Platform::start().await?;
+    times::check(platform.client()).await?;
     platform.stop().await.map(drop)
 }
 

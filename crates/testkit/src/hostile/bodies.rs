@@ -129,7 +129,10 @@ const FITS: &[(&[u8], &str)] = &[
         b"{\"timestamps\":[1,2,3],\"values\":[1,2,-1e400]}",
         "out of range",
     ),
-    (b"{\"timestamps\":[1,2,3],\"values\":[1,2,null]}", "null"),
+    (
+        b"{\"timestamps\":[1,2,3],\"values\":[null,null,null]}",
+        "null",
+    ),
     (b"{\"timestamps\":[1,2,3],\"values\":[1,2,\"3\"]}", "string"),
     (
         b"{\"timestamps\":[1,2,3],\"values\":[1,2,{\"v\":3}]}",
@@ -197,7 +200,7 @@ const PREDICTIONS: &[(&[u8], &str)] = &[
     (b"{\"value\":1}", "missing field `timestamp`"),
     (
         b"{\"timestamp\":\"now\",\"value\":1}",
-        "timestamp: invalid type: string",
+        "timestamp: invalid value: string",
     ),
     (b"{\"timestamp\":1.5,\"value\":1}", "floating point"),
     (b"{\"timestamp\":null,\"value\":1}", "null"),

@@ -51,11 +51,11 @@ const OF_JUDGING: [(&str, &str); 24] = [
     ),
     (
         r#""context":{"timestamps":[1],"values":[null]}"#,
-        "context: invalid type: null",
+        "context: values: all are null",
     ),
     (
         r#""context":{"timestamps":[1.5],"values":[1]}"#,
-        "context: invalid type: floating point",
+        "context: invalid value: floating point",
     ),
     (
         r#""context":{"timestamps":[1],"values":[1],"unit":"C"}"#,
@@ -82,7 +82,7 @@ const BATCHES: [(&str, &str); 12] = [
     (r#"{"timestamps":[1],"values":[NaN]}"#, "values"),
     (
         r#"{"timestamps":["1"],"values":[1]}"#,
-        "timestamps: invalid type: string",
+        "timestamps: invalid value: string",
     ),
     (
         r#"{"timestamps":[1],"values":[1]} {}"#,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chart::Chart;
-use contract::{DetectorName, Point};
+use contract::{DetectorName, Point, TimeUnit, Timestamp};
 use detector::StoredModel;
 use service::work::CorePool;
 use store::{Store, TrainingPoints, VersionedModel};
@@ -131,7 +131,10 @@ async fn measured(drawing: impl Future<Output = Result<Vec<u8>, Error>>) -> Resu
 
 /// The part of `chart` that is shown.
 fn visible(chart: Chart, view: &View) -> Result<Chart, Error> {
-    let part = chart.between(view.from, view.to);
+    let unit = chart.points.last();
+    let unit = unit.and_then(|point| TimeUnit::guess(point.timestamp));
+    let end = |time: Option<Timestamp>| time.map(|time| time.in_unit(unit));
+    let part = chart.between(end(view.from), end(view.to));
     part.ok_or(Error::NoPointsInRange)
 }
 

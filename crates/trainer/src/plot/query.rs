@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use chart::Size;
-use contract::{MAX_TITLE_BYTES, SeriesId, VersionRef};
+use contract::{MAX_TITLE_BYTES, SeriesId, Timestamp, VersionRef};
 use http_server::{BadParameter, Query};
 
 use crate::error::Error;
@@ -36,9 +36,9 @@ pub(crate) struct View {
     /// The format of the picture.
     pub(crate) format: Format,
     /// The earliest timestamp shown; `None` for that of the first point.
-    pub(crate) from: Option<i64>,
+    pub(crate) from: Option<Timestamp>,
     /// The latest timestamp shown; `None` for that of the last point.
-    pub(crate) to: Option<i64>,
+    pub(crate) to: Option<Timestamp>,
 }
 
 /// The format of a picture.
@@ -123,7 +123,9 @@ impl View {
             to: end("to")?,
         };
         match (view.from, view.to) {
-            (Some(from), Some(to)) if from > to => Err(invalid("from", "it must not be after to")),
+            (Some(from), Some(to)) if from.is_after(to) => {
+                Err(invalid("from", "it must not be after to"))
+            }
             _ => Ok(view),
         }
     }
@@ -170,11 +172,8 @@ fn parse_whole(name: &str, text: &str, range: RangeInclusive<u32>) -> Result<u32
         })
 }
 
-fn parse_timestamp(name: &str, text: &str) -> Result<i64, Error> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let is_number = digits.bytes().all(|b| b.is_ascii_digit());
-    let timestamp = text.parse().ok().filter(|_| is_number);
-    timestamp.ok_or_else(|| invalid(name, "it must be a whole number of 64 bits"))
+fn parse_timestamp(name: &str, text: &str) -> Result<Timestamp, Error> {
+    text.parse().map_err(|rule| invalid(name, rule))
 }
 
 fn invalid(name: &str, rule: impl std::fmt::Display) -> Error {
@@ -223,7 +222,8 @@ mod tests {
         assert_eq!(view.format, Format::Svg);
         let sharp = JudgedQuery::parse("width=2000&scale=2").unwrap().view;
         assert_eq!(sharp.size, side(2000, 400, 2));
-        assert_eq!((view.from, view.to), (Some(-7), Some(-7)));
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        assert_eq!((view.from, view.to), (at("-7"), at("-7")));
     }
 
     #[test]

@@ -5,7 +5,17 @@ use testkit::{
     distributed::{SMALL, run},
     hostile,
     servers::Servers,
+    times,
 };
+
+#[tokio::test]
+#[ignore = "needs Kafka, Postgres and Redis: TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL"]
+async fn dates_are_answered_as_the_integers_that_they_stand_for() -> anyhow::Result<()> {
+    run(Servers::shared()?, SMALL, async |platform| {
+        times::check(platform.client()).await
+    })
+    .await
+}
 
 #[tokio::test]
 #[ignore = "needs Kafka, Postgres and Redis: TEST_KAFKA_BROKERS, TEST_DATABASE_URL, TEST_REDIS_URL"]
