@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod key;
+mod manual;
 mod options;
 mod plot;
 mod registry;
@@ -22,6 +23,7 @@ pub(crate) use self::{
         SilenceCommand,
     },
     key::{KeyCommand, NewKeyArgs},
+    manual::{CompletionsArgs, ManArgs},
     options::{FitOptionArgs, JudgeArgs},
     plot::{PlotArgs, PlotFormat, SizeArgs, ViewArgs},
     registry::{
@@ -163,6 +165,10 @@ pub(crate) enum Command {
     /// Make API keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Write the completions of this command for a shell to standard output.
+    Completions(CompletionsArgs),
+    /// Write manual pages of this command and its parts into a folder.
+    Man(ManArgs),
     /// Show the figures of the platform.
     Health,
     /// Say whether the service at --url takes requests: exit 0 if it does, 1 if not, within two

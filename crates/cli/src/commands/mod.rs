@@ -6,6 +6,7 @@ mod detect_columns;
 mod fit;
 mod health;
 mod key;
+mod manual;
 mod observe;
 mod plot;
 mod points;
@@ -54,6 +55,8 @@ pub(crate) fn run(cli: &Cli, out: &mut impl Write) -> Result<(), Error> {
         Command::Import(args) => registry::import(client, args, json, out),
         Command::Delete(args) => registry::delete(client, args, json, out),
         Command::Key(KeyCommand::New(args)) => key::new(args, json, out),
+        Command::Completions(args) => manual::completions(args, out),
+        Command::Man(args) => manual::man(args),
         Command::Health => health::health(client, json, out),
         Command::Ready => health::ready(client, json, out),
     }

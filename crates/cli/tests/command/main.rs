@@ -6,6 +6,7 @@ mod detect;
 mod faults;
 mod keys;
 mod manage;
+mod manual;
 mod platform;
 mod points;
 mod replay;
