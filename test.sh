@@ -6,7 +6,7 @@
 # where one is (`.ci/servers.sh` starts all three), and are reported as skipped otherwise. With
 # CI=true they are demanded: the servers are installed and started here, and stopped at the end.
 # The suite over published series runs where TEST_LABELLED_SERIES says where they are. Instructions
-# are counted where valgrind is. The dashboard is tested where node, npm and Chromium are; pictures of
+# are counted where valgrind is. The Helm chart is checked where helm and kubeconform are. The dashboard is tested where node, npm and Chromium are; pictures of
 # its pages are left in .cache/dashboard.
 set -eu
 cd "$(dirname "$0")"
@@ -40,6 +40,13 @@ if [ "${CI:-}" = true ]; then
   fi
 fi
 PATH="$PWD/.cache/tools/bin:$PATH"
+if [ "${CI:-}" = true ] && command -v go >/dev/null && ! command -v helm >/dev/null; then
+  printf '\n== helm and kubeconform\n'
+  for module in helm.sh/helm/v3/cmd/helm@v3.22.0 github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0; do
+    # The chart is skipped by name where this takes too long.
+    GOBIN="$PWD/.cache/tools/bin" timeout 180 go install "$module" >/dev/null 2>&1 || true
+  done
+fi
 if [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   missing=''
   command -v node >/dev/null || missing="$missing nodejs"
@@ -78,6 +85,11 @@ else
   else
     step "dashboard in a browser" sh -c 'cd crates/dashboard/browser && npm ci --silent --no-audit --no-fund && npm run --silent format:check && node --test'
   fi
+fi
+if command -v helm >/dev/null && command -v kubeconform >/dev/null; then
+  step "Helm chart" packaging/helm/check.sh
+else
+  skip "Helm chart" "helm or kubeconform is not installed"
 fi
 # Other people's clients, from their registries.
 if [ "${CI:-}" = true ] || { python3 -c 'import ensurepip' && command -v npm; } >/dev/null 2>&1; then

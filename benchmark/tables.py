@@ -2,8 +2,8 @@
 """Writes the tables of the documents that are generated, each between two marks.
 
 docs/benchmarks.md has all tables of results/, README.md the first of speed and some key figures of
-quality, docs/settings.md the settings of .env.example. static/locust.svg is drawn as well. Run by run.sh; run it again after editing a mark or
-.env.example: benchmark/tables.py [results folder]
+quality, docs/settings.md the settings of .env.example, and the Helm chart's schema their names. static/locust.svg is drawn as well. Run by run.sh; run
+it again after editing a mark or .env.example: benchmark/tables.py [results folder]
 """
 
 import csv
@@ -246,6 +246,19 @@ def settings_tables():
     return lines[1:]
 
 
+def chart_settings():
+    """Tells the chart which settings there are; it sets ports and folder of the pods itself."""
+    own = {"APP_PORT", "ADMIN_PORT", "DATA_DIR"}
+    example = (ROOT / ".env.example").read_text()
+    names = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", example, flags=re.M)
+    path = ROOT / "packaging" / "helm" / "anomaly" / "values.schema.json"
+    schema = json.loads(path.read_text())
+    schema["definitions"]["settings"]["propertyNames"]["enum"] = [
+        name for name in names if name not in own and not name.startswith("ANOMALY_")
+    ]
+    path.write_text(json.dumps(schema, indent=2) + "\n")
+
+
 def conditions(report):
     """One sentence: on which machine, and how often."""
     m = report["machine"]
@@ -284,6 +297,7 @@ def main():
     replace_between(benchmarks, "bulk", bulk_table(report))
     replace_between(benchmarks, "locust", locust_table(results))
     replace_between(ROOT / "docs" / "settings.md", "settings", settings_tables())
+    chart_settings()
     (ROOT / "static" / "locust.svg").write_text(chart(results))
 
 

@@ -10,12 +10,13 @@ use std::{
 use contract::{ENDPOINTS, ProblemCode};
 
 /// Folders whose files are named in documents by their path from the root.
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 7] = [
     ".ci/",
     "benchmark/",
     "crates/",
     "docs/",
     "examples/",
+    "packaging/",
     "static/",
 ];
 
@@ -127,6 +128,39 @@ fn every_path_exists() -> io::Result<()> {
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
+    Ok(())
+}
+
+/// benchmark/tables.py writes its schema from the file.
+#[test]
+fn the_chart_takes_every_setting_but_those_that_it_makes_itself() -> io::Result<()> {
+    let schema = Document::read(root().join("packaging/helm/anomaly/values.schema.json"))?.text;
+    let example = Document::read(root().join(".env.example"))?.text;
+    let settings = example.lines().filter_map(|line| {
+        let (name, _) = line.strip_prefix("# ").unwrap_or(line).split_once('=')?;
+        let is_name = name.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'_'));
+        is_name.then_some(name)
+    });
+    for name in settings {
+        let is_its_own = matches!(name, "APP_PORT" | "ADMIN_PORT" | "DATA_DIR");
+        let is_taken = schema.contains(&format!("\"{name}\""));
+        let is_due = !is_its_own && !name.starts_with("ANOMALY_");
+        assert_eq!(is_taken, is_due, "python3 benchmark/tables.py: {name}");
+    }
+    Ok(())
+}
+
+/// Images are named after the version in docker-compose.yml and in the chart.
+#[test]
+fn images_have_the_version_of_the_programs() -> io::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    let compose = Document::read(root().join("docker-compose.yml"))?.text;
+    let names = compose.matches("${ANOMALY_IMAGE:-anomaly}-").count();
+    let wanted = format!(":${{ANOMALY_VERSION:-{version}}}\n");
+    assert!(names > 0);
+    assert_eq!(compose.matches(&wanted).count(), names);
+    let chart = Document::read(root().join("packaging/helm/anomaly/Chart.yaml"))?.text;
+    assert!(chart.contains(&format!("\nappVersion: \"{version}\"\n")));
     Ok(())
 }
 
