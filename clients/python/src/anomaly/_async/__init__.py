@@ -1,0 +1,1 @@
+"""The clients with `await`: the source of `_sync`."""

@@ -1,0 +1,1 @@
+"""Made from the file of this name in `_async` by `tools/twin.py`: change that one."""
