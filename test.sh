@@ -91,6 +91,12 @@ if command -v helm >/dev/null && command -v kubeconform >/dev/null; then
 else
   skip "Helm chart" "helm or kubeconform is not installed"
 fi
+# Our own client for Python, with the libraries that it works with.
+if [ "${CI:-}" = true ] || python3 -c 'import ensurepip' >/dev/null 2>&1; then
+  step "client for Python" clients/python/run.sh
+else
+  skip "client for Python" "python3 with venv is not installed"
+fi
 # Other people's clients, from their registries.
 if [ "${CI:-}" = true ] || { python3 -c 'import ensurepip' && command -v npm; } >/dev/null 2>&1; then
   step "clients of other services" clients/compat/run.sh

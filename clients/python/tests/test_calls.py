@@ -234,7 +234,7 @@ def test_pictures(client: Client, name: str, tmp_path: Path) -> None:
 
 
 def test_axes_of_matplotlib(client: Client) -> None:
-    import matplotlib
+    import matplotlib.pyplot
 
     matplotlib.use("agg")
     out = client.detect(hourly(odd=(500,), tz="Europe/Berlin"))

@@ -52,8 +52,11 @@ def axes(out: Any, ax: Axes | None = None) -> Axes:
         edges = (out[lower].to_numpy(), out[upper].to_numpy())
         ax.fill_between(x, *edges, alpha=0.2, linewidth=0, color=line.get_color())
         ax.plot(x.to_numpy()[odd], y[odd], "o", markersize=4, color="tab:red", zorder=3)
+    first, last = x.min(), x.max()
     for episode in found.episodes:
-        ax.axvspan(episode.began or episode.start, episode.end, alpha=0.12, color="tab:red")  # type: ignore[arg-type]
+        began, end = episode.began or episode.start, episode.end
+        if end >= first and began <= last:  # a part of the frame has a part of the episodes
+            ax.axvspan(began, end, alpha=0.12, color="tab:red")  # type: ignore[arg-type]
     if several:
         ax.legend()
     return ax

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Tests the Python client against standalone: types, style, tests, its README and its notebook. Needs
+# python3 with venv. Standalone has to be built (cargo build -p standalone --bins), or STANDALONE says
+# where it is.
+set -eu
+cd "$(dirname "$0")"
+root=$(cd ../.. && pwd)
+installed=$root/.cache/python-client
+
+[ -x "$installed/bin/python" ] || python3 -m venv "$installed"
+"$installed/bin/pip" install --quiet --disable-pip-version-check ".[test]"
+PATH=$installed/bin:$PATH
+ruff check --quiet .
+ruff format --check --quiet .
+mypy
+STANDALONE=${STANDALONE:-$root/target/debug/standalone} python -m pytest --quiet "$@"
