@@ -196,6 +196,8 @@ def test_times_without_a_zone_are_utc_and_said_to_be(client: Client) -> None:
     assert naive.index.tz is None  # type: ignore[attr-defined]
     assert naive.score.tolist()[120:] == aware.score.tolist()[120:]
     assert naive.detection.episodes[0].peak == hourly(tz=None).index[500]
-    for times in (hourly(tz=None).index.to_numpy(), [datetime(2024, 3, 1)] * 800):
+    dates = [datetime(2024, 3, 1) + timedelta(hours=i) for i in range(800)]
+    for times in (hourly(tz=None).index.to_numpy(), dates):
         with pytest.warns(NaiveTimeWarning):
-            client.detect(times, wave())
+            found = client.detect(times, wave())
+        assert found.verdicts[0].time == dates[120]

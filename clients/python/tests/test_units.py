@@ -66,9 +66,13 @@ def test_the_unit_of_a_series_is_that_of_the_platform(url: str, name: str) -> No
     wire = Wire()
     with Client(url, timeout=60, transport=wire) as second:
         second.series(name).predict(datetime(2024, 1, 1, tzinfo=timezone.utc), 20.0)
-        second.series(name).fit(hourly(100))
-    assert sent(wire.requests[-2])["timestamp"] == 1704067200000
-    assert sent(wire.requests[-1])["timestamps"][0] == hourly().index[0].value // 10**6
+        for unit in ("s", "ns"):
+            temp = hourly(100)
+            temp.index = temp.index.as_unit(unit)  # type: ignore[attr-defined]
+            second.series(name).fit(temp)
+    assert sent(wire.requests[-3])["timestamp"] == 1704067200000
+    for request in wire.requests[-2:]:
+        assert sent(request)["timestamps"][0] == hourly().index[0].value // 10**6
 
 
 def test_a_finer_time_than_the_series_counts_is_refused(client: Client, name: str) -> None:
