@@ -16,13 +16,13 @@ from typing import Any, Generic
 
 from . import errors, results, times
 from ._version import __version__
+from .bodies import EventReader, as_query, cut, given, span
 from .data import Points
 from .times import Unit
 from .types import (
     Alias,
     Anomaly,
     Detection,
-    Event,
     FittedModel,
     Model,
     SeriesInfo,
@@ -171,7 +171,7 @@ class Calls:
     def fit(self, series_id: str, points: Points, options: Mapping[str, Any]) -> Call[FittedModel]:
         """Fits a new version. One idempotency key for all tries makes it one version."""
         unit = yield from self.unit(series_id, points)
-        body = {**points.body(unit), **_given(options)}
+        body = {**points.body(unit), **given(options)}
         headers = {"idempotency-key": str(uuid.uuid4())}
         request = Request("POST", path("/fit/{id}", id=series_id), body=body, headers=headers)
         reply = (yield from self.about(series_id, request)).json()
@@ -193,7 +193,7 @@ class Calls:
         if context is not None:
             body["context"] = context.body(unit)
         request = Request(
-            "POST", path("/predict/{id}", id=series_id), body={**body, **_given(options)}
+            "POST", path("/predict/{id}", id=series_id), body={**body, **given(options)}
         )
         reply = (yield from self.ask(request)).json()
         at = {"timestamp": body["timestamp"], "value": body["value"]}
@@ -205,14 +205,14 @@ class Calls:
         """Judges points in batches, each with the last points before it as context."""
         unit = yield from self.unit(series_id, points, judged_only=True)
         body = points.body(unit)
-        options = dict(_given(options))
+        options = dict(given(options))
         verdicts: list[Mapping[str, Any]] = []
         reply: Mapping[str, Any] = {}
         noted: list[str] = list(points.warnings)
         for start in range(0, len(points), BATCH):
-            part = _cut(body, start, start + BATCH)
+            part = cut(body, start, start + BATCH)
             if start:
-                part["context"] = _cut(body, max(0, start - CONTEXT), start)
+                part["context"] = cut(body, max(0, start - CONTEXT), start)
                 options["version"] = reply["model_version"]
             request = Request(
                 "POST", path("/predict/{id}/batch", id=series_id), body={**part, **options}
@@ -232,7 +232,7 @@ class Calls:
     ) -> Call[results.Judged]:
         """Fits on the first points and judges the others."""
         unit = unit or points.times.coarsest()
-        options = _given(options)
+        options = given(options)
         request = Request("POST", "/v1/detect", body={**points.body(unit), **options})
         reply = (yield from self.ask(request)).json()
         summary = {name: value for name, value in reply.items() if name != "verdicts"}
@@ -247,7 +247,7 @@ class Calls:
         request = Request(
             "POST",
             "/v1/detect",
-            body={**points.body(unit), **_given(options)},
+            body={**points.body(unit), **given(options)},
             headers={"accept": "application/x-ndjson"},
             streamed=True,
         )
@@ -274,9 +274,9 @@ class Calls:
         counts: dict[str, int] = {}
         verdicts: list[Mapping[str, Any]] = []
         for start in range(0, len(points), OBSERVED):
-            part = _cut(body, start, start + OBSERVED)
+            part = cut(body, start, start + OBSERVED)
             request = Request(
-                "POST", path("/observe/{id}", id=series_id), params=_query(query), body=part
+                "POST", path("/observe/{id}", id=series_id), params=as_query(query), body=part
             )
             reply = (yield from self.ask(request)).json()
             found = reply.get("verdicts")
@@ -300,7 +300,7 @@ class Calls:
     def set_stream(self, series_id: str, options: Mapping[str, Any]) -> Call[None]:
         """Begins a stream, or replaces its options."""
         where = path("/v1/series/{id}/stream", id=series_id)
-        yield from self.ask(Request("PUT", where, body=_given(options)))
+        yield from self.ask(Request("PUT", where, body=given(options)))
 
     def restart_stream(self, series_id: str, origin: str, rewind: bool) -> Call[None]:
         """Begins a stream anew."""
@@ -414,7 +414,7 @@ class Calls:
         """A list, page by page; `of` is the series whose revision it shows."""
 
         def read(after: str | None) -> Call[Page[T]]:
-            request = Request("GET", where, params=_query({**query, cursor: after}))
+            request = Request("GET", where, params=as_query({**query, cursor: after}))
             got = yield from (self.ask(request) if of is None else self.about(of, request))
             reply = got.json()
             items = [results.listed(kind, item) for item in reply[member]]
@@ -430,7 +430,7 @@ class Calls:
     def feedback(self, anomaly_id: str, verdict: str, comment: str | None) -> Call[Anomaly]:
         """Says what an anomaly is."""
         where = path("/v1/anomalies/{id}/feedback", id=anomaly_id)
-        body = _given({"verdict": verdict, "comment": comment})
+        body = given({"verdict": verdict, "comment": comment})
         return results.listed(
             Anomaly, (yield from self.ask(Request("PUT", where, body=body))).json()
         )
@@ -454,7 +454,7 @@ class Calls:
             "ends_at": ends_at and times.rfc3339(ends_at),
             "comment": comment,
         }
-        request = Request("POST", "/v1/silences", body=_given(body), repeatable=False)
+        request = Request("POST", "/v1/silences", body=given(body), repeatable=False)
         return build(Silence, (yield from self.ask(request)).json())
 
     def end_silence(self, silence_id: str) -> Call[None]:
@@ -465,7 +465,7 @@ class Calls:
 
     def events(self, series: Sequence[str], last: str | None) -> Call[Lines]:
         """What happens, as server-sent events."""
-        params = _query({"series": ",".join(name.replace(",", "%2C") for name in series) or None})
+        params = as_query({"series": ",".join(name.replace(",", "%2C") for name in series) or None})
         headers = {"accept": "text/event-stream", **({"last-event-id": last} if last else {})}
         request = Request("GET", "/v1/events", params=params, headers=headers, streamed=True)
         return Lines((yield from self.ask(request)).source, EventReader().read)
@@ -473,9 +473,9 @@ class Calls:
     def picture(self, query: Mapping[str, Any], body: Any = None) -> Call[bytes]:
         """A plot, of a model or of a detection."""
         if body is None:
-            request = Request("GET", "/plot", params=_query(query))
+            request = Request("GET", "/plot", params=as_query(query))
         else:
-            request = Request("POST", "/v1/detect/plot", params=_query(query), body=body)
+            request = Request("POST", "/v1/detect/plot", params=as_query(query), body=body)
         return (yield from self.ask(request)).content
 
     def model_picture(
@@ -491,63 +491,3 @@ class Calls:
         """What runs, and how well."""
         reply: dict[str, Any] = (yield from self.ask(Request("GET", "/v1/system"))).json()
         return reply
-
-
-class EventReader:
-    """Puts the lines of server-sent events together."""
-
-    def __init__(self) -> None:
-        self._fields: dict[str, str] = {}
-
-    def read(self, line: str) -> Event | None:
-        """The event that ends with `line`, if one does."""
-        if line:
-            name, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            joined = name == "data" and name in self._fields
-            self._fields[name] = f"{self._fields[name]}\n{value}" if joined else value
-            return None
-        found, self._fields = self._fields, {}
-        if "data" not in found:
-            return None
-        return Event(found.get("event", "message"), json.loads(found["data"]), found.get("id"))
-
-
-def one_row(value: float | Mapping[str, float]) -> Any:
-    """The value of a point, or those of its columns, as columns of one row."""
-    return {n: [v] for n, v in value.items()} if isinstance(value, Mapping) else [value]
-
-
-def span(start: Any, end: Any, unit: Unit | None) -> dict[str, int]:
-    """The first and the last time of a plot."""
-    given = {"from": start, "to": end}
-    found = {name: times.one(time) for name, time in given.items() if time is not None}
-    return {name: time.counted_in(unit)[0] for name, time in found.items()}
-
-
-def plot_body(points: Points, unit: Unit | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of a plot of a detection."""
-    return {**points.body(unit or points.times.coarsest()), **_given(options)}
-
-
-def _cut(body: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
-    """A part of the points of a body."""
-    values = body["values"]
-    named = isinstance(values, dict)
-    cut = {n: column[start:end] for n, column in values.items()} if named else values[start:end]
-    return {"timestamps": body["timestamps"][start:end], "values": cut}
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _query(options: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _parameter(value) for name, value in options.items() if value is not None}
-
-
-def _parameter(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return times.rfc3339(value) if isinstance(value, datetime) else str(value)

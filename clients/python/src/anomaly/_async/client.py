@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import httpx
 
-from .. import calls, errors, transport
+from .. import bodies, errors, transport
 from ..calls import Calls, Lines
 from ..data import Data, read
 from ..frames import detection
@@ -171,8 +171,8 @@ class AsyncClient:
         points = read(data, values, time=time, value=value)
         unit = unit or points.times.coarsest()
         query = {"title": title, "width": width, "height": height, "scale": scale}
-        query.update(calls.span(start, end, unit))
-        body = calls.plot_body(points, unit, asked)
+        query.update(bodies.span(start, end, unit))
+        body = bodies.plot_body(points, unit, asked)
         return Picture(await self._run(self._calls.picture(query, body)))
 
     # Series

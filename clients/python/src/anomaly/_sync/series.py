@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from .. import calls
+from .. import bodies
 from ..data import Data, read
 from ..picture import Picture
 from ..times import Unit
@@ -105,7 +105,7 @@ class Series:
             "direction": direction,
             "min_deviation": min_deviation,
         }
-        point = read([time], calls.one_row(value))
+        point = read([time], bodies.one_row(value))
         before = None if context is None else read(context)
         call = self._calls.predict(self.series_id, point, before, options)
         return self._client._run(call)
