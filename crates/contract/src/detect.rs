@@ -79,6 +79,8 @@ words! {
         /// An array for each number of the verdicts: a
         /// [`ColumnarDetectReply`](crate::ColumnarDetectReply).
         Columns = "columns",
+        /// All verdicts in blocks of arrays: a [`TableDetectReply`](crate::TableDetectReply).
+        Table = "table",
     }
 }
 
@@ -294,6 +296,7 @@ mod tests {
         for body in [
             r#"{"timestamps":[1,2],"values":[0.5,1.0],"train":1}"#,
             r#"{"timestamps":[1,2],"values":[0.5,1.0],"train":0.5,"detector":"ewma","params":{"k":2.0},"min_deviation":3.0,"form":"columns"}"#,
+            r#"{"timestamps":[1,2],"values":[0.5,1.0],"train":1,"form":"table"}"#,
         ] {
             let request = DetectRequest::parse(body.as_bytes()).unwrap().body;
             assert_eq!(serde_json::to_string(&request).unwrap(), body);

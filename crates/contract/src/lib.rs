@@ -43,6 +43,7 @@ mod silence;
 mod silenced;
 mod stream;
 mod system;
+mod table;
 mod time;
 mod timestamps;
 mod verdict;
@@ -129,6 +130,7 @@ pub use system::{
     DependencyFigures, PlatformForm, ProcessFigures, ServiceFigures, ServiceStatus, SystemHistory,
     SystemReply,
 };
+pub use table::{BLOCK_ROWS, TableDetectReply, VerdictBlock};
 pub use time::{TimeUnit, UtcTime};
 pub use timestamps::{InvalidTimestamp, Timestamp};
 pub use verdict::{

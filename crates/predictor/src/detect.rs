@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     metrics,
     output::{Output, Stop},
-    reply,
+    reply, table,
 };
 
 /// The form of a reply.
@@ -95,17 +95,18 @@ fn series(
     output: &mut Output,
 ) -> Result<(), Stop> {
     let DetectRequest { points, train, .. } = request;
-    let in_columns = request.form == Some(DetectForm::Columns);
-    if in_columns && form == Form::Ndjson {
-        return Err(Error::ColumnsInLines.into());
+    let asked = request.form.unwrap_or(DetectForm::Rows);
+    if asked != DetectForm::Rows && form == Form::Ndjson {
+        return Err(Error::FormInLines(asked).into());
     }
     let fitted = detector::detect(points, *train, &request.fit, default, request.min_deviation);
     let mut detection = fitted.map_err(Error::from)?;
-    if in_columns {
-        return columnar::write(&mut detection, points, count, output);
-    }
     let rest = &points[train.of(points.len())..];
-    score(&mut detection, rest, form, count, output)?;
+    match asked {
+        DetectForm::Columns => return columnar::write(&mut detection, points, count, output),
+        DetectForm::Table => table::write(&mut detection, rest, count, output)?,
+        DetectForm::Rows => score(&mut detection, rest, form, count, output)?,
+    }
     write_summary(&summary(&detection, count), form, output.buffer());
     Ok(())
 }

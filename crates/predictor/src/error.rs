@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contract::{BadJson, InvalidSeriesId, ProblemCode, Version, VersionRef};
+use contract::{BadJson, DetectForm, InvalidSeriesId, ProblemCode, Version, VersionRef};
 use detector::{Unfit, WrongUnit};
 use http_server::{BadParameter, ProblemReply};
 use service::series::invalid_series;
@@ -28,9 +28,9 @@ pub(crate) enum Error {
     /// The body of a detection is not what the route takes.
     #[error("request body: {0}")]
     MalformedDetection(BadJson),
-    /// A detection is to be answered in columns and in lines.
-    #[error("form: columns are one JSON object, and the request accepts lines")]
-    ColumnsInLines,
+    /// A detection is to be answered in another form than rows, and in lines.
+    #[error("form: {0} means one JSON object, and the request accepts lines")]
+    FormInLines(DetectForm),
     /// No model can be fitted on the points of a detection, or not with these options.
     #[error(transparent)]
     Unfit(#[from] Unfit),
@@ -75,7 +75,7 @@ impl From<Error> for ProblemReply {
                 ..Self::invalid_payload(&fault)
             },
             Error::MalformedDetection(fault) => Self::invalid_payload(&fault),
-            Error::ColumnsInLines => {
+            Error::FormInLines(_) => {
                 let fault = error.to_string();
                 let detail = format!("Invalid request payload: {fault}");
                 Self::new(Code::InvalidPayload, detail).errors(vec![fault])

@@ -23,6 +23,7 @@ mod recorder;
 mod reply;
 mod report;
 mod routes;
+mod table;
 
 use std::{mem, net::SocketAddr, sync::Arc, time::Duration};
 

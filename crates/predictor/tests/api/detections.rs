@@ -3,8 +3,8 @@
 use anyhow::Context;
 use axum::http::{StatusCode, header};
 use contract::{
-    ColumnarDetectReply, DetectLine, DetectReply, DetectorName, FitOptions, JudgedReply, Point,
-    Train, VerdictReply,
+    BLOCK_ROWS, ColumnarDetectReply, DetectLine, DetectReply, DetectorName, FitOptions,
+    JudgedReply, Point, TableDetectReply, Train, VerdictBlock, VerdictReply,
 };
 use predictor::{DetectSettings, Settings};
 use serde_json::{Value, json};
@@ -210,6 +210,53 @@ async fn columns_say_the_same_as_rows_in_fewer_bytes() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_table_has_all_verdicts_in_blocks() -> anyhow::Result<()> {
+    let fixture = Fixture::new().await?;
+    let values = values(2 * BLOCK_ROWS + 310);
+    let ask = async |form: &str| {
+        let body = body(&values, &json!({"train": 300, "form": form}));
+        let reply = fixture.post("/v1/detect", &body).await?;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+        anyhow::Ok(reply.text)
+    };
+    let (rows, table) = (ask("rows").await?, ask("table").await?);
+    assert!(2 * table.len() < rows.len(), "{}", table.len());
+    let rows: DetectReply = serde_json::from_str(&rows)?;
+    let table: TableDetectReply = serde_json::from_str(&table)?;
+    assert_eq!(table.summary, rows.summary);
+    let lengths: Vec<usize> = table.blocks.iter().map(|block| block.score.len()).collect();
+    assert_eq!(lengths, [BLOCK_ROWS, BLOCK_ROWS, 10]);
+    let mut expected = rows.verdicts.chunks(BLOCK_ROWS);
+    for block in &table.blocks {
+        assert_eq!(block, &block_of(expected.next().context("a block")?)?);
+    }
+    assert!(table.summary.alarms > 0);
+    Ok(())
+}
+
+/// The block that says the same as `rows`.
+fn block_of(rows: &[JudgedReply]) -> anyhow::Result<VerdictBlock> {
+    let mut block = VerdictBlock::default();
+    for row in rows {
+        let (verdict, online) = (&row.verdict, row.online.as_ref().context("online")?);
+        block.anomaly.push(verdict.anomaly);
+        block.alarm.push(online.alarm);
+        block.score.push(verdict.score);
+        block.p_value.push(verdict.p_value);
+        block.severity.push(verdict.severity);
+        block.expected.push(verdict.expected);
+        block.lower.push(verdict.lower);
+        block.upper.push(verdict.upper);
+        block.direction.push(verdict.direction);
+        block.ratio.push(online.ratio);
+        block.about.push(online.about);
+        let told = verdict.anomaly || online.alarm;
+        block.reason.push(told.then(|| verdict.reason.clone()));
+    }
+    Ok(block)
+}
+
+#[tokio::test]
 async fn columns_name_the_gaps_and_are_not_lines() -> anyhow::Result<()> {
     let fixture = Fixture::new().await?;
     let values = values(60);
@@ -222,11 +269,15 @@ async fn columns_name_the_gaps_and_are_not_lines() -> anyhow::Result<()> {
     assert_eq!(columns.summary.gaps, [(29, 35)]);
     assert_eq!(columns.expected.len(), 40);
     let lines = [("accept", LINES)];
-    let body = body.to_string();
-    let reply = fixture.send("POST", "/v1/detect", &lines, &body);
-    let detail = "Invalid request payload: form: columns are one JSON object, and the request \
-                  accepts lines";
-    assert_eq!(reply.await?.refusal(), (400, "invalid_payload", detail));
+    for form in ["columns", "table"] {
+        let body = body.to_string().replace("columns", form);
+        let reply = fixture.send("POST", "/v1/detect", &lines, &body).await?;
+        let detail = format!(
+            "Invalid request payload: form: {form} means one JSON object, and the request accepts \
+             lines"
+        );
+        assert_eq!(reply.refusal(), (400, "invalid_payload", &*detail));
+    }
     Ok(())
 }
 
