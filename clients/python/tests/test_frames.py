@@ -201,3 +201,18 @@ def test_times_without_a_zone_are_utc_and_said_to_be(client: Client) -> None:
         with pytest.warns(NaiveTimeWarning):
             found = client.detect(times, wave())
         assert found.verdicts[0].time == dates[120]
+
+
+def test_a_frame_says_the_same_as_verdicts_one_by_one(client: Client) -> None:
+    temp = hourly(5_000, odd=(500, 4_900))
+    out = client.detect(temp)
+    found = client.detect(list(temp.index), temp.tolist())
+    rows = out.iloc[found.train :]
+    assert len(rows) == len(found) and found.episodes == out.detection.episodes
+    told = rows.anomaly | rows.alarm
+    names = ["anomaly", "alarm", "score", "p_value", "severity", "expected", "lower", "upper"]
+    for name in [*names, "direction", "ratio"]:
+        assert rows[name].tolist() == [getattr(verdict, name) for verdict in found], name
+    assert rows[told].reason.tolist() == [v.reason for v in found if v.anomaly or v.alarm]
+    assert rows[~told].reason.isna().all() and told.sum() > 2
+    assert rows[rows.alarm].about.tolist() == [v.about for v in found if v.alarm]

@@ -230,14 +230,17 @@ class Calls:
     def detect(
         self, points: Points, unit: Unit | None, options: Mapping[str, Any]
     ) -> Call[results.Judged]:
-        """Fits on the first points and judges the others."""
+        """Fits on the first points and judges the others. A frame has its verdicts as a table."""
         unit = unit or points.times.coarsest()
         options = given(options)
-        request = Request("POST", "/v1/detect", body={**points.body(unit), **options})
-        reply = (yield from self.ask(request)).json()
-        summary = {name: value for name, value in reply.items() if name != "verdicts"}
-        summary["warnings"] = [*points.warnings, *reply.get("warnings", ())]
-        return results.Judged(points, unit, reply["verdicts"], summary, options)
+        body = {**points.body(unit), **options}
+        tabular = points.frame is not None and len(points.columns) == 1
+        if tabular:
+            body["form"] = "table"
+        reply = (yield from self.ask(Request("POST", "/v1/detect", body=body))).json()
+        verdicts = results.joined(reply.pop("blocks")) if tabular else reply.pop("verdicts")
+        reply["warnings"] = [*points.warnings, *reply.get("warnings", ())]
+        return results.Judged(points, unit, verdicts, reply, options)
 
     def detect_lines(
         self, points: Points, unit: Unit | None, options: Mapping[str, Any]

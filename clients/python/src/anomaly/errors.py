@@ -38,7 +38,7 @@ class AnomalyError(Exception):
         super().__init__(self._text())
 
     def _text(self) -> str:
-        text = "; ".join([self.detail, *self.errors])
+        text = "; ".join([self.detail, *(e for e in self.errors if e not in self.detail)])
         if self.code:
             text += f" [{self.code}]"
         if self.request_id:

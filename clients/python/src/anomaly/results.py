@@ -18,11 +18,13 @@ _OF_A_COLUMN = ("expected", "lower", "upper", "p_value")
 
 @dataclass(frozen=True)
 class Judged:
-    """Points with their verdicts as the platform sent them, the last points of `points`."""
+    """The last points of `points` with their verdicts as the platform sent them: one by one, or as
+    columns.
+    """
 
     points: Points
     unit: Unit | None
-    verdicts: Sequence[Mapping[str, Any]]
+    verdicts: Sequence[Mapping[str, Any]] | frames.Table
     summary: Mapping[str, Any]
     options: Mapping[str, Any]
     observed: bool = False
@@ -30,11 +32,13 @@ class Judged:
     def result(self) -> Any:
         """A frame like the one that came in, or a Detection with verdicts."""
         frame = self.points.frame
+        verdicts = self.verdicts
         if frame is None:
-            verdicts = tuple(verdict(found, self.points, self.unit) for found in self.verdicts)
-            return self.detection(verdicts)
-        rows = self.points.rows[len(self.points) - len(self.verdicts) :]
-        table = frames.spread(self._table(), rows, self.points.total)
+            found = (verdict(one, self.points, self.unit) for one in verdicts)  # type: ignore[arg-type]
+            return self.detection(tuple(found))
+        table = verdicts if isinstance(verdicts, dict) else self._table(verdicts)
+        rows = self.points.rows[len(self.points) - len(table["anomaly"]) :]
+        table = frames.spread(table, rows, self.points.total)
         return frame.with_verdicts(table, self._time_unit(), self.detection())
 
     def detection(self, verdicts: tuple[Verdict, ...] = ()) -> Detection:
@@ -58,8 +62,7 @@ class Judged:
             verdicts=verdicts,
         )
 
-    def _table(self) -> frames.Table:
-        found = self.verdicts
+    def _table(self, found: Sequence[Mapping[str, Any]]) -> frames.Table:
         columns = self.points.columns
         table: frames.Table = {"anomaly": [v.get("anomaly", False) for v in found]}
         detected = "train" in self.summary
@@ -89,6 +92,15 @@ class Judged:
 
     def _moment(self, timestamp: int) -> Time:
         return moment(timestamp, self.points, self.unit)
+
+
+def joined(blocks: Sequence[Mapping[str, list[Any]]]) -> frames.Table:
+    """The columns of a table that comes in blocks of rows."""
+    table: frames.Table = {name: [] for name in blocks[0]}
+    for block in blocks:
+        for name, column in block.items():
+            table[name] += column
+    return table
 
 
 def moment(timestamp: int, points: Points, unit: Unit | None) -> Time:

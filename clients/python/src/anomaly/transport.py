@@ -12,6 +12,8 @@ from . import errors
 from .calls import HEADERS
 from .wire import Lost, Reply, Send
 
+#: Nothing is gained by packing a reply that never leaves the machine.
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_URL = "http://localhost:8080"
 #: A stream of events is silent for 15 seconds at most, so this is no lost one.
 STREAM_TIMEOUT = 45.0
@@ -32,7 +34,12 @@ class Settings:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"the address {url!r} does not begin with http:// or https://")
         key = (api_key or os.environ.get("ANOMALY_API_KEY") or "").strip()
-        return cls(url, {**HEADERS, **({"authorization": f"Bearer {key}"} if key else {})}, timeout)
+        headers = dict(HEADERS)
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        if httpx.URL(url).host in LOCAL:
+            headers["accept-encoding"] = "identity"
+        return cls(url, headers, timeout)
 
     def request(self, send: Send) -> dict[str, Any]:
         """The arguments of httpx's `build_request`."""
