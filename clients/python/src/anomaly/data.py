@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -235,10 +234,8 @@ def _clean(found: Times, columns: Mapping[str, list[float]], frame: Frame | None
         for infinite in (math.inf, -math.inf):
             if infinite in column:
                 raise InvalidData(f"{name}[{column.index(infinite)}]: {infinite} is not finite")
-    if len(columns) == 1:
-        (column,) = columns.values()
-        kept = [row for row, value in enumerate(column) if not math.isnan(value)]
-    else:
+    kept: Sequence[int] = range(total)
+    if any(any(map(math.isnan, column)) for column in columns.values()):
         complete = enumerate(zip(*columns.values(), strict=True))
         kept = [row for row, values in complete if not any(map(math.isnan, values))]
     if not kept:
@@ -247,9 +244,7 @@ def _clean(found: Times, columns: Mapping[str, list[float]], frame: Frame | None
     some = f"{dropped} rows have no value (NaN) and were left out"
     note = "1 row has no value (NaN) and was left out" if dropped == 1 else some
     notes = (note,) if dropped else ()
-    numbers = found.numbers
-    if any(later < earlier for earlier, later in itertools.pairwise(numbers)):
-        kept.sort(key=numbers.__getitem__)
-    elif not dropped:
-        return Points(found, columns, range(total), total, frame, notes)
+    numbers = list(found.numbers)
+    if sorted(numbers) != numbers:
+        kept = sorted(kept, key=numbers.__getitem__)
     return Points(found, columns, kept, total, frame, notes)

@@ -6,11 +6,13 @@ arithmetic on integers: a time that a unit cannot hold is refused, never rounded
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from .errors import InvalidData
@@ -41,15 +43,19 @@ class Times:
     unit: Unit | None
     zone: tzinfo | None = None
 
+    @cached_property
+    def divisor(self) -> int:
+        """The greatest number that divides all of them."""
+        return math.gcd(*self.numbers)
+
     def coarsest(self) -> Unit | None:
         """The coarsest unit that holds all of them exactly."""
         if self.unit is None:
             return unit_of_all(self.numbers)
-        have = NANOSECONDS[self.unit]
         for unit in UNITS:
-            per = NANOSECONDS[unit] // have
-            if per <= 1 or not any(number % per for number in self.numbers):
-                return unit if per >= 1 else self.unit
+            per = NANOSECONDS[unit] // NANOSECONDS[self.unit]
+            if per > 1 and self.divisor % per == 0:
+                return unit
         return self.unit
 
     def counted_in(self, unit: Unit | None) -> Sequence[int]:
@@ -66,13 +72,13 @@ class Times:
             per = have // want
             return [number * per for number in self.numbers]
         per = want // have
-        for row, number in enumerate(self.numbers):
-            if number % per:
-                shown = shown_time(number, self.unit)
-                raise InvalidData(
-                    f"timestamps[{row}]: {shown} is finer than {NAMES[unit]}, the unit of the series"
-                )
-        return [number // per for number in self.numbers]
+        if self.divisor % per == 0:
+            return [number // per for number in self.numbers]
+        row = next(row for row, number in enumerate(self.numbers) if number % per)
+        shown = shown_time(self.numbers[row], self.unit)
+        raise InvalidData(
+            f"timestamps[{row}]: {shown} is finer than {NAMES[unit]}, the unit of the series"
+        )
 
     def _checked(self, unit: Unit | None) -> Sequence[int]:
         """Numbers stay as they are, but not those of another unit."""
