@@ -61,7 +61,9 @@ class PandasFrame:
         if name in FLAGS:
             return numpy.array(column, dtype=bool)
         if name in TEXTS:
-            return pandas.array(column, dtype="str")
+            # The texts of pandas 2 would have the text "None".
+            modern = int(pandas.__version__.partition(".")[0]) >= 3
+            return pandas.array(column, dtype="str" if modern else "object")
         if name in WORDS:
             return pandas.Categorical(column, categories=list(WORDS[name]), ordered=True)
         if name in TIMES and unit is None:
