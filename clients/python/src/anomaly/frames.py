@@ -65,7 +65,11 @@ class PandasFrame:
             modern = int(pandas.__version__.partition(".")[0]) >= 3
             return pandas.array(column, dtype="str" if modern else "object")
         if name in WORDS:
-            return pandas.Categorical(column, categories=list(WORDS[name]), ordered=True)
+            places: dict[str | None, int] = {word: n for n, word in enumerate(WORDS[name])}
+            places[None] = -1
+            codes = numpy.array([places[word] for word in column], dtype="int8")
+            kind = pandas.CategoricalDtype(list(WORDS[name]), ordered=True)
+            return pandas.Categorical.from_codes(codes, dtype=kind)
         if name in TIMES and unit is None:
             return pandas.array(column, dtype="Int64")
         if name in TIMES and unit is not None:
