@@ -8,7 +8,9 @@ root=$(cd ../.. && pwd)
 installed=$root/.cache/python-client
 
 [ -x "$installed/bin/python" ] || python3 -m venv "$installed"
-"$installed/bin/pip" install --quiet --disable-pip-version-check ".[test]"
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+"$installed/bin/pip" install --quiet hatchling
+"$installed/bin/pip" install --quiet --no-build-isolation ".[test]" # needs no network the second time
 PATH=$installed/bin:$PATH
 ruff check --quiet .
 ruff format --check --quiet .
