@@ -5,6 +5,8 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+# Shown by `anomaly_build_info`.
+ARG BUILD_COMMIT=
 RUN --mount=type=cache,id=anomaly-registry,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,id=anomaly-target,target=/src/target,sharing=locked \
     cargo build --profile dist --locked --bins \

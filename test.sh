@@ -6,8 +6,9 @@
 # where one is (`.ci/servers.sh` starts all three), and are reported as skipped otherwise. With
 # CI=true they are demanded: the servers are installed and started here, and stopped at the end.
 # The suite over published series runs where TEST_LABELLED_SERIES says where they are. Instructions
-# are counted where valgrind is. The Helm chart is checked where helm and kubeconform are. The dashboard is tested where node, npm and Chromium are; pictures of
-# its pages are left in .cache/dashboard.
+# are counted where valgrind is. The Helm chart is checked where helm and kubeconform are, alerts are
+# tried where Prometheus is. The dashboard is tested where node, npm and Chromium are; pictures of its
+# pages are left in .cache/dashboard.
 set -eu
 cd "$(dirname "$0")"
 
@@ -52,8 +53,9 @@ if [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; 
   command -v node >/dev/null || missing="$missing nodejs"
   command -v npm >/dev/null || missing="$missing npm"
   command -v chromium >/dev/null || missing="$missing chromium"
+  command -v promtool >/dev/null || missing="$missing prometheus"
   if [ -n "$missing" ]; then
-    printf '\n== browser\n'
+    printf '\n== browser and Prometheus\n'
     # shellcheck disable=SC2086 # several words
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null || true # it is skipped by name then
   fi
@@ -96,6 +98,12 @@ if [ "${CI:-}" = true ] || python3 -c 'import ensurepip' >/dev/null 2>&1; then
   step "client for Python" clients/python/run.sh
 else
   skip "client for Python" "python3 with venv is not installed"
+fi
+# Alerts and the dashboard, by a real Prometheus.
+if command -v promtool >/dev/null && command -v prometheus >/dev/null && command -v python3 >/dev/null; then
+  step "alerts and dashboard" python3 .ci/monitoring.py
+else
+  skip "alerts and dashboard" "prometheus with promtool, or python3, is not installed"
 fi
 # Other people's clients, from their registries.
 if [ "${CI:-}" = true ] || { python3 -c 'import ensurepip' && command -v npm; } >/dev/null 2>&1; then

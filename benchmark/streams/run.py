@@ -254,7 +254,7 @@ def recovery(processes, args):
     feed.wait()
     sent = args.series * (WARM_UP + each)
     total = "SELECT coalesce(sum(points), 0)::bigint, count(*) FROM stream_sessions"
-    lag = lambda: sum(metric(OBSERVERS[name] + 1, "anomaly_observer_lag_records") for name in OBSERVERS)
+    lag = lambda: sum(metric(OBSERVERS[name] + 1, "anomaly_observer_lag_messages") for name in OBSERVERS)
     wait_for(lambda: lag() == 0, "the rest")
     # Every state is stored once its minute is over, whoever judges.
     learned = lambda: observed.database.ask(total).split("|")

@@ -29,6 +29,7 @@ mod json;
 mod judge;
 mod live;
 mod matcher;
+mod metric;
 mod moment;
 mod observe;
 mod offset;
@@ -97,6 +98,7 @@ pub use json::{BadJson, Parsed};
 pub use judge::{FitOptions, JudgeOptions, MAX_CONTEXT, Params};
 pub use live::{LIVE_PATH, LiveReply, LiveRequest, LiveSeries};
 pub use matcher::{MatchOp, Matcher};
+pub use metric::{DURATION_BOUNDS, RENAMED_METRICS};
 pub use moment::{InvalidMoment, Moment};
 pub use observe::{
     AcceptedPoints, AcceptedReply, Learning, MAX_OBSERVED, ObserveManyReply, ObserveReply,

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{ENDPOINTS, Endpoint};
+use contract::{DURATION_BOUNDS, ENDPOINTS, Endpoint, ProblemCode};
 use http::StatusCode;
 use prometheus::{
     Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, core::Collector,
@@ -27,20 +27,15 @@ static REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("registered once")
 });
 
-/// The upper bounds of the buckets that requests are counted in, in seconds.
-pub(crate) const BOUNDS: [f64; 15] = [
-    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
-];
-
-/// The number of requests so far that took no longer than each of [`BOUNDS`], and of all.
+/// The number of requests so far that took no longer than each of [`DURATION_BOUNDS`], and of all.
 pub(crate) type Buckets = Vec<u64>;
 
 static SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     register_histogram_vec!(
-        "anomaly_gateway_request_seconds",
+        "anomaly_gateway_request_duration_seconds",
         "Time from the head of a request to the head of its reply, by route.",
         &["route"],
-        BOUNDS.to_vec()
+        DURATION_BOUNDS.to_vec()
     )
     .expect("registered once")
 });
@@ -102,6 +97,13 @@ pub(crate) static FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("registered once")
 });
 
+/// The codes of [`FAILURES`].
+const NO_REPLY: [ProblemCode; 3] = [
+    ProblemCode::UpstreamUnavailable,
+    ProblemCode::UpstreamTimeout,
+    ProblemCode::BadGateway,
+];
+
 /// The figures of one route, looked up once.
 struct RouteFigures {
     requests: [IntCounter; CLASSES.len()],
@@ -134,12 +136,14 @@ pub(crate) fn register() {
     LazyLock::force(&FIGURES);
     LazyLock::force(&OTHER_FIGURES);
     LazyLock::force(&UPSTREAM);
-    LazyLock::force(&FAILURES);
+    for code in NO_REPLY {
+        FAILURES.with_label_values(&[code.as_str()]);
+    }
 }
 
 /// The requests so far, of all routes.
 pub(crate) fn request_buckets() -> Buckets {
-    let mut sums = vec![0; BOUNDS.len() + 1];
+    let mut sums = vec![0; DURATION_BOUNDS.len() + 1];
     for family in SECONDS.collect() {
         for histogram in family
             .get_metric()
@@ -149,7 +153,7 @@ pub(crate) fn request_buckets() -> Buckets {
             let buckets = histogram.get_bucket().iter();
             let counts = buckets.map(|bucket| bucket.cumulative_count());
             let counts = counts
-                .take(BOUNDS.len())
+                .take(DURATION_BOUNDS.len())
                 .chain([histogram.get_sample_count()]);
             sums.iter_mut()
                 .zip(counts)

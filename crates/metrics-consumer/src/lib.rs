@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, Settings};
 
-use crate::metrics::{APPLIED, CUT_LOGS, DEAD_LETTERS, DEAD_LETTERS_LOST, LAG, STATS_ERRORS};
+use crate::metrics::{APPLIED, CUT_LOGS, DEAD_LETTERS, DEAD_LETTERS_LOST, LAG, RETRIES};
 
 /// The group that the consumers share the topic in.
 pub const GROUP: &str = "metrics-consumer";
@@ -206,7 +206,7 @@ impl MetricsConsumer {
                 Ok(()) => Ok(Handled::Applied),
                 Err(StatsError::WentBack) => Ok(Handled::WentBack),
                 Err(error) => {
-                    STATS_ERRORS.inc();
+                    RETRIES.inc();
                     Err(error)
                 }
             }

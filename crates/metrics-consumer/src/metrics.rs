@@ -14,8 +14,8 @@ pub(crate) static APPLIED: LazyLock<IntCounter> = LazyLock::new(|| {
 
 pub(crate) static DEAD_LETTERS: LazyLock<IntCounter> = LazyLock::new(|| {
     register_int_counter!(
-        "anomaly_metrics_consumer_events_buried_total",
-        "Messages that could not be used and went to the dead letters."
+        "anomaly_metrics_consumer_dead_letters_total",
+        "Messages that could not be used and were kept as dead letters."
     )
     .expect("registered once")
 });
@@ -36,10 +36,10 @@ pub(crate) static CUT_LOGS: LazyLock<IntGauge> = LazyLock::new(|| {
     .expect("registered once")
 });
 
-pub(crate) static STATS_ERRORS: LazyLock<IntCounter> = LazyLock::new(|| {
+pub(crate) static RETRIES: LazyLock<IntCounter> = LazyLock::new(|| {
     register_int_counter!(
-        "anomaly_metrics_consumer_redis_errors_total",
-        "Batches that could not be written, each try counted; they are tried again until they are."
+        "anomaly_metrics_consumer_retries_total",
+        "Attempts that failed and were made again."
     )
     .expect("registered once")
 });
@@ -47,14 +47,14 @@ pub(crate) static STATS_ERRORS: LazyLock<IntCounter> = LazyLock::new(|| {
 pub(crate) static LAG: LazyLock<IntGauge> = LazyLock::new(|| {
     register_int_gauge!(
         "anomaly_metrics_consumer_lag_messages",
-        "Messages of the assigned partitions that are not counted yet."
+        "Messages of the assigned partitions that were published and not yet handled."
     )
     .expect("registered once")
 });
 
 /// Registers every metric, so that it is visible before it first changes.
 pub(crate) fn register() {
-    for counter in [&APPLIED, &DEAD_LETTERS, &DEAD_LETTERS_LOST, &STATS_ERRORS] {
+    for counter in [&APPLIED, &DEAD_LETTERS, &DEAD_LETTERS_LOST, &RETRIES] {
         LazyLock::force(counter);
     }
     LazyLock::force(&LAG);

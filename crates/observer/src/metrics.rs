@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use contract::{AnomalyEventKind, PointStatus};
+use contract::{AnomalyEventKind, AnomalyKind, DURATION_BOUNDS, PointStatus, Severity};
 use prometheus::{
     Histogram, IntCounter, IntCounterVec, IntGauge, register_histogram, register_int_counter,
     register_int_counter_vec, register_int_gauge,
@@ -31,7 +31,7 @@ counters! {
     RECORDS_LOST = "anomaly_observer_records_lost_total", "Records that the log no longer had when they were to be judged.";
     PASSED_ON = "anomaly_observer_records_passed_on_total", "Records that lay in another partition than their series.";
     DEAD_LETTERS = "anomaly_observer_dead_letters_total", "Records that could not be judged.";
-    SESSION_MISSES = "anomaly_observer_session_cache_misses_total", "Streams that were loaded or begun because they were not in memory.";
+    SESSION_MISSES = "anomaly_observer_cache_misses_total", "Streams that were loaded or begun because they were not in memory.";
     REFUSED_STREAMS = "anomaly_observer_streams_refused_total", "Times that a stream could not begin because there are as many as may be.";
     COMMITS = "anomaly_observer_commits_total", "Transactions that stored effects and states.";
     CHECKPOINT_BYTES = "anomaly_observer_checkpoint_bytes_total", "Bytes of states that were stored.";
@@ -40,7 +40,7 @@ counters! {
 }
 
 gauges! {
-    LAG = "anomaly_observer_lag_records", "Records of our partitions that were not judged yet.";
+    LAG = "anomaly_observer_lag_messages", "Messages of the assigned partitions that were published and not yet handled.";
     PARTITIONS = "anomaly_observer_partitions", "Partitions that this observer judges.";
     SESSION_BYTES = "anomaly_observer_session_bytes", "Memory of the streams, in bytes.";
     STREAMS = "anomaly_observer_streams", "Streams that there are, as counted last.";
@@ -77,9 +77,7 @@ pub(crate) static COMMIT_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
     register_histogram!(
         "anomaly_observer_commit_duration_seconds",
         "Storing effects and states.",
-        vec![
-            1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 5.0
-        ]
+        DURATION_BOUNDS.to_vec()
     )
     .expect("the name is valid and used once")
 });
@@ -131,7 +129,12 @@ pub(crate) fn found(finding: &Finding) {
 pub(crate) fn register() {
     count_samples(0, 0, 0);
     LazyLock::force(&BY_STATUS);
-    LazyLock::force(&ANOMALIES);
+    for (kind, severity) in AnomalyKind::ALL
+        .iter()
+        .flat_map(|kind| Severity::ALL.iter().map(move |severity| (kind, severity)))
+    {
+        ANOMALIES.with_label_values(&[kind.as_str(), severity.as_str()]);
+    }
     LazyLock::force(&COMMIT_DURATION);
     let counters = [
         &PANICS,
@@ -144,6 +147,7 @@ pub(crate) fn register() {
         &COMMITS,
         &CHECKPOINT_BYTES,
         &LOST,
+        &POINTS_NOT_KEPT,
     ];
     counters.iter().for_each(|counter| {
         LazyLock::force(counter);

@@ -3,18 +3,10 @@
 
 use std::sync::LazyLock;
 
+use contract::DURATION_BOUNDS;
 use prometheus::{
     Histogram, IntCounter, IntGauge, register_histogram, register_int_counter, register_int_gauge,
 };
-
-/// Upper bounds in seconds: most requests are answered from memory within microseconds, the rest
-/// wait for the store.
-const DURATION_BOUNDS: [f64; 14] = [
-    2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 1e-1, 5e-1, 1.0, 2.5,
-];
-
-/// Upper bounds in seconds for work over many points: about ten microseconds each.
-const WORK_BOUNDS: [f64; 10] = [1e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 1e-1, 5e-1, 1.0, 5.0, 30.0];
 
 pub(crate) static PREDICTIONS: LazyLock<IntCounter> = LazyLock::new(|| {
     counter(
@@ -85,26 +77,24 @@ pub(crate) static REQUEST_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
     histogram(
         "anomaly_predictor_request_duration_seconds",
         "From the head of a predict request to its reply, for points that were judged.",
-        &DURATION_BOUNDS,
     )
 });
 pub(crate) static BATCH_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
     histogram(
         "anomaly_predictor_batch_duration_seconds",
         "From the head of a batch to the end of its work, without waiting for the client.",
-        &WORK_BOUNDS,
     )
 });
 pub(crate) static DETECTION_DURATION: LazyLock<Histogram> = LazyLock::new(|| {
     histogram(
         "anomaly_predictor_detection_duration_seconds",
         "From the body of a detection to the end of its work, without waiting for the client.",
-        &WORK_BOUNDS,
     )
 });
 
-fn histogram(name: &str, help: &str, bounds: &[f64]) -> Histogram {
-    register_histogram!(name, help, bounds.to_vec()).expect("the name is valid and used once")
+fn histogram(name: &str, help: &str) -> Histogram {
+    register_histogram!(name, help, DURATION_BOUNDS.to_vec())
+        .expect("the name is valid and used once")
 }
 
 fn counter(name: &str, help: &str) -> IntCounter {

@@ -1,24 +1,20 @@
 //! The port for operators: `/metrics` in Prometheus text, `/livez`, `/readyz`. Never the public
 //! port.
 
-use std::{
-    fmt::{Display, Write},
-    fs,
-    net::SocketAddr,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::net::SocketAddr;
 
 use axum::{
     Router,
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
 use http_server::{Listener, ProblemReply, ServerConfig};
-use prometheus::{TEXT_FORMAT, TextEncoder};
+use prometheus::TEXT_FORMAT;
 use tokio_util::sync::CancellationToken;
 
-use crate::{health::Health, system::ProcessStat, task};
+use crate::{exposition, health::Health, task};
 
 /// One thread and a few connections: the only clients are a scraper and a prober.
 const SERVER: ServerConfig = ServerConfig {
@@ -77,6 +73,7 @@ impl Admin {
         task::spawn("first-check", self.health.clone().first_check());
         let routes = Router::new()
             .route("/metrics", get(metrics))
+            .with_state(self.health.clone())
             .merge(self.health.routes_for_operators())
             .fallback(http_server::not_found)
             .method_not_allowed_fallback(http_server::method_not_allowed);
@@ -84,48 +81,12 @@ impl Admin {
     }
 }
 
-async fn metrics() -> Response {
-    let mut text = String::with_capacity(8 * 1024);
-    let families = prometheus::gather();
-    if let Err(error) = TextEncoder::new().encode_utf8(&families, &mut text) {
-        tracing::error!(%error, "cannot write the metrics out");
-        return ProblemReply::internal().into_response();
+async fn metrics(State(health): State<Health>) -> Response {
+    match exposition::text(&health.standing().await) {
+        Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "cannot write the metrics out");
+            ProblemReply::internal().into_response()
+        }
     }
-    write_process(&mut text);
-    ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response()
-}
-
-/// Writes the metrics that Prometheus expects of every process, under the names it expects.
-fn write_process(text: &mut String) {
-    let Some(process) = ProcessStat::read() else {
-        return;
-    };
-    let mut write = |name: &str, kind: &str, value: &dyn Display| {
-        writeln!(text, "# TYPE {name} {kind}\n{name} {value}")
-            .expect("writing to a String cannot fail");
-    };
-    write("process_cpu_seconds_total", "counter", &process.cpu_seconds);
-    write(
-        "process_resident_memory_bytes",
-        "gauge",
-        &process.resident_bytes,
-    );
-    write("process_threads", "gauge", &process.threads);
-    if let Some(started) = started_at(&process) {
-        write(
-            "process_start_time_seconds",
-            "gauge",
-            &started.as_secs_f64(),
-        );
-    }
-    if let Ok(open) = fs::read_dir("/proc/self/fd") {
-        write("process_open_fds", "gauge", &open.count());
-    }
-}
-
-/// When the process started, since 1970.
-fn started_at(process: &ProcessStat) -> Option<Duration> {
-    let age = Duration::try_from_secs_f64(process.age_seconds()?).ok()?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    now.checked_sub(age)
 }

@@ -54,6 +54,12 @@ enum Errors {
     Shown,
 }
 
+/// Whether a service can take requests, and which of its dependencies answer.
+pub(crate) struct Standing {
+    pub(crate) ready: bool,
+    pub(crate) dependencies: Vec<(&'static str, bool)>,
+}
+
 impl Health {
     /// Ready until `shutdown` is cancelled.
     pub fn new(shutdown: CancellationToken) -> Self {
@@ -165,6 +171,19 @@ impl Health {
         self.check_all().await;
     }
 
+    /// What `/readyz?verbose` would say now.
+    pub(crate) async fn standing(&self) -> Standing {
+        let results = self.check_all().await;
+        let complete = results.iter().all(|result| !result.is_missing());
+        Standing {
+            ready: complete && !self.shutdown.is_cancelled(),
+            dependencies: results
+                .iter()
+                .map(|result| (result.name, result.outcome.is_ok()))
+                .collect(),
+        }
+    }
+
     async fn check_all(&self) -> Vec<CheckResult> {
         let results = self.checks.iter().map(Check::results);
         join_all(results).await.into_iter().flatten().collect()
@@ -200,7 +219,7 @@ async fn readyz(
     let results = health.check_all().await;
     let missing: Vec<&str> = results
         .iter()
-        .filter(|f| f.need == Need::Required && f.outcome.is_err())
+        .filter(|result| result.is_missing())
         .map(|f| f.name)
         .collect();
     if verbose {
@@ -236,6 +255,11 @@ fn list(results: &[CheckResult], errors: Errors, stopping: bool, complete: bool)
 }
 
 impl CheckResult {
+    /// Whether the service cannot work for want of it.
+    fn is_missing(&self) -> bool {
+        self.need == Need::Required && self.outcome.is_err()
+    }
+
     fn to_json(&self, errors: Errors) -> serde_json::Value {
         let mut entry = json!({
             "name": self.name,

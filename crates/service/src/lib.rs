@@ -4,6 +4,7 @@ pub mod admin;
 pub mod admission;
 pub mod clock;
 pub mod error_form;
+mod exposition;
 pub mod figures;
 pub mod file_stamp;
 pub mod health;

@@ -175,6 +175,18 @@ impl Store {
         .boxed()
     }
 
+    /// The number of series that have a model. It takes about a second for a million of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub fn fitted_series(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        async move {
+            let count: Vec<(i64,)> = self.select(sql::SERIES_COUNT, &[]).await?;
+            Ok(count.first().map_or(0, |(count,)| count.cast_unsigned()))
+        }
+        .boxed()
+    }
+
     /// Gives the space of what was deleted back to the disk. Postgres does so by itself.
     pub(crate) async fn give_back(&self) {
         let Backend::Sqlite(store) = &self.0 else {

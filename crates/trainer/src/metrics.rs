@@ -2,16 +2,11 @@
 
 use std::sync::LazyLock;
 
+use contract::DURATION_BOUNDS;
 use prometheus::{
     Histogram, IntCounter, IntCounterVec, IntGauge, register_histogram, register_int_counter,
     register_int_counter_vec, register_int_gauge,
 };
-
-/// Upper bounds in seconds: a small fit waits for two commits and two acknowledgements, a large one
-/// takes seconds.
-const DURATION_BOUNDS: [f64; 11] = [
-    5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1, 2.5e-1, 5e-1, 1.0, 2.5, 5.0, 10.0,
-];
 
 pub(crate) static FITS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     outcomes(
@@ -68,6 +63,9 @@ pub(crate) static STORE_FREE_BYTES: LazyLock<IntGauge> = LazyLock::new(|| {
         "Free bytes on the disk of the data folder; -1 if the database is elsewhere.",
     )
 });
+
+pub(crate) static STORE_SERIES: LazyLock<IntGauge> =
+    LazyLock::new(|| gauge("anomaly_store_series", "Series that have a model."));
 
 static REGISTRY_CHANGES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
@@ -153,7 +151,9 @@ pub(crate) fn register() {
         LazyLock::force(counter);
     }
     STORE_FREE_BYTES.set(-1);
-    LazyLock::force(&STORE_BYTES);
+    for gauge in [&STORE_BYTES, &STORE_SERIES] {
+        LazyLock::force(gauge);
+    }
     for histogram in [&FIT_DURATION, &PLOT_DURATION] {
         LazyLock::force(histogram);
     }

@@ -1,17 +1,19 @@
 //! Room for further models: asked before anything of a fit or an import is written.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contract::SeriesId;
 use service::telemetry::with_sources;
-use store::{Quotas, Store};
+use store::{Quotas, Store, StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{error::Error, metrics};
 
-/// How often the size of the store is measured.
+/// How often the size of the store is measured, unless that takes long.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
+/// It rests this many times as long as it has measured: counting a million series takes a while.
+const REST: u32 = 100;
 
 /// Knows how much may be stored.
 pub(crate) struct Room {
@@ -43,23 +45,24 @@ impl Room {
 /// Measures the size of `store` until `stop` is cancelled.
 pub(crate) async fn measure(store: Store, stop: CancellationToken) {
     loop {
-        match store.size().await {
-            Ok(size) => {
-                metrics::STORE_BYTES.set(size.used_bytes.cast_signed());
-                if let Some(free) = size.free_bytes {
-                    metrics::STORE_FREE_BYTES.set(free.cast_signed());
-                }
-            }
-            Err(error) => {
-                tracing::debug!(error = with_sources(&error), "the store has no size");
-            }
+        let began = Instant::now();
+        if let Err(error) = measure_once(&store).await {
+            tracing::debug!(error = with_sources(&error), "the store has no size");
         }
-        if stop
-            .run_until_cancelled(sleep(MEASURE_EVERY))
-            .await
-            .is_none()
-        {
+        let rest = MEASURE_EVERY.max(began.elapsed() * REST);
+        if stop.run_until_cancelled(sleep(rest)).await.is_none() {
             return;
         }
     }
+}
+
+async fn measure_once(store: &Store) -> Result<(), StoreError> {
+    let size = store.size().await?;
+    metrics::STORE_BYTES.set(size.used_bytes.cast_signed());
+    if let Some(free) = size.free_bytes {
+        metrics::STORE_FREE_BYTES.set(free.cast_signed());
+    }
+    let series = store.fitted_series().await?;
+    metrics::STORE_SERIES.set(series.cast_signed());
+    Ok(())
 }

@@ -43,7 +43,7 @@ pub(crate) static RETRIES: LazyLock<IntCounter> = LazyLock::new(|| {
 });
 pub(crate) static LAG: LazyLock<IntGauge> = LazyLock::new(|| {
     register_int_gauge!(
-        "anomaly_training_data_consumer_lag",
+        "anomaly_training_data_consumer_lag_messages",
         "Messages of the assigned partitions that were published and not yet handled."
     )
     .expect("the name is valid and used once")

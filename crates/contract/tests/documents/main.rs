@@ -1,5 +1,6 @@
 //! The documents: their links and paths lead somewhere, and their tables have what the programs have.
 
+mod monitoring;
 mod runbook;
 
 use std::{

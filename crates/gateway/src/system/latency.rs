@@ -1,6 +1,8 @@
 //! Quantiles of latencies that were counted in buckets.
 
-use crate::metrics::{BOUNDS, Buckets};
+use contract::DURATION_BOUNDS;
+
+use crate::metrics::Buckets;
 
 /// Two quantiles of latencies, in milliseconds, as exact as the buckets are narrow.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,7 +13,7 @@ pub(super) struct Quantiles {
 
 impl Quantiles {
     /// Those of the requests that `now` has more than `before`, which count the requests up to each
-    /// of [`BOUNDS`], and all. `None` if there are none.
+    /// of [`DURATION_BOUNDS`], and all. `None` if there are none.
     pub(super) fn between(before: Option<&Buckets>, now: &Buckets) -> Option<Self> {
         let at_before = |index: usize| before.and_then(|before| before.get(index)).copied();
         let new = now.iter().enumerate();
@@ -29,7 +31,7 @@ fn quantile(counts: &[u64], q: f64) -> f64 {
     let all = counts.last().copied().unwrap_or(0) as f64;
     let rank = q * all;
     let (mut from, mut below) = (0.0, 0.0);
-    for (bound, count) in BOUNDS.iter().zip(counts) {
+    for (bound, count) in DURATION_BOUNDS.iter().zip(counts) {
         let count = *count as f64;
         if count >= rank {
             let share = (rank - below) / (count - below).max(1.0);
@@ -50,7 +52,7 @@ mod tests {
             let within = requests.iter().filter(|(ms, _)| ms / 1e3 <= bound);
             within.map(|(_, n)| n).sum()
         };
-        let bounds = BOUNDS.iter().copied().chain([f64::INFINITY]);
+        let bounds = DURATION_BOUNDS.iter().copied().chain([f64::INFINITY]);
         bounds.map(up_to).collect()
     }
 

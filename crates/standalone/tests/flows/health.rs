@@ -1,9 +1,13 @@
 //! Health and figures of the platform.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use contract::{HealthReply, PlatformForm, ServiceFigures, ServiceStatus, SystemReply};
 use serde_json::Value;
-use testkit::{Client, Platform, eventually, exposition, series};
+use testkit::{
+    Client, Platform, eventually,
+    exposition::{self, Family},
+    series,
+};
 
 use crate::program::Program;
 
@@ -207,6 +211,18 @@ async fn readiness_lists_what_it_depends_on() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The row of a metric in the documents.
+fn row(name: &str, family: &Family) -> String {
+    let labels = family.labels.iter().map(|label| format!("`{label}`"));
+    let labels: Vec<String> = labels.collect();
+    let (kind, help) = (&family.kind, &family.help);
+    let unit = exposition::unit(name).unwrap_or_default();
+    format!(
+        "| `{name}` | {kind} | {unit} | {} | {help} |",
+        labels.join(", ")
+    )
+}
+
 #[tokio::test]
 async fn operators_are_told_on_a_port_of_their_own_and_of_no_series() -> anyhow::Result<()> {
     const SECRET: &str = "turbine_47";
@@ -217,20 +233,23 @@ async fn operators_are_told_on_a_port_of_their_own_and_of_no_series() -> anyhow:
     for path in ["/livez", "/readyz"] {
         assert_eq!(program.admin.get(path).await?.status, 200, "{path}");
     }
-    let names = exposition::check(program.admin, SECRET).await?;
-    for part in [
-        "_gateway_",
-        "_trainer_",
-        "_predictor_",
-        "cache_hits",
-        "events_dropped",
-        "lag",
-    ] {
-        ensure!(
-            names.iter().any(|name| name.contains(part)),
-            "{part} in {names:?}"
-        );
-    }
+    let exported = exposition::check(program.admin, SECRET).await?;
+    // The table of the document is what is exported, line by line.
+    let page = include_str!("../../../../docs/operations.md");
+    let table = page.split_once("\n| metric | type | unit | labels | meaning |\n");
+    let (_, table) = table.context("no table of metrics")?;
+    let documented: Vec<&str> = table
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with("| `"))
+        .collect();
+    let rows = exported.iter().map(|(name, family)| row(name, family));
+    let rows: Vec<String> = rows.collect();
+    ensure!(
+        documented == rows,
+        "docs/operations.md should have\n{}",
+        rows.join("\n")
+    );
     assert_eq!(program.client.get("/metrics").await?.status, 404);
     assert_eq!(program.admin.get("/healthcheck").await?.status, 404);
     Ok(())

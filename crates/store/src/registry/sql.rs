@@ -193,6 +193,10 @@ pub(crate) const SERIES_BUT: &str = "
     SELECT CASE WHEN EXISTS (SELECT 1 FROM models WHERE series_id = $1 AND status = 'ready') THEN 0
     ELSE (SELECT count(*) FROM (SELECT DISTINCT series_id FROM models WHERE status = 'ready') known) END";
 
+/// The number of series with a ready model.
+pub(crate) const SERIES_COUNT: &str =
+    "SELECT count(*) FROM (SELECT DISTINCT series_id FROM models WHERE status = 'ready') known";
+
 /// The number of ready models.
 pub(crate) const VERSIONS: &str = "SELECT count(*) FROM models WHERE status = 'ready'";
 

@@ -51,7 +51,7 @@ async fn start_after_restore(platform: &mut Distributed) -> anyhow::Result<()> {
         async move {
             ensure!(log?.contains("reading"), "it has not begun");
             let metrics = admin.get("/metrics").await?.text().to_owned();
-            ensure!(metrics.contains("anomaly_training_data_consumer_lag 0\n"));
+            ensure!(metrics.contains("anomaly_training_data_consumer_lag_messages 0\n"));
             Ok(())
         }
     })

@@ -138,11 +138,11 @@ async fn every_service_tells_operators_what_it_does_and_no_series() -> anyhow::R
             (Service::MetricsConsumer, &["lag"]),
             (Service::TrainingDataConsumer, &["lag"]),
         ] {
-            let names = exposition::check(platform.admin(service, 0), SECRET).await?;
+            let exported = exposition::check(platform.admin(service, 0), SECRET).await?;
             for part in expected {
                 ensure!(
-                    names.iter().any(|name| name.contains(part)),
-                    "{service:?}: {part} in {names:?}"
+                    exported.keys().any(|name| name.contains(part)),
+                    "{service:?}: {part} in {exported:?}"
                 );
             }
         }
