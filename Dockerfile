@@ -7,9 +7,11 @@ WORKDIR /src
 COPY . .
 # Shown by `anomaly_build_info`.
 ARG BUILD_COMMIT=
+# Traces are exported where OTEL_EXPORTER_OTLP_ENDPOINT says where to.
+ARG FEATURES=otlp
 RUN --mount=type=cache,id=anomaly-registry,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,id=anomaly-target,target=/src/target,sharing=locked \
-    cargo build --profile dist --locked --bins \
+    cargo build --profile dist --locked --bins --features "$FEATURES" \
     && mkdir /out /data \
     && for bin in gateway trainer predictor observer notifier metrics-consumer training-data-consumer init standalone anomaly; do \
          cp "target/dist/$bin" /out/; \

@@ -105,6 +105,7 @@ if command -v promtool >/dev/null && command -v prometheus >/dev/null && command
 else
   skip "alerts and dashboard" "prometheus with promtool, or python3, is not installed"
 fi
+step "traces" cargo test -p testkit --features otlp --test traces
 # Other people's clients, from their registries.
 if [ "${CI:-}" = true ] || { python3 -c 'import ensurepip' && command -v npm; } >/dev/null 2>&1; then
   step "clients of other services" clients/compat/run.sh
@@ -143,6 +144,12 @@ real distributed TEST_KAFKA_BROKERS TEST_DATABASE_URL TEST_REDIS_URL
 if [ -n "$modules" ]; then
   # shellcheck disable=SC2086 # several words
   step "tests over real servers" cargo test --workspace --tests --no-fail-fast -- --ignored $modules
+fi
+
+if [ "${modules%distributed::*}" != "$modules" ]; then
+  # The programs once more, with what exports traces.
+  step "programs with traces" cargo build --bins --features otlp
+  step "traces through Kafka" cargo test -p testkit --features otlp --test traces -- --ignored distributed
 fi
 
 [ ! -s "$notes/skipped" ] || { printf '\nskipped:\n' && cat "$notes/skipped"; }

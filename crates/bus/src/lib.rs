@@ -24,6 +24,7 @@ mod subscription;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use ::sqlite::Fault;
+use ::trace::{Kind, Span};
 use contract::{
     AnomalyEvent, DeadLetters, Event, MetricsEvent, ModelEvent, PointsRecord, Topic, TrainingData,
 };
@@ -214,21 +215,34 @@ impl Bus {
         headers: &[(&str, &str)],
         trace: TraceParent,
     ) -> Result<(), BusError> {
+        let mut span = match &trace {
+            Some(trace) => Span::start(
+                Kind::Producer,
+                || format!("send {}", E::TOPIC.name),
+                Some(trace),
+            ),
+            None => Span::default(),
+        };
+        let trace = span.traceparent().or(trace);
         let records = events
             .into_iter()
             .map(|event| Record::of(&event, headers, trace.as_deref()));
-        match &self.0 {
+        let published = match &self.0 {
             Backend::Kafka(bus) => bus.publish(records).await,
             Backend::Sqlite(log) => log.publish(records).await,
+        };
+        if published.is_err() {
+            span.fail();
         }
+        published
     }
 
-    /// Hands `event` over without waiting. Returns `false` when the queue is full: the event is
-    /// dropped and counted in [`Self::dropped`].
-    pub fn try_publish<E: Event>(&self, event: &E) -> bool {
+    /// Hands `event` over without waiting, as a part of `trace` if that is given. Returns `false`
+    /// when the queue is full: the event is dropped and counted in [`Self::dropped`].
+    pub fn try_publish<E: Event>(&self, event: &E, trace: Option<&str>) -> bool {
         match &self.0 {
-            Backend::Kafka(bus) => bus.try_publish(Record::of(event, &[], None)),
-            Backend::Sqlite(log) => log.try_publish(Record::of(event, &[], None)),
+            Backend::Kafka(bus) => bus.try_publish(Record::of(event, &[], trace)),
+            Backend::Sqlite(log) => log.try_publish(Record::of(event, &[], trace)),
         }
     }
 

@@ -4,6 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use contract::{DeadLetters, Delivery, Event, Topic, TopicLog, TopicOffset};
 use sha2::{Digest, Sha256};
+use trace::{Kind, Span};
 
 use crate::BusError;
 
@@ -57,6 +58,20 @@ pub struct Message<E> {
     pub headers: Vec<(String, String)>,
 }
 
+impl<E: Event> Message<E> {
+    /// Begins the spans of the work on `messages`: one for each that a traced request caused.
+    pub fn spans(messages: &[Self]) -> Vec<Span> {
+        if !trace::is_on() {
+            return Vec::new();
+        }
+        let traces = messages.iter().filter_map(|message| message.trace.as_ref());
+        let name = || format!("process {}", E::TOPIC.name);
+        traces
+            .map(|trace| Span::start(Kind::Consumer, name, Some(trace)))
+            .collect()
+    }
+}
+
 impl<E> Message<E> {
     /// The delivery by which a database applies `event` of this message; `None` moves the offset
     /// only.
@@ -72,6 +87,8 @@ impl<E> Message<E> {
 
 /// The header that holds the [`TraceParent`].
 const TRACE: &str = "traceparent";
+/// The length of a `traceparent`, in bytes.
+const TRACE_LENGTH: usize = 55;
 /// The longest reason of a dead letter, in characters; longer ones are cut.
 const MAX_REASON: usize = 1_000;
 
@@ -109,6 +126,7 @@ impl Record {
             return Err(no_partition(E::TOPIC.name, partition));
         }
         let headers = headers.iter().copied();
+        let trace = event.traceparent().or(trace);
         let headers = headers.chain(trace.map(|trace| (TRACE, trace)));
         Ok(Self {
             topic: E::TOPIC,
@@ -205,6 +223,12 @@ impl RawMessage {
         headers
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The `traceparent` of the request that caused it, unless its length shows that it is none.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.header(TRACE)
+            .filter(|trace| trace.len() == TRACE_LENGTH)
     }
 
     /// The event in the payload, or why it cannot be read.

@@ -209,6 +209,9 @@ pub struct AnomalyEvent {
     pub at: Moment,
     /// The anomaly after it.
     pub anomaly: Anomaly,
+    /// The W3C `traceparent` of the points that it came of, if those had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// What happened to an anomaly.
@@ -267,6 +270,7 @@ impl AnomalyEvent {
             kind: AnomalyEventKind::Test,
             at: now,
             anomaly,
+            traceparent: None,
         }
     }
 }
@@ -335,6 +339,10 @@ impl Event for AnomalyEvent {
 
     fn key(&self) -> Option<&str> {
         Some(self.anomaly.series_id.as_str())
+    }
+
+    fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
     }
 }
 

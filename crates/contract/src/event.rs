@@ -51,6 +51,11 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn partition(&self) -> Option<i32> {
         None
     }
+
+    /// The W3C `traceparent` of what caused this event, if that is not what publishes it.
+    fn traceparent(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A measurement of the platform's own work.

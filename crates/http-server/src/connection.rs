@@ -133,8 +133,8 @@ impl Protocol {
             return http2.serve(self.timeouts, &status, &app, &stopping).await;
         }
         let write_buffer = WriteBuffer::new(write, Arc::clone(&status), self.timeouts.silence);
-        // Only hyper's side writes the access log.
-        let is_logged = tracing::enabled!(tracing::Level::DEBUG);
+        // Only hyper's side writes the access log, and begins spans.
+        let is_logged = tracing::enabled!(tracing::Level::DEBUG) || trace::is_on();
         let fast_path = app.fast_path().filter(|_| !is_logged);
         let (end, unparsed) = loop {
             let mut fallthrough = Fallthrough::default();

@@ -5,9 +5,10 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::Request, response::IntoResponse, response::Response};
-use contract::Problem;
+use contract::{ENDPOINTS, Problem};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use trace::{Kind, Span};
 
 use crate::{Handler, ProblemReply, json};
 
@@ -42,6 +43,12 @@ impl RequestContext {
             request_id: given.cloned().unwrap_or_else(new_id),
             traceparent: trace.filter(|t| is_traceparent(t.as_bytes())).cloned(),
         }
+    }
+
+    /// The `traceparent`, for what the request causes.
+    pub fn trace(&self) -> Option<String> {
+        let trace = self.traceparent.as_ref()?.to_str();
+        trace.ok().map(str::to_owned)
     }
 }
 
@@ -80,6 +87,7 @@ where
         context.request_id = id;
     }
     let id = context.request_id.clone();
+    let mut span = begin_span(&request, &mut context);
     let access = tracing::enabled!(tracing::Level::DEBUG).then(|| Access::of(&request));
     request.extensions_mut().insert(context);
     // The closure is called inside the guarded future, so that a panic while routing is caught as
@@ -92,10 +100,48 @@ where
         );
         ProblemReply::internal().into_response()
     });
+    span.answered(response.status().as_u16());
     if let Some(access) = access {
         access.log(&response, &id);
     }
     finish(response, id)
+}
+
+/// Begins the span of `request`, in the trace that it belongs to or in a new one, and puts it into
+/// `context`, for what the request causes.
+fn begin_span(request: &Request, context: &mut RequestContext) -> Span {
+    if !trace::is_on() {
+        return Span::default();
+    }
+    let parent = context.trace();
+    let span = Span::start(Kind::Server, || span_name(request), parent.as_deref());
+    if let Some(traceparent) = span.traceparent() {
+        context.traceparent = HeaderValue::try_from(traceparent).ok();
+    }
+    span
+}
+
+/// The method and the path of the call, without the ids in it.
+fn span_name(request: &Request) -> String {
+    let path = request.uri().path();
+    let mut calls = ENDPOINTS.iter().map(|endpoint| endpoint.path);
+    let call = calls.find(|pattern| is_call(pattern, path));
+    match call {
+        Some(call) => format!("{} {call}", request.method()),
+        None => request.method().to_string(),
+    }
+}
+
+fn is_call(pattern: &str, path: &str) -> bool {
+    let (mut expected, mut given) = (pattern.split('/'), path.split('/'));
+    let mut pairs = std::iter::from_fn(|| match (expected.next(), given.next()) {
+        (None, None) => None,
+        pair => Some(pair),
+    });
+    pairs.all(|pair| match pair {
+        (Some(expected), Some(given)) => expected.starts_with('{') || expected == given,
+        _ => false,
+    })
 }
 
 /// Adds `id` to `response`, and writes its problem into the body.

@@ -140,6 +140,7 @@ impl MetricsConsumer {
             CUT_LOGS.set(i64::try_from(self.backends.bus.cut_logs()).unwrap_or(i64::MAX));
             let Ok(batch) = next else { continue };
             let batch = batch.context("no more metrics")?;
+            let _spans = Message::spans(&batch);
             match with_lag(events, batch.len(), self.handle(&batch)).await {
                 Handled::WentBack => return Ok(Ended::Rejoin),
                 // For tools that show lag. What counts is the offset beside the figures.

@@ -1,9 +1,10 @@
 //! Events of anomalies for programs, on the topic `anomalies`.
 
-use contract::{AnomalyEvent, Moment};
+use contract::{AnomalyEvent, Event, Moment};
 use futures_util::future::try_join_all;
 use service::{health::chain, retry::retry_forever};
 use store::{Notification, StoreError};
+use trace::{Kind, Span};
 
 use crate::{
     Teller,
@@ -58,6 +59,11 @@ impl Teller {
         let read = |n: &Notification| serde_json::from_str::<AnomalyEvent>(&n.payload);
         let events = due.iter().map(read).collect::<Result<Vec<_>, _>>();
         let events = events.map_err(|error| error.to_string())?;
+        let traces = events.iter().filter_map(Event::traceparent);
+        let name = || format!("send {}", AnomalyEvent::TOPIC.name);
+        let _spans: Vec<Span> = traces
+            .map(|trace| Span::start(Kind::Producer, name, Some(trace)))
+            .collect();
         retry_forever("publishing events of anomalies", || async {
             match self.bus.publish(events.iter().cloned(), None).await {
                 Err(error) if error.is_permanent() => Ok(Err(chain(error))),

@@ -12,6 +12,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use bus::TraceParent;
 use contract::{
     AcceptedPoints, AcceptedReply, EndpointName, MAX_POINTS_PER_RECORD, ObserveManyReply,
     ObserveReply, ObserveRequest, ObservedPoint, POINT_PARTITIONS, Parsed, Point, PointCounts,
@@ -98,7 +99,11 @@ pub(crate) async fn observe(
         },
     };
     let until = start + query.wait;
-    let answer = app.append(&series, record, until).await.map_err(refused)?;
+    let trace = context.and_then(RequestContext::trace);
+    let answer = app
+        .append(&series, record, until, trace)
+        .await
+        .map_err(refused)?;
     match answer {
         Some(Answer::Observed(observed)) if !observed.is_empty() => {
             let verdicts: Vec<_> = observed.iter().map(stream::Observed::reply).collect();
@@ -162,7 +167,8 @@ pub(crate) async fn append_points(
     let mut records = packed(points, quiet);
     records.extend(dated);
     let bus = app.shared.bus.clone();
-    on_main(async move { bus.publish(records, None).await })
+    let trace = context.and_then(RequestContext::trace);
+    on_main(async move { bus.publish(records, trace).await })
         .await
         .map_err(|error| refused(Error::NotAcknowledged(error)))?;
     Ok(accepted(&AcceptedPoints {
@@ -268,7 +274,7 @@ impl App {
         self.is_only || self.owned.has(partition)
     }
 
-    /// Appends `record`, which is about `series`, and waits for what becomes of it. `None` if that
+    /// Appends `record`, which is about `series` and part of `trace`, and waits for what becomes of it. `None` if that
     /// takes longer than `until`, or another observer takes over: it is durable all the same.
     ///
     /// # Errors
@@ -278,6 +284,7 @@ impl App {
         series: &SeriesId,
         record: PointsRecord,
         until: Instant,
+        trace: TraceParent,
     ) -> Result<Option<Answer>, Error> {
         let partition = partition_of(series, POINT_PARTITIONS);
         let waiters = &self.shared.waiters;
@@ -288,7 +295,7 @@ impl App {
         let appended = on_main(async move {
             let number = number.to_string();
             let headers = [(header::PROCESS, &*process), (header::REQUEST, &*number)];
-            bus.publish_with([record], &headers, None).await
+            bus.publish_with([record], &headers, trace).await
         });
         if let Err(error) = appended.await {
             waiters.forget(number);

@@ -172,7 +172,7 @@ impl Reader {
         });
         for tick in ticks {
             // The next one will do as well.
-            self.shared.bus.try_publish(&tick);
+            self.shared.bus.try_publish(&tick, None);
         }
     }
 

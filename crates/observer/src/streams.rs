@@ -107,7 +107,12 @@ async fn command(
         control: Box::new(control),
     };
     let until = Instant::now() + DEFAULT_WAIT;
-    match app.append(series, record, until).await.map_err(refused)? {
+    let trace = context.and_then(RequestContext::trace);
+    match app
+        .append(series, record, until, trace)
+        .await
+        .map_err(refused)?
+    {
         Some(Answer::Controlled(Some((reply, is_new)))) => Ok((is_new, Some(reply))),
         Some(Answer::Controlled(None)) => Err(refused(Error::NoStream)),
         Some(Answer::TooMany) => Err(refused(Error::TooManyStreams)),

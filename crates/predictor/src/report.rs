@@ -66,7 +66,7 @@ impl Reporter {
         metrics::CACHE_HITS.inc_by(total.hits);
         metrics::MODELS_HELD.set(i64::try_from(self.models.len()).unwrap_or(i64::MAX));
         for event in into_events(total) {
-            self.bus.try_publish(&event);
+            self.bus.try_publish(&event, None);
         }
         let dropped = self.bus.dropped();
         metrics::EVENTS_DROPPED.inc_by(dropped.saturating_sub(self.dropped));

@@ -61,8 +61,10 @@ impl Admin {
             stop.cancel();
             served
         };
-        let (served, ()) = tokio::try_join!(service, admin)?;
-        Ok(served)
+        let ended = tokio::try_join!(service, admin);
+        // What has ended by now is in no batch yet.
+        let _ = tokio::task::spawn_blocking(trace::stop).await;
+        Ok(ended?.0)
     }
 
     /// Serves until `shutdown` is cancelled. Begins with a check of every dependency.

@@ -26,6 +26,13 @@ pub struct TelemetryConfig {
     /// `info,gateway=debug`. At `debug` every request is logged.
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
     pub log_level: LogLevel,
+    /// Where traces go, by OTLP over HTTP: the address of a collector, such as
+    /// `http://collector:4318`. Without it there are none.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otel_exporter_otlp_endpoint: Option<String>,
+    /// What this program is called in traces; its own name by default.
+    #[arg(long, env = "OTEL_SERVICE_NAME")]
+    pub otel_service_name: Option<String>,
 }
 
 /// The target of the audit log.
@@ -114,6 +121,25 @@ pub fn init(config: &TelemetryConfig) -> anyhow::Result<()> {
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Exports traces of `program`, if `config` says where to.
+///
+/// # Errors
+/// When the address is no URL.
+pub(crate) fn export_traces(config: &TelemetryConfig, program: &str) -> anyhow::Result<()> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let Some(endpoint) = given(&config.otel_exporter_otlp_endpoint) else {
+        return Ok(());
+    };
+    if !trace::IS_BUILT_IN {
+        tracing::warn!(
+            "this program was built without traces: OTEL_EXPORTER_OTLP_ENDPOINT is ignored"
+        );
+        return Ok(());
+    }
+    let service = given(&config.otel_service_name);
+    trace::export(&endpoint, service.unwrap_or_else(|| program.to_owned()))
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {

@@ -57,6 +57,8 @@ fn start_logging(log_format: LogFormat) -> anyhow::Result<()> {
     telemetry::init(&TelemetryConfig {
         log_format,
         log_level: "info".parse()?,
+        otel_exporter_otlp_endpoint: None,
+        otel_service_name: None,
     })
 }
 

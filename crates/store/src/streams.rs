@@ -149,6 +149,8 @@ pub struct AnomalyChange {
     pub budget: Option<Budget>,
     /// The points before it. Stored with the first change of an anomaly only.
     pub context: Vec<Point>,
+    /// The W3C `traceparent` of the points that it came of, if those had one.
+    pub traceparent: Option<String>,
 }
 
 impl Store {

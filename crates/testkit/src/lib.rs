@@ -7,6 +7,8 @@
 //! form of the platform.
 
 mod client;
+#[cfg(feature = "otlp")]
+pub mod collector;
 pub mod columns;
 pub mod compat;
 pub mod distributed;

@@ -16,6 +16,5 @@ pub(crate) struct ChangeContext {
 
 /// The trace that a request belongs to.
 pub(crate) fn trace(context: Option<&RequestContext>) -> TraceParent {
-    let trace = context?.traceparent.as_ref()?;
-    trace.to_str().ok().map(str::to_owned)
+    context?.trace()
 }

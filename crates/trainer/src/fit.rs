@@ -87,7 +87,7 @@ impl Fitter {
         let started = Instant::now();
         let context = ChangeContext {
             when: Precondition::Any,
-            trace,
+            trace: trace.clone(),
             once,
         };
         let fitted = self.learn_and_keep(&series, body, context).await;
@@ -100,7 +100,7 @@ impl Fitter {
             series_id: series,
             latency_ms: took.as_secs_f64() * 1e3,
         };
-        if !self.bus.try_publish(&measured) {
+        if !self.bus.try_publish(&measured, trace.as_deref()) {
             metrics::EVENTS_DROPPED.inc();
         }
         Ok(fitted)

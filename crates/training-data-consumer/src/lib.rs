@@ -142,11 +142,13 @@ impl TrainingDataConsumer {
             metrics::CUT_LOGS.set(i64::try_from(self.0.bus.cut_logs()).unwrap_or(i64::MAX));
             let Ok(batch) = next else { continue };
             let batch = batch?;
+            let spans = Message::spans(&batch);
             tokio::select! {
                 () = self.handle(&batch) => {}
                 never = show_lag(events, batch.len()) => match never {},
                 () = &mut long_stopped => return Ok(()),
             }
+            drop(spans);
             metrics::LAG.set(events.lag());
             // For tools that show lag. What counts is the offset beside the points.
             events.commit(&batch);

@@ -368,7 +368,7 @@ pub(crate) async fn drops_and_counts_rather_than_waits_when_it_is_stuck(
 ) -> anyhow::Result<()> {
     let (bus, _jam) = fixture.stuck().await?;
     let began = Instant::now();
-    let taken = (0..100_000).take_while(|_| bus.try_publish(&metric(1.0)));
+    let taken = (0..100_000).take_while(|_| bus.try_publish(&metric(1.0), None));
     let taken = taken.count();
     // One that waited for its turn would take ten seconds for a single event.
     assert!(
@@ -390,7 +390,11 @@ pub(crate) async fn drops_and_counts_rather_than_waits_when_it_is_stuck(
 
 pub(crate) async fn spreads_events_without_a_key(fixture: Fixture) -> anyhow::Result<()> {
     for latency_ms in 0..30 {
-        assert!(fixture.bus.try_publish(&metric(f64::from(latency_ms))));
+        assert!(
+            fixture
+                .bus
+                .try_publish(&metric(f64::from(latency_ms)), None)
+        );
         // The client of Kafka changes partitions between batches only.
         fixture.bus.flush(PATIENCE).await;
     }

@@ -84,7 +84,7 @@ pub(crate) async fn are_refused_for_a_partition_that_the_topic_does_not_have(
         partition: Some(4),
         number: 0,
     };
-    fixture.bus.try_publish(&lost);
+    fixture.bus.try_publish(&lost, None);
     fixture.bus.flush(PATIENCE).await;
     assert_eq!(fixture.bus.dropped(), 1);
     Ok(())

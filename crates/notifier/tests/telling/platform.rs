@@ -131,6 +131,7 @@ pub(crate) fn opened(anomaly: &Anomaly) -> AnomalyChange {
         budget: None,
         group: anomaly.series_id.to_string(),
         context: Vec::new(),
+        traceparent: None,
     }
 }
 

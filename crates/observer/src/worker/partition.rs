@@ -7,9 +7,13 @@ use std::{
     time::Instant,
 };
 
-use contract::{AnomalyKind, Labels, Point, PointsRecord, SeriesId, StreamControl, TimeUnit};
+use bus::TraceParent;
+use contract::{
+    AnomalyKind, Event, Labels, Point, PointsRecord, SeriesId, StreamControl, TimeUnit,
+};
 use store::{AnomalyChange, EndedStream, PointBlock, StreamState};
 use stream::{Arrival, Beginning, Finding, Findings, Stream, Timeline, TimelineState};
+use trace::{Kind, Span};
 
 use super::history::History;
 use crate::{metrics, waiters::Answer};
@@ -42,6 +46,8 @@ pub(crate) struct Partition {
     pub(crate) waiting_bytes: usize,
     /// Labels by whose values anomalies are grouped.
     group_by: Vec<String>,
+    /// The trace of the record that is folded.
+    trace: TraceParent,
 }
 
 /// A stream in memory.
@@ -81,6 +87,8 @@ pub(crate) struct Placed {
     pub(crate) record: Option<PointsRecord>,
     /// The request that waits for it.
     pub(crate) waiter: Option<u64>,
+    /// The trace of the request that caused it.
+    pub(crate) trace: TraceParent,
 }
 
 /// `points` in the unit that a stream counts in, whose last timestamp was `last`: a stream in seconds
@@ -123,6 +131,7 @@ impl Partition {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             group_by,
+            trace: None,
         }
     }
 
@@ -150,6 +159,11 @@ impl Partition {
             used,
         };
         self.position = placed.offset + 1;
+        self.trace.clone_from(&placed.trace);
+        let _span = placed.trace.as_deref().map(|trace| {
+            let name = || format!("process {}", PointsRecord::TOPIC.name);
+            Span::start(Kind::Consumer, name, Some(trace))
+        });
         for series in self.timeline.advance(placed.at_ms) {
             self.look_for_silence(&series, moment);
         }
@@ -349,6 +363,7 @@ impl Partition {
                 event: finding.event,
                 context: finding.context,
                 anomaly: finding.anomaly,
+                traceparent: self.trace.clone(),
             });
         }
     }

@@ -62,6 +62,7 @@ impl Worker {
             message.header(header::REQUEST),
         );
         let (offset, at_ms) = (message.offset, message.timestamp_ms);
+        let trace = message.traceparent().map(str::to_owned);
         let record = match message.event::<PointsRecord>() {
             Ok(record) if self.is_at_home(&record, message.partition) => Some(record),
             Ok(record) => {
@@ -78,6 +79,7 @@ impl Worker {
             at_ms,
             record,
             waiter,
+            trace,
         }
     }
 

@@ -117,7 +117,8 @@ pub(crate) async fn write(State(app): State<Arc<App>>, request: Request) -> Fall
     let (stale, skipped) = (written.stale, written.skipped);
     let (bus, records) = (app.shared.bus.clone(), written.records());
     if !records.is_empty() {
-        on_main(async move { bus.publish(records, None).await })
+        let trace = context.and_then(RequestContext::trace);
+        on_main(async move { bus.publish(records, trace).await })
             .await
             .map_err(|error| refused(Error::NotAcknowledged(error)))?;
     }

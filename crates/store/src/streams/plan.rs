@@ -166,7 +166,7 @@ impl<'c> Plan<'c> {
         });
         (row.anomaly, row.incident, row.held_back) = (anomaly, incident, held_back);
         if let Some(kind) = change.event {
-            self.tell_programs(kind, anomaly, incident)?;
+            self.tell_programs(kind, change, incident)?;
         }
         Ok(())
     }
@@ -308,9 +308,10 @@ impl<'c> Plan<'c> {
     fn tell_programs(
         &mut self,
         kind: AnomalyEventKind,
-        anomaly: &Anomaly,
+        change: &AnomalyChange,
         incident_id: Option<IncidentId>,
     ) -> Result<(), serde_json::Error> {
+        let anomaly = &change.anomaly;
         let word = match kind {
             AnomalyEventKind::Opened => "opened",
             AnomalyEventKind::Escalated => "escalated",
@@ -327,6 +328,7 @@ impl<'c> Plan<'c> {
                 incident_id,
                 ..anomaly.clone()
             },
+            traceparent: change.traceparent.clone(),
         };
         self.events.push(Telling {
             payload: serde_json::to_string(&event)?,

@@ -76,6 +76,7 @@ pub(super) fn change(anomaly: &Anomaly, event: Option<AnomalyEventKind>) -> Anom
             timestamp: i64::MIN,
             value: -0.0,
         }],
+        traceparent: None,
     }
 }
 
