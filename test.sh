@@ -112,6 +112,12 @@ if [ "${CI:-}" = true ] || { python3 -c 'import ensurepip' && command -v npm; } 
 else
   skip "clients of other services" "python3 with venv and npm are not installed"
 fi
+# Generated requests, held against the document of the API.
+if [ "${CI:-}" = true ] || python3 -c 'import ensurepip' >/dev/null 2>&1; then
+  step "document of the API" clients/schemathesis/run.sh
+else
+  skip "document of the API" "python3 with venv is not installed"
+fi
 if [ "$(uname -m)" != x86_64 ]; then
   skip "cost check" "instructions were counted on x86-64"
 elif command -v valgrind >/dev/null; then

@@ -10,6 +10,9 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
+/// The document of the API, which `crates/openapi` prints.
+const DOCUMENT: &str = "openapi.json";
+
 /// Bytes of the hash that are a part of the paths.
 const VERSION_BYTES: usize = 8;
 
@@ -17,14 +20,23 @@ fn main() -> io::Result<()> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("page");
     let out = std::env::var_os("OUT_DIR").map(PathBuf::from);
     let out = out.ok_or_else(|| io::Error::other("OUT_DIR is not set"))?;
+    let document = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../openapi")
+        .join(DOCUMENT);
     println!("cargo::rerun-if-changed={}", page.display());
+    println!("cargo::rerun-if-changed={}", document.display());
     let mut names = Vec::new();
     list(&page, "", &mut names)?;
+    names.push(DOCUMENT.to_owned());
     names.sort();
+    let source = |name: &str| match name {
+        DOCUMENT => fs::read(&document),
+        name => fs::read(page.join(name)),
+    };
     let mut hash = Sha256::new();
     for name in &names {
         hash.update(name);
-        hash.update(fs::read(page.join(name))?);
+        hash.update(source(name)?);
     }
     let version: String = hash.finalize()[..VERSION_BYTES]
         .iter()
@@ -34,7 +46,7 @@ fn main() -> io::Result<()> {
          /// The files, sorted by name.\npub(crate) static FILES: &[File] = &[\n"
     );
     for (place, name) in names.iter().enumerate() {
-        let bytes = fs::read(page.join(name))?;
+        let bytes = source(name)?;
         let text = || String::from_utf8_lossy(&bytes);
         let bytes = match name.rsplit_once('.') {
             Some((_, "html")) => text().replace("{version}", &version).into_bytes(),

@@ -17,6 +17,7 @@ words! {
 }
 
 /// The reply of `POST /v1/alerts/test`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertTestReply {
     /// The id of the test; those of its events begin with it.
@@ -26,6 +27,7 @@ pub struct AlertTestReply {
 }
 
 /// What became of a test on one channel.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelTest {
     /// The channel: `webhook`, `slack`, `alertmanager` or `topic`.
@@ -37,6 +39,7 @@ pub struct ChannelTest {
 }
 
 /// The reply of `GET /v1/alerts/failed`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedAlertList {
     /// What could not be told and is not tried again, the newest first.
@@ -46,6 +49,7 @@ pub struct FailedAlertList {
 }
 
 /// Something that could not be told.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedAlert {
     /// The id of the event.

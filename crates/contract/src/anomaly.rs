@@ -79,6 +79,7 @@ words! {
 }
 
 /// An anomaly.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Anomaly {
     /// The id.
@@ -137,6 +138,7 @@ pub struct Anomaly {
 }
 
 /// The reply of `GET /v1/anomalies/{id}`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AnomalyDetail {
     /// The anomaly.
@@ -147,6 +149,7 @@ pub struct AnomalyDetail {
 }
 
 /// A page of anomalies.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AnomalyList {
     /// The anomalies, in the order that was asked for.
@@ -156,6 +159,7 @@ pub struct AnomalyList {
 }
 
 /// An incident: anomalies of one group that overlap in time.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     /// The id.
@@ -179,6 +183,7 @@ pub struct Incident {
 }
 
 /// The reply of `GET /v1/incidents/{id}`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentDetail {
     /// The incident.
@@ -189,6 +194,7 @@ pub struct IncidentDetail {
 }
 
 /// A page of incidents, the newest first.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentList {
     /// The incidents.
@@ -198,6 +204,7 @@ pub struct IncidentList {
 }
 
 /// An event of the topic `anomalies`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AnomalyEvent {
     /// The id of the event: the same whenever it is sent again.
@@ -215,6 +222,7 @@ pub struct AnomalyEvent {
 }
 
 /// What happened to an anomaly.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AnomalyEventKind {
     /// It was found.
@@ -288,6 +296,7 @@ pub struct IncidentEvent {
 }
 
 /// What happened to an incident.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IncidentEventKind {
     /// It has its first open anomaly.
@@ -305,6 +314,7 @@ pub enum IncidentEventKind {
 }
 
 /// What people are told of an incident: the body of a webhook.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentNotification {
     /// What happened.
@@ -317,6 +327,7 @@ pub struct IncidentNotification {
 }
 
 /// An incident in an [`IncidentNotification`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentReport {
     /// The id.

@@ -7,9 +7,10 @@ macro_rules! problem_codes {
         ///
         /// A published word keeps its spelling and its status. New ones may be added, so a client
         /// treats a word that it does not know by the status alone.
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ProblemCode {
-            $($(#[$about])* $variant,)+
+            $($(#[$about])* #[cfg_attr(feature = "schema", schemars(rename = $word))] $variant,)+
         }
 
         impl ProblemCode {

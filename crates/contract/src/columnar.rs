@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Cause, ChangePointReply, DetectorName, Direction, EpisodeReply, Severity};
 
 /// A point at which an alarm was raised.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlarmReply {
     /// The place of the point among all points of the request, from 0, in the order of their
@@ -32,6 +33,7 @@ pub struct AlarmReply {
 /// `expected`, `lower` and `upper` have one number for each scored point: the first is about the
 /// point number `train`, counted from 0. They are rounded to about a hundred-thousandth of the range
 /// of all values.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnarDetectReply {
     /// The values that were expected; `null` where none was.
@@ -48,6 +50,7 @@ pub struct ColumnarDetectReply {
 }
 
 /// The part of a [`ColumnarDetectReply`] that is about the series as a whole.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnarSummary {
     /// The detector that was fitted.

@@ -21,6 +21,7 @@ pub const COLUMNS: std::ops::RangeInclusive<usize> = 2..=64;
 pub struct Columns<T>(Vec<(String, T)>);
 
 /// Rows of several columns.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Table {
     /// The timestamps of the rows.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Columns, DetectorName, Direction, Severity, Version};
 
 /// A verdict on one row.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnsVerdictReply {
     /// Whether the row is an anomaly at the false-alarm rate in force.
@@ -29,6 +30,7 @@ pub struct ColumnsVerdictReply {
 }
 
 /// The normal range of one column by itself.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnReply {
     /// The expected value, in the unit of the column; `null` if the model does not expect any.
@@ -42,6 +44,7 @@ pub struct ColumnReply {
 }
 
 /// The reply to a prediction about a row.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnsPredictReply {
     /// The version of the model that gave the verdict.
@@ -55,6 +58,7 @@ pub struct ColumnsPredictReply {
 }
 
 /// A row with its verdict.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnsJudgedReply {
     /// The time of the row.
@@ -70,6 +74,7 @@ pub struct ColumnsJudgedReply {
 }
 
 /// An episode: a stretch of abnormal rows that belong together.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnsEpisodeReply {
     /// The timestamp of its first abnormal row.
@@ -85,6 +90,7 @@ pub struct ColumnsEpisodeReply {
 }
 
 /// The findings of a detection over columns as a whole.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnsDetectSummary {
     /// The detector of the columns.

@@ -25,6 +25,7 @@ pub enum Requested<S, C> {
 }
 
 /// The body of a fit of columns.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ColumnsFitRequest {
     /// The training rows, sorted by timestamp, stably; at least one.
@@ -36,6 +37,7 @@ pub struct ColumnsFitRequest {
 }
 
 /// The body of a prediction about one row.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ColumnsPredictRequest {
     /// The time of the row.
@@ -54,6 +56,7 @@ pub struct ColumnsPredictRequest {
 }
 
 /// The body of a batch of rows. The rows before one in the batch are its context.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ColumnsBatchRequest {
     /// The rows to score, in the order in which they were sent; 1 to [`MAX_BATCH`].
@@ -71,12 +74,17 @@ pub struct ColumnsBatchRequest {
 }
 
 /// The body of a detection over columns. An unknown field is refused.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ColumnsDetectRequest {
     /// The rows, sorted by timestamp, stably; at least one.
     #[serde(flatten)]
     pub table: Table,
     /// The part of the rows that is fitted on; the rest is scored.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(skip_serializing_if = "crate::schema::absent")
+    )]
     pub train: Train,
     /// The detector of the columns and its options; without a direction.
     #[serde(flatten)]

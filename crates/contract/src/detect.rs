@@ -85,12 +85,18 @@ words! {
 }
 
 /// The body of a detection. An unknown field is refused.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DetectRequest {
     /// The points, sorted by timestamp, stably; at least one.
     #[serde(flatten, serialize_with = "columns")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::PointColumns"))]
     pub points: Vec<Point>,
     /// The part of the points that is fitted on; the rest is scored.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(skip_serializing_if = "crate::schema::absent")
+    )]
     pub train: Train,
     /// The detector and its options.
     #[serde(flatten)]
@@ -155,6 +161,7 @@ impl Body for DetectRequest {
 }
 
 /// An episode: alarms that belong together, and the abnormal points around them.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeReply {
     /// The timestamp of the first abnormal point.
@@ -184,6 +191,7 @@ pub struct EpisodeReply {
 }
 
 /// A change point: the moment at which the level of a series changed.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChangePointReply {
     /// The timestamp of the first point at the new level.
@@ -195,6 +203,7 @@ pub struct ChangePointReply {
 }
 
 /// The findings of a detection on the series as a whole.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DetectSummary {
     /// The detector that was fitted.
@@ -219,6 +228,7 @@ pub struct DetectSummary {
 
 /// The reply to a detection. As NDJSON, each verdict is a line, and the last line is
 /// [`DetectLine::Summary`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DetectReply {
     /// The findings on the series as a whole.
@@ -229,6 +239,7 @@ pub struct DetectReply {
 }
 
 /// A line of an NDJSON reply.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum DetectLine {

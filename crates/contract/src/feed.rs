@@ -37,6 +37,7 @@ pub struct FeedEvent {
 }
 
 /// The data of the event `point`: the last point of the one series that is followed.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PointEvent {
     /// The series.

@@ -23,6 +23,7 @@ words! {
 }
 
 /// What somebody has said of an anomaly.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Feedback {
     /// What it is.
@@ -34,11 +35,16 @@ pub struct Feedback {
 }
 
 /// The body of `PUT /v1/anomalies/{id}/feedback`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeedbackRequest {
     /// What the anomaly is.
     pub verdict: FeedbackVerdict,
     /// Why.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(skip_serializing_if = "crate::schema::absent")
+    )]
     pub comment: Option<String>,
 }
 
@@ -116,6 +122,7 @@ impl BudgetPeriod {
 }
 
 /// The most anomalies of a series that people want to be told of.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
@@ -139,6 +146,7 @@ impl Budget {
 }
 
 /// How many anomalies people were told of, beside how many they want to be.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FalseAlarms {
     /// How many they want to be told of; `null` if nobody has said.

@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// The body of a fit: the training points, in any order, as two arrays, and options.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FitRequest {
     /// The timestamps of the points, one for each value.
@@ -109,6 +110,7 @@ impl Body for FitRequest {
 }
 
 /// The reply to a fit.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FitReply {
     /// The series that was fitted.

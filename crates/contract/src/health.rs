@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// A latency in milliseconds over the last five minutes; zeros when there was none.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencyMs {
     /// The mean latency, in milliseconds.
@@ -14,6 +15,7 @@ pub struct LatencyMs {
 }
 
 /// The share of the machine that a process uses.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SystemMetrics {
     /// The CPU time of the process since the last reading, in per cent of one core.
@@ -25,6 +27,7 @@ pub struct SystemMetrics {
 }
 
 /// Whether the figures of a reply are up to date.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -64,6 +67,7 @@ pub struct Figures {
 }
 
 /// The rate of one service.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceRate {
     /// The mean number of requests a minute, over the last five minutes or since the first request.
@@ -101,7 +105,9 @@ pub struct PredictorHealth {
 }
 
 /// One figure of each service.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", schemars(rename = "ThroughputOf{T}"))]
 pub struct Throughput<T> {
     /// The trainer's.
     pub trainer: T,
@@ -110,6 +116,7 @@ pub struct Throughput<T> {
 }
 
 /// The reply of the gateway's health check.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HealthReply {
     /// `degraded` if any part is.

@@ -14,6 +14,7 @@ pub const MAX_SHOWN_POINTS: u32 = 10_000;
 pub const MAX_SHOWN_ANOMALIES: usize = 1_000;
 
 /// A point that a stream has learned, with what was expected of it.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnedPoint {
     /// The timestamp, in the unit of the series.
@@ -34,6 +35,7 @@ pub struct LearnedPoint {
 
 /// The reply of `GET /v1/series/{id}/points`: points as columns of the same length, by rising
 /// timestamp, and what was found in them.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesPoints {
     /// The series.
@@ -79,6 +81,7 @@ pub struct SeriesPoints {
 }
 
 /// An alarm in a [`SeriesPoints`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ShownAlarm {
     /// The timestamp of the point that raised it.
@@ -96,6 +99,7 @@ pub struct ShownAlarm {
 }
 
 /// An anomaly in a [`SeriesPoints`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ShownAnomaly {
     /// Its id; `null` for a training point.
@@ -154,6 +158,7 @@ impl From<Anomaly> for ShownAnomaly {
 }
 
 /// A model in a [`SeriesPoints`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownFit {
     /// Its version.

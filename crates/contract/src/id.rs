@@ -173,6 +173,7 @@ impl<'de> Deserialize<'de> for Version {
 }
 
 /// One measurement of a series.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// The time of the measurement: any integer. For axes and texts it is taken as seconds, ms, µs

@@ -21,6 +21,7 @@ const MAX_PARAMS: usize = 32;
 pub const MAX_CONTEXT: usize = 2_048;
 
 /// Options of a verdict that override those of the model. They do not change the model.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct JudgeOptions {
     /// The false-alarm rate: the fraction of normal points that may be called anomalies, in
@@ -37,6 +38,7 @@ pub struct JudgeOptions {
 }
 
 /// Options of a fit. By default all are left to the platform.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FitOptions {
     /// The detector; `None`: the platform's default.

@@ -40,6 +40,8 @@ mod predict;
 mod problem;
 mod reference;
 mod registry;
+#[cfg(feature = "schema")]
+mod schema;
 mod silence;
 mod silenced;
 mod stream;

@@ -12,6 +12,7 @@ const SERIES: &str = "series";
 const MAX_REGEX_BYTES: usize = 1 << 20;
 
 /// A condition on a label of a series. The label `series` is its id.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Matcher {
@@ -25,6 +26,7 @@ pub struct Matcher {
 }
 
 /// How a label is compared.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MatchOp {
     /// It has the value.

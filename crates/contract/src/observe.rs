@@ -121,6 +121,7 @@ words! {
 }
 
 /// How far a stream has warmed up.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Learning {
     /// The number of points so far.
@@ -130,6 +131,7 @@ pub struct Learning {
 }
 
 /// The part of a verdict that only a stream gives.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamVerdict {
     /// The verdict on the value.
@@ -149,6 +151,7 @@ pub struct StreamVerdict {
 }
 
 /// A point and what became of it.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObservedPoint {
     /// What became of the point.
@@ -172,6 +175,7 @@ pub struct ObservedPoint {
 }
 
 /// The number of points by what became of them; those of which there are none are left out.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointCounts {
     /// Judged points.
@@ -218,6 +222,7 @@ impl PointCounts {
 }
 
 /// The reply to the observation of one point.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObserveReply {
     /// The series.
@@ -228,6 +233,7 @@ pub struct ObserveReply {
 }
 
 /// The reply to the observation of several points.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObserveManyReply {
     /// The series.
@@ -242,6 +248,7 @@ pub struct ObserveManyReply {
 }
 
 /// The reply of 202: the points are kept and will be judged.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedReply {
     /// The series.
@@ -251,6 +258,7 @@ pub struct AcceptedReply {
 }
 
 /// The reply to `POST /v1/points`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedPoints {
     /// The number of points that are kept and will be judged.

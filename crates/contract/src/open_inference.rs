@@ -38,6 +38,7 @@ pub struct InferRequest {
 }
 
 /// A reply.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InferReply {
     /// The series.
@@ -52,6 +53,7 @@ pub struct InferReply {
 }
 
 /// A tensor of a reply, one element for each point.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tensor {
     /// Its name, one of [`OUTPUTS`].
@@ -65,6 +67,7 @@ pub struct Tensor {
 }
 
 /// The elements of a tensor.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[expect(missing_docs, reason = "they are named by their types")]
@@ -75,6 +78,7 @@ pub enum TensorData {
 }
 
 /// What is served.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ServerMetadata {
     /// The name of the server.
@@ -86,6 +90,7 @@ pub struct ServerMetadata {
 }
 
 /// A model.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelMetadata {
     /// The series.
@@ -101,10 +106,14 @@ pub struct ModelMetadata {
 }
 
 /// A tensor of any number of points.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TensorMetadata {
+    /// Its name.
     name: &'static str,
+    /// The type of its elements.
     datatype: &'static str,
+    /// Always -1: any number of points.
     shape: [i64; 1],
 }
 

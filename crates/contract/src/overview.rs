@@ -43,6 +43,7 @@ words! {
 }
 
 /// The reply of `GET /v1/overview`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
     /// Of all series that the caller may see, whatever the filters.
@@ -55,6 +56,7 @@ pub struct Overview {
 }
 
 /// The number of series by what they need.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OverviewCounts {
     /// Series with an open anomaly.
@@ -70,6 +72,7 @@ pub struct OverviewCounts {
 }
 
 /// A series in an [`Overview`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OverviewRow {
     /// The series.
@@ -110,6 +113,7 @@ pub struct OverviewRow {
 
 /// The last 24 hours of a series, in [`SPARK_STEPS`] steps up to its last point; as many usual steps
 /// where its timestamps have no known unit.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sparkline {
     /// The timestamp at which the first step begins.
@@ -127,6 +131,7 @@ pub struct Sparkline {
 }
 
 /// The reply of `GET /v1/alarms/histogram`: the number of anomalies that began, by time and severity.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmHistogram {
     /// When the first step begins, in seconds since 1970.

@@ -14,6 +14,7 @@ use crate::{
 pub const MAX_BATCH: usize = 100_000;
 
 /// The body of a prediction: one point, and options.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PredictRequest {
     /// The point to score.
@@ -28,14 +29,17 @@ pub struct PredictRequest {
     /// The points just before, oldest first, at most [`MAX_CONTEXT`](crate::MAX_CONTEXT); empty if
     /// they are not known.
     #[serde(serialize_with = "columns", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::PointColumns"))]
     pub context: Vec<Point>,
 }
 
 /// The body of a batch: points to score. The points before one in the batch are its context.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BatchRequest {
     /// The points to score, in the order in which they were sent; 1 to [`MAX_BATCH`].
     #[serde(flatten, serialize_with = "columns")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::PointColumns"))]
     pub points: Vec<Point>,
     /// Options of the verdicts.
     #[serde(flatten)]
@@ -46,6 +50,7 @@ pub struct BatchRequest {
     /// The points just before the first one, oldest first, at most
     /// [`MAX_CONTEXT`](crate::MAX_CONTEXT).
     #[serde(serialize_with = "columns", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::PointColumns"))]
     pub context: Vec<Point>,
 }
 
@@ -176,6 +181,7 @@ impl Body for BatchRequest {
 }
 
 /// The reply to a prediction.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PredictReply {
     /// The version of the model that gave the verdict.
@@ -189,6 +195,7 @@ pub struct PredictReply {
 }
 
 /// The reply to a batch.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BatchReply {
     /// The version of the model that gave the verdicts.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The body of every reply that is not a success.
 ///
 /// Existing clients read the sentence in `detail`; new ones should read `code`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Always `about:blank`, because `code` tells problems apart.
@@ -29,6 +30,7 @@ pub struct Problem {
 }
 
 /// One fault in a request.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// The fault and its place, in one sentence.

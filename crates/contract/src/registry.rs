@@ -24,6 +24,7 @@ words! {
 }
 
 /// A series with models.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesSummary {
     /// The id of the series.
@@ -41,6 +42,7 @@ pub struct SeriesSummary {
 }
 
 /// A series in a list of series. One that has only a stream lacks what is known of models.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ListedSeries {
     /// The id of the series.
@@ -65,6 +67,7 @@ pub struct ListedSeries {
 }
 
 /// The reply of `GET /v1/series`: a page of series.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesList {
     /// The series, sorted by the bytes of their ids.
@@ -74,6 +77,7 @@ pub struct SeriesList {
 }
 
 /// The reply of `GET /v1/series/{id}`: one series.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesDetail {
     /// What is known of it.
@@ -84,6 +88,7 @@ pub struct SeriesDetail {
 }
 
 /// An alias: a name that a series gives to one of its versions.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AliasInfo {
     /// The name.
@@ -97,6 +102,7 @@ pub struct AliasInfo {
 }
 
 /// One version of a series: a model and its facts.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
     /// The number of the version.
@@ -128,6 +134,7 @@ pub struct ModelInfo {
 }
 
 /// The reply of `GET /v1/series/{id}/models`: a page of versions.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelList {
     /// The id of the series.
@@ -139,6 +146,7 @@ pub struct ModelList {
 }
 
 /// The body of `PUT /v1/series/{id}/aliases/{name}`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AliasRequest {
     /// The version that gets the name, as a version or as another alias.
@@ -150,6 +158,7 @@ pub struct AliasRequest {
 pub struct RollbackRequest;
 
 /// The reply of `POST /v1/series/{id}/models`, which imports a model.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImportReply {
     /// The id of the series.
@@ -168,6 +177,7 @@ pub struct ImportReply {
 }
 
 /// A model as a file, as export writes it and import reads it.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
@@ -186,6 +196,7 @@ pub struct ModelFile {
     /// The timestamp of the last training point.
     pub last_timestamp: i64,
     /// The model's stored document, byte for byte.
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))]
     pub model: Box<RawValue>,
     /// The SHA-256, in hexadecimal, of this object without its `checksum`, with its members in this
     /// order and without white space. Absent only while it is being computed.

@@ -23,6 +23,7 @@ pub const MAX_SILENCE_TEXT: usize = 4 << 10;
 pub type SilenceId = IncidentId;
 
 /// A silence.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Silence {
     /// The id.
@@ -43,6 +44,7 @@ pub struct Silence {
 }
 
 /// The reply of `GET /v1/silences`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SilenceList {
     /// The silences, in the order of their beginnings.
@@ -50,19 +52,40 @@ pub struct SilenceList {
 }
 
 /// The body of `POST /v1/silences`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct SilenceRequest {
     /// The series that it is about: those that all of these match. At least one.
     pub matchers: Vec<Matcher>,
     /// When it begins. `None`: at once.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(skip_serializing_if = "crate::schema::absent")
+    )]
     pub starts_at: Option<Moment>,
     /// When it ends. `None`: never, if it has intervals.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(skip_serializing_if = "crate::schema::absent")
+    )]
     pub ends_at: Option<Moment>,
     /// The times at which it holds; all if there are none.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(skip_serializing_if = "crate::schema::absent")
+    )]
     pub intervals: Vec<Interval>,
     /// Why.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(skip_serializing_if = "crate::schema::absent")
+    )]
     pub comment: String,
     /// By whom.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(skip_serializing_if = "crate::schema::absent")
+    )]
     pub created_by: Option<String>,
 }
 
@@ -167,6 +190,7 @@ impl Silence {
 
 /// Times that come again, as Alertmanager has them: those that meet every condition that has
 /// ranges.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Interval {
@@ -188,6 +212,7 @@ pub struct Interval {
 }
 
 /// A range of times of day, without its end.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimeRange {

@@ -37,6 +37,7 @@ words! {
 }
 
 /// The options of a stream. All may be left out.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamOptions {
@@ -227,13 +228,22 @@ pub enum StreamControl {
 }
 
 /// A new beginning of a stream.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Restart {
-    /// What it begins from.
+    /// What it begins from; absent: the model that judges the series.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(skip_serializing_if = "crate::schema::absent")
+    )]
     pub from: Origin,
-    /// Whether points may have timestamps before the last one.
+    /// Whether points may have timestamps before the last one; absent: no.
     #[serde(default)]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(skip_serializing_if = "crate::schema::absent")
+    )]
     pub rewind: bool,
 }
 
@@ -322,6 +332,7 @@ words! {
 }
 
 /// The reply of `GET /v1/series/{id}/stream`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamReply {
     /// The series.
@@ -363,6 +374,7 @@ pub struct StreamReply {
 }
 
 /// The number of points that a stream was sent, by what became of them.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamCounts {
     /// Points with a verdict.

@@ -28,6 +28,7 @@ words! {
 
 /// The reply of `GET /v1/system`. Figures are at most two seconds old, and latencies are those of the
 /// last five minutes.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SystemReply {
     /// The version of the gateway.
@@ -49,6 +50,7 @@ pub struct SystemReply {
 }
 
 /// The figures of one service. A figure is `null` where the service has none, or does not answer.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceFigures {
     /// Its name.
@@ -98,6 +100,7 @@ impl ServiceFigures {
 }
 
 /// The state of something that services depend on.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DependencyFigures {
     /// Its part: `store`, `events` or `figures`.
@@ -112,6 +115,7 @@ pub struct DependencyFigures {
 
 /// The last hour, a sample a minute: columns of the same length, at most 60. A sample is `null` where
 /// nothing was known.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SystemHistory {
     /// The time of the first sample, in seconds since 1970; 0 if there is none.

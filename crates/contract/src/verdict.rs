@@ -12,6 +12,7 @@ pub struct UnknownWord(pub(crate) &'static [&'static str]);
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$about])*
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
         )]
@@ -112,6 +113,7 @@ words! {
 }
 
 /// The reason of a verdict as data.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Cause {
@@ -163,6 +165,7 @@ pub enum Cause {
 }
 
 /// A verdict on one point.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerdictReply {
     /// Whether the point is an anomaly at the false-alarm rate in force.
@@ -189,6 +192,7 @@ pub struct VerdictReply {
 }
 
 /// A point with its verdict.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JudgedReply {
     /// The timestamp of the point.
@@ -204,6 +208,7 @@ pub struct JudgedReply {
 }
 
 /// The part of a verdict that only a session gives.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OnlineReply {
     /// Whether an alarm is raised here: an episode begins, or the running one has grown by half.

@@ -110,6 +110,12 @@ const PAGES = {
   'incidents-week': ['#/incidents?show=week', (page) => page.waitForSelector('.incident')],
   system: ['#/system', (page) => page.getByText('Everything works').waitFor()],
 };
+/** The page of the API: as it comes, and with everything opened. */
+const DOCS = {
+  docs: [() => {}, 0],
+  'docs-call': [(page) => page.goto(`${platform.url}/docs#observe`), 1],
+  'docs-schema': [(page) => page.goto(`${platform.url}/docs#schema-Anomaly`), 1],
+};
 const DIALOGS = {
   'dialog-silence': ['#/incidents', '.incident .does > button'],
   'dialog-keys': ['#/system', 'button[aria-label="Keyboard and time zone"]'],
@@ -140,6 +146,22 @@ for (const theme of THEMES) {
         });
       }
       await close(page);
+    });
+  }
+  for (const width of WIDTHS) {
+    test(`the page of the API, ${theme}, ${width} px`, async () => {
+      for (const [name, [make, opened]] of Object.entries(DOCS)) {
+        const page = await browser.open(platform, 'docs', { theme, width });
+        await page.locator('#schemas').waitFor({ state: 'attached' });
+        await make(page);
+        await settled(async () => (await page.locator('details[open]').count()) === opened);
+        await page.evaluate(() => document.fonts.ready);
+        assert.ok((await wide(page)) <= 0, `${name} is ${await wide(page)} px too wide`);
+        await picture(page, `${name}-${theme}-${width}`);
+        if (width === 1440 || width === 390) assert.deepEqual(await faults(page), [], name);
+        assert.equal(await page.locator('h1').count(), 1);
+        await close(page);
+      }
     });
   }
   test(`the dialogs, ${theme}`, async () => {

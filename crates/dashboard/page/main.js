@@ -261,6 +261,11 @@ function help() {
 }
 document.querySelector('.bar').append(
   h(
+    'a.button.ghost.small.wide',
+    { href: '/docs', title: 'The HTTP API: every call, every field' },
+    'API',
+  ),
+  h(
     'button.button.icon-only.wide',
     {
       type: 'button',

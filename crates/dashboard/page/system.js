@@ -285,6 +285,7 @@ function about(state) {
     ['Running for', duration(state.uptime_s)],
     ['Form', state.form],
     ['Series trained', state.health ? count(state.health.series_trained) : '–'],
+    ['HTTP API', h('a', { href: '/docs' }, 'Every call and field')],
   ];
   return h(
     'section.card',

@@ -1,4 +1,5 @@
-//! The dashboard: one page and its files, served from the binary.
+//! The dashboard: one page and its files, served from the binary; the document of the API, and a page
+//! that shows it.
 //!
 //! The files are in `page/`: modules, styles and a font as browsers read them, with no build step.
 //! They are packed when the crate is compiled. All of them lie under `/assets/VERSION/`, where
@@ -27,6 +28,8 @@ pub const ASSETS: &str = "/assets/{version}/{*name}";
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
 );
+/// The document of the API among the files.
+const DOCUMENT: &str = "openapi.json";
 /// The name of a file says all of its content.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
@@ -49,10 +52,25 @@ pub fn is_asked_for(headers: &HeaderMap) -> bool {
 
 /// The page itself; 304 where `headers` name it by `If-None-Match`.
 pub fn page(headers: &HeaderMap) -> Response {
+    fresh("index.html", headers)
+}
+
+/// The page that shows the document of the API; 304 as [`page`].
+pub fn docs(headers: &HeaderMap) -> Response {
+    fresh("docs.html", headers)
+}
+
+/// The document of the API, OpenAPI 3.1 as JSON; 304 as [`page`].
+pub fn document(headers: &HeaderMap) -> Response {
+    fresh(DOCUMENT, headers)
+}
+
+/// The file `name`, which clients ask for each time.
+fn fresh(name: &str, headers: &HeaderMap) -> Response {
     let etag = format!("\"{VERSION}\"");
     let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok());
     let is_known = known.is_some_and(|known| known == "*" || known.contains(&etag));
-    let mut response = match FILES.iter().find(|file| file.name == "index.html") {
+    let mut response = match FILES.iter().find(|file| file.name == name) {
         Some(_) if is_known => secured(StatusCode::NOT_MODIFIED.into_response()),
         Some(file) => file.reply(headers),
         None => StatusCode::NOT_FOUND.into_response(),
@@ -70,10 +88,15 @@ pub fn page(headers: &HeaderMap) -> Response {
 pub fn asset(version: &str, name: &str, headers: &HeaderMap) -> Option<Response> {
     let file = FILES
         .iter()
-        .find(|file| file.name == name && name != "index.html" && version == VERSION)?;
+        .find(|file| file.name == name && !is_fresh(name) && version == VERSION)?;
     let mut response = file.reply(headers);
     response.headers_mut().insert(CACHE_CONTROL, FOR_EVER);
     Some(response)
+}
+
+/// Whether the file `name` has an address without a version.
+fn is_fresh(name: &str) -> bool {
+    name == DOCUMENT || name.ends_with(".html")
 }
 
 impl File {
@@ -106,6 +129,7 @@ impl File {
             Some("css") => "text/css; charset=utf-8",
             Some("js") => "text/javascript; charset=utf-8",
             Some("svg") => "image/svg+xml",
+            Some("json") => "application/json",
             _ => "font/woff2",
         }
     }

@@ -31,6 +31,8 @@ pub(crate) fn routes(proxy: Arc<Proxy>) -> Router {
     };
     service::routes::router(ENDPOINTS, handler)
         .route("/", get(root))
+        .route("/openapi.json", get(document))
+        .route("/docs", get(docs))
         .route(dashboard::ASSETS, get(asset))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -118,6 +120,19 @@ async fn root(State(proxy): State<Arc<Proxy>>, headers: HeaderMap) -> Response {
     about
 }
 
+/// The document of the API.
+async fn document(headers: HeaderMap) -> Response {
+    dashboard::document(&headers)
+}
+
+/// The page that shows it.
+async fn docs(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, uri: Uri) -> Response {
+    match proxy.has_dashboard() {
+        true => dashboard::docs(&headers),
+        false => not_found(Method::GET, uri).await,
+    }
+}
+
 /// A file of the dashboard. They hold no data, so they need no API key.
 async fn asset(
     State(proxy): State<Arc<Proxy>>,
@@ -141,6 +156,7 @@ fn about() -> Response {
             "health": EndpointName::Healthcheck.endpoint().path,
             "ready": "/readyz",
             "live": "/livez",
+            "api": "/openapi.json",
         },
     }))
 }

@@ -42,6 +42,7 @@ words! {
 }
 
 /// The body of a refusal. Its code is in the header `x-ms-error-code`, too.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AzureError {
     /// The reason as a word.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 /// The verdicts on all points, each array in the order of the points of the request.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AzureEntireReply {
@@ -25,6 +26,7 @@ pub struct AzureEntireReply {
 }
 
 /// The verdict on the last point.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AzureLastReply {
@@ -49,6 +51,7 @@ pub struct AzureLastReply {
 }
 
 /// The changes of the level, each array in the order of the points of the request.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AzureChangeReply {

@@ -174,7 +174,7 @@ async fn every_call_needs_a_key_with_its_scope() -> anyhow::Result<()> {
         }
     }
     // Probes and what tells nothing are open.
-    for path in ["/", "/livez", "/readyz"] {
+    for path in ["/", "/livez", "/readyz", "/openapi.json", "/docs"] {
         assert_eq!(door.get(path).await?.status, 200, "{path}");
     }
     assert_eq!(door.get("/nothing").await?.problem().0, 404);

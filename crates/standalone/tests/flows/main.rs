@@ -9,6 +9,7 @@ mod backup;
 mod command;
 mod contract;
 mod differential;
+mod document;
 mod durability;
 mod erase;
 mod events;
