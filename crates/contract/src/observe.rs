@@ -253,7 +253,7 @@ pub struct ObserveManyReply {
 pub struct AcceptedReply {
     /// The series.
     pub series_id: SeriesId,
-    /// Always [`PointStatus::Accepted`].
+    /// Always `accepted`.
     pub status: PointStatus,
 }
 

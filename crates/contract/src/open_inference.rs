@@ -56,7 +56,7 @@ pub struct InferReply {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tensor {
-    /// Its name, one of [`OUTPUTS`].
+    /// Its name: that of an output of the model.
     pub name: &'static str,
     /// The type of its elements.
     pub datatype: &'static str,

@@ -97,7 +97,7 @@ words! {
 }
 
 words! {
-    /// How far beyond the alarm level a point lies, in steps from `None` to `Critical`.
+    /// How far beyond the alarm level a point lies, in steps from `none` to `critical`.
     Severity {
         /// Not beyond the alarm level.
         None = "none",

@@ -29,6 +29,7 @@ test('every call, parameter, field, status and problem code is on the page with 
   const text = await page.evaluate(() => document.querySelector('main').textContent);
   const plain = (markdown) => markdown.replaceAll(/[`*]/g, '').replaceAll(/\s+/g, ' ');
   const shown = plain(text);
+  assert.doesNotMatch(text, /\[object|undefined/);
   const missing = [];
   const look = (schema, where) => {
     if (typeof schema !== 'object' || schema === null) return;

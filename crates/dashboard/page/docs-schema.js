@@ -51,6 +51,7 @@ const joined = (parts, between) =>
   parts.flatMap((part, i) => (i === 0 ? part : [between, ...part]));
 
 const count = (n) => n.toLocaleString('en');
+const several = (n, one, many) => `${count(n)} ${n === 1 ? one : many}`;
 
 /** The limits of a value, in words. */
 function limits(schema) {
@@ -63,11 +64,11 @@ function limits(schema) {
   add('exclusiveMinimum', (n) => `above ${count(n)}`);
   add('maximum', (n) => `at most ${count(n)}`);
   add('exclusiveMaximum', (n) => `below ${count(n)}`);
-  add('minLength', (n) => `at least ${count(n)} characters`);
+  add('minLength', (n) => `at least ${several(n, 'character', 'characters')}`);
   add('maxLength', (n) => `at most ${count(n)} characters`);
   if (schema.minItems !== schema.maxItems) {
-    add('minItems', (n) => `at least ${count(n)} entries`);
-    add('maxItems', (n) => `at most ${count(n)} entries`);
+    add('minItems', (n) => `at least ${several(n, 'entry', 'entries')}`);
+    add('maxItems', (n) => `at most ${several(n, 'entry', 'entries')}`);
   }
   add('minProperties', (n) => `at least ${count(n)} members`);
   add('maxProperties', (n) => `at most ${count(n)} members`);
@@ -92,7 +93,7 @@ function nested(schema) {
   return inner?.properties ? fields(inner) : null;
 }
 
-/** A table with a row for each of `rows`: name, whether it has to be there, kind, meaning. */
+/** A table with a row for each of `rows`: name, whether it may be absent, kind, meaning. */
 export const table = (label, rows) =>
   h(
     'div.scroll.fields',
@@ -108,10 +109,10 @@ export const table = (label, rows) =>
       ),
       h(
         'tbody',
-        rows.map(({ name, required, type, text }) =>
+        rows.map(({ name, optional, type, text }) =>
           h(
             'tr',
-            h('th', { scope: 'row' }, h('code', name), required && h('span.hint', ' required')),
+            h('th', { scope: 'row' }, h('code', name), optional && h('span.hint', ' optional')),
             h('td', type),
             h('td', text),
           ),
@@ -130,7 +131,7 @@ export function fields(schema, label = 'Fields') {
   ];
   const rows = order.map((name) => {
     const of = schema.properties[name];
-    return { name, required: required.includes(name), type: kind(of), text: meaning(of) };
+    return { name, optional: !required.includes(name), type: kind(of), text: meaning(of) };
   });
   return rows.length ? table(label, rows) : null;
 }

@@ -1,16 +1,7 @@
 // The page of the API: all of /openapi.json, for people.
 
 import { line, prose } from './docs-text.js';
-import {
-  fields,
-  kind,
-  meaning,
-  nameOf,
-  schemaLink,
-  schemaPart,
-  table,
-  whole,
-} from './docs-schema.js';
+import { kind, meaning, nameOf, schemaLink, schemaPart, table, whole } from './docs-schema.js';
 import { code, copyButton, failure, fill, h } from './ui.js';
 
 const METHODS = ['get', 'post', 'put', 'delete'];
@@ -57,9 +48,10 @@ const block = (label, text) =>
   );
 
 function examples(method, operation) {
-  const outlines = Object.entries(operation['x-examples'] ?? {});
+  const outlines = operation['x-examples'] ?? [];
   const bodies = Object.entries(operation.requestBody?.content ?? {});
-  return outlines.map(([key, outline]) => {
+  return outlines.map((outline) => {
+    const { key } = outline;
     const [media, content] = bodies.find(([, one]) => one.examples?.[key]) ?? [];
     const body = content?.examples[key].value;
     const replies = Object.values(operation.responses[outline.status]?.content ?? {});
@@ -80,7 +72,7 @@ function examples(method, operation) {
 const parameterRows = (parameters) =>
   parameters.map((parameter) => ({
     name: parameter.name,
-    required: parameter.required,
+    optional: !parameter.required,
     type: [...kind(parameter.schema), h('span.hint', ` in ${parameter.in}`)],
     text: meaning({ ...parameter.schema, description: parameter.description }),
   }));
@@ -97,13 +89,11 @@ function bodies(content, schemas) {
         list.flatMap((name, i) => [i ? ' or ' : '', schemaLink(name)]),
       ),
       schema.description && h('p', line(schema.description)),
-      list.length === 1 && fields(schemas[list[0]], `Fields of ${list[0]}`),
-      list.length > 1 &&
-        list.map((name) => [
-          h('h5', name),
-          prose(schemas[name].description),
-          whole(schemas[name], `Fields of ${name}`),
-        ]),
+      list.map((name) => [
+        list.length > 1 && h('h5', name),
+        prose(schemas[name].description),
+        whole(schemas[name], `Fields of ${name}`),
+      ]),
     ];
   });
 }
@@ -158,7 +148,7 @@ function operationPart(path, method, operation, { components }) {
     h(
       'summary',
       h('h3', h('span.method', { class: method }, method.toUpperCase()), ' ', h('code', path)),
-      h('p', operation.summary),
+      h('p', line(operation.summary)),
     ),
     h(
       'div.pad',
@@ -182,10 +172,8 @@ function groups(document) {
   const calls = Object.entries(document.paths).flatMap(([path, item]) =>
     METHODS.filter((method) => item[method]).map((method) => [path, method, item[method]]),
   );
-  return document.tags.map((tag) => [
-    tag,
-    calls.filter(([, , operation]) => operation.tags.includes(tag.name)),
-  ]);
+  const byId = new Map(calls.map((call) => [call[2].operationId, call]));
+  return document.tags.map((tag) => [tag, tag['x-calls'].map((id) => byId.get(id))]);
 }
 
 const anchor = (name) => name.toLowerCase().replaceAll(/[^a-z]+/g, '-');
@@ -199,7 +187,7 @@ function index(list, schemas, filter) {
       h('h2', tag.name),
       h(
         'ul',
-        calls.map(([, , operation]) => entry(`#${operation.operationId}`, operation.summary)),
+        calls.map(([, , operation]) => entry(`#${operation.operationId}`, line(operation.summary))),
       ),
     ]),
     h('h2', 'Reference'),

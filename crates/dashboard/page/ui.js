@@ -29,7 +29,7 @@ function set(node, attributes) {
 }
 
 function add(node, children) {
-  for (const child of children.flat(3)) {
+  for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false) continue;
     node.append(child instanceof Node ? child : String(child));
   }

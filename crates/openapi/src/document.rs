@@ -9,7 +9,7 @@ use contract::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    calls::{At, Call, Content, GROUPS, Reply},
+    calls::{At, Call, Content, GROUPS, Group, Reply},
     examples::{self, Example},
     headers, problems, schemas,
     texts::with_constants,
@@ -38,7 +38,10 @@ fn whole() -> Value {
         }
     }
     let responses = share_responses(&mut paths);
-    let tag = |(name, about, _): &_| json!({"name": name, "description": about});
+    let tag = |(name, about, calls): &Group| {
+        let ids: Vec<String> = calls.iter().map(operation_id).collect();
+        json!({"name": name, "description": about, "x-calls": ids})
+    };
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -169,10 +172,7 @@ impl Writer {
         if !call.body.is_empty() {
             operation["requestBody"] = request_body(call, &examples);
         }
-        let outlines: Map<String, Value> = examples
-            .iter()
-            .map(|example| (example.key(), example.outline()))
-            .collect();
+        let outlines: Vec<Value> = examples.iter().map(|example| example.outline()).collect();
         if !outlines.is_empty() {
             operation["x-examples"] = outlines.into();
         }

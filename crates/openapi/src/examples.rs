@@ -88,6 +88,7 @@ impl Example {
             target = format!("{target}?{}", self.text("query"));
         }
         let mut outline = Map::new();
+        outline.insert("key".to_owned(), self.key().into());
         outline.insert("summary".to_owned(), self.name().into());
         outline.insert("target".to_owned(), target.into());
         outline.insert("status".to_owned(), self.status().into());

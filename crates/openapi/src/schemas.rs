@@ -4,7 +4,7 @@ use contract::{self as c, azure, open_inference};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::texts::{prose, with_constants};
+use crate::texts::{ABSENT, NULL, prose, with_constants};
 
 /// Fields that are timestamps of points, where they are whole numbers.
 const TIMESTAMPS: [&str; 17] = [
@@ -29,6 +29,9 @@ const TIMESTAMPS: [&str; 17] = [
 
 /// Schemas with a field of such a name that is a time in seconds instead.
 const IN_SECONDS: [&str; 2] = ["AlarmHistogram", "SystemHistory"];
+
+/// Schemas of requests that are not called so.
+const REQUESTS: [&str; 4] = ["PointColumns", "PointLine", "Restart", "Table"];
 
 /// What the types alone do not say: the range of a field, by the names of schemas and fields.
 const RANGES: &[(&[&str], &str, &str)] = &[
@@ -157,7 +160,7 @@ pub(crate) fn all() -> Map<String, Value> {
     let mut schemas = generator.take_definitions(true);
     schemas.extend(written());
     for (name, schema) in &mut schemas {
-        let is_request = name.ends_with("Request") || name == "PointColumns" || name == "Table";
+        let is_request = name.ends_with("Request") || REQUESTS.contains(&name.as_str());
         polish(name, schema, is_request);
     }
     limit(&mut schemas);
@@ -234,7 +237,7 @@ fn polish(name: &str, schema: &mut Value, is_request: bool) {
             .for_each(|part| polish(name, part, is_request)),
         Value::Object(parts) => {
             if let Some(Value::String(comment)) = parts.get_mut("description") {
-                *comment = prose(comment, if is_request { "absent" } else { "`null`" });
+                *comment = prose(comment, if is_request { ABSENT } else { NULL });
             }
             if let Some(Value::Object(fields)) = parts.get_mut("properties") {
                 let of_points = fields.iter_mut().filter(|(field, _)| {

@@ -34,11 +34,19 @@ pub(crate) fn with_constants(text: &str) -> String {
         })
 }
 
+/// What `None` is called in requests.
+pub(crate) const ABSENT: &str = "absent";
+/// What it is called in replies.
+pub(crate) const NULL: &str = "`null`";
+
 /// A comment as prose: its lines joined, links to items replaced by their names or values, and
-/// `None` called what it is in JSON: `absent` in requests, `null` in replies.
+/// `None` called what it is in JSON: [`ABSENT`] or [`NULL`].
 pub(crate) fn prose(comment: &str, none: &str) -> String {
     let paragraphs = comment.split("\n\n").map(|text| text.replace('\n', " "));
     let mut rest = paragraphs.collect::<Vec<_>>().join("\n\n");
+    if none == ABSENT {
+        rest = rest.replace(". `None`", ". Absent");
+    }
     rest = rest.replace("`None`", none);
     let mut text = String::new();
     while let Some((before, link)) = rest.split_once("[`") {
@@ -65,10 +73,9 @@ mod tests {
 
     #[test]
     fn links_become_values_and_names() {
-        let comment =
-            "At most\n[`MAX_CONTEXT`](crate::MAX_CONTEXT); `None`: see\n[`Point`].\n\nMore.";
-        let text = "At most 2048; absent: see `Point`.\n\nMore.";
-        assert_eq!(prose(comment, "absent"), text);
+        let comment = "At most\n[`MAX_CONTEXT`](crate::MAX_CONTEXT); `None`: see\n[`Point`]. `None`: not.\n\nMore.";
+        let text = "At most 2048; absent: see `Point`. Absent: not.\n\nMore.";
+        assert_eq!(prose(comment, ABSENT), text);
         assert_eq!(with_constants("1 to {MAX_BATCH}"), "1 to 100000");
     }
 }

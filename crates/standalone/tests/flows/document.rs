@@ -40,8 +40,10 @@ async fn every_example_gets_a_reply_that_is_described() -> anyhow::Result<()> {
         }
     }
     if std::env::var_os("UPDATE_EXAMPLES").is_some() {
-        let mut text = serde_json::to_string_pretty(&examples)?;
-        text.push('\n');
+        // One a line.
+        let lines = examples.as_array().into_iter().flatten();
+        let lines: Vec<String> = lines.map(Value::to_string).collect();
+        let text = format!("[\n{}\n]\n", lines.join(",\n"));
         fs::write(file("examples.json"), text)?;
     }
     platform.stop().await.map(drop)
