@@ -102,7 +102,8 @@ schemas! {
     }
     Train: {
         "description": "How many of the first points are fitted on: a fraction between 0 and 1, \
-                        which stands for 750 points at most, or a whole number of points.",
+                        which stands for [`MAX_TRAIN_SHARE`] points at most, or a whole number of \
+                        points.",
         "type": "number",
         "exclusiveMinimum": 0,
         "maximum": 1e9,

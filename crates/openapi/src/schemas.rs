@@ -33,6 +33,19 @@ const IN_SECONDS: [&str; 2] = ["AlarmHistogram", "SystemHistory"];
 /// Schemas of requests that are not called so.
 const REQUESTS: [&str; 4] = ["PointColumns", "PointLine", "Restart", "Table"];
 
+/// Requests with a field too many are refused.
+const STRICT: [&str; 5] = [
+    "AliasRequest",
+    "ColumnsDetectRequest",
+    "DetectRequest",
+    "FeedbackRequest",
+    "SilenceRequest",
+];
+
+/// Requests about several columns, which have no sides, though their options share a type with
+/// those about one.
+const WITHOUT_SIDES: [&str; 2] = ["ColumnsDetectRequest", "ColumnsFitRequest"];
+
 /// What the types alone do not say: the range of a field, by the names of schemas and fields.
 const RANGES: &[(&[&str], &str, &str)] = &[
     (
@@ -162,6 +175,13 @@ pub(crate) fn all() -> Map<String, Value> {
     for (name, schema) in &mut schemas {
         let is_request = name.ends_with("Request") || REQUESTS.contains(&name.as_str());
         polish(name, schema, is_request);
+    }
+    for name in STRICT {
+        schemas[name]["additionalProperties"] = false.into();
+    }
+    for name in WITHOUT_SIDES {
+        let fields = schemas[name]["properties"].as_object_mut();
+        fields.and_then(|fields| fields.remove("direction"));
     }
     limit(&mut schemas);
     let code = &mut schemas["Problem"]["properties"]["code"];

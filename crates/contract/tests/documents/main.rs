@@ -202,6 +202,27 @@ fn the_page_of_the_api_has_every_call() -> io::Result<()> {
     Ok(())
 }
 
+/// The words in the first column of the page's tables: fields, parameters, headers, codes.
+#[test]
+fn the_document_of_the_api_has_every_word_of_its_page() -> io::Result<()> {
+    let page = Document::read(root().join("docs/api.md"))?.text;
+    let document = fs::read_to_string(root().join("crates/openapi/openapi.json"))?.to_lowercase();
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let names = words.filter_map(|word| word.rsplit('.').next().map(str::to_lowercase));
+    let is_name = |name: &String| name.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
+    let missing: Vec<_> = names
+        .filter(is_name)
+        .filter(|name| {
+            let is_there = [format!("\"{name}\""), format!("`{name}")];
+            !is_there.iter().any(|form| document.contains(form))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    Ok(())
+}
+
 #[test]
 fn the_page_of_the_api_has_every_problem_code_with_its_status() -> io::Result<()> {
     let page = Document::read(root().join("docs/api.md"))?.text;

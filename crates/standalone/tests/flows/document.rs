@@ -242,7 +242,10 @@ fn check(document: &Value, example: &Value, reply: &Reply) -> anyhow::Result<()>
         .and_then(|call| call.split_once(' '))
         .context("call")?;
     let operation = &document["paths"][path][method.to_lowercase()];
-    let described = &operation["responses"][reply.status.to_string()];
+    let mut described = &operation["responses"][reply.status.to_string()];
+    if let Some(shared) = described["$ref"].as_str() {
+        described = document.pointer(&shared[1..]).context("a reference")?;
+    }
     ensure!(described.is_object(), "{} is not described", reply.status);
     for (name, header) in described["headers"].as_object().into_iter().flatten() {
         let is_there = reply.header(name).is_some();
