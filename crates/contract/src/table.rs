@@ -9,6 +9,7 @@ pub const BLOCK_ROWS: usize = 4_096;
 
 /// Verdicts on successive points, an array for each of their fields. All arrays have one length.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerdictBlock {
     /// Whether the point is an anomaly.
     pub anomaly: Vec<bool>,
@@ -39,6 +40,7 @@ pub struct VerdictBlock {
 /// The reply to a detection as a table, in blocks of at most [`BLOCK_ROWS`] verdicts: a reader has
 /// the speed of arrays, and the writer need not keep them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TableDetectReply {
     /// The verdicts on the scored points, in order of time.
     pub blocks: Vec<VerdictBlock>,

@@ -202,7 +202,7 @@ fn add_requests(generator: &mut SchemaGenerator) {
 fn add_replies(generator: &mut SchemaGenerator) {
     add!(generator:
         c::Problem, c::ProblemCode, c::FitReply, c::PredictReply, c::ColumnsPredictReply,
-        c::BatchReply, ColumnsBatchReply, c::DetectReply, c::ColumnarDetectReply,
+        c::BatchReply, ColumnsBatchReply, c::DetectReply, c::ColumnarDetectReply, c::TableDetectReply,
         ColumnsDetectReply, c::DetectLine, c::SeriesList, c::SeriesDetail, c::ModelList,
         c::ModelInfo, c::ModelFile, c::ImportReply, c::AliasInfo, c::ObserveReply,
         c::ObserveManyReply, c::AcceptedReply, c::AcceptedPoints, c::StreamReply, c::SeriesPoints,
@@ -264,12 +264,28 @@ fn polish(name: &str, schema: &mut Value, is_request: bool) {
                     TIMESTAMPS.contains(&field.as_str()) && !IN_SECONDS.contains(&name)
                 });
                 of_points.for_each(|(_, field)| mark_timestamps(field, is_request));
+                if let Some(values) = fields.get_mut("values").filter(|_| is_request) {
+                    allow_gaps(values);
+                }
             }
             parts
                 .values_mut()
                 .for_each(|part| polish(name, part, is_request));
         }
         _ => {}
+    }
+}
+
+/// Lets the numbers in arrays of `values` be null.
+fn allow_gaps(values: &mut Value) {
+    let Value::Object(parts) = values else { return };
+    for (name, part) in parts {
+        match part.get_mut("type") {
+            Some(kind) if name == "items" && *kind == "number" => {
+                *kind = json!(["number", "null"]);
+            }
+            _ => allow_gaps(part),
+        }
     }
 }
 

@@ -2,9 +2,19 @@
 
 use contract::{EndpointName as Name, ProblemCode as Code};
 
-use super::{AFTER, At::Row, Call, FROM, GONE, LABEL, LIMIT, Parameter, TO, json, query, reply};
+use super::{AFTER, At::Row, Call, GONE, LABEL, LIMIT, Parameter, json, query, reply};
 
 const MOMENT: &str = r##"{"$ref":"#/components/schemas/Moment"}"##;
+const FOUND_FROM: Parameter = query(
+    "from",
+    r##"{"$ref":"#/components/schemas/Timestamp"}"##,
+    "The first timestamp, in the unit of the series: an integer.",
+);
+const FOUND_TO: Parameter = query(
+    "to",
+    r##"{"$ref":"#/components/schemas/Timestamp"}"##,
+    "The last timestamp, included: an integer.",
+);
 const SINCE: Parameter = query("since", MOMENT, "Found at or after this moment.");
 const UNTIL: Parameter = query("until", MOMENT, "Found before this moment.");
 const KIND: Parameter = query(
@@ -36,8 +46,8 @@ pub(super) const CALLS: &[Call] = &[
         query: &[
             SINCE,
             UNTIL,
-            FROM,
-            TO,
+            FOUND_FROM,
+            FOUND_TO,
             query(
                 "series",
                 r##"{"$ref":"#/components/schemas/SeriesId"}"##,
@@ -65,7 +75,7 @@ pub(super) const CALLS: &[Call] = &[
         summary: "List the anomalies of a series",
         about: "",
         query: &[
-            SINCE, UNTIL, FROM, TO, LABEL, KIND, LEAST, STATUS, ORDER, LIMIT, AFTER,
+            SINCE, UNTIL, FOUND_FROM, FOUND_TO, LABEL, KIND, LEAST, STATUS, ORDER, LIMIT, AFTER,
         ],
         body: &[],
         replies: &[reply(200, "A page of them.", &[json(&["AnomalyList"])])],

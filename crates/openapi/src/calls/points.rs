@@ -108,7 +108,12 @@ pub(super) const CALLS: &[Call] = &[
             200,
             "What was found.",
             &[
-                json(&["DetectReply", "ColumnarDetectReply", "ColumnsDetectReply"]),
+                json(&[
+                    "DetectReply",
+                    "ColumnarDetectReply",
+                    "TableDetectReply",
+                    "ColumnsDetectReply",
+                ]),
                 Content {
                     media: "application/x-ndjson",
                     schemas: &["DetectLine"],
