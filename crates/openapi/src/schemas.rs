@@ -260,6 +260,12 @@ fn polish(name: &str, schema: &mut Value, is_request: bool) {
                 *comment = prose(comment, if is_request { ABSENT } else { NULL });
             }
             if let Some(Value::Object(fields)) = parts.get_mut("properties") {
+                let tags = fields
+                    .values_mut()
+                    .filter(|field| field.get("const").is_some());
+                for tag in tags.filter(|field| field.get("description").is_none()) {
+                    tag["description"] = "Tells this form from the others.".into();
+                }
                 let of_points = fields.iter_mut().filter(|(field, _)| {
                     TIMESTAMPS.contains(&field.as_str()) && !IN_SECONDS.contains(&name)
                 });
@@ -357,9 +363,7 @@ mod tests {
     fn undescribed(path: &str, schema: &Value, found: &mut Vec<String>) {
         if let Some(fields) = schema["properties"].as_object() {
             for (field, schema) in fields {
-                if schema["description"].as_str().is_none_or(str::is_empty)
-                    && schema.get("const").is_none()
-                {
+                if schema["description"].as_str().is_none_or(str::is_empty) {
                     found.push(format!("{path}.{field}"));
                 }
             }

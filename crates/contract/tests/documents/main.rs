@@ -211,7 +211,10 @@ fn the_document_of_the_api_has_every_word_of_its_page() -> io::Result<()> {
     let cells = rows.filter_map(|row| row.split('|').nth(1));
     let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
     let names = words.filter_map(|word| word.rsplit('.').next().map(str::to_lowercase));
-    let is_name = |name: &String| name.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
+    let is_name = |name: &String| {
+        name.chars()
+            .all(|c| c.is_alphanumeric() || "_-".contains(c))
+    };
     let missing: Vec<_> = names
         .filter(is_name)
         .filter(|name| {

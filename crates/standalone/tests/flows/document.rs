@@ -33,6 +33,11 @@ async fn every_example_gets_a_reply_that_is_described() -> anyhow::Result<()> {
             .await
             .context(about.clone())?;
         check(&document, example, &reply).context(about)?;
+        for (_, value) in example["path"].as_object_mut().into_iter().flatten() {
+            if let Some(id) = value.as_str().and_then(|id| ids.get(id)) {
+                *value = id.clone().into();
+            }
+        }
         let body = shown(&reply);
         learn(&example["reply"], &body, &mut ids);
         if example.get("reply").is_some() {
