@@ -1,6 +1,7 @@
 //! The command line.
 
 mod anomaly;
+mod form;
 mod key;
 mod manual;
 mod options;
@@ -22,6 +23,7 @@ pub(crate) use self::{
         AddSilenceArgs, AnomaliesArgs, AnomalyCommand, AnomalyFilter, IncidentFilter,
         SilenceCommand,
     },
+    form::FormArgs,
     key::{KeyCommand, NewKeyArgs},
     manual::{CompletionsArgs, ManArgs},
     options::{FitOptionArgs, JudgeArgs},
@@ -32,6 +34,7 @@ pub(crate) use self::{
     },
     stream::{
         EndArgs, ObserveArgs, PointsArgs, RestartArgs, SetStreamArgs, StreamArgs, StreamCommand,
+        WatchArgs,
     },
 };
 use crate::{
@@ -126,6 +129,10 @@ pub(crate) enum Command {
     /// Judge points and learn from each: one point, or those of a CSV file. Sending points again is
     /// safe, so an observation that broke off may be run again.
     Observe(ObserveArgs),
+    /// Observe the lines of a file that grows, of a command or of standard input as they come, and
+    /// print the anomalies among them. A line is a point in the form of files; one without a time
+    /// has that of its coming.
+    Watch(WatchArgs),
     /// Store points of any series, which their streams judge soon: a file with one JSON object on
     /// each line, or CSV. Sending points again is safe.
     Points(PointsArgs),
@@ -197,7 +204,7 @@ pub(crate) struct TableArgs {
         long,
         value_name = "NAMES",
         value_delimiter = ',',
-        conflicts_with_all = ["value_column", "skip_bad"]
+        conflicts_with = "value_column"
     )]
     pub(crate) columns: Vec<String>,
 }
@@ -205,26 +212,11 @@ pub(crate) struct TableArgs {
 /// A file of points and how to read it.
 #[derive(Debug, Args)]
 pub(crate) struct CsvArgs {
-    /// CSV file whose first line names the columns; `-` for standard input.
+    /// CSV file, or tabs, semicolons, dates, gaps as they come; `-` for standard input. What is
+    /// guessed is said.
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) form: FormArgs,
-}
-
-/// How to read a file of points.
-#[derive(Clone, Debug, Default, Args)]
-pub(crate) struct FormArgs {
-    /// Column with the timestamps: integers, seconds with a fraction, `YYYY-MM-DD HH:MM:SS[.fff]`
-    /// (UTC), or RFC 3339 [default: timestamp, time, date, datetime, ts, ds or t; without one, rows
-    /// are counted from 0].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) time_column: Option<String>,
-    /// Column with the values [default: value, values, y or v, or the only one left].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) value_column: Option<String>,
-    /// Leave out rows that cannot be read, and count them, instead of stopping at the first.
-    #[arg(long)]
-    pub(crate) skip_bad: bool,
 }
 
 #[derive(Debug, Args)]
@@ -286,6 +278,9 @@ pub(crate) struct DetectArgs {
         conflicts_with = "columns"
     )]
     pub(crate) min_deviation: Option<f64>,
+    /// Judge each column of numbers by itself, one after the other.
+    #[arg(long, conflicts_with_all = ["columns", "value_column", "plot"])]
+    pub(crate) each: bool,
     /// Print only the worst N episodes.
     #[arg(long, value_name = "N")]
     pub(crate) top: Option<usize>,

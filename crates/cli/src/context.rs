@@ -53,7 +53,6 @@ impl Moment {
         if points.is_empty() {
             return Err(FileError::NothingBefore(clock.show(timestamp)));
         }
-        points.sort_by_key(|point| point.timestamp);
         points.drain(..points.len().saturating_sub(MAX_CONTEXT));
         Ok(Self {
             timestamp,
@@ -76,6 +75,7 @@ fn refine(points: &mut [Point], digits: u32) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::csv::Guess;
 
     fn file(timestamps: impl IntoIterator<Item = i64>, clock: Clock) -> SeriesFile {
         let point = |timestamp| Point {
@@ -85,7 +85,7 @@ mod tests {
         SeriesFile {
             points: timestamps.into_iter().map(point).collect(),
             clock,
-            skipped: 0,
+            guess: Guess::default(),
         }
     }
 
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn only_points_before_it_are_context_and_the_oldest_come_first() {
-        let moment = after(file([5, 1, 3, 4, 9], Clock::Numbers(0)), "4").unwrap();
+        let moment = after(file([1, 3, 4, 5, 9], Clock::Numbers(0)), "4").unwrap();
         assert_eq!((moment.timestamp, times(&moment)), (4, vec![1, 3]));
         let long = after(file(0..3_000, Clock::Numbers(0)), "2500").unwrap();
         assert_eq!(times(&long), (2_500 - 2_048..2_500).collect::<Vec<_>>());

@@ -5,19 +5,45 @@ use std::{fs, io::Write, path::Path};
 use crate::{
     Error,
     args::FormArgs,
-    csv::{FileError, SeriesFile},
-    render::count,
+    csv::{FileError, Guess, SeriesFile, TableFile},
 };
 
-/// Reads a file of points. Says on standard error how many rows had to be left out.
+/// Reads a file of points. Says on standard error how it was read.
 pub(crate) fn read(path: &Path, form: &FormArgs) -> Result<SeriesFile, FileError> {
     let file = SeriesFile::read(path, form)?;
-    if file.skipped > 0 {
-        eprintln!("left out {}", count(file.skipped, "bad row"));
-    }
+    say(path, &file.guess);
     Ok(file)
 }
 
+/// Reads each column of numbers of a file as a series. Says on standard error how.
+pub(crate) fn read_each(
+    path: &Path,
+    form: &FormArgs,
+) -> Result<Vec<(String, SeriesFile)>, FileError> {
+    let files = SeriesFile::read_each(path, form)?;
+    files.iter().for_each(|(_, file)| say(path, &file.guess));
+    Ok(files)
+}
+
+/// Reads the columns `names` of a file. Says on standard error how it was read.
+pub(crate) fn read_table(
+    path: &Path,
+    form: &FormArgs,
+    names: &[String],
+) -> Result<TableFile, FileError> {
+    let file = TableFile::read(path, form, names)?;
+    say(path, &file.guess);
+    Ok(file)
+}
+
+/// Says in a line how `path` was read.
+pub(crate) fn say(path: &Path, guess: &Guess) {
+    let name = match path == Path::new("-") {
+        true => "standard input".into(),
+        false => path.display().to_string(),
+    };
+    eprintln!("{name}: {guess}");
+}
 /// Writes `bytes` to `path`, or to `out` if that is `-`. Says so on `out`, unless a program reads
 /// it.
 pub(crate) fn save(

@@ -332,19 +332,35 @@ pub(crate) fn retry_unanswered<T>(
     settled: impl Fn(&T) -> bool,
 ) -> Result<T, ClientError> {
     let began = Instant::now();
+    retry_while(call, settled, |_, pause| {
+        let is_patient = began.elapsed() < PATIENCE;
+        if is_patient {
+            wait(pause);
+        }
+        is_patient
+    })
+}
+
+/// As [`retry_unanswered`], as long as `wait` says that another try is worth it, which it does once
+/// the pause is over. It is told why the last try failed, if it did.
+pub(crate) fn retry_while<T>(
+    call: impl Fn() -> Result<T, ClientError>,
+    settled: impl Fn(&T) -> bool,
+    mut wait: impl FnMut(Option<&ClientError>, Duration) -> bool,
+) -> Result<T, ClientError> {
     let mut pause = FIRST_PAUSE;
     loop {
         let done = call();
-        let asked = match &done {
+        let error = match &done {
             Ok(reply) if settled(reply) => return done,
             Err(error) if !error.may_pass() => return done,
             Ok(_) => None,
-            Err(error) => error.retry_after(),
+            Err(error) => Some(error),
         };
-        if began.elapsed() >= PATIENCE {
+        let asked = error.and_then(ClientError::retry_after);
+        if !wait(error, asked.unwrap_or(pause).min(MAX_PAUSE)) {
             return done;
         }
-        wait(asked.unwrap_or(pause).min(MAX_PAUSE));
         pause = (pause * 2).min(MAX_PAUSE);
     }
 }

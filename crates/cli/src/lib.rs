@@ -17,6 +17,7 @@ mod live;
 mod ordered;
 mod progress;
 mod render;
+mod stop;
 mod timestamp;
 
 use std::io::{self, Write};
@@ -73,6 +74,17 @@ pub enum Error {
         /// The answer of the platform.
         source: http::ClientError,
     },
+    /// A command whose output was to be watched could not be started, or failed.
+    #[error("{command}: {why}")]
+    Command {
+        /// The command.
+        command: String,
+        /// What became of it.
+        why: String,
+    },
+    /// The platform was away when it was time to stop, so these points were not observed.
+    #[error("stopped while the platform was away: {0} points that were read were not observed")]
+    Unsent(usize),
     /// The options do not make a key that the platform takes.
     #[error("{0}")]
     InvalidKey(String),
@@ -110,6 +122,8 @@ impl Error {
             Self::Client(_)
             | Self::Replay { .. }
             | Self::Points { .. }
+            | Self::Command { .. }
+            | Self::Unsent(_)
             | Self::TooManyPoints { .. }
             | Self::NoRandom(_)
             | Self::Output { .. } => 1,

@@ -11,6 +11,11 @@ const FRAME: Duration = Duration::from_millis(100);
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
+    /// Shows nothing.
+    pub(crate) fn none() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
     /// Shows that `doing` takes a while.
     pub(crate) fn spinner(doing: String) -> Self {
         Self::start(

@@ -5,8 +5,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::DateTime;
 use contract::TimeUnit;
+
+use crate::csv;
 
 /// A time as it was written: a number, or a date in seconds since 1970 (UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub(crate) struct Timestamp {
     whole: i64,
     /// Billionths of a unit, under a billion.
     billionths: u32,
+    /// The decimals that were written, rounded up to 0, 3, 6 or 9.
+    written: u32,
     /// Whether it was written as a date.
     pub(crate) is_date: bool,
 }
@@ -32,15 +36,38 @@ impl Timestamp {
         Self {
             whole,
             billionths: 0,
+            written: 0,
             is_date: false,
         }
     }
 
     /// The time of the call, in whole seconds.
     pub(crate) fn now() -> Self {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-        let seconds = since_1970.map_or(0, |time| time.as_secs());
-        Self::number(i64::try_from(seconds).unwrap_or(i64::MAX))
+        Self::number(now(TimeUnit::Seconds))
+    }
+
+    /// The time `seconds` and `billionths` of one after 1970-01-01 00:00 UTC, written with so many
+    /// `decimals`.
+    pub(crate) fn date(seconds: i64, billionths: u32, decimals: usize) -> Self {
+        Self {
+            whole: seconds,
+            billionths,
+            written: written(decimals),
+            is_date: true,
+        }
+    }
+
+    /// The number that `text` is, in any unit.
+    pub(crate) fn from_number(text: &str) -> Option<Self> {
+        if let Ok(whole) = text.parse() {
+            return Some(Self::number(whole));
+        }
+        decimal(text).or_else(|| exponent(text))
+    }
+
+    /// The digits of its fraction as it was written, where those that follow may need them.
+    pub(crate) fn written_digits(self) -> u32 {
+        self.written.max(self.digits())
     }
 
     /// The number of decimals that its fraction needs: 0, 3, 6 or 9, as in seconds, ms, µs and ns.
@@ -72,30 +99,39 @@ impl Timestamp {
         };
         (exact.unwrap_or(self.whole), clock)
     }
-
-    fn date(date: NaiveDateTime) -> Self {
-        let utc = date.and_utc();
-        // A leap second is written as a 60th second: more than a billion billionths.
-        let billionths = utc.timestamp_subsec_nanos();
-        Self {
-            whole: utc.timestamp() + i64::from(billionths / BILLION),
-            billionths: billionths % BILLION,
-            is_date: true,
-        }
-    }
 }
 
 impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(whole) = text.parse() {
-            return Ok(Self::number(whole));
-        }
-        decimal(text)
-            .or_else(|| exponent(text))
-            .or_else(|| date(text))
+        let date = || {
+            let time = csv::lone_date(text)?;
+            let seconds = time.seconds - time.offset.unwrap_or(0);
+            Some(Self::date(seconds, time.nanoseconds, time.decimals))
+        };
+        Self::from_number(text)
+            .or_else(date)
             .ok_or(InvalidTimestamp)
+    }
+}
+
+/// The time of the call, in `unit`.
+pub(crate) fn now(unit: TimeUnit) -> i64 {
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let ticks = since_1970.as_nanos() / u128::from(unit.nanoseconds().unsigned_abs());
+    i64::try_from(ticks).unwrap_or(i64::MAX)
+}
+
+/// `decimals` rounded up to 0, 3, 6 or 9.
+fn written(decimals: usize) -> u32 {
+    match decimals {
+        0 => 0,
+        1..=3 => 3,
+        4..=6 => 6,
+        _ => 9,
     }
 }
 
@@ -115,6 +151,7 @@ fn decimal(text: &str) -> Option<Timestamp> {
     Some(Timestamp {
         whole,
         billionths,
+        written: written(fraction.len()),
         is_date: false,
     })
 }
@@ -125,27 +162,6 @@ fn exponent(text: &str) -> Option<Timestamp> {
     let number: f64 = text.parse().ok()?;
     let whole = number.fract() == 0.0 && number.abs() <= EXACT;
     whole.then(|| Timestamp::number(number as i64))
-}
-
-fn date(text: &str) -> Option<Timestamp> {
-    const FORMS: [&str; 4] = [
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%dT%H:%M",
-    ];
-    if let Ok(zoned) = DateTime::parse_from_rfc3339(text) {
-        return Some(Timestamp::date(zoned.naive_utc()));
-    }
-    let local = FORMS
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    let midnight = || {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()?
-            .and_hms_opt(0, 0, 0)
-    };
-    local.or_else(midnight).map(Timestamp::date)
 }
 
 /// The way to show the timestamps of a series.
@@ -279,7 +295,7 @@ mod tests {
             "1.-5",
             "2023-13-01",
             "2023-02-30 00:00:00",
-            "31.08.2023",
+            "31.13.2023",
             "9223372036854775808",
         ] {
             assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text}");

@@ -44,6 +44,28 @@ impl TimeZone {
         seconds.saturating_add(self.rules.to_offset(moment).seconds().into())
     }
 
+    /// The seconds of UTC at which a clock on the wall has counted `local` seconds since its
+    /// 1970-01-01 00:00. Where clocks are set back there are two such moments, which come in their
+    /// order; else both are the same. A time that is left out when clocks are set forward is taken
+    /// as if they had not been.
+    pub fn utc_seconds(&self, local: i64) -> [i64; 2] {
+        const DAY: i64 = 86_400;
+        // The offsets before and after any change of clocks nearby.
+        let [first, second] = [-DAY, DAY].map(|day| {
+            let near = local.saturating_add(day);
+            let offset = self
+                .local_seconds(near, TimeUnit::Seconds)
+                .saturating_sub(near);
+            local.saturating_sub(offset)
+        });
+        let shows = |utc: i64| self.local_seconds(utc, TimeUnit::Seconds) == local;
+        match (shows(first), shows(second)) {
+            (true, true) => [first, second],
+            (false, true) => [second; 2],
+            _ => [first; 2],
+        }
+    }
+
     /// `timestamp` as if the clock on the wall showed UTC, in the same unit. A timestamp that is not
     /// a date stays as it is: see [`TimeUnit::guess`].
     pub fn local_timestamp(&self, timestamp: i64) -> i64 {
@@ -115,6 +137,19 @@ mod tests {
     fn clock(zone: &TimeZone, timestamp: i64, unit: TimeUnit) -> (i64, i64) {
         let second = zone.local_seconds(timestamp, unit).rem_euclid(DAY);
         (second / 3_600, second / 60 % 60)
+    }
+
+    #[test]
+    fn a_time_on_the_wall_comes_once_twice_or_never() {
+        let berlin = zone("Europe/Berlin");
+        // 2024-06-01 12:00, 2024-10-27 02:30 (twice), 2024-03-31 02:30 (left out).
+        assert_eq!(berlin.utc_seconds(1_717_243_200), [1_717_236_000; 2]);
+        assert_eq!(
+            berlin.utc_seconds(1_729_996_200),
+            [1_729_989_000, 1_729_992_600]
+        );
+        assert_eq!(berlin.utc_seconds(1_711_852_200), [1_711_848_600; 2]);
+        assert_eq!(zone("UTC").utc_seconds(-5), [-5; 2]);
     }
 
     #[test]

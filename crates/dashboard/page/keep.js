@@ -7,15 +7,15 @@ import { button, card, code, h, popover, toast } from './ui.js';
 
 /** The card with the command that finds the same. */
 export function sameFromTerminal(file) {
-  const { options, points } = file;
+  const { options, points, choice } = file;
   const column = (role) => points.columns[points[role]]?.name;
   const command =
     [
       'anomaly detect',
       quoted(file.fileName),
-      points.header && points.time !== undefined && `--time-column ${quoted(column('time'))}`,
-      points.header && `--value-column ${quoted(column('value'))}`,
-      points.skipped > 0 && '--skip-bad',
+      ...['time', 'value'].map(
+        (role) => choice?.[role] !== undefined && `--${role}-column ${quoted(column(role))}`,
+      ),
       options.step !== undefined && `--false-alarm-rate ${1 / STEPS[options.step]}`,
       options.direction && options.direction !== 'both' && `--direction ${options.direction}`,
       options.least > 0 && `--min-deviation ${options.least}`,

@@ -180,11 +180,9 @@ function heading(head, file, { another, change, keep }) {
       String(points[role] ?? ''),
       (value) => {
         try {
-          file.points = read(file.text, {
-            time: points.time,
-            value: points.value,
-            [role]: Number(value),
-          });
+          const choice = { ...file.choice, [role]: Number(value) };
+          file.points = read(file.text, choice);
+          file.choice = choice;
           file.ranged = true;
           change();
         } catch (error) {

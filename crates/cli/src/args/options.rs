@@ -21,9 +21,6 @@ pub(crate) struct FitOptionArgs {
     /// Fit points that all have one value too, from ten on: any other value is an anomaly.
     #[arg(long)]
     allow_constant: bool,
-    /// Time zone whose clocks day and week follow, such as Europe/Berlin [default: UTC].
-    #[arg(long, value_name = "ZONE")]
-    timezone: Option<TimeZone>,
     #[command(flatten)]
     asked: AskedArgs,
 }
@@ -52,14 +49,20 @@ pub(crate) struct JudgeArgs {
 }
 
 impl FitOptionArgs {
-    pub(crate) fn options(&self) -> FitOptions {
+    /// The options of a fit on points whose clocks follow `timezone`. Detectors without a time of
+    /// day do not get it.
+    pub(crate) fn options(&self, timezone: Option<&TimeZone>) -> FitOptions {
+        let knows_time = matches!(
+            self.detector,
+            None | Some(DetectorName::Auto | DetectorName::Seasonal)
+        );
         FitOptions {
             detector: self.detector,
             params: self.params.iter().cloned().collect(),
             false_alarm_rate: self.asked.false_alarm_rate,
             direction: self.asked.direction,
             allow_constant: self.allow_constant,
-            timezone: self.timezone.clone(),
+            timezone: timezone.filter(|_| knows_time).cloned(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The commands about streams.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand, builder::TypedValueParser};
 use contract::{Budget, DetectorName, Origin, Restart, SeriesId, Sides, StreamOptions, Transform};
@@ -17,7 +17,7 @@ pub(crate) struct ObserveArgs {
     /// The series that the points belong to.
     #[arg(value_parser = SeriesId::new)]
     pub(crate) series: SeriesId,
-    /// CSV file of points whose first line names the columns; `-` for standard input, whose rows
+    /// CSV file of points; `-` for standard input, whose rows
     /// are sent as they come and so must be in the order of their times.
     pub(crate) file: Option<PathBuf>,
     /// Value of a single point.
@@ -35,6 +35,50 @@ pub(crate) struct ObserveArgs {
     #[arg(long)]
     pub(crate) no_notify: bool,
     /// Print a line for every point of the file, not only for alarms.
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+}
+
+const WATCH_HELP: &str = "\
+Examples:
+  anomaly watch web /var/log/requests.csv          lines that are there, then those that are added
+  anomaly watch load -- sh -c 'while cut -d\" \" -f1 /proc/loadavg; do sleep 10; done'
+  mosquitto_sub -t plant/temp | anomaly watch temp -
+
+A file may be cut, or another take its name: both are followed. While the platform is away, points \
+wait, and are sent in their order once it is back; one that is sent again is learned once. SIGINT \
+and SIGTERM end it with a summary.
+
+Exit status: 0 the input or the command has ended, or a signal came, and all points are observed; 1 \
+the platform refused points, some that were read were not observed, or the command failed; 2 the \
+command line or the file is wrong.";
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = WATCH_HELP,
+    override_usage = "anomaly watch [OPTIONS] <SERIES> <FILE>\n       \
+                      anomaly watch [OPTIONS] <SERIES> -- <COMMAND>..."
+)]
+#[command(group(ArgGroup::new("source").required(true).args(["file", "command"])))]
+pub(crate) struct WatchArgs {
+    /// The series that the points belong to.
+    #[arg(value_parser = SeriesId::new)]
+    pub(crate) series: SeriesId,
+    /// File that grows; `-` for standard input.
+    pub(crate) file: Option<PathBuf>,
+    /// Command, and its arguments, whose lines of output are points.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+    /// Leave out the lines that the file has at first. Those without a time are left out in any
+    /// case.
+    #[arg(long, conflicts_with = "command")]
+    pub(crate) new_only: bool,
+    /// Tell nobody of what is found.
+    #[arg(long)]
+    pub(crate) no_notify: bool,
+    /// Print a line for every point, not only for anomalies.
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]

@@ -37,7 +37,7 @@ pub(crate) enum Told<T> {
 }
 
 impl<T> Told<T> {
-    fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         matches!(self, Self::Done(_))
     }
 }
@@ -65,16 +65,26 @@ impl Client {
         notify: bool,
         is_known: bool,
     ) -> Result<Reply<Told<ObserveManyReply>>, ClientError> {
+        let call = || self.observe_many_once(series, points, notify);
+        match is_known {
+            true => retry_unanswered(call, |reply: &Reply<Told<_>>| reply.body.is_done()),
+            false => retry(call),
+        }
+    }
+
+    /// As [`Self::observe_many`], with a single try.
+    pub(crate) fn observe_many_once(
+        &self,
+        series: &SeriesId,
+        points: &[Point],
+        notify: bool,
+    ) -> Result<Reply<Told<ObserveManyReply>>, ClientError> {
         let body = body_of(&ManyPoints {
             timestamps: points.iter().map(|p| p.timestamp).collect(),
             values: points.iter().map(|p| p.value).collect(),
         });
         let route = observe_route(series, notify);
-        let call = || self.http.json(&Call::post(&*route, &body));
-        match is_known {
-            true => retry_unanswered(call, |reply: &Reply<Told<_>>| reply.body.is_done()),
-            false => retry(call),
-        }
+        self.http.json(&Call::post(&*route, &body))
     }
 
     /// Stores points of any series, which are judged soon: `lines` has a JSON object on each line.

@@ -11,7 +11,7 @@ use contract::{DetectLine, DetectRequest, DetectSummary, EpisodeReply, MAX_TITLE
 use super::detect_columns::detect_columns;
 use crate::{
     Error,
-    args::{DetectArgs, PlotFormat},
+    args::{CsvArgs, DetectArgs, PlotFormat},
     client::{Client, View},
     csv::SeriesFile,
     files,
@@ -46,7 +46,30 @@ pub(crate) fn detect(
     if !args.table.columns.is_empty() {
         return detect_columns(client, args, json, out);
     }
-    let (request, clock) = request(args)?;
+    let CsvArgs { file, form } = &args.csv;
+    if !args.each {
+        return detect_in(client, args, files::read(file, form)?, json, out);
+    }
+    for (name, file) in files::read_each(file, form)? {
+        match json {
+            true => writeln!(out, "{}", serde_json::json!({ "column": name }))?,
+            false => writeln!(out, "{name}:")?,
+        }
+        detect_in(client, args, file, json, out)?;
+    }
+    Ok(())
+}
+
+/// Finds the anomalies among the points of `file`.
+fn detect_in(
+    client: &Client,
+    args: &DetectArgs,
+    file: SeriesFile,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let clock = file.clock;
+    let request = request(args, file)?;
     let detection = Detection {
         client,
         args,
@@ -130,12 +153,9 @@ impl Detection<'_> {
     }
 }
 
-/// Reads the file, and makes a request of it that leaves something to judge.
-fn request(args: &DetectArgs) -> Result<(DetectRequest, Clock), Error> {
-    let SeriesFile {
-        mut points, clock, ..
-    } = files::read(&args.csv.file, &args.csv.form)?;
-    points.sort_by_key(|point| point.timestamp);
+/// Makes a request of a file that leaves something to judge.
+fn request(args: &DetectArgs, file: SeriesFile) -> Result<DetectRequest, Error> {
+    let points = file.points;
     let (train, points_read) = (args.train.of(points.len()), points.len());
     if train >= points_read {
         return Err(Error::NothingLeft {
@@ -143,14 +163,13 @@ fn request(args: &DetectArgs) -> Result<(DetectRequest, Clock), Error> {
             train,
         });
     }
-    let request = DetectRequest {
+    Ok(DetectRequest {
         points,
         train: args.train,
-        fit: args.options.options(),
+        fit: args.options.options(args.csv.form.timezone.as_ref()),
         min_deviation: args.min_deviation,
         form: None,
-    };
-    Ok((request, clock))
+    })
 }
 
 /// The title of a plot of `file`: its name without the extension, if that can be a title.

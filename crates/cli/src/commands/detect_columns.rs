@@ -10,7 +10,7 @@ use crate::{
     Error,
     args::{CsvArgs, DetectArgs, PlotFormat},
     client::{Client, View},
-    csv::{SeriesFile, TableFile},
+    csv::TableFile,
     files,
     http::{ClientError, NdjsonReader},
     progress::Progress,
@@ -51,7 +51,7 @@ pub(super) fn detect_columns(
     out: &mut impl Write,
 ) -> Result<(), Error> {
     let CsvArgs { file, form } = &args.csv;
-    let TableFile { table, clock, .. } = SeriesFile::read_table(file, form, &args.table.columns)?;
+    let TableFile { table, clock, .. } = files::read_table(file, form, &args.table.columns)?;
     let (points, train) = (table.rows(), args.train.of(table.rows()));
     if train >= points {
         return Err(Error::NothingLeft { points, train });
@@ -59,7 +59,7 @@ pub(super) fn detect_columns(
     let request = ColumnsDetectRequest {
         table,
         train: args.train,
-        fit: args.options.options(),
+        fit: args.options.options(form.timezone.as_ref()),
     };
     let printed = if json {
         pass(client, &request, out)

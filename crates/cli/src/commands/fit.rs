@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use contract::{ColumnsFitRequest, FitReply, FitRequest, Point, SeriesId};
+use contract::{ColumnsFitRequest, FitOptions, FitReply, FitRequest, Point, SeriesId};
 
 use crate::{
     Error,
-    args::{CsvArgs, FitArgs, FitOptionArgs},
+    args::{CsvArgs, FitArgs},
     client::Client,
-    csv::{SeriesFile, TableFile},
+    csv::TableFile,
     files,
     http::{ClientError, Reply},
     progress::Progress,
@@ -28,8 +28,10 @@ pub(crate) fn fit(
     if !args.table.columns.is_empty() {
         return fit_columns(client, args, json, out);
     }
-    let file = files::read(&args.csv.file, &args.csv.form)?;
-    let reply = fit_on(client, &args.series, &file.points, &args.options)?;
+    let CsvArgs { file, form } = &args.csv;
+    let file = files::read(file, form)?;
+    let options = args.options.options(form.timezone.as_ref());
+    let reply = fit_on(client, &args.series, &file.points, options)?;
     if json {
         return Ok(writeln!(out, "{}", reply.line())?);
     }
@@ -47,11 +49,12 @@ fn fit_columns(
         table,
         points,
         clock,
-    } = SeriesFile::read_table(file, form, &args.table.columns)?;
+        ..
+    } = files::read_table(file, form, &args.table.columns)?;
     let progress = Progress::spinner(format!("fitting {}", count(points.len(), "row")));
     let request = ColumnsFitRequest {
         table,
-        options: args.options.options(),
+        options: args.options.options(form.timezone.as_ref()),
     };
     let reply = client.fit_columns(&args.series, &request)?;
     drop(progress);
@@ -66,13 +69,13 @@ pub(super) fn fit_on(
     client: &Client,
     series: &SeriesId,
     points: &[Point],
-    options: &FitOptionArgs,
+    options: FitOptions,
 ) -> Result<Reply<FitReply>, ClientError> {
     let _progress = Progress::spinner(format!("fitting {}", count(points.len(), "point")));
     let request = FitRequest {
         timestamps: points.iter().map(|p| p.timestamp).collect(),
         values: points.iter().map(|p| p.value).collect(),
-        options: options.options(),
+        options,
     };
     client.fit(series, &request)
 }

@@ -15,6 +15,7 @@ mod registry;
 mod replay;
 mod silence;
 mod stream;
+mod watch;
 
 use std::io::Write;
 
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: &Cli, out: &mut impl Write) -> Result<(), Error> {
         Command::Fit(args) => fit::fit(client, args, json, out),
         Command::Predict(args) => predict::predict(client, args, json, out),
         Command::Observe(args) => observe::observe(client, args, json, out),
+        Command::Watch(args) => watch::watch(client, args, json, out),
         Command::Points(args) => points::points(client, args, json, out),
         Command::Stream(command) => stream::stream(client, command, json, out),
         Command::Anomalies(args) => anomalies::anomalies(client, args, json, out),

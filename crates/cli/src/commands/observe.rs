@@ -1,8 +1,11 @@
 //! `anomaly observe`: points are judged and learned, one after the other.
 
-use std::{io::Write, path::Path};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
-use contract::{ObservedPoint, Point, PointStatus};
+use contract::{ObserveManyReply, ObservedPoint, Point, PointStatus, SeriesId, StreamVerdict};
 
 use crate::{
     Error,
@@ -11,7 +14,8 @@ use crate::{
     context::Moment,
     csv::FileError,
     files,
-    live::Live,
+    http::{ClientError, Reply},
+    live::{End, Live, LivePoints, Rules, Source},
     progress::Progress,
     render::{
         count,
@@ -22,7 +26,7 @@ use crate::{
 
 /// The number of points in a call. A stream remembers its last eight verdicts, so whoever sends a
 /// call again gets all verdicts of it.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// Carries out `anomaly observe`.
 ///
@@ -73,21 +77,15 @@ fn all_of(
     json: bool,
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let mut file = files::read(path, &args.form)?;
-    file.points.sort_by_key(|point| point.timestamp);
+    let file = files::read(path, &args.form)?;
     let observed = count(file.points.len(), "point");
-    let mut report = Report {
-        out,
-        json,
-        all: args.all,
-        clock: file.clock,
-        progress: Progress::steps(file.points.len(), format!("observing {observed}")),
-        tally: ObservedTally::default(),
-    };
+    let mut report = Report::new(out, json, args.all);
+    report.clock = file.clock;
+    report.progress = Progress::steps(file.points.len(), format!("observing {observed}"));
     for (part, points) in file.points.chunks(AT_ONCE).enumerate() {
         report.send(client, args, points, part > 0)?;
     }
-    report.finish()
+    report.finish(0)
 }
 
 /// Observes the rows of standard input as they come, which may take for ever.
@@ -97,29 +95,29 @@ fn as_they_come(
     json: bool,
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let live = Live::start(args.form.clone());
-    let mut report = Report {
-        out,
-        json,
-        all: args.all,
-        clock: Clock::Rows,
-        progress: Progress::spinner("observing standard input".to_owned()),
-        tally: ObservedTally::default(),
+    let rules = Rules {
+        form: args.form.clone(),
+        now: None,
+        new_only: false,
     };
+    let source = Source::Input(Box::new(io::stdin()));
+    let mut live = Live::start(source, Path::new("-"), rules, false)?;
+    let mut report =
+        Report::new(out, json, args.all).waiting("observing standard input".to_owned());
     let mut is_known = false;
-    while let Some(rows) = live.next(AT_ONCE) {
-        report.clock = rows.clock;
-        if !rows.points.is_empty() {
-            report.send(client, args, &rows.points, is_known)?;
+    loop {
+        let LivePoints { points, clock, end } = live.next(AT_ONCE);
+        report.clock = clock;
+        if !points.is_empty() {
+            report.send(client, args, &points, is_known)?;
             is_known = true;
         }
-        if let Some(fault) = rows.fault {
-            return Err(fault.into());
+        match end {
+            None => {}
+            Some(End::Fault(fault)) => return Err(fault.into()),
+            Some(End::Done | End::Stopped) if is_known => return report.finish(live.skipped),
+            Some(End::Done | End::Stopped) => return Err(FileError::Empty.into()),
         }
-    }
-    match is_known {
-        true => report.finish(),
-        false => Err(FileError::Empty.into()),
     }
 }
 
@@ -136,17 +134,50 @@ fn accepted(Point { timestamp, value }: Point) -> ObservedPoint {
     }
 }
 
+/// Where points go.
+pub(super) struct Target<'a> {
+    pub(super) series: &'a SeriesId,
+    pub(super) notify: bool,
+}
+
 /// Prints verdicts while they come in.
-struct Report<'a, W> {
+pub(super) struct Report<'a, W> {
     out: &'a mut W,
     json: bool,
     all: bool,
-    clock: Clock,
+    anomalies: bool,
+    pub(super) clock: Clock,
     progress: Progress,
     tally: ObservedTally,
 }
 
-impl<W: Write> Report<'_, W> {
+impl<'a, W: Write> Report<'a, W> {
+    /// Prints replies unchanged if `json`, or else a line for each alarm, or for each point if
+    /// `all`.
+    pub(super) fn new(out: &'a mut W, json: bool, all: bool) -> Self {
+        Self {
+            out,
+            json,
+            all,
+            anomalies: false,
+            clock: Clock::Rows,
+            progress: Progress::none(),
+            tally: ObservedTally::default(),
+        }
+    }
+
+    /// The same that shows it is `doing` something.
+    pub(super) fn waiting(mut self, doing: String) -> Self {
+        self.progress = Progress::spinner(doing);
+        self
+    }
+
+    /// The same that prints anomalies without an alarm too.
+    pub(super) fn with_anomalies(mut self) -> Self {
+        self.anomalies = true;
+        self
+    }
+
     /// Observes `points` and prints what became of them.
     fn send(
         &mut self,
@@ -156,6 +187,15 @@ impl<W: Write> Report<'_, W> {
         is_known: bool,
     ) -> Result<(), Error> {
         let sent = client.observe_many(&args.series, points, !args.no_notify, is_known);
+        self.sent(sent, points)
+    }
+
+    /// Prints what became of `points`.
+    pub(super) fn sent(
+        &mut self,
+        sent: Result<Reply<Told<ObserveManyReply>>, ClientError>,
+        points: &[Point],
+    ) -> Result<(), Error> {
         let reply = sent.map_err(|source| Error::Replay {
             time: self.clock.show(points[0].timestamp),
             source,
@@ -175,7 +215,10 @@ impl<W: Write> Report<'_, W> {
         for observed in verdicts {
             self.progress.step();
             self.tally.add(observed);
-            let is_told = self.all || observed.verdict.as_ref().is_some_and(|v| v.online.alarm);
+            let is_odd = |verdict: &StreamVerdict| {
+                verdict.online.alarm || self.anomalies && verdict.verdict.anomaly
+            };
+            let is_told = self.all || observed.verdict.as_ref().is_some_and(is_odd);
             if is_told && !self.json {
                 let line = || stream::line(self.out, observed, self.clock);
                 self.progress.aside(line)?;
@@ -184,8 +227,12 @@ impl<W: Write> Report<'_, W> {
         Ok(())
     }
 
-    fn finish(self) -> Result<(), Error> {
+    /// Prints the counts. `skipped` lines were left out.
+    pub(super) fn finish(self, skipped: usize) -> Result<(), Error> {
         drop(self.progress);
+        if skipped > 0 {
+            eprintln!("left out {} in all", count(skipped, "row"));
+        }
         match self.json {
             true => Ok(()),
             false => Ok(stream::counts(self.out, &self.tally)?),

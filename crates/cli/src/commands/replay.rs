@@ -10,7 +10,6 @@ use crate::{
     Error,
     args::{PlotFormat, ReplayArgs},
     client::{Client, View},
-    csv::FileError,
     files,
     groups::{Group, Grouping},
     http::{ClientError, Reply},
@@ -36,11 +35,9 @@ pub(crate) fn replay(
     if train >= points {
         return Err(Error::NothingLeft { points, train });
     }
-    if args.context > 0 {
-        check_sorted(&file.points)?;
-    }
     let first = &file.points[..train];
-    let fitted = fit_on(client, &args.series, first, &args.options)?;
+    let options = args.options.options(args.csv.form.timezone.as_ref());
+    let fitted = fit_on(client, &args.series, first, options)?;
     if json {
         writeln!(out, "{}", fitted.line())?;
     } else {
@@ -81,14 +78,6 @@ fn rows_of(train: Train, rows: usize) -> usize {
         // The product is exact: a file that fits in memory has far fewer rows than 2^53.
         Train::Share(share) => (rows as f64 * share) as usize,
         Train::Points(points) => points,
-    }
-}
-
-fn check_sorted(points: &[Point]) -> Result<(), FileError> {
-    let earlier = |pair: &[Point]| pair[1].timestamp < pair[0].timestamp;
-    match points.windows(2).position(earlier) {
-        Some(index) => Err(FileError::Unsorted(index + 2)),
-        None => Ok(()),
     }
 }
 

@@ -88,7 +88,7 @@ fn columns_that_cannot_be_taken_are_named() -> anyhow::Result<()> {
     for (columns, said) in [
         (
             "cpu,disk",
-            "no column \"disk\"; the first line names: \"time\", \"cpu\", \"mem\". Name it with --columns",
+            "no column \"disk\"; the columns are \"time\", \"cpu\", \"mem\". Name one with --columns",
         ),
         (
             "cpu",

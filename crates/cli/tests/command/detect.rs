@@ -82,9 +82,15 @@ fn detect_prints_episodes_with_the_reason_at_their_peaks() -> anyhow::Result<()>
     let printed = stdout(&output);
     let rate = printed.strip_prefix(SHOWN).context(printed.to_owned())?;
     assert!(rate.ends_with(" points/s\n"), "{rate}");
+    let (read, progress) = stderr(&output).split_once('\n').context("two lines")?;
+    assert!(
+        read.ends_with(
+            r#"a.csv: 10 rows: delimiter ',', times in "timestamp" (as "2024-01-01 00:00:00", UTC), values in "value""#
+        ),
+        "{read}"
+    );
     assert_eq!(
-        stderr(&output),
-        "detecting in 10 points\njudging 6 points\n",
+        progress, "detecting in 10 points\njudging 6 points\n",
         "no bar where there is no terminal"
     );
     let [request] = &server.seen()[..] else {
@@ -375,5 +381,35 @@ fn a_reader_that_has_seen_enough_is_no_failure() -> anyhow::Result<()> {
     drop(child.stdout.take());
     let output = child.wait_with_output()?;
     assert!(output.status.success(), "{}", stderr(&output));
+    Ok(())
+}
+
+#[test]
+fn each_column_of_numbers_is_judged_by_itself() -> anyhow::Result<()> {
+    let server = Server::start(platform)?;
+    let folder = Folder::new()?;
+    let mut rows = "No;time;room;cpu;load\n".to_owned();
+    for row in 0..10 {
+        rows.push_str(&format!(
+            "{row};2024-01-01 00:0{row}:00;a;{},5;{row}\n",
+            row % 2
+        ));
+    }
+    let file = folder.file("a.csv", &rows)?;
+    let printed = success(&server.url, &["detect", &file, "--train", "4", "--each"])?;
+    let headings = printed.lines().filter(|line| line.ends_with(':'));
+    assert_eq!(headings.collect::<Vec<_>>(), ["cpu:"]);
+    let rows = rows.replace(";3\n", ";30\n");
+    let file = folder.file("b.csv", &rows)?;
+    let each = ["detect", &file, "--train", "4", "--each", "--json"];
+    let printed = success(&server.url, &each)?;
+    let headings = printed
+        .lines()
+        .filter(|line| line.starts_with("{\"column\""));
+    let expected = [r#"{"column":"cpu"}"#, r#"{"column":"load"}"#];
+    assert_eq!(headings.collect::<Vec<_>>(), expected);
+    let bodies: Vec<_> = server.seen().into_iter().map(|r| r.body).collect();
+    assert_eq!(bodies[0], bodies[1]);
+    assert!(bodies[2].contains("[0.0,1.0,2.0,30.0,4.0"), "{}", bodies[2]);
     Ok(())
 }

@@ -13,6 +13,7 @@ mod replay;
 mod server;
 mod streams;
 mod tls;
+mod watch;
 
 use std::{
     fs,

@@ -86,20 +86,20 @@ fn a_fit_that_does_not_serve_says_so() -> anyhow::Result<()> {
 #[test]
 fn a_file_can_come_from_standard_input() -> anyhow::Result<()> {
     let server = Server::start(platform)?;
-    let mut child = anomaly(&server.url, &["fit", "s", "-", "--skip-bad"])
+    let mut child = anomaly(&server.url, &["fit", "s", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
     let mut input = child.stdin.take().context("piped")?;
-    input.write_all(b"value\n1\nx\n3\n")?;
+    input.write_all(b"value\n1\nx\n3\n4\n5\n6\n")?;
     drop(input);
     let output = child.wait_with_output()?;
     assert!(output.status.success());
-    assert!(stderr(&output).contains("left out 1 bad row\n"));
+    assert!(stderr(&output).contains("left out 1 row, the first on line 3"));
     assert_eq!(
         server.seen()[0].body,
-        r#"{"timestamps":[0,2],"values":[1.0,3.0]}"#
+        r#"{"timestamps":[0,2,3,4,5],"values":[1.0,3.0,4.0,5.0,6.0]}"#
     );
     Ok(())
 }

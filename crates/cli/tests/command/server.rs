@@ -80,7 +80,15 @@ impl Server {
     pub(crate) fn start(
         answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        Self::start_at("127.0.0.1:0", answer)
+    }
+
+    /// Listens at `addr` until the test process ends.
+    pub(crate) fn start_at(
+        addr: &str,
+        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr)?;
         let server = Self {
             url: format!("http://{}", listener.local_addr()?),
             seen: Arc::default(),

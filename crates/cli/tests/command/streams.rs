@@ -41,7 +41,7 @@ fn observed(timestamp: i64, value: f64) -> Value {
 }
 
 /// A platform that observes.
-fn observer(request: &Request) -> Reply {
+pub(crate) fn observer(request: &Request) -> Reply {
     let body: Value = serde_json::from_str(&request.body).unwrap();
     if let Some(timestamp) = body["timestamp"].as_i64() {
         let mut point = observed(timestamp, body["value"].as_f64().unwrap());
@@ -203,7 +203,7 @@ fn a_refused_point_is_named_and_ends_the_observation() -> anyhow::Result<()> {
 #[test]
 fn standard_input_is_observed_as_it_comes() -> anyhow::Result<()> {
     let server = Server::start(observer)?;
-    let mut child = anomaly(&server.url, &["observe", "s", "-", "--all"])
+    let mut child = anomaly(&server.url, &["observe", "s", "-", "--all", "--strict"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -229,7 +229,7 @@ fn standard_input_is_observed_as_it_comes() -> anyhow::Result<()> {
     let nothing = anomaly(&server.url, &["observe", "s", "-"])
         .stdin(Stdio::null())
         .output()?;
-    assert!(stderr(&nothing).contains("no column value"));
+    assert!(stderr(&nothing).contains("has no rows with points"));
     Ok(())
 }
 

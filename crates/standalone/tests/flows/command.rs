@@ -76,6 +76,46 @@ async fn the_command_observes_a_file_again_and_manages_its_stream() -> anyhow::R
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_watches_the_output_of_another_and_reads_what_spreadsheets_write()
+-> anyhow::Result<()> {
+    let platform = Platform::start().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("werte.csv");
+    let mut rows = "Datum;Wert\r\n".to_owned();
+    for row in 1..=200 {
+        let value = if row == 200 { 90 } else { 50 + row * 31 % 7 };
+        let (hour, day) = (row % 24, 1 + row / 24);
+        writeln!(rows, "{day:02}.05.2024 {hour:02}:00;{value},5\r")?;
+    }
+    std::fs::write(&file, rows)?;
+    let watch = format!("watch web -- cat {}", file.display());
+    let printed = command(&platform, &watch).await?;
+    ensure!(
+        printed.contains("  2024-05-09 08:00:00      alarm, critical    value 90.5\n"),
+        "{printed}"
+    );
+    ensure!(
+        printed.ends_with("in 198 verdicts\n2 learned, too early for a verdict\n"),
+        "{printed}"
+    );
+    // Watched again, nothing is learned twice.
+    let again = command(&platform, &watch).await?;
+    ensure!(
+        again.ends_with(
+            "8 sent before, and learned then\n\
+             192 not learned: late, before the last one of the stream\n"
+        ),
+        "{again}"
+    );
+    let judged = command(&platform, &format!("detect {} --each", file.display())).await?;
+    ensure!(
+        judged.starts_with("Wert:\n") && judged.contains("peak 90.5 at 2024-05-09 08:00:00"),
+        "{judged}"
+    );
+    platform.stop().await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_lists_what_was_found_and_silences_it() -> anyhow::Result<()> {
     let platform = Platform::start().await?;
     let folder = tempfile::tempdir()?;
